@@ -1,0 +1,37 @@
+// Random numbers as a function of a key and a counter: Philox4x32-10 (Salmon et al., SC 2011).
+//
+// A draw is keyed by what it is for (seed, dataset, subject, path ...), so it does not depend on ranks,
+// threads or the order in which work is done. No std distribution is used anywhere: they differ by library.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace apportion {
+
+/// Four 32-bit words of Philox4x32-10 for `counter` under `key`.
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
+/// A stream of draws under one purpose. Two streams with different purposes are independent.
+class CounterRng {
+ public:
+  /// `purpose` is any text that says what the draws are for; it and `seed` are hashed into key and counter.
+  CounterRng(uint64_t seed, std::string_view purpose);
+
+  /// Uniform in [0, 1) with 53 bits.
+  double uniform();
+  /// Uniform in {0, ..., bound - 1} without bias; bound > 0.
+  uint64_t below(uint64_t bound);
+  /// Standard normal (Box-Muller, one of the pair).
+  double normal();
+
+ private:
+  uint64_t next();
+
+  std::array<uint32_t, 2> key_{};
+  std::array<uint32_t, 2> stream_{};
+  uint64_t counter_ = 0;
+};
+
+}  // namespace apportion

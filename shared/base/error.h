@@ -1,0 +1,64 @@
+// The kinds of error a user can meet, and the checks that raise them.
+//
+// Every message is one line: what is wrong, where (file, key, byte offset, rank), what would be right.
+// How an error ends the job is decided in one place, apportion.cpp; nothing else calls exit.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace apportion {
+
+/// Base of all errors of this project. `exit_code` is what the process ends with.
+class Error : public std::runtime_error {
+ public:
+  Error(const std::string& message, int exit_code) : std::runtime_error(message), exit_code_(exit_code) {}
+  int exit_code() const { return exit_code_; }
+
+ private:
+  int exit_code_;
+};
+
+/// The user's input is wrong (command line, job file, dataset folder, a path). Exit code 2.
+class UserError : public Error {
+ public:
+  explicit UserError(const std::string& message) : Error(message, 2) {}
+};
+
+/// A file is damaged or lies about itself. Exit code 2. The message reads "FILE, byte OFFSET: MESSAGE".
+class DataError : public Error {
+ public:
+  DataError(const std::string& path, uint64_t offset, const std::string& message)
+      : Error(path + ", byte " + std::to_string(offset) + ": " + message, 2), path_(path), offset_(offset) {}
+  const std::string& path() const { return path_; }
+  uint64_t offset() const { return offset_; }
+
+ private:
+  std::string path_;
+  uint64_t offset_;
+};
+
+/// A rank failed, or an operation between ranks did (time-out, lost peer). Exit code 1.
+/// `rank` is the world rank that is to blame, -1 when it is not known.
+class RankError : public Error {
+ public:
+  RankError(int rank, const std::string& message) : Error(message, 1), rank_(rank) {}
+  int rank() const { return rank_; }
+
+ private:
+  int rank_;
+};
+
+/// A contract of our own code is broken: a bug here, never the user's fault. Exit code 3.
+class InternalError : public Error {
+ public:
+  explicit InternalError(const std::string& message) : Error("internal error: " + message, 3) {}
+};
+
+/// Throws InternalError unless `condition` holds. `what` states the contract.
+inline void ensure(bool condition, const char* what) {
+  if (!condition) throw InternalError(what);
+}
+
+}  // namespace apportion

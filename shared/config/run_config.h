@@ -1,0 +1,101 @@
+// A run's configuration, typed and validated once. The list of keys, with defaults and help, is option_table.cpp.
+// A part of the program takes the struct that it needs, never the whole.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+enum class Method { zero_shot, sft, full };
+enum class ComputeType { automatic, float32, bfloat16 };
+enum class SftWeights { split, token_mean };
+enum class LearningRateSchedule { constant, cosine };
+
+struct DataConfig {
+  std::string dataset = "gender-us-real";  // NAME | PATH
+  std::string model = "smollm2";           // NAME | PATH
+  int subjects = 0;                        // the first so many; 0: all
+  int holdout_wordings = 4;                // training wordings kept out of training
+  uint64_t seed = 0;
+};
+
+struct LoraConfig {
+  int rank = 32;
+  double alpha = 16;  // products are scaled by alpha / rank
+  std::vector<std::string> targets;
+};
+
+struct OptimizerConfig {
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
+  double clip_norm = 1;
+  int warmup_steps = 10;
+  LearningRateSchedule schedule = LearningRateSchedule::cosine;
+};
+
+struct BatchConfig {
+  int batch_prompts = 16;  // prompts of a step
+  int micro_batches = 4;   // M: parts of a step, whatever the number of ranks
+};
+
+struct SftConfig {
+  int steps = 0;
+  double learning_rate = 0;
+  SftWeights weights = SftWeights::split;
+};
+
+struct KtoConfig {
+  double beta = 0.1;
+  double weight_accepted = 1, weight_rejected = 1;  // w_d, w_u
+};
+
+struct CalibrateConfig {
+  int steps = 0;
+  double learning_rate = 0;
+  double kl_weight = 1, kto_weight = 1;
+  KtoConfig kto;
+};
+
+struct MeasureConfig {
+  std::vector<std::string> test_sets;  // heldout, v2, v3, ood, train
+  uint64_t rounds = 100;               // N per subject
+  int max_answer_tokens = 32;
+  double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
+  int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
+  int unit_prompts = 16;          // prompts measured together
+};
+
+struct RanksConfig {
+  int threads = 0;     // per rank; 0: allowed cores / local ranks
+  int group_size = 0;  // 0: by the coordinator
+  double timeout_s = 300;  // for an operation between ranks
+};
+
+struct OutputConfig {
+  std::string directory;  // results; default runs/NAME of the job file
+  bool force = false, quiet = false, json = false;
+};
+
+struct RunConfig {
+  DataConfig data;
+  Method method = Method::full;
+  ComputeType train_compute_type = ComputeType::automatic;
+  ComputeType measure_compute_type = ComputeType::float32;
+  LoraConfig lora;
+  OptimizerConfig optimizer;
+  BatchConfig batch;
+  SftConfig sft;
+  CalibrateConfig calibrate;
+  MeasureConfig measure;
+  RanksConfig ranks;
+  OutputConfig output;
+
+  /// Every key with its resolved value as text, in the table's order.
+  std::vector<std::pair<std::string, std::string>> resolved;
+  /// The resolved value of a key; throws InternalError for an unknown key.
+  const std::string& value(const std::string& key) const;
+};
+
+}  // namespace apportion

@@ -1,0 +1,46 @@
+// A dataset: subjects x categories with targets, the wordings of its questions and the forms of its answers.
+// Parsed from a folder (targets.csv, templates.txt, ood.csv); docs/datasets.md has the format.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// A category in steering order; `names[0]` is the one that is written, the rest are synonyms.
+struct Category {
+  std::vector<std::string> names;
+};
+
+/// One row of targets.csv. `target` has one share per category and adds to 1 (empty in ood.csv when unknown).
+/// `placeholders` maps "role" to its text, and also "a_role" to the text with its article.
+struct Subject {
+  std::string name;
+  std::vector<double> target;
+  std::map<std::string, std::string> placeholders;
+};
+
+struct Dataset {
+  std::string name;  // the folder's name
+  std::string path;
+  std::vector<Category> categories;
+  std::vector<Subject> subjects;
+  std::vector<Subject> ood_subjects;
+  std::vector<std::string> answer_forms;                      // each has {category} exactly once
+  std::map<std::string, std::vector<std::string>> wordings;  // "train", "v2", "v3"
+
+  /// SHA-256 of the parsed content (not of the files' spelling).
+  std::string digest() const;
+};
+
+/// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".
+Dataset parse_dataset(const std::string& folder);
+
+/// `wording` with its placeholders filled from the subject. Throws UserError for one without a value.
+std::string fill_wording(const std::string& wording, const Subject& subject);
+
+/// "a" or "an" in front of `noun`, by its sound as spelt ("an hour", "a university", "an IT ...").
+std::string with_article(const std::string& noun);
+
+}  // namespace apportion

@@ -1,0 +1,76 @@
+// The messages between the coordinator and the workers: one struct each, and their bytes.
+// Bytes are CBOR of a JSON object with the protocol's version; docs/protocol.md lists the fields.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "shared/config/task.h"
+#include "shared/measure/histogram.h"
+
+namespace apportion {
+
+/// Coordinator to every rank of a group: run this task together. `group` lists world ranks in group order;
+/// `group_tag` names this forming of the group (unique in the run).
+struct Assign {
+  Task task;
+  std::vector<int> group;
+  int group_tag = 0;
+};
+
+/// From a group's first rank, now and then.
+struct Progress {
+  std::string task_id;
+  std::string stage;  // "stage 1", "measure v2"
+  int64_t step = 0, steps = 0;
+  double loss = 0, kl = 0, coverage = 0;  // NaN where there is none
+  double tokens_per_second = 0;
+  double peak_share = 0;  // of the measured matrix-multiply peak
+  double seconds_left = 0;
+};
+
+/// One unit of a measure task.
+struct Histogram {
+  std::string task_id;
+  int unit = 0;
+  std::vector<PromptResult> prompts;
+};
+
+/// The training log's columns (all of equal length, one value a step).
+struct TrainLog {
+  std::vector<double> step, loss, kl, kto, z, z_unclamped, coverage, grad_norm, lr, tokens, seconds;
+};
+
+/// From every rank of the group when its part is finished. The group's first rank of a training task adds the
+/// log and the digest of the adapter's safetensors file, which it has written below tasks/<id>/adapter.
+struct Done {
+  std::string task_id;
+  int64_t micro_batches = 0, units = 0;  // that this rank computed
+  TrainLog log;
+  std::string adapter_digest;
+  std::string compute_type;  // resolved: "float32" or "bfloat16"
+  int threads = 0;
+};
+
+/// From a rank that cannot go on.
+struct Failed {
+  std::string reason;
+  int exit_code = 1;
+};
+
+/// From every rank each second, so that a silent one is noticed.
+struct Heartbeat {};
+
+/// Coordinator to every rank: no more tasks, leave.
+struct Stop {};
+
+using Message = std::variant<Assign, Progress, Histogram, Done, Failed, Heartbeat, Stop>;
+
+std::string encode(const Message& message);
+/// Throws DataError ("message from rank N") for bytes that are not a message of this version.
+Message decode(std::string_view bytes, int from);
+
+}  // namespace apportion

@@ -1,0 +1,61 @@
+// result.h5 of one finished task: written whole, checked whole. Names, types and version are in layout.h.
+// All HDF5 calls of a run are made by one thread (the coordinator's).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "shared/config/task.h"
+#include "shared/link/message.h"
+#include "shared/measure/histogram.h"
+
+namespace apportion {
+
+/// What every result file says of its task, whatever its kind.
+struct TaskRecord {
+  Task task;
+  std::vector<std::pair<std::string, std::string>> config;  // key, resolved value
+  std::vector<std::pair<std::string, std::string>> about;   // versions, host, threads, seconds: not compared
+};
+
+/// The question and answer sides of a measured test set.
+struct MeasureTables {
+  std::vector<std::string> subjects, categories;
+  std::vector<std::string> prompts;         // [S*P] the user turns
+  std::vector<std::vector<double>> target;  // [S][K]; NaN where unknown
+};
+
+/// A measure task's file read back.
+struct MeasureFile {
+  TaskRecord record;
+  MeasureTables tables;
+  MeasureResult result;
+};
+
+/// A training task's file read back.
+struct TrainFile {
+  TaskRecord record;
+  TrainLog log;
+  std::string adapter_digest;
+};
+
+/// DIR/tasks/<id>/result.h5, and the adapter's folder beside it.
+std::string task_directory(const std::string& directory, const std::string& task_id);
+std::string result_path(const std::string& directory, const std::string& task_id);
+std::string adapter_directory(const std::string& directory, const std::string& task_id);
+
+/// Write to a temporary name, close, sync, rename, sync the directory.
+void write_measure_file(const std::string& path, const MeasureFile& file);
+void write_train_file(const std::string& path, const TrainFile& file);
+
+/// Throw DataError for a file that is damaged, of another version or of another kind.
+MeasureFile read_measure_file(const std::string& path);
+TrainFile read_train_file(const std::string& path);
+
+/// Whether the task's artefacts exist and verify: checksums, id, and for training the adapter's digest.
+/// `why` says what is wrong with an artefact that exists and does not.
+enum class ArtefactState { absent, verified, damaged };
+ArtefactState verify_artefact(const std::string& directory, const Task& task, std::string& why);
+
+}  // namespace apportion

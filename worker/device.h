@@ -1,0 +1,25 @@
+// What differs between a CPU and a GPU, and nothing else: where tensors live, which compute type is fast,
+// how to wait for the device. device_cpu.cpp or device_cuda.cpp is linked, never both.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "shared/config/run_config.h"
+
+namespace apportion {
+
+/// The device that this rank computes on; local_rank picks among several GPUs.
+at::Device compute_device(int local_rank);
+
+/// `automatic` resolved: bfloat16 where the device multiplies it fast, else float32.
+at::ScalarType resolve_compute_type(ComputeType type);
+
+/// Waits until all work queued on the device is done; for timing and before host reads.
+void synchronize(const at::Device& device);
+
+/// "CPU, 2 threads" or the GPU's name; for people.
+std::string device_name(const at::Device& device);
+
+}  // namespace apportion
