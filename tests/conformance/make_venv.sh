@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Makes build/deps/peers, the virtual environment of the conformance tests, unless it is there and current.
+# It is made under another name and then renamed, so an interrupted run leaves nothing half done.
+# Only bin/python is for use: the scripts beside it still name the place where they were made.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../../cluster/common.sh"
+
+requirements="$source_dir/tests/conformance/requirements.txt"
+peers="$deps_dir/peers"
+wanted="$(stamp "$requirements")"
+
+mkdir -p "$deps_dir"
+exec 9>"$deps_dir/.peers.lock"
+flock 9
+if [ "$(cat "$peers/.stamp" 2>/dev/null)" = "$wanted" ]; then
+  exit 0
+fi
+
+python="$(python311)"
+rm -rf "$peers".new.*
+fresh="$peers.new.$$"
+trap 'rm -rf "$fresh"' EXIT
+echo "making $peers (about 2 GB of wheels, a minute or two)"
+"$python" -m venv "$fresh"
+"$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile \
+  --only-binary=:all: -r "$requirements"
+"$fresh/bin/python" -c 'import torch' || fail "the virtual environment cannot import torch"
+echo "$wanted" >"$fresh/.stamp"
+rm -rf "$peers.old"
+if [ -e "$peers" ]; then mv -T "$peers" "$peers.old"; fi
+mv -T "$fresh" "$peers"
+rm -rf "$peers.old"
