@@ -35,11 +35,18 @@ class ChatTemplate {
   /// The text of the turns, as the tokenizer sees it.
   std::string render_prompt(std::string_view user) const;
   /// SHA-256 over what decides the tokens of a prompt.
-  std::string digest() const;
+  const std::string& digest() const { return digest_; }
 
  private:
+  std::string digest_of(const Gguf& gguf) const;
+  void append_text(std::string_view text, std::vector<int32_t>& ids) const;
+  /// The turns up to and including the mark that starts the assistant's.
+  std::vector<int32_t> encode_opening(std::string_view user) const;
+
   const Tokenizer& tokenizer_;
   std::string system_;
+  std::string digest_;
+  int32_t start_of_turn_ = -1;
   int32_t end_of_turn_ = -1;
 };
 

@@ -1,5 +1,5 @@
-// Byte-level BPE (GPT-2's merges) with the pre-tokenizer that the model file names, special tokens and offsets.
-// Which text to encode, and the turns of a chat, are chat_template.h's business.
+// Byte-level BPE (GPT-2's merges) with the pre-tokenizer that the model file names, special tokens and
+// offsets. Which text to encode, and the turns of a chat, are chat_template.h's business.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,24 @@
+// Cuts a text into the words within which byte-pair merges happen. Merges and special tokens are
+// tokenizer.h's.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace apportion {
+
+/// The bytes [begin, end) of a text.
+struct WordSpan {
+  uint32_t begin;
+  uint32_t end;
+};
+
+/// The pre-tokenizer `smollm`: each character of the Unicode categories N* stands alone, and what lies
+/// between them is cut by GPT-2's pattern (github.com/openai/gpt-2, src/encoder.py):
+///   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+/// The words cover the text without gaps. A byte that is not valid UTF-8 counts as a symbol. Text below 2
+/// GiB.
+std::vector<WordSpan> split_smollm(std::string_view text);
+
+}  // namespace apportion
