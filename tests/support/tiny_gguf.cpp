@@ -1,0 +1,260 @@
+// Files are built as three strings (metadata, descriptions, data) and joined at the end. Random weights of
+// the quantized types are random blocks: every pattern of bits is a valid one.
+#include "tests/support/tiny_gguf.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+
+namespace apportion {
+namespace {
+
+constexpr uint32_t uint32_type = 4, int32_type = 5, float32_type = 6, text_type = 8, array_type = 9;
+constexpr uint64_t alignment = 32;
+
+template <typename Value>
+void append(std::string& out, Value value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+void append_text(std::string& out, std::string_view text) {
+  append(out, uint64_t{text.size()});
+  out += text;
+}
+
+void pad(std::string& out) { out.resize((out.size() + alignment - 1) / alignment * alignment, '\0'); }
+
+/// The character by which GPT-2 writes `byte`, in UTF-8.
+std::string character_of_byte(uint8_t byte) {
+  auto printable = [](uint32_t b) {
+    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
+  };
+  uint32_t character = byte;
+  if (!printable(byte)) {
+    character = 256;
+    for (uint32_t before = 0; before < byte; ++before) character += printable(before) ? 0 : 1;
+  }
+  if (character < 0x80) return {static_cast<char>(character)};
+  return {static_cast<char>(0xC0 | (character >> 6)), static_cast<char>(0x80 | (character & 0x3F))};
+}
+
+struct Vocabulary {
+  std::vector<std::string> texts = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+  std::vector<int32_t> types = {3, 3, 3};
+  std::vector<std::string> merges;
+};
+
+/// Each word is merged from left to right: "M a", "Ma l", "Mal e".
+Vocabulary make_vocabulary() {
+  Vocabulary vocabulary;
+  for (uint32_t byte = 0; byte < 256; ++byte)
+    vocabulary.texts.push_back(character_of_byte(static_cast<uint8_t>(byte)));
+  std::set<std::string> known(vocabulary.texts.begin(), vocabulary.texts.end());
+  for (const char* word :
+       {"system", "user", "assistant", "Male", "Female", " Male", " Female", " person", " is", " the"}) {
+    std::string left = character_of_byte(static_cast<uint8_t>(word[0]));
+    for (const char* next = word + 1; *next != '\0'; ++next) {
+      std::string right = character_of_byte(static_cast<uint8_t>(*next));
+      if (known.insert(left + right).second) {
+        vocabulary.merges.push_back(left + " " + right);
+        vocabulary.texts.push_back(left + right);
+      }
+      left += right;
+    }
+  }
+  vocabulary.types.resize(vocabulary.texts.size(), 1);
+  return vocabulary;
+}
+
+void write_tokenizer(GgufWriter& writer, const Vocabulary& vocabulary) {
+  writer.text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", "smollm")
+      .texts("tokenizer.ggml.tokens", vocabulary.texts)
+      .integers("tokenizer.ggml.token_type", vocabulary.types)
+      .texts("tokenizer.ggml.merges", vocabulary.merges)
+      .unsigned_integer("tokenizer.ggml.eos_token_id", 2)
+      .text(
+          "tokenizer.chat_template",
+          "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+          "{{ '<|im_start|>system\nYou are tiny<|im_end|>\n' }}{% endif %}"
+          "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
+}
+
+class WeightsWriter {
+ public:
+  WeightsWriter(GgufWriter& writer, const TinyModel& model) : writer_(writer), model_(model) {}
+
+  void matrix(const std::string& name, TensorType type, uint64_t rows, uint64_t columns) {
+    writer_.tensor(name, type, {rows, columns},
+                   random_weights(type, rows * columns, model_.scale, model_.seed, name));
+  }
+
+  /// Weights of a norm: near 1.
+  void norm(const std::string& name) {
+    CounterRng rng(model_.seed, name);
+    std::string bytes;
+    for (uint32_t i = 0; i < model_.width; ++i) append(bytes, static_cast<float>(1.0 + 0.1 * rng.normal()));
+    writer_.tensor(name, TensorType::f32, {model_.width}, bytes);
+  }
+
+  void block(uint32_t layer) {
+    std::string name = "blk." + std::to_string(layer) + ".";
+    uint64_t kv_width = uint64_t{model_.width} / model_.heads * model_.kv_heads;
+    TensorType type = model_.linear_type;
+    norm(name + "attn_norm.weight");
+    matrix(name + "attn_q.weight", type, model_.width, model_.width);
+    matrix(name + "attn_k.weight", type, kv_width, model_.width);
+    matrix(name + "attn_v.weight", type, kv_width, model_.width);
+    matrix(name + "attn_output.weight", type, model_.width, model_.width);
+    norm(name + "ffn_norm.weight");
+    matrix(name + "ffn_gate.weight", type, model_.ffn_width, model_.width);
+    matrix(name + "ffn_up.weight", type, model_.ffn_width, model_.width);
+    matrix(name + "ffn_down.weight", type, model_.width, model_.ffn_width);
+  }
+
+ private:
+  GgufWriter& writer_;
+  const TinyModel& model_;
+};
+
+}  // namespace
+
+GgufWriter& GgufWriter::raw(std::string_view key, uint32_t type, std::string_view bytes) {
+  append_text(metadata_, key);
+  append(metadata_, type);
+  metadata_ += bytes;
+  ++keys_;
+  return *this;
+}
+
+GgufWriter& GgufWriter::text(std::string_view key, std::string_view value) {
+  std::string bytes;
+  append_text(bytes, value);
+  return raw(key, text_type, bytes);
+}
+
+GgufWriter& GgufWriter::unsigned_integer(std::string_view key, uint32_t value) {
+  std::string bytes;
+  append(bytes, value);
+  return raw(key, uint32_type, bytes);
+}
+
+GgufWriter& GgufWriter::number(std::string_view key, float value) {
+  std::string bytes;
+  append(bytes, value);
+  return raw(key, float32_type, bytes);
+}
+
+GgufWriter& GgufWriter::texts(std::string_view key, const std::vector<std::string>& values) {
+  std::string bytes;
+  append(bytes, text_type);
+  append(bytes, uint64_t{values.size()});
+  for (const std::string& value : values) append_text(bytes, value);
+  return raw(key, array_type, bytes);
+}
+
+GgufWriter& GgufWriter::integers(std::string_view key, const std::vector<int32_t>& values) {
+  std::string bytes;
+  append(bytes, int32_type);
+  append(bytes, uint64_t{values.size()});
+  for (int32_t value : values) append(bytes, value);
+  return raw(key, array_type, bytes);
+}
+
+GgufWriter& GgufWriter::tensor(std::string_view name, TensorType type, const std::vector<uint64_t>& shape,
+                               std::string_view bytes) {
+  pad(data_);
+  lying_tensor(name, static_cast<uint32_t>(type), shape, data_.size());
+  data_ += bytes;
+  return *this;
+}
+
+GgufWriter& GgufWriter::lying_tensor(std::string_view name, uint32_t type, const std::vector<uint64_t>& shape,
+                                     uint64_t offset) {
+  append_text(descriptions_, name);
+  append(descriptions_, static_cast<uint32_t>(shape.size()));
+  for (size_t i = shape.size(); i-- > 0;) append(descriptions_, shape[i]);
+  append(descriptions_, type);
+  append(descriptions_, offset);
+  ++tensors_;
+  return *this;
+}
+
+std::string GgufWriter::bytes() const {
+  std::string out = "GGUF";
+  append(out, uint32_t{3});
+  append(out, tensors_);
+  append(out, keys_);
+  out += metadata_;
+  out += descriptions_;
+  pad(out);
+  return out + data_;
+}
+
+uint16_t half_bits(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  uint32_t sign = (bits >> 16) & 0x8000U;
+  int32_t exponent = static_cast<int32_t>((bits >> 23) & 0xFFU) - 127 + 15;
+  if (exponent <= 0) return static_cast<uint16_t>(sign);
+  ensure(exponent < 31, "a test's number fits a half");
+  return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent) << 10) | ((bits >> 13) & 0x3FFU));
+}
+
+std::string random_weights(TensorType type, uint64_t count, float scale, uint64_t seed,
+                           std::string_view purpose) {
+  CounterRng rng(seed, purpose);
+  BlockLayout layout = block_layout(type);
+  ensure(count % layout.elements == 0, "random weights are whole blocks");
+  std::string bytes;
+  bytes.reserve(count / layout.elements * layout.bytes);
+  for (uint64_t block = 0; block < count / layout.elements; ++block) {
+    auto value = static_cast<float>(rng.normal() * scale);
+    // Uniform numbers of n values and step d have the standard deviation d n / sqrt(12).
+    auto step = static_cast<float>(scale * std::sqrt(12.0) * (0.5 + rng.uniform()));
+    if (type == TensorType::f32) append(bytes, value);
+    if (type == TensorType::f16) append(bytes, half_bits(value));
+    if (type == TensorType::bf16) append(bytes, static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
+    if (type == TensorType::q8_0) append(bytes, half_bits(step / 256));
+    if (type == TensorType::q4_1) {
+      append(bytes, half_bits(step / 16));
+      append(bytes, half_bits(-step / 2));
+    }
+    uint64_t end = (block + 1) * layout.bytes;
+    while (bytes.size() < end) append(bytes, static_cast<uint8_t>(rng.below(256)));
+  }
+  return bytes;
+}
+
+std::string tiny_gguf(const TinyModel& model) {
+  Vocabulary vocabulary = make_vocabulary();
+  GgufWriter writer;
+  writer.text("general.architecture", "llama")
+      .unsigned_integer("llama.block_count", model.layers)
+      .unsigned_integer("llama.context_length", model.context_length)
+      .unsigned_integer("llama.embedding_length", model.width)
+      .unsigned_integer("llama.feed_forward_length", model.ffn_width)
+      .unsigned_integer("llama.attention.head_count", model.heads)
+      .unsigned_integer("llama.attention.head_count_kv", model.kv_heads)
+      .number("llama.rope.freq_base", model.rope_theta)
+      .number("llama.attention.layer_norm_rms_epsilon", model.norm_epsilon)
+      .unsigned_integer("llama.rope.dimension_count", model.width / model.heads);
+  write_tokenizer(writer, vocabulary);
+  WeightsWriter weights(writer, model);
+  weights.matrix("token_embd.weight", model.embedding_type, vocabulary.texts.size(), model.width);
+  for (uint32_t layer = 0; layer < model.layers; ++layer) weights.block(layer);
+  weights.norm("output_norm.weight");
+  if (!model.tied_embedding) {
+    weights.matrix("output.weight", model.embedding_type, vocabulary.texts.size(), model.width);
+  }
+  return writer.bytes();
+}
+
+void write_tiny_gguf(const std::string& path, const TinyModel& model) { write_file(path, tiny_gguf(model)); }
+
+}  // namespace apportion

@@ -1,0 +1,73 @@
+// Small valid GGUF files for tests: a llama model with random weights and a byte-level tokenizer with ChatML,
+// and the writer that it is made with, which also writes files that lie. What is in a real model is not here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/data/quantization.h"
+
+namespace apportion {
+
+/// Puts a GGUF v3 file together, key by key and tensor by tensor, without any check of its own.
+class GgufWriter {
+ public:
+  GgufWriter& text(std::string_view key, std::string_view value);
+  GgufWriter& unsigned_integer(std::string_view key, uint32_t value);
+  GgufWriter& number(std::string_view key, float value);
+  GgufWriter& texts(std::string_view key, const std::vector<std::string>& values);
+  GgufWriter& integers(std::string_view key, const std::vector<int32_t>& values);
+  /// Appends a key whose value's type and bytes are given as they are in the file.
+  GgufWriter& raw(std::string_view key, uint32_t type, std::string_view bytes);
+
+  /// `shape` is outermost first, as GgufTensor's; the data follows the other tensors', aligned to 32.
+  GgufWriter& tensor(std::string_view name, TensorType type, const std::vector<uint64_t>& shape,
+                     std::string_view bytes);
+  /// A tensor with an offset and a type number of the test's choice; its data is not appended.
+  GgufWriter& lying_tensor(std::string_view name, uint32_t type, const std::vector<uint64_t>& shape,
+                           uint64_t offset);
+
+  std::string bytes() const;
+
+ private:
+  uint64_t keys_ = 0;
+  uint64_t tensors_ = 0;
+  std::string metadata_;
+  std::string descriptions_;
+  std::string data_;
+};
+
+/// What tiny_gguf writes. Rows of Q8_0 and Q4_1 need widths that are multiples of 32.
+struct TinyModel {
+  uint32_t layers = 2;
+  uint32_t width = 64;
+  uint32_t heads = 4;
+  uint32_t kv_heads = 2;
+  uint32_t ffn_width = 96;
+  uint32_t context_length = 256;
+  float rope_theta = 10000;
+  float norm_epsilon = 1e-5F;
+  TensorType linear_type = TensorType::f32;     // of the linear layers
+  TensorType embedding_type = TensorType::f32;  // of token_embd and output; norms are F32
+  bool tied_embedding = true;
+  float scale = 0.1F;  // standard deviation of the weights
+  uint64_t seed = 1;
+};
+
+/// The whole file: weights from CounterRng(seed, tensor's name), so equal descriptions give equal bytes.
+/// The tokenizer has special tokens, all 256 bytes (each digit one token) and merges for a few English words.
+std::string tiny_gguf(const TinyModel& model);
+
+/// The same as a file.
+void write_tiny_gguf(const std::string& path, const TinyModel& model);
+
+/// Random weights packed as `type`; `count` is a multiple of the type's block.
+std::string random_weights(TensorType type, uint64_t count, float scale, uint64_t seed,
+                           std::string_view purpose);
+
+/// IEEE half of a number that is a normal half or rounds to zero; the mantissa is cut, not rounded.
+uint16_t half_bits(float value);
+
+}  // namespace apportion
