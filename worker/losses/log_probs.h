@@ -1,0 +1,26 @@
+// Log-probabilities at edges of a token tree (node -> next token), in float32 over the whole vocabulary, and only
+// where a loss asks. Everything a loss needs of the model is such a vector.
+//
+// Legend: T rows, C width, V vocabulary, R rows read, E edges.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/models/llama.h"
+
+namespace apportion {
+
+/// Edges to read: edge e leaves the row rows_R[row_E[e]] with the token token_E[e]. All int64, on the device.
+struct EdgeIndex {
+  at::Tensor rows_R;
+  at::Tensor row_E;
+  at::Tensor token_E;
+};
+
+/// log softmax(h W^T)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
+at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);
+
+/// Logits of rows [R, C], float32 [R, V]; rows are padded to a multiple of 64 for the product.
+at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC);
+
+}  // namespace apportion

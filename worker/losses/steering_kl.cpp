@@ -1,0 +1,14 @@
+#include "worker/losses/steering_kl.h"
+
+#include <ATen/ATen.h>
+
+namespace apportion {
+
+at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double global_prompts) {
+  at::Tensor entropy = at::special_entr(p_IK).sum();  // - sum p log p, and 0 log 0 = 0
+  return ((p_IK * q_IK).sum() + entropy) * (-1 / global_prompts);
+}
+
+at::Tensor steering_coverage(const at::Tensor& q_IK) { return q_IK.exp().sum(-1); }
+
+}  // namespace apportion

@@ -1,0 +1,17 @@
+// Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer to the target distribution.
+//
+// Legend: I prompts of the micro-batch, K categories.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace apportion {
+
+/// L_KL = sum over prompts of sum_j p_j (log p_j - q_j), divided by `global_prompts`. q_IK are the steering
+/// tokens' log-probs over the WHOLE vocabulary, p_IK the targets; terms with p_j = 0 are 0.
+at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double global_prompts);
+
+/// sum_j exp(q_j), the mass on the steering tokens: [I].
+at::Tensor steering_coverage(const at::Tensor& q_IK);
+
+}  // namespace apportion

@@ -1,0 +1,29 @@
+// Keys and values of tokens already computed, one slot per node of an answer tree, all layers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "shared/model/shape.h"
+
+namespace apportion {
+
+class KvCache {
+ public:
+  KvCache(const ModelShape& shape, at::ScalarType type, at::Device device);
+
+  /// Stores k and v ([rows, G, D], the first `count` rows) of `layer` at slots [first, first + count).
+  void write(int64_t layer, int64_t first, int64_t count, const at::Tensor& k, const at::Tensor& v);
+  /// Views [slots, G, D].
+  at::Tensor keys(int64_t layer, int64_t slots) const;
+  at::Tensor values(int64_t layer, int64_t slots) const;
+  /// Makes room for `slots` in all layers; what is stored stays.
+  void reserve(int64_t slots);
+
+ private:
+  int64_t capacity_ = 0;
+  std::vector<at::Tensor> keys_, values_;  // [capacity, G, D] per layer
+};
+
+}  // namespace apportion

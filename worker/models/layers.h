@@ -1,0 +1,25 @@
+// The pieces of a Llama block that are neither linear layers (lora.h) nor attention (tree/): RMS norm, rotary
+// positions, the gated activation. The residual stream is float32; linear layers read the compute type.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace apportion {
+
+/// RMS norm (arXiv 1910.07467): x / sqrt(mean(x^2) + epsilon) * weight. x_TC float32; result in `type`.
+at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& weight_C, double epsilon, at::ScalarType type);
+
+/// cos and sin of position * theta^(-2i/D), float32 [positions, 1, D/2] each.
+struct RotaryTable {
+  at::Tensor cos, sin;
+};
+RotaryTable rotary_table(int64_t positions, int64_t head_dim, double theta, at::Device device);
+
+/// Rotates the halves of each head (Hugging Face's order: element i with i + D/2) by its row's angle.
+/// x_THD; cos and sin [T, 1, D/2].
+at::Tensor rotate(const at::Tensor& x_THD, const at::Tensor& cos, const at::Tensor& sin);
+
+/// silu(gate) * up of gate_up_T2F = [gate, up]; returns [T, F].
+at::Tensor gated_activation(const at::Tensor& gate_up_T2F);
+
+}  // namespace apportion

@@ -1,0 +1,188 @@
+#include "worker/models/lora.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+const char* name_of_group(size_t group) {
+  static constexpr const char* names[] = {"self_attn", "self_attn", "mlp", "mlp"};
+  return names[group];
+}
+
+/// Adds each adapted part's low-rank product to its columns of y (in place). h_TR = x (A alpha/r)^T.
+void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& linear, const LoraGroup& lora) {
+  const int64_t rank = lora.b_compute.size(1);
+  int64_t b_row = 0;
+  for (size_t i = 0; i < lora.adapted.size(); ++i) {
+    const LinearPart& part = linear.parts[lora.adapted[i]];
+    at::Tensor columns = y_TO.narrow(1, part.out_offset, part.out);
+    columns.addmm_(h_TR.narrow(1, static_cast<int64_t>(i) * rank, rank),
+                   lora.b_compute.narrow(0, b_row, part.out).t());
+    b_row += part.out;
+  }
+}
+
+struct LinearFunction : torch::autograd::Function<LinearFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI, const at::Tensor& a,
+                            const at::Tensor& b, const LinearGroup* linear, const LoraGroup* lora) {
+    context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
+    context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
+    at::Tensor y_TO = at::linear(x_TI, linear->weight_OI);
+    if (lora) {
+      at::Tensor h_TR = at::linear(x_TI, lora->a_compute);
+      add_low_rank(y_TO, h_TR, *linear, *lora);
+      context->save_for_backward({x_TI, h_TR});
+    }
+    (void)a, (void)b;  // leaves: they enter through their compute copies, and receive the gradients
+    return y_TO;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto* linear = reinterpret_cast<const LinearGroup*>(context->saved_data["linear"].toInt());
+    const auto* lora = reinterpret_cast<const LoraGroup*>(context->saved_data["lora"].toInt());
+    at::Tensor dy_TO = gradients[0].contiguous();
+    at::Tensor dx_TI, da, db;
+    if (context->needs_input_grad(0)) dx_TI = at::mm(dy_TO, linear->weight_OI);
+    if (lora) low_rank_backward(context->get_saved_variables(), dy_TO, *linear, *lora, dx_TI, da, db);
+    return {dx_TI, da, db, {}, {}};
+  }
+
+  static void low_rank_backward(const variable_list& saved, const at::Tensor& dy_TO, const LinearGroup& linear,
+                                const LoraGroup& lora, at::Tensor& dx_TI, at::Tensor& da, at::Tensor& db) {
+    const at::Tensor &x_TI = saved[0], &h_TR = saved[1];
+    const int64_t rank = lora.b_compute.size(1);
+    at::Tensor h_wide = h_TR.to(at::kFloat);
+    std::vector<at::Tensor> dh_parts, db_parts;
+    int64_t b_row = 0;
+    for (size_t i = 0; i < lora.adapted.size(); ++i) {
+      const LinearPart& part = linear.parts[lora.adapted[i]];
+      at::Tensor dy_part = dy_TO.narrow(1, part.out_offset, part.out);
+      dh_parts.push_back(at::mm(dy_part, lora.b_compute.narrow(0, b_row, part.out)));
+      db_parts.push_back(
+          at::mm(dy_part.to(at::kFloat).t(), h_wide.narrow(1, static_cast<int64_t>(i) * rank, rank)));
+      b_row += part.out;
+    }
+    at::Tensor dh_TR = dh_parts.size() == 1 ? dh_parts[0] : at::cat(dh_parts, 1);
+    db = db_parts.size() == 1 ? db_parts[0] : at::cat(db_parts, 0);
+    if (dx_TI.defined()) dx_TI.addmm_(dh_TR, lora.a_compute);
+    // a_compute holds A alpha/r, so the scale is still missing from dA (and is already in h for dB).
+    da = at::mm(dh_TR.to(at::kFloat).t(), x_TI.to(at::kFloat)) * lora.scale;
+  }
+};
+
+}  // namespace
+
+std::vector<std::vector<LinearPart>> block_groups(const ModelShape& shape) {
+  const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
+  return {{{"q_proj", 0, q}, {"k_proj", q, kv}, {"v_proj", q + kv, kv}},
+          {{"o_proj", 0, shape.width}},
+          {{"gate_proj", 0, shape.ffn_width}, {"up_proj", shape.ffn_width, shape.ffn_width}},
+          {{"down_proj", 0, shape.width}}};
+}
+
+int64_t group_inputs(const ModelShape& shape, size_t index) {
+  const int64_t inputs[] = {shape.width, shape.heads * shape.head_dim, shape.width, shape.ffn_width};
+  ensure(index < 4, "a block has four groups of linear layers");
+  return inputs[index];
+}
+
+Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device)
+    : config_(config), shape_(shape) {
+  const auto groups = block_groups(shape);
+  std::vector<float> values;
+  struct Place {
+    int64_t a_begin, b_begin, a_rows, inputs, b_rows;
+  };
+  std::vector<Place> places;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    auto& row = groups_.emplace_back();
+    for (size_t g = 0; g < groups.size(); ++g) {
+      auto lora = std::make_unique<LoraGroup>();
+      int64_t b_rows = 0;
+      for (size_t i = 0; i < groups[g].size(); ++i) {
+        const auto& targets = config.targets;
+        if (std::find(targets.begin(), targets.end(), groups[g][i].name) == targets.end()) continue;
+        lora->adapted.push_back(i);
+        b_rows += groups[g][i].out;
+      }
+      if (lora->adapted.empty()) {
+        row.push_back(nullptr);
+        continue;
+      }
+      lora->scale = config.alpha / config.rank;
+      const int64_t inputs = group_inputs(shape, g), a_rows = static_cast<int64_t>(lora->adapted.size()) * config.rank;
+      const auto a_begin = static_cast<int64_t>(values.size());
+      CounterRng rng(seed, "lora_A layer " + std::to_string(layer) + " group " + std::to_string(g));
+      const double bound = 1 / std::sqrt(static_cast<double>(inputs));
+      for (int64_t i = 0; i < a_rows * inputs; ++i) values.push_back(static_cast<float>((2 * rng.uniform() - 1) * bound));
+      places.push_back({a_begin, static_cast<int64_t>(values.size()), a_rows, inputs, b_rows});
+      values.resize(values.size() + static_cast<size_t>(b_rows * config.rank), 0.0F);
+      row.push_back(std::move(lora));
+    }
+  }
+  if (values.empty()) throw UserError("lora_targets names no linear layer of the model; name some of q_proj, k_proj, "
+                                      "v_proj, o_proj, gate_proj, up_proj, down_proj");
+  values_ = at::tensor(values, at::kFloat).to(device);
+  size_t place = 0;
+  for (auto& row : groups_) {
+    for (auto& lora : row) {
+      if (!lora) continue;
+      const Place& at_ = places[place++];
+      lora->a = values_.narrow(0, at_.a_begin, at_.a_rows * at_.inputs).view({at_.a_rows, at_.inputs}).detach();
+      lora->b = values_.narrow(0, at_.b_begin, at_.b_rows * config.rank).view({at_.b_rows, config.rank}).detach();
+      for (at::Tensor* leaf : {&lora->a, &lora->b}) leaves_.push_back(leaf->set_requires_grad(true));
+    }
+  }
+}
+
+void Adapter::refresh(at::ScalarType compute_type) {
+  for (auto& row : groups_) {
+    for (auto& lora : row) {
+      if (!lora) continue;
+      lora->a_compute = lora->a.detach().mul(lora->scale).to(compute_type);
+      lora->b_compute = lora->b.detach().to(compute_type);
+    }
+  }
+}
+
+const LoraGroup* Adapter::group(int64_t layer, size_t group) const {
+  return groups_[static_cast<size_t>(layer)][group].get();
+}
+
+std::vector<Adapter::Entry> Adapter::entries() const {
+  const auto groups = block_groups(shape_);
+  std::vector<Entry> all;
+  for (size_t layer = 0; layer < groups_.size(); ++layer) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const LoraGroup* lora = groups_[layer][g].get();
+      if (!lora) continue;
+      int64_t b_row = 0;
+      for (size_t i = 0; i < lora->adapted.size(); ++i) {
+        const LinearPart& part = groups[g][lora->adapted[i]];
+        all.push_back({static_cast<int64_t>(layer), std::string(name_of_group(g)) + "." + part.name,
+                       lora->a.detach().narrow(0, static_cast<int64_t>(i) * config_.rank, config_.rank),
+                       lora->b.detach().narrow(0, b_row, part.out)});
+        b_row += part.out;
+      }
+    }
+  }
+  return all;
+}
+
+at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora) {
+  static const at::Tensor none;
+  return LinearFunction::apply(x_TI, lora ? lora->a : none, lora ? lora->b : none, &linear, lora);
+}
+
+}  // namespace apportion

@@ -1,0 +1,87 @@
+// Low-rank adapters (LoRA, arXiv 2106.09685) and the linear layers they sit on. All values of an adapter lie in
+// one flat float32 tensor, so that a sum over ranks, a clip and an Adam step are single operations.
+// Adapter files are adapter_file.h's business.
+//
+// Legend: T rows, I inputs, O outputs, r LoRA rank.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "shared/model/shape.h"
+
+namespace apportion {
+
+/// One linear layer of a group, by its name in Hugging Face models ("q_proj"), and its outputs' place.
+struct LinearPart {
+  std::string name;
+  int64_t out_offset = 0;
+  int64_t out = 0;
+};
+
+/// Linear layers that read the same input, computed as one product: q, k, v; o; gate, up; down.
+struct LinearGroup {
+  at::Tensor weight_OI;  // frozen, compute type
+  std::vector<LinearPart> parts;
+};
+
+/// The groups of a transformer block in order of use, without weights.
+std::vector<std::vector<LinearPart>> block_groups(const ModelShape& shape);
+/// Inputs of group `index` of block_groups.
+int64_t group_inputs(const ModelShape& shape, size_t index);
+
+/// The adapters of one LinearGroup; `adapted` are indices of its parts that have one.
+struct LoraGroup {
+  std::vector<size_t> adapted;
+  at::Tensor a;          // [adapted * r, I] float32 leaf, a view of the adapter's values
+  at::Tensor b;          // [sum of adapted O, r] float32 leaf, likewise
+  at::Tensor a_compute;  // a * alpha / r in compute type, one copy a step
+  at::Tensor b_compute;  // b in compute type
+  double scale = 1;      // alpha / r
+};
+
+class Adapter {
+ public:
+  /// Zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn by CounterRng from `seed`.
+  /// Throws UserError when no target names a linear layer.
+  Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device);
+
+  const LoraConfig& config() const { return config_; }
+  /// All values, float32 [n]. After writing to it call refresh.
+  at::Tensor& values() { return values_; }
+  const at::Tensor& values() const { return values_; }
+  /// Renews the compute-type copies from the values.
+  void refresh(at::ScalarType compute_type);
+  /// The leaves that gradients are asked for, in the order in which they lie in values().
+  const std::vector<at::Tensor>& leaves() const { return leaves_; }
+  /// The adapters of group `group` of block `layer`; null where there are none.
+  const LoraGroup* group(int64_t layer, size_t group) const;
+  /// Values of LoRA weights that one token passes (for counting FLOPs).
+  int64_t parameters() const { return values_.numel(); }
+
+  /// One matrix by its place: views [r, I] and [O, r] of the values.
+  struct Entry {
+    int64_t layer;
+    std::string name;
+    at::Tensor a, b;
+  };
+  std::vector<Entry> entries() const;
+
+ private:
+  LoraConfig config_;
+  ModelShape shape_;
+  at::Tensor values_;
+  std::vector<at::Tensor> leaves_;
+  std::vector<std::vector<std::unique_ptr<LoraGroup>>> groups_;  // [layer][group]
+};
+
+/// y = x W^T + (x A^T) B^T alpha / r for each adapted part. x_TI in compute type; `lora` may be null.
+/// Saves no weight; saves x and x A^T only where there is an adapter. Gradients of A and B are float32.
+at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora);
+
+}  // namespace apportion

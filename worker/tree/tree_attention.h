@@ -1,0 +1,40 @@
+// Attention over ancestors without a [T, T] mask: queries go in blocks of 64 rows, and each block meets only
+// the keys that one of its rows descends from. Exact: what is left out has weight zero.
+//
+// Legend: T query rows (padded), S key slots, B blocks, Q rows of a block, U most keys of a block,
+//         H query heads, G key/value heads, D head_dim.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/tree/token_tree.h"
+
+namespace apportion {
+
+/// Rows of a block; products are padded to a multiple of it, so that their bits do not depend on threads.
+inline constexpr int64_t block_rows = 64;
+
+inline int64_t padded_rows(int64_t rows) { return (rows + block_rows - 1) / block_rows * block_rows; }
+
+/// Which keys each block of queries reads, as index tensors on the model's device.
+struct AttentionPlan {
+  int64_t rows = 0;       // T, a multiple of block_rows
+  int64_t slots = 0;      // S: slots of the key/value store that may be read
+  int64_t pairs = 0;      // unmasked (query, key) pairs, for counting FLOPs
+  at::Tensor keys_BU;     // int64 slot of each key; padding repeats the block's first
+  at::Tensor mask_BQU;    // float32: 0 where the row descends from the key (or is it), else -inf
+  at::Tensor users, user_offsets;  // int64: where in keys_BU each slot occurs, slot by slot (for the gradient)
+};
+
+/// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. Rows added to
+/// fill the last block read the first row's own key; their results mean nothing.
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, at::Device device);
+
+/// softmax(q k^T / sqrt(D) + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
+at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
+                          const AttentionPlan& plan);
+
+}  // namespace apportion
