@@ -1,0 +1,42 @@
+// The link over MPI: in every rank one thread owns all control traffic on a communicator of its own (probe, send,
+// test, sleep 1 ms; it never spins). Ends talk to it through queues; what goes to the own rank stays in memory.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "shared/link/link.h"
+#include "shared/link/rank_group.h"
+
+namespace apportion {
+
+/// This rank's ends of the control traffic, and its link thread, which also
+/// - sends the coordinator a Heartbeat each second, however busy the main thread is;
+/// - on ranks other than 0, when interrupted (interrupt.h): tells the coordinator by Failed, and after a grace of
+///   2 s calls `end_process`;
+/// - calls `end_process` when the launcher's process is gone (an orphan would wait for ever).
+/// An error of MPI is thrown by the ends' next `send` or `receive`.
+class MpiLink {
+ public:
+  /// Collective over all ranks. `end_process` is called on the link thread and does not return.
+  MpiLink(const RankGroup& ranks, std::function<void(int exit_code)> end_process);
+
+  /// Collective: delivers what was sent, waits for all ranks, ends the thread. While an exception unwinds it only
+  /// ends the thread (RankGroup then aborts the job).
+  ~MpiLink();
+  MpiLink(const MpiLink&) = delete;
+  MpiLink& operator=(const MpiLink&) = delete;
+
+  /// This rank's worker's end.
+  Link& worker();
+  /// The coordinator's end; only rank 0 has it (InternalError elsewhere).
+  Link& coordinator();
+
+ private:
+  class Thread;
+  std::unique_ptr<Thread> thread_;
+  std::unique_ptr<Link> worker_, coordinator_;
+  int exceptions_at_start_;
+};
+
+}  // namespace apportion
