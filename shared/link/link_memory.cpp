@@ -28,7 +28,9 @@ class MemoryLink : public Link {
   MemoryLink(Boxes& boxes, int own) : boxes_(boxes), own_(own) {}
 
   void send(int to, const Message& message) override { boxes_.at(to).put(own_, encode(message)); }
-  std::optional<Received> receive(std::chrono::milliseconds wait) override { return boxes_.at(own_).take(wait); }
+  std::optional<Received> receive(std::chrono::milliseconds wait) override {
+    return boxes_.at(own_).take(wait);
+  }
 
  private:
   Boxes& boxes_;

@@ -1,5 +1,5 @@
-// The link within one process: the coordinator's end and the worker's (in tests several workers'), by mailboxes.
-// Nothing of MPI is needed or started.
+// The link within one process: the coordinator's end and the worker's (in tests several workers'), by
+// mailboxes. Nothing of MPI is needed or started.
 #pragma once
 
 #include <memory>

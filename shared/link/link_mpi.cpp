@@ -1,5 +1,5 @@
-// The link thread and its queues; see link_mpi.h. Every MPI call here but the communicator's making and freeing
-// is made by the link thread. A message's tag says which end of the receiving rank it is for.
+// The link thread and its queues; see link_mpi.h. Every MPI call here but the communicator's making and
+// freeing is made by the link thread. A message's tag says which end of the receiving rank it is for.
 #include "shared/link/link_mpi.h"
 
 #define OMPI_SKIP_MPICXX 1  // the C interface only
@@ -64,7 +64,8 @@ class MpiLink::Thread {
   /// From any thread. `from` is the sending end's address.
   void post(int from, int rank, Tag tag, std::string bytes) {
     ensure(rank >= 0 && rank < size_, "a message goes to a rank that exists");
-    ensure(bytes.size() <= static_cast<size_t>(std::numeric_limits<int>::max()), "a message is smaller than 2 GiB");
+    ensure(bytes.size() <= static_cast<size_t>(std::numeric_limits<int>::max()),
+           "a message is smaller than 2 GiB");
     std::lock_guard lock(mutex_);
     if (failure_) std::rethrow_exception(failure_);
     if (rank == rank_) {
@@ -120,7 +121,8 @@ class MpiLink::Thread {
     if (!found) return false;
     int count = 0;
     check(MPI_Get_count(&status, MPI_BYTE, &count), "count");
-    ensure(status.MPI_TAG == to_coordinator || status.MPI_TAG == to_worker, "a control message's tag is known");
+    ensure(status.MPI_TAG == to_coordinator || status.MPI_TAG == to_worker,
+           "a control message's tag is known");
     std::string bytes(static_cast<size_t>(count), '\0');
     check(MPI_Mrecv(bytes.data(), count, MPI_BYTE, &message, MPI_STATUS_IGNORE), "receive");
     int from = status.MPI_TAG == to_coordinator ? status.MPI_SOURCE : coordinator_address;

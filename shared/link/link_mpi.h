@@ -1,5 +1,6 @@
-// The link over MPI: in every rank one thread owns all control traffic on a communicator of its own (probe, send,
-// test, sleep 1 ms; it never spins). Ends talk to it through queues; what goes to the own rank stays in memory.
+// The link over MPI: in every rank one thread owns all control traffic on a communicator of its own (probe,
+// send, test, sleep 1 ms; it never spins). Ends talk to it through queues; what goes to the own rank stays in
+// memory.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,8 @@ namespace apportion {
 
 /// This rank's ends of the control traffic, and its link thread, which also
 /// - sends the coordinator a Heartbeat each second, however busy the main thread is;
-/// - on ranks other than 0, when interrupted (interrupt.h): tells the coordinator by Failed, and after a grace of
+/// - on ranks other than 0, when interrupted (interrupt.h): tells the coordinator by Failed, and after a
+/// grace of
 ///   2 s calls `end_process`;
 /// - calls `end_process` when the launcher's process is gone (an orphan would wait for ever).
 /// An error of MPI is thrown by the ends' next `send` or `receive`.
@@ -21,8 +23,8 @@ class MpiLink {
   /// Collective over all ranks. `end_process` is called on the link thread and does not return.
   MpiLink(const RankGroup& ranks, std::function<void(int exit_code)> end_process);
 
-  /// Collective: delivers what was sent, waits for all ranks, ends the thread. While an exception unwinds it only
-  /// ends the thread (RankGroup then aborts the job).
+  /// Collective: delivers what was sent, waits for all ranks, ends the thread. While an exception unwinds it
+  /// only ends the thread (RankGroup then aborts the job).
   ~MpiLink();
   MpiLink(const MpiLink&) = delete;
   MpiLink& operator=(const MpiLink&) = delete;

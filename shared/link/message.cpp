@@ -46,7 +46,8 @@ void visit(Fields& fields, Assign& assign) {
 
 template <typename Fields>
 void visit(Fields& fields, Progress& progress) {
-  fields("task_id", progress.task_id)("stage", progress.stage)("step", progress.step)("steps", progress.steps);
+  fields("task_id", progress.task_id)("stage", progress.stage)("step", progress.step)("steps",
+                                                                                      progress.steps);
   fields("loss", progress.loss)("kl", progress.kl)("coverage", progress.coverage);
   fields("tokens_per_second", progress.tokens_per_second)("peak_share", progress.peak_share);
   fields("seconds_left", progress.seconds_left);
@@ -138,7 +139,7 @@ class Reader {
 
  private:
   template <typename Value>
-    requires std::is_integral_v<Value>
+  requires std::is_integral_v<Value>
   static void read(const Json& json, Value& value) {
     if (!json.is_number_integer()) throw std::runtime_error("not an integer");
     bool fits = json.is_number_unsigned() ? std::in_range<Value>(json.get<uint64_t>())
@@ -161,8 +162,7 @@ class Reader {
     value = static_cast<Finish>(number);
   }
   template <typename Value>
-    requires(!Plain<Value>)
-  static void read(const Json& json, Value& value) {
+  requires(!Plain<Value>) static void read(const Json& json, Value& value) {
     if (!json.is_object()) throw std::runtime_error("not an object");
     Reader fields(json);
     visit(fields, value);

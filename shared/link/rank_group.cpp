@@ -20,7 +20,8 @@ void start_mpi() {
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided);
   if (provided < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
-    throw UserError("this MPI library offers no MPI_THREAD_MULTIPLE: use a build of Open MPI or MPICH with threads");
+    throw UserError(
+        "this MPI library offers no MPI_THREAD_MULTIPLE: use a build of Open MPI or MPICH with threads");
   }
 }
 

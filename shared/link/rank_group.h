@@ -1,5 +1,6 @@
-// The ranks of a job: MPI starts and ends here and nowhere else. Without a launcher MPI is not even initialised
-// and the one process is rank 0 of 1. What the ranks say to each other is link_mpi's and collectives_mpi's.
+// The ranks of a job: MPI starts and ends here and nowhere else. Without a launcher MPI is not even
+// initialised and the one process is rank 0 of 1. What the ranks say to each other is link_mpi's and
+// collectives_mpi's.
 #pragma once
 
 namespace apportion {
@@ -14,8 +15,8 @@ class RankGroup {
   /// MPI_THREAD_MULTIPLE, which the link threads need.
   explicit RankGroup(Launch launch);
 
-  /// MPI_Finalize (collective), except while an exception unwinds: the other ranks may never get there, so the
-  /// job is aborted instead.
+  /// MPI_Finalize (collective), except while an exception unwinds: the other ranks may never get there, so
+  /// the job is aborted instead.
   ~RankGroup();
   RankGroup(const RankGroup&) = delete;
   RankGroup& operator=(const RankGroup&) = delete;
@@ -27,7 +28,8 @@ class RankGroup {
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
 
-  /// Ends every rank of the job with `exit_code`, from any thread, without clean-up. Output is flushed before.
+  /// Ends every rank of the job with `exit_code`, from any thread, without clean-up. Output is flushed
+  /// before.
   [[noreturn]] void abort(int exit_code) const;
 
  private:

@@ -1,0 +1,35 @@
+// From a configuration to its tasks: which there are, what each depends on, and so their ids. Pure: no file
+// is read. Which of them still have to run is coordinator.h's business, where they run is scheduler.h's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "shared/config/task.h"
+#include "shared/store/index.h"
+
+namespace apportion {
+
+/// What a task depends on besides options.
+struct PlanInput {
+  std::string model_digest;    // weights, tokenizer, chat template (Gguf::digest)
+  std::string dataset_digest;  // Dataset::digest
+  std::string dataset_name;
+  std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
+};
+
+/// `tasks` in an order in which each comes after its inputs; every id once. `cell` names them for the index.
+struct Plan {
+  std::vector<Task> tasks;
+  Cell cell;
+};
+
+/// Measures the untouched model on the test sets of answers that it was not trained on, trains the method's
+/// stages, and measures again on all test sets. `job` is the job's name in the index.
+Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job);
+
+/// The keys whose values enter the id of a task of `kind` (a measure task's also depend on its test set).
+std::vector<std::string> identity_keys(const std::string& kind, const std::string& test_set);
+
+}  // namespace apportion

@@ -1,0 +1,62 @@
+// The choice of the next tasks; see scheduler.h.
+#include "coordinator/scheduler.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+
+namespace {
+
+bool is_training(const Task& task) { return task.kind != "measure"; }
+
+/// A training task is worth more ranks than a measurement: what comes after waits for it.
+double weight_of(const Task& task) { return is_training(task) ? 3 : 1; }
+
+std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vector<TaskState>& states) {
+  ensure(tasks.size() == states.size(), "every task has a state");
+  std::unordered_map<std::string, size_t> number;
+  for (size_t task = 0; task < tasks.size(); ++task) number[tasks[task].id] = task;
+  std::vector<size_t> ready;
+  for (size_t task = 0; task < tasks.size(); ++task) {
+    if (states[task] != TaskState::waiting) continue;
+    bool inputs_done =
+        std::all_of(tasks[task].inputs.begin(), tasks[task].inputs.end(), [&](const std::string& id) {
+          auto input = number.find(id);
+          ensure(input != number.end(), "a task's inputs are tasks of the plan");
+          return states[input->second] == TaskState::done;
+        });
+    if (inputs_done) ready.push_back(task);
+  }
+  return ready;
+}
+
+}  // namespace
+
+std::vector<Assignment> next_assignments(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
+                                         const std::vector<int>& idle_ranks, int ranks,
+                                         const GroupOptions& options) {
+  std::vector<size_t> ready = ready_tasks(tasks, states);
+  // The chain of training tasks is the longest: it starts first where groups run side by side. One group
+  // alone keeps the plan's order, in which the untouched model is measured first.
+  bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
+  if (side_by_side) {
+    std::stable_partition(ready.begin(), ready.end(), [&](size_t task) { return is_training(tasks[task]); });
+  }
+  std::vector<double> weights;
+  for (size_t task : ready) weights.push_back(weight_of(tasks[task]));
+  std::vector<int> sizes = group_sizes(weights, static_cast<int>(idle_ranks.size()), options);
+
+  std::vector<Assignment> assignments;
+  auto next = idle_ranks.begin();
+  for (size_t place = 0; place < ready.size(); ++place) {
+    if (sizes[place] == 0) continue;
+    assignments.push_back({ready[place], {next, next + sizes[place]}});
+    next += sizes[place];
+  }
+  return assignments;
+}
+
+}  // namespace apportion
