@@ -1,10 +1,11 @@
-// A run's configuration, typed and validated once. The list of keys, with defaults and help, is option_table.cpp.
-// A part of the program takes the struct that it needs, never the whole.
+// A run's configuration, typed and validated once. The list of keys, with defaults and help, is
+// option_table.cpp. A part of the program takes the struct that it needs, never the whole.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace apportion {
@@ -25,7 +26,8 @@ struct DataConfig {
 struct LoraConfig {
   int rank = 32;
   double alpha = 16;  // products are scaled by alpha / rank
-  std::vector<std::string> targets;
+  std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                      "gate_proj", "up_proj", "down_proj"};  // in this order
 };
 
 struct OptimizerConfig {
@@ -41,8 +43,8 @@ struct BatchConfig {
 };
 
 struct SftConfig {
-  int steps = 0;
-  double learning_rate = 0;
+  int steps = 200;
+  double learning_rate = 1e-3;
   SftWeights weights = SftWeights::split;
 };
 
@@ -52,15 +54,15 @@ struct KtoConfig {
 };
 
 struct CalibrateConfig {
-  int steps = 0;
-  double learning_rate = 0;
+  int steps = 40;
+  double learning_rate = 2e-4;
   double kl_weight = 1, kto_weight = 1;
   KtoConfig kto;
 };
 
 struct MeasureConfig {
-  std::vector<std::string> test_sets;  // heldout, v2, v3, ood, train
-  uint64_t rounds = 100;               // N per subject
+  std::vector<std::string> test_sets = {"heldout", "v2"};  // of heldout, v2, v3, ood, train; as written
+  uint64_t rounds = 100;                                   // N per subject
   int max_answer_tokens = 32;
   double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
   int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
@@ -68,8 +70,8 @@ struct MeasureConfig {
 };
 
 struct RanksConfig {
-  int threads = 0;     // per rank; 0: allowed cores / local ranks
-  int group_size = 0;  // 0: by the coordinator
+  int threads = 0;         // per rank; 0: allowed cores / local ranks
+  int group_size = 0;      // 0: by the coordinator
   double timeout_s = 300;  // for an operation between ranks
 };
 
@@ -97,5 +99,25 @@ struct RunConfig {
   /// The resolved value of a key; throws InternalError for an unknown key.
   const std::string& value(const std::string& key) const;
 };
+
+/// A key's value as the user wrote it. `source` is where, for errors: "jobs/x.ini, line 7" or "command line".
+struct Setting {
+  std::string key;
+  std::string value;
+  std::string source;
+};
+
+/// The defaults, with `settings` over them in order (a later one wins), checked one by one and together.
+/// Throws UserError that names key, value, source and what would be right; an unknown key names the nearest.
+RunConfig make_run_config(const std::vector<Setting>& settings);
+
+/// Replaces a value that had to be found out (`auto`, a default folder) in its field and in `resolved`.
+/// Throws InternalError for an unknown key or a value that is not allowed.
+void resolve_option(RunConfig& config, const std::string& key, const std::string& value);
+
+/// The values of `keys` for a task's identity. Throws InternalError for a key that is unknown or that the
+/// option table does not mark as identity, so that nothing that must not matter enters an id.
+std::map<std::string, std::string> identity_options(const RunConfig& config,
+                                                    const std::vector<std::string>& keys);
 
 }  // namespace apportion

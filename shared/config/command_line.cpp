@@ -1,0 +1,256 @@
+#include "shared/config/command_line.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+#include "shared/base/error.h"
+#include "shared/config/edit_distance.h"
+#include "shared/config/job_file.h"
+#include "shared/config/option_table.h"
+#include "shared/config/options_page.h"
+#include "shared/config/version.h"
+
+namespace apportion {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* source = "command line";
+constexpr unsigned help_width = 110;
+
+constexpr const char* usage =
+    "Fine-tunes a language model so that its answers follow a target distribution, and measures it.\n"
+    "\n"
+    "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
+    "  apportion run --help                      all keys\n"
+    "  apportion report DIR [--json]             print the table of a results folder again\n"
+    "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
+    "output\n"
+    "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
+    "\n"
+    "  --dump-defaults    a job file with all keys, defaults and meanings\n"
+    "  --print-config     with run JOB.ini: the configuration that would run, as a job file\n"
+    "  --version          what this program was built from\n"
+    "  --help, -h         this text\n";
+
+/// What the command line holds, in the user's order, before any of it is judged.
+struct Words {
+  std::vector<std::string> positionals;
+  std::vector<Setting> settings;  // keys of the option table
+  std::set<std::string> switches;
+  std::string csv_file;
+};
+
+po::options_description describe_key_options(const OptionGroup& group) {
+  po::options_description description(group.title, help_width, help_width / 2);
+  for (const Option& option : group.options) {
+    auto* value = po::value<std::string>()->value_name(option.value_name);
+    if (!option.default_value.empty()) value->default_value(option.default_value);
+    description.add_options()(option.key.c_str(), value,
+                              fmt::format("{} [{}]", option.help, option.allowed).c_str());
+  }
+  return description;
+}
+
+po::options_description describe_switches() {
+  po::options_description description;
+  auto add = description.add_options();
+  add("help,h", "");
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown"})
+    add(name, "");
+  add("csv", po::value<std::string>(), "");
+  add("positional", po::value<std::vector<std::string>>(), "");
+  return description;
+}
+
+/// What Boost should see: keys with underscores (a key's value keeps its dashes), flags with their value
+/// attached (else the next word would be taken for it), an empty value as a word of its own, a last --csv
+/// with "-".
+std::vector<std::string> normalize(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  bool is_value = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    bool is_key = !is_value && argument.size() > 2 && argument.compare(0, 2, "--") == 0;
+    is_value = false;
+    if (is_key) {
+      size_t end = std::min(argument.find('='), argument.size());
+      std::replace(argument.begin() + 2, argument.begin() + static_cast<std::ptrdiff_t>(end), '-', '_');
+      const Option* option = find_option(argument.substr(2));
+      is_value = option && !option->flag;
+      if (option && option->flag) argument += "=true";
+    }
+    bool is_empty_value = is_key && argument.back() == '=';
+    if (is_empty_value) argument.pop_back();
+    arguments.push_back(std::move(argument));
+    if (is_empty_value) arguments.emplace_back();
+  }
+  if (!arguments.empty() && arguments.back() == "--csv") arguments.push_back("-");
+  return arguments;
+}
+
+std::vector<po::option> parse_options(const std::vector<std::string>& arguments) {
+  po::options_description all = describe_switches();
+  for (const OptionGroup& group : option_groups()) all.add(describe_key_options(group));
+  po::positional_options_description positional;
+  positional.add("positional", -1);
+  namespace style = po::command_line_style;
+  try {
+    return po::command_line_parser(arguments)
+        .options(all)
+        .positional(positional)
+        .style(style::unix_style & ~style::allow_guessing)
+        .allow_unregistered()
+        .run()
+        .options;
+  } catch (const po::error& error) {
+    throw UserError(fmt::format("{}: {}", source, printable(error.what())));
+  }
+}
+
+[[noreturn]] void fail_unknown_key(std::string key) {
+  std::vector<std::string> known;
+  for (const Option* option : option_table()) known.push_back(option->key);
+  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv"}) known.push_back(name);
+  key.erase(0, key.find_first_not_of('-'));
+  throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
+                              nearest_word(key, known)));
+}
+
+Words parse_words(int argc, const char* const* argv) {
+  Words words;
+  std::set<std::string> seen;
+  for (const po::option& option : parse_options(normalize(argc, argv))) {
+    const std::string& key = option.string_key;
+    if (option.unregistered) fail_unknown_key(key);
+    std::string value = option.value.empty() ? "" : option.value.front();
+    if (option.position_key >= 0) {
+      words.positionals.push_back(std::move(value));
+      continue;
+    }
+    if (!seen.insert(key).second)
+      throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
+    if (find_option(key)) {
+      words.settings.push_back({key, value, source});
+    } else if (key == "csv") {
+      words.csv_file = value;
+    } else {
+      words.switches.insert(key);
+    }
+  }
+  return words;
+}
+
+std::string format_run_help() {
+  std::ostringstream text;
+  text << "apportion run JOB.ini [--key value ...]\n\nKeys, with (=default) and [allowed values]; the same "
+          "keys stand "
+          "in job files.\n";
+  for (const OptionGroup& group : option_groups()) text << '\n' << describe_key_options(group);
+  return text.str();
+}
+
+/// The one folder or file that the command needs.
+const std::string& only_argument(const Words& words, const std::string& command, const std::string& what) {
+  if (words.positionals.size() < 2) {
+    throw UserError(
+        fmt::format("{}: {} needs {}, as in 'apportion {}'", source, words.positionals[0], what, command));
+  }
+  if (words.positionals.size() > 2) {
+    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", source,
+                                printable(words.positionals[2]), command));
+  }
+  return words.positionals[1];
+}
+
+void allow_settings(const Words& words, const std::set<std::string>& allowed) {
+  for (const Setting& setting : words.settings) {
+    if (allowed.count(setting.key) == 0) {
+      throw UserError(fmt::format("{}: --{} does not belong to {}; it is a key of 'apportion run'", source,
+                                  setting.key, words.positionals[0]));
+    }
+  }
+}
+
+CommandLine parse_run(const Words& words) {
+  CommandLine parsed;
+  parsed.command = words.switches.count("print_config") ? Command::print_config : Command::run;
+  parsed.job_file = only_argument(words, "run JOB.ini [--key value ...]", "a job file");
+  std::vector<Setting> settings = read_job_file(parsed.job_file);
+  settings.insert(settings.end(), words.settings.begin(), words.settings.end());
+  parsed.config = make_run_config(settings);
+  if (parsed.config.output.directory.empty()) {
+    std::string name = std::filesystem::path(parsed.job_file).stem().string();
+    if (!is_job_file_text(name)) {
+      throw UserError(fmt::format("{}: {} gives no name for a results folder; set --output DIR", source,
+                                  printable(parsed.job_file)));
+    }
+    resolve_option(parsed.config, "output", "runs/" + name);
+  }
+  if (parsed.command == Command::print_config) parsed.text = format_job_file(parsed.config);
+  return parsed;
+}
+
+CommandLine parse_report(const Words& words) {
+  CommandLine parsed;
+  parsed.command = Command::report;
+  parsed.directory = only_argument(words, "report DIR [--json]", "a results folder");
+  allow_settings(words, {"json", "quiet"});
+  parsed.config = make_run_config(words.settings);
+  return parsed;
+}
+
+CommandLine parse_export(const Words& words) {
+  CommandLine parsed;
+  parsed.command = Command::export_csv;
+  parsed.directory = only_argument(words, "export DIR --csv [FILE]", "a results folder");
+  allow_settings(words, {"quiet"});
+  parsed.config = make_run_config(words.settings);
+  parsed.csv_file = words.csv_file;
+  if (parsed.csv_file.empty()) {
+    throw UserError(fmt::format(
+        "{}: export needs a format and a file: --csv FILE, or --csv - for standard output", source));
+  }
+  return parsed;
+}
+
+CommandLine printing(Command command, std::string text) {
+  CommandLine parsed;
+  parsed.command = command;
+  parsed.text = std::move(text);
+  return parsed;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+  const Words words = parse_words(argc, argv);
+  const std::string command = words.positionals.empty() ? "" : words.positionals[0];
+  if (words.switches.count("help"))
+    return printing(Command::help, command == "run" ? format_run_help() : usage);
+  if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
+  if (words.switches.count("dump_defaults"))
+    return printing(Command::dump_defaults, format_default_job_file());
+  if (words.switches.count("dump_options_markdown")) {
+    return printing(Command::dump_options_page, format_options_page());
+  }
+  if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
+  if (!words.csv_file.empty() && command != "export") {
+    throw UserError(fmt::format("{}: --csv belongs to 'apportion export DIR --csv [FILE]'", source));
+  }
+  if (words.switches.count("print_config") && command != "run") {
+    throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
+  }
+  if (command == "run") return parse_run(words);
+  if (command == "report") return parse_report(words);
+  if (command == "export") return parse_export(words);
+  throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
+                              nearest_word(command, {"run", "report", "export"})));
+}
+
+}  // namespace apportion

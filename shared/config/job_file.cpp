@@ -1,0 +1,89 @@
+#include "shared/config/job_file.h"
+
+#include <fmt/format.h>
+
+#include <boost/program_options.hpp>
+#include <map>
+#include <sstream>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/config/option_table.h"
+
+namespace apportion {
+namespace {
+
+namespace po = boost::program_options;
+
+po::options_description describe_keys() {
+  po::options_description description;
+  for (const Option* option : option_table()) {
+    description.add_options()(option->key.c_str(), po::value<std::string>(), option->help.c_str());
+  }
+  return description;
+}
+
+/// The option on one line, if there is one. One line at a time, because Boost's parser does not count lines.
+std::vector<po::option> parse_line(const std::string& line, const po::options_description& keys,
+                                   const std::string& source) {
+  if (line.find('\0') != std::string::npos) throw UserError(source + ": a zero byte; a job file is text");
+  size_t begin = line.find_first_not_of(" \t");
+  if (begin != std::string::npos && line[begin] == '[') {
+    throw UserError(source + ": a section; keys are flat, lines read 'key = value'");
+  }
+  std::istringstream stream(line);
+  try {
+    return po::parse_config_file(stream, keys, /*allow_unregistered=*/true).options;
+  } catch (const po::error&) {
+    throw UserError(source + ": neither 'key = value' nor a comment that starts with '#'");
+  }
+}
+
+}  // namespace
+
+std::vector<Setting> parse_job_file(const std::string& text, const std::string& path) {
+  const po::options_description keys = describe_keys();
+  std::vector<Setting> settings;
+  std::map<std::string, int> line_of_key;
+  std::istringstream stream(text);
+  std::string line;
+  for (int number = 1; std::getline(stream, line); ++number) {
+    std::string source = fmt::format("{}, line {}", path, number);
+    for (const po::option& option : parse_line(line, keys, source)) {
+      const std::string& key = option.string_key;
+      if (option.unregistered) {
+        throw UserError(fmt::format("{}: unknown key '{}'; did you mean '{}'?", source, printable(key),
+                                    nearest_key(key)));
+      }
+      auto [first, is_new] = line_of_key.emplace(key, number);
+      if (!is_new) {
+        throw UserError(fmt::format("{}: key '{}' is already set in line {}; keep one of the two", source,
+                                    key, first->second));
+      }
+      settings.push_back({key, option.value.empty() ? "" : option.value.front(), source});
+    }
+  }
+  return settings;
+}
+
+std::vector<Setting> read_job_file(const std::string& path) { return parse_job_file(read_file(path), path); }
+
+std::string format_job_file(const RunConfig& config) {
+  std::string text;
+  for (const auto& [key, value] : config.resolved) text += fmt::format("{} = {}\n", key, value);
+  return text;
+}
+
+std::string format_default_job_file() {
+  std::string text = "# All keys with their defaults. A job file needs only the lines that differ.\n";
+  for (const OptionGroup& group : option_groups()) {
+    text += fmt::format("\n# ---- {} ----\n", group.title);
+    for (const Option& option : group.options) {
+      text += fmt::format("\n# {}\n# {}\n{} = {}\n", option.help, option.allowed, option.key,
+                          option.default_value);
+    }
+  }
+  return text;
+}
+
+}  // namespace apportion

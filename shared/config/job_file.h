@@ -1,0 +1,26 @@
+// Job files: INI with flat keys, one `key = value` a line, '#' starts a comment; docs/job-files.md is for
+// users. Boost.Program_options parses each line; what keys and values mean is option_table.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shared/config/run_config.h"
+
+namespace apportion {
+
+/// The settings of a job file in order, each with "PATH, line N" as its source. Throws UserError for a file
+/// that cannot be read, a line that is neither comment nor `key = value`, a section, an unknown key (with the
+/// nearest known one) and a key that is there twice (with both lines). Values are checked by make_run_config.
+std::vector<Setting> read_job_file(const std::string& path);
+
+/// As read_job_file, from its text; `path` names it in errors.
+std::vector<Setting> parse_job_file(const std::string& text, const std::string& path);
+
+/// A job file with all keys and their resolved values, which parses back to the same configuration.
+std::string format_job_file(const RunConfig& config);
+
+/// A job file with all defaults, and as comments what each key means and allows.
+std::string format_default_job_file();
+
+}  // namespace apportion

@@ -1,0 +1,205 @@
+// One key of the configuration: how its text becomes a field of RunConfig and back, and what is allowed.
+// The list of keys is option_table.cpp; where texts come from is job_file.h and command_line.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shared/config/run_config.h"
+
+namespace apportion {
+
+/// Whether a key's value is part of the id of the tasks that read it, because results depend on it.
+enum class Identity { yes, no };
+
+/// What a row of the option table says in words. `default_value` is canonical: as `Option::print` writes it.
+struct OptionText {
+  std::string key;
+  std::string default_value;
+  Identity identity;
+  std::string help;  // one line
+};
+
+struct Option : OptionText {
+  std::string value_name{};  // "N", "X", "NAME" in the help
+  std::string allowed{};     // for people: "an integer from 1 to 1024"
+  bool flag = false;         // may stand without a value on the command line
+  /// Stores `text` in its field; false, and nothing stored, when it is not allowed.
+  std::function<bool(RunConfig&, const std::string&)> assign{};
+  /// The field as text. `assign` takes it back exactly: numbers have the shortest form that round-trips.
+  std::function<std::string(const RunConfig&)> print{};
+};
+
+/// Integers allowed, both ends included. `reason` explains a bound that needs it.
+struct IntegerRange {
+  uint64_t low = 0;
+  uint64_t high = std::numeric_limits<uint64_t>::max();
+  std::string reason = "";
+};
+
+enum class Bound { included, excluded };
+
+/// Finite numbers allowed.
+struct NumberRange {
+  double low;
+  Bound low_bound;
+  double high;
+  Bound high_bound;
+};
+
+/// Text to value; false when the whole text is not such a value. Integers are decimal digits without a sign.
+bool parse_integer(const std::string& text, uint64_t& value);
+bool parse_number(const std::string& text, double& value);
+bool parse_flag(const std::string& text, bool& value);
+/// Comma-separated words, each one of `allowed` and there once, at least one; spaces around them do not
+/// count.
+bool parse_list(const std::string& text, const std::vector<std::string>& allowed,
+                std::vector<std::string>& value);
+
+std::string print_number(double value);
+bool contains(const NumberRange& range, double value);
+std::string describe(const IntegerRange& range);
+std::string describe(const NumberRange& range);
+/// User text inside an error: control characters as \xNN, long text cut, so that the error stays one short
+/// line.
+std::string printable(const std::string& text);
+std::string join(const std::vector<std::string>& words, const std::string& separator);
+
+/// Access to a field of RunConfig, const or not: field(&RunConfig::lora, &LoraConfig::rank).
+template <typename Value>
+auto field(Value RunConfig::*member) {
+  return [=](auto& config) -> auto& { return config.*member; };
+}
+template <typename Part, typename Value>
+auto field(Part RunConfig::*part, Value Part::*member) {
+  return [=](auto& config) -> auto& { return config.*part.*member; };
+}
+template <typename Part, typename Inner, typename Value>
+auto field(Part RunConfig::*part, Inner Part::*inner, Value Inner::*member) {
+  return [=](auto& config) -> auto& { return config.*part.*inner.*member; };
+}
+
+/// A whole number; the field is int or uint64_t and holds the range's upper end.
+template <typename Field>
+Option integer_option(OptionText text, Field member, IntegerRange range) {
+  Option option{std::move(text)};
+  option.value_name = "N";
+  option.allowed = describe(range);
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    uint64_t value = 0;
+    if (!parse_integer(words, value) || value < range.low || value > range.high) return false;
+    auto& target = member(config);
+    target = static_cast<std::remove_reference_t<decltype(target)>>(value);
+    return true;
+  };
+  option.print = [=](const RunConfig& config) { return std::to_string(member(config)); };
+  return option;
+}
+
+/// A finite double.
+template <typename Field>
+Option number_option(OptionText text, Field member, NumberRange range) {
+  Option option{std::move(text)};
+  option.value_name = "X";
+  option.allowed = describe(range);
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    double value = 0;
+    if (!parse_number(words, value) || !contains(range, value)) return false;
+    member(config) = value;
+    return true;
+  };
+  option.print = [=](const RunConfig& config) { return print_number(member(config)); };
+  return option;
+}
+
+template <typename Field>
+Option flag_option(OptionText text, Field member) {
+  Option option{std::move(text)};
+  option.value_name = "BOOL";
+  option.allowed = "true or false";
+  option.flag = true;
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    return parse_flag(words, member(config));
+  };
+  option.print = [=](const RunConfig& config) { return std::string(member(config) ? "true" : "false"); };
+  return option;
+}
+
+/// One of the names of an enum's values.
+template <typename Field, typename Enum>
+Option choice_option(OptionText text, Field member, std::vector<std::pair<std::string, Enum>> choices) {
+  Option option{std::move(text)};
+  std::vector<std::string> names;
+  for (const auto& choice : choices) names.push_back(choice.first);
+  option.value_name = "NAME";
+  option.allowed = "one of " + join(names, ", ");
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    for (const auto& [name, value] : choices) {
+      if (name != words) continue;
+      member(config) = value;
+      return true;
+    }
+    return false;
+  };
+  option.print = [=](const RunConfig& config) {
+    for (const auto& [name, value] : choices) {
+      if (value == member(config)) return name;
+    }
+    return std::string();
+  };
+  return option;
+}
+
+enum class ListOrder { as_written, as_allowed };
+
+/// Words from `allowed`. `as_allowed` sorts them, for lists that mean a set, so that one set has one text.
+template <typename Field>
+Option list_option(OptionText text, Field member, std::vector<std::string> allowed, ListOrder order) {
+  Option option{std::move(text)};
+  option.value_name = "LIST";
+  option.allowed = "a comma-separated list of " + join(allowed, ", ") + ", each at most once";
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    std::vector<std::string> value;
+    if (!parse_list(words, allowed, value)) return false;
+    if (order == ListOrder::as_allowed) {
+      std::vector<std::string> sorted;
+      for (const auto& word : allowed) {
+        for (const auto& chosen : value) {
+          if (chosen == word) sorted.push_back(word);
+        }
+      }
+      value = std::move(sorted);
+    }
+    member(config) = std::move(value);
+    return true;
+  };
+  option.print = [=](const RunConfig& config) { return join(member(config), ","); };
+  return option;
+}
+
+enum class EmptyText { allowed, refused };
+
+/// Whether a job file can hold the text: no control characters, no '#' (it starts a comment there), no space
+/// at an end (it is trimmed there).
+bool is_job_file_text(const std::string& text);
+
+/// Any text that a job file can hold.
+template <typename Field>
+Option text_option(OptionText text, Field member, std::string value_name, EmptyText empty) {
+  Option option{std::move(text)};
+  option.value_name = std::move(value_name);
+  option.allowed = empty == EmptyText::refused ? "a name or path, without '#'" : "a path, without '#'";
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    if (!is_job_file_text(words) || (words.empty() && empty == EmptyText::refused)) return false;
+    member(config) = words;
+    return true;
+  };
+  option.print = [=](const RunConfig& config) { return member(config); };
+  return option;
+}
+
+}  // namespace apportion

@@ -1,0 +1,230 @@
+#include "shared/config/option_table.h"
+
+#include "shared/config/edit_distance.h"
+
+namespace apportion {
+namespace {
+
+// Upper ends are far above any use; they keep products of sizes inside 64 bits and refuse absurd allocations.
+constexpr uint64_t most_steps = 1'000'000;
+constexpr uint64_t most_prompts = 65'536;
+
+constexpr NumberRange rate{0, Bound::excluded, 1, Bound::included};
+constexpr NumberRange weight{0, Bound::included, 1e6, Bound::included};
+constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
+
+OptionGroup data_options() {
+  using Data = DataConfig;
+  return {"Data and model",
+          {
+              text_option({"dataset", "gender-us-real", Identity::no,
+                           "dataset folder, or the name of one that comes with the program"},
+                          field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
+              text_option({"model", "smollm2", Identity::no, "GGUF file, or the name of an installed model"},
+                          field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
+              integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
+                             field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),
+              integer_option({"holdout_wordings", "4", Identity::yes,
+                              "training wordings kept out of training, for the test set heldout"},
+                             field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
+              integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
+                             field(&RunConfig::data, &Data::seed), {}),
+          }};
+}
+
+OptionGroup method_options() {
+  using Lora = LoraConfig;
+  std::vector<std::pair<std::string, Method>> methods = {
+      {"zero-shot", Method::zero_shot}, {"sft", Method::sft}, {"full", Method::full}};
+  return {
+      "Method and adapter",
+      {
+          choice_option({"method", "full", Identity::no,
+                         "zero-shot: measure only; sft: train stage 1; full: train stages 1 and 2"},
+                        field(&RunConfig::method), methods),
+          integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
+                         field(&RunConfig::lora, &Lora::rank), {1, 4096}),
+          number_option({"lora_alpha", "16", Identity::yes, "LoRA products are scaled by alpha / rank"},
+                        field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
+          list_option({"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
+                       Identity::yes, "linear layers that get LoRA"},
+                      field(&RunConfig::lora, &Lora::targets),
+                      {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+                      ListOrder::as_allowed),
+      }};
+}
+
+OptionGroup sft_options() {
+  using Sft = SftConfig;
+  std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
+                                                             {"token_mean", SftWeights::token_mean}};
+  return {"Stage 1: supervised fine-tuning",
+          {
+              integer_option({"sft_steps", "200", Identity::yes, "steps of stage 1"},
+                             field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
+              number_option({"sft_learning_rate", "0.001", Identity::yes, "peak learning rate of stage 1"},
+                            field(&RunConfig::sft, &Sft::learning_rate), rate),
+              choice_option({"sft_weights", "split", Identity::yes,
+                             "split: target share on the first token, and on the rest together; token_mean: "
+                             "target share on every token, over the batch's tokens"},
+                            field(&RunConfig::sft, &Sft::weights), weights),
+          }};
+}
+
+OptionGroup calibrate_options() {
+  using Calibrate = CalibrateConfig;
+  auto kto = [](auto member) { return field(&RunConfig::calibrate, &Calibrate::kto, member); };
+  return {
+      "Stage 2: calibration",
+      {
+          integer_option({"calibrate_steps", "40", Identity::yes, "steps of stage 2"},
+                         field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
+          number_option({"calibrate_learning_rate", "0.0002", Identity::yes, "peak learning rate of stage 2"},
+                        field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
+          number_option({"kl_weight", "1", Identity::yes, "weight of the steering tokens' KL in the loss"},
+                        field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
+          number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
+                        field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),
+          number_option({"beta", "0.1", Identity::yes, "KTO: how sharply log-ratios count"},
+                        kto(&KtoConfig::beta), {0, Bound::excluded, 1000, Bound::included}),
+          number_option({"kto_weight_accepted", "1", Identity::yes, "KTO: weight w_d of accepted answers"},
+                        kto(&KtoConfig::weight_accepted), weight),
+          number_option({"kto_weight_rejected", "1", Identity::yes, "KTO: weight w_u of rejected answers"},
+                        kto(&KtoConfig::weight_rejected), weight),
+      }};
+}
+
+OptionGroup optimizer_options() {
+  using Optimizer = OptimizerConfig;
+  auto number = [](OptionText text, double Optimizer::*member, NumberRange range) {
+    return number_option(std::move(text), field(&RunConfig::optimizer, member), range);
+  };
+  std::vector<std::pair<std::string, LearningRateSchedule>> schedules = {
+      {"constant", LearningRateSchedule::constant}, {"cosine", LearningRateSchedule::cosine}};
+  return {
+      "Batch and optimizer (both stages)",
+      {
+          integer_option({"batch_prompts", "16", Identity::yes, "prompts of a step"},
+                         field(&RunConfig::batch, &BatchConfig::batch_prompts),
+                         {2, most_prompts, "KTO's mismatched pairs need two prompts"}),
+          integer_option({"micro_batches", "4", Identity::yes,
+                          "parts that a step's batch is cut into, at any number of ranks; at most "
+                          "batch_prompts"},
+                         field(&RunConfig::batch, &BatchConfig::micro_batches), {1, most_prompts}),
+          number({"adam_beta1", "0.9", Identity::yes, "AdamW: decay of the mean"}, &Optimizer::beta1, decay),
+          number({"adam_beta2", "0.95", Identity::yes, "AdamW: decay of the mean square"}, &Optimizer::beta2,
+                 decay),
+          number({"adam_epsilon", "1e-08", Identity::yes, "AdamW: added to the root mean square"},
+                 &Optimizer::epsilon, {0, Bound::excluded, 1, Bound::included}),
+          number({"weight_decay", "0", Identity::yes, "AdamW: decoupled weight decay"},
+                 &Optimizer::weight_decay, {0, Bound::included, 10, Bound::included}),
+          number({"clip_norm", "1", Identity::yes, "gradients of a larger norm are scaled down to it"},
+                 &Optimizer::clip_norm, {0, Bound::excluded, 1e6, Bound::included}),
+          integer_option({"warmup_steps", "10", Identity::yes, "steps over which the learning rate rises"},
+                         field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
+          choice_option({"schedule", "cosine", Identity::yes, "learning rate after the warm-up"},
+                        field(&RunConfig::optimizer, &Optimizer::schedule), schedules),
+      }};
+}
+
+OptionGroup measure_options() {
+  using Measure = MeasureConfig;
+  return {
+      "Measuring",
+      {
+          list_option({"test_sets", "heldout,v2", Identity::no,
+                       "wordings to measure on: held-out training wordings, one-word questions (v2), "
+                       "stories (v3), subjects never trained on (ood), training wordings"},
+                      field(&RunConfig::measure, &Measure::test_sets),
+                      {"heldout", "v2", "v3", "ood", "train"}, ListOrder::as_written),
+          integer_option({"rounds", "100", Identity::yes, "times that each subject is asked, in all"},
+                         field(&RunConfig::measure, &Measure::rounds), {1, 1'000'000'000'000}),
+          integer_option({"max_answer_tokens", "32", Identity::yes, "longer answers are cut, and counted so"},
+                         field(&RunConfig::measure, &Measure::max_answer_tokens), {1, most_prompts}),
+          number_option({"exact_threshold", "1e-05", Identity::yes,
+                         "exact shares: nodes of smaller probability are not expanded"},
+                        field(&RunConfig::measure, &Measure::exact_threshold),
+                        {0, Bound::included, 1, Bound::included}),
+          integer_option({"exact_nodes", "256", Identity::yes,
+                          "exact shares: most nodes expanded per prompt; 0: no exact shares"},
+                         field(&RunConfig::measure, &Measure::exact_nodes), {0, 1'000'000}),
+          integer_option({"unit_prompts", "16", Identity::yes, "prompts measured together"},
+                         field(&RunConfig::measure, &Measure::unit_prompts), {1, most_prompts}),
+      }};
+}
+
+OptionGroup compute_options() {
+  using Ranks = RanksConfig;
+  std::vector<std::pair<std::string, ComputeType>> types = {{"auto", ComputeType::automatic},
+                                                            {"float32", ComputeType::float32},
+                                                            {"bfloat16", ComputeType::bfloat16}};
+  return {
+      "Computing",
+      {
+          choice_option({"train_compute_type", "auto", Identity::yes,
+                         "type of training's matrix products; auto: bfloat16 where the device is fast at it"},
+                        field(&RunConfig::train_compute_type), types),
+          choice_option(
+              {"measure_compute_type", "float32", Identity::yes, "type of measuring's matrix products"},
+              field(&RunConfig::measure_compute_type), types),
+          integer_option({"threads", "0", Identity::no,
+                          "threads per rank; 0: the rank's part of the cores that it may use"},
+                         field(&RunConfig::ranks, &Ranks::threads), {0, 4096}),
+          integer_option({"group_size", "0", Identity::no, "ranks that share a task; 0: chosen"},
+                         field(&RunConfig::ranks, &Ranks::group_size), {0, 1'000'000}),
+          number_option(
+              {"timeout_s", "300", Identity::no, "seconds that an operation between ranks may take"},
+              field(&RunConfig::ranks, &Ranks::timeout_s), {0, Bound::excluded, 1e6, Bound::included}),
+      }};
+}
+
+OptionGroup output_options() {
+  using Output = OutputConfig;
+  return {"Output",
+          {
+              text_option(
+                  {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
+                  field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
+              flag_option({"force", "false", Identity::no, "do tasks again whose results exist"},
+                          field(&RunConfig::output, &Output::force)),
+              flag_option({"quiet", "false", Identity::no, "print no progress"},
+                          field(&RunConfig::output, &Output::quiet)),
+              flag_option({"json", "false", Identity::no, "print the final table as JSON"},
+                          field(&RunConfig::output, &Output::json)),
+          }};
+}
+
+}  // namespace
+
+const std::vector<OptionGroup>& option_groups() {
+  static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
+                                                  calibrate_options(), optimizer_options(), measure_options(),
+                                                  compute_options(),   output_options()};
+  return groups;
+}
+
+const std::vector<const Option*>& option_table() {
+  static const std::vector<const Option*> table = [] {
+    std::vector<const Option*> options;
+    for (const auto& group : option_groups()) {
+      for (const auto& option : group.options) options.push_back(&option);
+    }
+    return options;
+  }();
+  return table;
+}
+
+const Option* find_option(const std::string& key) {
+  for (const Option* option : option_table()) {
+    if (option->key == key) return option;
+  }
+  return nullptr;
+}
+
+std::string nearest_key(const std::string& key) {
+  std::vector<std::string> keys;
+  for (const Option* option : option_table()) keys.push_back(option->key);
+  return nearest_word(key, keys);
+}
+
+}  // namespace apportion

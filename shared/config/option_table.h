@@ -1,0 +1,31 @@
+// THE list of keys: the command line, the job file, the echo of the configuration in result files,
+// --dump-defaults and docs/options.md all come from it. How one key works is option.h; the typed result is
+// run_config.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shared/config/option.h"
+
+namespace apportion {
+
+/// Keys that belong together, for the help.
+struct OptionGroup {
+  std::string title;
+  std::vector<Option> options;
+};
+
+/// All groups with all keys, in the order in which people read them.
+const std::vector<OptionGroup>& option_groups();
+
+/// All keys in the same order.
+const std::vector<const Option*>& option_table();
+
+/// The option with that key, or nullptr.
+const Option* find_option(const std::string& key);
+
+/// The known key that is nearest to `key`.
+std::string nearest_key(const std::string& key);
+
+}  // namespace apportion

@@ -1,0 +1,146 @@
+#include "shared/config/rank_env.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "shared/base/error.h"
+#include "shared/config/option.h"
+
+namespace apportion {
+namespace {
+
+constexpr uint64_t most_ranks = 10'000'000;
+
+int read_integer(const EnvironmentLookup& lookup, const char* name, uint64_t low, uint64_t high) {
+  const char* text = lookup(name);
+  if (!text) {
+    throw UserError(
+        fmt::format("environment: {} is not set, though the launcher's other variables are; start with "
+                    "mpirun or srun --mpi=pmix",
+                    name));
+  }
+  uint64_t value = 0;
+  if (!parse_integer(text, value) || value < low || value > high) {
+    throw UserError(fmt::format("environment: {} = '{}' must be {}", name, printable(text),
+                                describe(IntegerRange{low, high})));
+  }
+  return static_cast<int>(value);
+}
+
+/// The tasks of node `node` in Slurm's form "4(x2),1".
+int slurm_tasks_of_node(const std::string& tasks_per_node, int node) {
+  auto fail = [&]() {
+    return UserError(
+        fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = '{}' does not tell the tasks of node {}; "
+                    "it reads like '4(x2),1'",
+                    printable(tasks_per_node), node));
+  };
+  uint64_t first_of_next = 0;
+  size_t begin = 0;
+  while (begin <= tasks_per_node.size()) {
+    size_t end = std::min(tasks_per_node.find(',', begin), tasks_per_node.size());
+    std::string part = tasks_per_node.substr(begin, end - begin);
+    uint64_t repeats = 1;
+    if (size_t open = part.find("(x"); open != std::string::npos) {
+      if (part.back() != ')' || !parse_integer(part.substr(open + 2, part.size() - open - 3), repeats))
+        throw fail();
+      part.resize(open);
+    }
+    uint64_t tasks = 0;
+    if (!parse_integer(part, tasks) || tasks < 1 || tasks > most_ranks || repeats > most_ranks) throw fail();
+    first_of_next += repeats;
+    if (static_cast<uint64_t>(node) < first_of_next) return static_cast<int>(tasks);
+    begin = end + 1;
+  }
+  throw fail();
+}
+
+RankEnv read_open_mpi(const EnvironmentLookup& lookup) {
+  RankEnv env;
+  env.launcher = Launcher::open_mpi;
+  env.size = read_integer(lookup, "OMPI_COMM_WORLD_SIZE", 1, most_ranks);
+  uint64_t last = static_cast<uint64_t>(env.size) - 1;
+  env.rank = read_integer(lookup, "OMPI_COMM_WORLD_RANK", 0, last);
+  env.local_size = read_integer(lookup, "OMPI_COMM_WORLD_LOCAL_SIZE", 1, last + 1);
+  env.local_rank =
+      read_integer(lookup, "OMPI_COMM_WORLD_LOCAL_RANK", 0, static_cast<uint64_t>(env.local_size) - 1);
+  return env;
+}
+
+RankEnv read_slurm(const EnvironmentLookup& lookup) {
+  RankEnv env;
+  env.launcher = Launcher::slurm;
+  const char* size_name = lookup("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS";
+  env.size = read_integer(lookup, size_name, 1, most_ranks);
+  uint64_t last = static_cast<uint64_t>(env.size) - 1;
+  env.rank = read_integer(lookup, "SLURM_PROCID", 0, last);
+  if (const char* tasks = lookup("SLURM_STEP_TASKS_PER_NODE")) {
+    env.local_size = slurm_tasks_of_node(tasks, read_integer(lookup, "SLURM_NODEID", 0, most_ranks));
+  }
+  env.local_rank = read_integer(lookup, "SLURM_LOCALID", 0, static_cast<uint64_t>(env.local_size) - 1);
+  return env;
+}
+
+/// The cores in a process's affinity mask, 0 when it cannot be told. Grown until the kernel's mask fits.
+int cores_in_mask(pid_t process) {
+  for (int cpus = 1024; cpus <= (1 << 20); cpus *= 2) {
+    std::vector<cpu_set_t> mask(static_cast<size_t>(cpus) / (8 * sizeof(cpu_set_t)) + 1);
+    size_t bytes = mask.size() * sizeof(cpu_set_t);
+    if (::sched_getaffinity(process, bytes, mask.data()) == 0) return CPU_COUNT_S(bytes, mask.data());
+  }
+  return 0;
+}
+
+const char* own_environment(const char* name) { return std::getenv(name); }
+
+}  // namespace
+
+RankEnv read_rank_env(const EnvironmentLookup& lookup) {
+  if (lookup("OMPI_COMM_WORLD_RANK") || lookup("OMPI_COMM_WORLD_SIZE")) return read_open_mpi(lookup);
+  if (lookup("SLURM_PROCID") && (lookup("PMIX_RANK") || lookup("PMI_RANK"))) return read_slurm(lookup);
+  return {};
+}
+
+RankEnv read_rank_env() { return read_rank_env(own_environment); }
+
+Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup) {
+  Cores cores;
+  cores.allowed = std::max(1, cores_in_mask(0));
+  cores.available = cores.allowed;
+  if (env.launcher == Launcher::open_mpi) {
+    cores.available = std::max(cores.allowed, cores_in_mask(::getppid()));
+  } else if (env.launcher == Launcher::slurm && lookup("SLURM_CPUS_PER_TASK")) {
+    int cores_per_rank = read_integer(lookup, "SLURM_CPUS_PER_TASK", 1, 1 << 20);
+    cores.available = std::max<int>(cores.allowed, cores_per_rank * std::min(env.local_size, 1024));
+  }
+  return cores;
+}
+
+Cores count_cores(const RankEnv& env) { return count_cores(env, own_environment); }
+
+int threads_for_rank(const Cores& cores, int local_ranks, int requested) {
+  if (requested > 0) return requested;
+  return std::clamp(cores.available / std::max(1, local_ranks), 1, std::max(1, cores.allowed));
+}
+
+std::string threads_warning(const Cores& cores, int local_ranks, int requested) {
+  int share = std::max(1, cores.available / std::max(1, local_ranks));
+  if (cores.allowed == 1 && share > 1) {
+    return fmt::format(
+        "each rank is bound to one core, though {} cores are there for {} rank(s) of this node; start "
+        "with mpirun --bind-to none",
+        cores.available, local_ranks);
+  }
+  if (requested > cores.allowed) {
+    return fmt::format("threads = {} on {} allowed core(s): the threads take turns and the run is slower",
+                       requested, cores.allowed);
+  }
+  return "";
+}
+
+}  // namespace apportion

@@ -1,0 +1,49 @@
+// What is known of this rank before MPI starts: its place in the launcher's environment, and the cores that
+// it may use. MPI itself is link/rank_group.h; nothing else reads these variables.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace apportion {
+
+/// Who started this process. `none`: it is alone, started by hand.
+enum class Launcher { none, open_mpi, slurm };
+
+struct RankEnv {
+  Launcher launcher = Launcher::none;
+  int rank = 0, size = 1;              // in the world
+  int local_rank = 0, local_size = 1;  // among the ranks of this node
+};
+
+/// Looks up an environment variable; nullptr when it is not set.
+using EnvironmentLookup = std::function<const char*(const char*)>;
+
+/// Open MPI's mpirun is known by OMPI_COMM_WORLD_{RANK, SIZE, LOCAL_RANK, LOCAL_SIZE}; `srun --mpi=pmix` (or
+/// pmi2) by PMIX_RANK (PMI_RANK) beside SLURM_PROCID. SLURM_PROCID alone is no launcher: a batch script's own
+/// shell has it too. Throws UserError that names a variable that is missing or senseless.
+RankEnv read_rank_env(const EnvironmentLookup& lookup);
+/// From the process's own environment.
+RankEnv read_rank_env();
+
+struct Cores {
+  int allowed = 1;    // that this process may run on
+  int available = 1;  // that all ranks of this node may use together; at least `allowed`
+};
+
+/// From this process's affinity mask (sched_getaffinity). `available` is, under mpirun, the launcher's own
+/// mask, which tells a rank bound to its part of the node from a rank that shares the whole node; under srun
+/// with
+/// --cpus-per-task it is that times the local ranks; else `allowed`.
+Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup);
+Cores count_cores(const RankEnv& env);
+
+/// `requested` when it is above 0, else an equal part of the node's available cores, at least 1 and not more
+/// than the rank is allowed to use.
+int threads_for_rank(const Cores& cores, int local_ranks, int requested);
+
+/// One line for the user when the rank is bound to one core though the node has more for it (Open MPI binds
+/// so by default at 1 and 2 ranks) or when more threads than allowed cores were requested; else empty.
+std::string threads_warning(const Cores& cores, int local_ranks, int requested);
+
+}  // namespace apportion
