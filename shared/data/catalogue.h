@@ -6,8 +6,8 @@
 
 namespace apportion {
 
-/// The folder of `dataset = NAME | PATH`: a path that exists, else a name below the jobs/datasets folder of the
-/// source tree or of the installation. Throws UserError that says where it looked and names the nearest.
+/// The folder of `dataset = NAME | PATH`: a path that exists, else a name below the jobs/datasets folder of
+/// the source tree or of the installation. Throws UserError that says where it looked and names the nearest.
 std::string find_dataset(const std::string& name_or_path);
 
 /// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the build's own folder, then in

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "shared/data/article.h"
+
 namespace apportion {
 
 /// A category in steering order; `names[0]` is the one that is written, the rest are synonyms.
@@ -27,10 +29,11 @@ struct Dataset {
   std::vector<Category> categories;
   std::vector<Subject> subjects;
   std::vector<Subject> ood_subjects;
-  std::vector<std::string> answer_forms;                      // each has {category} exactly once
-  std::map<std::string, std::vector<std::string>> wordings;  // "train", "v2", "v3"
+  std::vector<std::string> answer_forms;                     // each has {category} exactly once
+  std::map<std::string, std::vector<std::string>> wordings;  // "train"; "v2", "v3" where given
 
-  /// SHA-256 of the parsed content (not of the files' spelling).
+  /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
+  /// spelling.
   std::string digest() const;
 };
 
@@ -39,8 +42,5 @@ Dataset parse_dataset(const std::string& folder);
 
 /// `wording` with its placeholders filled from the subject. Throws UserError for one without a value.
 std::string fill_wording(const std::string& wording, const Subject& subject);
-
-/// "a" or "an" in front of `noun`, by its sound as spelt ("an hour", "a university", "an IT ...").
-std::string with_article(const std::string& noun);
 
 }  // namespace apportion

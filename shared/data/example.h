@@ -9,15 +9,16 @@
 
 namespace apportion {
 
-/// A question: subject and wording by index into their lists, and the filled user turn.
+/// A question: subject by index into subjects_of(set), wording by index into wordings_of(set), and the filled
+/// user turn.
 struct Prompt {
   int subject;
   int wording;
   std::string text;
 };
 
-/// An answer "DIGIT TEXT". `category` is the digit's, `said` the one that its text names; accepted when equal.
-/// Weights of a prompt's accepted answers add to 1: category j's forms share exactly p_j.
+/// An answer "DIGIT TEXT". `category` is the digit's, `said` the one that its text names; accepted when
+/// equal. Weights of a prompt's accepted answers add to 1: category j's forms share exactly p_j.
 struct Answer {
   std::string text;
   int category;
@@ -26,19 +27,26 @@ struct Answer {
   bool accepted() const { return category == said; }
 };
 
-/// The test sets "heldout", "v2", "v3", "ood", and "train" (without the held-out ones). Prompts are ordered by
-/// subject, then wording. `holdout` of the training wordings, spread evenly over their list, are held out.
-std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout, int subject_limit);
+/// The wordings of a set, unfilled: "train" (without the held-out ones), "heldout", "v2", "v3", "ood" (v2's).
+/// Throws UserError for an unknown set, one without wordings, or `holdout` not in [0, training wordings).
+std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& set, int holdout);
+
+/// The test sets "heldout", "v2", "v3", "ood", and "train" (without the held-out ones). Prompts are ordered
+/// by subject, then wording. `holdout` of the training wordings, spread evenly over their list, are held out.
+std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
+                               int subject_limit);
 
 /// The subjects that `set` asks about (ood_subjects for "ood"), at most `subject_limit` of them (0: all).
 std::vector<Subject> subjects_of(const Dataset& dataset, const std::string& set, int subject_limit);
 
-/// Category j's accepted answers, one per answer form, each of weight p_j / forms. Categories with p_j = 0 give none.
+/// Category j's accepted answers, one per answer form, each of weight p_j / forms. Categories with p_j = 0
+/// give none.
 std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject);
 
-/// One rejected answer for each accepted one: the same digit and form with the text of another category, drawn
-/// uniformly by a key of (seed, subject's name, wording, category, form); the same weights.
-std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed, int wording);
+/// One rejected answer for each accepted one: the same digit and form with the text of another category,
+/// drawn uniformly by a key of (seed, subject's name, wording, category, form); the same weights.
+std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed,
+                                     int wording);
 
 /// The steering token's text of category j (its digit).
 std::string steering_text(int category);

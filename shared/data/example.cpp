@@ -1,0 +1,120 @@
+#include "shared/data/example.h"
+
+#include <algorithm>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+enum class Side { trained, held_out };
+
+/// The training wordings of one side: held out is the middle one of each of `holdout` equal stretches of the
+/// list.
+std::vector<std::string> split_training(const Dataset& dataset, int holdout, Side side) {
+  const std::vector<std::string>& all = dataset.wordings.at("train");
+  const size_t count = all.size();
+  if (holdout < 0 || static_cast<size_t>(holdout) >= count) {
+    throw UserError("holdout_wordings = " + std::to_string(holdout) + " of the " + std::to_string(count) +
+                    " training wordings of " + dataset.name + "; hold out at least 0 and fewer than all");
+  }
+  const size_t stretches = static_cast<size_t>(holdout);
+  std::vector<bool> is_held_out(count, false);
+  for (size_t i = 0; i < stretches; ++i) is_held_out[(2 * i + 1) * count / (2 * stretches)] = true;
+  std::vector<std::string> wordings;
+  for (size_t i = 0; i < count; ++i) {
+    if (is_held_out[i] == (side == Side::held_out)) wordings.push_back(all[i]);
+  }
+  return wordings;
+}
+
+std::string answer_text(const Dataset& dataset, Subject subject, int category, int said, size_t form) {
+  subject.placeholders["category"] = dataset.categories[static_cast<size_t>(said)].names.front();
+  return steering_text(category) + " " + fill_wording(dataset.answer_forms[form], subject);
+}
+
+/// A category other than `category`, each of the others equally likely.
+int draw_other(int category, int categories, uint64_t seed, const std::string& purpose) {
+  const int drawn = static_cast<int>(CounterRng(seed, purpose).below(static_cast<uint64_t>(categories - 1)));
+  return drawn < category ? drawn : drawn + 1;
+}
+
+}  // namespace
+
+std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& set, int holdout) {
+  if (set == "train") return split_training(dataset, holdout, Side::trained);
+  if (set == "heldout") {
+    std::vector<std::string> wordings = split_training(dataset, holdout, Side::held_out);
+    if (wordings.empty()) throw UserError("test set heldout is empty; set holdout_wordings to 1 or more");
+    return wordings;
+  }
+  if (set != "v2" && set != "v3" && set != "ood") {
+    throw UserError("unknown test set \"" + set + "\"; there are train, heldout, v2, v3 and ood");
+  }
+  const std::string section = set == "ood" ? "v2" : set;
+  const auto wordings = dataset.wordings.find(section);
+  if (wordings == dataset.wordings.end()) {
+    throw UserError("test set " + set + " needs section [" + section + "] in the templates.txt of " +
+                    dataset.path);
+  }
+  return wordings->second;
+}
+
+std::vector<Subject> subjects_of(const Dataset& dataset, const std::string& set, int subject_limit) {
+  std::vector<Subject> subjects = set == "ood" ? dataset.ood_subjects : dataset.subjects;
+  if (subjects.empty())
+    throw UserError("test set " + set + " has no subjects; add ood.csv to " + dataset.path);
+  if (subject_limit > 0 && static_cast<size_t>(subject_limit) < subjects.size()) {
+    subjects.resize(static_cast<size_t>(subject_limit));
+  }
+  return subjects;
+}
+
+std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
+                               int subject_limit) {
+  const std::vector<std::string> wordings = wordings_of(dataset, set, holdout);
+  const std::vector<Subject> subjects = subjects_of(dataset, set, subject_limit);
+  std::vector<Prompt> prompts;
+  for (size_t s = 0; s < subjects.size(); ++s) {
+    for (size_t w = 0; w < wordings.size(); ++w) {
+      prompts.push_back({static_cast<int>(s), static_cast<int>(w), fill_wording(wordings[w], subjects[s])});
+    }
+  }
+  return prompts;
+}
+
+std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject) {
+  ensure(subject.target.size() == dataset.categories.size(), "a subject with answers has a target");
+  const size_t forms = dataset.answer_forms.size();
+  std::vector<Answer> answers;
+  for (int category = 0; category < static_cast<int>(subject.target.size()); ++category) {
+    const double share = subject.target[static_cast<size_t>(category)];
+    for (size_t form = 0; form < forms && share > 0; ++form) {
+      const double weight = share / static_cast<double>(forms);
+      answers.push_back(
+          {answer_text(dataset, subject, category, category, form), category, category, weight});
+    }
+  }
+  return answers;
+}
+
+std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed,
+                                     int wording) {
+  const int categories = static_cast<int>(dataset.categories.size());
+  const size_t forms = dataset.answer_forms.size();
+  std::vector<Answer> answers = accepted_answers(dataset, subject);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const size_t form = i % forms;
+    const std::string purpose = "rejected answer/" + std::to_string(wording) + "/" +
+                                std::to_string(answers[i].category) + "/" + std::to_string(form) + "/" +
+                                subject.name;
+    answers[i].said = draw_other(answers[i].category, categories, seed, purpose);
+    answers[i].text = answer_text(dataset, subject, answers[i].category, answers[i].said, form);
+  }
+  return answers;
+}
+
+std::string steering_text(int category) { return std::to_string(category); }
+
+}  // namespace apportion

@@ -1,0 +1,162 @@
+#include "shared/data/templates.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+constexpr std::array<std::string_view, 5> section_names = {"categories", "answers", "train", "v2", "v3"};
+using Sections = std::map<std::string, std::vector<TextLine>>;
+
+bool is_content(std::string_view line) { return !line.empty() && line.front() != '#'; }
+
+bool is_heading(std::string_view line) { return line.starts_with('[') && line.ends_with(']'); }
+
+/// The value of `include = FILE`, or nothing.
+std::string_view included_file(std::string_view line) {
+  constexpr std::string_view keyword = "include";
+  if (!line.starts_with(keyword)) return {};
+  const std::string_view rest = trim(line.substr(keyword.size()));
+  return rest.starts_with('=') ? trim(rest.substr(1)) : std::string_view{};
+}
+
+void include_lines(const std::string& folder, const TextLine& from, std::string_view name,
+                   std::vector<TextLine>& into) {
+  const std::string path = (std::filesystem::path(folder) / name).lexically_normal().string();
+  if (!std::filesystem::is_regular_file(path)) {
+    fail_at(from.file, from.line,
+            "there is no file " + path + " to include; the name is relative to " + folder);
+  }
+  for (TextLine& line : read_lines(path)) {
+    line.text = std::string(trim(line.text));
+    if (!is_content(line.text)) continue;
+    if (is_heading(line.text) || !included_file(line.text).empty()) {
+      fail_at(line.file, line.line, "an included file holds plain lines only, no section and no include");
+    }
+    into.push_back(std::move(line));
+  }
+}
+
+std::string open_section(const TextLine& line, Sections& sections) {
+  const std::string name(trim(std::string_view(line.text).substr(1, line.text.size() - 2)));
+  if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
+    fail_at(line.file, line.line,
+            "unknown section [" + name + "]; there are [categories], [answers], [train], [v2] and [v3]");
+  }
+  if (!sections.try_emplace(name).second) {
+    fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
+  }
+  return name;
+}
+
+Sections read_sections(const std::string& folder, const std::string& path) {
+  Sections sections;
+  std::string current;
+  for (TextLine& line : read_lines(path)) {
+    line.text = std::string(trim(line.text));
+    if (!is_content(line.text)) continue;
+    if (is_heading(line.text)) {
+      current = open_section(line, sections);
+    } else if (current.empty()) {
+      fail_at(path, line.line, "a line before the first section; begin with [categories]");
+    } else if (const std::string_view name = included_file(line.text); !name.empty()) {
+      include_lines(folder, line, name, sections[current]);
+    } else {
+      sections[current].push_back(std::move(line));
+    }
+  }
+  for (const char* needed : {"categories", "answers", "train"}) {
+    if (sections[needed].empty()) {
+      throw UserError(path + ": section [" + needed + "] is missing or empty; add it with at least one line");
+    }
+  }
+  return sections;
+}
+
+Category parse_category(const TextLine& line, size_t index) {
+  const std::string_view text = line.text;
+  const std::string number = std::to_string(index);
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || trim(text.substr(0, equals)) != number) {
+    fail_at(line.file, line.line,
+            "categories are numbered 0, 1, 2 ... in order; write \"" + number + " = NAME\" here");
+  }
+  Category category;
+  std::string_view rest = text.substr(equals + 1);
+  for (size_t bar = 0; bar != std::string_view::npos;) {
+    bar = rest.find('|');
+    const std::string_view name = trim(rest.substr(0, bar));
+    if (name.empty())
+      fail_at(line.file, line.line, "an empty name; write \"" + number + " = NAME | SYNONYM\"");
+    category.names.emplace_back(name);
+    if (bar != std::string_view::npos) rest.remove_prefix(bar + 1);
+  }
+  return category;
+}
+
+std::vector<Category> parse_categories(const std::vector<TextLine>& lines, const std::string& path) {
+  if (lines.size() < 2) throw UserError(path + ": one category only; a distribution needs at least two");
+  if (lines.size() > max_categories) {
+    fail_at(lines[max_categories].file, lines[max_categories].line,
+            "more than " + std::to_string(max_categories) +
+                " categories; the digits 0 to 9 are the steering tokens");
+  }
+  std::vector<Category> categories;
+  std::map<std::string, size_t> owners;
+  for (const TextLine& line : lines) {
+    categories.push_back(parse_category(line, categories.size()));
+    for (const std::string& name : categories.back().names) {
+      const auto [owner, is_new] = owners.try_emplace(fold_case(name), categories.size() - 1);
+      if (is_new) continue;
+      fail_at(line.file, line.line,
+              "\"" + name + "\" already names category " + std::to_string(owner->second) +
+                  " (case aside); a name belongs to one category, once");
+    }
+  }
+  return categories;
+}
+
+void check_answer_form(const TextLine& line) {
+  const std::vector<std::string> names = placeholders_of(line);
+  if (std::count(names.begin(), names.end(), "category") != 1) {
+    fail_at(line.file, line.line,
+            "an answer form has {category} exactly once, as in \"This person is {category}.\"");
+  }
+}
+
+}  // namespace
+
+Templates read_templates(const std::string& folder) {
+  const std::string path = (std::filesystem::path(folder) / "templates.txt").string();
+  Sections sections = read_sections(folder, path);
+  Templates templates;
+  templates.categories = parse_categories(sections["categories"], path);
+  templates.answers = std::move(sections["answers"]);
+  for (const TextLine& line : templates.answers) check_answer_form(line);
+  for (const char* name : {"train", "v2", "v3"}) {
+    if (!sections[name].empty()) templates.wordings[name] = std::move(sections[name]);
+  }
+  return templates;
+}
+
+std::vector<std::string> placeholders_of(const TextLine& text) {
+  std::vector<std::string> names;
+  const std::string_view line = text.text;
+  for (size_t brace = line.find_first_of("{}"); brace != std::string_view::npos;) {
+    const size_t end = line.find_first_of("{}", brace + 1);
+    const bool closed =
+        line[brace] == '{' && end != std::string_view::npos && line[end] == '}' && end > brace + 1;
+    if (!closed)
+      fail_at(text.file, text.line, "a brace out of place; braces hold a placeholder's name, as in {role}");
+    names.emplace_back(line.substr(brace + 1, end - brace - 1));
+    brace = line.find_first_of("{}", end + 1);
+  }
+  return names;
+}
+
+}  // namespace apportion

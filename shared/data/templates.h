@@ -1,0 +1,30 @@
+// A dataset's templates.txt: the categories' names, the forms of answers, and the wordings of questions, as
+// lines. Whether their placeholders have a value is checked in dataset.cpp, which knows the table's columns.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "shared/data/dataset.h"
+#include "shared/data/text_file.h"
+
+namespace apportion {
+
+/// The digits 0 to 9 are the steering tokens.
+inline constexpr size_t max_categories = 10;
+
+struct Templates {
+  std::vector<Category> categories;
+  std::vector<TextLine> answers;
+  std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3"
+};
+
+/// Reads FOLDER/templates.txt and the files that its `include = FILE` lines name (relative to the folder).
+/// Throws UserError "FILE, line N: ..." for what docs/datasets.md does not allow.
+Templates read_templates(const std::string& folder);
+
+/// The names in braces of `text`, in order. Throws UserError at the line when a brace is out of place.
+std::vector<std::string> placeholders_of(const TextLine& text);
+
+}  // namespace apportion
