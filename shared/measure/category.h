@@ -1,4 +1,5 @@
 // From an answer's text to its category: the last whole-word, case-insensitive mention of a category's name.
+// Where the names come from is shared/data/templates.h.
 #pragma once
 
 #include <memory>
@@ -19,11 +20,18 @@ class CategoryParser {
   CategoryParser(CategoryParser&&) noexcept;
 
   /// The category last mentioned in `text` (of two mentions that overlap the longer counts), or `unparsed`.
+  /// A mention has no letter, digit or mark right before or after it; runs of white space count as one space;
+  /// bytes that are not UTF-8 are read as U+FFFD.
   int parse(std::string_view text) const;
 
  private:
   struct Names;
   std::unique_ptr<Names> names_;
 };
+
+/// Throws UserError when an answer form, filled with a category, does not parse to that category for some
+/// subject (a form such as "{category}, not Male"). No answer could then be counted as what it was trained to
+/// say.
+void check_answer_forms(const Dataset& dataset);
 
 }  // namespace apportion

@@ -12,31 +12,38 @@ namespace apportion {
 struct SubjectMetrics {
   std::vector<double> observed;  // counts / parsed rounds; empty when no round parsed
   std::optional<double> mae;     // mean over categories of |observed - p|
-  double floor = 0;              // expected MAE of N independent draws from p itself, closed form
+  double floor = 0;  // expected MAE of N independent draws from p itself, closed form; 0 when N = 0
   std::vector<double> exact_low, exact_high;  // mean over wordings of the exact bounds
-  std::optional<double> exact_error;  // mean over categories of max(|low - p|, |high - p|); absent: unexplored > 0.5
+  std::optional<double>
+      exact_error;  // mean over categories of max(|low - p|, |high - p|); absent: unexplored > 0.5
   std::optional<double> exact_error_per_wording;  // the same per single wording, averaged
-  std::optional<double> expected_mae;  // at N rounds, from the exact shares (parsed, renormalised), closed form
-  std::optional<double> kl;            // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
-  double coverage = 0;    // mass on the steering tokens, mean over wordings
-  double unexplored = 0;  // mean over wordings
+  std::optional<double>
+      expected_mae;           // at N rounds, from the exact shares (parsed, renormalised), closed form
+  std::optional<double> kl;   // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
+  double coverage = 0;        // mass on the steering tokens, mean over wordings
+  double unexplored = 0;      // mean over wordings
   double unparsed_share = 0;  // of all rounds, cut ones included
 };
 
-/// Of a test set: means over subjects, with the standard deviation of the subjects' MAE.
+/// Of a test set: means over the subjects that have the value (absent when none has), with the standard
+/// deviation of the subjects' MAE (n - 1; absent below two). How many had one stands beside: a mean over
+/// fewer flatters.
 struct DatasetMetrics {
   std::vector<SubjectMetrics> subjects;
   std::optional<double> mae, mae_deviation, exact_error, exact_error_per_wording, expected_mae, kl;
-  double worst_exact_error = 0;
+  int subjects_with_mae = 0, subjects_with_exact = 0;
+  double worst_exact_error = 0;  // 0 when no subject has one
   double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
   uint64_t rounds = 0;  // per subject
 };
 
 /// Expected mean absolute error of shares of N multinomial draws with probabilities `share` against `target`:
-/// mean over categories of E|X/N - p_j|, X ~ Binomial(N, share_j), summed exactly.
+/// mean over categories of E|X/N - p_j|, X ~ Binomial(N, share_j), summed over every X that matters (relative
+/// weight above 1e-30). `rounds` > 0; shares in [0, 1].
 double expected_mae(const std::vector<double>& share, const std::vector<double>& target, uint64_t rounds);
 
-/// All metrics of `result` against targets [S][K].
+/// All metrics of `result` against targets [S][K]; an empty target is unknown, and its subject has shares but
+/// no errors.
 DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<std::vector<double>>& targets);
 
 }  // namespace apportion

@@ -1,0 +1,113 @@
+#include "shared/measure/category.h"
+
+#include <unicode/uchar.h>
+#include <unicode/unistr.h>
+
+#include <algorithm>
+
+#include "shared/base/error.h"
+#include "shared/data/text_file.h"
+
+namespace apportion {
+namespace {
+
+/// Folded for comparing, with each run of white space as one space.
+icu::UnicodeString normalise(std::string_view text) {
+  const icu::UnicodeString folded = icu::UnicodeString::fromUTF8(fold_case(text));
+  icu::UnicodeString normalised;
+  for (int32_t i = 0; i < folded.length(); i = folded.moveIndex32(i, 1)) {
+    const UChar32 code_point = folded.char32At(i);
+    if (!u_isUWhiteSpace(code_point)) {
+      normalised.append(code_point);
+    } else if (!normalised.endsWith(u" ", 1)) {
+      normalised.append(u' ');
+    }
+  }
+  return normalised;
+}
+
+bool is_word(UChar32 code_point) {
+  return (U_GET_GC_MASK(code_point) & (U_GC_L_MASK | U_GC_N_MASK | U_GC_M_MASK)) != 0;
+}
+
+bool is_whole_word(const icu::UnicodeString& text, int32_t begin, int32_t end) {
+  if (begin > 0 && is_word(text.char32At(begin - 1))) return false;
+  return end == text.length() || !is_word(text.char32At(end));
+}
+
+struct Mention {
+  int32_t begin;
+  int32_t end;
+  int category;
+};
+
+/// The end-most mention among those that no longer one overlaps (of equally long ones the later stays).
+int last_category(std::vector<Mention> mentions) {
+  std::sort(mentions.begin(), mentions.end(), [](const Mention& a, const Mention& b) {
+    const int32_t length_a = a.end - a.begin, length_b = b.end - b.begin;
+    return length_a != length_b ? length_a > length_b : a.begin > b.begin;
+  });
+  std::vector<Mention> kept;
+  for (const Mention& mention : mentions) {
+    const bool overlaps = std::any_of(kept.begin(), kept.end(), [&](const Mention& other) {
+      return mention.begin < other.end && other.begin < mention.end;
+    });
+    if (!overlaps) kept.push_back(mention);
+  }
+  const auto last = std::max_element(kept.begin(), kept.end(),
+                                     [](const Mention& a, const Mention& b) { return a.end < b.end; });
+  return last == kept.end() ? unparsed : last->category;
+}
+
+}  // namespace
+
+struct CategoryParser::Names {
+  struct Name {
+    icu::UnicodeString text;
+    int category;
+  };
+  std::vector<Name> all;
+};
+
+CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_(std::make_unique<Names>()) {
+  for (size_t category = 0; category < categories.size(); ++category) {
+    for (const std::string& name : categories[category].names) {
+      names_->all.push_back({normalise(name), static_cast<int>(category)});
+      ensure(!names_->all.back().text.isEmpty(), "a category's name has at least one visible character");
+    }
+  }
+}
+
+CategoryParser::~CategoryParser() = default;
+CategoryParser::CategoryParser(CategoryParser&&) noexcept = default;
+
+int CategoryParser::parse(std::string_view text) const {
+  const icu::UnicodeString answer = normalise(text);
+  std::vector<Mention> mentions;
+  for (const Names::Name& name : names_->all) {
+    for (int32_t begin = answer.indexOf(name.text); begin >= 0;
+         begin = answer.indexOf(name.text, begin + 1)) {
+      const int32_t end = begin + name.text.length();
+      if (is_whole_word(answer, begin, end)) mentions.push_back({begin, end, name.category});
+    }
+  }
+  return last_category(std::move(mentions));
+}
+
+void check_answer_forms(const Dataset& dataset) {
+  const CategoryParser parser(dataset.categories);
+  for (Subject subject : dataset.subjects) {
+    for (size_t category = 0; category < dataset.categories.size(); ++category) {
+      const std::string& name = dataset.categories[category].names.front();
+      subject.placeholders["category"] = name;
+      for (const std::string& form : dataset.answer_forms) {
+        const std::string text = fill_wording(form, subject);
+        if (parser.parse(text) == static_cast<int>(category)) continue;
+        throw UserError(dataset.path + "/templates.txt: the answer \"" + text + "\" is not read as " + name +
+                        ", since the last category named counts; let nothing after {category} name another");
+      }
+    }
+  }
+}
+
+}  // namespace apportion

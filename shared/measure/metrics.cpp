@@ -1,0 +1,253 @@
+#include "shared/measure/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+/// Shares of which less than this much is explored say nothing (also the error's bounds are then too wide to
+/// print).
+constexpr double most_unexplored = 0.5;
+
+/// E|X/N - target|, X ~ Binomial(N, share). Weights are relative to the mode's and follow from its
+/// neighbour's by P(k+1)/P(k) = (N-k)/(k+1) share/(1-share), so nothing overflows and no factorial is formed.
+double expected_absolute_error(double share, double target, uint64_t rounds) {
+  if (share <= 0) return target;
+  if (share >= 1) return 1 - target;
+  const double count = static_cast<double>(rounds);
+  const double odds = share / (1 - share);
+  const double mode = std::min(count, std::floor((count + 1) * share));
+  double weights = 0, errors = 0;
+  const auto add = [&](double k, double weight) {
+    weights += weight;
+    errors += weight * std::abs(k / count - target);
+  };
+  constexpr double negligible = 1e-30;
+  double weight = 1;
+  for (double k = mode; k <= count && weight > negligible; ++k) {
+    add(k, weight);
+    weight *= (count - k) / (k + 1) * odds;
+  }
+  weight = 1;
+  for (double k = mode; k > 0; --k) {
+    weight *= k / (count - k + 1) / odds;
+    if (weight <= negligible) break;
+    add(k - 1, weight);
+  }
+  return errors / weights;
+}
+
+/// Sums over a subject's wordings, then divided by their number.
+struct WordingMeans {
+  std::vector<uint64_t> counts;   // [K+2]
+  std::vector<double> low, high;  // [K]
+  double coverage = 0, unexplored = 0, bound_error = 0;
+};
+
+double low_of(const PromptResult& prompt, size_t j) { return prompt.low.empty() ? 0 : prompt.low[j]; }
+
+double high_of(const PromptResult& prompt, size_t j) {
+  return std::min(1.0, low_of(prompt, j) + prompt.unexplored);
+}
+
+/// Mean over categories of the larger distance of the two bounds from the target (0 for an unknown one:
+/// unused).
+double bound_error(const std::vector<double>& low, const std::vector<double>& high,
+                   const std::vector<double>& target) {
+  double sum = 0;
+  for (size_t j = 0; j < target.size(); ++j) {
+    sum += std::max(std::abs(low[j] - target[j]), std::abs(high[j] - target[j]));
+  }
+  return target.empty() ? 0 : sum / static_cast<double>(target.size());
+}
+
+void check_prompt(const PromptResult& prompt, size_t categories) {
+  ensure(prompt.counts.size() == categories + 2, "a prompt has K + 2 counts");
+  ensure(prompt.low.empty() || prompt.low.size() == categories, "a prompt has K exact shares or none");
+  ensure(prompt.steering.empty() || prompt.steering.size() == categories,
+         "a prompt has K steering shares or none");
+}
+
+WordingMeans average_wordings(const MeasureResult& result, int subject, const std::vector<double>& target) {
+  const size_t categories = static_cast<size_t>(result.categories);
+  WordingMeans means{std::vector<uint64_t>(categories + 2, 0), std::vector<double>(categories, 0),
+                     std::vector<double>(categories, 0)};
+  for (int wording = 0; wording < result.wordings; ++wording) {
+    const PromptResult& prompt = result.at(subject, wording);
+    check_prompt(prompt, categories);
+    std::vector<double> low, high;
+    for (size_t j = 0; j < categories; ++j) {
+      low.push_back(low_of(prompt, j));
+      high.push_back(high_of(prompt, j));
+      means.low[j] += low[j] / result.wordings;
+      means.high[j] += high[j] / result.wordings;
+    }
+    for (size_t i = 0; i < means.counts.size(); ++i) means.counts[i] += prompt.counts[i];
+    means.coverage += std::accumulate(prompt.steering.begin(), prompt.steering.end(), 0.0) / result.wordings;
+    means.unexplored += prompt.unexplored / result.wordings;
+    means.bound_error += bound_error(low, high, target) / result.wordings;
+  }
+  return means;
+}
+
+/// `shares` divided by their sum; empty when that is 0.
+std::vector<double> renormalise(std::vector<double> shares) {
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  if (!(sum > 0)) return {};
+  for (double& share : shares) share /= sum;
+  return shares;
+}
+
+/// KL(p || share) in nats; a category with p_j = 0 adds nothing. Absent when it would be infinite.
+std::optional<double> divergence(const std::vector<double>& target, const std::vector<double>& shares) {
+  double sum = 0;
+  for (size_t j = 0; j < target.size(); ++j) {
+    if (target[j] <= 0) continue;
+    if (shares.empty() || shares[j] <= 0) return std::nullopt;
+    sum += target[j] * std::log(target[j] / shares[j]);
+  }
+  return std::max(0.0, sum);  // rounding may leave -1e-17
+}
+
+/// Counts plus 1/2 each as shares; `counts` is [K+2].
+std::vector<double> smoothed_shares(const std::vector<uint64_t>& counts) {
+  std::vector<double> shares;
+  for (size_t j = 0; j + 2 < counts.size(); ++j) shares.push_back(static_cast<double>(counts[j]) + 0.5);
+  return renormalise(std::move(shares));
+}
+
+/// What the drawn rounds say.
+void fill_sampled(SubjectMetrics& metrics, const std::vector<uint64_t>& counts,
+                  const std::vector<double>& target) {
+  const size_t categories = counts.size() - 2;
+  const uint64_t total = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+  const uint64_t parsed = total - counts[categories] - counts[categories + 1];
+  if (total > 0) {
+    if (!target.empty()) metrics.floor = expected_mae(target, target, total);
+    metrics.unparsed_share = static_cast<double>(total - parsed) / static_cast<double>(total);
+  }
+  if (parsed == 0) return;
+  for (size_t j = 0; j < categories; ++j) {
+    metrics.observed.push_back(static_cast<double>(counts[j]) / static_cast<double>(parsed));
+  }
+  if (target.empty()) return;
+  double error = 0;
+  for (size_t j = 0; j < categories; ++j) error += std::abs(metrics.observed[j] - target[j]);
+  metrics.mae = error / static_cast<double>(categories);
+  metrics.kl = divergence(target, smoothed_shares(counts));
+}
+
+/// What the expanded trees say; overrides the KL of the rounds where it can.
+void fill_exact(SubjectMetrics& metrics, const WordingMeans& means, const std::vector<double>& target) {
+  metrics.exact_low = means.low;
+  metrics.exact_high = means.high;
+  if (target.empty() || means.unexplored > most_unexplored) return;
+  metrics.exact_error = bound_error(means.low, means.high, target);
+  metrics.exact_error_per_wording = means.bound_error;
+  const std::vector<double> shares = renormalise(means.low);
+  const uint64_t total = std::accumulate(means.counts.begin(), means.counts.end(), uint64_t{0});
+  if (!shares.empty() && total > 0) metrics.expected_mae = expected_mae(shares, target, total);
+  if (const std::optional<double> kl = divergence(target, shares)) metrics.kl = kl;
+}
+
+SubjectMetrics measure_subject(const MeasureResult& result, int subject, const std::vector<double>& target) {
+  const WordingMeans means = average_wordings(result, subject, target);
+  SubjectMetrics metrics;
+  fill_sampled(metrics, means.counts, target);
+  fill_exact(metrics, means, target);
+  metrics.coverage = means.coverage;
+  metrics.unexplored = means.unexplored;
+  return metrics;
+}
+
+std::vector<double> present(const std::vector<SubjectMetrics>& subjects,
+                            std::optional<double> SubjectMetrics::*field) {
+  std::vector<double> values;
+  for (const SubjectMetrics& subject : subjects) {
+    if (subject.*field) values.push_back(*(subject.*field));
+  }
+  return values;
+}
+
+std::optional<double> mean_of(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::optional<double> deviation_of(const std::vector<double>& values) {
+  if (values.size() < 2) return std::nullopt;
+  const double mean = *mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+uint64_t rounds_of(const MeasureResult& result, int subject) {
+  uint64_t rounds = 0;
+  for (int wording = 0; wording < result.wordings; ++wording) {
+    const std::vector<uint64_t>& counts = result.at(subject, wording).counts;
+    rounds += std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+  }
+  return rounds;
+}
+
+/// `known`: how many subjects have a target, hence a floor.
+DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
+  DatasetMetrics metrics;
+  const std::vector<double> maes = present(subjects, &SubjectMetrics::mae);
+  const std::vector<double> exact_errors = present(subjects, &SubjectMetrics::exact_error);
+  metrics.subjects_with_mae = static_cast<int>(maes.size());
+  metrics.subjects_with_exact = static_cast<int>(exact_errors.size());
+  metrics.mae = mean_of(maes);
+  metrics.mae_deviation = deviation_of(maes);
+  metrics.exact_error = mean_of(exact_errors);
+  metrics.exact_error_per_wording = mean_of(present(subjects, &SubjectMetrics::exact_error_per_wording));
+  metrics.expected_mae = mean_of(present(subjects, &SubjectMetrics::expected_mae));
+  metrics.kl = mean_of(present(subjects, &SubjectMetrics::kl));
+  for (const double error : exact_errors)
+    metrics.worst_exact_error = std::max(metrics.worst_exact_error, error);
+  const double count = static_cast<double>(subjects.size());
+  for (const SubjectMetrics& subject : subjects) {
+    if (known > 0) metrics.floor += subject.floor / static_cast<double>(known);
+    metrics.coverage += subject.coverage / count;
+    metrics.unexplored += subject.unexplored / count;
+    metrics.unparsed_share += subject.unparsed_share / count;
+  }
+  metrics.subjects = std::move(subjects);
+  return metrics;
+}
+
+}  // namespace
+
+double expected_mae(const std::vector<double>& share, const std::vector<double>& target, uint64_t rounds) {
+  ensure(rounds > 0 && !target.empty() && share.size() == target.size(),
+         "expected_mae: N > 0 and K shares, K targets");
+  double sum = 0;
+  for (size_t j = 0; j < target.size(); ++j) sum += expected_absolute_error(share[j], target[j], rounds);
+  return sum / static_cast<double>(target.size());
+}
+
+DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<std::vector<double>>& targets) {
+  const size_t subjects = static_cast<size_t>(result.subjects),
+               wordings = static_cast<size_t>(result.wordings);
+  ensure(targets.size() == subjects && result.prompts.size() == subjects * wordings,
+         "one target a subject, S * P prompts");
+  size_t known = 0;
+  std::vector<SubjectMetrics> metrics;
+  for (int s = 0; s < result.subjects; ++s) {
+    const std::vector<double>& target = targets[static_cast<size_t>(s)];
+    const bool is_whole = target.empty() || target.size() == static_cast<size_t>(result.categories);
+    ensure(wordings > 0 && is_whole, "a subject has wordings, and a target of K shares or none");
+    known += target.empty() ? 0 : 1;
+    metrics.push_back(measure_subject(result, s, target));
+  }
+  DatasetMetrics averaged = average_subjects(std::move(metrics), known);
+  if (result.subjects > 0) averaged.rounds = rounds_of(result, 0);
+  return averaged;
+}
+
+}  // namespace apportion
