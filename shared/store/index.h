@@ -1,4 +1,5 @@
-// DIR/index.h5: links to the tasks' files and the cells of jobs; it can be rebuilt from the files at any time.
+// DIR/index.h5: links to the tasks' files and the cells of jobs; it can be rebuilt from the files at any
+// time.
 #pragma once
 
 #include <map>
@@ -14,9 +15,17 @@ struct Cell {
   std::map<std::string, std::string> measures, training;
 };
 
-/// Adds (or replaces) the job's cells in the index: the whole file is rewritten and renamed.
+/// Adds the cells to the index, in place of those of the same job and name: the whole file is rewritten and
+/// renamed. It links every result below tasks/, too. Throws UserError for a name that cannot be a path's
+/// part.
 void write_index(const std::string& directory, const std::vector<Cell>& cells);
-/// All cells in the index. Throws UserError when the directory holds none.
+
+/// All cells of the directory, by job and name: from the index, or where it is absent or damaged,
+/// rebuild_cells(). Throws UserError when there are none.
 std::vector<Cell> read_index(const std::string& directory);
+
+/// The cells that the result files themselves tell of, as job "recovered", one for each training task that no
+/// other continues, or for each data set that was only measured. Damaged result files are passed over.
+std::vector<Cell> rebuild_cells(const std::string& directory);
 
 }  // namespace apportion

@@ -51,6 +51,8 @@ void write_train_file(const std::string& path, const TrainFile& file);
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);
+/// What the file says of its task, whatever the kind.
+TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);
 
 /// Whether the task's artefacts exist and verify: checksums, id, and for training the adapter's digest.

@@ -1,0 +1,274 @@
+#include "shared/store/columns.h"
+
+#include <cmath>
+#include <limits>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/store/utf8.h"
+
+namespace apportion {
+namespace {
+
+// Probabilities are sums of float32 values: they may pass 1 by rounding, and by no more than this.
+constexpr double rounding = 1e-3;
+
+std::vector<std::string> storable(std::vector<std::string> texts) {
+  for (std::string& text : texts) text = storable_text(text);
+  return texts;
+}
+
+// One bit pattern for every NaN.
+double canonical(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
+
+void pack_answers(const PromptResult& prompt, MeasureColumns& columns) {
+  for (const AnswerCount& answer : prompt.answers) {
+    columns.answer_subject.values.push_back(prompt.subject);
+    columns.answer_prompt.values.push_back(prompt.wording);
+    columns.answer_category.values.push_back(answer.category);
+    columns.answer_count.values.push_back(answer.count);
+    columns.answer_log_prob.values.push_back(answer.log_prob);
+    columns.answer_finish.values.push_back(static_cast<uint8_t>(answer.finish));
+    columns.answer_text.values.push_back(storable_text(answer.text));
+  }
+}
+
+template <typename Value>
+void append(std::vector<Value>& to, const std::vector<Value>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+bool has_sizes(const MeasureTables& tables, const MeasureResult& result) {
+  size_t s = static_cast<size_t>(result.subjects), p = static_cast<size_t>(result.wordings);
+  size_t k = static_cast<size_t>(result.categories);
+  if (tables.subjects.size() != s || tables.categories.size() != k || tables.prompts.size() != s * p)
+    return false;
+  if (tables.target.size() != s || result.prompts.size() != s * p) return false;
+  for (const auto& row : tables.target) {
+    if (row.size() != k) return false;
+  }
+  for (size_t i = 0; i < result.prompts.size(); ++i) {
+    const PromptResult& prompt = result.prompts[i];
+    if (static_cast<size_t>(prompt.subject) != i / p || static_cast<size_t>(prompt.wording) != i % p)
+      return false;
+    if (prompt.counts.size() != k + 2 || prompt.steering.size() != k || prompt.low.size() != k) return false;
+  }
+  return true;
+}
+
+using Shape = std::vector<uint64_t>;
+
+std::string find_shape_fault(const MeasureColumns& columns) {
+  constexpr uint64_t most = std::numeric_limits<int32_t>::max() - 2;
+  if (columns.subjects.shape.size() != 1 || columns.categories.shape.size() != 1 ||
+      columns.prompts.shape.size() != 2) {
+    return "/subjects, /categories and /prompts have not 1, 1 and 2 axes";
+  }
+  uint64_t s = columns.subjects.shape[0], k = columns.categories.shape[0], p = columns.prompts.shape[1];
+  if (s == 0 || k == 0 || p == 0 || s > most || k > most || p > most)
+    return "/prompts or /categories is empty or absurd";
+  uint64_t a = columns.answer_text.values.size();
+  std::string fault;
+  auto expect = [&fault](const char* name, const Shape& found, const Shape& wanted) {
+    if (found != wanted && fault.empty())
+      fault = std::string(name) + " has a shape that does not fit /subjects, /prompts and /categories";
+  };
+  expect(layout::prompts, columns.prompts.shape, {s, p});
+  expect(layout::target, columns.target.shape, {s, k});
+  expect(layout::counts, columns.counts.shape, {s, p, k + 2});
+  expect(layout::near_boundary, columns.near_boundary.shape, {s, p});
+  expect(layout::steering, columns.steering.shape, {s, p, k});
+  expect(layout::low, columns.low.shape, {s, p, k});
+  expect(layout::high, columns.high.shape, {s, p, k});
+  expect(layout::unexplored, columns.unexplored.shape, {s, p});
+  for (const Shape* shape :
+       {&columns.answer_subject.shape, &columns.answer_prompt.shape, &columns.answer_category.shape,
+        &columns.answer_count.shape, &columns.answer_log_prob.shape, &columns.answer_finish.shape,
+        &columns.answer_text.shape}) {
+    if (*shape != Shape{a} && fault.empty()) fault = "the columns of /answers differ in length";
+  }
+  return fault;
+}
+
+bool are_probabilities(const std::vector<double>& values) {
+  for (double value : values) {
+    if (!(value >= -rounding && value <= 1 + rounding)) return false;
+  }
+  return true;
+}
+
+std::string find_target_fault(const MeasureColumns& columns) {
+  uint64_t k = columns.target.shape[1];
+  for (uint64_t s = 0; s < columns.target.shape[0]; ++s) {
+    double sum = 0;
+    uint64_t unknown = 0;
+    for (uint64_t j = 0; j < k; ++j) {
+      double share = columns.target.values[s * k + j];
+      unknown += std::isnan(share);
+      sum += std::isnan(share) ? 0 : share;
+      if (share < 0 || share > 1 + rounding) return "/target has a share outside 0 to 1";
+    }
+    bool whole = unknown == 0 && std::abs(sum - 1) <= rounding;
+    if (!whole && unknown != k) return "/target has a row that does not add to 1";
+  }
+  return "";
+}
+
+std::string find_exact_fault(const MeasureColumns& columns) {
+  if (!are_probabilities(columns.steering.values))
+    return "/exact/steering has a value that is no probability";
+  if (!are_probabilities(columns.low.values)) return "/exact/low has a value that is no probability";
+  if (!are_probabilities(columns.unexplored.values))
+    return "/exact/unexplored has a value that is no probability";
+  uint64_t k = columns.low.shape[2];
+  for (size_t i = 0; i < columns.low.values.size(); ++i) {
+    if (columns.high.values[i] != columns.low.values[i] + columns.unexplored.values[i / k]) {
+      return "/exact/high is not /exact/low + /exact/unexplored";
+    }
+  }
+  return "";
+}
+
+std::string find_answer_fault(const MeasureColumns& columns) {
+  int64_t s = static_cast<int64_t>(columns.prompts.shape[0]),
+          p = static_cast<int64_t>(columns.prompts.shape[1]);
+  int64_t k = static_cast<int64_t>(columns.categories.shape[0]);
+  std::vector<uint64_t> tally(columns.counts.values.size(), 0);
+  int64_t previous = 0;
+  for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
+    int64_t subject = columns.answer_subject.values[i], wording = columns.answer_prompt.values[i];
+    int64_t category = columns.answer_category.values[i];
+    if (subject < 0 || subject >= s || wording < 0 || wording >= p)
+      return "/answers points to a prompt that does not exist";
+    if (category < -1 || category >= k) return "/answers/category has a value that is no category";
+    if (columns.answer_finish.values[i] > 1) return "/answers/finish has a value that is neither 0 nor 1";
+    bool cut = columns.answer_finish.values[i] == 1;
+    if (cut && category != -1) return "/answers has a cut answer with a category";
+    if (std::isnan(columns.answer_log_prob.values[i])) return "/answers/log_prob is not a number";
+    int64_t prompt = subject * p + wording;
+    if (prompt < previous) return "/answers is not ordered by prompt";
+    previous = prompt;
+    int64_t column = cut ? k + 1 : category < 0 ? k : category;
+    tally[static_cast<size_t>(prompt * (k + 2) + column)] += columns.answer_count.values[i];
+  }
+  return tally == columns.counts.values ? "" : "/rounds/counts and /answers/count do not add to the same";
+}
+
+void add_number(Digest& digest, uint64_t number) {
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(number >> (8 * i));
+  digest.add({bytes, 8});
+}
+
+void add_text(Digest& digest, std::string_view text) {
+  add_number(digest, text.size());
+  digest.add(text);
+}
+
+template <typename Value>
+void add_array(Digest& digest, const char* name, const Hdf5Array<Value>& array) {
+  add_text(digest, name);
+  add_number(digest, array.shape.size());
+  for (uint64_t size : array.shape) add_number(digest, size);
+  if constexpr (std::is_same_v<Value, std::string>) {
+    for (const std::string& text : array.values) add_text(digest, text);
+  } else {
+    digest.add({reinterpret_cast<const char*>(array.values.data()), array.values.size() * sizeof(Value)});
+  }
+}
+
+}  // namespace
+
+MeasureColumns pack(const MeasureFile& file) {
+  const MeasureTables& tables = file.tables;
+  const MeasureResult& result = file.result;
+  ensure(result.subjects > 0 && result.wordings > 0 && result.categories > 0, "a measured set has prompts");
+  ensure(has_sizes(tables, result),
+         "a measured set's parts have the sizes of its subjects, wordings, categories");
+  uint64_t s = static_cast<uint64_t>(result.subjects), p = static_cast<uint64_t>(result.wordings);
+  uint64_t k = static_cast<uint64_t>(result.categories);
+  MeasureColumns columns;
+  columns.subjects = {{s}, storable(tables.subjects)};
+  columns.categories = {{k}, storable(tables.categories)};
+  columns.prompts = {{s, p}, storable(tables.prompts)};
+  columns.target.shape = {s, k};
+  for (const auto& row : tables.target) {
+    for (double share : row) columns.target.values.push_back(canonical(share));
+  }
+  columns.counts.shape = {s, p, k + 2};
+  columns.near_boundary.shape = columns.unexplored.shape = {s, p};
+  columns.steering.shape = columns.low.shape = columns.high.shape = {s, p, k};
+  for (const PromptResult& prompt : result.prompts) {
+    append(columns.counts.values, prompt.counts);
+    columns.near_boundary.values.push_back(prompt.draws_near_boundary);
+    append(columns.steering.values, prompt.steering);
+    append(columns.low.values, prompt.low);
+    for (double low : prompt.low) columns.high.values.push_back(low + prompt.unexplored);
+    columns.unexplored.values.push_back(prompt.unexplored);
+    pack_answers(prompt, columns);
+  }
+  uint64_t a = columns.answer_text.values.size();
+  columns.answer_subject.shape = columns.answer_prompt.shape = columns.answer_category.shape = {a};
+  columns.answer_count.shape = columns.answer_log_prob.shape = columns.answer_finish.shape = {a};
+  columns.answer_text.shape = {a};
+  return columns;
+}
+
+std::string find_fault(const MeasureColumns& columns) {
+  for (auto find : {find_shape_fault, find_target_fault, find_exact_fault, find_answer_fault}) {
+    std::string fault = find(columns);
+    if (!fault.empty()) return fault;
+  }
+  return "";
+}
+
+void unpack(const MeasureColumns& columns, MeasureFile& file) {
+  size_t s = columns.subjects.shape[0], p = columns.prompts.shape[1], k = columns.categories.shape[0];
+  file.tables = {columns.subjects.values, columns.categories.values, columns.prompts.values, {}};
+  auto part = [](const auto& array, size_t row, size_t width) {
+    auto begin = array.values.begin() + static_cast<ptrdiff_t>(row * width);
+    return std::vector(begin, begin + static_cast<ptrdiff_t>(width));
+  };
+  for (size_t i = 0; i < s; ++i) file.tables.target.push_back(part(columns.target, i, k));
+  file.result = {static_cast<int>(s), static_cast<int>(p), static_cast<int>(k), {}};
+  file.result.prompts.resize(s * p);
+  for (size_t i = 0; i < s * p; ++i) {
+    PromptResult& prompt = file.result.prompts[i];
+    prompt.subject = static_cast<int32_t>(i / p);
+    prompt.wording = static_cast<int32_t>(i % p);
+    prompt.counts = part(columns.counts, i, k + 2);
+    prompt.steering = part(columns.steering, i, k);
+    prompt.low = part(columns.low, i, k);
+    prompt.unexplored = columns.unexplored.values[i];
+    prompt.draws_near_boundary = columns.near_boundary.values[i];
+  }
+  for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
+    size_t prompt = static_cast<size_t>(columns.answer_subject.values[i]) * p +
+                    static_cast<size_t>(columns.answer_prompt.values[i]);
+    file.result.prompts[prompt].answers.push_back(
+        {columns.answer_category.values[i], columns.answer_count.values[i], columns.answer_log_prob.values[i],
+         static_cast<Finish>(columns.answer_finish.values[i]), columns.answer_text.values[i]});
+  }
+}
+
+std::string content_digest(const TaskRecord& record, const MeasureColumns& columns) {
+  Digest digest;
+  add_text(digest, record.task.identity.dump());
+  for_each_dataset(columns, [&](const char* name, const auto& array) { add_array(digest, name, array); });
+  return digest.hex();
+}
+
+std::string content_digest(const TaskRecord& record, const TrainLog& log, const std::string& adapter_digest) {
+  Digest digest;
+  add_text(digest, record.task.identity.dump());
+  for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
+    if (name == "seconds") return;
+    add_array(digest, name.c_str(), Hdf5Array<double>{{column.size()}, column});
+  });
+  add_text(digest, adapter_digest);
+  return digest.hex();
+}
+
+}  // namespace apportion

@@ -1,0 +1,78 @@
+// A task's results as the arrays of its file, and back: one list of datasets serves writing, reading and
+// hashing. Attributes and the file itself are task_file.h's.
+#pragma once
+
+#include <string>
+
+#include "shared/link/message.h"
+#include "shared/store/hdf5_file.h"
+#include "shared/store/layout.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+
+/// The datasets of a measure task; shapes as layout.h gives them.
+struct MeasureColumns {
+  Hdf5Array<std::string> subjects, categories, prompts;
+  Hdf5Array<double> target;
+  Hdf5Array<uint64_t> counts, near_boundary;
+  Hdf5Array<int32_t> answer_subject, answer_prompt, answer_category;
+  Hdf5Array<uint64_t> answer_count;
+  Hdf5Array<double> answer_log_prob;
+  Hdf5Array<uint8_t> answer_finish;
+  Hdf5Array<std::string> answer_text;
+  Hdf5Array<double> steering, low, high, unexplored;
+};
+
+/// Calls visit(name, array) for each dataset in the order in which they are written.
+template <typename Columns, typename Visit>
+void for_each_dataset(Columns& columns, Visit visit) {
+  visit(layout::subjects, columns.subjects);
+  visit(layout::categories, columns.categories);
+  visit(layout::prompts, columns.prompts);
+  visit(layout::target, columns.target);
+  visit(layout::counts, columns.counts);
+  visit(layout::near_boundary, columns.near_boundary);
+  visit(layout::answer_subject, columns.answer_subject);
+  visit(layout::answer_prompt, columns.answer_prompt);
+  visit(layout::answer_category, columns.answer_category);
+  visit(layout::answer_count, columns.answer_count);
+  visit(layout::answer_log_prob, columns.answer_log_prob);
+  visit(layout::answer_finish, columns.answer_finish);
+  visit(layout::answer_text, columns.answer_text);
+  visit(layout::steering, columns.steering);
+  visit(layout::low, columns.low);
+  visit(layout::high, columns.high);
+  visit(layout::unexplored, columns.unexplored);
+}
+
+/// Calls visit(name, column) for each column of a training log. `seconds` is last: it is not compared.
+template <typename Log, typename Visit>
+void for_each_column(Log& log, Visit visit) {
+  visit("step", log.step);
+  visit("loss", log.loss);
+  visit("kl", log.kl);
+  visit("kto", log.kto);
+  visit("z", log.z);
+  visit("z_unclamped", log.z_unclamped);
+  visit("coverage", log.coverage);
+  visit("grad_norm", log.grad_norm);
+  visit("lr", log.lr);
+  visit("tokens", log.tokens);
+  visit("seconds", log.seconds);
+}
+
+/// Throws InternalError when the parts of `file` have not the sizes that its S, P and K ask for.
+MeasureColumns pack(const MeasureFile& file);
+
+/// What is wrong with columns that were read, in one line that names the dataset; empty when nothing is.
+std::string find_fault(const MeasureColumns& columns);
+
+/// Fills tables and result. The columns have no fault.
+void unpack(const MeasureColumns& columns, MeasureFile& file);
+
+/// SHA-256 over the task's identity and every dataset that must be equal between runs of the task.
+std::string content_digest(const TaskRecord& record, const MeasureColumns& columns);
+std::string content_digest(const TaskRecord& record, const TrainLog& log, const std::string& adapter_digest);
+
+}  // namespace apportion

@@ -1,0 +1,115 @@
+// The one door to the HDF5 C library: typed datasets, text attributes and links of a sealed file.
+// What a file contains is task_file.h's and index.h's business; layout.h has the names.
+//
+// The library is used by one thread at a time. Its own error printing is off: the deepest entry of its error
+// stack becomes the message of an exception.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "shared/base/file_system.h"
+
+namespace apportion {
+
+/// A dataset's values in row-major order. `Value`: double, int32_t, uint64_t, uint8_t or std::string.
+template <typename Value>
+struct Hdf5Array {
+  std::vector<uint64_t> shape;
+  std::vector<Value> values;
+};
+
+/// "1.10.8".
+std::string hdf5_version();
+
+/// An identifier of the library that is closed when it goes out of scope.
+class Hdf5Handle {
+ public:
+  using Close = int (*)(int64_t);
+  Hdf5Handle(int64_t id, Close closer) : id_(id), close_(closer) {}
+  Hdf5Handle(Hdf5Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+  Hdf5Handle(const Hdf5Handle&) = delete;
+  Hdf5Handle& operator=(Hdf5Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Hdf5Handle() { close(); }
+  int64_t id() const { return id_; }
+  /// Whether the library could close it.
+  bool close() { return id_ < 0 || close_(std::exchange(id_, -1)) >= 0; }
+
+ private:
+  int64_t id_;
+  Close close_;
+};
+
+/// Writes a new file; its bytes are a function of the calls alone. All of it appears under `path` by
+/// commit(), or nothing does. Throws UserError with the library's reason when the file cannot be written.
+class Hdf5Writer {
+ public:
+  explicit Hdf5Writer(const std::string& path);
+  ~Hdf5Writer();
+  Hdf5Writer(const Hdf5Writer&) = delete;
+  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
+
+  /// Absolute path; parents are created. Attributes keep the order in which they were written.
+  void group(const std::string& path);
+  void attribute(const std::string& group, const std::string& name, std::string_view text);
+  void attribute(const std::string& group, const std::string& name, int64_t number);
+
+  /// A chunked dataset with a fletcher32 checksum per chunk. Texts are stored as storable_text().
+  template <typename Value>
+  void dataset(const std::string& path, const Hdf5Array<Value>& array);
+
+  void soft_link(const std::string& path, const std::string& target);
+  void external_link(const std::string& path, const std::string& file, const std::string& object);
+
+  /// Closes, seals and syncs the file, renames it to `path` and syncs the directory.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::string path_, temporary_;
+  Hdf5Handle file_;
+};
+
+/// Reads a whole file that was checked against its seal first. Throws DataError for anything that is not
+/// there, or of another type, or larger than the file could hold; UserError when the file cannot be opened.
+class Hdf5Reader {
+ public:
+  explicit Hdf5Reader(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  /// DataError for this file.
+  [[noreturn]] void fail(const std::string& message) const;
+
+  bool has_attribute(const std::string& group, const std::string& name) const;
+  std::string text(const std::string& group, const std::string& name) const;
+  int64_t integer(const std::string& group, const std::string& name) const;
+  /// All text attributes of a group in the order in which they were written.
+  std::vector<std::pair<std::string, std::string>> texts(const std::string& group) const;
+
+  template <typename Value>
+  Hdf5Array<Value> dataset(const std::string& path) const;
+
+  /// Names of the links in a group, sorted.
+  std::vector<std::string> links(const std::string& group) const;
+  /// The target of a soft link, or nothing when `path` is a group.
+  std::optional<std::string> soft_target(const std::string& path) const;
+
+ private:
+  // Every component of `path` is an object of this very file.
+  void require(const std::string& path) const;
+
+  std::string path_;
+  uint64_t file_size_ = 0;
+  Hdf5Handle file_;
+};
+
+}  // namespace apportion

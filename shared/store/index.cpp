@@ -1,0 +1,245 @@
+#include "shared/store/index.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "shared/base/error.h"
+#include "shared/store/hdf5_file.h"
+#include "shared/store/layout.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+namespace {
+
+constexpr int most_nested = 16;  // groups below /jobs; deeper is not ours
+
+std::string index_path(const std::string& directory) { return directory + "/index.h5"; }
+
+// Ids of tasks with a result file, sorted.
+std::vector<std::string> finished_tasks(const std::string& directory) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
+    std::string id = entry.path().filename().string();
+    if (std::filesystem::exists(result_path(directory, id), error)) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+// Names become paths of groups; a slash nests them.
+void check_name(const std::string& name) {
+  std::string rest = "/" + name + "/";
+  bool empty = rest.find("//") != std::string::npos;
+  bool dots = rest.find("/./") != std::string::npos || rest.find("/../") != std::string::npos;
+  if (empty || dots || name.find('\0') != std::string::npos) {
+    throw UserError("\"" + name + "\" cannot name a job or a cell in the index: it must be like \"smoke\"");
+  }
+}
+
+std::string cell_path(const Cell& cell) {
+  return std::string(layout::jobs) + "/" + cell.job + "/" + cell.name;
+}
+
+void write_cell(Hdf5Writer& writer, const Cell& cell) {
+  std::string path = cell_path(cell);
+  writer.group(path);
+  writer.attribute(path, layout::cell_job, cell.job);
+  writer.attribute(path, layout::cell_name, cell.name);
+  auto link = [&](const std::string& name, const std::string& id) {
+    check_name(name);
+    check_name(id);
+    writer.soft_link(path + "/" + name, std::string(layout::tasks) + "/" + id);
+  };
+  for (const auto& [name, id] : cell.measures) link(name, id);
+  for (const auto& [name, id] : cell.training) link(std::string(layout::training) + "/" + name, id);
+}
+
+// Reads the links below a cell's group; `name` is what was passed since the cell.
+void read_links(const Hdf5Reader& reader, const std::string& group, const std::string& name, int depth,
+                Cell& cell) {
+  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  const std::string prefix = std::string(layout::tasks) + "/", training = std::string(layout::training) + "/";
+  for (const std::string& link : reader.links(group)) {
+    std::string path = group + "/" + link, full_name = name.empty() ? link : name + "/" + link;
+    std::optional<std::string> target = reader.soft_target(path);
+    if (!target) {
+      if (!reader.has_attribute(path, layout::cell_name))
+        read_links(reader, path, full_name, depth + 1, cell);
+      continue;
+    }
+    if (target->compare(0, prefix.size(), prefix) != 0) reader.fail(path + " does not link to a task");
+    std::string id = target->substr(prefix.size());
+    if (id.empty() || id.find('/') != std::string::npos || id[0] == '.')
+      reader.fail(path + " links to no task's id");
+    if (full_name.compare(0, training.size(), training) == 0) {
+      cell.training[full_name.substr(training.size())] = id;
+    } else {
+      cell.measures[full_name] = id;
+    }
+  }
+}
+
+void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, std::vector<Cell>& cells) {
+  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  if (reader.has_attribute(group, layout::cell_name)) {
+    Cell cell{reader.text(group, layout::cell_job), reader.text(group, layout::cell_name), {}, {}};
+    read_links(reader, group, "", 0, cell);
+    cells.push_back(cell);
+  }
+  for (const std::string& link : reader.links(group)) {
+    std::string path = group + "/" + link;
+    if (!reader.soft_target(path)) read_cells(reader, path, depth + 1, cells);
+  }
+}
+
+std::vector<Cell> read_index_file(const std::string& directory) {
+  Hdf5Reader reader(index_path(directory));
+  if (reader.text("/", layout::format) != layout::index_format) reader.fail("this is not an index");
+  if (reader.integer("/", layout::version_name) != layout::version)
+    reader.fail("its layout is of another version");
+  std::vector<Cell> cells;
+  read_cells(reader, layout::jobs, 0, cells);
+  return cells;
+}
+
+// What is left of the index: its cells, or none when it is absent or damaged (the results say the rest).
+std::vector<Cell> known_cells(const std::string& directory) {
+  if (!std::filesystem::exists(index_path(directory))) return {};
+  try {
+    return read_index_file(directory);
+  } catch (const DataError&) {
+    return {};
+  }
+}
+
+bool ordered(const Cell& a, const Cell& b) { return std::tie(a.job, a.name) < std::tie(b.job, b.name); }
+
+std::string config_value(const TaskRecord& record, const std::string& key) {
+  for (const auto& [name, value] : record.config) {
+    if (name == key) return value;
+  }
+  return "";
+}
+
+// The record of a finished task, whatever its kind; nothing when the file is damaged.
+std::optional<TaskRecord> read_record_of(const std::string& directory, const std::string& id) {
+  try {
+    return read_task_record(result_path(directory, id));
+  } catch (const DataError&) {
+    return std::nullopt;
+  }
+}
+
+using Records = std::map<std::string, TaskRecord>;
+
+// "dataset/method", with the task's first digits where two tasks would share the name.
+std::string recovered_name(const TaskRecord& record, const std::string& method,
+                           const std::vector<Cell>& cells) {
+  std::string dataset = std::filesystem::path(config_value(record, "dataset")).filename().string();
+  std::string name = (dataset.empty() ? "unknown" : dataset) + "/" + method;
+  bool taken = std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) { return cell.name == name; });
+  return taken ? name + " " + record.task.id.substr(0, 8) : name;
+}
+
+Cell trained_cell(const Records& records, const TaskRecord& last, const std::vector<Cell>& cells) {
+  std::string method = config_value(last, "method");
+  Cell cell{"recovered", recovered_name(last, method.empty() ? last.task.kind : method, cells), {}, {}};
+  for (auto at = records.find(last.task.id); at != records.end();) {
+    const Task& task = at->second.task;
+    // A chain that came back to a kind it has is not one that the program made.
+    if (!cell.training.emplace(task.kind, task.id).second) break;
+    at = task.inputs.empty() ? records.end() : records.find(task.inputs.front());
+  }
+  for (const auto& [id, record] : records) {
+    if (record.task.kind != "measure") continue;
+    const std::vector<std::string>& inputs = record.task.inputs;
+    bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
+    bool before = inputs.empty() && config_value(record, "dataset") == config_value(last, "dataset");
+    if (after) cell.measures["after/" + record.task.test_set] = id;
+    if (before) cell.measures.emplace("before/" + record.task.test_set, id);
+  }
+  return cell;
+}
+
+// Cells of data sets that no training task names: the untouched model's.
+void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
+  std::set<std::string> placed;
+  for (const Cell& cell : cells) {
+    for (const auto& [name, id] : cell.measures) placed.insert(id);
+  }
+  std::map<std::string, Cell> by_dataset;
+  for (const auto& [id, record] : records) {
+    if (record.task.kind != "measure" || !record.task.inputs.empty() || placed.count(id)) continue;
+    std::string dataset = config_value(record, "dataset");
+    if (!by_dataset.count(dataset)) {
+      by_dataset[dataset] = Cell{"recovered", recovered_name(record, "zero-shot", cells), {}, {}};
+    }
+    by_dataset[dataset].measures.emplace("before/" + record.task.test_set, id);
+  }
+  for (const auto& [dataset, cell] : by_dataset) cells.push_back(cell);
+}
+
+}  // namespace
+
+void write_index(const std::string& directory, const std::vector<Cell>& cells) {
+  std::map<std::pair<std::string, std::string>, Cell> all;
+  for (const Cell& cell : known_cells(directory)) all[{cell.job, cell.name}] = cell;
+  std::set<std::string> ids;
+  for (const std::string& id : finished_tasks(directory)) ids.insert(id);
+  for (const Cell& cell : cells) {
+    check_name(cell.job);
+    check_name(cell.name);
+    all[{cell.job, cell.name}] = cell;
+  }
+  for (const auto& [key, cell] : all) {
+    for (const auto& [name, id] : cell.measures) ids.insert(id);
+    for (const auto& [name, id] : cell.training) ids.insert(id);
+  }
+  Hdf5Writer writer(index_path(directory));
+  writer.attribute("/", layout::format, layout::index_format);
+  writer.attribute("/", layout::version_name, layout::version);
+  writer.group(layout::tasks);
+  writer.group(layout::jobs);
+  for (const std::string& id : ids) {
+    check_name(id);
+    writer.external_link(std::string(layout::tasks) + "/" + id, "tasks/" + id + "/result.h5", "/");
+  }
+  for (const auto& [key, cell] : all) write_cell(writer, cell);
+  writer.commit();
+}
+
+std::vector<Cell> rebuild_cells(const std::string& directory) {
+  Records records;
+  std::set<std::string> continued;
+  for (const std::string& id : finished_tasks(directory)) {
+    std::optional<TaskRecord> record = read_record_of(directory, id);
+    if (!record || record->task.id != id) continue;
+    if (record->task.kind != "measure")
+      continued.insert(record->task.inputs.begin(), record->task.inputs.end());
+    records.emplace(id, std::move(*record));
+  }
+  std::vector<Cell> cells;
+  for (const auto& [id, record] : records) {
+    bool last = record.task.kind != "measure" && !continued.count(id);
+    if (last) cells.push_back(trained_cell(records, record, cells));
+  }
+  add_untrained_cells(records, cells);
+  std::sort(cells.begin(), cells.end(), ordered);
+  return cells;
+}
+
+std::vector<Cell> read_index(const std::string& directory) {
+  std::vector<Cell> cells = known_cells(directory);
+  if (cells.empty()) cells = rebuild_cells(directory);
+  if (cells.empty()) {
+    throw UserError(directory + " holds no results: give the directory that `apportion run` wrote to");
+  }
+  std::sort(cells.begin(), cells.end(), ordered);
+  return cells;
+}
+
+}  // namespace apportion

@@ -1,0 +1,73 @@
+// Every name in the store's HDF5 files, with its type and shape, and the layout's version. docs/store.md is
+// the same list for people. Legend: S subjects, P wordings, K categories, A distinct answers, T steps.
+#pragma once
+
+#include <cstdint>
+
+namespace apportion::layout {
+
+/// Raised when a name, a type or a meaning changes.
+inline constexpr int64_t version = 1;
+
+// Attributes of the root of every file.
+inline constexpr const char* format = "format";         // text, one of the two below
+inline constexpr const char* version_name = "version";  // int64
+inline constexpr const char* result_format = "apportion result";
+inline constexpr const char* index_format = "apportion index";
+
+// Attributes of the root of a result file: the task, all text.
+inline constexpr const char* task = "task";           // the task's id
+inline constexpr const char* kind = "kind";           // measure | sft | calibrate
+inline constexpr const char* label = "label";         // for people
+inline constexpr const char* identity = "identity";   // canonical JSON; its SHA-256 is the id
+inline constexpr const char* inputs = "inputs";       // JSON array of task ids
+inline constexpr const char* test_set = "test_set";   // of a measure task, else empty
+inline constexpr const char* config_json = "config";  // JSON object of /config, in the option table's order
+inline constexpr const char* content = "content";     // SHA-256 over what must be equal between runs
+inline constexpr const char* adapter_digest =
+    "adapter_digest";  // of a training task: SHA-256 of the safetensors
+
+// Groups of text attributes.
+inline constexpr const char* config = "/config";  // key = resolved value
+inline constexpr const char* about = "/about";  // versions, host, threads, seconds: not compared between runs
+
+// Datasets of a measure task.
+inline constexpr const char* subjects = "/subjects";      // text [S]
+inline constexpr const char* categories = "/categories";  // text [K]
+inline constexpr const char* prompts = "/prompts";        // text [S, P], the user turns
+inline constexpr const char* target = "/target";          // float64 [S, K], NaN where unknown
+inline constexpr const char* counts = "/rounds/counts";   // uint64 [S, P, K + 2]: then unparsed, then cut
+inline constexpr const char* near_boundary = "/rounds/near_boundary";  // uint64 [S, P]
+inline constexpr const char* answer_subject = "/answers/subject";      // int32 [A]
+inline constexpr const char* answer_prompt = "/answers/prompt";        // int32 [A], the wording's index
+inline constexpr const char* answer_category = "/answers/category";    // int32 [A], -1 unparsed
+inline constexpr const char* answer_count = "/answers/count";          // uint64 [A]
+inline constexpr const char* answer_log_prob = "/answers/log_prob";    // float64 [A], natural logarithm
+inline constexpr const char* answer_finish = "/answers/finish";        // uint8 [A], 0 end of turn, 1 cut
+inline constexpr const char* answer_text = "/answers/text";            // text [A]
+inline constexpr const char* steering = "/exact/steering";      // float64 [S, P, K], never renormalised
+inline constexpr const char* low = "/exact/low";                // float64 [S, P, K]
+inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], low + unexplored
+inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P]
+
+// Derived from the above, for readers; float64 [S], NaN where it means nothing.
+inline constexpr const char* mae = "/metrics/mae";
+inline constexpr const char* floor = "/metrics/floor";
+inline constexpr const char* exact_error = "/metrics/exact_error";
+inline constexpr const char* exact_error_per_wording = "/metrics/exact_error_per_wording";
+inline constexpr const char* expected_mae = "/metrics/expected_mae";
+inline constexpr const char* kl = "/metrics/kl";
+inline constexpr const char* coverage = "/metrics/coverage";
+inline constexpr const char* unparsed_share = "/metrics/unparsed_share";
+
+// Datasets of a training task: /log/NAME, float64 [T].
+inline constexpr const char* log = "/log/";
+
+// The index: external links, groups of soft links to them, and two text attributes that mark a cell.
+inline constexpr const char* tasks = "/tasks";
+inline constexpr const char* jobs = "/jobs";
+inline constexpr const char* training = "training";  // subgroup of a cell
+inline constexpr const char* cell_job = "job";
+inline constexpr const char* cell_name = "cell";
+
+}  // namespace apportion::layout

@@ -1,0 +1,239 @@
+#include "shared/store/task_file.h"
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/measure/metrics.h"
+#include "shared/store/columns.h"
+#include "shared/store/hdf5_file.h"
+#include "shared/store/layout.h"
+#include "shared/store/utf8.h"
+
+namespace apportion {
+namespace {
+
+constexpr const char* root = "/";
+constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+
+bool is_training(const std::string& kind) { return kind == "sft" || kind == "calibrate"; }
+
+std::string config_json(const std::vector<std::pair<std::string, std::string>>& config) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : config) json[storable_text(key)] = storable_text(value);
+  return json.dump();
+}
+
+void write_record(Hdf5Writer& writer, const TaskRecord& record) {
+  writer.attribute(root, layout::format, layout::result_format);
+  writer.attribute(root, layout::version_name, layout::version);
+  writer.attribute(root, layout::task, record.task.id);
+  writer.attribute(root, layout::kind, record.task.kind);
+  writer.attribute(root, layout::label, record.task.label);
+  writer.attribute(root, layout::identity, record.task.identity.dump());
+  writer.attribute(root, layout::inputs, nlohmann::json(record.task.inputs).dump());
+  writer.attribute(root, layout::test_set, record.task.test_set);
+  writer.attribute(root, layout::config_json, config_json(record.config));
+  writer.group(layout::config);
+  for (const auto& [key, value] : record.config) writer.attribute(layout::config, key, value);
+  writer.group(layout::about);
+  for (const auto& [key, value] : record.about) writer.attribute(layout::about, key, value);
+}
+
+nlohmann::json parse_json(const Hdf5Reader& reader, const char* attribute) {
+  nlohmann::json json = nlohmann::json::parse(reader.text(root, attribute), nullptr, false);
+  if (json.is_discarded()) reader.fail(std::string("attribute ") + attribute + " is not JSON");
+  return json;
+}
+
+void check_format(const Hdf5Reader& reader) {
+  std::string format = reader.text(root, layout::format);
+  if (format != layout::result_format) reader.fail("this is an " + format + ", not a result");
+  int64_t version = reader.integer(root, layout::version_name);
+  if (version != layout::version) {
+    reader.fail("its layout is version " + std::to_string(version) + "; this program reads version " +
+                std::to_string(layout::version));
+  }
+}
+
+TaskRecord read_record(const Hdf5Reader& reader) {
+  check_format(reader);
+  TaskRecord record;
+  record.task.id = reader.text(root, layout::task);
+  record.task.kind = reader.text(root, layout::kind);
+  record.task.label = reader.text(root, layout::label);
+  record.task.test_set = reader.text(root, layout::test_set);
+  record.task.identity = parse_json(reader, layout::identity);
+  nlohmann::json inputs = parse_json(reader, layout::inputs);
+  if (!inputs.is_array()) reader.fail("attribute inputs is not a JSON array");
+  for (const nlohmann::json& input : inputs) {
+    if (!input.is_string()) reader.fail("attribute inputs holds something that is not a task's id");
+    record.task.inputs.push_back(input.get<std::string>());
+  }
+  record.config = reader.texts(layout::config);
+  if (config_json(record.config) != reader.text(root, layout::config_json)) {
+    reader.fail("attribute config and the attributes of /config differ");
+  }
+  record.about = reader.texts(layout::about);
+  return record;
+}
+
+std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const MeasureFile& file) {
+  DatasetMetrics metrics = measure_metrics(file.result, file.tables.target);
+  ensure(metrics.subjects.size() == file.tables.subjects.size(), "every subject has metrics");
+  std::vector<std::pair<const char*, std::vector<double>>> columns;
+  auto add = [&](const char* name, auto value) {
+    std::vector<double> column;
+    for (const SubjectMetrics& subject : metrics.subjects) column.push_back(value(subject));
+    columns.emplace_back(name, std::move(column));
+  };
+  add(layout::mae, [](const SubjectMetrics& s) { return s.mae.value_or(nan_value); });
+  add(layout::floor, [](const SubjectMetrics& s) { return s.floor; });
+  add(layout::exact_error, [](const SubjectMetrics& s) { return s.exact_error.value_or(nan_value); });
+  add(layout::exact_error_per_wording,
+      [](const SubjectMetrics& s) { return s.exact_error_per_wording.value_or(nan_value); });
+  add(layout::expected_mae, [](const SubjectMetrics& s) { return s.expected_mae.value_or(nan_value); });
+  add(layout::kl, [](const SubjectMetrics& s) { return s.kl.value_or(nan_value); });
+  add(layout::coverage, [](const SubjectMetrics& s) { return s.coverage; });
+  add(layout::unparsed_share, [](const SubjectMetrics& s) { return s.unparsed_share; });
+  return columns;
+}
+
+void prepare_directory(const std::string& path) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  if (!directory.empty()) make_directories(directory);
+}
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+std::string find_artefact_fault(const std::string& directory, const Task& task) {
+  std::string path = result_path(directory, task.id);
+  bool training = is_training(task.kind);
+  TrainFile trained;
+  if (training) trained = read_train_file(path);
+  Task found = training ? trained.record.task : read_measure_file(path).record.task;
+  if (found.kind != task.kind) return path + " is of kind " + found.kind + ", not " + task.kind;
+  if (found.id != task.id) return path + " is of task " + found.id;
+  if (task_id(found.identity) != found.id)
+    return path + " has an identity whose SHA-256 is not the task's id";
+  if (!training) return "";
+  std::string adapter = adapter_directory(directory, task.id);
+  if (!exists(adapter + "/adapter_config.json")) return adapter + "/adapter_config.json is missing";
+  std::string weights = adapter + "/adapter_model.safetensors";
+  if (!exists(weights)) return weights + " is missing";
+  bool same = sha256_file(weights) == trained.adapter_digest;
+  return same ? "" : weights + " does not match the SHA-256 in " + path;
+}
+
+}  // namespace
+
+std::string task_directory(const std::string& directory, const std::string& task_id) {
+  return directory + "/tasks/" + task_id;
+}
+
+std::string result_path(const std::string& directory, const std::string& task_id) {
+  return task_directory(directory, task_id) + "/result.h5";
+}
+
+std::string adapter_directory(const std::string& directory, const std::string& task_id) {
+  return task_directory(directory, task_id) + "/adapter";
+}
+
+void write_measure_file(const std::string& path, const MeasureFile& file) {
+  ensure(file.record.task.kind == "measure", "a measure file is of a measure task");
+  MeasureColumns columns = pack(file);
+  std::string fault = find_fault(columns);
+  if (!fault.empty()) throw InternalError("a result that must not be stored: " + fault);
+  prepare_directory(path);
+  Hdf5Writer writer(path);
+  write_record(writer, file.record);
+  writer.attribute(root, layout::content, content_digest(file.record, columns));
+  for_each_dataset(columns, [&](const char* name, const auto& array) { writer.dataset(name, array); });
+  for (const auto& [name, column] : metric_columns(file)) {
+    writer.dataset(name, Hdf5Array<double>{{column.size()}, column});
+  }
+  writer.commit();
+}
+
+TaskRecord read_task_record(const std::string& path) { return read_record(Hdf5Reader(path)); }
+
+MeasureFile read_measure_file(const std::string& path) {
+  Hdf5Reader reader(path);
+  MeasureFile file;
+  file.record = read_record(reader);
+  if (file.record.task.kind != "measure")
+    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  MeasureColumns columns;
+  for_each_dataset(columns, [&](const char* name, auto& array) {
+    using Value = typename std::decay_t<decltype(array.values)>::value_type;
+    array = reader.dataset<Value>(name);
+  });
+  std::string fault = find_fault(columns);
+  if (!fault.empty()) reader.fail(fault);
+  if (content_digest(file.record, columns) != reader.text(root, layout::content)) {
+    reader.fail("attribute content is not the SHA-256 of the content");
+  }
+  unpack(columns, file);
+  return file;
+}
+
+void write_train_file(const std::string& path, const TrainFile& file) {
+  ensure(is_training(file.record.task.kind), "a training file is of a training task");
+  size_t steps = file.log.step.size();
+  for_each_column(file.log, [&](const char*, const std::vector<double>& column) {
+    ensure(column.size() == steps, "the columns of a training log have one length");
+  });
+  TrainLog log = file.log;
+  for_each_column(log, [](const char*, std::vector<double>& column) {
+    for (double& value : column) value = std::isnan(value) ? nan_value : value;
+  });
+  prepare_directory(path);
+  Hdf5Writer writer(path);
+  write_record(writer, file.record);
+  writer.attribute(root, layout::adapter_digest, file.adapter_digest);
+  writer.attribute(root, layout::content, content_digest(file.record, log, file.adapter_digest));
+  for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
+    writer.dataset(layout::log + name, Hdf5Array<double>{{column.size()}, column});
+  });
+  writer.commit();
+}
+
+TrainFile read_train_file(const std::string& path) {
+  Hdf5Reader reader(path);
+  TrainFile file;
+  file.record = read_record(reader);
+  if (!is_training(file.record.task.kind))
+    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  file.adapter_digest = reader.text(root, layout::adapter_digest);
+  for_each_column(file.log, [&](const std::string& name, std::vector<double>& column) {
+    Hdf5Array<double> array = reader.dataset<double>(layout::log + name);
+    if (array.shape.size() != 1) reader.fail(layout::log + name + " has not one axis");
+    column = std::move(array.values);
+    if (column.size() != file.log.step.size()) reader.fail("the columns of /log differ in length");
+  });
+  if (content_digest(file.record, file.log, file.adapter_digest) != reader.text(root, layout::content)) {
+    reader.fail("attribute content is not the SHA-256 of the content");
+  }
+  return file;
+}
+
+ArtefactState verify_artefact(const std::string& directory, const Task& task, std::string& why) {
+  why.clear();
+  if (!exists(result_path(directory, task.id))) return ArtefactState::absent;
+  try {
+    why = find_artefact_fault(directory, task);
+  } catch (const DataError& error) {
+    why = error.what();
+  } catch (const UserError& error) {
+    why = error.what();
+  }
+  return why.empty() ? ArtefactState::verified : ArtefactState::damaged;
+}
+
+}  // namespace apportion

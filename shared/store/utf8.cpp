@@ -1,0 +1,49 @@
+#include "shared/store/utf8.h"
+
+#include <cstdint>
+
+namespace apportion {
+namespace {
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
+
+uint8_t byte_at(std::string_view text, size_t index) { return static_cast<uint8_t>(text[index]); }
+
+bool is_continuation(std::string_view text, size_t index, uint8_t low = 0x80, uint8_t high = 0xBF) {
+  return index < text.size() && byte_at(text, index) >= low && byte_at(text, index) <= high;
+}
+
+// Length of the valid sequence at `i` (table 3-7 of the Unicode standard), 0 when there is none.
+size_t sequence_length(std::string_view text, size_t i) {
+  uint8_t lead = byte_at(text, i);
+  if (lead < 0x80) return lead == 0 ? 0 : 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return is_continuation(text, i + 1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    uint8_t low = lead == 0xE0 ? 0xA0 : 0x80;
+    uint8_t high = lead == 0xED ? 0x9F : 0xBF;
+    return is_continuation(text, i + 1, low, high) && is_continuation(text, i + 2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    uint8_t low = lead == 0xF0 ? 0x90 : 0x80;
+    uint8_t high = lead == 0xF4 ? 0x8F : 0xBF;
+    bool whole = is_continuation(text, i + 1, low, high) && is_continuation(text, i + 2) &&
+                 is_continuation(text, i + 3);
+    return whole ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string storable_text(std::string_view text) {
+  std::string stored;
+  stored.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    size_t length = sequence_length(text, i);
+    stored += length > 0 ? text.substr(i, length) : replacement;
+    i += length > 0 ? length : 1;
+  }
+  return stored;
+}
+
+}  // namespace apportion
