@@ -1,0 +1,150 @@
+// Command lines with real job files: commands, precedence, spellings, and one clear line for each mistake.
+#include "shared/config/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/config/job_file.h"
+#include "shared/config/option_table.h"
+#include "shared/config/options_page.h"
+
+namespace apportion {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+CommandLine parse(std::vector<std::string> arguments) {
+  std::vector<const char*> argv = {"apportion"};
+  for (const auto& argument : arguments) argv.push_back(argument.c_str());
+  return parse_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+std::string error_of(const std::vector<std::string>& arguments) {
+  try {
+    parse(arguments);
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), Not(HasSubstr("\n")));
+    return error.what();
+  }
+  return "no error";
+}
+
+class CommandLineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_);
+    write_file(job_, "seed = 3\nlora_rank = 8\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  const std::string directory_ =
+      testing::TempDir() + "apportion_command_line_" + std::to_string(::getpid()) + "/";
+  const std::string job_ = directory_ + "night.ini";
+};
+
+TEST_F(CommandLineTest, RunTakesTheJobFileAndTheCommandLineOverIt) {
+  CommandLine line = parse({"run", job_, "--lora_rank", "4", "--sft-learning-rate=3e-4"});
+  EXPECT_EQ(line.command, Command::run);
+  EXPECT_EQ(line.job_file, job_);
+  EXPECT_EQ(line.config.data.seed, 3u);
+  EXPECT_EQ(line.config.lora.rank, 4);
+  EXPECT_EQ(line.config.sft.learning_rate, 3e-4);
+  EXPECT_EQ(line.config.output.directory, "runs/night");
+  EXPECT_EQ(line.config.value("output"), "runs/night");
+}
+
+TEST_F(CommandLineTest, FlagsTakeNoWordAndValuesKeepTheirDashes) {
+  CommandLine line = parse({"run", "--force", job_, "--output", "--odd-name", "--json=false", "--quiet"});
+  EXPECT_EQ(line.job_file, job_);
+  EXPECT_TRUE(line.config.output.force);
+  EXPECT_TRUE(line.config.output.quiet);
+  EXPECT_FALSE(line.config.output.json);
+  EXPECT_EQ(line.config.output.directory, "--odd-name");
+  EXPECT_EQ(parse({"run", job_, "--output="}).config.output.directory, "runs/night");
+}
+
+TEST_F(CommandLineTest, EveryKeyIsTakenFromTheCommandLine) {
+  for (const Option* option : option_table()) {
+    CommandLine line = parse({"run", job_, "--" + option->key + "=" + option->default_value});
+    if (option->key != "output")
+      EXPECT_EQ(line.config.value(option->key), option->default_value) << option->key;
+  }
+}
+
+TEST_F(CommandLineTest, PrintConfigParsesBackToTheSame) {
+  CommandLine line = parse({"run", job_, "--beta", "0.3", "--print-config"});
+  EXPECT_EQ(line.command, Command::print_config);
+  EXPECT_EQ(make_run_config(parse_job_file(line.text, "printed")).resolved, line.config.resolved);
+  EXPECT_EQ(line.config.value("beta"), "0.3");
+}
+
+TEST_F(CommandLineTest, RunMistakes) {
+  EXPECT_THAT(error_of({"run"}), HasSubstr("run needs a job file"));
+  EXPECT_THAT(error_of({"run", job_, "more.ini"}), HasSubstr("unexpected 'more.ini'"));
+  EXPECT_THAT(error_of({"run", directory_ + "missing.ini"}), HasSubstr("missing.ini"));
+  EXPECT_EQ(error_of({"run", job_, "--lerning-rate", "0.1"}),
+            "command line: unknown key 'lerning_rate'; did you mean '--sft_learning_rate'?");
+  EXPECT_EQ(error_of({"run", job_, "--seed", "-1"}),
+            "command line: seed = '-1' must be an integer from 0 to 2^64 - 1");
+  EXPECT_EQ(error_of({"run", job_, "--seed", "1", "--seed", "2"}),
+            "command line: --seed is given twice; keep one");
+  EXPECT_THAT(error_of({"run", job_, "--seed"}), HasSubstr("'--seed' is missing"));
+  EXPECT_THAT(error_of({"run", job_, "--see", "1"}), HasSubstr("did you mean '--seed'?"));
+  EXPECT_THAT(error_of({"run", job_, "--s\ned"}), HasSubstr("unknown key"));
+  EXPECT_THAT(error_of({"run", job_, "--batch_prompts", "1"}), HasSubstr("need two prompts"));
+  EXPECT_THAT(error_of({"run", job_, "--csv", "x"}), HasSubstr("--csv belongs to 'apportion export"));
+}
+
+TEST_F(CommandLineTest, AJobFilesMistakeNamesItsLine) {
+  write_file(job_, "seed = 3\nlerning_rate = 8\n");
+  EXPECT_EQ(error_of({"run", job_}),
+            job_ + ", line 2: unknown key 'lerning_rate'; did you mean 'sft_learning_rate'?");
+}
+
+TEST(ParseCommandLine, ReportAndExport) {
+  CommandLine report = parse({"report", "runs/x", "--json"});
+  EXPECT_EQ(report.command, Command::report);
+  EXPECT_EQ(report.directory, "runs/x");
+  EXPECT_TRUE(report.config.output.json);
+  EXPECT_EQ(parse({"export", "runs/x", "--csv"}).csv_file, "-");
+  EXPECT_EQ(parse({"export", "runs/x", "--csv", "-"}).csv_file, "-");
+  CommandLine exported = parse({"export", "--csv", "rows.csv", "runs/x"});
+  EXPECT_EQ(exported.command, Command::export_csv);
+  EXPECT_EQ(exported.csv_file, "rows.csv");
+  EXPECT_EQ(exported.directory, "runs/x");
+  EXPECT_THAT(error_of({"export", "runs/x"}), HasSubstr("--csv FILE"));
+  EXPECT_THAT(error_of({"report"}), HasSubstr("report needs a results folder"));
+  EXPECT_THAT(error_of({"report", "runs/x", "--seed", "1"}), HasSubstr("--seed does not belong to report"));
+  EXPECT_THAT(error_of({"report", "runs/x", "--print-config"}), HasSubstr("--print-config belongs to"));
+}
+
+TEST(ParseCommandLine, HelpNamesCommandsAndRunHelpAllKeys) {
+  EXPECT_EQ(parse({"--help"}).command, Command::help);
+  EXPECT_THAT(parse({"-h"}).text, HasSubstr("apportion report DIR"));
+  CommandLine help = parse({"run", "--help"});
+  EXPECT_EQ(help.command, Command::help);
+  for (const Option* option : option_table()) EXPECT_THAT(help.text, HasSubstr("--" + option->key + " "));
+}
+
+TEST(ParseCommandLine, PrintingCommands) {
+  EXPECT_EQ(parse({"--version"}).command, Command::version);
+  EXPECT_THAT(parse({"--version"}).text, HasSubstr("LibTorch"));
+  EXPECT_EQ(parse({"--dump-defaults"}).command, Command::dump_defaults);
+  EXPECT_EQ(parse({"--dump_defaults"}).text, format_default_job_file());
+  EXPECT_EQ(parse({"--dump-options-markdown"}).text, format_options_page());
+}
+
+TEST(ParseCommandLine, WrongOrNoCommand) {
+  EXPECT_EQ(error_of({"rnu", "x.ini"}), "command line: unknown command 'rnu'; did you mean 'run'?");
+  EXPECT_EQ(error_of({}), "command line: no command; try 'apportion --help'");
+  EXPECT_EQ(error_of({"--hlep"}), "command line: unknown key 'hlep'; did you mean '--help'?");
+}
+
+}  // namespace
+}  // namespace apportion
