@@ -71,9 +71,9 @@ TEST_F(CommandLineTest, FlagsTakeNoWordAndValuesKeepTheirDashes) {
 
 TEST_F(CommandLineTest, EveryKeyIsTakenFromTheCommandLine) {
   for (const Option* option : option_table()) {
+    if (option->key == "output") continue;  // its default is resolved, see above
     CommandLine line = parse({"run", job_, "--" + option->key + "=" + option->default_value});
-    if (option->key != "output")
-      EXPECT_EQ(line.config.value(option->key), option->default_value) << option->key;
+    EXPECT_EQ(line.config.value(option->key), option->default_value) << option->key;
   }
 }
 
