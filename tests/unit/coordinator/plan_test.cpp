@@ -1,0 +1,160 @@
+// Which tasks a method has, and what changes a task's id and what does not.
+#include "coordinator/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "shared/base/error.h"
+#include "shared/config/option_table.h"
+
+namespace apportion {
+namespace {
+
+const PlanInput input = {"model", "dataset", "gender-us-real", "bfloat16", "float32"};
+
+/// The defaults with some keys changed.
+RunConfig config_with(const std::map<std::string, std::string>& changes) {
+  RunConfig config;
+  for (const Option* option : option_table()) {
+    auto change = changes.find(option->key);
+    EXPECT_TRUE(option->assign(config, change == changes.end() ? option->default_value : change->second))
+        << option->key;
+  }
+  for (const Option* option : option_table())
+    config.resolved.emplace_back(option->key, option->print(config));
+  return config;
+}
+
+/// id by label.
+std::map<std::string, std::string> ids(const Plan& plan) {
+  std::map<std::string, std::string> result;
+  for (const Task& task : plan.tasks) result[task.label] = task.id;
+  return result;
+}
+
+std::set<std::string> labels(const RunConfig& config) {
+  std::set<std::string> result;
+  for (const Task& task : make_plan(config, input, "job").tasks) result.insert(task.label);
+  return result;
+}
+
+/// Labels of the tasks whose id is another one after the changes.
+std::set<std::string> changed(const std::map<std::string, std::string>& changes,
+                              const PlanInput& other = input) {
+  std::map<std::string, std::string> base = {{"test_sets", "heldout,v2"}};
+  auto before = ids(make_plan(config_with(base), input, "job"));
+  base.insert(changes.begin(), changes.end());
+  auto after = ids(make_plan(config_with(base), other, "job"));
+  EXPECT_EQ(before.size(), after.size());
+  std::set<std::string> result;
+  for (const auto& [label, id] : before) {
+    if (after.at(label) != id) result.insert(label);
+  }
+  return result;
+}
+
+using Labels = std::set<std::string>;
+
+TEST(Plan, FullMeasuresTrainsTwiceAndMeasuresAgain) {
+  RunConfig config = config_with({{"test_sets", "heldout,v2,train,ood"}});
+  Plan plan = make_plan(config, input, "smoke");
+  EXPECT_EQ(labels(config), (Labels{"before, v2", "before, ood", "stage 1", "stage 2", "after, heldout",
+                                    "after, v2", "after, train", "after, ood"}));
+  EXPECT_EQ(plan.cell.job, "smoke");
+  EXPECT_EQ(plan.cell.name, "gender-us-real-full");
+  auto id = ids(plan);
+  EXPECT_EQ(plan.cell.measures.at("before/v2"), id.at("before, v2"));
+  EXPECT_EQ(plan.cell.measures.at("after/heldout"), id.at("after, heldout"));
+  EXPECT_EQ(plan.cell.training.at("calibrate"), id.at("stage 2"));
+  EXPECT_EQ(plan.cell.measures.size(), 6u);
+}
+
+TEST(Plan, EachTaskComesAfterItsInputs) {
+  Plan plan = make_plan(config_with({}), input, "job");
+  std::set<std::string> seen;
+  for (const Task& task : plan.tasks) {
+    for (const std::string& id : task.inputs) EXPECT_TRUE(seen.count(id)) << task.label;
+    EXPECT_TRUE(seen.insert(task.id).second) << task.label;
+    EXPECT_EQ(task.id, task_id(task.identity));
+  }
+  auto id = ids(plan);
+  for (const Task& task : plan.tasks) {
+    if (task.label == "stage 2") {
+      EXPECT_EQ(task.inputs, std::vector{id.at("stage 1")});
+    }
+    if (task.label == "after, v2") {
+      EXPECT_EQ(task.inputs, std::vector{id.at("stage 2")});
+    }
+    if (task.label == "before, v2") {
+      EXPECT_TRUE(task.inputs.empty());
+    }
+  }
+}
+
+TEST(Plan, OtherMethodsLeaveTasksOut) {
+  EXPECT_EQ(labels(config_with({{"method", "sft"}, {"test_sets", "v2"}})),
+            (Labels{"before, v2", "stage 1", "after, v2"}));
+  EXPECT_EQ(labels(config_with({{"method", "zero-shot"}, {"test_sets", "heldout,v2"}})),
+            (Labels{"before, v2"}));
+  EXPECT_THROW(make_plan(config_with({{"method", "zero-shot"}, {"test_sets", "heldout"}}), input, "job"),
+               UserError);
+}
+
+TEST(Plan, StageOneIsSharedBetweenMethods) {
+  auto full = ids(make_plan(config_with({}), input, "a"));
+  auto sft = ids(make_plan(config_with({{"method", "sft"}}), input, "b"));
+  EXPECT_EQ(full.at("stage 1"), sft.at("stage 1"));
+  EXPECT_EQ(full.at("before, v2"), sft.at("before, v2"));
+  EXPECT_NE(full.at("after, v2"), sft.at("after, v2"));
+}
+
+TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
+  const Labels all = {"before, v2", "stage 1", "stage 2", "after, heldout", "after, v2"};
+  const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
+  EXPECT_EQ(changed({}), Labels{});
+  EXPECT_EQ(changed({{"seed", "1"}}), all);
+  EXPECT_EQ(changed({{"rounds", "50"}}), (Labels{"before, v2", "after, heldout", "after, v2"}));
+  EXPECT_EQ(changed({{"sft_steps", "7"}}), trained);
+  EXPECT_EQ(changed({{"beta", "0.2"}}), (Labels{"stage 2", "after, heldout", "after, v2"}));
+  EXPECT_EQ(changed({{"holdout_wordings", "3"}}), trained);
+}
+
+TEST(Plan, WhatIsNotIdentityChangesNothing) {
+  EXPECT_EQ(
+      changed(
+          {{"threads", "3"}, {"group_size", "2"}, {"timeout_s", "9"}, {"force", "true"}, {"output", "x"}}),
+      Labels{});
+}
+
+TEST(Plan, DigestsAndComputeTypesChangeTheTasksThatUseThem) {
+  PlanInput other = input;
+  other.measure_compute_type = "bfloat16";
+  EXPECT_EQ(changed({}, other), (Labels{"before, v2", "after, heldout", "after, v2"}));
+  other = input;
+  other.train_compute_type = "float32";
+  EXPECT_EQ(changed({}, other).count("before, v2"), 0u);
+  other = input;
+  other.model_digest = "other";
+  EXPECT_EQ(changed({}, other).size(), 5u);
+  other = input;
+  other.dataset_digest = "other";
+  EXPECT_EQ(changed({}, other).size(), 5u);
+}
+
+TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
+  std::set<std::string> read = {"train_compute_type", "measure_compute_type"};  // resolved, in PlanInput
+  for (const char* kind : {"sft", "calibrate", "measure"}) {
+    for (const std::string& key : identity_keys(kind, "heldout")) read.insert(key);
+  }
+  std::set<std::string> identity;
+  for (const Option* option : option_table()) {
+    if (option->identity == Identity::yes) identity.insert(option->key);
+  }
+  EXPECT_EQ(read, identity);
+}
+
+}  // namespace
+}  // namespace apportion
