@@ -11,7 +11,7 @@
 namespace apportion {
 namespace {
 
-std::string source_directory() {
+std::filesystem::path source_directory() {
   // tests/unit/shared/config/ is four folders below the root.
   return std::filesystem::path(__FILE__)
       .parent_path()
@@ -22,7 +22,7 @@ std::string source_directory() {
 }
 
 TEST(OptionsPage, TheCommittedPageIsCurrent) {
-  EXPECT_EQ(read_file(source_directory() + "/docs/options.md"), format_options_page())
+  EXPECT_EQ(read_file(source_directory() / "docs/options.md"), format_options_page())
       << "run: apportion --dump-options-markdown > docs/options.md";
 }
 
