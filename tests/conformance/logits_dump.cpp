@@ -1,0 +1,49 @@
+// Prints what the model says, for the comparison with transformers and peft: for each NUL-ended user turn on
+// standard input the prompt's ids and the logits behind its last token (raw float32).
+// Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a prompt is int32 count, int32 ids, float32 logits [V].
+
+#include <ATen/ATen.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "shared/data/chat_template.h"
+#include "worker/losses/log_probs.h"
+#include "worker/models/adapter_file.h"
+#include "worker/models/llama.h"
+
+using namespace apportion;
+
+int main(int argc, char** argv) {
+  if (argc < 2) return 2;
+  c10::InferenceMode inference;
+  Gguf gguf(argv[1]);
+  Tokenizer tokenizer(gguf);
+  ChatTemplate chat(gguf, tokenizer);
+  Llama model(gguf, shape_of(gguf), at::kFloat, at::kCPU);
+  std::unique_ptr<Adapter> adapter;
+  if (argc > 2) {
+    adapter = std::make_unique<Adapter>(load_adapter(argv[2], model.shape(), model.device()));
+    adapter->refresh(at::kFloat);
+  }
+  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\0', begin);
+    std::vector<int32_t> ids = chat.encode_prompt(text.substr(begin, end - begin));
+    begin = end == std::string::npos ? text.size() : end + 1;
+    TokenTree tree;
+    tree.add_path(no_node, ids);
+    std::vector<int32_t> queries;
+    for (int32_t node = 0; node < tree.size(); ++node) queries.push_back(node);
+    TokenRows rows = token_rows(tree, queries, model.shape().context_length, model.device());
+    at::Tensor hidden = model.hidden(rows, adapter.get());
+    at::Tensor logits = logits_of(model, hidden.narrow(0, tree.size() - 1, 1)).contiguous();
+    const auto count = static_cast<int32_t>(ids.size());
+    std::fwrite(&count, sizeof count, 1, stdout);
+    std::fwrite(ids.data(), sizeof(int32_t), ids.size(), stdout);
+    std::fwrite(logits.data_ptr<float>(), sizeof(float), static_cast<size_t>(logits.numel()), stdout);
+  }
+  return 0;
+}

@@ -1,0 +1,93 @@
+#include "worker/models/adapter_file.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/data/safetensors.h"
+
+namespace apportion {
+namespace {
+
+std::string tensor_name(const Adapter::Entry& entry, const char* matrix) {
+  return "base_model.model.model.layers." + std::to_string(entry.layer) + "." + entry.name + "." + matrix + ".weight";
+}
+
+FloatTensor to_file(const at::Tensor& tensor) {
+  at::Tensor host = tensor.cpu().contiguous();
+  const auto* data = host.data_ptr<float>();
+  return {host.sizes().vec(), {data, data + host.numel()}};
+}
+
+void from_file(const std::map<std::string, FloatTensor>& tensors, const std::string& path, const std::string& name,
+               at::Tensor out) {
+  auto found = tensors.find(name);
+  if (found == tensors.end()) throw DataError(path, 0, "tensor '" + name + "' is missing");
+  if (found->second.shape != out.sizes().vec()) {
+    throw DataError(path, 0, "tensor '" + name + "' has another shape than the model and the rank ask for");
+  }
+  out.copy_(at::tensor(found->second.values, at::kFloat).view(out.sizes()));
+}
+
+LoraConfig parse_config(const std::string& path) {
+  nlohmann::json json = nlohmann::json::parse(read_file(path), nullptr, false);
+  if (!json.is_object() || json.value("peft_type", "") != "LORA") {
+    throw DataError(path, 0, "this is not the configuration of a LoRA adapter (peft_type LORA)");
+  }
+  const nlohmann::json rank = json.value("r", nlohmann::json()), alpha = json.value("lora_alpha", nlohmann::json());
+  const nlohmann::json targets = json.value("target_modules", nlohmann::json());
+  if (!rank.is_number_integer() || rank.get<int>() < 1 || !alpha.is_number() || !targets.is_array()) {
+    throw DataError(path, 0, "r, lora_alpha and target_modules are to be a positive integer, a number and a list");
+  }
+  LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
+  for (const auto& target : targets) {
+    if (target.is_string()) config.targets.push_back(target.get<std::string>());
+  }
+  return config;
+}
+
+}  // namespace
+
+std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model) {
+  make_directories(directory);
+  std::map<std::string, FloatTensor> tensors;
+  for (const Adapter::Entry& entry : adapter.entries()) {
+    tensors[tensor_name(entry, "lora_A")] = to_file(entry.a);
+    tensors[tensor_name(entry, "lora_B")] = to_file(entry.b);
+  }
+  const std::string bytes = encode_safetensors(tensors, {{"format", "pt"}});
+  write_file(directory + "/adapter_model.safetensors", bytes);
+  nlohmann::json config = {{"peft_type", "LORA"},
+                           {"task_type", "CAUSAL_LM"},
+                           {"base_model_name_or_path", base_model},
+                           {"r", adapter.config().rank},
+                           {"lora_alpha", adapter.config().alpha},
+                           {"lora_dropout", 0.0},
+                           {"bias", "none"},
+                           {"fan_in_fan_out", false},
+                           {"inference_mode", true},
+                           {"target_modules", adapter.config().targets}};
+  write_file(directory + "/adapter_config.json", config.dump(2) + "\n");
+  return sha256(bytes);
+}
+
+Adapter load_adapter(const std::string& directory, const ModelShape& shape, at::Device device) {
+  Adapter adapter(shape, parse_config(directory + "/adapter_config.json"), 0, device);
+  const std::string path = directory + "/adapter_model.safetensors";
+  const auto tensors = read_safetensors(path);
+  const auto entries = adapter.entries();
+  for (const Adapter::Entry& entry : entries) {
+    from_file(tensors, path, tensor_name(entry, "lora_A"), entry.a);
+    from_file(tensors, path, tensor_name(entry, "lora_B"), entry.b);
+  }
+  if (tensors.size() != 2 * entries.size()) {
+    throw DataError(path, 0, "the file has " + std::to_string(tensors.size()) + " tensors; " +
+                                 std::to_string(2 * entries.size()) + " belong to the adapter's target modules");
+  }
+  return adapter;
+}
+
+}  // namespace apportion

@@ -1,0 +1,27 @@
+// Independent rounds of one prompt, drawn down the tree: a node's count is split over its next tokens as
+// independent draws would be, by our own inversion. Keys of the draws: design, "Same answer at any number of ranks".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "shared/base/counter_rng.h"
+
+namespace apportion {
+
+/// A draw closer than this to a boundary of its inversion could fall otherwise under other rounding of the
+/// probabilities; such draws are counted.
+inline constexpr double draw_bound = 1e-6;
+
+struct SplitCounts {
+  std::map<int32_t, uint64_t> count_of_token;  // only those with a count
+  uint64_t near_boundary = 0;
+};
+
+/// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values that
+/// add to about 1 (they are normalised by their sum in double, in the order of tokens).
+SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t vocabulary, CounterRng rng);
+
+}  // namespace apportion

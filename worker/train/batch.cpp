@@ -1,0 +1,243 @@
+#include "worker/train/batch.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+void shuffle(std::vector<int>& order, CounterRng rng) {
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
+}
+
+std::vector<int> counting(int count) {
+  std::vector<int> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+/// Cuts `list` into `parts` runs whose sizes differ by at most one.
+std::vector<std::vector<int>> cut(const std::vector<int>& list, int parts) {
+  std::vector<std::vector<int>> runs(static_cast<size_t>(parts));
+  for (size_t run = 0; run < runs.size(); ++run) {
+    size_t begin = run * list.size() / runs.size(), end = (run + 1) * list.size() / runs.size();
+    runs[run].assign(list.begin() + static_cast<int64_t>(begin), list.begin() + static_cast<int64_t>(end));
+  }
+  return runs;
+}
+
+int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, int category) {
+  EncodedTurn turn = chat.encode_turn(prompt.text, steering_text(category) + " x");
+  EncodedTurn alone = chat.encode_turn(prompt.text, steering_text(category));
+  if (alone.answer.size() != 2 || turn.answer.front() != alone.answer.front()) {
+    throw UserError("the steering text '" + steering_text(category) +
+                    "' is not one token at the start of an answer in this model's tokenizer; choose another model");
+  }
+  return turn.answer.front();
+}
+
+/// Collects distinct edges (node, token) of a tree and the lists that answers make of them.
+class EdgeTable {
+ public:
+  int64_t edge(int32_t node, int32_t token) {
+    auto [entry, added] = index_.try_emplace({node, token}, static_cast<int64_t>(nodes_.size()));
+    if (added) {
+      nodes_.push_back(node);
+      tokens_.push_back(token);
+    }
+    return entry->second;
+  }
+  int64_t size() const { return static_cast<int64_t>(nodes_.size()); }
+
+  EdgeIndex index(const std::vector<int32_t>& row_of_node, at::Device device) const {
+    std::map<int64_t, int64_t> row_index;
+    std::vector<int64_t> rows, row_E;
+    for (int32_t node : nodes_) row_index.emplace(row_of_node[static_cast<size_t>(node)], 0);
+    for (auto& [row, position] : row_index) {
+      position = static_cast<int64_t>(rows.size());
+      rows.push_back(row);
+    }
+    for (int32_t node : nodes_) row_E.push_back(row_index.at(row_of_node[static_cast<size_t>(node)]));
+    auto tensor = [&](const std::vector<int64_t>& list) { return at::tensor(list, at::kLong).to(device); };
+    return {tensor(rows), tensor(row_E), tensor(tokens_)};
+  }
+
+ private:
+  std::map<std::pair<int32_t, int32_t>, int64_t> index_;
+  std::vector<int32_t> nodes_;
+  std::vector<int64_t> tokens_;
+};
+
+/// Lists of edges, padded into AnswerEdges.
+struct AnswerLists {
+  std::vector<std::vector<int64_t>> edges;
+  std::vector<float> weight;
+  std::vector<uint8_t> accepted;
+
+  AnswerEdges tensors(at::Device device) const {
+    size_t longest = 1;
+    for (const auto& list : edges) longest = std::max(longest, list.size());
+    const auto count = static_cast<int64_t>(edges.size()), width = static_cast<int64_t>(longest);
+    at::Tensor edge = at::zeros({count, width}, at::kLong), mask = at::zeros({count, width}, at::kFloat);
+    for (int64_t a = 0; a < count; ++a) {
+      const auto& list = edges[static_cast<size_t>(a)];
+      std::copy(list.begin(), list.end(), edge.data_ptr<int64_t>() + a * width);
+      std::fill_n(mask.data_ptr<float>() + a * width, list.size(), 1.0F);
+    }
+    return {edge.to(device), mask.to(device), at::tensor(weight, at::kFloat).to(device),
+            at::tensor(accepted, at::kByte).to(at::kBool).to(device)};
+  }
+};
+
+/// Builds a micro-batch prompt by prompt.
+class Packer {
+ public:
+  explicit Packer(SftWeights weights) : weights_(weights) {}
+
+  void add(const TrainPrompt& prompt, const TrainPrompt& behind, AnswerSet set) {
+    const int32_t end = tree_.add_path(no_node, prompt.tokens);
+    for (int32_t token : prompt.steering_tokens) steering_.push_back(edges_.edge(end, token));
+    for (double share : prompt.target) target_.push_back(static_cast<float>(share));
+    for (const auto& answer : prompt.answers) {
+      if (!answer.accepted && set == AnswerSet::accepted) continue;
+      std::vector<int64_t> path = add_answer(end, answer.tokens);
+      if (answer.accepted) weigh(path, answer.weight);
+      if (set == AnswerSet::accepted_rejected_mismatched) put(answers_, path, answer.weight, answer.accepted);
+      ++out_.example_rows;
+      out_.padded_tokens += static_cast<int64_t>(prompt.tokens.size() + answer.tokens.size());
+    }
+    if (set == AnswerSet::accepted_rejected_mismatched) {
+      double sum = 0;
+      for (const auto& answer : behind.answers) sum += answer.weight;
+      for (const auto& answer : behind.answers) {
+        put(mismatched_, add_answer(end, answer.tokens), answer.weight / sum, answer.accepted);
+      }
+    }
+    ++out_.prompts;
+  }
+
+  MicroBatch finish(int64_t context_length, at::Device device) {
+    std::vector<int32_t> row_of_node;
+    TokenTree sorted = tree_.depth_first(row_of_node);
+    std::vector<int32_t> queries = counting(sorted.size());
+    out_.rows = token_rows(sorted, queries, context_length, device);
+    out_.tree_tokens = sorted.size();
+    out_.edges = edges_.index(row_of_node, device);
+    sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
+    out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
+    out_.steering_IK = at::tensor(steering_, at::kLong).view({out_.prompts, -1}).to(device);
+    out_.target_IK = at::tensor(target_, at::kFloat).view({out_.prompts, -1}).to(device);
+    out_.answers = answers_.tensors(device);
+    out_.mismatched = mismatched_.tensors(device);
+    return std::move(out_);
+  }
+
+ private:
+  /// Adds the answer's tokens behind `end`; the last token is an edge only, nothing follows it.
+  std::vector<int64_t> add_answer(int32_t end, const std::vector<int32_t>& tokens) {
+    std::vector<int64_t> path;
+    int32_t node = end;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      path.push_back(edges_.edge(node, tokens[i]));
+      if (i + 1 < tokens.size()) node = tree_.child(node, tokens[i]);
+    }
+    return path;
+  }
+
+  void weigh(const std::vector<int64_t>& path, double weight) {
+    sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
+    for (size_t i = 0; i < path.size(); ++i) {
+      const bool spread = weights_ == SftWeights::split && i > 0;
+      sft_weight_[static_cast<size_t>(path[i])] += spread ? weight / static_cast<double>(path.size() - 1) : weight;
+    }
+    out_.sft_normalizer += weights_ == SftWeights::split ? weight : weight * static_cast<double>(path.size());
+  }
+
+  static void put(AnswerLists& lists, const std::vector<int64_t>& path, double weight, bool accepted) {
+    lists.edges.emplace_back(path.begin() + 1, path.end());
+    lists.weight.push_back(static_cast<float>(weight));
+    lists.accepted.push_back(accepted ? 1 : 0);
+  }
+
+  SftWeights weights_;
+  TokenTree tree_;
+  EdgeTable edges_;
+  std::vector<double> sft_weight_;
+  std::vector<int64_t> steering_;
+  std::vector<float> target_;
+  AnswerLists answers_, mismatched_;
+  MicroBatch out_;
+};
+
+}  // namespace
+
+std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
+                                       const std::vector<Subject>& subjects, const ChatTemplate& chat, uint64_t seed) {
+  std::vector<TrainPrompt> all;
+  for (const Prompt& prompt : prompts) {
+    const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
+    TrainPrompt out;
+    out.tokens = chat.encode_prompt(prompt.text);
+    out.target = subject.target;
+    for (size_t j = 0; j < dataset.categories.size(); ++j) {
+      out.steering_tokens.push_back(steering_token(chat, prompt, static_cast<int>(j)));
+    }
+    auto add = [&](const std::vector<Answer>& answers) {
+      for (const Answer& answer : answers) {
+        EncodedTurn turn = chat.encode_turn(prompt.text, answer.text);
+        if (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] || turn.answer.size() < 3) {
+          throw UserError("the answer '" + answer.text + "' does not start with its steering token alone; answers are "
+                          "written 'DIGIT TEXT'");
+        }
+        out.answers.push_back({turn.answer, answer.weight, answer.accepted()});
+      }
+    };
+    add(accepted_answers(dataset, subject));
+    add(rejected_answers(dataset, subject, seed, prompt.wording));
+    all.push_back(std::move(out));
+  }
+  return all;
+}
+
+BatchSchedule::BatchSchedule(int prompts, int batch_prompts, uint64_t seed) : seed_(seed) {
+  ensure(prompts > 0 && batch_prompts > 0, "a batch has prompts");
+  std::vector<int> order = counting(prompts);
+  shuffle(order, CounterRng(seed, "batches"));
+  batches_ = cut(order, (prompts + batch_prompts - 1) / batch_prompts);
+}
+
+int BatchSchedule::batch_of_step(int step) const {
+  std::vector<int> order = counting(batches());
+  shuffle(order, CounterRng(seed_, "epoch " + std::to_string(step / batches())));
+  return order[static_cast<size_t>(step % batches())];
+}
+
+std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
+                                          int micro_batches) {
+  std::vector<int> sorted = batch;
+  std::stable_sort(sorted.begin(), sorted.end(), [&](int a, int b) {
+    return prompts[static_cast<size_t>(a)].tokens < prompts[static_cast<size_t>(b)].tokens;
+  });
+  return cut(sorted, micro_batches);
+}
+
+MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
+                            const std::vector<int>& members, AnswerSet answers, SftWeights weights,
+                            int64_t context_length, at::Device device) {
+  Packer packer(weights);
+  for (int member : members) {
+    const auto place = static_cast<size_t>(std::find(batch.begin(), batch.end(), member) - batch.begin());
+    ensure(place < batch.size(), "a micro-batch is part of its batch");
+    const int behind = batch[(place + 1) % batch.size()];
+    packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)], answers);
+  }
+  return packer.finish(context_length, device);
+}
+
+}  // namespace apportion

@@ -1,0 +1,32 @@
+#include "worker/train/optimizer.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "shared/base/error.h"
+#include "worker/parallel/gradients.h"
+
+namespace apportion {
+
+Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values)
+    : config_(config), first_moment_(at::zeros_like(values)), second_moment_(at::zeros_like(values)) {}
+
+double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
+  const double norm = std::sqrt(square_sum(gradient));
+  if (!std::isfinite(norm)) {
+    throw RankError(-1, "the gradient is not finite at step " + std::to_string(step_) +
+                            " of this stage; a lower learning rate would be right");
+  }
+  if (config_.clip_norm > 0 && norm > config_.clip_norm) gradient.mul_(config_.clip_norm / norm);
+  ++step_;
+  first_moment_.mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
+  second_moment_.mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
+  const double correction1 = 1 - std::pow(config_.beta1, step_), correction2 = 1 - std::pow(config_.beta2, step_);
+  if (config_.weight_decay > 0) values.mul_(1 - lr * config_.weight_decay);
+  at::Tensor denominator = second_moment_.sqrt().div_(std::sqrt(correction2)).add_(config_.epsilon);
+  values.addcdiv_(first_moment_, denominator, -lr / correction1);
+  return norm;
+}
+
+}  // namespace apportion

@@ -1,0 +1,75 @@
+// The two stages of training over a group of ranks: forward and backward of this rank's micro-batches, one sum of
+// gradients a step, the same AdamW step on every rank. What a batch is: batch.h; the formulas: losses/.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "shared/link/message.h"
+#include "worker/models/lora.h"
+#include "worker/parallel/collectives.h"
+#include "worker/train/batch.h"
+#include "worker/train/optimizer.h"
+
+namespace apportion {
+
+/// One step's figures: sums over the global batch, the same on every rank.
+struct StepReport {
+  int step = 0, steps = 0;
+  double loss = 0, kl = 0, kto = 0, z = 0, z_unclamped = 0, coverage = 0;
+  double grad_norm = 0, lr = 0;
+  double tokens = 0;   // distinct tree tokens of all micro-batches
+  double flops = 0;    // of all micro-batches
+  double seconds = 0;  // wall time of the step
+};
+
+class Trainer {
+ public:
+  /// All references must outlive the trainer. `report` is called after every step.
+  Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts, const BatchConfig& batch,
+          const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
+          std::function<void(const StepReport&)> report);
+
+  /// Stage 1. Collective: every rank of the group.
+  void run_sft(const SftConfig& config);
+
+  /// Stage 2 from the adapter as it is: a frozen copy of it is the reference. Loss = kl_weight L_KL + kto_weight
+  /// L_KTO. Throws UserError for a global batch of one prompt. Collective: every rank of the group.
+  void run_calibrate(const CalibrateConfig& config);
+
+  const TrainLog& log() const { return log_; }
+  /// Micro-batches that this rank went through forward and backward.
+  int64_t micro_batches() const { return micro_batches_; }
+
+ private:
+  /// Loss of a micro-batch and its parts, divided by the global batch already.
+  struct Loss {
+    at::Tensor total;
+    double kto = 0;
+  };
+  struct Pass {
+    MicroBatch batch;
+    at::Tensor log_prob_E;
+  };
+  std::vector<Pass> forward(int batch, AnswerSet answers, SftWeights weights) const;
+  /// Backward, sum over the group, AdamW step, log.
+  void finish_step(Optimizer& optimizer, double peak_lr, const std::vector<Pass>& passes,
+                   const std::function<Loss(size_t)>& loss_of, StepReport report, double started);
+  at::Tensor gradient(const at::Tensor& loss) const;
+  /// Sum over all micro-batches of the group, in their order.
+  double sum_over_group(const std::vector<double>& own) const;
+
+  const Llama& model_;
+  Adapter& adapter_;
+  const std::vector<TrainPrompt>& prompts_;
+  BatchConfig batch_;
+  OptimizerConfig optimizer_config_;
+  BatchSchedule schedule_;
+  Collectives& collectives_;
+  std::function<void(const StepReport&)> report_;
+  TrainLog log_;
+  int64_t micro_batches_ = 0;
+};
+
+}  // namespace apportion
