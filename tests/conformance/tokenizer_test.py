@@ -1,0 +1,185 @@
+"""Our token ids equal those of Hugging Face's `tokenizers` on thousands of texts.
+
+The reference is put together from the GGUF's own vocabulary and merges (Digits, then ByteLevel, then BPE), so no
+network is needed. Usage: tokenizer_test.py TOKENIZER_DUMP MODEL.gguf. What is compared: ids with special tokens
+parsed and as text, byte offsets, whole prompts rendered by the model's own Jinja template.
+"""
+
+import glob
+import os
+import random
+import re
+import subprocess
+import sys
+import unicodedata
+
+import gguf
+import jinja2
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SEED = 20260405
+LEAST_TEXTS = 5000
+
+SCRIPTS = [
+    (0x20, 0x7E), (0xA0, 0x24F), (0x250, 0x2AF), (0x300, 0x36F), (0x370, 0x3FF), (0x400, 0x52F), (0x530, 0x58F),
+    (0x590, 0x5FF), (0x600, 0x6FF), (0x700, 0x74F), (0x900, 0x97F), (0x980, 0x9FF), (0xB80, 0xBFF), (0xE00, 0xE7F),
+    (0xF00, 0xFFF), (0x10A0, 0x10FF), (0x1100, 0x11FF), (0x1200, 0x137F), (0x13A0, 0x13FF), (0x1780, 0x17FF),
+    (0x1800, 0x18AF), (0x1E00, 0x1FFF), (0x2000, 0x206F), (0x2070, 0x209F), (0x20A0, 0x20CF), (0x2100, 0x218F),
+    (0x2190, 0x23FF), (0x2460, 0x24FF), (0x2500, 0x27BF), (0x2C00, 0x2DFF), (0x3000, 0x30FF), (0x3130, 0x318F),
+    (0x3200, 0x33FF), (0x4E00, 0x9FFF), (0xA640, 0xA6FF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFB00, 0xFDFF),
+    (0xFE00, 0xFEFF), (0xFF00, 0xFFEF), (0x10000, 0x100FF), (0x10140, 0x1018F), (0x10900, 0x1091F), (0x1D400, 0x1D7FF),
+    (0x1F000, 0x1FAFF), (0x20000, 0x2A6DF), (0xE0100, 0xE01EF),
+]  # fmt: skip
+SPACES = list("\t\n\v\f\r \x85\xa0\u1680\u2000\u2003\u2009\u200a\u2028\u2029\u202f\u205f\u3000") + ["\u200b", "\ufeff"]
+NUMERICS = list("0123456789½¾²³¹٣٧५৩๙ⅧⅫ①⑳〇一二十㊿𝟘𝟡𐄇፼௲")
+EMOJI = ["😀", "👩‍🔬", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇬🇧", "👍🏽", "❤️", "1️⃣", "☃", "🧑🏿‍🚒"]
+CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'T", "'RE", "'Ll", "''s", "’s", "'", "'x", " 's"]
+WORDS = ["It", "nurse", "Male", "Female", "engineer", "the", "don", "supercalifragilistic", "ÉCOLE", "straße", "日本語", "привет"]
+FIXED = [
+    "", " ", "  ", "\n", "\r\n", "\r\n\r\n", " \n ", "a  b", "a   ", "   a", "\t\ta", "x \u00a0 y", "\u3000 z", "a\u0085b",
+    "12345", "a1b2", " 1", "  12  ", "3.14", "½ cup", "Ⅷ٣", "0 Male", "1 Female", "2 This person is Neutral.",
+    "cafe\u0301", "a\u0300\u0301\u0302b", "\u0301", " \u0301a", "z" * 3000, "ab" * 2000, " " * 999, "\n" * 500 + "x",
+    "!?" * 700, "1" * 400, "<|im_start|>user\nHi<|im_end|>\n", "<|im_end|", "<<|im_end|>>", "<|im_end|><|im_end|>",
+    "<|IM_END|>", "<repo_name>x<reponame>", "<issue_start><issue_closed>", "a<|endoftext|>b", " <|im_start|> ",
+    "'", "''", "'s's's", "I'm we'll they'd IT'S", "\x01\x02\x03", "\x04", "a\x04b", "\x06\x13\x14\x16\x1d", "\x7f\x1b[0m",
+    "th\x04e", "\x04the\x04", "\U000f0000\U00100000", "\u200d\u200b\u2060", "\ufdfa", "\uffff", "ﬀﬁ",
+]  # fmt: skip
+
+
+def read_model(path):
+    fields = gguf.GGUFReader(path).fields
+    return {key: fields[key].contents() for key in fields if key.startswith("tokenizer.")}
+
+
+def make_reference(model):
+    tokens, types = model["tokenizer.ggml.tokens"], model["tokenizer.ggml.token_type"]
+    merges = [tuple(line.split(" ")) for line in model["tokenizer.ggml.merges"]]
+    reference = Tokenizer(models.BPE(vocab={text: i for i, text in enumerate(tokens)}, merges=merges, fuse_unk=False))
+    reference.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
+    reference.decoder = decoders.ByteLevel()
+    special = [text for text, kind in zip(tokens, types, strict=True) if kind == 3]
+    reference.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in special])
+    return reference, special
+
+
+def dataset_texts():
+    """Every line of the datasets' files, as it is and with its placeholders filled."""
+    for path in sorted(glob.glob(os.path.join(SOURCE, "jobs/datasets/**/*.*"), recursive=True)):
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                text = line.rstrip("\n")
+                yield text
+                yield re.sub(r"\{a_\w+\}", "an office manager", re.sub(r"\{(?!a_)\w+\}", "civil engineer", text))
+
+
+def random_character(rng):
+    low, high = rng.choice(SCRIPTS)
+    while True:
+        character = chr(rng.randint(low, high))
+        # Tables of characters differ by Unicode version: take what all of them have.
+        if unicodedata.category(character) != "Cn":
+            return character
+
+
+def random_piece(rng, special):
+    kind = rng.randrange(9)
+    if kind == 0:
+        return "".join(random_character(rng) for _ in range(rng.randint(1, 6)))
+    if kind == 1:
+        low, high = rng.choice(SCRIPTS)
+        word = (chr(rng.randint(low, high)) for _ in range(rng.randint(1, 8)))
+        return "".join(c for c in word if unicodedata.category(c) not in ("Cn", "Cs"))
+    if kind == 2:
+        return "".join(rng.choice(SPACES) for _ in range(rng.randint(1, 4)))
+    if kind == 3:
+        return "".join(rng.choice(NUMERICS) for _ in range(rng.randint(1, 4)))
+    if kind == 4:
+        return rng.choice(special) if rng.random() < 0.3 else rng.choice(EMOJI)
+    if kind == 5:
+        return rng.choice(WORDS) + rng.choice(CONTRACTIONS)
+    if kind == 6:
+        return chr(rng.randint(1, 0x1F))
+    return rng.choice([" ", "", "\n"]) + rng.choice(WORDS)
+
+
+def make_texts(special):
+    rng = random.Random(SEED)
+    texts = list(FIXED) + SPACES + NUMERICS + EMOJI + CONTRACTIONS + list(special)
+    texts += [a + b + c for a in ("x", " ", "1") for b in SPACES for c in ("y", "2", " ", "")]
+    texts += list(dataset_texts())
+    texts += ["".join(random_piece(rng, special) for _ in range(rng.randint(1, 12))) for _ in range(6000)]
+    return list(dict.fromkeys(text for text in texts if "\0" not in text))
+
+
+def run_ours(dump, model_path, mode, texts):
+    data = b"".join(text.encode() + b"\0" for text in texts)
+    lines = subprocess.run([dump, model_path, mode], input=data, stdout=subprocess.PIPE, check=True).stdout.decode()
+    lines = lines.split("\n")[:-1]
+    assert len(lines) == len(texts), f"{len(lines)} lines for {len(texts)} texts"
+    return [[tuple(map(int, token.split(":"))) for token in line.split()] for line in lines]
+
+
+def compare(name, texts, ours, theirs):
+    wrong = [i for i, ids in enumerate(ours) if ids != theirs[i]]
+    for i in wrong[:5]:
+        print(f"{name}: {texts[i]!r}\n  ours      {ours[i]}\n  reference {theirs[i]}")
+    print(f"{name}: {len(texts)} texts, {sum(map(len, theirs))} tokens, {len(wrong)} differ")
+    return not wrong
+
+
+def check_offsets(texts, ours, meaning):
+    """Spans are in order, and a token's span is its own bytes; it is longer around a byte that is no token."""
+    known = set(meaning)
+    for text, spans in zip(texts, ours, strict=True):
+        data = text.encode()
+        position = 0
+        for token, begin, end in spans:
+            assert position <= begin < end <= len(data), (text, token, begin, end)
+            position = end
+            spanned = bytes(byte for byte in data[begin:end] if bytes([byte]) in known)
+            assert spanned == meaning[token], (text, token, spanned, meaning[token])
+
+
+def render(model, user):
+    template = jinja2.Environment().from_string(model["tokenizer.chat_template"])
+    return template.render(messages=[{"role": "user", "content": user}], add_generation_prompt=True)
+
+
+def bytes_of_tokens(model):
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    meaning = {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+    pairs = zip(model["tokenizer.ggml.tokens"], model["tokenizer.ggml.token_type"], strict=True)
+    return [text.encode() if kind == 3 else bytes(meaning[c] for c in text) for text, kind in pairs]
+
+
+def main():
+    dump, model_path = sys.argv[1:]
+    model = read_model(model_path)
+    reference, special = make_reference(model)
+    plain, _ = make_reference(model | {"tokenizer.ggml.token_type": [1] * len(model["tokenizer.ggml.tokens"])})
+    texts = make_texts(special)
+    assert len(texts) >= LEAST_TEXTS, f"only {len(texts)} texts"
+
+    ours = run_ours(dump, model_path, "parse", texts)
+    theirs = [reference.encode(text, add_special_tokens=False).ids for text in texts]
+    good = compare("special tokens parsed", texts, [[t[0] for t in spans] for spans in ours], theirs)
+    check_offsets(texts, ours, bytes_of_tokens(model))
+
+    ours = run_ours(dump, model_path, "as_text", texts)
+    theirs = [plain.encode(text, add_special_tokens=False).ids for text in texts]
+    good &= compare("special tokens as text", texts, [[t[0] for t in spans] for spans in ours], theirs)
+
+    # Where a user writes a special token's name the reference makes a turn of it; ours must not (unit test).
+    users = [text for text in texts if not any(name in text for name in special)]
+    ours = run_ours(dump, model_path, "prompt", users)
+    theirs = [reference.encode(render(model, user), add_special_tokens=False).ids for user in users]
+    good &= compare("rendered prompts", users, [[t[0] for t in spans] for spans in ours], theirs)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
