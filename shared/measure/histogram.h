@@ -1,4 +1,5 @@
-// What measuring one prompt yields, and a test set's prompts together. Legend: S subjects, P wordings, K categories.
+// What measuring one prompt yields, and a test set's prompts together.
+// Legend: S subjects, P wordings, K categories.
 #pragma once
 
 #include <cstdint>
@@ -23,21 +24,23 @@ struct AnswerCount {
 struct PromptResult {
   int32_t subject = 0;
   int32_t wording = 0;
-  std::vector<uint64_t> counts;     // [K+2]: categories, unparsed, cut
-  std::vector<double> steering;     // [K] raw probabilities of the steering tokens, not renormalised
-  std::vector<double> low;          // [K] probability explored that parses to j
-  double unexplored = 1;            // probability not explored; high = low + unexplored
+  std::vector<uint64_t> counts;      // [K+2]: categories, unparsed, cut
+  std::vector<double> steering;      // [K] raw probabilities of the steering tokens, not renormalised
+  std::vector<double> low;           // [K] probability explored that parses to j
+  double unexplored = 1;             // probability not explored; high = low + unexplored
   uint64_t draws_near_boundary = 0;  // draws closer to a boundary of their inversion than the numeric bound
   std::vector<AnswerCount> answers;  // in descending count, then text
 };
 
 /// A test set measured: every prompt, ordered by subject, then wording.
 struct MeasureResult {
-  int subjects = 0;    // S
-  int wordings = 0;    // P
-  int categories = 0;  // K
+  int subjects = 0;                   // S
+  int wordings = 0;                   // P
+  int categories = 0;                 // K
   std::vector<PromptResult> prompts;  // [S * P]
-  const PromptResult& at(int subject, int wording) const { return prompts[size_t(subject) * wordings + wording]; }
+  const PromptResult& at(int subject, int wording) const {
+    return prompts[size_t(subject) * wordings + wording];
+  }
 };
 
 /// How a subject's N rounds are spread over P wordings: floor(N/P) each, the remainder to the first ones.

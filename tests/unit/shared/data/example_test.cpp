@@ -1,0 +1,136 @@
+// Prompts of a set, and the weighted answers of a prompt.
+#include "shared/data/example.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "shared/base/error.h"
+#include "tests/support/dataset_folder.h"
+
+namespace apportion {
+namespace {
+
+using testing::error_of;
+
+Dataset make_dataset() {
+  Dataset dataset;
+  dataset.name = "toy";
+  dataset.path = "/toy";
+  dataset.categories = {{{"Red"}}, {{"Green"}}, {{"Blue"}}};
+  dataset.subjects = {{"s", {0.2, 0.3, 0.5}, {{"role", "cook"}}},
+                      {"t", {0, 0.25, 0.75}, {{"role", "pilot"}}}};
+  dataset.answer_forms = {"{category}", "The {role} says {category}."};
+  for (int i = 0; i < 10; ++i) dataset.wordings["train"].push_back(std::to_string(i) + " {role}");
+  dataset.wordings["v2"] = {"v2 {role}"};
+  return dataset;
+}
+
+TEST(Example, HoldsOutWordingsSpreadOverTheList) {
+  const Dataset dataset = make_dataset();
+  const std::vector<std::string> held_out = wordings_of(dataset, "heldout", 2);
+  EXPECT_EQ(held_out, (std::vector<std::string>{"2 {role}", "7 {role}"}));
+  const std::vector<std::string> trained = wordings_of(dataset, "train", 2);
+  EXPECT_EQ(trained.size(), 8u);
+  std::set<std::string> all(trained.begin(), trained.end());
+  all.insert(held_out.begin(), held_out.end());
+  EXPECT_EQ(all.size(), 10u);
+  EXPECT_EQ(wordings_of(dataset, "train", 0).size(), 10u);
+  for (int holdout = 1; holdout < 10; ++holdout) {
+    EXPECT_EQ(wordings_of(dataset, "heldout", holdout).size(), static_cast<size_t>(holdout));
+    EXPECT_EQ(wordings_of(dataset, "train", holdout).size(), static_cast<size_t>(10 - holdout));
+  }
+}
+
+TEST(Example, OrdersPromptsBySubjectThenWording) {
+  const std::vector<Prompt> prompts = prompts_of(make_dataset(), "heldout", 2, 0);
+  ASSERT_EQ(prompts.size(), 4u);
+  EXPECT_EQ(prompts[1].text, "7 cook");
+  EXPECT_EQ(prompts[2].text, "2 pilot");
+  EXPECT_EQ(prompts[3].subject, 1);
+  EXPECT_EQ(prompts[3].wording, 1);
+  EXPECT_EQ(prompts_of(make_dataset(), "v2", 2, 1).size(), 1u);
+}
+
+TEST(Example, SaysWhichSetIsMissing) {
+  const Dataset dataset = make_dataset();
+  EXPECT_EQ(error_of([&] { prompts_of(dataset, "v3", 2, 0); }),
+            "test set v3 needs section [v3] in the templates.txt of /toy");
+  EXPECT_EQ(error_of([&] { prompts_of(dataset, "v9", 2, 0); }),
+            "unknown test set \"v9\"; there are train, heldout, v2, v3 and ood");
+  EXPECT_EQ(error_of([&] { prompts_of(dataset, "ood", 2, 0); }),
+            "test set ood has no subjects; add ood.csv to /toy");
+  EXPECT_EQ(error_of([&] { prompts_of(dataset, "heldout", 0, 0); }),
+            "test set heldout is empty; set holdout_wordings to 1 or more");
+  for (const int holdout : {-1, 10}) {
+    EXPECT_EQ(error_of([&] { wordings_of(dataset, "train", holdout); }),
+              "holdout_wordings = " + std::to_string(holdout) +
+                  " of the 10 training wordings of toy; hold out at least 0 and fewer than all");
+  }
+}
+
+TEST(Example, AcceptedAnswersShareTheTarget) {
+  const Dataset dataset = make_dataset();
+  const std::vector<Answer> answers = accepted_answers(dataset, dataset.subjects[0]);
+  ASSERT_EQ(answers.size(), 6u);
+  EXPECT_EQ(answers[0].text, "0 Red");
+  EXPECT_EQ(answers[5].text, "2 The cook says Blue.");
+  std::map<int, double> weights;
+  for (const Answer& answer : answers) {
+    EXPECT_TRUE(answer.accepted());
+    weights[answer.category] += answer.weight;
+  }
+  EXPECT_EQ(weights, (std::map<int, double>{{0, 0.2}, {1, 0.3}, {2, 0.5}}));
+}
+
+TEST(Example, ACategoryWithoutShareHasNoAnswer) {
+  const Dataset dataset = make_dataset();
+  for (const Answer& answer : accepted_answers(dataset, dataset.subjects[1])) EXPECT_NE(answer.category, 0);
+  EXPECT_EQ(rejected_answers(dataset, dataset.subjects[1], 0, 0).size(), 4u);
+}
+
+TEST(Example, RejectedAnswersSayEveryOtherCategoryEquallyOften) {
+  const Dataset dataset = make_dataset();
+  const std::vector<Answer> accepted = accepted_answers(dataset, dataset.subjects[0]);
+  std::map<std::pair<int, int>, int> said;
+  constexpr int wordings = 1000;
+  for (int wording = 0; wording < wordings; ++wording) {
+    const std::vector<Answer> rejected = rejected_answers(dataset, dataset.subjects[0], 3, wording);
+    ASSERT_EQ(rejected.size(), accepted.size());
+    for (size_t i = 0; i < rejected.size(); ++i) {
+      EXPECT_FALSE(rejected[i].accepted());
+      EXPECT_EQ(rejected[i].category, accepted[i].category);
+      EXPECT_EQ(rejected[i].weight, accepted[i].weight);
+      EXPECT_TRUE(rejected[i].text.starts_with(steering_text(rejected[i].category) + " "));
+      EXPECT_NE(rejected[i].text.find(dataset.categories[size_t(rejected[i].said)].names[0]),
+                std::string::npos);
+      ++said[{rejected[i].category, rejected[i].said}];
+    }
+  }
+  EXPECT_EQ(said.size(), 6u);
+  // 2,000 draws each, of which half: 1,000 with a standard deviation of 22. The key is fixed, so is the
+  // outcome.
+  for (const auto& entry : said) EXPECT_NEAR(entry.second, wordings, 100);
+}
+
+TEST(Example, RejectedAnswersDependOnSeedSubjectAndWordingOnly) {
+  const Dataset dataset = make_dataset();
+  const auto texts = [&](uint64_t seed, int wording) {
+    std::string joined;
+    for (const Answer& answer : rejected_answers(dataset, dataset.subjects[0], seed, wording))
+      joined += answer.text + "\n";
+    return joined;
+  };
+  EXPECT_EQ(texts(1, 2), texts(1, 2));
+  std::set<std::string> over_seeds, over_wordings;
+  for (int i = 0; i < 10; ++i) {
+    over_seeds.insert(texts(uint64_t(i), 0));
+    over_wordings.insert(texts(0, i));
+  }
+  EXPECT_GT(over_seeds.size(), 3u);
+  EXPECT_GT(over_wordings.size(), 3u);
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,116 @@
+// templates.txt, right and wrong: every mistake names its file and line.
+#include "shared/data/templates.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/dataset_folder.h"
+
+namespace apportion {
+namespace {
+
+using testing::DatasetFolder;
+using testing::error_of;
+
+constexpr const char* categories = "[categories]\n0 = Yes | aye\n1 = No\n";
+constexpr const char* rest = "[answers]\n{category}\n[train]\nIs it so?\n";
+
+/// The error's text after the folder's name.
+std::string complaint(const std::string& content, const std::string& included = "plain\n") {
+  DatasetFolder folder;
+  folder.write("templates.txt", content);
+  folder.write("lines.txt", included);
+  const std::string message = error_of([&] { read_templates(folder.path()); });
+  return message.starts_with(folder.path() + "/") ? message.substr(folder.path().size() + 1) : message;
+}
+
+TEST(Templates, ReadsSectionsCommentsAndIncludes) {
+  DatasetFolder folder;
+  folder.write(
+      "set/templates.txt",
+      "# a comment\r\n[ categories ]\r\n 0 = Yes | aye \r\n1=No\r\n[answers]\n{category}\nI say {category}.\n"
+      "[train]\nfirst\ninclude = ../lines.txt\nlast\n[v2]\nother\n");
+  folder.write("lines.txt", "# skipped\nincluded 1\n\nincluded 2");
+  const Templates templates = read_templates(folder.path_of("set"));
+  ASSERT_EQ(templates.categories.size(), 2u);
+  EXPECT_EQ(templates.categories[0].names, (std::vector<std::string>{"Yes", "aye"}));
+  EXPECT_EQ(templates.categories[1].names, (std::vector<std::string>{"No"}));
+  EXPECT_EQ(templates.answers[1].text, "I say {category}.");
+  const std::vector<TextLine>& train = templates.wordings.at("train");
+  ASSERT_EQ(train.size(), 4u);
+  EXPECT_EQ(train[1].text, "included 1");
+  EXPECT_EQ(train[2].text, "included 2");
+  EXPECT_EQ(train[2].line, 4u);
+  EXPECT_EQ(train[2].file, folder.path_of("lines.txt"));
+  EXPECT_EQ(train[3].text, "last");
+  EXPECT_EQ(templates.wordings.count("v3"), 0u);
+}
+
+TEST(Templates, NamesWrongCategories) {
+  const std::string end = rest;
+  EXPECT_EQ(complaint("[categories]\n0 = Yes\n2 = No\n" + end),
+            "templates.txt, line 3: categories are numbered 0, 1, 2 ... in order; write \"1 = NAME\" here");
+  EXPECT_EQ(complaint("[categories]\nYes\nNo\n" + end),
+            "templates.txt, line 2: categories are numbered 0, 1, 2 ... in order; write \"0 = NAME\" here");
+  EXPECT_EQ(complaint("[categories]\n0 = Yes\n1 = YES\n" + end),
+            "templates.txt, line 3: \"YES\" already names category 0 (case aside); a name belongs to one "
+            "category, once");
+  EXPECT_EQ(complaint("[categories]\n0 = Yes | ok\n1 = No | OK\n" + end),
+            "templates.txt, line 3: \"OK\" already names category 0 (case aside); a name belongs to one "
+            "category, once");
+  EXPECT_EQ(complaint("[categories]\n0 = Yes |\n1 = No\n" + end),
+            "templates.txt, line 2: an empty name; write \"0 = NAME | SYNONYM\"");
+  EXPECT_EQ(complaint("[categories]\n0 = Yes\n" + end),
+            "templates.txt: one category only; a distribution needs at least two");
+  std::string eleven = "[categories]\n";
+  for (int j = 0; j < 11; ++j) eleven += std::to_string(j) + " = name" + std::to_string(j) + "\n";
+  EXPECT_EQ(complaint(eleven + end),
+            "templates.txt, line 12: more than 10 categories; the digits 0 to 9 are the steering tokens");
+}
+
+TEST(Templates, NamesWrongSections) {
+  const std::string begin = categories;
+  EXPECT_EQ(complaint(begin + "[answers]\n{category}\n"),
+            "templates.txt: section [train] is missing or empty; add it with at least one line");
+  EXPECT_EQ(complaint(begin + "[train]\nx\n[answers]\n# none\n"),
+            "templates.txt: section [answers] is missing or empty; add it with at least one line");
+  EXPECT_EQ(complaint(begin + rest + "[v4]\nx\n"),
+            "templates.txt, line 8: unknown section [v4]; there are [categories], [answers], [train], [v2] "
+            "and [v3]");
+  EXPECT_EQ(complaint(begin + rest + "[train]\nx\n"),
+            "templates.txt, line 8: section [train] is here a second time; join the two");
+  EXPECT_EQ(complaint("x\n" + begin + rest),
+            "templates.txt, line 1: a line before the first section; begin with [categories]");
+}
+
+TEST(Templates, NamesWrongIncludes) {
+  const std::string begin = std::string(categories) + rest;
+  const std::string message = complaint(begin + "include = absent.txt\n");
+  EXPECT_TRUE(message.starts_with("templates.txt, line 8: there is no file /")) << message;
+  EXPECT_EQ(complaint(begin + "include = lines.txt\n", "a\ninclude = lines.txt\n"),
+            "lines.txt, line 2: an included file holds plain lines only, no section and no include");
+  EXPECT_EQ(complaint(begin + "include = lines.txt\n", "[v2]\n"),
+            "lines.txt, line 1: an included file holds plain lines only, no section and no include");
+}
+
+TEST(Templates, AnswerFormsHaveTheCategoryOnce) {
+  for (const char* form : {"Yes", "{category} or {category}"}) {
+    EXPECT_EQ(complaint(std::string(categories) + "[answers]\n" + form + "\n[train]\nx\n"),
+              "templates.txt, line 5: an answer form has {category} exactly once, as in \"This person is "
+              "{category}.\"");
+  }
+}
+
+TEST(Templates, FindsPlaceholders) {
+  EXPECT_EQ(placeholders_of({"{a_role} in {country}", "f", 1}),
+            (std::vector<std::string>{"a_role", "country"}));
+  EXPECT_TRUE(placeholders_of({"none", "f", 1}).empty());
+  for (const char* wrong : {"{role", "role}", "{}", "{a{b}}", "}{"}) {
+    EXPECT_EQ(error_of([&] {
+                placeholders_of({wrong, "f", 7});
+              }),
+              "f, line 7: a brace out of place; braces hold a placeholder's name, as in {role}");
+  }
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,106 @@
+// Which category an answer names: traps of English and of Unicode.
+#include "shared/measure/category.h"
+
+#include <gtest/gtest.h>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+int gender(std::string_view text) {
+  static const CategoryParser parser({{{"Male", "man", "men"}}, {{"Female", "woman", "women"}}});
+  return parser.parse(text);
+}
+
+int race(std::string_view text) {
+  static const CategoryParser parser(
+      {{{"White"}},
+       {{"Black or African American", "Black", "African American"}},
+       {{"American Indian or Alaska Native", "American Indian", "Alaska Native"}},
+       {{"Asian"}},
+       {{"Native Hawaiian or Other Pacific Islander", "Pacific Islander"}}});
+  return parser.parse(text);
+}
+
+TEST(CategoryParser, FindsWholeWordsInAnyCase) {
+  EXPECT_EQ(gender("0 Male"), 0);
+  EXPECT_EQ(gender("1 Female"), 1);
+  EXPECT_EQ(gender("MALE."), 0);
+  EXPECT_EQ(gender("a woman"), 1);
+  EXPECT_EQ(gender("\"man\""), 0);
+  EXPECT_EQ(gender("wo-man"), 0);
+  EXPECT_EQ(gender("a man's job"), 0);
+}
+
+TEST(CategoryParser, IgnoresPartsOfWords) {
+  for (const char* text :
+       {"", "males", "human", "mankind", "female2", "2male", "manager", "womanly", "malevolent"}) {
+    EXPECT_EQ(gender(text), unparsed) << text;
+  }
+}
+
+TEST(CategoryParser, TakesTheLastMention) {
+  EXPECT_EQ(gender("not Male but Female"), 1);
+  EXPECT_EQ(gender("Female, not male"), 0);
+  EXPECT_EQ(gender("Male or female? I would say a man."), 0);
+  EXPECT_EQ(gender("woman and man and males"), 0);
+}
+
+TEST(CategoryParser, TakesTheLongerOfOverlappingMentions) {
+  EXPECT_EQ(race("Black or African American"), 1);
+  EXPECT_EQ(race("This person is American Indian or Alaska Native."), 2);
+  EXPECT_EQ(race("African American Indian or Alaska Native"), 2);  // overlap in "American": the longer
+  EXPECT_EQ(race("White, then African American"), 1);
+  EXPECT_EQ(race("Native Hawaiian or Other Pacific Islander"), 4);
+  EXPECT_EQ(race("Black or White"), 0);
+  EXPECT_EQ(race("American"), unparsed);
+  const CategoryParser nested({{{"New York"}}, {{"York"}}});
+  EXPECT_EQ(nested.parse("in New York"), 0);
+  EXPECT_EQ(nested.parse("New York, then York"), 1);
+}
+
+TEST(CategoryParser, CountsWhiteSpaceAsOneSpace) {
+  EXPECT_EQ(race("Black  or\n\tAfrican\xC2\xA0"
+                 "American"),
+            1);
+  EXPECT_EQ(race("Pacific\r\nIslander"), 4);
+}
+
+TEST(CategoryParser, KnowsUnicodeWords) {
+  EXPECT_EQ(gender("\xC3\xA9male"), unparsed);                   // a letter before
+  EXPECT_EQ(gender("male\xCC\x81"), unparsed);                   // a combining mark after
+  EXPECT_EQ(gender("male\xD9\xA3"), unparsed);                   // an Arabic digit after
+  EXPECT_EQ(gender("\xF0\x9D\x94\xB8male"), unparsed);           // a letter beyond the basic plane before
+  EXPECT_EQ(gender("\xE2\x80\x9Cmale\xE2\x80\x9D"), 0);          // quotation marks
+  EXPECT_EQ(gender("\xF0\x9F\x98\x80male\xF0\x9F\x98\x80"), 0);  // emoji
+  EXPECT_EQ(gender("\xEF\xBC\xAD\xEF\xBC\xA1\xEF\xBC\xAC\xEF\xBC\xA5"), 0);  // full-width letters
+  EXPECT_EQ(gender("\xFF male \xC3"), 0);                                    // bytes that are not UTF-8
+  const CategoryParser german({{{"Stra\xC3\x9F"
+                                 "e"}},
+                               {{"Caf\xC3\xA9"}}});
+  EXPECT_EQ(german.parse("STRASSE"), 0);
+  EXPECT_EQ(german.parse("CAFE\xCC\x81"), 1);
+}
+
+TEST(CategoryParser, RefusesAnAnswerFormThatNamesAnotherCategoryLast) {
+  Dataset dataset;
+  dataset.path = "/toy";
+  dataset.categories = {{{"Male"}}, {{"Female"}}};
+  dataset.subjects = {{"s", {0.5, 0.5}, {}}};
+  dataset.answer_forms = {"{category}", "It is {category}."};
+  EXPECT_NO_THROW(check_answer_forms(dataset));
+  dataset.answer_forms.push_back("{category}, not Male");
+  try {
+    check_answer_forms(dataset);
+    FAIL() << "no error";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "/toy/templates.txt: the answer \"Female, not Male\" is not read as Female, since the last category "
+        "named counts; let nothing after {category} name another");
+  }
+}
+
+}  // namespace
+}  // namespace apportion
