@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <numeric>
@@ -86,7 +87,7 @@ class MpiCollectives : public Collectives {
       std::string operation = describe("receive", tensor.numel());
       check(MPI_Irecv(data, count, MPI_FLOAT, from, point_to_point_tag, communicator_, &request), operation,
             from);
-      int received = wait(request, operation, from);
+      int received = wait(request, operation, from, AfterTimeout::cancel);
       if (received != count) {
         throw RankError(world_rank(from), operation + ": " + std::to_string(received) + " numbers came");
       }
@@ -153,9 +154,14 @@ class MpiCollectives : public Collectives {
     throw RankError(world_rank(peer), with_peer(operation, peer) + ": " + text);
   }
 
+  /// MPI can take back a receive, so that its buffer may go. Other operations stay in flight: a rank that
+  /// meets a time-out ends.
+  enum class AfterTimeout { leave, cancel };
+
   /// Waits until the operation is complete; the number of floats that came. `peer` (group rank) is -1 when it
   /// is not known whom we wait for.
-  int wait(MPI_Request request, const std::string& operation, int peer) const {
+  int wait(MPI_Request request, const std::string& operation, int peer,
+           AfterTimeout after = AfterTimeout::leave) const {
     double start = seconds_now();
     MPI_Status status = {};
     for (;;) {
@@ -164,9 +170,13 @@ class MpiCollectives : public Collectives {
       if (done) break;
       double waited = seconds_now() - start;
       if (waited > timeout_s_) {
+        if (after == AfterTimeout::cancel) {
+          MPI_Cancel(&request);
+          MPI_Wait(&request, MPI_STATUS_IGNORE);
+        }
         throw RankError(world_rank(peer), with_peer(operation, peer) + " was not finished after " +
-                                              std::to_string(static_cast<int64_t>(waited)) +
-                                              " s (option timeout_s)");
+                                              std::to_string(std::lround(waited * 1000)) +
+                                              " ms (option timeout_s)");
       }
       if (waited < eager_s) {
         sched_yield();
