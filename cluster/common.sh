@@ -24,23 +24,28 @@ python311() {
 # stamp FILE...: the hash that names what these files install.
 stamp() { cat "$@" | sha256sum | cut -c1-64; }
 
-# phase NAME COMMAND...: runs the command and remembers its seconds for phase_report. The command runs in a
-# shell of its own with errexit on, as bash ignores errexit in whatever is tested with || or if.
+# phase NAME COMMAND...: runs the command and remembers its seconds and outcome for phase_report. Never returns
+# non-zero: errexit would be off inside a command whose status is tested, so failures are kept in phase_failed.
 phase_times=""
+phase_failed=""
 phase() {
-  local name="$1" start=$SECONDS status
+  local name="$1" start=$SECONDS outcome=ok
   shift
-  echo "== $name"
+  printf '\n== %s\n' "$name"
   set +e
   (set -e; "$@")
-  status=$?
+  local status=$?
   set -e
-  phase_times+="$(printf '%-28s %5d s  %s' "$name" $((SECONDS - start)) "$([ $status = 0 ] && echo ok || echo FAILED)")"$'\n'
-  return $status
+  if [ "$status" != 0 ]; then
+    outcome=FAILED
+    phase_failed+=" $name"
+    echo "error: phase '$name' failed with status $status" >&2
+  fi
+  phase_times+="$(printf '%-28s %5d s  %s' "$name" $((SECONDS - start)) "$outcome")"$'\n'
 }
 
+# Prints the seconds of each phase; returns non-zero when a phase failed.
 phase_report() {
-  echo "== seconds by phase"
-  printf '%s' "$phase_times"
-  printf '%-28s %5d s\n' total "$SECONDS"
+  printf '\n== seconds by phase\n%s%-28s %5d s\n' "$phase_times" total "$SECONDS"
+  [ -z "$phase_failed" ] || fail "failed:$phase_failed"
 }

@@ -1,12 +1,20 @@
 # LibTorch from PyPI's torch wheel, unpacked by cluster/install-deps.sh. find_package(Torch) insists on a CUDA
-# toolkit even for the CPU, so libraries are linked by path.
+# toolkit even for the CPU, so libraries are linked by path: LibTorch::cpu, and LibTorch::cuda on top of it.
 set(LIBTORCH_SITE "${CMAKE_SOURCE_DIR}/build/deps/site" CACHE PATH "folder that holds torch/ and nvidia/")
 find_path(LibTorch_INCLUDE_DIR ATen/ATen.h PATHS "${LIBTORCH_SITE}/torch/include" NO_DEFAULT_PATH)
 find_library(LibTorch_CPU torch_cpu PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_C10 c10 PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
+find_library(LibTorch_CUDA torch_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
+find_library(LibTorch_C10_CUDA c10_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
+if(LibTorch_INCLUDE_DIR)
+  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" libtorch_lines
+    REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+  string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2.\\3" LibTorch_VERSION "${libtorch_lines}")
+endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_CPU LibTorch_C10 LibTorch_INCLUDE_DIR
+  VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE "run cluster/install-deps.sh, or set LIBTORCH_SITE")
 if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   file(GLOB libtorch_nvidia_lib_dirs "${LIBTORCH_SITE}/nvidia/*/lib")
@@ -19,4 +27,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   foreach(directory IN LISTS libtorch_nvidia_lib_dirs)
     target_link_options(LibTorch::cpu INTERFACE "LINKER:-rpath,${directory}")
   endforeach()
+  # Nothing in our objects names a symbol of libtorch_cuda directly, yet its kernels register themselves on loading.
+  add_library(LibTorch::cuda INTERFACE IMPORTED)
+  target_link_libraries(LibTorch::cuda INTERFACE
+    LibTorch::cpu -Wl,--push-state,--no-as-needed "${LibTorch_CUDA}" "${LibTorch_C10_CUDA}" -Wl,--pop-state)
 endif()

@@ -66,7 +66,9 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<char*>(data_), size_);
@@ -89,7 +91,12 @@ void write_file(const std::string& path, std::string_view bytes) {
   if (file < 0) fail("create", temporary);
   write_all(file, bytes, temporary);
   ::close(file);
-  commit_file(temporary, path);
+  try {
+    commit_file(temporary, path);
+  } catch (const UserError&) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
 }
 
 void make_directories(const std::string& path) {
@@ -107,10 +114,12 @@ DirectoryLock::DirectoryLock(const std::string& directory) {
     ssize_t size = ::pread(file_, holder, sizeof(holder) - 1, 0);
     ::close(file_);
     std::string who = size > 0 ? std::string(holder, static_cast<size_t>(size)) : "unknown";
-    throw UserError("another run (process " + who + ") is using " + directory + ": wait for it, or choose another --output");
+    throw UserError("another run (process " + who + ") is using " + directory +
+                    ": wait for it, or choose another --output");
   }
   std::string process = std::to_string(::getpid());
-  if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, process.data(), process.size(), 0) < 0) fail("write", path);
+  if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, process.data(), process.size(), 0) < 0)
+    fail("write", path);
 }
 
 DirectoryLock::~DirectoryLock() {

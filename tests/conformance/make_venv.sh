@@ -22,7 +22,7 @@ fresh="$peers.new.$$"
 trap 'rm -rf "$fresh"' EXIT
 echo "making $peers (about 2 GB of wheels, a minute or two)"
 "$python" -m venv "$fresh"
-"$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile \
+"$fresh/bin/python" -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --no-deps --require-hashes --no-compile \
   --only-binary=:all: -r "$requirements"
 "$fresh/bin/python" -c 'import torch' || fail "the virtual environment cannot import torch"
 echo "$wanted" >"$fresh/.stamp"

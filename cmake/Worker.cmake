@@ -1,0 +1,48 @@
+# The worker in two forms that share every object but two: worker_base, then worker (CPU) or worker_cuda.
+# The program likewise: apportion, and apportion_cuda where a CUDA toolkit and NCCL are at hand.
+set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
+set(cuda_sources worker/device_cuda.cpp worker/parallel/collectives_nccl.cpp)
+
+file(GLOB worker_sources CONFIGURE_DEPENDS worker/*.cpp worker/*/*.cpp)
+list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl)\\.cpp$")
+if(NOT worker_sources)
+  message(FATAL_ERROR "worker/ has no sources")
+endif()
+add_library(worker_base STATIC ${worker_sources})
+target_link_libraries(worker_base PUBLIC shared LibTorch::cpu PRIVATE MPI::MPI_C)
+target_precompile_headers(worker_base PRIVATE worker/torch_pch.h)
+
+# worker_form(NAME SOURCES...): the base with one set of device files, which goes in as objects since each needs
+# the other.
+function(worker_form name)
+  add_library(${name}_device OBJECT ${ARGN})
+  target_link_libraries(${name}_device PUBLIC worker_base)
+  target_precompile_headers(${name}_device REUSE_FROM worker_base)
+  add_library(${name} INTERFACE)
+  target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_device>)
+  target_link_libraries(${name} INTERFACE worker_base)
+endfunction()
+
+worker_form(worker ${cpu_sources})
+if(EXISTS ${CMAKE_SOURCE_DIR}/apportion.cpp)
+  add_executable(apportion apportion.cpp)
+  target_link_libraries(apportion PRIVATE coordinator worker)
+endif()
+
+if(Nccl_FOUND)
+  worker_form(worker_cuda ${cuda_sources})
+  target_link_libraries(worker_cuda_device PUBLIC LibTorch::cuda Nccl::nccl)
+  target_link_libraries(worker_cuda INTERFACE LibTorch::cuda Nccl::nccl)
+  set_target_properties(worker_cuda_device PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  if(TARGET apportion)
+    add_executable(apportion_cuda apportion.cpp)
+    target_link_libraries(apportion_cuda PRIVATE coordinator worker_cuda)
+    set_target_properties(apportion_cuda PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
+endif()
+if(APPORTION_CUDA AND TARGET apportion)
+  set_target_properties(apportion worker_device PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  set_target_properties(apportion_cuda worker_cuda_device PROPERTIES EXCLUDE_FROM_ALL FALSE)
+  set_target_properties(apportion PROPERTIES OUTPUT_NAME apportion_cpu)
+  set_target_properties(apportion_cuda PROPERTIES OUTPUT_NAME apportion)
+endif()

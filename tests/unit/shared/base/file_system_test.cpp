@@ -1,0 +1,129 @@
+// Files that are replaced whole, maps, and the lock that one run holds on its directory.
+#include "shared/base/file_system.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+class FileSystem : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "file_system_test." + std::to_string(::getpid());
+    std::filesystem::remove_all(folder_);
+    make_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
+  }
+
+  std::string folder_;
+};
+
+TEST_F(FileSystem, WritesAndReadsBackAnyBytes) {
+  std::string bytes("a\0b\n\xff", 5);
+  write_file(path("file"), bytes);
+  EXPECT_EQ(read_file(path("file")), bytes);
+  EXPECT_EQ(MappedFile(path("file")).bytes(), bytes);
+  write_file(path("file"), "");
+  EXPECT_EQ(read_file(path("file")), "");
+  EXPECT_EQ(files(), 1u) << "a temporary file was left";
+}
+
+TEST_F(FileSystem, ReplacingLeavesAReaderItsOldContent) {
+  write_file(path("file"), "old content");
+  MappedFile old(path("file"));
+  write_file(path("file"), "new");
+  EXPECT_EQ(old.bytes(), "old content");
+  EXPECT_EQ(read_file(path("file")), "new");
+}
+
+TEST_F(FileSystem, CommitTurnsTheTemporaryIntoTheFile) {
+  std::string temporary = temporary_name(path("file"));
+  EXPECT_EQ(std::filesystem::path(temporary).parent_path(),
+            std::filesystem::path(path("file")).parent_path());
+  write_file(temporary, "prepared");
+  EXPECT_FALSE(std::filesystem::exists(path("file")));
+  commit_file(temporary, path("file"));
+  EXPECT_EQ(read_file(path("file")), "prepared");
+  EXPECT_FALSE(std::filesystem::exists(temporary));
+}
+
+TEST_F(FileSystem, ErrorsNameThePathAndTheReason) {
+  EXPECT_THAT([&] { read_file(path("absent")); },
+              ThrowsMessage<UserError>(testing::AllOf(HasSubstr(path("absent")), HasSubstr("No such file"))));
+  EXPECT_THAT([&] { write_file(path("absent/file"), ""); },
+              ThrowsMessage<UserError>(HasSubstr("No such file")));
+  EXPECT_THAT([&] { read_file(folder_); }, ThrowsMessage<UserError>(HasSubstr("not a regular file")));
+  write_file(path("file"), "");
+  EXPECT_THAT([&] { make_directories(path("file/below")); },
+              ThrowsMessage<UserError>(HasSubstr(path("file/below"))));
+}
+
+TEST_F(FileSystem, AFailedWriteLeavesTheOldFileAndNoTemporary) {
+  // Over a directory the last step, the rename, fails.
+  make_directories(path("target/below"));
+  EXPECT_THROW(write_file(path("target"), "new"), UserError);
+  EXPECT_TRUE(std::filesystem::is_directory(path("target/below")));
+  EXPECT_EQ(files(), 1u) << "a temporary file was left";
+}
+
+TEST_F(FileSystem, MovedMapStaysValid) {
+  write_file(path("file"), "content");
+  MappedFile first(path("file"));
+  MappedFile second(std::move(first));
+  EXPECT_EQ(second.bytes(), "content");
+  EXPECT_EQ(second.path(), path("file"));
+}
+
+TEST_F(FileSystem, ASecondLockIsRefusedAndNamesTheHolder) {
+  DirectoryLock lock(folder_);
+  EXPECT_THAT([&] { DirectoryLock second(folder_); },
+              ThrowsMessage<UserError>(
+                  testing::AllOf(HasSubstr("process " + std::to_string(::getpid())), HasSubstr(folder_))));
+}
+
+TEST_F(FileSystem, TheLockEndsWithItsHolder) {
+  { DirectoryLock lock(folder_); }
+  DirectoryLock lock(folder_);
+}
+
+TEST_F(FileSystem, AKilledProcessFreesItsLock) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    DirectoryLock lock(folder_);
+    char byte = 'x';
+    if (::write(ready[1], &byte, 1) != 1) ::_exit(1);
+    ::pause();
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  EXPECT_THAT([&] { DirectoryLock second(folder_); },
+              ThrowsMessage<UserError>(HasSubstr("process " + std::to_string(child))));
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  EXPECT_NO_THROW({ DirectoryLock lock(folder_); });
+}
+
+}  // namespace
+}  // namespace apportion
