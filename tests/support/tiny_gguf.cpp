@@ -4,12 +4,11 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
+#include <fstream>
 #include <set>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
-#include "shared/base/file_system.h"
 
 namespace apportion {
 namespace {
@@ -49,23 +48,21 @@ struct Vocabulary {
   std::vector<std::string> merges;
 };
 
-/// Each word is merged from left to right: "M a", "Ma l", "Mal e".
+/// Each word is merged from left to right ("M a", "Ma l", "Mal e"), then joined with the space before it.
 Vocabulary make_vocabulary() {
   Vocabulary vocabulary;
-  for (uint32_t byte = 0; byte < 256; ++byte)
+  for (uint32_t byte = 0; byte < 256; ++byte) {
     vocabulary.texts.push_back(character_of_byte(static_cast<uint8_t>(byte)));
+  }
   std::set<std::string> known(vocabulary.texts.begin(), vocabulary.texts.end());
-  for (const char* word :
-       {"system", "user", "assistant", "Male", "Female", " Male", " Female", " person", " is", " the"}) {
-    std::string left = character_of_byte(static_cast<uint8_t>(word[0]));
-    for (const char* next = word + 1; *next != '\0'; ++next) {
-      std::string right = character_of_byte(static_cast<uint8_t>(*next));
-      if (known.insert(left + right).second) {
-        vocabulary.merges.push_back(left + " " + right);
-        vocabulary.texts.push_back(left + right);
-      }
-      left += right;
-    }
+  auto merge = [&](const std::string& left, const std::string& right) {
+    if (!known.insert(left + right).second) return;
+    vocabulary.merges.push_back(left + " " + right);
+    vocabulary.texts.push_back(left + right);
+  };
+  for (std::string word : {"system", "user", "assistant", "Male", "Female", "person", "is", "the"}) {
+    for (size_t size = 1; size < word.size(); ++size) merge(word.substr(0, size), word.substr(size, 1));
+    merge(character_of_byte(' '), word);
   }
   vocabulary.types.resize(vocabulary.texts.size(), 1);
   return vocabulary;
@@ -255,6 +252,13 @@ std::string tiny_gguf(const TinyModel& model) {
   return writer.bytes();
 }
 
-void write_tiny_gguf(const std::string& path, const TinyModel& model) { write_file(path, tiny_gguf(model)); }
+void write_bytes(const std::string& path, std::string_view bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (!file) throw UserError("cannot write " + path);
+}
+
+void write_tiny_gguf(const std::string& path, const TinyModel& model) { write_bytes(path, tiny_gguf(model)); }
 
 }  // namespace apportion

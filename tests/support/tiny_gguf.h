@@ -60,7 +60,10 @@ struct TinyModel {
 /// The tokenizer has special tokens, all 256 bytes (each digit one token) and merges for a few English words.
 std::string tiny_gguf(const TinyModel& model);
 
-/// The same as a file.
+/// Writes a file without waiting for the disk, as tests of many files need it.
+void write_bytes(const std::string& path, std::string_view bytes);
+
+/// The tiny model as a file.
 void write_tiny_gguf(const std::string& path, const TinyModel& model);
 
 /// Random weights packed as `type`; `count` is a multiple of the type's block.
