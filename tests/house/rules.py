@@ -1,0 +1,91 @@
+"""The rules of the source tree as data and small functions: who may include whom, which part alone opens which
+library's door, and the limits. What reads C++ is cpp_source.py; what walks the tree and reports is house.py."""
+
+import re
+
+LINES_OF_FILE = 500
+LINES_OF_FUNCTION = 60
+NOUNS_OF_FOLDER = 15
+SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
+
+# A part may include itself and parts of a smaller number in its tree.
+SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
+WORKER_PARTS = {"device": 0, "parallel": 1, "tree": 2, "models": 3, "losses": 4, "train": 5, "sample": 5, "worker": 6}
+# The messages' structs are data that the store writes too; what carries them stays link's own.
+OPEN_TO_STORE = "shared/link/message.h"
+
+# (what the include matches, the paths that may have it, the door's name). tests/support may open any door.
+WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/bench/"
+DOORS = [
+    (r"mpi\.h|mpi/.*", r"shared/link/(link_mpi|rank_group)\.|worker/parallel/collectives_mpi\.", "MPI"),
+    (r"nccl\.h", r"worker/parallel/collectives_nccl\.", "NCCL"),
+    (r"cuda.*\.h|(ATen|c10)/cuda/.*", r"worker/parallel/collectives_nccl\.|worker/device_cuda\.", "CUDA"),
+    (r"hdf5.*\.h|H5.*\.h", r"shared/store/|tests/unit/shared/store/", "HDF5"),
+    (r"boost/.*", r"shared/config/", "Boost.Program_options"),
+    (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
+    (r"unicode/.*", r"shared/(data|measure)/", "ICU"),
+]
+# MPI starts and ends in one place.
+MPI_LIFETIME = (r"\bMPI_(Init|Init_thread|Finalize)\b", r"shared/link/rank_group\.cpp|tests/support/")
+
+
+def place(path):
+    """(tree, part): the room that a file is in. `tests` files are in the room that they mirror, where there is one."""
+    steps = path.split("/")
+    if steps[0] == "tests":
+        return ("tests", None)
+    if steps[0] == "shared" and len(steps) > 2:
+        return ("shared", steps[1])
+    if steps[0] == "worker":
+        if len(steps) > 2:
+            return ("worker", steps[1])
+        return ("worker", "device" if re.match(r"device|torch_pch", steps[1]) else "worker")
+    return (steps[0], None)
+
+
+def may_include(path, target):
+    """Why the file `path` may not include our own file `target`, or None."""
+    tree, part = place(path)
+    other, other_part = place(target)
+    if other == "tests":
+        return None if tree == "tests" else "nothing but a test includes tests"
+    if tree == "tests":
+        return mirror_may_include(path, other)
+    if other == "apportion.cpp":
+        return "nothing includes apportion.cpp"
+    if tree in ("coordinator", "worker") and other not in (tree, "shared"):
+        return f"{tree} may include itself and shared only"
+    if tree == "shared" and other != "shared":
+        return "shared may include shared only"
+    if tree != other:
+        return None
+    if part == "store" and target == OPEN_TO_STORE:
+        return None
+    order = {"shared": SHARED_PARTS, "worker": WORKER_PARTS}.get(tree)
+    if order is None or part == other_part:
+        return None
+    for name in (part, other_part):
+        if name not in order:
+            return f"{tree}/{name} is not a part that the rules know"
+    if order[other_part] >= order[part]:
+        return f"{tree}/{part} may not include {tree}/{other_part}"
+    return None
+
+
+def mirror_may_include(path, other):
+    """A unit or rank test sees the room that it mirrors and shared; other tests see all."""
+    match = re.match(r"tests/(unit|ranks)/(shared|coordinator|worker)/", path)
+    if match and other not in ("shared", match.group(2)):
+        return f"a test of {match.group(2)} may include {match.group(2)} and shared only"
+    return None
+
+
+def closed_door(path, include):
+    """The name of the library whose header `include` this file may not open, or None."""
+    if path.startswith("tests/support/"):
+        return None
+    for pattern, allowed, name in DOORS:
+        if re.fullmatch(pattern, include):
+            # CUDA's are Torch's too: the first door that matches decides.
+            return None if re.match(allowed, path) else name
+    return None
