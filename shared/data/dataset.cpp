@@ -66,7 +66,7 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
             "column \"" + std::string(name) + "\" is neither a category nor a placeholder; " +
                 "name it in templates.txt or begin it with @");
   }
-  const std::string placeholder(name.substr(1));
+  std::string placeholder(name.substr(1));
   if (placeholder == "category") {
     fail_at(table.path, line,
             "column @category would hide {category} of the answer forms; give it another name");

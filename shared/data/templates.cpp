@@ -43,7 +43,7 @@ void include_lines(const std::string& folder, const TextLine& from, std::string_
 }
 
 std::string open_section(const TextLine& line, Sections& sections) {
-  const std::string name(trim(std::string_view(line.text).substr(1, line.text.size() - 2)));
+  std::string name(trim(std::string_view(line.text).substr(1, line.text.size() - 2)));
   if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
             "unknown section [" + name + "]; there are [categories], [answers], [train], [v2] and [v3]");

@@ -20,21 +20,21 @@ double expected_absolute_error(double share, double target, uint64_t rounds) {
   if (share >= 1) return 1 - target;
   const double count = static_cast<double>(rounds);
   const double odds = share / (1 - share);
-  const double mode = std::min(count, std::floor((count + 1) * share));
+  const uint64_t mode = std::min(rounds, static_cast<uint64_t>((count + 1) * share));
   double weights = 0, errors = 0;
-  const auto add = [&](double k, double weight) {
+  const auto add = [&](uint64_t k, double weight) {
     weights += weight;
-    errors += weight * std::abs(k / count - target);
+    errors += weight * std::abs(static_cast<double>(k) / count - target);
   };
   constexpr double negligible = 1e-30;
   double weight = 1;
-  for (double k = mode; k <= count && weight > negligible; ++k) {
+  for (uint64_t k = mode; k <= rounds && weight > negligible; ++k) {
     add(k, weight);
-    weight *= (count - k) / (k + 1) * odds;
+    weight *= static_cast<double>(rounds - k) / static_cast<double>(k + 1) * odds;
   }
   weight = 1;
-  for (double k = mode; k > 0; --k) {
-    weight *= k / (count - k + 1) / odds;
+  for (uint64_t k = mode; k > 0; --k) {
+    weight *= static_cast<double>(k) / static_cast<double>(rounds - k + 1) / odds;
     if (weight <= negligible) break;
     add(k - 1, weight);
   }
