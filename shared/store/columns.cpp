@@ -1,5 +1,6 @@
 #include "shared/store/columns.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -40,6 +41,15 @@ void append(std::vector<Value>& to, const std::vector<Value>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+// Bounds that were not computed may be empty: they are zero, with all unexplored.
+bool fits(const std::vector<double>& shares, size_t k) { return shares.empty() || shares.size() == k; }
+
+std::vector<double> filled(const std::vector<double>& shares, size_t k, double value) {
+  return shares.empty() ? std::vector<double>(k, value) : shares;
+}
+
+double high_of(double low, double unexplored) { return std::min(1.0, low + unexplored); }
+
 bool has_sizes(const MeasureTables& tables, const MeasureResult& result) {
   size_t s = static_cast<size_t>(result.subjects), p = static_cast<size_t>(result.wordings);
   size_t k = static_cast<size_t>(result.categories);
@@ -47,13 +57,13 @@ bool has_sizes(const MeasureTables& tables, const MeasureResult& result) {
     return false;
   if (tables.target.size() != s || result.prompts.size() != s * p) return false;
   for (const auto& row : tables.target) {
-    if (row.size() != k) return false;
+    if (!row.empty() && row.size() != k) return false;
   }
   for (size_t i = 0; i < result.prompts.size(); ++i) {
     const PromptResult& prompt = result.prompts[i];
     if (static_cast<size_t>(prompt.subject) != i / p || static_cast<size_t>(prompt.wording) != i % p)
       return false;
-    if (prompt.counts.size() != k + 2 || prompt.steering.size() != k || prompt.low.size() != k) return false;
+    if (prompt.counts.size() != k + 2 || !fits(prompt.steering, k) || !fits(prompt.low, k)) return false;
   }
   return true;
 }
@@ -124,8 +134,8 @@ std::string find_exact_fault(const MeasureColumns& columns) {
     return "/exact/unexplored has a value that is no probability";
   uint64_t k = columns.low.shape[2];
   for (size_t i = 0; i < columns.low.values.size(); ++i) {
-    if (columns.high.values[i] != columns.low.values[i] + columns.unexplored.values[i / k]) {
-      return "/exact/high is not /exact/low + /exact/unexplored";
+    if (columns.high.values[i] != high_of(columns.low.values[i], columns.unexplored.values[i / k])) {
+      return "/exact/high is not min(1, /exact/low + /exact/unexplored)";
     }
   }
   return "";
@@ -195,7 +205,8 @@ MeasureColumns pack(const MeasureFile& file) {
   columns.prompts = {{s, p}, storable(tables.prompts)};
   columns.target.shape = {s, k};
   for (const auto& row : tables.target) {
-    for (double share : row) columns.target.values.push_back(canonical(share));
+    for (double share : filled(row, k, std::numeric_limits<double>::quiet_NaN()))
+      columns.target.values.push_back(canonical(share));
   }
   columns.counts.shape = {s, p, k + 2};
   columns.near_boundary.shape = columns.unexplored.shape = {s, p};
@@ -203,9 +214,10 @@ MeasureColumns pack(const MeasureFile& file) {
   for (const PromptResult& prompt : result.prompts) {
     append(columns.counts.values, prompt.counts);
     columns.near_boundary.values.push_back(prompt.draws_near_boundary);
-    append(columns.steering.values, prompt.steering);
-    append(columns.low.values, prompt.low);
-    for (double low : prompt.low) columns.high.values.push_back(low + prompt.unexplored);
+    append(columns.steering.values, filled(prompt.steering, k, 0));
+    append(columns.low.values, filled(prompt.low, k, 0));
+    for (double low : filled(prompt.low, k, 0))
+      columns.high.values.push_back(high_of(low, prompt.unexplored));
     columns.unexplored.values.push_back(prompt.unexplored);
     pack_answers(prompt, columns);
   }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -85,7 +86,8 @@ Hdf5Handle chunked_properties(const std::vector<uint64_t>& shape, uint64_t value
   chunk[0] = std::clamp<hsize_t>(chunk_bytes / row_bytes, 1, chunk[0]);
   Hdf5Handle list = object_properties(H5P_DATASET_CREATE);
   H5Pset_chunk(list.id(), static_cast<int>(chunk.size()), chunk.data());
-  H5Pset_fletcher32(list.id());
+  // The library refuses checksums on texts of variable length: their chunks only point into its heap.
+  if (!texts) H5Pset_fletcher32(list.id());
   // The unused end of the last chunk is zero, not what was in memory; the library always does that for texts.
   if (!texts) H5Pset_fill_time(list.id(), H5D_FILL_TIME_ALLOC);
   return list;
@@ -104,6 +106,12 @@ std::vector<std::string> prefixes(const std::string& path) {
 std::string parent_of(const std::string& path) {
   size_t slash = path.rfind('/');
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The library wants a name for bytes in memory: one that no file can have and no other image has.
+std::string image_name() {
+  static std::atomic<uint64_t> images = 0;
+  return "/dev/null/apportion-image-" + std::to_string(++images);
 }
 
 // The library may ask for as much memory for texts as the file has bytes, and no more.
@@ -254,7 +262,7 @@ Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(-1, close_f
   Hdf5Handle access = properties(H5P_FILE_ACCESS);
   H5Pset_fapl_core(access.id(), chunk_bytes, false);
   H5Pset_file_image(access.id(), const_cast<char*>(bytes.data()), bytes.size());
-  file_ = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), close_file);
+  file_ = Hdf5Handle(H5Fopen(image_name().c_str(), H5F_ACC_RDONLY, access.id()), close_file);
   if (file_.id() < 0) fail("this is not HDF5: " + library_reason());
 }
 

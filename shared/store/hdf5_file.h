@@ -62,7 +62,8 @@ class Hdf5Writer {
   void attribute(const std::string& group, const std::string& name, std::string_view text);
   void attribute(const std::string& group, const std::string& name, int64_t number);
 
-  /// A chunked dataset with a fletcher32 checksum per chunk. Texts are stored as storable_text().
+  /// A chunked dataset with a fletcher32 checksum per chunk; texts, stored as storable_text(), have the seal
+  /// only.
   template <typename Value>
   void dataset(const std::string& path, const Hdf5Array<Value>& array);
 

@@ -47,7 +47,7 @@ inline constexpr const char* answer_finish = "/answers/finish";        // uint8 
 inline constexpr const char* answer_text = "/answers/text";            // text [A]
 inline constexpr const char* steering = "/exact/steering";      // float64 [S, P, K], never renormalised
 inline constexpr const char* low = "/exact/low";                // float64 [S, P, K]
-inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], low + unexplored
+inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], min(1, low + unexplored)
 inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P]
 
 // Derived from the above, for readers; float64 [S], NaN where it means nothing.

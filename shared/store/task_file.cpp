@@ -82,7 +82,7 @@ TaskRecord read_record(const Hdf5Reader& reader) {
 }
 
 std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const MeasureFile& file) {
-  DatasetMetrics metrics = measure_metrics(file.result, file.tables.target);
+  DatasetMetrics metrics = metrics_of(file);
   ensure(metrics.subjects.size() == file.tables.subjects.size(), "every subject has metrics");
   std::vector<std::pair<const char*, std::vector<double>>> columns;
   auto add = [&](const char* name, auto value) {
@@ -132,6 +132,14 @@ std::string find_artefact_fault(const std::string& directory, const Task& task) 
 }
 
 }  // namespace
+
+DatasetMetrics metrics_of(const MeasureFile& file) {
+  std::vector<std::vector<double>> targets = file.tables.target;
+  for (std::vector<double>& row : targets) {
+    if (!row.empty() && std::isnan(row[0])) row.clear();  // a file's row is known whole or not at all
+  }
+  return measure_metrics(file.result, targets);
+}
 
 std::string task_directory(const std::string& directory, const std::string& task_id) {
   return directory + "/tasks/" + task_id;

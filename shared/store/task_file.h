@@ -9,6 +9,7 @@
 #include "shared/config/task.h"
 #include "shared/link/message.h"
 #include "shared/measure/histogram.h"
+#include "shared/measure/metrics.h"
 
 namespace apportion {
 
@@ -23,7 +24,7 @@ struct TaskRecord {
 struct MeasureTables {
   std::vector<std::string> subjects, categories;
   std::vector<std::string> prompts;         // [S*P] the user turns
-  std::vector<std::vector<double>> target;  // [S][K]; NaN where unknown
+  std::vector<std::vector<double>> target;  // [S][K]; a row of NaN, or an empty one, where unknown
 };
 
 /// A measure task's file read back.
@@ -32,6 +33,9 @@ struct MeasureFile {
   MeasureTables tables;
   MeasureResult result;
 };
+
+/// Metrics of the result against the targets that are known.
+DatasetMetrics metrics_of(const MeasureFile& file);
 
 /// A training task's file read back.
 struct TrainFile {

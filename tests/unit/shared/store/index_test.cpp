@@ -1,0 +1,95 @@
+// The index: cells come back, replace their like, and can be told from the result files alone.
+#include "shared/store/index.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/store/task_file.h"
+#include "tests/support/sample_results.h"
+
+namespace apportion {
+namespace {
+
+void expect_equal(const Cell& a, const Cell& b) {
+  EXPECT_EQ(a.job, b.job);
+  EXPECT_EQ(a.name, b.name);
+  EXPECT_EQ(a.measures, b.measures);
+  EXPECT_EQ(a.training, b.training);
+}
+
+TEST(Index, CellsComeBack) {
+  TemporaryDirectory directory;
+  std::vector<Cell> cells = write_sample_results(directory.path());
+  std::vector<Cell> read = read_index(directory.path());
+  ASSERT_EQ(read.size(), cells.size());
+  for (size_t i = 0; i < cells.size(); ++i) expect_equal(cells[i], read[i]);
+}
+
+TEST(Index, ReplacesCellsOfTheSameNameAndKeepsOthers) {
+  TemporaryDirectory directory;
+  std::vector<Cell> cells = write_sample_results(directory.path());
+  Cell changed = cells[0];
+  changed.measures.erase("after/heldout");
+  Cell other{"paper", "race/kl only", {{"after/v2", cells[1].measures["after/v2"]}}, {}};
+  write_index(directory.path(), {changed, other});
+  std::vector<Cell> read = read_index(directory.path());
+  ASSERT_EQ(read.size(), 3u);
+  expect_equal(read[0], other);
+  expect_equal(read[1], changed);
+  expect_equal(read[2], cells[1]);
+}
+
+TEST(Index, IsAFunctionOfItsCells) {
+  TemporaryDirectory directory;
+  write_sample_results(directory.path());
+  std::string first = read_file(directory.path() + "/index.h5");
+  write_index(directory.path(), {});
+  EXPECT_EQ(read_file(directory.path() + "/index.h5"), first);
+}
+
+TEST(Index, IsRebuiltFromTheResults) {
+  TemporaryDirectory directory;
+  std::vector<Cell> cells = write_sample_results(directory.path());
+  std::filesystem::remove(directory.path() + "/index.h5");
+  std::vector<Cell> rebuilt = read_index(directory.path());
+  ASSERT_EQ(rebuilt.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(rebuilt[i].job, "recovered");
+    EXPECT_EQ(rebuilt[i].name, cells[i].name);
+    EXPECT_EQ(rebuilt[i].measures, cells[i].measures);
+    EXPECT_EQ(rebuilt[i].training, cells[i].training);
+  }
+  write_file(directory.path() + "/index.h5", "damaged");
+  EXPECT_EQ(read_index(directory.path()).size(), 2u);
+}
+
+TEST(Index, RebuildsWhatWasOnlyMeasuredAndPassesOverDamage) {
+  TemporaryDirectory directory;
+  MeasureFile file = sample_measure(sample_gender_set("v2"), {}, {});
+  write_measure_file(result_path(directory.path(), file.record.task.id), file);
+  make_directories(task_directory(directory.path(), "bad"));
+  write_file(result_path(directory.path(), "bad"), "damaged");
+  std::vector<Cell> cells = read_index(directory.path());
+  ASSERT_EQ(cells.size(), 1u);
+  EXPECT_EQ(cells[0].name, "gender-us-real/zero-shot");
+  EXPECT_EQ(cells[0].measures.at("before/v2"), file.record.task.id);
+}
+
+TEST(Index, AnEmptyDirectoryIsTheUsersError) {
+  TemporaryDirectory directory;
+  EXPECT_THROW(read_index(directory.path()), UserError);
+  EXPECT_THROW(read_index(directory.path() + "/nothing"), UserError);
+}
+
+TEST(Index, RefusesNamesThatAreNoPath) {
+  TemporaryDirectory directory;
+  for (const char* name : {"", "/", "a//b", "..", "a/./b", "a/"}) {
+    EXPECT_THROW(write_index(directory.path(), {Cell{"job", name, {}, {}}}), UserError) << name;
+  }
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,288 @@
+// Result files: what is written is read back, equal data gives equal bytes, and damage is noticed.
+#include "shared/store/task_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/store/hdf5_file.h"
+#include "tests/support/sample_results.h"
+
+namespace apportion {
+namespace {
+
+MeasureFile small_measure() {
+  SampleSet set = sample_gender_set("v2");
+  set.subjects.resize(3);
+  set.target.resize(3);
+  return sample_measure(set, {0.05, 0.3, 0.2, 0.9, 0.7}, {});
+}
+
+// Without a flush to disk: thousands of damaged files are written here.
+void write_quickly(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+void expect_equal(const PromptResult& a, const PromptResult& b) {
+  EXPECT_EQ(a.subject, b.subject);
+  EXPECT_EQ(a.wording, b.wording);
+  EXPECT_EQ(a.counts, b.counts);
+  EXPECT_EQ(a.steering, b.steering);
+  EXPECT_EQ(a.low, b.low);
+  EXPECT_EQ(a.unexplored, b.unexplored);
+  EXPECT_EQ(a.draws_near_boundary, b.draws_near_boundary);
+  ASSERT_EQ(a.answers.size(), b.answers.size());
+  for (size_t i = 0; i < a.answers.size(); ++i) {
+    EXPECT_EQ(a.answers[i].category, b.answers[i].category);
+    EXPECT_EQ(a.answers[i].count, b.answers[i].count);
+    EXPECT_EQ(a.answers[i].log_prob, b.answers[i].log_prob);
+    EXPECT_EQ(a.answers[i].finish, b.answers[i].finish);
+    EXPECT_EQ(a.answers[i].text, b.answers[i].text);
+  }
+}
+
+void expect_equal(const MeasureFile& a, const MeasureFile& b) {
+  EXPECT_EQ(nlohmann::json(a.record.task), nlohmann::json(b.record.task));
+  EXPECT_EQ(a.record.config, b.record.config);
+  EXPECT_EQ(a.record.about, b.record.about);
+  EXPECT_EQ(a.tables.subjects, b.tables.subjects);
+  EXPECT_EQ(a.tables.categories, b.tables.categories);
+  EXPECT_EQ(a.tables.prompts, b.tables.prompts);
+  EXPECT_EQ(a.tables.target, b.tables.target);
+  ASSERT_EQ(a.result.prompts.size(), b.result.prompts.size());
+  for (size_t i = 0; i < a.result.prompts.size(); ++i) expect_equal(a.result.prompts[i], b.result.prompts[i]);
+}
+
+class TaskFile : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return directory_.path() + "/" + name; }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(TaskFile, MeasureComesBackEqual) {
+  MeasureFile file = small_measure();
+  file.result.prompts[4].draws_near_boundary = 3;
+  write_measure_file(path("a.h5"), file);
+  expect_equal(file, read_measure_file(path("a.h5")));
+}
+
+TEST_F(TaskFile, TrainingComesBackEqual) {
+  TrainFile file = sample_training("calibrate", "gender-us-real", {"0123"});
+  write_train_file(path("a.h5"), file);
+  TrainFile read = read_train_file(path("a.h5"));
+  EXPECT_EQ(read.log.loss, file.log.loss);
+  EXPECT_EQ(read.log.seconds, file.log.seconds);
+  EXPECT_EQ(read.adapter_digest, file.adapter_digest);
+  EXPECT_EQ(read.record.task.inputs, file.record.task.inputs);
+  EXPECT_EQ(read_task_record(path("a.h5")).task.label, "stage 2");
+}
+
+TEST_F(TaskFile, TrainingColumnsWithoutAValueStayNan) {
+  write_train_file(path("a.h5"), sample_training("sft", "gender-us-real", {}));
+  for (double value : read_train_file(path("a.h5")).log.kto) EXPECT_TRUE(std::isnan(value));
+}
+
+TEST_F(TaskFile, UnknownTargetsAndAbsentExactShares) {
+  MeasureFile file = small_measure();
+  file.tables.target[1].clear();
+  for (PromptResult& prompt : file.result.prompts) {
+    prompt.low.clear();
+    prompt.steering.clear();
+    prompt.unexplored = 1;
+  }
+  write_measure_file(path("a.h5"), file);
+  MeasureFile read = read_measure_file(path("a.h5"));
+  EXPECT_TRUE(std::isnan(read.tables.target[1][0]));
+  EXPECT_EQ(read.result.prompts[0].low, std::vector<double>(2, 0.0));
+  EXPECT_FALSE(metrics_of(read).subjects[1].mae.has_value());
+  EXPECT_TRUE(metrics_of(read).subjects[0].mae.has_value());
+}
+
+TEST_F(TaskFile, TextThatNoStringHoldsIsReplaced) {
+  MeasureFile file = small_measure();
+  file.result.prompts[0].answers[0].text = std::string("a\0b\xFFz", 5);
+  write_measure_file(path("a.h5"), file);
+  EXPECT_EQ(read_measure_file(path("a.h5")).result.prompts[0].answers[0].text, "a\uFFFDb\uFFFDz");
+}
+
+TEST_F(TaskFile, NoRoundsMakeNoAnswers) {
+  MeasureFile file = small_measure();
+  for (PromptResult& prompt : file.result.prompts) {
+    prompt.counts.assign(4, 0);
+    prompt.answers.clear();
+  }
+  write_measure_file(path("a.h5"), file);
+  expect_equal(file, read_measure_file(path("a.h5")));
+}
+
+TEST_F(TaskFile, ManyChunksComeBackEqual) {
+  MeasureFile file = small_measure();
+  PromptResult& prompt = file.result.prompts[2];
+  for (int i = 0; i < 80000; ++i)
+    prompt.answers.push_back({1, 1, -9.5, Finish::end, "1 " + std::to_string(i)});
+  prompt.counts[1] += 200000;
+  write_measure_file(path("a.h5"), file);
+  expect_equal(file, read_measure_file(path("a.h5")));
+}
+
+TEST_F(TaskFile, EqualDataGivesEqualBytes) {
+  MeasureFile file = small_measure();
+  write_measure_file(path("a.h5"), file);
+  // Something else in between, so that reused memory holds other bytes.
+  write_train_file(path("t.h5"), sample_training("sft", "gender-us-real", {}));
+  write_measure_file(path("b.h5"), file);
+  EXPECT_EQ(read_file(path("a.h5")), read_file(path("b.h5")));
+}
+
+TEST_F(TaskFile, ContentIgnoresAboutConfigAndSeconds) {
+  MeasureFile file = small_measure();
+  write_measure_file(path("a.h5"), file);
+  file.record.about = {{"host", "another-node"}};
+  file.record.config.push_back({"threads", "8"});
+  write_measure_file(path("b.h5"), file);
+  EXPECT_EQ(Hdf5Reader(path("a.h5")).text("/", "content"), Hdf5Reader(path("b.h5")).text("/", "content"));
+  file.result.prompts[0].low[0] += 1e-12;
+  write_measure_file(path("c.h5"), file);
+  EXPECT_NE(Hdf5Reader(path("a.h5")).text("/", "content"), Hdf5Reader(path("c.h5")).text("/", "content"));
+
+  TrainFile train = sample_training("sft", "gender-us-real", {});
+  write_train_file(path("t.h5"), train);
+  train.log.seconds[3] = 99;
+  write_train_file(path("u.h5"), train);
+  EXPECT_EQ(Hdf5Reader(path("t.h5")).text("/", "content"), Hdf5Reader(path("u.h5")).text("/", "content"));
+}
+
+TEST_F(TaskFile, LeavesNoTemporaryFile) {
+  write_measure_file(path("deep/er/a.h5"), small_measure());
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path("deep/er"))) {
+    EXPECT_EQ(entry.path().filename(), "a.h5");
+    ++files;
+  }
+  EXPECT_EQ(files, 1);
+}
+
+TEST_F(TaskFile, EveryFlippedByteIsNoticed) {
+  write_measure_file(path("a.h5"), small_measure());
+  const std::string bytes = read_file(path("a.h5"));
+  CounterRng rng(1, "flips");
+  for (int i = 0; i < 800; ++i) {
+    // Each byte of the seal, then any.
+    std::string damaged = bytes;
+    size_t at = i < 540 ? static_cast<size_t>(i) : rng.below(bytes.size());
+    damaged[at] = static_cast<char>(damaged[at] ^ static_cast<char>(1 + rng.below(255)));
+    write_quickly(path("b.h5"), damaged);
+    EXPECT_THROW(read_measure_file(path("b.h5")), DataError) << "byte " << at;
+  }
+}
+
+TEST_F(TaskFile, EveryTruncationIsNoticed) {
+  write_measure_file(path("a.h5"), small_measure());
+  const std::string bytes = read_file(path("a.h5"));
+  CounterRng rng(1, "cuts");
+  for (int i = 0; i < 200; ++i) {
+    size_t size = i < 140 ? static_cast<size_t>(i) * 4 : rng.below(bytes.size());
+    write_quickly(path("b.h5"), bytes.substr(0, size));
+    EXPECT_THROW(read_measure_file(path("b.h5")), DataError) << "size " << size;
+  }
+  write_quickly(path("b.h5"), bytes + "x");
+  EXPECT_THROW(read_measure_file(path("b.h5")), DataError);
+}
+
+// Writes a file by `change`, and expects the reader to say `message`.
+template <typename Change>
+void expect_refused(const std::string& path, Change change, const std::string& message) {
+  Hdf5Writer writer(path);
+  change(writer);
+  writer.commit();
+  try {
+    read_measure_file(path);
+    FAIL() << "read without an error";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TaskFile, RefusesAnotherFormatOrVersion) {
+  expect_refused(
+      path("a.h5"), [](Hdf5Writer& writer) { writer.attribute("/", "version", int64_t{1}); }, "format");
+  expect_refused(
+      path("b.h5"), [](Hdf5Writer& writer) { writer.attribute("/", "format", "apportion index"); },
+      "not a result");
+  expect_refused(
+      path("c.h5"),
+      [](Hdf5Writer& writer) {
+        writer.attribute("/", "format", "apportion result");
+        writer.attribute("/", "version", int64_t{2});
+      },
+      "version 2");
+  expect_refused(
+      path("d.h5"),
+      [](Hdf5Writer& writer) {
+        writer.attribute("/", "format", "apportion result");
+        writer.attribute("/", "version", "1");
+      },
+      "wrong type");
+}
+
+TEST_F(TaskFile, RefusesAnotherKind) {
+  write_measure_file(path("m.h5"), small_measure());
+  write_train_file(path("t.h5"), sample_training("sft", "gender-us-real", {}));
+  EXPECT_THROW(read_train_file(path("m.h5")), DataError);
+  EXPECT_THROW(read_measure_file(path("t.h5")), DataError);
+}
+
+TEST_F(TaskFile, WriterRefusesWhatReadersWould) {
+  MeasureFile file = small_measure();
+  file.result.prompts[1].counts[0] += 1;  // more rounds than answers
+  EXPECT_THROW(write_measure_file(path("a.h5"), file), InternalError);
+  file = small_measure();
+  file.result.prompts[1].counts.pop_back();
+  EXPECT_THROW(write_measure_file(path("a.h5"), file), InternalError);
+  file = small_measure();
+  file.tables.target[0] = {0.7, 0.7};
+  EXPECT_THROW(write_measure_file(path("a.h5"), file), InternalError);
+  EXPECT_FALSE(std::filesystem::exists(path("a.h5")));
+}
+
+TEST_F(TaskFile, VerifiesArtefacts) {
+  Cell cell = write_sample_cell(directory_.path(), "gender-us-real");
+  std::string why;
+  Task measure = read_measure_file(result_path(directory_.path(), cell.measures["after/v2"])).record.task;
+  EXPECT_EQ(verify_artefact(directory_.path(), measure, why), ArtefactState::verified) << why;
+  Task training = read_train_file(result_path(directory_.path(), cell.training["sft"])).record.task;
+  EXPECT_EQ(verify_artefact(directory_.path(), training, why), ArtefactState::verified) << why;
+
+  Task absent = sample_task("measure", "", "nothing", {}, "v3");
+  EXPECT_EQ(verify_artefact(directory_.path(), absent, why), ArtefactState::absent);
+
+  std::string weights = adapter_directory(directory_.path(), training.id) + "/adapter_model.safetensors";
+  write_file(weights, read_file(weights) + "x");
+  EXPECT_EQ(verify_artefact(directory_.path(), training, why), ArtefactState::damaged);
+  EXPECT_NE(why.find("adapter_model.safetensors"), std::string::npos);
+  std::filesystem::remove(weights);
+  EXPECT_EQ(verify_artefact(directory_.path(), training, why), ArtefactState::damaged);
+}
+
+TEST_F(TaskFile, AFileOfAnotherTaskIsDamaged) {
+  MeasureFile file = small_measure();
+  Task other = sample_task("measure", "", "other", {}, "v2");
+  write_measure_file(result_path(directory_.path(), other.id), file);
+  std::string why;
+  EXPECT_EQ(verify_artefact(directory_.path(), other, why), ArtefactState::damaged);
+  EXPECT_NE(why.find(file.record.task.id), std::string::npos);
+
+  file.record.task.id = other.id;  // now the id lies about the identity
+  write_measure_file(result_path(directory_.path(), other.id), file);
+  EXPECT_EQ(verify_artefact(directory_.path(), other, why), ArtefactState::damaged);
+  EXPECT_NE(why.find("identity"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace apportion
