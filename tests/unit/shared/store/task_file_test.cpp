@@ -124,9 +124,9 @@ TEST_F(TaskFile, NoRoundsMakeNoAnswers) {
 TEST_F(TaskFile, ManyChunksComeBackEqual) {
   MeasureFile file = small_measure();
   PromptResult& prompt = file.result.prompts[2];
-  for (int i = 0; i < 80000; ++i)
+  for (int i = 0; i < 100000; ++i)
     prompt.answers.push_back({1, 1, -9.5, Finish::end, "1 " + std::to_string(i)});
-  prompt.counts[1] += 200000;
+  prompt.counts[1] += 100000;
   write_measure_file(path("a.h5"), file);
   expect_equal(file, read_measure_file(path("a.h5")));
 }
