@@ -11,12 +11,12 @@ namespace apportion {
 struct ModelShape {
   std::string architecture;  // "llama"
   int64_t layers = 0;
-  int64_t width = 0;        // C, the residual stream
-  int64_t heads = 0;        // H
-  int64_t kv_heads = 0;     // G
-  int64_t head_dim = 0;     // D
-  int64_t ffn_width = 0;    // F
-  int64_t vocabulary = 0;   // V
+  int64_t width = 0;       // C, the residual stream
+  int64_t heads = 0;       // H
+  int64_t kv_heads = 0;    // G
+  int64_t head_dim = 0;    // D
+  int64_t ffn_width = 0;   // F
+  int64_t vocabulary = 0;  // V
   int64_t context_length = 0;
   double rope_theta = 10000;
   double norm_epsilon = 1e-5;
