@@ -136,11 +136,12 @@ std::optional<TaskRecord> read_record_of(const std::string& directory, const std
 
 using Records = std::map<std::string, TaskRecord>;
 
-// "dataset/method", with the task's first digits where two tasks would share the name.
+// "DATASET-METHOD" as a run names its cells, with the task's first digits where two tasks would share the
+// name.
 std::string recovered_name(const TaskRecord& record, const std::string& method,
                            const std::vector<Cell>& cells) {
   std::string dataset = std::filesystem::path(config_value(record, "dataset")).filename().string();
-  std::string name = (dataset.empty() ? "unknown" : dataset) + "/" + method;
+  std::string name = (dataset.empty() ? "unknown" : dataset) + "-" + method;
   bool taken = std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) { return cell.name == name; });
   return taken ? name + " " + record.task.id.substr(0, 8) : name;
 }

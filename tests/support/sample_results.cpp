@@ -176,7 +176,7 @@ TrainFile sample_training(const std::string& kind, const std::string& dataset,
 Cell write_sample_cell(const std::string& directory, const std::string& dataset) {
   bool race = dataset == "race-us-even";
   auto set = [&](const std::string& name) { return race ? sample_race_set(name) : sample_gender_set(name); };
-  Cell cell{"smoke", dataset + "/full", {}, {}};
+  Cell cell{"smoke", dataset + "-full", {}, {}};
   std::string last;
   for (const std::string& kind : {std::string("sft"), std::string("calibrate")}) {
     TrainFile file =

@@ -74,7 +74,7 @@ TEST(Index, RebuildsWhatWasOnlyMeasuredAndPassesOverDamage) {
   write_file(result_path(directory.path(), "bad"), "damaged");
   std::vector<Cell> cells = read_index(directory.path());
   ASSERT_EQ(cells.size(), 1u);
-  EXPECT_EQ(cells[0].name, "gender-us-real/zero-shot");
+  EXPECT_EQ(cells[0].name, "gender-us-real-zero-shot");
   EXPECT_EQ(cells[0].measures.at("before/v2"), file.record.task.id);
 }
 

@@ -1,0 +1,83 @@
+#include "coordinator/report_data.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+std::string config_value(const TaskRecord& record, const std::string& key) {
+  for (const auto& [name, value] : record.config) {
+    if (name == key) return value;
+  }
+  return "";
+}
+
+void take_names(const TaskRecord& record, CellView& view) {
+  view.dataset = config_value(record, "dataset");
+  view.method = config_value(record, "method");
+  view.model = config_value(record, "model");
+}
+
+// Calls `load` and keeps the message of a file that cannot be read.
+template <typename Load>
+void attempt(CellView& view, const std::string& what, Load load) {
+  try {
+    load();
+  } catch (const DataError& error) {
+    view.problems.push_back(what + ": " + error.what());
+  } catch (const UserError& error) {
+    view.problems.push_back(what + ": " + error.what());
+  }
+}
+
+CellView load_cell(const std::string& directory, const Cell& cell) {
+  CellView view{cell, "", "", "", {}, {}, {}};
+  for (const auto& [name, id] : cell.measures) {
+    attempt(view, name, [&, &key = name, &task = id] {
+      size_t slash = key.find('/');
+      MeasureView measure{key.substr(0, slash),
+                          slash == std::string::npos ? "" : key.substr(slash + 1),
+                          read_measure_file(result_path(directory, task)),
+                          {}};
+      measure.metrics = metrics_of(measure.file);
+      view.measures.push_back(std::move(measure));
+    });
+  }
+  for (const auto& [name, id] : cell.training) {
+    attempt(view, name, [&, &key = name, &task = id] {
+      view.training.push_back({key, read_train_file(result_path(directory, task))});
+    });
+  }
+  auto rank = [](const MeasureView& m) {
+    return std::tuple(m.test_set != "v2", m.test_set, m.when != "before");
+  };
+  std::sort(view.measures.begin(), view.measures.end(),
+            [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::sort(view.training.begin(), view.training.end(),
+            [](const auto& a, const auto& b) { return (a.kind != "sft") < (b.kind != "sft"); });
+  // What was done last was done for this cell; an earlier task may have been another cell's first.
+  for (const MeasureView& measure : view.measures) {
+    if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
+  }
+  return view;
+}
+
+}  // namespace
+
+const MeasureView* CellView::measure(const std::string& when, const std::string& test_set) const {
+  for (const MeasureView& view : measures) {
+    if (view.when == when && view.test_set == test_set) return &view;
+  }
+  return nullptr;
+}
+
+std::vector<CellView> load_cells(const std::string& directory) {
+  std::vector<CellView> views;
+  for (const Cell& cell : read_index(directory)) views.push_back(load_cell(directory, cell));
+  return views;
+}
+
+}  // namespace apportion

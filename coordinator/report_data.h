@@ -1,0 +1,41 @@
+// The cells of a results folder with everything that a report or an export says of them, from its files
+// alone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shared/measure/metrics.h"
+#include "shared/store/index.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+
+/// One measured test set of a cell: "before" or "after" training.
+struct MeasureView {
+  std::string when, test_set;
+  MeasureFile file;
+  DatasetMetrics metrics;
+};
+
+/// One training task of a cell: "sft" or "calibrate".
+struct TrainView {
+  std::string kind;
+  TrainFile file;
+};
+
+struct CellView {
+  Cell cell;
+  std::string dataset, method, model;  // as the last task's configuration has them
+  std::vector<MeasureView> measures;   // v2 first, then by name; before, then after
+  std::vector<TrainView> training;     // in the order of their work
+  std::vector<std::string> problems;   // one line for each file that is absent or damaged
+
+  /// The view of a test set, or nullptr.
+  const MeasureView* measure(const std::string& when, const std::string& test_set) const;
+};
+
+/// Throws UserError when the directory holds no results.
+std::vector<CellView> load_cells(const std::string& directory);
+
+}  // namespace apportion

@@ -1,0 +1,151 @@
+#include "coordinator/status.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+
+#include "shared/base/clock.h"
+
+namespace apportion {
+namespace {
+
+constexpr int bar_width = 12;
+
+StatusOptions options_for(const OutputConfig& output) {
+  StatusOptions options;
+  options.style = detect_style(stderr);
+  // Redrawing needs the same of a terminal as colour does, save the user's taste for it.
+  options.mode = output.quiet             ? StatusMode::quiet
+                 : options.style.terminal ? StatusMode::terminal
+                                          : StatusMode::log;
+  struct winsize size {};
+  if (options.style.terminal && ::ioctl(::fileno(stderr), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    options.width = size.ws_col;
+  }
+  return options;
+}
+
+std::string rate(double tokens_per_second) {
+  if (tokens_per_second >= 1e6) return fmt::format("{:.1f}M tok/s", tokens_per_second / 1e6);
+  if (tokens_per_second >= 1e4) return fmt::format("{:.1f}k tok/s", tokens_per_second / 1e3);
+  return fmt::format("{:.0f} tok/s", tokens_per_second);
+}
+
+}  // namespace
+
+std::string render_time(double seconds) {
+  long whole = std::lround(std::clamp(seconds, 0.0, 1e8));
+  long minutes = whole / 60 % 60, hours = whole / 3600;
+  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
+  return fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+std::string render_ranks(std::vector<int> ranks) {
+  std::sort(ranks.begin(), ranks.end());
+  if (ranks.size() == 1) return fmt::format("rank {}", ranks[0]);
+  if (!ranks.empty() && ranks.back() - ranks.front() == static_cast<int>(ranks.size()) - 1) {
+    return fmt::format("ranks {}-{}", ranks.front(), ranks.back());
+  }
+  return fmt::format("ranks {}", fmt::join(ranks, ","));
+}
+
+std::string render_progress(const std::string& who, const Progress& progress, const Style& style) {
+  const double share =
+      progress.steps > 0 ? static_cast<double>(progress.step) / static_cast<double>(progress.steps) : 0;
+  const char* edge = style.charset == Charset::unicode ? "▕" : "[";
+  const char* end = style.charset == Charset::unicode ? "▏" : "]";
+  std::string text = left(who, 9) + " " + left(printable(style, progress.stage, 20), 20) + " " +
+                     right(fmt::format("{}/{}", progress.step, progress.steps), 9) + " " + edge +
+                     painted(style, Paint::green, bar(style, share, bar_width)) + end;
+  auto add = [&text](const char* name, double value) {
+    if (std::isfinite(value)) text += fmt::format(" {} {:.3f}", name, value);
+  };
+  add("loss", progress.loss);
+  add("KL", progress.kl);
+  add("cov", progress.coverage);
+  if (progress.tokens_per_second > 0) text += "  " + rate(progress.tokens_per_second);
+  if (progress.peak_share > 0) text += fmt::format("  {:.0f}% peak", 100 * progress.peak_share);
+  if (std::isfinite(progress.seconds_left) && progress.step > 0)
+    text += "  " + render_time(progress.seconds_left) + " left";
+  return text;
+}
+
+Status::Status(const StatusOptions& options, std::ostream& out, std::function<double()> clock)
+    : options_(options), out_(out), clock_(std::move(clock)) {}
+
+Status::Status(const OutputConfig& output) : Status(options_for(output), std::cerr, seconds_now) {}
+
+Status::~Status() {
+  erase();
+  out_.flush();
+}
+
+void Status::show(const std::vector<int>& ranks, const Progress& progress) {
+  if (options_.mode == StatusMode::quiet) return;
+  const double now = clock_();
+  auto [at, is_new] = groups_.try_emplace(ranks);
+  Group& group = at->second;
+  if (is_new) group.started = now;
+  const bool new_stage = group.stage != progress.stage;
+  group.stage = progress.stage;
+  group.text = render_progress(render_ranks(ranks), progress, options_.style);
+  if (options_.mode == StatusMode::log) {
+    if (!new_stage && now - group.shown < options_.log_period) return;
+    group.shown = now;
+    print(group.text);
+  } else if (is_new || now - drawn_at_ >= options_.draw_period) {
+    erase();
+    draw();
+  }
+}
+
+void Status::finish(const std::vector<int>& ranks, const Task& task) {
+  auto group = groups_.find(ranks);
+  std::string text = left(render_ranks(ranks), 9) + " " + printable(options_.style, task.label) + " done";
+  if (group != groups_.end()) {
+    text += " in " + render_time(clock_() - group->second.started);
+    erase();
+    groups_.erase(group);
+  }
+  line(text);
+}
+
+void Status::line(const std::string& text) {
+  if (options_.mode == StatusMode::quiet) return;
+  erase();
+  print(text);
+  draw();
+}
+
+void Status::warn(const std::string& text) {
+  erase();
+  print("apportion: warning: " + printable(options_.style, text));
+  draw();
+}
+
+void Status::print(const std::string& text) { out_ << text << "\n" << std::flush; }
+
+// Goes up over the groups' lines and clears from there to the end of the screen.
+void Status::erase() {
+  if (drawn_ > 0) out_ << "\x1b[" << drawn_ << "A\x1b[J";
+  drawn_ = 0;
+}
+
+void Status::draw() {
+  if (options_.mode != StatusMode::terminal) return;
+  for (const auto& [ranks, group] : groups_) {
+    // Cut without colours when too long: a cut escape sequence would spill.
+    std::string text = group.text;
+    if (columns_of(text) >= options_.width) text = without_paint(text, options_.width - 1);
+    out_ << text << "\n";
+    ++drawn_;
+  }
+  drawn_at_ = clock_();
+  out_ << std::flush;
+}
+
+}  // namespace apportion

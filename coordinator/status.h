@@ -1,0 +1,79 @@
+// What a run shows while it works: a line per group of ranks. On a terminal the lines are redrawn in place
+// below everything else, in a log each group has a line now and then, and a quiet run shows warnings only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "coordinator/style.h"
+#include "shared/config/run_config.h"
+#include "shared/config/task.h"
+#include "shared/link/message.h"
+
+namespace apportion {
+
+enum class StatusMode { terminal, log, quiet };
+
+struct StatusOptions {
+  StatusMode mode = StatusMode::log;
+  Style style;
+  int width = 110;        // columns of a terminal: a longer line is cut, for one that wraps cannot be redrawn
+  double log_period = 5;  // seconds between a group's lines in a log
+  double draw_period = 0.1;  // and between redraws on a terminal
+};
+
+/// A progress line: who, stage, step of steps as number and bar, loss, KL, coverage, tokens/s, share of the
+/// measured matrix-multiply peak, time left. What is NaN or not known is left out.
+std::string render_progress(const std::string& who, const Progress& progress, const Style& style);
+
+/// "0:42", "12:03", "3:05:09".
+std::string render_time(double seconds);
+
+/// "rank 0", "ranks 0-3", "ranks 0,2,5".
+std::string render_ranks(std::vector<int> ranks);
+
+/// Used by one thread. Nothing here ever throws for a stream that fails.
+class Status {
+ public:
+  /// `clock` gives seconds.
+  Status(const StatusOptions& options, std::ostream& out, std::function<double()> clock);
+  /// On standard error, so that standard output has the report alone: quiet with --quiet, in place on a
+  /// terminal.
+  explicit Status(const OutputConfig& output);
+  /// Removes the lines of groups still shown.
+  ~Status();
+  Status(const Status&) = delete;
+  Status& operator=(const Status&) = delete;
+
+  /// A group's progress; groups are told apart by their ranks.
+  void show(const std::vector<int>& ranks, const Progress& progress);
+  /// The group has finished its task: its line gives way to a permanent one with the time it took.
+  void finish(const std::vector<int>& ranks, const Task& task);
+  /// A permanent line above the groups' lines; not shown when quiet.
+  void line(const std::string& text);
+  /// As line(), but shown when quiet, too.
+  void warn(const std::string& text);
+
+ private:
+  struct Group {
+    std::string text;
+    std::string stage;
+    double started = 0, shown = 0;
+  };
+
+  void erase();
+  void draw();
+  void print(const std::string& text);
+
+  const StatusOptions options_;
+  std::ostream& out_;
+  const std::function<double()> clock_;
+  std::map<std::vector<int>, Group> groups_;
+  int drawn_ = 0;  // lines of groups on the terminal
+  double drawn_at_ = -1e9;
+};
+
+}  // namespace apportion
