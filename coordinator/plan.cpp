@@ -57,7 +57,6 @@ class Planner {
                      {"compute_type", compute_type},
                      {"model", input_.model_digest},
                      {"dataset", input_.dataset_digest},
-                     {"dataset_name", input_.dataset_name},
                      {"inputs", inputs}};
     if (!test_set.empty()) task.identity["test_set"] = test_set;
     task.id = task_id(task.identity);
