@@ -1,0 +1,149 @@
+// The table of contents: parse, start MPI, give out the roles, run, and end every rank. The only file that
+// sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "coordinator/export_csv.h"
+#include "coordinator/job.h"
+#include "coordinator/report.h"
+#include "shared/base/error.h"
+#include "shared/config/command_line.h"
+#include "shared/config/rank_env.h"
+#include "shared/link/interrupt.h"
+#include "shared/link/link_memory.h"
+#include "shared/link/link_mpi.h"
+#include "shared/link/rank_group.h"
+#include "worker/device.h"
+#include "worker/worker.h"
+
+namespace apportion {
+
+namespace {
+
+constexpr double silence_limit_s = 60;
+/// A rank that failed waits so long for the coordinator to end it, and one that only parsed for rank 0 to
+/// speak.
+constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
+
+/// One line for people: the first of what was thrown.
+std::string reason_of(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return "out of memory";
+  std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+int exit_code_of(const std::exception& error) {
+  if (auto* own = dynamic_cast<const Error*>(&error)) return own->exit_code();
+  return 1;
+}
+
+void print_error(const std::exception& error) {
+  std::fprintf(stderr, "apportion: %s\n", reason_of(error).c_str());
+}
+
+std::string type_name(ComputeType type) {
+  return resolve_compute_type(type) == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
+void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
+  try {
+    JobEnvironment environment = {std::filesystem::path(line.job_file).stem().string(), ranks.size(),
+                                  ranks.launch() == Launch::mpi ? silence_limit_s : 0,
+                                  type_name(line.config.train_compute_type),
+                                  type_name(line.config.measure_compute_type)};
+    run_job(link, line.config, environment);
+  } catch (const std::exception& error) {
+    print_error(error);
+    ranks.abort(exit_code_of(error));
+  }
+}
+
+/// The worker on the main thread. What it throws is the coordinator's to print.
+void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threads) {
+  try {
+    serve(link, config, ranks.local_rank(), threads);
+  } catch (const std::exception& error) {
+    try {
+      link.send(coordinator_address, Failed{reason_of(error), exit_code_of(error)});
+      std::this_thread::sleep_for(end_wait);
+    } catch (const std::exception& link_error) {
+      print_error(link_error);
+    }
+    ranks.abort(exit_code_of(error));
+  }
+}
+
+/// This process's roles; `coordinator` is nullptr on ranks other than 0.
+void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
+                int threads) {
+  std::thread thread;
+  if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, ranks); });
+  work(worker, line.config, ranks, threads);
+  if (coordinator) thread.join();
+}
+
+int threads_of(const CommandLine& line, const RankEnv& env) {
+  Cores cores = count_cores(env);
+  std::string warning = threads_warning(cores, env.local_size, line.config.ranks.threads);
+  if (!warning.empty() && env.rank == 0) std::fprintf(stderr, "apportion: warning: %s\n", warning.c_str());
+  return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
+}
+
+void run(const CommandLine& line, const RankEnv& env) {
+  int threads = threads_of(line, env);
+  RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
+  install_interrupt_handler();
+  try {
+    if (ranks.launch() == Launch::single) {
+      MemoryLinks links(1);
+      play_roles(&links.coordinator(), links.worker(0), line, ranks, threads);
+    } else {
+      MpiLink link(ranks, [&ranks](int exit_code) { ranks.abort(exit_code); });
+      play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), line, ranks, threads);
+    }
+  } catch (const std::exception& error) {  // of the link's own beginning or end
+    print_error(error);
+    ranks.abort(exit_code_of(error));
+  }
+}
+
+/// Of the commands only `run` is for several ranks; the others are rank 0's.
+void act(const CommandLine& line, const RankEnv& env) {
+  if (line.command == Command::run) return run(line, env);
+  if (env.rank != 0) return;
+  if (line.command == Command::report) {
+    std::fputs(render_report(line.directory, line.config.output).c_str(), stdout);
+  } else if (line.command == Command::export_csv) {
+    export_csv(line.directory, line.csv_file);
+  } else {
+    std::fputs(line.text.c_str(), stdout);
+  }
+}
+
+}  // namespace
+
+}  // namespace apportion
+
+int main(int argc, char** argv) {
+  using namespace apportion;
+  RankEnv env;
+  try {
+    env = read_rank_env();
+    act(parse_command_line(argc, argv), env);
+    return 0;
+  } catch (const std::exception& error) {
+    // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
+    // first.
+    if (env.rank == 0) {
+      print_error(error);
+    } else {
+      std::this_thread::sleep_for(speech_wait);
+    }
+    return exit_code_of(error);
+  }
+}

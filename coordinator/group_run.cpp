@@ -1,0 +1,72 @@
+// What came from a group; see group_run.h.
+#include "coordinator/group_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+
+namespace {
+
+Aggregator aggregator_for(const MeasureTables& tables, uint64_t rounds) {
+  ensure(!tables.subjects.empty() && tables.prompts.size() % tables.subjects.size() == 0,
+         "a test set asks every subject in the same number of wordings");
+  return Aggregator(static_cast<int>(tables.subjects.size()),
+                    static_cast<int>(tables.prompts.size() / tables.subjects.size()),
+                    static_cast<int>(tables.categories.size()), rounds);
+}
+
+}  // namespace
+
+GroupRun::GroupRun(Task task, std::vector<int> ranks, const MeasureTables* tables, uint64_t rounds,
+                   double now)
+    : task_(std::move(task)), ranks_(std::move(ranks)), start_(now) {
+  if (tables) aggregator_ = aggregator_for(*tables, rounds);
+}
+
+void GroupRun::add(const Histogram& histogram) {
+  ensure(aggregator_.has_value(), "histograms come from measure tasks");
+  aggregator_->add(histogram);
+}
+
+void GroupRun::add(int rank, Done done) {
+  ensure(std::find(ranks_.begin(), ranks_.end(), rank) != ranks_.end(),
+         "Done comes from a rank of the group");
+  const std::string& type = task_.identity.at("compute_type").get_ref<const std::string&>();
+  if (done.compute_type != type) {
+    throw RankError(rank, fmt::format("rank {}: computes {} in {}, rank 0 in {}; set train_compute_type and "
+                                      "measure_compute_type to one that all machines have",
+                                      rank, task_.label, done.compute_type, type));
+  }
+  bool first_time = done_.emplace(rank, std::move(done)).second;
+  ensure(first_time, "a rank is done with a task once");
+}
+
+MeasureResult GroupRun::take_result() {
+  ensure(finished() && aggregator_.has_value(), "the result of a finished measure task is taken");
+  return aggregator_->take();
+}
+
+const Done& GroupRun::first_done() const { return done_.at(ranks_.front()); }
+
+std::vector<std::pair<std::string, std::string>> GroupRun::about(double now) const {
+  std::vector<int> threads;
+  std::vector<int64_t> micro_batches, units;
+  for (int rank : ranks_) {
+    const Done& done = done_.at(rank);
+    threads.push_back(done.threads);
+    micro_batches.push_back(done.micro_batches);
+    units.push_back(done.units);
+  }
+  return {{"group", fmt::format("{}", fmt::join(ranks_, ","))},
+          {"threads_by_rank", fmt::format("{}", fmt::join(threads, ","))},
+          {"micro_batches_by_rank", fmt::format("{}", fmt::join(micro_batches, ","))},
+          {"units_by_rank", fmt::format("{}", fmt::join(units, ","))},
+          {"compute_type", first_done().compute_type},
+          {"seconds", fmt::format("{:.3f}", now - start_)}};
+}
+
+}  // namespace apportion

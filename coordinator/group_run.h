@@ -1,0 +1,53 @@
+// A group of ranks at work on a task: what has come from its ranks so far, and what it adds up to at the end.
+// Writing the result is recorder.h's business.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/aggregator.h"
+#include "shared/config/task.h"
+#include "shared/link/message.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+
+class GroupRun {
+ public:
+  /// `ranks` are world ranks in group order. `tables` are those of a measure task's test set, nullptr for
+  /// training; `rounds` are a subject's. `now` in seconds.
+  GroupRun(Task task, std::vector<int> ranks, const MeasureTables* tables, uint64_t rounds, double now);
+
+  const Task& task() const { return task_; }
+  const std::vector<int>& ranks() const { return ranks_; }
+
+  /// Throws InternalError for a message that does not belong to this group or came twice, RankError for a
+  /// rank that computed in another type than the task's.
+  void add(const Histogram& histogram);
+  void add(int rank, Done done);
+
+  /// Whether every rank has sent Done.
+  bool finished() const { return done_.size() == ranks_.size(); }
+
+  /// A finished measure task's result; throws InternalError when it is incomplete.
+  MeasureResult take_result();
+  /// A finished training task's log and adapter digest, from the group's first rank.
+  const Done& first_done() const;
+
+  /// How the task was run, for people: ranks, threads, seconds, what each rank computed. Nothing of it is
+  /// compared.
+  std::vector<std::pair<std::string, std::string>> about(double now) const;
+
+ private:
+  Task task_;
+  std::vector<int> ranks_;
+  std::optional<Aggregator> aggregator_;
+  std::map<int, Done> done_;  // by world rank
+  double start_;
+};
+
+}  // namespace apportion

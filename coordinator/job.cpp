@@ -1,0 +1,72 @@
+// A run from lock to report; see job.h.
+#include "coordinator/job.h"
+
+#include <cstdio>
+
+#include "coordinator/coordinator.h"
+#include "coordinator/plan.h"
+#include "coordinator/recorder.h"
+#include "coordinator/report.h"
+#include "coordinator/status.h"
+#include "shared/base/file_system.h"
+#include "shared/data/catalogue.h"
+#include "shared/data/dataset.h"
+#include "shared/data/gguf.h"
+#include "shared/link/interrupt.h"
+#include "shared/store/index.h"
+
+namespace apportion {
+
+namespace {
+
+Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset) {
+  PlanInput input;
+  input.model_digest = Gguf(find_model(config.data.model)).digest();
+  input.dataset_digest = dataset.digest();
+  input.dataset_name = dataset.name;
+  input.train_compute_type = environment.train_compute_type;
+  input.measure_compute_type = environment.measure_compute_type;
+  return make_plan(config, input, environment.name);
+}
+
+/// Tasks whose artefacts verify are done; a damaged one is redone with a warning.
+std::vector<TaskState> existing_states(const OutputConfig& output, const std::vector<Task>& tasks,
+                                       Status& status) {
+  std::vector<TaskState> states(tasks.size(), TaskState::waiting);
+  if (output.force) return states;
+  for (size_t task = 0; task < tasks.size(); ++task) {
+    std::string why;
+    ArtefactState state = verify_artefact(output.directory, tasks[task], why);
+    if (state == ArtefactState::verified) states[task] = TaskState::done;
+    if (state == ArtefactState::damaged) status.warn(tasks[task].label + " is done again: " + why);
+  }
+  return states;
+}
+
+}  // namespace
+
+void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
+  const OutputConfig& output = config.output;
+  make_directories(output.directory);
+  DirectoryLock lock(output.directory);
+  Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  Plan plan = plan_job(config, environment, dataset);
+  Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets), environment.ranks);
+  {
+    Status status(output);
+    CoordinatorOptions options;
+    options.ranks = environment.ranks;
+    options.groups = {config.ranks.group_size, config.batch.micro_batches};
+    options.rounds = config.measure.rounds;
+    options.silence_limit_s = environment.silence_limit_s;
+    options.interrupted = interrupt_signal;
+    std::vector<TaskState> states = existing_states(output, plan.tasks, status);
+    Coordinator(link, recorder, status, plan.tasks, std::move(states), options).run();
+  }
+  write_index(output.directory, {plan.cell});
+  std::fputs(render_report(output.directory, output).c_str(), stdout);
+  std::fflush(stdout);
+  for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
+}
+
+}  // namespace apportion

@@ -1,0 +1,24 @@
+// A whole run as the coordinator sees it: lock the results' directory, read dataset and model, plan, see what
+// is there already, have the rest done, write the index, print the report, let the ranks go.
+#pragma once
+
+#include <string>
+
+#include "shared/config/run_config.h"
+#include "shared/link/link.h"
+
+namespace apportion {
+
+/// What the coordinator has to be told of the side that computes.
+struct JobEnvironment {
+  std::string name;  // the job's name in the index
+  int ranks = 1;
+  double silence_limit_s = 0;                            // as CoordinatorOptions
+  std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
+};
+
+/// Runs the job over `link` (the coordinator's end) and prints its report to standard output. Throws
+/// UserError for the user's mistakes and for a directory in use, and what Coordinator::run throws.
+void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment);
+
+}  // namespace apportion

@@ -1,0 +1,41 @@
+// Writes the results of finished tasks: the one writer of result files in a run. What is in them is the
+// store's business (shared/store), how it was computed group_run.h's.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/group_run.h"
+#include "shared/config/run_config.h"
+#include "shared/data/dataset.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+
+class Recorder {
+ public:
+  /// `tables` by test set. Of `config` the resolved values are echoed and the results' directory is used.
+  Recorder(const RunConfig& config, std::map<std::string, MeasureTables> tables, int ranks);
+
+  /// The tables of a measure task's test set; nullptr for a training task.
+  const MeasureTables* tables_of(const Task& task) const;
+
+  /// Commits the finished group's task: afterwards its artefact verifies. Throws UserError when the file
+  /// cannot be written, InternalError for an incomplete result.
+  void record(GroupRun& group, double now) const;
+
+ private:
+  std::string directory_;
+  std::vector<std::pair<std::string, std::string>> config_;
+  std::vector<std::pair<std::string, std::string>> about_;
+  std::map<std::string, MeasureTables> tables_;
+};
+
+/// The questions and targets of each of the configuration's test sets. Throws UserError for a test set that
+/// the dataset has no wordings or subjects for.
+std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,
+                                                 const std::vector<std::string>& test_sets);
+
+}  // namespace apportion
