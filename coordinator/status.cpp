@@ -13,7 +13,7 @@
 namespace apportion {
 namespace {
 
-constexpr int bar_width = 12;
+constexpr int bar_width = 8;
 
 StatusOptions options_for(const OutputConfig& output) {
   StatusOptions options;
@@ -58,19 +58,20 @@ std::string render_progress(const std::string& who, const Progress& progress, co
       progress.steps > 0 ? static_cast<double>(progress.step) / static_cast<double>(progress.steps) : 0;
   const char* edge = style.charset == Charset::unicode ? "▕" : "[";
   const char* end = style.charset == Charset::unicode ? "▏" : "]";
-  std::string text = left(who, 9) + " " + left(printable(style, progress.stage, 20), 20) + " " +
-                     right(fmt::format("{}/{}", progress.step, progress.steps), 9) + " " + edge +
+  std::string text = left(who, 9) + " " + left(printable(style, progress.stage, 24), 18) + " " +
+                     right(fmt::format("{}/{}", progress.step, progress.steps), 7) + " " + edge +
                      painted(style, Paint::green, bar(style, share, bar_width)) + end;
+  if (std::isfinite(progress.seconds_left) && progress.step > 0) {
+    text += " " + render_time(progress.seconds_left) + " left";
+  }
   auto add = [&text](const char* name, double value) {
     if (std::isfinite(value)) text += fmt::format(" {} {:.3f}", name, value);
   };
   add("loss", progress.loss);
   add("KL", progress.kl);
   add("cov", progress.coverage);
-  if (progress.tokens_per_second > 0) text += "  " + rate(progress.tokens_per_second);
-  if (progress.peak_share > 0) text += fmt::format("  {:.0f}% peak", 100 * progress.peak_share);
-  if (std::isfinite(progress.seconds_left) && progress.step > 0)
-    text += "  " + render_time(progress.seconds_left) + " left";
+  if (progress.tokens_per_second > 0) text += " " + rate(progress.tokens_per_second);
+  if (progress.peak_share > 0) text += fmt::format(" {:.0f}% peak", 100 * progress.peak_share);
   return text;
 }
 
@@ -97,7 +98,7 @@ void Status::show(const std::vector<int>& ranks, const Progress& progress) {
     if (!new_stage && now - group.shown < options_.log_period) return;
     group.shown = now;
     print(group.text);
-  } else if (is_new || now - drawn_at_ >= options_.draw_period) {
+  } else {
     erase();
     draw();
   }
@@ -144,7 +145,6 @@ void Status::draw() {
     out_ << text << "\n";
     ++drawn_;
   }
-  drawn_at_ = clock_();
   out_ << std::flush;
 }
 

@@ -22,11 +22,10 @@ struct StatusOptions {
   Style style;
   int width = 110;        // columns of a terminal: a longer line is cut, for one that wraps cannot be redrawn
   double log_period = 5;  // seconds between a group's lines in a log
-  double draw_period = 0.1;  // and between redraws on a terminal
 };
 
-/// A progress line: who, stage, step of steps as number and bar, loss, KL, coverage, tokens/s, share of the
-/// measured matrix-multiply peak, time left. What is NaN or not known is left out.
+/// A progress line: who, stage, step of steps as number and bar, time left, loss, KL, coverage, tokens/s,
+/// share of the measured matrix-multiply peak. What is NaN or not known is left out.
 std::string render_progress(const std::string& who, const Progress& progress, const Style& style);
 
 /// "0:42", "12:03", "3:05:09".
@@ -73,7 +72,6 @@ class Status {
   const std::function<double()> clock_;
   std::map<std::vector<int>, Group> groups_;
   int drawn_ = 0;  // lines of groups on the terminal
-  double drawn_at_ = -1e9;
 };
 
 }  // namespace apportion

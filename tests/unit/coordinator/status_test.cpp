@@ -1,0 +1,189 @@
+// Progress lines: their text, the rhythm of a log, redrawing on a terminal, and silence.
+#include "coordinator/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <sstream>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Progress progress_at(int64_t step) {
+  Progress progress;
+  progress.task_id = "1";
+  progress.stage = "stage 1";
+  progress.step = step;
+  progress.steps = 200;
+  progress.loss = 0.7123;
+  progress.kl = 0.021;
+  progress.coverage = 0.998;
+  progress.tokens_per_second = 1234;
+  progress.peak_share = 0.41;
+  progress.seconds_left = 42;
+  return progress;
+}
+
+// What a terminal of many lines shows after `bytes`: line feeds, "up N", and "clear to the end of the
+// screen".
+std::vector<std::string> screen_after(const std::string& bytes) {
+  std::vector<std::string> lines(1);
+  size_t row = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (bytes[i] == '\n') {
+      if (++row == lines.size()) lines.emplace_back();
+    } else if (bytes.compare(i, 3, "\x1b[J") == 0) {
+      lines.resize(row + 1);
+      lines[row].clear();
+      i += 2;
+    } else if (bytes[i] == '\x1b') {
+      size_t end = bytes.find('A', i);
+      row -= std::stoul(bytes.substr(i + 2, end - i - 2));
+      i = end;
+    } else {
+      lines[row] += bytes[i];
+    }
+  }
+  return lines;
+}
+
+class StatusTest : public testing::Test {
+ protected:
+  StatusOptions options(StatusMode mode) const {
+    StatusOptions options;
+    options.mode = mode;
+    return options;
+  }
+  std::function<double()> clock() {
+    return [this] { return now_; };
+  }
+  std::ostringstream out_;
+  double now_ = 100;
+};
+
+TEST(RenderProgress, HasEveryNumber) {
+  std::string line = render_progress("ranks 0-3", progress_at(120), Style{});
+  for (const char* part : {"ranks 0-3", "stage 1", "120/200", "loss 0.712", "KL 0.021", "cov 0.998",
+                           "1234 tok/s", "41% peak", "0:42 left"}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+  EXPECT_LE(columns_of(line), 120);
+}
+
+TEST(RenderProgress, LeavesOutWhatIsNotKnown) {
+  Progress progress = progress_at(0);
+  progress.loss = progress.kl = progress.coverage = std::numeric_limits<double>::quiet_NaN();
+  progress.tokens_per_second = progress.peak_share = 0;
+  progress.steps = 0;
+  std::string line = render_progress("rank 0", progress, Style{});
+  for (const char* part : {"loss", "KL", "cov", "nan", "tok/s", "peak", "left"})
+    EXPECT_THAT(line, Not(HasSubstr(part)));
+}
+
+TEST(RenderTime, IsShort) {
+  EXPECT_EQ(render_time(0.4), "0:00");
+  EXPECT_EQ(render_time(42), "0:42");
+  EXPECT_EQ(render_time(723), "12:03");
+  EXPECT_EQ(render_time(11109), "3:05:09");
+}
+
+TEST(RenderRanks, NamesRuns) {
+  EXPECT_EQ(render_ranks({0}), "rank 0");
+  EXPECT_EQ(render_ranks({1, 0, 2}), "ranks 0-2");
+  EXPECT_EQ(render_ranks({5, 0, 2}), "ranks 0,2,5");
+}
+
+TEST_F(StatusTest, ALogHasALineEachFiveSecondsPerGroup) {
+  Status status(options(StatusMode::log), out_, clock());
+  for (int64_t step = 1; step <= 11; ++step, now_ += 1) {
+    status.show({0}, progress_at(step));
+    status.show({1}, progress_at(step));
+  }
+  std::string text = out_.str();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 6);
+  EXPECT_THAT(text, HasSubstr(" 1/200"));
+  EXPECT_THAT(text, HasSubstr(" 6/200"));
+  EXPECT_THAT(text, HasSubstr("11/200"));
+  EXPECT_THAT(text, Not(HasSubstr(" 3/200")));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(StatusTest, ANewStageIsShownAtOnce) {
+  Status status(options(StatusMode::log), out_, clock());
+  status.show({0}, progress_at(1));
+  Progress next = progress_at(1);
+  next.stage = "stage 2";
+  status.show({0}, next);
+  EXPECT_THAT(out_.str(), HasSubstr("stage 2"));
+}
+
+TEST_F(StatusTest, ATerminalIsRedrawnInPlace) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  for (int64_t step = 1; step <= 30; ++step, now_ += 1) {
+    status.show({0}, progress_at(step));
+    status.show({1, 2}, progress_at(step + 100));
+  }
+  std::vector<std::string> screen = screen_after(out_.str());
+  ASSERT_EQ(screen.size(), 3u);  // two groups and the line of the cursor
+  EXPECT_THAT(screen[0], HasSubstr("30/200"));
+  EXPECT_THAT(screen[1], HasSubstr("130/200"));
+}
+
+TEST_F(StatusTest, PermanentLinesStayAboveTheGroups) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  status.show({0}, progress_at(1));
+  status.line("hello");
+  now_ += 63;
+  status.show({0}, progress_at(2));
+  Task task;
+  task.label = "stage 1";
+  status.show({1}, progress_at(3));
+  status.finish({0}, task);
+  status.warn("careful");
+  std::vector<std::string> screen = screen_after(out_.str());
+  ASSERT_EQ(screen.size(), 5u);
+  EXPECT_EQ(screen[0], "hello");
+  EXPECT_EQ(screen[1], "rank 0    stage 1 done in 1:03");
+  EXPECT_EQ(screen[2], "apportion: warning: careful");
+  EXPECT_THAT(screen[3], HasSubstr("3/200"));
+}
+
+TEST_F(StatusTest, NothingIsLeftOfTheGroupsAtTheEnd) {
+  {
+    Status status(options(StatusMode::terminal), out_, clock());
+    status.show({0}, progress_at(1));
+  }
+  EXPECT_EQ(screen_after(out_.str()), std::vector<std::string>{""});
+}
+
+TEST_F(StatusTest, LongLinesAreCutToTheTerminal) {
+  StatusOptions narrow = options(StatusMode::terminal);
+  narrow.width = 40;
+  narrow.style.color = Color::on;
+  {
+    Status status(narrow, out_, clock());
+    status.show({0}, progress_at(1));
+    std::string line = out_.str();
+    EXPECT_THAT(line, Not(HasSubstr("\x1b")));
+    EXPECT_EQ(columns_of(line.substr(0, line.find('\n'))), 39);
+  }
+}
+
+TEST_F(StatusTest, QuietShowsWarningsOnly) {
+  Status status(options(StatusMode::quiet), out_, clock());
+  status.show({0}, progress_at(1));
+  status.line("hello");
+  status.finish({0}, Task{});
+  EXPECT_EQ(out_.str(), "");
+  status.warn("careful");
+  EXPECT_EQ(out_.str(), "apportion: warning: careful\n");
+}
+
+}  // namespace
+}  // namespace apportion
