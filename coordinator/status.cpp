@@ -18,7 +18,6 @@ constexpr int bar_width = 8;
 StatusOptions options_for(const OutputConfig& output) {
   StatusOptions options;
   options.style = detect_style(stderr);
-  // Redrawing needs the same of a terminal as colour does, save the user's taste for it.
   options.mode = output.quiet             ? StatusMode::quiet
                  : options.style.terminal ? StatusMode::terminal
                                           : StatusMode::log;

@@ -42,10 +42,10 @@ size_t escape_length(std::string_view text) {
 
 Style detect_style(std::FILE* file) {
   Style style;
-  style.terminal = ::isatty(::fileno(file)) == 1;
+  const std::string terminal = variable("TERM");
+  style.terminal = ::isatty(::fileno(file)) == 1 && !terminal.empty() && terminal != "dumb";
   style.charset = is_utf8(locale_name()) ? Charset::unicode : Charset::ascii;
-  bool plain = !variable("NO_COLOR").empty() || variable("TERM") == "dumb" || variable("TERM").empty();
-  style.color = style.terminal && !plain ? Color::on : Color::off;
+  style.color = style.terminal && variable("NO_COLOR").empty() ? Color::on : Color::off;
   return style;
 }
 

@@ -16,7 +16,7 @@ enum class Paint { plain, dim, bold, cyan, green, yellow, red };
 struct Style {
   Charset charset = Charset::unicode;
   Color color = Color::off;
-  bool terminal = false;
+  bool terminal = false;  // one that understands escape sequences
 };
 
 /// For output that goes to `file`: Unicode in a UTF-8 locale, colour on a terminal unless NO_COLOR is set

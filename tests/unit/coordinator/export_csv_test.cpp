@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <sstream>
 
@@ -117,6 +118,17 @@ TEST(ExportCsv, WritesAFileOrNothing) {
   write_file(result_path(directory.path(), cell.measures["after/v2"]), "damaged");
   EXPECT_THROW(export_csv(directory.path(), directory.path() + "/other.csv"), UserError);
   EXPECT_THROW(read_file(directory.path() + "/other.csv"), UserError);
+}
+
+// tests/system/store_test.py has h5py and pandas read what this writes.
+TEST(ExportCsv, WritesSampleResultsForPeers) {
+  TemporaryDirectory temporary;
+  const char* wanted = std::getenv("APPORTION_PEER_RESULTS");
+  const std::string directory = wanted ? wanted : temporary.path();
+  make_directories(directory);
+  write_sample_results(directory);
+  export_csv(directory, directory + "/shares.csv");
+  EXPECT_EQ(read_file(directory + "/shares.csv").substr(0, 9), "job,cell,");
 }
 
 }  // namespace
