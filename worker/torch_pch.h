@@ -1,4 +1,5 @@
-// Precompiled header of the worker: ATen and autograd functions (17 s a file without, see docs/architecture.md).
+// Precompiled header of the worker: ATen and autograd functions (17 s a file without, see
+// docs/architecture.md).
 #pragma once
 
 #include <ATen/ATen.h>

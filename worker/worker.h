@@ -1,5 +1,5 @@
-// A rank's side of the work: take a task, run it with its group, report. Control messages go through the link;
-// what a task computes is in train/ and sample/.
+// A rank's side of the work: take a task, run it with its group, report. Control messages go through the
+// link; what a task computes is in train/ and sample/.
 #pragma once
 
 #include "shared/config/run_config.h"
@@ -9,6 +9,6 @@ namespace apportion {
 
 /// Serves tasks until Stop arrives. `threads` is what this rank may use. Throws what the task throws;
 /// the caller reports it to the coordinator.
-void serve(Link& link, const RunConfig& config, int world_rank, int local_rank, int threads);
+void serve(Link& link, const RunConfig& config, int local_rank, int threads);
 
 }  // namespace apportion

@@ -24,14 +24,17 @@ CounterRng::CounterRng(uint64_t seed, std::string_view purpose) {
   std::string text = std::to_string(seed) + '\n';
   text += purpose;
   std::string hex = sha256(text);
-  auto word = [&](size_t index) { return static_cast<uint32_t>(std::stoul(hex.substr(8 * index, 8), nullptr, 16)); };
+  auto word = [&](size_t index) {
+    return static_cast<uint32_t>(std::stoul(hex.substr(8 * index, 8), nullptr, 16));
+  };
   key_ = {word(0), word(1)};
   stream_ = {word(2), word(3)};
 }
 
 uint64_t CounterRng::next() {
   uint64_t block = counter_ / 2;
-  auto words = philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), stream_[0], stream_[1]}, key_);
+  auto words = philox(
+      {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), stream_[0], stream_[1]}, key_);
   size_t half = 2 * (counter_++ % 2);
   return (uint64_t{words[half]} << 32) | words[half + 1];
 }

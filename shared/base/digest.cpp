@@ -11,7 +11,9 @@ namespace apportion {
 
 struct Digest::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { ensure(context && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is available"); }
+  State() {
+    ensure(context && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is available");
+  }
   ~State() { EVP_MD_CTX_free(context); }
 };
 

@@ -1,5 +1,6 @@
 // Files as this project reads and writes them: mapped for reading, and replaced whole when written
-// (temporary name, flush, rename, flush of the directory), so that a crash leaves the old file or the new one.
+// (temporary name, flush, rename, flush of the directory), so that a crash leaves the old file or the new
+// one.
 #pragma once
 
 #include <string>

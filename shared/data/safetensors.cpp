@@ -13,9 +13,13 @@ constexpr uint64_t header_prefix = 8;
 
 FloatTensor parse_tensor(const std::string& path, const std::string& name, const nlohmann::json& entry,
                          std::string_view data) {
-  auto fail = [&](const std::string& what) { throw DataError(path, header_prefix, "tensor '" + name + "': " + what); };
-  if (!entry.is_object() || entry.value("dtype", "") != "F32") fail("dtype is not F32, the only one supported");
-  const nlohmann::json shape = entry.value("shape", nlohmann::json()), range = entry.value("data_offsets", nlohmann::json());
+  auto fail = [&](const std::string& what) {
+    throw DataError(path, header_prefix, "tensor '" + name + "': " + what);
+  };
+  if (!entry.is_object() || entry.value("dtype", "") != "F32")
+    fail("dtype is not F32, the only one supported");
+  const nlohmann::json shape = entry.value("shape", nlohmann::json()),
+                       range = entry.value("data_offsets", nlohmann::json());
   FloatTensor tensor;
   uint64_t elements = 1;
   if (!shape.is_array()) fail("shape is not a list");
@@ -26,12 +30,15 @@ FloatTensor parse_tensor(const std::string& path, const std::string& name, const
     elements *= value;
     tensor.shape.push_back(static_cast<int64_t>(value));
   }
-  if (!range.is_array() || range.size() != 2 || !range[0].is_number_unsigned() || !range[1].is_number_unsigned()) {
+  if (!range.is_array() || range.size() != 2 || !range[0].is_number_unsigned() ||
+      !range[1].is_number_unsigned()) {
     fail("data_offsets are not two natural numbers");
   }
   const auto begin = range[0].get<uint64_t>(), end = range[1].get<uint64_t>();
-  if (begin > end || end > data.size()) fail("data_offsets lie outside the file's " + std::to_string(data.size()) + " data bytes");
-  if (end - begin != elements * sizeof(float)) fail("data_offsets do not span the shape's " + std::to_string(elements) + " values");
+  if (begin > end || end > data.size())
+    fail("data_offsets lie outside the file's " + std::to_string(data.size()) + " data bytes");
+  if (end - begin != elements * sizeof(float))
+    fail("data_offsets do not span the shape's " + std::to_string(elements) + " values");
   tensor.values.resize(elements);
   if (elements > 0) std::memcpy(tensor.values.data(), data.data() + begin, end - begin);
   return tensor;

@@ -15,7 +15,8 @@ struct FloatTensor {
   std::vector<float> values;
 };
 
-/// The bytes of a file with these tensors (in the order of their names) and `metadata`; a function of both alone.
+/// The bytes of a file with these tensors (in the order of their names) and `metadata`; a function of both
+/// alone.
 std::string encode_safetensors(const std::map<std::string, FloatTensor>& tensors,
                                const std::map<std::string, std::string>& metadata);
 

@@ -1,8 +1,10 @@
 // Prints what the model says, for the comparison with transformers and peft: for each NUL-ended user turn on
 // standard input the prompt's ids and the logits behind its last token (raw float32).
-// Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a prompt is int32 count, int32 ids, float32 logits [V].
+// Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a prompt is int32 count, int32 ids, float32 logits
+// [V].
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cstdio>
 #include <iostream>
@@ -18,7 +20,7 @@ using namespace apportion;
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
-  c10::InferenceMode inference;
+  c10::NoGradGuard no_gradient;
   Gguf gguf(argv[1]);
   Tokenizer tokenizer(gguf);
   ChatTemplate chat(gguf, tokenizer);

@@ -28,7 +28,8 @@ struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
     at::Tensor sum_R = at::zeros({rows}, gradients[0].options()).index_add_(0, row_E, gradients[0]);
     at::Tensor d_logits_RV = log_probs_RV.exp().mul_(sum_R.neg().unsqueeze(1));
     d_logits_RV.index_put_({row_E, token_E}, gradients[0], true);
-    at::Tensor padded = at::constant_pad_nd(d_logits_RV.to(model->compute_type()), {0, 0, 0, padded_rows(rows) - rows});
+    at::Tensor padded =
+        at::constant_pad_nd(d_logits_RV.to(model->compute_type()), {0, 0, 0, padded_rows(rows) - rows});
     at::Tensor d_hidden_RC = at::mm(padded, model->head_compute_VC()).narrow(0, 0, rows);
     return {d_hidden_RC.to(at::kFloat), {}, {}, {}};
   }

@@ -1,5 +1,5 @@
-// Log-probabilities at edges of a token tree (node -> next token), in float32 over the whole vocabulary, and only
-// where a loss asks. Everything a loss needs of the model is such a vector.
+// Log-probabilities at edges of a token tree (node -> next token), in float32 over the whole vocabulary, and
+// only where a loss asks. Everything a loss needs of the model is such a vector.
 //
 // Legend: T rows, C width, V vocabulary, R rows read, E edges.
 #pragma once

@@ -1,4 +1,5 @@
-// Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer to the target distribution.
+// Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer to the target
+// distribution.
 //
 // Legend: I prompts of the micro-batch, K categories.
 #pragma once

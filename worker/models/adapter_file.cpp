@@ -13,7 +13,8 @@ namespace apportion {
 namespace {
 
 std::string tensor_name(const Adapter::Entry& entry, const char* matrix) {
-  return "base_model.model.model.layers." + std::to_string(entry.layer) + "." + entry.name + "." + matrix + ".weight";
+  return "base_model.model.model.layers." + std::to_string(entry.layer) + "." + entry.name + "." + matrix +
+         ".weight";
 }
 
 FloatTensor to_file(const at::Tensor& tensor) {
@@ -22,8 +23,8 @@ FloatTensor to_file(const at::Tensor& tensor) {
   return {host.sizes().vec(), {data, data + host.numel()}};
 }
 
-void from_file(const std::map<std::string, FloatTensor>& tensors, const std::string& path, const std::string& name,
-               at::Tensor out) {
+void from_file(const std::map<std::string, FloatTensor>& tensors, const std::string& path,
+               const std::string& name, at::Tensor out) {
   auto found = tensors.find(name);
   if (found == tensors.end()) throw DataError(path, 0, "tensor '" + name + "' is missing");
   if (found->second.shape != out.sizes().vec()) {
@@ -37,10 +38,12 @@ LoraConfig parse_config(const std::string& path) {
   if (!json.is_object() || json.value("peft_type", "") != "LORA") {
     throw DataError(path, 0, "this is not the configuration of a LoRA adapter (peft_type LORA)");
   }
-  const nlohmann::json rank = json.value("r", nlohmann::json()), alpha = json.value("lora_alpha", nlohmann::json());
+  const nlohmann::json rank = json.value("r", nlohmann::json()),
+                       alpha = json.value("lora_alpha", nlohmann::json());
   const nlohmann::json targets = json.value("target_modules", nlohmann::json());
   if (!rank.is_number_integer() || rank.get<int>() < 1 || !alpha.is_number() || !targets.is_array()) {
-    throw DataError(path, 0, "r, lora_alpha and target_modules are to be a positive integer, a number and a list");
+    throw DataError(path, 0,
+                    "r, lora_alpha and target_modules are to be a positive integer, a number and a list");
   }
   LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
   for (const auto& target : targets) {
@@ -51,7 +54,8 @@ LoraConfig parse_config(const std::string& path) {
 
 }  // namespace
 
-std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model) {
+std::string save_adapter(const std::string& directory, const Adapter& adapter,
+                         const std::string& base_model) {
   make_directories(directory);
   std::map<std::string, FloatTensor> tensors;
   for (const Adapter::Entry& entry : adapter.entries()) {
@@ -84,8 +88,9 @@ Adapter load_adapter(const std::string& directory, const ModelShape& shape, at::
     from_file(tensors, path, tensor_name(entry, "lora_B"), entry.b);
   }
   if (tensors.size() != 2 * entries.size()) {
-    throw DataError(path, 0, "the file has " + std::to_string(tensors.size()) + " tensors; " +
-                                 std::to_string(2 * entries.size()) + " belong to the adapter's target modules");
+    throw DataError(path, 0,
+                    "the file has " + std::to_string(tensors.size()) + " tensors; " +
+                        std::to_string(2 * entries.size()) + " belong to the adapter's target modules");
   }
   return adapter;
 }

@@ -8,12 +8,12 @@
 
 namespace apportion {
 
-/// Writes the folder's two files, the configuration last, each under a temporary name first. Returns the SHA-256
-/// of adapter_model.safetensors.
+/// Writes the folder's two files, the configuration last, each under a temporary name first. Returns the
+/// SHA-256 of adapter_model.safetensors.
 std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model);
 
-/// Reads a folder that save_adapter or peft wrote (float32, uniform rank). Throws UserError or DataError naming
-/// the file, and the tensor that is absent or of another shape.
+/// Reads a folder that save_adapter or peft wrote (float32, uniform rank). Throws UserError or DataError
+/// naming the file, and the tensor that is absent or of another shape.
 Adapter load_adapter(const std::string& directory, const ModelShape& shape, at::Device device);
 
 }  // namespace apportion

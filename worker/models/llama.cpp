@@ -30,12 +30,14 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 Llama::Llama(const Gguf& gguf, const ModelShape& shape, at::ScalarType compute_type, at::Device device)
     : shape_(shape), compute_type_(compute_type), device_(device) {
   if (shape.architecture != "llama") {
-    throw UserError(gguf.path() + ": the architecture '" + shape.architecture + "' is not supported; llama is");
+    throw UserError(gguf.path() + ": the architecture '" + shape.architecture +
+                    "' is not supported; llama is");
   }
   at::Tensor embedding = load_tensor(gguf, "token_embd.weight", {shape.vocabulary, shape.width});
   embedding_ = embedding.to(device);
-  head_ = shape.tied_embedding ? embedding_
-                               : load_tensor(gguf, "output.weight", {shape.vocabulary, shape.width}).to(device);
+  head_ = shape.tied_embedding
+              ? embedding_
+              : load_tensor(gguf, "output.weight", {shape.vocabulary, shape.width}).to(device);
   head_compute_ = head_.to(compute_type);
   output_norm_ = load_tensor(gguf, "output_norm.weight", {shape.width}).to(device);
   for (int64_t layer = 0; layer < shape.layers; ++layer) blocks_.push_back(load_block(gguf, layer));
@@ -64,9 +66,9 @@ Llama::Block Llama::load_block(const Gguf& gguf, int64_t layer) const {
   return block;
 }
 
-at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const at::Tensor& cos,
-                            const at::Tensor& sin, const Adapter* adapter, KvCache* cache,
-                            int64_t first_slot) const {
+at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
+                            const at::Tensor& cos, const at::Tensor& sin, const Adapter* adapter,
+                            KvCache* cache, int64_t first_slot) const {
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
   const Block& block = blocks_[static_cast<size_t>(layer)];
   at::Tensor qkv = adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr);
@@ -83,11 +85,12 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
     v = v.narrow(0, 0, rows.plan.slots);
   }
   at::Tensor out_THD = tree_attention(qk[0], k, v, rows.plan);
-  return adapted_linear(out_THD.view({rows.plan.rows, heads * head_dim}), block.groups[1],
+  return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
                         adapter ? adapter->group(layer, 1) : nullptr);
 }
 
-at::Tensor Llama::hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache, int64_t first_slot) const {
+at::Tensor Llama::hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache,
+                         int64_t first_slot) const {
   ensure(cache || rows.count == rows.plan.slots, "without a cache the rows are the whole tree");
   if (cache) cache->reserve(rows.plan.slots);
   at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);

@@ -33,9 +33,10 @@ class Llama {
   /// Loads all weights. Linear layers are kept in `compute_type`, norms in float32, the embedding in both.
   Llama(const Gguf& gguf, const ModelShape& shape, at::ScalarType compute_type, at::Device device);
 
-  /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole tree,
-  /// in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count): their keys
-  /// and values are stored there, and earlier slots are read. Differentiable in the adapter (without cache).
+  /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
+  /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):
+  /// their keys and values are stored there, and earlier slots are read. Differentiable in the adapter
+  /// (without cache).
   at::Tensor hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache = nullptr,
                     int64_t first_slot = 0) const;
 
@@ -52,7 +53,8 @@ class Llama {
     std::vector<LinearGroup> groups;  // as block_groups
   };
   at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const at::Tensor& cos,
-                       const at::Tensor& sin, const Adapter* adapter, KvCache* cache, int64_t first_slot) const;
+                       const at::Tensor& sin, const Adapter* adapter, KvCache* cache,
+                       int64_t first_slot) const;
   Block load_block(const Gguf& gguf, int64_t layer) const;
 
   ModelShape shape_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
@@ -21,7 +22,8 @@ const char* name_of_group(size_t group) {
 }
 
 /// Adds each adapted part's low-rank product to its columns of y (in place). h_TR = x (A alpha/r)^T.
-void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& linear, const LoraGroup& lora) {
+void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& linear,
+                  const LoraGroup& lora) {
   const int64_t rank = lora.b_compute.size(1);
   int64_t b_row = 0;
   for (size_t i = 0; i < lora.adapted.size(); ++i) {
@@ -34,8 +36,8 @@ void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& l
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI, const at::Tensor& a,
-                            const at::Tensor& b, const LinearGroup* linear, const LoraGroup* lora) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI, const std::optional<at::Tensor>& a,
+                            const std::optional<at::Tensor>& b, const LinearGroup* linear, const LoraGroup* lora) {
     context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
     context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
     at::Tensor y_TO = at::linear(x_TI, linear->weight_OI);
@@ -58,8 +60,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     return {dx_TI, da, db, {}, {}};
   }
 
-  static void low_rank_backward(const variable_list& saved, const at::Tensor& dy_TO, const LinearGroup& linear,
-                                const LoraGroup& lora, at::Tensor& dx_TI, at::Tensor& da, at::Tensor& db) {
+  static void low_rank_backward(const variable_list& saved, const at::Tensor& dy_TO,
+                                const LinearGroup& linear, const LoraGroup& lora, at::Tensor& dx_TI,
+                                at::Tensor& da, at::Tensor& db) {
     const at::Tensor &x_TI = saved[0], &h_TR = saved[1];
     const int64_t rank = lora.b_compute.size(1);
     at::Tensor h_wide = h_TR.to(at::kFloat);
@@ -121,26 +124,32 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
         continue;
       }
       lora->scale = config.alpha / config.rank;
-      const int64_t inputs = group_inputs(shape, g), a_rows = static_cast<int64_t>(lora->adapted.size()) * config.rank;
+      const int64_t inputs = group_inputs(shape, g),
+                    a_rows = static_cast<int64_t>(lora->adapted.size()) * config.rank;
       const auto a_begin = static_cast<int64_t>(values.size());
       CounterRng rng(seed, "lora_A layer " + std::to_string(layer) + " group " + std::to_string(g));
       const double bound = 1 / std::sqrt(static_cast<double>(inputs));
-      for (int64_t i = 0; i < a_rows * inputs; ++i) values.push_back(static_cast<float>((2 * rng.uniform() - 1) * bound));
+      for (int64_t i = 0; i < a_rows * inputs; ++i)
+        values.push_back(static_cast<float>((2 * rng.uniform() - 1) * bound));
       places.push_back({a_begin, static_cast<int64_t>(values.size()), a_rows, inputs, b_rows});
       values.resize(values.size() + static_cast<size_t>(b_rows * config.rank), 0.0F);
       row.push_back(std::move(lora));
     }
   }
-  if (values.empty()) throw UserError("lora_targets names no linear layer of the model; name some of q_proj, k_proj, "
-                                      "v_proj, o_proj, gate_proj, up_proj, down_proj");
+  if (values.empty())
+    throw UserError(
+        "lora_targets names no linear layer of the model; name some of q_proj, k_proj, "
+        "v_proj, o_proj, gate_proj, up_proj, down_proj");
   values_ = at::tensor(values, at::kFloat).to(device);
   size_t place = 0;
   for (auto& row : groups_) {
     for (auto& lora : row) {
       if (!lora) continue;
       const Place& at_ = places[place++];
-      lora->a = values_.narrow(0, at_.a_begin, at_.a_rows * at_.inputs).view({at_.a_rows, at_.inputs}).detach();
-      lora->b = values_.narrow(0, at_.b_begin, at_.b_rows * config.rank).view({at_.b_rows, config.rank}).detach();
+      lora->a =
+          values_.narrow(0, at_.a_begin, at_.a_rows * at_.inputs).view({at_.a_rows, at_.inputs}).detach();
+      lora->b =
+          values_.narrow(0, at_.b_begin, at_.b_rows * config.rank).view({at_.b_rows, config.rank}).detach();
       for (at::Tensor* leaf : {&lora->a, &lora->b}) leaves_.push_back(leaf->set_requires_grad(true));
     }
   }
@@ -181,8 +190,8 @@ std::vector<Adapter::Entry> Adapter::entries() const {
 }
 
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora) {
-  static const at::Tensor none;
-  return LinearFunction::apply(x_TI, lora ? lora->a : none, lora ? lora->b : none, &linear, lora);
+  using Leaf = std::optional<at::Tensor>;
+  return LinearFunction::apply(x_TI, lora ? Leaf(lora->a) : Leaf(), lora ? Leaf(lora->b) : Leaf(), &linear, lora);
 }
 
 }  // namespace apportion

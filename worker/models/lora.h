@@ -1,5 +1,5 @@
-// Low-rank adapters (LoRA, arXiv 2106.09685) and the linear layers they sit on. All values of an adapter lie in
-// one flat float32 tensor, so that a sum over ranks, a clip and an Adam step are single operations.
+// Low-rank adapters (LoRA, arXiv 2106.09685) and the linear layers they sit on. All values of an adapter lie
+// in one flat float32 tensor, so that a sum over ranks, a clip and an Adam step are single operations.
 // Adapter files are adapter_file.h's business.
 //
 // Legend: T rows, I inputs, O outputs, r LoRA rank.

@@ -19,8 +19,9 @@ at::Tensor load_tensor(const Gguf& gguf, const std::string& name, const std::vec
   const GgufTensor& tensor = gguf.tensor(name);
   if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end(),
                   [](int64_t a, uint64_t b) { return static_cast<uint64_t>(a) == b; })) {
-    throw DataError(gguf.path(), 0,
-                    "tensor " + name + " is " + shape_text(tensor.shape) + "; the metadata ask for " + shape_text(shape));
+    throw DataError(
+        gguf.path(), 0,
+        "tensor " + name + " is " + shape_text(tensor.shape) + "; the metadata ask for " + shape_text(shape));
   }
   at::Tensor values = at::empty(shape, at::kFloat);
   dequantize(tensor.type, tensor.bytes, tensor.elements(), values.data_ptr<float>());

@@ -34,7 +34,8 @@ std::unique_ptr<Collectives> make_local_collectives();
 /// (MPI_Comm_create_group with `tag`). MPI must have been started by rank_group.
 std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s);
 
-/// Over NCCL, CUDA tensors; the NCCL id travels over `control` (host). In a build without NCCL: throws UserError.
+/// Over NCCL, CUDA tensors; the NCCL id travels over `control` (host). In a build without NCCL: throws
+/// UserError.
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, double timeout_s);
 
 }  // namespace apportion

@@ -16,14 +16,16 @@ class TreeSum {
   TreeSum(std::vector<at::Tensor>& own, int micro_batches, Collectives& collectives)
       : own_(own), micro_batches_(micro_batches), collectives_(collectives) {
     own_range_ = micro_batches_of(collectives.group_rank(), collectives.size(), micro_batches);
-    ensure(static_cast<int>(own.size()) == own_range_.last - own_range_.first, "a rank brings its own leaves");
+    ensure(static_cast<int>(own.size()) == own_range_.last - own_range_.first,
+           "a rank brings its own leaves");
   }
 
   /// The sum of leaves [first, last), on the owner of leaf `first`; undefined on the others.
   at::Tensor sum(int first, int last) {
     if (last - first == 1) {
-      return owner(first) == collectives_.group_rank() ? std::move(own_[static_cast<size_t>(first - own_range_.first)])
-                                                       : at::Tensor();
+      return owner(first) == collectives_.group_rank()
+                 ? std::move(own_[static_cast<size_t>(first - own_range_.first)])
+                 : at::Tensor();
     }
     const int middle = first + (last - first + 1) / 2;
     at::Tensor left = sum(first, middle), right = sum(middle, last);
@@ -54,16 +56,21 @@ class TreeSum {
 
 MicroBatchRange micro_batches_of(int rank, int ranks, int micro_batches) {
   const int workers = std::min(ranks, micro_batches);
-  auto begin = [&](int r) { return static_cast<int>((static_cast<int64_t>(r) * micro_batches + workers - 1) / workers); };
-  return rank < workers ? MicroBatchRange{begin(rank), begin(rank + 1)} : MicroBatchRange{micro_batches, micro_batches};
+  auto begin = [&](int r) {
+    return static_cast<int>((static_cast<int64_t>(r) * micro_batches + workers - 1) / workers);
+  };
+  return rank < workers ? MicroBatchRange{begin(rank), begin(rank + 1)}
+                        : MicroBatchRange{micro_batches, micro_batches};
 }
 
 at::Tensor tree_sum(std::vector<at::Tensor> own, int micro_batches, Collectives& collectives) {
   at::Tensor like = own.empty() ? at::Tensor() : at::empty_like(own[0]);
-  std::vector<double> sizes = collectives.all_gather({own.empty() ? 0.0 : static_cast<double>(own[0].numel())});
+  std::vector<double> sizes =
+      collectives.all_gather({own.empty() ? 0.0 : static_cast<double>(own[0].numel())});
   at::Tensor total = TreeSum(own, micro_batches, collectives).sum(0, micro_batches);
   if (collectives.size() == 1) return total;
-  if (!total.defined()) total = like.defined() ? like : at::empty({static_cast<int64_t>(sizes[0])}, at::kFloat);
+  if (!total.defined())
+    total = like.defined() ? like : at::empty({static_cast<int64_t>(sizes[0])}, at::kFloat);
   collectives.broadcast(total, 0);
   return total;
 }
@@ -77,7 +84,8 @@ double square_sum(const at::Tensor& values) {
   at::parallel_for(0, blocks, 16, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       double sum = 0;
-      for (int64_t i = b * block; i < std::min(size, (b + 1) * block); ++i) sum += static_cast<double>(data[i]) * data[i];
+      for (int64_t i = b * block; i < std::min(size, (b + 1) * block); ++i)
+        sum += static_cast<double>(data[i]) * data[i];
       partial[static_cast<size_t>(b)] = sum;
     }
   });

@@ -21,7 +21,7 @@ constexpr int64_t logits_chunk = 256;  // rows of the vocabulary product at a ti
 /// A node of the frontier: an answer so far, its last token not yet followed.
 struct Node {
   int prompt;
-  int32_t tree_node;            // in the token tree: its parent's keys are computed, its own when it is evaluated
+  int32_t tree_node;  // in the token tree: its parent's keys are computed, its own when it is evaluated
   std::vector<int32_t> answer;  // tokens so far
   double log_prob = 0;
   uint64_t count = 0;  // rounds that came here
@@ -40,7 +40,9 @@ struct Followers {
 class AnswerTree {
  public:
   AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts)
-      : tools_(tools), prompts_(prompts), cache_(tools.model.shape(), tools.model.compute_type(), tools.model.device()) {}
+      : tools_(tools),
+        prompts_(prompts),
+        cache_(tools.model.shape(), tools.model.compute_type(), tools.model.device()) {}
 
   UnitResult grow() {
     std::vector<Node> frontier = evaluate_prompts();
@@ -53,7 +55,9 @@ class AnswerTree {
   }
 
  private:
-  const std::vector<int32_t>& steering(int prompt) const { return prompts_[static_cast<size_t>(prompt)].steering_tokens; }
+  const std::vector<int32_t>& steering(int prompt) const {
+    return prompts_[static_cast<size_t>(prompt)].steering_tokens;
+  }
   PromptResult& result(int prompt) { return out_.prompts[static_cast<size_t>(prompt)]; }
 
   at::Tensor run(const std::vector<int32_t>& nodes) {
@@ -145,7 +149,8 @@ class AnswerTree {
     };
     if (node.exact) expand(node, probs, vocabulary, child, out);
     if (node.count > 0) {
-      CounterRng rng(tools_.seed, prompts_[static_cast<size_t>(node.prompt)].draw_key + path_text(node.answer));
+      CounterRng rng(tools_.seed,
+                     prompts_[static_cast<size_t>(node.prompt)].draw_key + path_text(node.answer));
       SplitCounts split = split_rounds(node.count, probs, vocabulary, rng);
       out.near_boundary = split.near_boundary;
       for (const auto& [token, count] : split.count_of_token) child(token).count = count;
@@ -177,7 +182,8 @@ class AnswerTree {
   void end(const Node& node, const Node& ended, Followers& out) const {
     const std::string text = tools_.tokenizer.decode(node.answer);
     const int category = tools_.parser.parse(text);
-    if (ended.exact && category != unparsed) out.low[static_cast<size_t>(category)] += std::exp(ended.log_prob);
+    if (ended.exact && category != unparsed)
+      out.low[static_cast<size_t>(category)] += std::exp(ended.log_prob);
     if (ended.count > 0) out.answers.push_back({category, ended.count, ended.log_prob, Finish::end, text});
   }
 
@@ -187,14 +193,16 @@ class AnswerTree {
     out.unexplored += followers.lost;
     out.draws_near_boundary += followers.near_boundary;
     for (AnswerCount& answer : followers.answers) {
-      out.counts[answer.category == unparsed ? out.low.size() : static_cast<size_t>(answer.category)] += answer.count;
+      out.counts[answer.category == unparsed ? out.low.size() : static_cast<size_t>(answer.category)] +=
+          answer.count;
       out.answers.push_back(std::move(answer));
     }
     for (Node& child : followers.children) next.push_back(std::move(child));
   }
 
-  /// Keeps each prompt's expansion within its budget of nodes: the most probable children go on, the probability of
-  /// the others is unexplored. Where most of it is unexplored already, expanding further tells nothing: it ends.
+  /// Keeps each prompt's expansion within its budget of nodes: the most probable children go on, the
+  /// probability of the others is unexplored. Where most of it is unexplored already, expanding further tells
+  /// nothing: it ends.
   std::vector<Node> within_budget(std::vector<Node> next) {
     std::vector<std::vector<size_t>> exact(prompts_.size());
     for (size_t i = 0; i < next.size(); ++i) {
@@ -202,7 +210,8 @@ class AnswerTree {
     }
     for (size_t p = 0; p < exact.size(); ++p) {
       std::vector<size_t>& list = exact[p];
-      std::stable_sort(list.begin(), list.end(), [&](size_t a, size_t b) { return next[a].log_prob > next[b].log_prob; });
+      std::stable_sort(list.begin(), list.end(),
+                       [&](size_t a, size_t b) { return next[a].log_prob > next[b].log_prob; });
       PromptResult& out = out_.prompts[p];
       const bool hopeless = out.unexplored > 0.5;
       for (size_t i : list) {
@@ -222,7 +231,8 @@ class AnswerTree {
     if (node.count == 0) return;
     PromptResult& out = result(node.prompt);
     out.counts.back() += node.count;
-    out.answers.push_back({unparsed, node.count, node.log_prob, Finish::cut, tools_.tokenizer.decode(node.answer)});
+    out.answers.push_back(
+        {unparsed, node.count, node.log_prob, Finish::cut, tools_.tokenizer.decode(node.answer)});
   }
 
   void finish() {

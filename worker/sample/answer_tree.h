@@ -1,5 +1,5 @@
-// Answers to a unit of prompts, grown on one token tree: rounds drawn down it and exact shares by expansion share
-// every node, and prompts and paths keep their keys and values, so nothing is computed twice.
+// Answers to a unit of prompts, grown on one token tree: rounds drawn down it and exact shares by expansion
+// share every node, and prompts and paths keep their keys and values, so nothing is computed twice.
 #pragma once
 
 #include <cstdint>
@@ -40,9 +40,10 @@ struct UnitResult {
   double flops = 0;
 };
 
-/// Rounds at temperature 1 with nothing truncated, exact shares down to config.exact_threshold per node and within
-/// config.exact_nodes nodes per prompt (the most probable first at each depth), steering tokens' probabilities.
-/// An answer's text is parsed without its end of turn; one of max_answer_tokens tokens without an end is cut.
+/// Rounds at temperature 1 with nothing truncated, exact shares down to config.exact_threshold per node and
+/// within config.exact_nodes nodes per prompt (the most probable first at each depth), steering tokens'
+/// probabilities. An answer's text is parsed without its end of turn; one of max_answer_tokens tokens without
+/// an end is cut.
 UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts);
 
 }  // namespace apportion

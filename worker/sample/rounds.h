@@ -1,5 +1,6 @@
 // Independent rounds of one prompt, drawn down the tree: a node's count is split over its next tokens as
-// independent draws would be, by our own inversion. Keys of the draws: design, "Same answer at any number of ranks".
+// independent draws would be, by our own inversion. Keys of the draws: design, "Same answer at any number of
+// ranks".
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ struct SplitCounts {
   uint64_t near_boundary = 0;
 };
 
-/// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values that
-/// add to about 1 (they are normalised by their sum in double, in the order of tokens).
+/// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values
+/// that add to about 1 (they are normalised by their sum in double, in the order of tokens).
 SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t vocabulary, CounterRng rng);
 
 }  // namespace apportion

@@ -36,8 +36,9 @@ int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, int categ
   EncodedTurn turn = chat.encode_turn(prompt.text, steering_text(category) + " x");
   EncodedTurn alone = chat.encode_turn(prompt.text, steering_text(category));
   if (alone.answer.size() != 2 || turn.answer.front() != alone.answer.front()) {
-    throw UserError("the steering text '" + steering_text(category) +
-                    "' is not one token at the start of an answer in this model's tokenizer; choose another model");
+    throw UserError(
+        "the steering text '" + steering_text(category) +
+        "' is not one token at the start of an answer in this model's tokenizer; choose another model");
   }
   return turn.answer.front();
 }
@@ -154,7 +155,8 @@ class Packer {
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     for (size_t i = 0; i < path.size(); ++i) {
       const bool spread = weights_ == SftWeights::split && i > 0;
-      sft_weight_[static_cast<size_t>(path[i])] += spread ? weight / static_cast<double>(path.size() - 1) : weight;
+      sft_weight_[static_cast<size_t>(path[i])] +=
+          spread ? weight / static_cast<double>(path.size() - 1) : weight;
     }
     out_.sft_normalizer += weights_ == SftWeights::split ? weight : weight * static_cast<double>(path.size());
   }
@@ -177,22 +179,29 @@ class Packer {
 
 }  // namespace
 
+std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories) {
+  std::vector<int32_t> tokens;
+  for (size_t j = 0; j < categories; ++j) tokens.push_back(steering_token(chat, prompt, static_cast<int>(j)));
+  return tokens;
+}
+
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
-                                       const std::vector<Subject>& subjects, const ChatTemplate& chat, uint64_t seed) {
+                                       const std::vector<Subject>& subjects, const ChatTemplate& chat,
+                                       uint64_t seed) {
   std::vector<TrainPrompt> all;
   for (const Prompt& prompt : prompts) {
     const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
     TrainPrompt out;
     out.tokens = chat.encode_prompt(prompt.text);
     out.target = subject.target;
-    for (size_t j = 0; j < dataset.categories.size(); ++j) {
-      out.steering_tokens.push_back(steering_token(chat, prompt, static_cast<int>(j)));
-    }
+    out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size());
     auto add = [&](const std::vector<Answer>& answers) {
       for (const Answer& answer : answers) {
         EncodedTurn turn = chat.encode_turn(prompt.text, answer.text);
-        if (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] || turn.answer.size() < 3) {
-          throw UserError("the answer '" + answer.text + "' does not start with its steering token alone; answers are "
+        if (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] ||
+            turn.answer.size() < 3) {
+          throw UserError("the answer '" + answer.text +
+                          "' does not start with its steering token alone; answers are "
                           "written 'DIGIT TEXT'");
         }
         out.answers.push_back({turn.answer, answer.weight, answer.accepted()});
@@ -218,8 +227,8 @@ int BatchSchedule::batch_of_step(int step) const {
   return order[static_cast<size_t>(step % batches())];
 }
 
-std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                                          int micro_batches) {
+std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,
+                                          const std::vector<int>& batch, int micro_batches) {
   std::vector<int> sorted = batch;
   std::stable_sort(sorted.begin(), sorted.end(), [&](int a, int b) {
     return prompts[static_cast<size_t>(a)].tokens < prompts[static_cast<size_t>(b)].tokens;

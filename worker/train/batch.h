@@ -1,5 +1,5 @@
-// What a training step computes: prompts with weighted answers, packed into token trees with the edges that the
-// losses read. Which prompts make a step's batch is a function of the seed alone.
+// What a training step computes: prompts with weighted answers, packed into token trees with the edges that
+// the losses read. Which prompts make a step's batch is a function of the seed alone.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,12 +29,19 @@ struct TrainPrompt {
   std::vector<TokenAnswer> answers;
 };
 
-/// Tokenised prompts of the training set. Throws UserError when a digit is not one token in its position.
-std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
-                                       const std::vector<Subject>& subjects, const ChatTemplate& chat, uint64_t seed);
+/// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
+/// UserError when a digit is not one token in that position.
+std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories);
 
-/// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one, by a shuffle keyed by
-/// `seed`. Each epoch takes the same batches in another order, so a batch's trees and reference are made once.
+/// Tokenised prompts of the training set. Throws UserError when an answer does not start with its steering
+/// token.
+std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
+                                       const std::vector<Subject>& subjects, const ChatTemplate& chat,
+                                       uint64_t seed);
+
+/// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one, by a shuffle
+/// keyed by `seed`. Each epoch takes the same batches in another order, so a batch's trees and reference are
+/// made once.
 class BatchSchedule {
  public:
   BatchSchedule(int prompts, int batch_prompts, uint64_t seed);
@@ -48,29 +55,31 @@ class BatchSchedule {
   uint64_t seed_;
 };
 
-/// Which answers a micro-batch holds: accepted ones (stage 1), or accepted, rejected and mismatched (stage 2).
+/// Which answers a micro-batch holds: accepted ones (stage 1), or accepted, rejected and mismatched (stage
+/// 2).
 enum class AnswerSet { accepted, accepted_rejected_mismatched };
 
 /// One micro-batch as a tree, ready for the model. Legend: E edges, I prompts, K categories, A answers.
 struct MicroBatch {
   TokenRows rows;
   EdgeIndex edges;
-  at::Tensor sft_weight_E;      // float32
-  at::Tensor steering_IK;       // int64: the edge of each steering token
-  at::Tensor target_IK;         // float32
-  AnswerEdges answers;          // from the second position on
-  AnswerEdges mismatched;       // weights add to 1 over a prompt's
-  double sft_normalizer = 0;    // this micro-batch's part of the global one
+  at::Tensor sft_weight_E;    // float32
+  at::Tensor steering_IK;     // int64: the edge of each steering token
+  at::Tensor target_IK;       // float32
+  AnswerEdges answers;        // from the second position on
+  AnswerEdges mismatched;     // weights add to 1 over a prompt's
+  double sft_normalizer = 0;  // this micro-batch's part of the global one
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
 
-/// Splits a batch's prompts into `micro_batches` lists of neighbours in the order of their tokens (so that they
-/// share beginnings); sizes differ by at most one. Fewer prompts than micro_batches leave empty lists.
-std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                                          int micro_batches);
+/// Splits a batch's prompts into `micro_batches` lists of neighbours in the order of their tokens (so that
+/// they share beginnings); sizes differ by at most one. Fewer prompts than micro_batches leave empty lists.
+std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,
+                                          const std::vector<int>& batch, int micro_batches);
 
-/// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched answers of
-/// a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the global batch).
+/// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched
+/// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
+/// global batch).
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, AnswerSet answers, SftWeights weights,
                             int64_t context_length, at::Device device);

@@ -22,7 +22,8 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   ++step_;
   first_moment_.mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
   second_moment_.mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
-  const double correction1 = 1 - std::pow(config_.beta1, step_), correction2 = 1 - std::pow(config_.beta2, step_);
+  const double correction1 = 1 - std::pow(config_.beta1, step_),
+               correction2 = 1 - std::pow(config_.beta2, step_);
   if (config_.weight_decay > 0) values.mul_(1 - lr * config_.weight_decay);
   at::Tensor denominator = second_moment_.sqrt().div_(std::sqrt(correction2)).add_(config_.epsilon);
   values.addcdiv_(first_moment_, denominator, -lr / correction1);

@@ -39,8 +39,8 @@ void append(TrainLog& log, const StepReport& report) {
 }  // namespace
 
 Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
-                 const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
-                 std::function<void(const StepReport&)> report)
+                 const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed,
+                 Collectives& collectives, std::function<void(const StepReport&)> report)
     : model_(model),
       adapter_(adapter),
       prompts_(prompts),
@@ -100,7 +100,8 @@ void Trainer::run_sft(const SftConfig& config) {
 
 void Trainer::run_calibrate(const CalibrateConfig& config) {
   if (prompts_.size() < 2 || batch_.batch_prompts < 2) {
-    throw UserError("stage 2 needs at least 2 prompts in a batch (batch_prompts): with one, no mismatched pair exists");
+    throw UserError(
+        "stage 2 needs at least 2 prompts in a batch (batch_prompts): with one, no mismatched pair exists");
   }
   constexpr AnswerSet answers = AnswerSet::accepted_rejected_mismatched;
   std::map<int, std::vector<at::Tensor>> reference;  // by batch
@@ -108,7 +109,8 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     const int batch = schedule_.batch_of_step(step);
     if (reference.count(batch)) continue;
     at::NoGradGuard no_gradient;
-    for (const Pass& pass : forward(batch, answers, SftWeights::split)) reference[batch].push_back(pass.log_prob_E);
+    for (const Pass& pass : forward(batch, answers, SftWeights::split))
+      reference[batch].push_back(pass.log_prob_E);
   }
   Optimizer optimizer(optimizer_config_, adapter_.values());
   for (int step = 0; step < config.steps; ++step) {
@@ -119,7 +121,8 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     std::vector<double> own;
     for (size_t m = 0; m < passes.size(); ++m) {
       if (!passes[m].log_prob_E.defined()) continue;
-      at::Tensor r_A = log_ratios(passes[m].log_prob_E.detach(), reference[batch][m], passes[m].batch.mismatched);
+      at::Tensor r_A =
+          log_ratios(passes[m].log_prob_E.detach(), reference[batch][m], passes[m].batch.mismatched);
       own.push_back((r_A * passes[m].batch.mismatched.weight_A).sum().item<double>());
     }
     StepReport report{step, config.steps};
@@ -127,7 +130,8 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     report.z = std::max(0.0, report.z_unclamped);
     auto loss_of = [&](size_t m) -> Loss {
       const Pass& pass = passes[m];
-      at::Tensor kl = steering_kl(steering_log_probs(pass.batch, pass.log_prob_E), pass.batch.target_IK, prompts);
+      at::Tensor kl =
+          steering_kl(steering_log_probs(pass.batch, pass.log_prob_E), pass.batch.target_IK, prompts);
       at::Tensor r_A = log_ratios(pass.log_prob_E, reference[batch][m], pass.batch.answers);
       at::Tensor kto = kto_loss(r_A, pass.batch.answers, report.z, config.kto, prompts);
       return {config.kl_weight * kl + config.kto_weight * kto, kto.item<double>()};
@@ -149,7 +153,8 @@ void Trainer::finish_step(Optimizer& optimizer, double peak_lr, const std::vecto
     if (pass.log_prob_E.defined()) {
       loss = loss_of(m);
       at::Tensor q_IK = steering_log_probs(pass.batch, pass.log_prob_E.detach());
-      const PassSize size{pass.batch.tree_tokens, pass.batch.rows.plan.pairs, pass.batch.edges.rows_R.size(0)};
+      const PassSize size{pass.batch.tree_tokens, pass.batch.rows.plan.pairs,
+                          pass.batch.edges.rows_R.size(0)};
       row = {loss.total.item<double>(),
              loss.kto,
              steering_kl(q_IK, pass.batch.target_IK, 1).item<double>(),

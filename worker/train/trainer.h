@@ -1,5 +1,6 @@
-// The two stages of training over a group of ranks: forward and backward of this rank's micro-batches, one sum of
-// gradients a step, the same AdamW step on every rank. What a batch is: batch.h; the formulas: losses/.
+// The two stages of training over a group of ranks: forward and backward of this rank's micro-batches, one
+// sum of gradients a step, the same AdamW step on every rank. What a batch is: batch.h; the formulas:
+// losses/.
 #pragma once
 
 #include <functional>
@@ -27,15 +28,16 @@ struct StepReport {
 class Trainer {
  public:
   /// All references must outlive the trainer. `report` is called after every step.
-  Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts, const BatchConfig& batch,
-          const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
+  Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
+          const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
           std::function<void(const StepReport&)> report);
 
   /// Stage 1. Collective: every rank of the group.
   void run_sft(const SftConfig& config);
 
-  /// Stage 2 from the adapter as it is: a frozen copy of it is the reference. Loss = kl_weight L_KL + kto_weight
-  /// L_KTO. Throws UserError for a global batch of one prompt. Collective: every rank of the group.
+  /// Stage 2 from the adapter as it is: a frozen copy of it is the reference. Loss = kl_weight L_KL +
+  /// kto_weight L_KTO. Throws UserError for a global batch of one prompt. Collective: every rank of the
+  /// group.
   void run_calibrate(const CalibrateConfig& config);
 
   const TrainLog& log() const { return log_; }

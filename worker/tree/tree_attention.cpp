@@ -66,7 +66,8 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
 
   const auto width = static_cast<int64_t>(most);
   at::Tensor keys_BU = at::empty({blocks, width}, at::kLong);
-  at::Tensor mask_BQU = at::full({blocks, block_rows, width}, -std::numeric_limits<float>::infinity(), at::kFloat);
+  at::Tensor mask_BQU =
+      at::full({blocks, block_rows, width}, -std::numeric_limits<float>::infinity(), at::kFloat);
   auto* key_out = keys_BU.data_ptr<int64_t>();
   auto* mask_out = mask_BQU.data_ptr<float>();
   std::vector<std::vector<int64_t>> users(static_cast<size_t>(tree.size()));
@@ -117,12 +118,12 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
         .transpose(1, 2);
   };
   // Query heads that share a key head are stacked as further rows: [B, G, share * Q, D].
-  at::Tensor q = q_THD.view({blocks, block_rows, kv_heads, share, head_dim})
+  at::Tensor q = q_THD.reshape({blocks, block_rows, kv_heads, share, head_dim})
                      .permute({0, 2, 3, 1, 4})
                      .reshape({blocks, kv_heads, share * block_rows, head_dim});
   at::Tensor mask = plan.mask_BQU.to(q.scalar_type()).unsqueeze(1).repeat({1, 1, share, 1});
   at::Tensor out = at::scaled_dot_product_attention(q, gather(k_SGD), gather(v_SGD), mask);
-  return out.view({blocks, kv_heads, share, block_rows, head_dim})
+  return out.reshape({blocks, kv_heads, share, block_rows, head_dim})
       .permute({0, 3, 1, 2, 4})
       .reshape({blocks * block_rows, heads, head_dim});
 }

@@ -21,12 +21,13 @@ inline int64_t padded_rows(int64_t rows) { return (rows + block_rows - 1) / bloc
 
 /// Which keys each block of queries reads, as index tensors on the model's device.
 struct AttentionPlan {
-  int64_t rows = 0;       // T, a multiple of block_rows
-  int64_t slots = 0;      // S: slots of the key/value store that may be read
-  int64_t pairs = 0;      // unmasked (query, key) pairs, for counting FLOPs
-  at::Tensor keys_BU;     // int64 slot of each key; padding repeats the block's first
-  at::Tensor mask_BQU;    // float32: 0 where the row descends from the key (or is it), else -inf
-  at::Tensor users, user_offsets;  // int64: where in keys_BU each slot occurs, slot by slot (for the gradient)
+  int64_t rows = 0;     // T, a multiple of block_rows
+  int64_t slots = 0;    // S: slots of the key/value store that may be read
+  int64_t pairs = 0;    // unmasked (query, key) pairs, for counting FLOPs
+  at::Tensor keys_BU;   // int64 slot of each key; padding repeats the block's first
+  at::Tensor mask_BQU;  // float32: 0 where the row descends from the key (or is it), else -inf
+  at::Tensor users,
+      user_offsets;  // int64: where in keys_BU each slot occurs, slot by slot (for the gradient)
 };
 
 /// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. Rows added to

@@ -1,0 +1,44 @@
+// What a rank has loaded for its tasks: tokenizer, dataset, and the model once per compute type.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "shared/config/run_config.h"
+#include "shared/data/chat_template.h"
+#include "shared/data/dataset.h"
+#include "shared/data/gguf.h"
+#include "shared/data/tokenizer.h"
+#include "worker/models/llama.h"
+
+namespace apportion {
+
+class Session {
+ public:
+  /// Opens the model's file and parses the dataset; weights are unpacked on first use.
+  Session(const RunConfig& config, at::Device device);
+
+  const Llama& model(at::ScalarType type);
+  /// Measured once per compute type, on first use.
+  double peak(at::ScalarType type);
+
+  const RunConfig& config() const { return config_; }
+  const Dataset& dataset() const { return dataset_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const ChatTemplate& chat() const { return chat_; }
+  const ModelShape& shape() const { return shape_; }
+  at::Device device() const { return device_; }
+
+ private:
+  const RunConfig& config_;
+  at::Device device_;
+  Gguf gguf_;
+  Tokenizer tokenizer_;
+  ChatTemplate chat_;
+  ModelShape shape_;
+  Dataset dataset_;
+  std::map<at::ScalarType, std::unique_ptr<Llama>> models_;
+  std::map<at::ScalarType, double> peaks_;
+};
+
+}  // namespace apportion

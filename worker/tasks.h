@@ -1,0 +1,27 @@
+// One function per kind of task: this rank's part of it, as a member of the group that the coordinator
+// formed.
+#pragma once
+
+#include "shared/link/link.h"
+#include "shared/link/message.h"
+#include "worker/parallel/collectives.h"
+#include "worker/session.h"
+
+namespace apportion {
+
+/// Where a task runs.
+struct TaskContext {
+  Session& session;
+  Link& link;
+  Collectives& collectives;
+  const Task& task;
+};
+
+/// Measures this rank's units and sends each one's histogram as it is done.
+Done run_measure(const TaskContext& context);
+
+/// Trains stage 1 ("sft") or stage 2 ("calibrate", from its input's adapter). The group's first rank writes
+/// the adapter's folder and returns log and digest. Collective: every rank of the group.
+Done run_training(const TaskContext& context);
+
+}  // namespace apportion

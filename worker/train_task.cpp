@@ -1,0 +1,91 @@
+// The training tasks: stage 1 from a fresh adapter, stage 2 from stage 1's.
+#include <ATen/ATen.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/data/example.h"
+#include "shared/store/task_file.h"
+#include "worker/device.h"
+#include "worker/models/adapter_file.h"
+#include "worker/tasks.h"
+#include "worker/train/trainer.h"
+
+namespace apportion {
+namespace {
+
+constexpr double progress_interval_s = 0.5;
+
+/// Sends a step's figures to the coordinator, at most twice a second and always the last.
+class ProgressSender {
+ public:
+  ProgressSender(const TaskContext& context, double peak)
+      : context_(context), peak_(peak * context.collectives.size()) {}
+
+  void operator()(const StepReport& step) {
+    tokens_ += step.tokens;
+    flops_ += step.flops;
+    seconds_ += step.seconds;
+    const bool last = step.step + 1 == step.steps;
+    if (context_.collectives.group_rank() != 0 || (!last && seconds_now() - sent_ < progress_interval_s))
+      return;
+    sent_ = seconds_now();
+    Progress progress;
+    progress.task_id = context_.task.id;
+    progress.stage = context_.task.label;
+    progress.step = step.step + 1;
+    progress.steps = step.steps;
+    progress.loss = step.loss;
+    progress.kl = step.kl;
+    progress.coverage = step.coverage;
+    progress.tokens_per_second = tokens_ / seconds_;
+    progress.peak_share = flops_ / seconds_ / peak_;
+    progress.seconds_left = seconds_ / (step.step + 1) * (step.steps - step.step - 1);
+    context_.link.send(coordinator_address, progress);
+  }
+
+ private:
+  const TaskContext& context_;
+  double peak_;
+  double sent_ = 0, tokens_ = 0, flops_ = 0, seconds_ = 0;
+};
+
+}  // namespace
+
+Done run_training(const TaskContext& context) {
+  Session& session = context.session;
+  const RunConfig& config = session.config();
+  const bool calibrate = context.task.kind == "calibrate";
+  const at::ScalarType type = resolve_compute_type(config.train_compute_type);
+  const Llama& model = session.model(type);
+  const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
+  const auto prompts = train_prompts(
+      session.dataset(),
+      prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
+      session.chat(), config.data.seed);
+  Adapter adapter = calibrate
+                        ? load_adapter(adapter_directory(config.output.directory, context.task.inputs.at(0)),
+                                       session.shape(), session.device())
+                        : Adapter(session.shape(), config.lora, config.data.seed, session.device());
+
+  ProgressSender sender(context, session.peak(type));
+  // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
+  const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
+  Trainer trainer(model, adapter, prompts, config.batch, config.optimizer, seed, context.collectives,
+                  std::ref(sender));
+  if (calibrate) {
+    trainer.run_calibrate(config.calibrate);
+  } else {
+    trainer.run_sft(config.sft);
+  }
+
+  Done done;
+  done.micro_batches = trainer.micro_batches();
+  if (context.collectives.group_rank() == 0) {
+    done.log = trainer.log();
+    done.adapter_digest =
+        save_adapter(adapter_directory(config.output.directory, context.task.id), adapter, config.data.model);
+  }
+  return done;
+}
+
+}  // namespace apportion

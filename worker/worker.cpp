@@ -1,0 +1,57 @@
+#include "worker/worker.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "shared/base/error.h"
+#include "worker/device.h"
+#include "worker/parallel/collectives.h"
+#include "worker/session.h"
+#include "worker/tasks.h"
+
+namespace apportion {
+namespace {
+
+constexpr std::chrono::milliseconds receive_wait{200};
+
+std::unique_ptr<Collectives> group_collectives(const Assign& assign, const RanksConfig& config,
+                                               at::Device device) {
+  if (assign.group.size() == 1) return make_local_collectives();
+  auto host = make_mpi_collectives(assign.group, assign.group_tag, config.timeout_s);
+  return device.is_cuda() ? make_nccl_collectives(std::move(host), config.timeout_s) : std::move(host);
+}
+
+Done run_task(const TaskContext& context) {
+  if (context.task.kind == "measure") return run_measure(context);
+  if (context.task.kind == "sft" || context.task.kind == "calibrate") return run_training(context);
+  throw InternalError("no worker runs tasks of kind " + context.task.kind);
+}
+
+at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
+  return resolve_compute_type(task.kind == "measure" ? config.measure_compute_type
+                                                     : config.train_compute_type);
+}
+
+}  // namespace
+
+void serve(Link& link, const RunConfig& config, int local_rank, int threads) {
+  at::set_num_threads(threads);
+  const at::Device device = compute_device(local_rank);
+  std::unique_ptr<Session> session;
+  while (true) {
+    std::optional<Received> received = link.receive(receive_wait);
+    if (!received) continue;
+    if (std::holds_alternative<Stop>(received->message)) return;
+    const auto* assign = std::get_if<Assign>(&received->message);
+    if (!assign) throw InternalError("a worker receives only Assign and Stop");
+    if (!session) session = std::make_unique<Session>(config, device);
+    auto collectives = group_collectives(*assign, config.ranks, device);
+    Done done = run_task({*session, link, *collectives, assign->task});
+    done.task_id = assign->task.id;
+    done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";
+    done.threads = threads;
+    link.send(coordinator_address, done);
+  }
+}
+
+}  // namespace apportion
