@@ -10,16 +10,27 @@ namespace {
 // What each kind reads of the options whose rows in the option table say Identity::yes. What a task's input
 // read is covered by the input's id.
 
-const std::vector<std::string> training_keys = {
-    "subjects",   "holdout_wordings", "seed",         "batch_prompts", "micro_batches", "adam_beta1",
-    "adam_beta2", "adam_epsilon",     "weight_decay", "clip_norm",     "warmup_steps",  "schedule"};
-const std::vector<std::string> sft_keys = {"lora_rank", "lora_alpha",        "lora_targets",
-                                           "sft_steps", "sft_learning_rate", "sft_weights"};
-const std::vector<std::string> calibrate_keys = {
-    "calibrate_steps",     "calibrate_learning_rate", "kl_weight", "kto_weight", "beta",
-    "kto_weight_accepted", "kto_weight_rejected"};
-const std::vector<std::string> measure_keys = {
-    "subjects", "seed", "rounds", "max_answer_tokens", "exact_threshold", "exact_nodes", "unit_prompts"};
+using Keys = std::vector<std::string>;
+
+Keys joined(const Keys& first, const Keys& second) {
+  Keys keys;
+  for (const Keys* part : {&first, &second}) {
+    for (const std::string& key : *part) keys.push_back(key);
+  }
+  return keys;
+}
+
+const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
+                            "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
+                            "weight_decay",  "clip_norm",        "warmup_steps", "schedule"};
+const Keys sft_keys = joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps",
+                                             "sft_learning_rate", "sft_weights"});
+const Keys calibrate_keys =
+    joined(training_keys, {"calibrate_steps", "calibrate_learning_rate", "kl_weight", "kto_weight", "beta",
+                           "kto_weight_accepted", "kto_weight_rejected"});
+const Keys measure_keys = {"subjects",        "seed",        "rounds",      "max_answer_tokens",
+                           "exact_threshold", "exact_nodes", "unit_prompts"};
+const Keys measure_training_keys = joined(measure_keys, {"holdout_wordings"});
 
 /// Test sets made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {
@@ -82,20 +93,10 @@ const char* method_name(Method method) {
 }  // namespace
 
 std::vector<std::string> identity_keys(const std::string& kind, const std::string& test_set) {
-  std::vector<std::string> keys;
-  auto add = [&keys](const std::vector<std::string>& more) {
-    keys.insert(keys.end(), more.begin(), more.end());
-  };
-  if (kind == "measure") {
-    add(measure_keys);
-    if (holds_training_wordings(test_set)) keys.push_back("holdout_wordings");
-  } else if (kind == "sft" || kind == "calibrate") {
-    add(training_keys);
-    add(kind == "sft" ? sft_keys : calibrate_keys);
-  } else {
-    throw InternalError("unknown kind of task: " + kind);
-  }
-  return keys;
+  if (kind == "measure") return holds_training_wordings(test_set) ? measure_training_keys : measure_keys;
+  if (kind == "sft") return sft_keys;
+  if (kind == "calibrate") return calibrate_keys;
+  throw InternalError("unknown kind of task: " + kind);
 }
 
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job) {
