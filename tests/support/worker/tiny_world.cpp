@@ -1,0 +1,48 @@
+#include "tests/support/worker/tiny_world.h"
+
+#include <ATen/ATen.h>
+
+#include "shared/base/counter_rng.h"
+
+namespace apportion::testing {
+
+TinyWorld::TinyWorld(at::ScalarType compute_type) {
+  const std::string file = folder_.path_of("tiny.gguf");
+  TinyModel tiny;
+  tiny.context_length = 512;
+  tiny.scale = 0.2F;
+  write_tiny_gguf(file, tiny);
+  gguf_ = std::make_unique<Gguf>(file);
+  tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
+  chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
+  model_ = std::make_unique<Llama>(*gguf_, shape_of(*gguf_), compute_type, at::kCPU);
+  folder_.write("set/targets.csv", "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
+  folder_.write("set/templates.txt",
+                "[categories]\n0 = Male | man\n1 = Female | woman\n[answers]\n{category}\nThis is {category}.\n"
+                "[train]\nWhat is {a_role}?\nWhat sex has {a_role}?\nThe {role}: who?\nName {a_role}.\n");
+  dataset_ = parse_dataset(folder_.path_of("set"));
+  prompts_ = train_prompts(dataset_, prompts_of(dataset_, "train", 0, 0), dataset_.subjects, *chat_, 1);
+}
+
+LoraConfig TinyWorld::lora() {
+  LoraConfig config;
+  config.rank = 4;
+  config.alpha = 8;
+  config.targets = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  return config;
+}
+
+Adapter TinyWorld::random_adapter(uint64_t seed) const {
+  Adapter adapter(model_->shape(), lora(), seed, at::kCPU);
+  CounterRng rng(seed, "random adapter");
+  auto* values = adapter.values().data_ptr<float>();
+  for (int64_t i = 0; i < adapter.values().numel(); ++i) values[i] = static_cast<float>(0.1 * rng.normal());
+  adapter.refresh(model_->compute_type());
+  return adapter;
+}
+
+double relative_difference(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).norm() / b.norm()).item<double>();
+}
+
+}  // namespace apportion::testing

@@ -1,0 +1,48 @@
+// A tiny model with its tokenizer and a small dataset, for tests of the worker: everything real but the size.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shared/data/chat_template.h"
+#include "shared/data/dataset.h"
+#include "shared/data/example.h"
+#include "shared/data/tokenizer.h"
+#include "tests/support/dataset_folder.h"
+#include "tests/support/tiny_gguf.h"
+#include "worker/models/llama.h"
+#include "worker/train/batch.h"
+
+namespace apportion::testing {
+
+class TinyWorld {
+ public:
+  explicit TinyWorld(at::ScalarType compute_type = at::kFloat);
+
+  const Llama& model() const { return *model_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const ChatTemplate& chat() const { return *chat_; }
+  const Dataset& dataset() const { return dataset_; }
+  const std::vector<TrainPrompt>& prompts() const { return prompts_; }
+
+  /// A LoRA adapter on all linear layers (rank 4) whose A and B are random and not zero.
+  Adapter random_adapter(uint64_t seed) const;
+  static LoraConfig lora();
+
+ private:
+  DatasetFolder folder_;
+  std::unique_ptr<Gguf> gguf_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<ChatTemplate> chat_;
+  std::unique_ptr<Llama> model_;
+  Dataset dataset_;
+  std::vector<TrainPrompt> prompts_;
+};
+
+/// ||a - b|| / ||b||.
+double relative_difference(const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace apportion::testing

@@ -1,0 +1,135 @@
+// A batch as a tree is the same mathematics as its examples one by one.
+#include "worker/train/batch.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "tests/support/worker/tiny_world.h"
+#include "worker/losses/sft.h"
+
+namespace apportion {
+namespace {
+
+using testing::TinyWorld;
+
+std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
+                                 const std::vector<int>& members, double normalizer) {
+  const MicroBatch batch = pack_micro_batch(prompts, members, members, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
+  at::Tensor log_probs = edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
+  torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
+  return torch::autograd::grad({sft_loss(log_probs, batch.sft_weight_E, normalizer)}, leaves);
+}
+
+/// One prompt with one of its accepted answers.
+std::vector<TrainPrompt> examples_of(const std::vector<TrainPrompt>& prompts) {
+  std::vector<TrainPrompt> rows;
+  for (const TrainPrompt& prompt : prompts) {
+    for (const auto& answer : prompt.answers) {
+      if (!answer.accepted) continue;
+      TrainPrompt row = prompt;
+      row.answers = {answer};
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+TEST(Batch, GradientOfTheTreeEqualsTheSumOverExamplesOneByOne) {
+  TinyWorld world;
+  Adapter adapter = world.random_adapter(7);
+  std::vector<int> all(world.prompts().size());
+  std::iota(all.begin(), all.end(), 0);
+  const auto tree = gradient(world, adapter, world.prompts(), all, 12);
+  std::vector<at::Tensor> sum;
+  const auto rows = examples_of(world.prompts());
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const auto one = gradient(world, adapter, rows, {static_cast<int>(row)}, 12);
+    for (size_t i = 0; i < one.size(); ++i) row == 0 ? sum.push_back(one[i]) : void(sum[i] = sum[i] + one[i]);
+  }
+  ASSERT_EQ(tree.size(), sum.size());
+  for (size_t i = 0; i < tree.size(); ++i) {
+    EXPECT_GT(sum[i].norm().item<double>(), 0) << i;
+    EXPECT_LT(testing::relative_difference(tree[i], sum[i]), 1e-5) << i;
+  }
+}
+
+TEST(Batch, MergedDuplicatesEqualRepeatedOnes) {
+  TinyWorld world;
+  Adapter adapter = world.random_adapter(8);
+  std::vector<TrainPrompt> repeated = {world.prompts()[0]}, merged = {world.prompts()[0]};
+  const auto answer = repeated[0].answers[0];
+  for (int copy = 0; copy < 3; ++copy) repeated[0].answers.push_back(answer);
+  merged[0].answers[0].weight *= 4;
+  const auto a = gradient(world, adapter, repeated, {0}, 1), b = gradient(world, adapter, merged, {0}, 1);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_LT(testing::relative_difference(a[i], b[i]), 1e-5) << i;
+}
+
+TEST(Batch, LogProbOfAnAnswerIsTheSameAloneAndInTheTree) {
+  TinyWorld world;
+  Adapter adapter = world.random_adapter(9);
+  std::vector<int> all(world.prompts().size());
+  std::iota(all.begin(), all.end(), 0);
+  constexpr AnswerSet everything = AnswerSet::accepted_rejected_mismatched;
+  auto answers = [&](const std::vector<int>& members) {
+    const MicroBatch batch = pack_micro_batch(world.prompts(), all, members, everything, SftWeights::split, 512, at::kCPU);
+    at::Tensor log_probs = edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
+    return log_ratios(log_probs, at::zeros_like(log_probs), batch.answers);
+  };
+  at::Tensor together = answers(all), first = answers({0}), last = answers({all.back()});
+  EXPECT_LT((together.narrow(0, 0, first.size(0)) - first).abs().max().item<double>(), 1e-4);
+  EXPECT_LT((together.narrow(0, together.size(0) - last.size(0), last.size(0)) - last).abs().max().item<double>(), 1e-4);
+}
+
+TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
+  TinyWorld world;
+  std::vector<int> all(world.prompts().size());
+  std::iota(all.begin(), all.end(), 0);
+  const MicroBatch batch = pack_micro_batch(world.prompts(), all, all, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
+  EXPECT_EQ(batch.example_rows, 48);
+  EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
+}
+
+TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
+  TinyWorld world;
+  const std::vector<int> batch = {2, 9};
+  const MicroBatch packed =
+      pack_micro_batch(world.prompts(), batch, {2}, AnswerSet::accepted_rejected_mismatched, SftWeights::split, 512, at::kCPU);
+  const auto& behind = world.prompts()[9].answers;
+  ASSERT_EQ(packed.mismatched.weight_A.size(0), static_cast<int64_t>(behind.size()));
+  for (size_t a = 0; a < behind.size(); ++a) {
+    EXPECT_NEAR(packed.mismatched.weight_A[static_cast<int64_t>(a)].item<double>(), behind[a].weight / 2, 1e-6);
+  }
+}
+
+TEST(BatchSchedule, EveryPromptOnceAnEpochInEqualBatches) {
+  BatchSchedule schedule(45, 16, 3);
+  ASSERT_EQ(schedule.batches(), 3);
+  std::multiset<int> seen;
+  std::set<int> batches;
+  for (int step = 3; step < 6; ++step) {
+    batches.insert(schedule.batch_of_step(step));
+    const auto& batch = schedule.batch(schedule.batch_of_step(step));
+    EXPECT_EQ(batch.size(), 15U);
+    seen.insert(batch.begin(), batch.end());
+  }
+  EXPECT_EQ(batches.size(), 3U);
+  EXPECT_EQ(seen.size(), 45U);
+  EXPECT_EQ(std::set<int>(seen.begin(), seen.end()).size(), 45U);
+}
+
+TEST(SplitBatch, DealsEveryPromptOnceAndLeavesEmptyListsForTooFew) {
+  TinyWorld world;
+  const auto parts = split_batch(world.prompts(), {3, 1, 2}, 4);
+  ASSERT_EQ(parts.size(), 4U);
+  std::multiset<int> seen;
+  for (const auto& part : parts) seen.insert(part.begin(), part.end());
+  EXPECT_EQ(seen, (std::multiset<int>{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace apportion

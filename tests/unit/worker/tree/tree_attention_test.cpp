@@ -1,0 +1,74 @@
+// Attention by blocks against attention under a dense mask, values and gradients, on random trees.
+#include "worker/tree/tree_attention.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <limits>
+#include <numeric>
+
+#include "shared/base/counter_rng.h"
+#include "tests/support/worker/tiny_world.h"
+
+namespace apportion {
+namespace {
+
+TokenTree random_tree(int32_t nodes, uint64_t seed) {
+  CounterRng rng(seed, "tree");
+  TokenTree tree;
+  tree.append(no_node, 0);
+  for (int32_t i = 1; i < nodes; ++i) {
+    const bool deeper = rng.uniform() < 0.8;
+    tree.append(deeper ? i - 1 : static_cast<int32_t>(rng.below(static_cast<uint64_t>(i))), i);
+  }
+  std::vector<int32_t> index;
+  return tree.depth_first(index);
+}
+
+at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const TokenTree& tree) {
+  const int64_t nodes = tree.size(), share = q.size(1) / k.size(1);
+  at::Tensor mask = at::full({nodes, nodes}, -std::numeric_limits<float>::infinity());
+  for (int32_t row = 0; row < nodes; ++row) {
+    for (int32_t node = row; node != no_node; node = tree.parent(node)) mask[row][node] = 0;
+  }
+  at::Tensor wide_k = k.repeat_interleave(share, 1), wide_v = v.repeat_interleave(share, 1);
+  at::Tensor scores = at::einsum("qhd,khd->hqk", {q, wide_k}) / std::sqrt(static_cast<double>(q.size(2)));
+  return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
+}
+
+class TreeAttention : public ::testing::TestWithParam<int32_t> {};
+
+TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
+  const TokenTree tree = random_tree(GetParam(), 3);
+  std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
+  std::iota(queries.begin(), queries.end(), 0);
+  const AttentionPlan plan = plan_attention(tree, queries, at::kCPU);
+  at::manual_seed(1);
+  at::Tensor q = at::randn({plan.rows, 4, 16}).set_requires_grad(true);
+  at::Tensor k = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
+  at::Tensor v = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
+  at::Tensor weight = at::randn({tree.size(), 4, 16});
+  at::Tensor ours = tree_attention(q, k, v, plan).narrow(0, 0, tree.size());
+  at::Tensor dense = dense_attention(q.narrow(0, 0, tree.size()), k, v, tree);
+  EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
+  auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
+  auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(testing::relative_difference(our_gradients[i], dense_gradients[i]), 1e-5) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention, ::testing::Values(1, 63, 64, 65, 300));
+
+TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
+  TokenTree tree;
+  const int32_t root = tree.child(no_node, 0), a = tree.child(root, 1), b = tree.child(root, 2);
+  const AttentionPlan plan = plan_attention(tree, {a, b}, at::kCPU);
+  EXPECT_EQ(plan.rows, block_rows);
+  EXPECT_EQ(plan.pairs, 4);
+  EXPECT_EQ(plan.keys_BU.size(1), 3);
+  EXPECT_FALSE(std::isinf(plan.mask_BQU[0][0][1].item<float>()));
+  EXPECT_TRUE(std::isinf(plan.mask_BQU[0][0][2].item<float>()));
+}
+
+}  // namespace
+}  // namespace apportion
