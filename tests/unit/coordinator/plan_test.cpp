@@ -9,24 +9,12 @@
 
 #include "shared/base/error.h"
 #include "shared/config/option_table.h"
+#include "tests/support/small_job.h"
 
 namespace apportion {
 namespace {
 
 const PlanInput input = {"model", "dataset", "gender-us-real", "bfloat16", "float32"};
-
-/// The defaults with some keys changed.
-RunConfig config_with(const std::map<std::string, std::string>& changes) {
-  RunConfig config;
-  for (const Option* option : option_table()) {
-    auto change = changes.find(option->key);
-    EXPECT_TRUE(option->assign(config, change == changes.end() ? option->default_value : change->second))
-        << option->key;
-  }
-  for (const Option* option : option_table())
-    config.resolved.emplace_back(option->key, option->print(config));
-  return config;
-}
 
 /// id by label.
 std::map<std::string, std::string> ids(const Plan& plan) {
@@ -45,9 +33,9 @@ std::set<std::string> labels(const RunConfig& config) {
 std::set<std::string> changed(const std::map<std::string, std::string>& changes,
                               const PlanInput& other = input) {
   std::map<std::string, std::string> base = {{"test_sets", "heldout,v2"}};
-  auto before = ids(make_plan(config_with(base), input, "job"));
+  auto before = ids(make_plan(default_config(base), input, "job"));
   base.insert(changes.begin(), changes.end());
-  auto after = ids(make_plan(config_with(base), other, "job"));
+  auto after = ids(make_plan(default_config(base), other, "job"));
   EXPECT_EQ(before.size(), after.size());
   std::set<std::string> result;
   for (const auto& [label, id] : before) {
@@ -59,7 +47,7 @@ std::set<std::string> changed(const std::map<std::string, std::string>& changes,
 using Labels = std::set<std::string>;
 
 TEST(Plan, FullMeasuresTrainsTwiceAndMeasuresAgain) {
-  RunConfig config = config_with({{"test_sets", "heldout,v2,train,ood"}});
+  RunConfig config = default_config({{"test_sets", "heldout,v2,train,ood"}});
   Plan plan = make_plan(config, input, "smoke");
   EXPECT_EQ(labels(config), (Labels{"before, v2", "before, ood", "stage 1", "stage 2", "after, heldout",
                                     "after, v2", "after, train", "after, ood"}));
@@ -73,7 +61,7 @@ TEST(Plan, FullMeasuresTrainsTwiceAndMeasuresAgain) {
 }
 
 TEST(Plan, EachTaskComesAfterItsInputs) {
-  Plan plan = make_plan(config_with({}), input, "job");
+  Plan plan = make_plan(default_config({}), input, "job");
   std::set<std::string> seen;
   for (const Task& task : plan.tasks) {
     for (const std::string& id : task.inputs) EXPECT_TRUE(seen.count(id)) << task.label;
@@ -95,17 +83,17 @@ TEST(Plan, EachTaskComesAfterItsInputs) {
 }
 
 TEST(Plan, OtherMethodsLeaveTasksOut) {
-  EXPECT_EQ(labels(config_with({{"method", "sft"}, {"test_sets", "v2"}})),
+  EXPECT_EQ(labels(default_config({{"method", "sft"}, {"test_sets", "v2"}})),
             (Labels{"before, v2", "stage 1", "after, v2"}));
-  EXPECT_EQ(labels(config_with({{"method", "zero-shot"}, {"test_sets", "heldout,v2"}})),
+  EXPECT_EQ(labels(default_config({{"method", "zero-shot"}, {"test_sets", "heldout,v2"}})),
             (Labels{"before, v2"}));
-  EXPECT_THROW(make_plan(config_with({{"method", "zero-shot"}, {"test_sets", "heldout"}}), input, "job"),
+  EXPECT_THROW(make_plan(default_config({{"method", "zero-shot"}, {"test_sets", "heldout"}}), input, "job"),
                UserError);
 }
 
 TEST(Plan, StageOneIsSharedBetweenMethods) {
-  auto full = ids(make_plan(config_with({}), input, "a"));
-  auto sft = ids(make_plan(config_with({{"method", "sft"}}), input, "b"));
+  auto full = ids(make_plan(default_config({}), input, "a"));
+  auto sft = ids(make_plan(default_config({{"method", "sft"}}), input, "b"));
   EXPECT_EQ(full.at("stage 1"), sft.at("stage 1"));
   EXPECT_EQ(full.at("before, v2"), sft.at("before, v2"));
   EXPECT_NE(full.at("after, v2"), sft.at("after, v2"));

@@ -1,0 +1,65 @@
+// The small job's files and configuration; see small_job.h.
+#include "tests/support/small_job.h"
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/config/option_table.h"
+#include "tests/support/tiny_gguf.h"
+
+namespace apportion {
+
+namespace {
+
+constexpr const char* targets =
+    "subject,red,blue,@thing\n"
+    "ball,1,3,ball\n"
+    "cube,2,2,cube\n"
+    "ring,5,1,ring\n";
+
+constexpr const char* templates =
+    "[categories]\n0 = red\n1 = blue\n"
+    "[answers]\n{category}\nIt is {category}.\n"
+    "[train]\nWhat colour has {a_thing}?\nName the colour of {a_thing}.\nTell me how {a_thing} looks.\n"
+    "In which colour is {a_thing} painted?\nOne word for the paint on {a_thing}:\n"
+    "[v2]\nThe {thing} is of which colour?\nPick a colour for this {thing}.\n";
+
+}  // namespace
+
+RunConfig default_config(const std::map<std::string, std::string>& changes) {
+  RunConfig config;
+  for (const Option* option : option_table()) {
+    auto change = changes.find(option->key);
+    bool allowed = option->assign(config, change == changes.end() ? option->default_value : change->second);
+    if (!allowed) throw InternalError("a test's value is not allowed: " + option->key);
+  }
+  for (const Option* option : option_table())
+    config.resolved.emplace_back(option->key, option->print(config));
+  return config;
+}
+
+void write_small_job(const std::string& directory) {
+  make_directories(directory + "/colours");
+  write_file(directory + "/colours/targets.csv", targets);
+  write_file(directory + "/colours/templates.txt", templates);
+  write_tiny_gguf(directory + "/model.gguf", {});
+}
+
+RunConfig small_job(const std::string& directory, const std::string& output) {
+  return default_config({{"dataset", directory + "/colours"},
+                         {"model", directory + "/model.gguf"},
+                         {"output", output},
+                         {"test_sets", "heldout,v2"},
+                         {"holdout_wordings", "2"},
+                         {"lora_rank", "4"},
+                         {"batch_prompts", "8"},
+                         {"sft_steps", "3"},
+                         {"calibrate_steps", "2"},
+                         {"warmup_steps", "1"},
+                         {"rounds", "9"},
+                         {"max_answer_tokens", "6"},
+                         {"exact_nodes", "16"},
+                         {"unit_prompts", "1"},
+                         {"quiet", "true"}});
+}
+
+}  // namespace apportion

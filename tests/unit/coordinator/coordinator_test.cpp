@@ -1,0 +1,204 @@
+// The coordinator with workers that compute nothing: every task is given, put together and recorded; every
+// way to go wrong ends in one error that says which rank and why.
+#include "coordinator/coordinator.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "shared/base/error.h"
+#include "shared/link/interrupt.h"
+#include "tests/support/fake_workers.h"
+#include "tests/support/sample_results.h"
+
+namespace apportion {
+namespace {
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  CoordinatorTest() {
+    config_.output.directory = directory_.path();
+    config_.output.quiet = true;
+    config_.resolved = {{"rounds", "7"}};
+    MeasureTables tables;
+    tables.subjects = {"a", "b", "c"};
+    tables.categories = {"x", "y"};
+    tables.prompts = {"a1", "a2", "b1", "b2", "c1", "c2"};
+    tables.target = {{0.5, 0.5}, {0.25, 0.75}, {1, 0}};
+    job_ = {directory_.path(), {{"v2", tables}}, 7};
+    options_.rounds = 7;
+    tasks_ = {task("measure", "before, v2", {}), task("sft", "stage 1", {})};
+    tasks_.push_back(task("calibrate", "stage 2", {tasks_[1].id}));
+    tasks_.push_back(task("measure", "after, v2", {tasks_[2].id}));
+  }
+
+  static Task task(const std::string& kind, const std::string& label,
+                   const std::vector<std::string>& inputs) {
+    Task result;
+    result.kind = kind;
+    result.label = label;
+    result.inputs = inputs;
+    if (kind == "measure") result.test_set = "v2";
+    result.identity = {{"kind", kind}, {"compute_type", "float32"}, {"inputs", inputs}};
+    result.id = task_id(result.identity);
+    return result;
+  }
+
+  /// Runs all tasks that are not done yet.
+  void run(int ranks, int group_size) {
+    options_.ranks = ranks;
+    options_.groups = {group_size, 4};
+    states_.resize(tasks_.size(), TaskState::waiting);
+    MemoryLinks links(ranks);
+    FakeWorkers workers(links, ranks, job_);
+    Recorder recorder(config_, job_.tables, ranks);
+    Status status(config_.output);
+    Coordinator coordinator(links.coordinator(), recorder, status, tasks_, states_, options_);
+    coordinator.run();
+    groups_ = workers.groups();
+    group_count_ = workers.group_count();
+  }
+
+  /// What run throws.
+  std::pair<std::string, int> failure(int ranks, int group_size) {
+    try {
+      run(ranks, group_size);
+    } catch (const Error& error) {
+      return {error.what(), error.exit_code()};
+    }
+    return {"no error", 0};
+  }
+
+  ArtefactState state_of(const Task& task) const {
+    std::string why;
+    return verify_artefact(directory_.path(), task, why);
+  }
+
+  std::string about(const Task& task, const std::string& key) const {
+    for (const auto& [name, value] : read_task_record(result_path(directory_.path(), task.id)).about) {
+      if (name == key) return value;
+    }
+    return "absent";
+  }
+
+  TemporaryDirectory directory_;
+  RunConfig config_;
+  FakeJob job_;
+  CoordinatorOptions options_;
+  std::vector<Task> tasks_;
+  std::vector<TaskState> states_;
+  std::map<std::string, std::vector<int>> groups_;
+  int group_count_ = 0;
+};
+
+TEST_F(CoordinatorTest, RunsAndRecordsEveryTaskOnAnyNumberOfRanks) {
+  for (int ranks = 1; ranks <= 5; ++ranks) {
+    for (int group_size : {0, 1, 2, ranks}) {
+      run(ranks, group_size);
+      EXPECT_EQ(group_count_, 4);
+      for (const Task& task : tasks_) EXPECT_EQ(state_of(task), ArtefactState::verified) << task.label;
+    }
+  }
+}
+
+TEST_F(CoordinatorTest, RecordsEveryPromptOfAGroupInItsPlace) {
+  run(4, 4);
+  MeasureFile file = read_measure_file(result_path(directory_.path(), tasks_[3].id));
+  const MeasureTables& tables = job_.tables.at("v2");
+  EXPECT_EQ(file.tables.prompts, tables.prompts);
+  for (int subject = 0; subject < 3; ++subject) {
+    for (int wording = 0; wording < 2; ++wording) {
+      EXPECT_EQ(file.result.at(subject, wording).counts, fake_prompt(tables, 7, subject, wording).counts);
+    }
+  }
+}
+
+TEST_F(CoordinatorTest, SaysWhatEachRankComputed) {
+  run(4, 4);
+  EXPECT_EQ(about(tasks_[0], "units_by_rank"), "2,2,1,1");
+  EXPECT_EQ(about(tasks_[1], "micro_batches_by_rank"), "2,2,2,2");
+  EXPECT_EQ(about(tasks_[1], "group"), "0,1,2,3");
+}
+
+TEST_F(CoordinatorTest, IndependentTasksRunOnDifferentRanks) {
+  run(4, 0);
+  EXPECT_EQ(groups_.at("stage 1"), (std::vector{0, 1, 2}));
+  EXPECT_EQ(groups_.at("before, v2"), std::vector{3});
+}
+
+TEST_F(CoordinatorTest, TasksThatAreDoneAreNotGivenOut) {
+  states_ = {TaskState::done, TaskState::done, TaskState::waiting, TaskState::waiting};
+  run(2, 0);
+  EXPECT_EQ(group_count_, 2);
+  EXPECT_EQ(groups_.count("stage 1"), 0u);
+}
+
+TEST_F(CoordinatorTest, NamesTheRankThatFailedAndItsReason) {
+  job_.instead = [](int rank, const Assign&) -> std::optional<Message> {
+    if (rank == 1) return Failed{"out of memory", 1};
+    return std::nullopt;
+  };
+  EXPECT_EQ(failure(3, 3), std::make_pair(std::string("rank 1: out of memory"), 1));
+}
+
+TEST_F(CoordinatorTest, OneProcessNeedsNoRankInItsError) {
+  job_.instead = [](int, const Assign&) { return Failed{"no such file", 2}; };
+  EXPECT_EQ(failure(1, 0), std::make_pair(std::string("no such file"), 2));
+}
+
+TEST_F(CoordinatorTest, FinishedTasksStayWhenALaterOneFails) {
+  job_.instead = [](int rank, const Assign& assign) -> std::optional<Message> {
+    if (rank == 0 && assign.task.label == "stage 2") return Failed{"lost", 1};
+    return std::nullopt;
+  };
+  EXPECT_EQ(failure(2, 2).first, "rank 0: lost");
+  EXPECT_EQ(state_of(tasks_[1]), ArtefactState::verified);
+  EXPECT_EQ(state_of(tasks_[2]), ArtefactState::absent);
+}
+
+TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {
+  // The worker keeps silent for ever, so only the signal can end the run.
+  job_.instead = [](int, const Assign&) { return Heartbeat{}; };
+  options_.interrupted = [] { return 2; };
+  auto [reason, exit_code] = failure(2, 2);
+  EXPECT_EQ(exit_code, interrupt_exit_code);
+  EXPECT_NE(reason.find("Ctrl-C"), std::string::npos) << reason;
+}
+
+TEST_F(CoordinatorTest, AMissingPromptIsABug) {
+  job_.instead = [](int rank, const Assign& assign) -> std::optional<Message> {
+    if (rank != 1) return std::nullopt;
+    Done done;
+    done.task_id = assign.task.id;
+    done.compute_type = "float32";
+    return done;
+  };
+  auto [reason, exit_code] = failure(2, 2);
+  EXPECT_EQ(exit_code, 3);
+  EXPECT_NE(reason.find("3 prompts were not measured"), std::string::npos) << reason;
+  EXPECT_EQ(state_of(tasks_[0]), ArtefactState::absent);
+}
+
+TEST_F(CoordinatorTest, ARankThatComputesInAnotherTypeIsNamed) {
+  job_.instead = [](int rank, const Assign& assign) -> std::optional<Message> {
+    if (rank != 1) return std::nullopt;
+    Done done;
+    done.task_id = assign.task.id;
+    done.compute_type = "bfloat16";
+    return done;
+  };
+  auto [reason, exit_code] = failure(2, 2);
+  EXPECT_EQ(exit_code, 1);
+  EXPECT_NE(reason.find("rank 1"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("measure_compute_type"), std::string::npos) << reason;
+}
+
+TEST_F(CoordinatorTest, AMessageOnATaskThatTheRankWasNotGivenIsABug) {
+  job_.instead = [](int, const Assign&) { return Histogram{"another task", 0, {}}; };
+  EXPECT_EQ(failure(1, 0).second, 3);
+  job_.instead = [](int, const Assign&) { return Stop{}; };
+  EXPECT_EQ(failure(1, 0).second, 3);
+}
+
+}  // namespace
+}  // namespace apportion

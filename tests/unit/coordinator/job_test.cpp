@@ -1,0 +1,110 @@
+// A whole run with workers that compute nothing: again is free, what is damaged or forced is done again, and
+// two runs cannot share a directory.
+#include "coordinator/job.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "coordinator/recorder.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/data/dataset.h"
+#include "shared/store/index.h"
+#include "tests/support/fake_workers.h"
+#include "tests/support/sample_results.h"
+#include "tests/support/small_job.h"
+
+namespace apportion {
+namespace {
+
+class JobTest : public testing::Test {
+ protected:
+  JobTest() {
+    write_small_job(directory_.path());
+    config_ = small_job(directory_.path(), directory_.path() + "/results");
+  }
+
+  /// Runs the job on two ranks; its report.
+  std::string run() {
+    Dataset dataset = parse_dataset(config_.data.dataset);
+    FakeJob job = {config_.output.directory, make_tables(dataset, config_.data, config_.measure.test_sets),
+                   9};
+    MemoryLinks links(2);
+    FakeWorkers workers(links, 2, job);
+    testing::internal::CaptureStdout();
+    std::string report;
+    try {
+      run_job(links.coordinator(), config_, {"colours", 2, 0, "float32", "float32"});
+      report = testing::internal::GetCapturedStdout();
+    } catch (...) {
+      testing::internal::GetCapturedStdout();
+      throw;
+    }
+    tasks_run_ = workers.group_count();
+    return report;
+  }
+
+  std::map<std::string, std::string> measures() const {
+    return read_index(config_.output.directory).at(0).measures;
+  }
+
+  TemporaryDirectory directory_;
+  RunConfig config_;
+  int tasks_run_ = 0;
+};
+
+TEST_F(JobTest, RunsEverythingAndFillsTheIndex) {
+  EXPECT_FALSE(run().empty());
+  EXPECT_EQ(tasks_run_, 5);
+  Cell cell = read_index(config_.output.directory).at(0);
+  EXPECT_EQ(cell.job, "colours");
+  EXPECT_EQ(cell.name, "colours-full");
+  EXPECT_EQ(cell.measures.size(), 3u);
+  EXPECT_EQ(cell.training.size(), 2u);
+}
+
+TEST_F(JobTest, AgainIsFreeAndPrintsTheSameReport) {
+  std::string first = run();
+  std::string second = run();
+  EXPECT_EQ(tasks_run_, 0);
+  EXPECT_EQ(first, second);
+}
+
+TEST_F(JobTest, ForceDoesEverythingAgain) {
+  run();
+  config_.output.force = true;
+  run();
+  EXPECT_EQ(tasks_run_, 5);
+}
+
+TEST_F(JobTest, OnlyWhatIsDamagedOrMissingIsDoneAgain) {
+  std::string report = run();
+  std::string damaged = result_path(config_.output.directory, measures().at("after/v2"));
+  std::string bytes = read_file(damaged);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_file(damaged, bytes);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run(), report);
+  std::string warning = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(tasks_run_, 1);
+  EXPECT_NE(warning.find("after, v2 is done again"), std::string::npos) << warning;
+
+  std::filesystem::remove(result_path(config_.output.directory, measures().at("before/v2")));
+  EXPECT_EQ(run(), report);
+  EXPECT_EQ(tasks_run_, 1);
+}
+
+TEST_F(JobTest, ADirectoryInUseIsRefused) {
+  make_directories(config_.output.directory);
+  DirectoryLock lock(config_.output.directory);
+  EXPECT_THROW(run(), UserError);
+}
+
+TEST_F(JobTest, ATestSetWithoutWordingsIsTheUsersMistake) {
+  config_.measure.test_sets = {"v3"};
+  EXPECT_THROW(run(), UserError);
+}
+
+}  // namespace
+}  // namespace apportion
