@@ -1,0 +1,162 @@
+// A whole job on real ranks: the same adapters and histograms, byte for byte, as one process gives, with all
+// ranks in one group and with tasks spread over groups; and every rank of a group computes a part.
+#include "worker/worker.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <numeric>
+#include <sstream>
+#include <thread>
+
+#include "coordinator/job.h"
+#include "shared/base/file_system.h"
+#include "shared/link/link_memory.h"
+#include "shared/link/link_mpi.h"
+#include "shared/store/index.h"
+#include "shared/store/task_file.h"
+#include "tests/support/mpi_main.h"
+#include "tests/support/small_job.h"
+#include "worker/parallel/collectives.h"
+
+namespace apportion {
+namespace {
+
+/// mpirun is the parent of all ranks.
+const std::string& directory() {
+  static const std::string path = testing::TempDir() + "apportion_worker_test." + std::to_string(::getppid());
+  return path;
+}
+
+void run_job_in_thread(Link& link, const RunConfig& config, int ranks) {
+  try {
+    run_job(link, config, {"colours", ranks, 0, "float32", "float32"});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "coordinator: %s\n", error.what());
+    test_ranks().abort(1);
+  }
+}
+
+RunConfig config_for(const std::string& name, int group_size) {
+  RunConfig config = small_job(directory(), directory() + "/" + name);
+  config.train_compute_type = ComputeType::float32;
+  config.ranks.group_size = group_size;
+  return config;
+}
+
+/// On the calling rank alone.
+void run_in_one_process(const RunConfig& config) {
+  MemoryLinks links(1);
+  std::thread coordinator([&] { run_job_in_thread(links.coordinator(), config, 1); });
+  serve(links.worker(0), config, 0, 1);
+  coordinator.join();
+}
+
+/// Collective.
+void run_on_all_ranks(const RunConfig& config) {
+  MpiLink link(test_ranks(), [](int exit_code) { test_ranks().abort(exit_code); });
+  std::thread coordinator;
+  if (test_ranks().rank() == 0) {
+    coordinator = std::thread([&] { run_job_in_thread(link.coordinator(), config, test_ranks().size()); });
+  }
+  serve(link.worker(), config, test_ranks().local_rank(), 1);
+  if (coordinator.joinable()) coordinator.join();
+}
+
+/// The task ids of the only cell, by name.
+std::map<std::string, std::string> tasks_of(const std::string& results, bool training) {
+  Cell cell = read_index(results).at(0);
+  return training ? cell.training : cell.measures;
+}
+
+/// Everything in a training task's file that is to be equal, and the adapter's bytes.
+std::string training_bytes(const std::string& results, const std::string& id) {
+  Done done;
+  TrainFile file = read_train_file(result_path(results, id));
+  done.log = file.log;
+  done.log.seconds.clear();
+  done.adapter_digest = file.adapter_digest;
+  return encode(done) + read_file(adapter_directory(results, id) + "/adapter_model.safetensors");
+}
+
+std::string measure_bytes(const std::string& results, const std::string& id) {
+  return encode(Histogram{id, 0, read_measure_file(result_path(results, id)).result.prompts});
+}
+
+void expect_equal_results(const std::string& one, const std::string& other) {
+  ASSERT_EQ(tasks_of(one, true), tasks_of(other, true));
+  ASSERT_EQ(tasks_of(one, false), tasks_of(other, false));
+  for (const auto& [name, id] : tasks_of(one, true)) {
+    EXPECT_EQ(training_bytes(one, id), training_bytes(other, id)) << name;
+  }
+  for (const auto& [name, id] : tasks_of(one, false)) {
+    EXPECT_EQ(measure_bytes(one, id), measure_bytes(other, id)) << name;
+  }
+}
+
+std::vector<int> counts_by_rank(const std::string& results, const std::string& id, const std::string& key) {
+  std::vector<int> counts;
+  for (const auto& [name, value] : read_task_record(result_path(results, id)).about) {
+    if (name != key) continue;
+    std::istringstream numbers(value);
+    for (std::string number; std::getline(numbers, number, ',');) counts.push_back(std::stoi(number));
+  }
+  return counts;
+}
+
+void expect_every_rank_worked(const std::string& results, const std::string& id, const std::string& key) {
+  std::vector<int> counts = counts_by_rank(results, id, key);
+  EXPECT_EQ(counts.size(), static_cast<size_t>(test_ranks().size())) << key;
+  for (int count : counts) EXPECT_GE(count, 1) << key;
+}
+
+class WorkerTest : public testing::Test {
+ protected:
+  /// One process's results are there afterwards, made by rank 0.
+  void SetUp() override {
+    if (test_ranks().rank() == 0) {
+      std::filesystem::remove_all(directory());
+      write_small_job(directory());
+      testing::internal::CaptureStdout();
+      run_in_one_process(config_for("one", 0));
+      testing::internal::GetCapturedStdout();
+    }
+    wait_for_all();
+  }
+  void TearDown() override {
+    wait_for_all();
+    if (test_ranks().rank() == 0) std::filesystem::remove_all(directory());
+  }
+
+  static void wait_for_all() {
+    static int tag = 1000;  // above all tags of a job's groups
+    std::vector<int> ranks(static_cast<size_t>(test_ranks().size()));
+    std::iota(ranks.begin(), ranks.end(), 0);
+    make_mpi_collectives(ranks, ++tag, 50)->barrier();
+  }
+
+  static void run_and_compare(int group_size) {
+    testing::internal::CaptureStdout();
+    run_on_all_ranks(config_for("all", group_size));
+    testing::internal::GetCapturedStdout();
+    if (test_ranks().rank() == 0) expect_equal_results(directory() + "/one", directory() + "/all");
+  }
+};
+
+TEST_F(WorkerTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
+  run_and_compare(test_ranks().size());
+  if (test_ranks().rank() != 0) return;
+  std::string results = directory() + "/all";
+  for (const auto& [name, id] : tasks_of(results, true))
+    expect_every_rank_worked(results, id, "micro_batches_by_rank");
+  for (const auto& [name, id] : tasks_of(results, false))
+    expect_every_rank_worked(results, id, "units_by_rank");
+}
+
+TEST_F(WorkerTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }
+
+}  // namespace
+}  // namespace apportion
