@@ -7,11 +7,11 @@
 
 namespace apportion {
 
-TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t context_length,
-                     at::Device device) {
+TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                     int64_t context_length, at::Device device) {
   TokenRows rows;
   rows.count = static_cast<int64_t>(queries.size());
-  rows.plan = plan_attention(tree, queries, device);
+  rows.plan = plan_attention(tree, queries, block_rows, device);
   std::vector<int64_t> ids(static_cast<size_t>(rows.plan.rows), tree.token(queries[0]));
   std::vector<int64_t> positions(static_cast<size_t>(rows.plan.rows), 0);
   for (size_t row = 0; row < queries.size(); ++row) {

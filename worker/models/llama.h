@@ -24,9 +24,10 @@ struct TokenRows {
   AttentionPlan plan;
 };
 
-/// Rows for the nodes `queries` of `tree`. Throws UserError when a path is longer than `context_length`.
-TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t context_length,
-                     at::Device device);
+/// Rows for the nodes `queries` of `tree`, attending in blocks of `block_rows`. Throws UserError when a path
+/// is longer than `context_length`.
+TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                     int64_t context_length, at::Device device);
 
 class Llama {
  public:

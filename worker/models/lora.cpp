@@ -36,8 +36,9 @@ void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& l
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI, const std::optional<at::Tensor>& a,
-                            const std::optional<at::Tensor>& b, const LinearGroup* linear, const LoraGroup* lora) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI,
+                            const std::optional<at::Tensor>& a, const std::optional<at::Tensor>& b,
+                            const LinearGroup* linear, const LoraGroup* lora) {
     context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
     context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
     at::Tensor y_TO = at::linear(x_TI, linear->weight_OI);
@@ -191,7 +192,8 @@ std::vector<Adapter::Entry> Adapter::entries() const {
 
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora) {
   using Leaf = std::optional<at::Tensor>;
-  return LinearFunction::apply(x_TI, lora ? Leaf(lora->a) : Leaf(), lora ? Leaf(lora->b) : Leaf(), &linear, lora);
+  return LinearFunction::apply(x_TI, lora ? Leaf(lora->a) : Leaf(), lora ? Leaf(lora->b) : Leaf(), &linear,
+                               lora);
 }
 
 }  // namespace apportion

@@ -34,7 +34,14 @@ struct Followers {
   std::vector<AnswerCount> answers;
   std::vector<double> low;  // [K]
   double lost = 0;          // probability below the threshold
+  double ended = 0;         // probability of explored answers that end here, parsed or not
   uint64_t near_boundary = 0;
+};
+
+/// How far the expansion of a prompt's answers has come.
+struct Expansion {
+  int evaluated = 0;  // nodes
+  double ended = 0;   // probability of answers that ended
 };
 
 class AnswerTree {
@@ -60,8 +67,9 @@ class AnswerTree {
   }
   PromptResult& result(int prompt) { return out_.prompts[static_cast<size_t>(prompt)]; }
 
-  at::Tensor run(const std::vector<int32_t>& nodes) {
-    TokenRows rows = token_rows(tree_, nodes, tools_.model.shape().context_length, tools_.model.device());
+  at::Tensor run(const std::vector<int32_t>& nodes, int64_t block_rows) {
+    TokenRows rows =
+        token_rows(tree_, nodes, block_rows, tools_.model.shape().context_length, tools_.model.device());
     out_.tokens += rows.count;
     const int64_t adapter_parameters = tools_.adapter ? tools_.adapter->parameters() : 0;
     out_.flops += forward_flops(tools_.model.shape(), adapter_parameters, {rows.count, rows.plan.pairs, 0});
@@ -76,7 +84,7 @@ class AnswerTree {
     tree_ = packed.depth_first(new_index);
     std::vector<int32_t> nodes(static_cast<size_t>(tree_.size()));
     std::iota(nodes.begin(), nodes.end(), 0);
-    at::Tensor hidden = run(nodes);
+    at::Tensor hidden = run(nodes, packed_block_rows);
 
     std::vector<Node> roots;
     std::vector<int64_t> rows;
@@ -93,7 +101,7 @@ class AnswerTree {
       out.low.assign(prompt.steering_tokens.size(), 0.0);
       out.unexplored = 0;
     }
-    evaluated_.assign(prompts_.size(), 1);
+    expansion_.assign(prompts_.size(), {1, 0.0});
     return follow(roots, hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device())));
   }
 
@@ -103,7 +111,7 @@ class AnswerTree {
       node.tree_node = tree_.append(node.tree_node, node.answer.back());
       nodes.push_back(node.tree_node);
     }
-    return follow(frontier, run(nodes).narrow(0, 0, static_cast<int64_t>(nodes.size())));
+    return follow(frontier, run(nodes, growing_block_rows).narrow(0, 0, static_cast<int64_t>(nodes.size())));
   }
 
   /// Next-token distributions of `nodes` (hidden_NC row by row), and what follows from them.
@@ -182,6 +190,7 @@ class AnswerTree {
   void end(const Node& node, const Node& ended, Followers& out) const {
     const std::string text = tools_.tokenizer.decode(node.answer);
     const int category = tools_.parser.parse(text);
+    if (ended.exact) out.ended += std::exp(ended.log_prob);
     if (ended.exact && category != unparsed)
       out.low[static_cast<size_t>(category)] += std::exp(ended.log_prob);
     if (ended.count > 0) out.answers.push_back({category, ended.count, ended.log_prob, Finish::end, text});
@@ -191,6 +200,7 @@ class AnswerTree {
     PromptResult& out = result(node.prompt);
     for (size_t j = 0; j < followers.low.size(); ++j) out.low[j] += followers.low[j];
     out.unexplored += followers.lost;
+    expansion_[static_cast<size_t>(node.prompt)].ended += followers.ended;
     out.draws_near_boundary += followers.near_boundary;
     for (AnswerCount& answer : followers.answers) {
       out.counts[answer.category == unparsed ? out.low.size() : static_cast<size_t>(answer.category)] +=
@@ -201,8 +211,7 @@ class AnswerTree {
   }
 
   /// Keeps each prompt's expansion within its budget of nodes: the most probable children go on, the
-  /// probability of the others is unexplored. Where most of it is unexplored already, expanding further tells
-  /// nothing: it ends.
+  /// probability of the others is unexplored. An expansion that cannot get anywhere ends early.
   std::vector<Node> within_budget(std::vector<Node> next) {
     std::vector<std::vector<size_t>> exact(prompts_.size());
     for (size_t i = 0; i < next.size(); ++i) {
@@ -212,19 +221,25 @@ class AnswerTree {
       std::vector<size_t>& list = exact[p];
       std::stable_sort(list.begin(), list.end(),
                        [&](size_t a, size_t b) { return next[a].log_prob > next[b].log_prob; });
-      PromptResult& out = out_.prompts[p];
-      const bool hopeless = out.unexplored > 0.5;
-      for (size_t i : list) {
-        if (!hopeless && evaluated_[p] < tools_.config.exact_nodes) {
-          ++evaluated_[p];
-        } else {
-          next[i].exact = false;
-          out.unexplored += std::exp(next[i].log_prob);
-        }
+      const int budget = hopeless(p) ? 0 : tools_.config.exact_nodes - expansion_[p].evaluated;
+      for (size_t place = 0; place < list.size(); ++place) {
+        Node& node = next[list[place]];
+        node.exact = static_cast<int64_t>(place) < budget;
+        if (!node.exact) out_.prompts[p].unexplored += std::exp(node.log_prob);
+        expansion_[p].evaluated += node.exact ? 1 : 0;
       }
     }
     std::erase_if(next, [](const Node& node) { return node.count == 0 && !node.exact; });
     return next;
+  }
+
+  /// Most of the probability is out of reach already, or a quarter of the budget has not seen answers end: an
+  /// untouched model's answers spread so wide that all of the budget would tell nothing.
+  bool hopeless(size_t prompt) const {
+    constexpr double most_unexplored = 0.5, least_ended = 0.02;
+    const Expansion& expansion = expansion_[prompt];
+    return out_.prompts[prompt].unexplored > most_unexplored ||
+           (4 * expansion.evaluated >= tools_.config.exact_nodes && expansion.ended < least_ended);
   }
 
   void cut(const Node& node) {
@@ -254,7 +269,7 @@ class AnswerTree {
   const std::vector<MeasurePrompt>& prompts_;
   TokenTree tree_;
   KvCache cache_;
-  std::vector<int> evaluated_;  // nodes of each prompt's expansion
+  std::vector<Expansion> expansion_;  // of each prompt
   UnitResult out_;
 };
 

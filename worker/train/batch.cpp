@@ -127,7 +127,7 @@ class Packer {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
     std::vector<int32_t> queries = counting(sorted.size());
-    out_.rows = token_rows(sorted, queries, context_length, device);
+    out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, device);
     out_.tree_tokens = sorted.size();
     out_.edges = edges_.index(row_of_node, device);
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);

@@ -43,65 +43,84 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
   }
 };
 
+/// Writes block `block` of the plan: its keys, the mask of its rows, and who uses each slot.
+class PlanWriter {
+ public:
+  PlanWriter(const TokenTree& tree, const std::vector<int32_t>& queries, AttentionPlan& plan, int64_t blocks,
+             int64_t width)
+      : tree_(tree), queries_(queries), plan_(plan), users_(static_cast<size_t>(tree.size())) {
+    plan.keys_BU = at::empty({blocks, width}, at::kLong);
+    plan.mask_BQU =
+        at::full({blocks, plan.block_rows, width}, -std::numeric_limits<float>::infinity(), at::kFloat);
+  }
+
+  void write(int64_t block, const std::vector<int32_t>& keys) {
+    const int64_t width = plan_.keys_BU.size(1);
+    auto* key_out = plan_.keys_BU.data_ptr<int64_t>() + block * width;
+    for (int64_t u = 0; u < width; ++u) {
+      const bool real = u < static_cast<int64_t>(keys.size());
+      key_out[u] = keys.empty() ? queries_[0] : keys[real ? static_cast<size_t>(u) : 0];
+      if (real) users_[static_cast<size_t>(key_out[u])].push_back(block * width + u);
+    }
+    for (int64_t row = 0; row < plan_.block_rows; ++row) {
+      float* mask = plan_.mask_BQU.data_ptr<float>() + (block * plan_.block_rows + row) * width;
+      const auto query = static_cast<size_t>(block * plan_.block_rows + row);
+      if (query >= queries_.size()) {
+        mask[0] = 0;
+        continue;
+      }
+      for (int32_t node = queries_[query]; node != no_node; node = tree_.parent(node)) {
+        mask[std::lower_bound(keys.begin(), keys.end(), node) - keys.begin()] = 0;
+        ++plan_.pairs;
+      }
+    }
+  }
+
+  void finish(at::Device device) {
+    std::vector<int64_t> flat, offsets;
+    for (const auto& list : users_) {
+      offsets.push_back(static_cast<int64_t>(flat.size()));
+      flat.insert(flat.end(), list.begin(), list.end());
+    }
+    plan_.keys_BU = plan_.keys_BU.to(device);
+    plan_.mask_BQU = plan_.mask_BQU.to(device);
+    plan_.users = at::tensor(flat, at::kLong).to(device);
+    plan_.user_offsets = at::tensor(offsets, at::kLong).to(device);
+  }
+
+ private:
+  const TokenTree& tree_;
+  const std::vector<int32_t>& queries_;
+  AttentionPlan& plan_;
+  std::vector<std::vector<int64_t>> users_;
+};
+
 }  // namespace
 
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, at::Device device) {
-  ensure(!queries.empty(), "attention has at least one query");
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                             at::Device device) {
+  ensure(!queries.empty() && row_multiple % block_rows == 0,
+         "attention has queries, in blocks that fill the rows");
   const auto count = static_cast<int64_t>(queries.size());
   AttentionPlan plan;
   plan.rows = padded_rows(count);
+  plan.block_rows = block_rows;
   plan.slots = tree.size();
   const int64_t blocks = plan.rows / block_rows;
 
   std::vector<int32_t> seen(static_cast<size_t>(tree.size()), -1);
   std::vector<std::vector<int32_t>> keys(static_cast<size_t>(blocks));
-  size_t most = 0;
+  size_t most = 1;
   for (int64_t block = 0; block < blocks; ++block) {
-    auto first = static_cast<size_t>(block * block_rows);
-    auto last = static_cast<size_t>(std::min<int64_t>((block + 1) * block_rows, count));
+    const auto first = static_cast<size_t>(std::min(block * block_rows, count));
+    const auto last = static_cast<size_t>(std::min((block + 1) * block_rows, count));
     auto& own = keys[static_cast<size_t>(block)];
     own = keys_of_rows(tree, queries, first, last, seen, static_cast<int32_t>(block));
     most = std::max(most, own.size());
   }
-
-  const auto width = static_cast<int64_t>(most);
-  at::Tensor keys_BU = at::empty({blocks, width}, at::kLong);
-  at::Tensor mask_BQU =
-      at::full({blocks, block_rows, width}, -std::numeric_limits<float>::infinity(), at::kFloat);
-  auto* key_out = keys_BU.data_ptr<int64_t>();
-  auto* mask_out = mask_BQU.data_ptr<float>();
-  std::vector<std::vector<int64_t>> users(static_cast<size_t>(tree.size()));
-  for (int64_t block = 0; block < blocks; ++block) {
-    const auto& own = keys[static_cast<size_t>(block)];
-    for (int64_t u = 0; u < width; ++u) {
-      bool real = u < static_cast<int64_t>(own.size());
-      int32_t slot = own[real ? static_cast<size_t>(u) : 0];
-      key_out[block * width + u] = slot;
-      if (real) users[static_cast<size_t>(slot)].push_back(block * width + u);
-    }
-    for (int64_t row = 0; row < block_rows; ++row) {
-      float* mask = mask_out + (block * block_rows + row) * width;
-      int64_t query = block * block_rows + row;
-      if (query >= count) {
-        mask[0] = 0;
-        continue;
-      }
-      for (int32_t node = queries[static_cast<size_t>(query)]; node != no_node; node = tree.parent(node)) {
-        mask[std::lower_bound(own.begin(), own.end(), node) - own.begin()] = 0;
-        ++plan.pairs;
-      }
-    }
-  }
-
-  std::vector<int64_t> flat, offsets;
-  for (const auto& list : users) {
-    offsets.push_back(static_cast<int64_t>(flat.size()));
-    flat.insert(flat.end(), list.begin(), list.end());
-  }
-  plan.keys_BU = keys_BU.to(device);
-  plan.mask_BQU = mask_BQU.to(device);
-  plan.users = at::tensor(flat, at::kLong).to(device);
-  plan.user_offsets = at::tensor(offsets, at::kLong).to(device);
+  PlanWriter writer(tree, queries, plan, blocks, static_cast<int64_t>(most));
+  for (int64_t block = 0; block < blocks; ++block) writer.write(block, keys[static_cast<size_t>(block)]);
+  writer.finish(device);
   return plan;
 }
 
@@ -109,7 +128,7 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
                           const AttentionPlan& plan) {
   const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);
   const int64_t share = heads / kv_heads;  // query heads that read one key/value head
-  const int64_t blocks = plan.keys_BU.size(0), width = plan.keys_BU.size(1);
+  const int64_t blocks = plan.keys_BU.size(0), width = plan.keys_BU.size(1), block_rows = plan.block_rows;
   at::Tensor keys = plan.keys_BU.flatten();
   auto gather = [&](const at::Tensor& rows_SGD) {
     at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), kv_heads * head_dim});

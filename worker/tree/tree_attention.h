@@ -1,4 +1,4 @@
-// Attention over ancestors without a [T, T] mask: queries go in blocks of 64 rows, and each block meets only
+// Attention over ancestors without a [T, T] mask: queries go in blocks of rows, and each block meets only
 // the keys that one of its rows descends from. Exact: what is left out has weight zero.
 //
 // Legend: T query rows (padded), S key slots, B blocks, Q rows of a block, U most keys of a block,
@@ -14,14 +14,20 @@
 
 namespace apportion {
 
-/// Rows of a block; products are padded to a multiple of it, so that their bits do not depend on threads.
-inline constexpr int64_t block_rows = 64;
+/// Products are padded to a multiple of so many rows, so that their bits do not depend on threads.
+inline constexpr int64_t row_multiple = 64;
 
-inline int64_t padded_rows(int64_t rows) { return (rows + block_rows - 1) / block_rows * block_rows; }
+inline int64_t padded_rows(int64_t rows) { return (rows + row_multiple - 1) / row_multiple * row_multiple; }
+
+/// Rows of a block: many where neighbours share most of their ancestors (a packed batch), few where each
+/// brings keys of its own (the growing ends of answers). Both divide row_multiple.
+inline constexpr int64_t packed_block_rows = 64;
+inline constexpr int64_t growing_block_rows = 16;
 
 /// Which keys each block of queries reads, as index tensors on the model's device.
 struct AttentionPlan {
-  int64_t rows = 0;     // T, a multiple of block_rows
+  int64_t rows = 0;        // T, a multiple of row_multiple
+  int64_t block_rows = 0;  // Q
   int64_t slots = 0;    // S: slots of the key/value store that may be read
   int64_t pairs = 0;    // unmasked (query, key) pairs, for counting FLOPs
   at::Tensor keys_BU;   // int64 slot of each key; padding repeats the block's first
@@ -32,7 +38,8 @@ struct AttentionPlan {
 
 /// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. Rows added to
 /// fill the last block read the first row's own key; their results mean nothing.
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, at::Device device);
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                             at::Device device);
 
 /// softmax(q k^T / sqrt(D) + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,

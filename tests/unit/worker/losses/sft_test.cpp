@@ -51,17 +51,21 @@ TEST(Sft, FirstPositionOfSplitHasTheGradientOfTheKlTerm) {
   const std::vector<int> members = {0, 4, 9};
   const MicroBatch batch = pack(world, members, SftWeights::split);
   at::Tensor first = at::zeros_like(batch.sft_weight_E);
-  first.index_put_({batch.steering_IK.flatten()}, batch.sft_weight_E.index_select(0, batch.steering_IK.flatten()));
+  first.index_put_({batch.steering_IK.flatten()},
+                   batch.sft_weight_E.index_select(0, batch.steering_IK.flatten()));
   auto gradient = [&](auto loss_of) {
-    at::Tensor log_probs = edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
+    at::Tensor log_probs =
+        edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
     std::vector<at::Tensor> flat;
-    for (const auto& part : torch::autograd::grad({loss_of(log_probs)}, leaves)) flat.push_back(part.flatten());
+    for (const auto& part : torch::autograd::grad({loss_of(log_probs)}, leaves))
+      flat.push_back(part.flatten());
     return at::cat(flat);
   };
   at::Tensor sft = gradient([&](const at::Tensor& l) { return sft_loss(l, first, batch.sft_normalizer); });
   at::Tensor kl = gradient([&](const at::Tensor& l) {
-    return steering_kl(l.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes()), batch.target_IK, 3);
+    return steering_kl(l.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes()),
+                       batch.target_IK, 3);
   });
   EXPECT_GT(kl.norm().item<double>(), 0);
   EXPECT_LT(testing::relative_difference(sft, kl), 1e-5);

@@ -10,7 +10,8 @@ namespace apportion {
 namespace {
 
 TEST(SteeringKl, EqualsItsDefinition) {
-  at::Tensor p = at::tensor({0.9F, 0.1F, 0.3F, 0.7F}).view({2, 2}), q = at::tensor({-0.2F, -2.5F, -1.0F, -0.9F}).view({2, 2});
+  at::Tensor p = at::tensor({0.9F, 0.1F, 0.3F, 0.7F}).view({2, 2}),
+             q = at::tensor({-0.2F, -2.5F, -1.0F, -0.9F}).view({2, 2});
   double expected = 0;
   for (int64_t i = 0; i < 2; ++i) {
     for (int64_t j = 0; j < 2; ++j) {

@@ -1,4 +1,5 @@
-// Tree rounds are distributed as independent rounds: a chi-square test over many seeds, seen to fail on wrong splits.
+// Tree rounds are distributed as independent rounds: a chi-square test over many seeds, seen to fail on wrong
+// splits.
 #include "worker/sample/rounds.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,8 @@ namespace {
 using Split = std::function<SplitCounts(uint64_t, const std::vector<float>&, CounterRng)>;
 
 const std::vector<float> root = {0.5F, 0.1F, 0.05F, 0.35F};
-const std::vector<std::vector<float>> below = {{0.9F, 0.1F, 0, 0}, {0.25F, 0.25F, 0.25F, 0.25F}, {0, 1, 0, 0}, {0.4F, 0, 0.3F, 0.3F}};
+const std::vector<std::vector<float>> below = {
+    {0.9F, 0.1F, 0, 0}, {0.25F, 0.25F, 0.25F, 0.25F}, {0, 1, 0, 0}, {0.4F, 0, 0.3F, 0.3F}};
 
 /// Chi-square of one seed's leaf counts of a tree two deep against rounds * probability.
 double chi_square(uint64_t seed, uint64_t rounds, const Split& split) {
@@ -22,8 +24,10 @@ double chi_square(uint64_t seed, uint64_t rounds, const Split& split) {
     const auto& leaf = below[static_cast<size_t>(a)];
     SplitCounts second = split(first.count_of_token[a], leaf, CounterRng(seed, "below " + std::to_string(a)));
     for (int32_t b = 0; b < 4; ++b) {
-      const double expected = static_cast<double>(rounds) * root[static_cast<size_t>(a)] * leaf[static_cast<size_t>(b)];
-      if (expected > 0) sum += std::pow(static_cast<double>(second.count_of_token[b]) - expected, 2) / expected;
+      const double expected =
+          static_cast<double>(rounds) * root[static_cast<size_t>(a)] * leaf[static_cast<size_t>(b)];
+      if (expected > 0)
+        sum += std::pow(static_cast<double>(second.count_of_token[b]) - expected, 2) / expected;
     }
   }
   return sum;
@@ -48,7 +52,8 @@ TEST(Rounds, TheTestNoticesASplitByRounding) {
   auto rounded = [](uint64_t count, const std::vector<float>& p, CounterRng) {
     SplitCounts split;
     for (size_t t = 0; t < p.size(); ++t) {
-      split.count_of_token[static_cast<int32_t>(t)] = static_cast<uint64_t>(std::lround(static_cast<double>(count) * p[t]));
+      split.count_of_token[static_cast<int32_t>(t)] =
+          static_cast<uint64_t>(std::lround(static_cast<double>(count) * p[t]));
     }
     return split;
   };

@@ -17,10 +17,13 @@ namespace {
 
 using testing::TinyWorld;
 
-std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
-                                 const std::vector<int>& members, double normalizer) {
-  const MicroBatch batch = pack_micro_batch(prompts, members, members, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
-  at::Tensor log_probs = edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
+std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter,
+                                 const std::vector<TrainPrompt>& prompts, const std::vector<int>& members,
+                                 double normalizer) {
+  const MicroBatch batch =
+      pack_micro_batch(prompts, members, members, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
+  at::Tensor log_probs =
+      edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
   torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
   return torch::autograd::grad({sft_loss(log_probs, batch.sft_weight_E, normalizer)}, leaves);
 }
@@ -76,20 +79,25 @@ TEST(Batch, LogProbOfAnAnswerIsTheSameAloneAndInTheTree) {
   std::iota(all.begin(), all.end(), 0);
   constexpr AnswerSet everything = AnswerSet::accepted_rejected_mismatched;
   auto answers = [&](const std::vector<int>& members) {
-    const MicroBatch batch = pack_micro_batch(world.prompts(), all, members, everything, SftWeights::split, 512, at::kCPU);
-    at::Tensor log_probs = edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
+    const MicroBatch batch =
+        pack_micro_batch(world.prompts(), all, members, everything, SftWeights::split, 512, at::kCPU);
+    at::Tensor log_probs =
+        edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     return log_ratios(log_probs, at::zeros_like(log_probs), batch.answers);
   };
   at::Tensor together = answers(all), first = answers({0}), last = answers({all.back()});
   EXPECT_LT((together.narrow(0, 0, first.size(0)) - first).abs().max().item<double>(), 1e-4);
-  EXPECT_LT((together.narrow(0, together.size(0) - last.size(0), last.size(0)) - last).abs().max().item<double>(), 1e-4);
+  EXPECT_LT(
+      (together.narrow(0, together.size(0) - last.size(0), last.size(0)) - last).abs().max().item<double>(),
+      1e-4);
 }
 
 TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   TinyWorld world;
   std::vector<int> all(world.prompts().size());
   std::iota(all.begin(), all.end(), 0);
-  const MicroBatch batch = pack_micro_batch(world.prompts(), all, all, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
+  const MicroBatch batch =
+      pack_micro_batch(world.prompts(), all, all, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
   EXPECT_EQ(batch.example_rows, 48);
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
@@ -97,12 +105,13 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
 TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   TinyWorld world;
   const std::vector<int> batch = {2, 9};
-  const MicroBatch packed =
-      pack_micro_batch(world.prompts(), batch, {2}, AnswerSet::accepted_rejected_mismatched, SftWeights::split, 512, at::kCPU);
+  const MicroBatch packed = pack_micro_batch(
+      world.prompts(), batch, {2}, AnswerSet::accepted_rejected_mismatched, SftWeights::split, 512, at::kCPU);
   const auto& behind = world.prompts()[9].answers;
   ASSERT_EQ(packed.mismatched.weight_A.size(0), static_cast<int64_t>(behind.size()));
   for (size_t a = 0; a < behind.size(); ++a) {
-    EXPECT_NEAR(packed.mismatched.weight_A[static_cast<int64_t>(a)].item<double>(), behind[a].weight / 2, 1e-6);
+    EXPECT_NEAR(packed.mismatched.weight_A[static_cast<int64_t>(a)].item<double>(), behind[a].weight / 2,
+                1e-6);
   }
 }
 

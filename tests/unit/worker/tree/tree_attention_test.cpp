@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <numeric>
+#include <tuple>
 
 #include "shared/base/counter_rng.h"
 #include "tests/support/worker/tiny_world.h"
@@ -26,7 +27,8 @@ TokenTree random_tree(int32_t nodes, uint64_t seed) {
   return tree.depth_first(index);
 }
 
-at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const TokenTree& tree) {
+at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const TokenTree& tree) {
   const int64_t nodes = tree.size(), share = q.size(1) / k.size(1);
   at::Tensor mask = at::full({nodes, nodes}, -std::numeric_limits<float>::infinity());
   for (int32_t row = 0; row < nodes; ++row) {
@@ -37,13 +39,13 @@ at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
 }
 
-class TreeAttention : public ::testing::TestWithParam<int32_t> {};
+class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t>> {};
 
 TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
-  const TokenTree tree = random_tree(GetParam(), 3);
+  const TokenTree tree = random_tree(std::get<0>(GetParam()), 3);
   std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
   std::iota(queries.begin(), queries.end(), 0);
-  const AttentionPlan plan = plan_attention(tree, queries, at::kCPU);
+  const AttentionPlan plan = plan_attention(tree, queries, std::get<1>(GetParam()), at::kCPU);
   at::manual_seed(1);
   at::Tensor q = at::randn({plan.rows, 4, 16}).set_requires_grad(true);
   at::Tensor k = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
@@ -54,16 +56,19 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
   EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
   auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
   auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
-  for (size_t i = 0; i < 3; ++i) EXPECT_LT(testing::relative_difference(our_gradients[i], dense_gradients[i]), 1e-5) << i;
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_LT(testing::relative_difference(our_gradients[i], dense_gradients[i]), 1e-5) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention, ::testing::Values(1, 63, 64, 65, 300));
+INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
+                         ::testing::Combine(::testing::Values(1, 63, 64, 65, 300),
+                                            ::testing::Values(packed_block_rows, growing_block_rows)));
 
 TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
   TokenTree tree;
   const int32_t root = tree.child(no_node, 0), a = tree.child(root, 1), b = tree.child(root, 2);
-  const AttentionPlan plan = plan_attention(tree, {a, b}, at::kCPU);
-  EXPECT_EQ(plan.rows, block_rows);
+  const AttentionPlan plan = plan_attention(tree, {a, b}, packed_block_rows, at::kCPU);
+  EXPECT_EQ(plan.rows, row_multiple);
   EXPECT_EQ(plan.pairs, 4);
   EXPECT_EQ(plan.keys_BU.size(1), 3);
   EXPECT_FALSE(std::isinf(plan.mask_BQU[0][0][1].item<float>()));

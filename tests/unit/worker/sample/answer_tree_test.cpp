@@ -1,0 +1,127 @@
+// Rounds and exact shares of a tiny model against the same computed path by path.
+#include "worker/sample/answer_tree.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "tests/support/worker/tiny_world.h"
+#include "worker/losses/log_probs.h"
+#include "worker/train/trainer.h"
+
+namespace apportion {
+namespace {
+
+using testing::TinyWorld;
+
+class AnswerTreeTest : public ::testing::Test {
+ protected:
+  AnswerTreeTest()
+      : adapter_(world_.model().shape(), TinyWorld::lora(), 1, at::kCPU),
+        parser_(world_.dataset().categories) {
+    auto collectives = make_local_collectives();
+    Trainer trainer(world_.model(), adapter_, world_.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
+                    *collectives, [](const StepReport&) {});
+    SftConfig sft;
+    sft.steps = 60;
+    sft.learning_rate = 1e-2;
+    trainer.run_sft(sft);
+    config_.exact_threshold = 1e-4;
+    config_.exact_nodes = 4000;
+    config_.max_answer_tokens = 24;
+  }
+
+  MeasurePrompt prompt(size_t index, uint64_t rounds) const {
+    const TrainPrompt& source = world_.prompts()[index];
+    return {static_cast<int>(index), 0,      source.tokens,
+            source.steering_tokens,  rounds, "key " + std::to_string(index)};
+  }
+  UnitResult measure(const std::vector<MeasurePrompt>& prompts) const {
+    const MeasureTools tools{
+        world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(), parser_, config_, 3};
+    return measure_unit(tools, prompts);
+  }
+  /// Log-prob of `answer` and the end of turn behind prompt `index`, by one forward pass over the whole path.
+  double log_prob_alone(size_t index, const std::string& answer) const {
+    std::vector<int32_t> path = world_.prompts()[index].tokens;
+    std::vector<int32_t> tokens;
+    for (const TokenSpan& span : world_.tokenizer().encode(answer, SpecialTokens::as_text))
+      tokens.push_back(span.id);
+    tokens.push_back(world_.chat().end_of_turn());
+    TokenTree tree;
+    int32_t end = tree.add_path(no_node, path);
+    std::vector<int64_t> rows, ids;
+    for (int32_t token : tokens) {
+      rows.push_back(end);
+      ids.push_back(token);
+      end = tree.child(end, token);
+    }
+    std::vector<int32_t> all(static_cast<size_t>(tree.size()));
+    std::iota(all.begin(), all.end(), 0);
+    c10::NoGradGuard no_gradient;
+    TokenRows token_row = token_rows(tree, all, packed_block_rows, 512, at::kCPU);
+    at::Tensor hidden = world_.model().hidden(token_row, &adapter_);
+    const EdgeIndex edges{at::tensor(rows, at::kLong),
+                          at::arange(static_cast<int64_t>(rows.size()), at::kLong),
+                          at::tensor(ids, at::kLong)};
+    return edge_log_probs(world_.model(), hidden, edges).sum().item<double>();
+  }
+
+  TinyWorld world_;
+  Adapter adapter_;
+  CategoryParser parser_;
+  MeasureConfig config_;
+};
+
+TEST_F(AnswerTreeTest, SharesRoundsAndLogProbsAgree) {
+  const UnitResult unit = measure({prompt(0, 20000), prompt(5, 500)});
+  for (const PromptResult& result : unit.prompts) {
+    const uint64_t rounds = std::accumulate(result.counts.begin(), result.counts.end(), uint64_t{0});
+    EXPECT_EQ(rounds, result.subject == 0 ? 20000U : 500U);
+    EXPECT_LT(result.unexplored, 0.2);
+    uint64_t listed = 0;
+    for (const AnswerCount& answer : result.answers) listed += answer.count;
+    EXPECT_EQ(listed, rounds);
+    for (size_t j = 0; j < 2; ++j) {
+      const double share = static_cast<double>(result.counts[j]) / static_cast<double>(rounds);
+      const double noise = 5 * std::sqrt(0.25 / static_cast<double>(rounds));
+      EXPECT_GT(share, result.low[j] - noise);
+      EXPECT_LT(share, result.low[j] + result.unexplored + noise);
+    }
+  }
+  const AnswerCount& top = unit.prompts[0].answers[0];
+  EXPECT_EQ(top.finish, Finish::end);
+  EXPECT_NEAR(top.log_prob, log_prob_alone(0, top.text), 1e-4);
+}
+
+TEST_F(AnswerTreeTest, AUnitsCompanyDoesNotChangeAPromptsRounds) {
+  const PromptResult alone = measure({prompt(3, 300)}).prompts[0];
+  const PromptResult together = measure({prompt(7, 100), prompt(3, 300), prompt(4, 50)}).prompts[1];
+  EXPECT_EQ(alone.counts, together.counts);
+  for (size_t j = 0; j < 2; ++j) EXPECT_NEAR(alone.low[j], together.low[j], 1e-5);
+}
+
+TEST_F(AnswerTreeTest, TheBudgetLeavesTheRestUnexplored) {
+  config_.exact_nodes = 2;
+  const PromptResult result = measure({prompt(0, 10)}).prompts[0];
+  EXPECT_GT(result.unexplored, 0.5);
+  EXPECT_LE(result.unexplored, 1.0);
+}
+
+TEST_F(AnswerTreeTest, AnswersWithoutAnEndAreCut) {
+  config_.max_answer_tokens = 1;
+  const PromptResult result = measure({prompt(0, 50)}).prompts[0];
+  EXPECT_GT(result.counts.back(), 0U);
+  EXPECT_EQ(result.answers[0].finish, Finish::cut);
+}
+
+TEST_F(AnswerTreeTest, SteeringIsTheFirstPositionsProbability) {
+  const PromptResult result = measure({prompt(2, 1)}).prompts[0];
+  EXPECT_GT(result.steering[0] + result.steering[1], 0.9);
+  EXPECT_NEAR(result.steering[0], world_.prompts()[2].target[0], 0.25);
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,51 @@
+// AdamW against its equations in double, and the clip of the norm.
+#include "worker/train/optimizer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+TEST(Optimizer, FollowsAdamW) {
+  OptimizerConfig config;
+  config.weight_decay = 0.1;
+  config.clip_norm = 0;
+  at::Tensor values = at::tensor({1.0F});
+  Optimizer optimizer(config, values);
+  double x = 1, m = 0, v = 0;
+  for (int step = 1; step <= 5; ++step) {
+    const double g = 0.3 * step - 0.7;
+    at::Tensor gradient = at::tensor({static_cast<float>(g)});
+    EXPECT_NEAR(optimizer.step(values, gradient, 0.01), std::abs(g), 1e-6);
+    m = config.beta1 * m + (1 - config.beta1) * g;
+    v = config.beta2 * v + (1 - config.beta2) * g * g;
+    x *= 1 - 0.01 * config.weight_decay;
+    x -= 0.01 * (m / (1 - std::pow(config.beta1, step))) /
+         (std::sqrt(v / (1 - std::pow(config.beta2, step))) + config.epsilon);
+    EXPECT_NEAR(values.item<double>(), x, 1e-6) << step;
+  }
+}
+
+TEST(Optimizer, ClipsTheNormAndReportsItUnclipped) {
+  OptimizerConfig config;
+  at::Tensor a = at::zeros({2}), b = at::zeros({2});
+  at::Tensor large = at::tensor({30.0F, 40.0F}), clipped = at::tensor({0.6F, 0.8F});
+  Optimizer one(config, a), other(config, b);
+  EXPECT_NEAR(one.step(a, large, 0.1), 50, 1e-4);
+  EXPECT_NEAR(other.step(b, clipped, 0.1), 1, 1e-6);
+  EXPECT_TRUE(at::allclose(a, b));
+}
+
+TEST(Optimizer, RefusesAGradientThatIsNotFinite) {
+  at::Tensor values = at::zeros({1}), gradient = at::tensor({NAN});
+  Optimizer optimizer(OptimizerConfig{}, values);
+  EXPECT_THROW(optimizer.step(values, gradient, 0.1), RankError);
+}
+
+}  // namespace
+}  // namespace apportion
