@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
+#   bash tests/run.sh            everything
+#   bash tests/run.sh --quick    without what needs Python peers, without sanitizers and clang-tidy
+#   bash tests/run.sh REGEX      only set-up, build and the tests whose name matches (ctest -R); also with --quick
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
+cd "$source_dir"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+build=build/cpu
+jobs="$(nproc)"
+
+quick=""
+pattern=""
+for argument in "$@"; do
+  case "$argument" in
+    --quick) quick=yes ;;
+    -*) fail "usage: bash tests/run.sh [--quick] [REGEX]" ;;
+    *) pattern="$argument" ;;
+  esac
+done
+
+check_format() {
+  find apportion.cpp shared worker coordinator tests \( -name '*.cpp' -o -name '*.h' \) -print0 |
+    xargs -0 clang-format --dry-run --Werror
+}
+
+run_tests() {
+  local options=(--test-dir "$build" --output-on-failure --no-tests=error -j "$jobs")
+  if [ -n "$quick" ]; then options+=(-LE peers); fi
+  if [ -n "$pattern" ]; then options+=(-R "$pattern"); fi
+  ctest "${options[@]}"
+}
+
+# Memory errors and undefined behaviour, then data races, in shared, coordinator and the links in memory.
+sanitize() {
+  cmake --preset "$1" >/dev/null
+  cmake --build "build/$1" --target unit_shared
+  ctest --test-dir "build/$1" --output-on-failure --no-tests=error -R '^unit_shared$'
+}
+
+# The worker's files count as changed against the main branch where the checkout knows another, else the last commit.
+tidy() {
+  local base
+  base="$(git merge-base HEAD origin/main 2>/dev/null || true)"
+  if [ -z "$base" ] || [ "$base" = "$(git rev-parse HEAD)" ]; then base=HEAD~; fi
+  python3 tests/tidy.py "$build" "$base"
+}
+
+# Compiles and links the CUDA forms where there is a toolkit; there is no GPU to run them on.
+build_cuda() {
+  if ninja -C "$build" -t query apportion_cuda >/dev/null 2>&1; then
+    cmake --build "$build" --target apportion_cuda
+  else
+    echo "no CUDA toolkit with NCCL here: the CUDA forms were not compiled"
+  fi
+}
+
+phase "set-up" bash cluster/install-deps.sh --tests
+if [ -z "$quick" ]; then phase "set-up of Python peers" bash tests/conformance/make_venv.sh; fi
+if [ -z "$phase_failed" ]; then phase "configure" cmake --preset ci; fi
+if [ -z "$phase_failed" ]; then phase "build" cmake --build "$build" -j "$jobs"; fi
+if [ -z "$phase_failed" ]; then
+  if [ -z "$pattern" ]; then phase "clang-format" check_format; fi
+  phase "tests" run_tests
+  if [ -z "$pattern" ]; then phase "CUDA build" build_cuda; fi
+  if [ -z "$pattern$quick" ]; then
+    phase "address sanitizer" sanitize asan
+    phase "thread sanitizer" sanitize tsan
+    phase "clang-tidy" tidy
+  fi
+fi
+phase_report
