@@ -1,7 +1,7 @@
 // The table of contents: parse, start MPI, give out the roles, run, and end every rank. The only file that
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
-#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <new>
 #include <string>
@@ -126,7 +126,6 @@ void act(const CommandLine& line, const RankEnv& env) {
 }
 
 }  // namespace
-
 }  // namespace apportion
 
 int main(int argc, char** argv) {
@@ -134,6 +133,7 @@ int main(int argc, char** argv) {
   RankEnv env;
   try {
     env = read_rank_env();
+    if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
     act(parse_command_line(argc, argv), env);
     return 0;
   } catch (const std::exception& error) {
