@@ -211,7 +211,7 @@ class AnswerTree {
   }
 
   /// Keeps each prompt's expansion within its budget of nodes: the most probable children go on, the
-  /// probability of the others is unexplored. An expansion that cannot get anywhere ends early.
+  /// probability of the others is unexplored.
   std::vector<Node> within_budget(std::vector<Node> next) {
     std::vector<std::vector<size_t>> exact(prompts_.size());
     for (size_t i = 0; i < next.size(); ++i) {
@@ -221,7 +221,7 @@ class AnswerTree {
       std::vector<size_t>& list = exact[p];
       std::stable_sort(list.begin(), list.end(),
                        [&](size_t a, size_t b) { return next[a].log_prob > next[b].log_prob; });
-      const int budget = hopeless(p) ? 0 : tools_.config.exact_nodes - expansion_[p].evaluated;
+      const int budget = budget_left(p);
       for (size_t place = 0; place < list.size(); ++place) {
         Node& node = next[list[place]];
         node.exact = static_cast<int64_t>(place) < budget;
@@ -233,13 +233,15 @@ class AnswerTree {
     return next;
   }
 
-  /// Most of the probability is out of reach already, or a quarter of the budget has not seen answers end: an
-  /// untouched model's answers spread so wide that all of the budget would tell nothing.
-  bool hopeless(size_t prompt) const {
+  /// Nodes that a prompt's expansion may still evaluate: a quarter of all until answers are seen to end, and
+  /// none once most of the probability is out of reach. An untouched model's answers spread so wide that more
+  /// would tell nothing.
+  int budget_left(size_t prompt) const {
     constexpr double most_unexplored = 0.5, least_ended = 0.02;
+    if (out_.prompts[prompt].unexplored > most_unexplored) return 0;
     const Expansion& expansion = expansion_[prompt];
-    return out_.prompts[prompt].unexplored > most_unexplored ||
-           (4 * expansion.evaluated >= tools_.config.exact_nodes && expansion.ended < least_ended);
+    const int all = tools_.config.exact_nodes;
+    return (expansion.ended < least_ended ? (all + 3) / 4 : all) - expansion.evaluated;
   }
 
   void cut(const Node& node) {

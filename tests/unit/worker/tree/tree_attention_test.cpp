@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <tuple>
@@ -56,8 +57,11 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
   EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
   auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
   auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
-  for (size_t i = 0; i < 3; ++i)
-    EXPECT_LT(testing::relative_difference(our_gradients[i], dense_gradients[i]), 1e-5) << i;
+  for (size_t i = 0; i < 3; ++i) {
+    // A single node attends to itself alone: the gradients of q and k are zero there.
+    const double bound = 1e-5 * std::max(1.0, dense_gradients[i].norm().item<double>());
+    EXPECT_LT((our_gradients[i] - dense_gradients[i]).norm().item<double>(), bound) << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
