@@ -23,6 +23,23 @@ constexpr const char* templates =
     "In which colour is {a_thing} painted?\nOne word for the paint on {a_thing}:\n"
     "[v2]\nThe {thing} is of which colour?\nPick a colour for this {thing}.\n";
 
+std::map<std::string, std::string> small_values(const std::string& directory) {
+  return {{"dataset", directory + "/colours"},
+          {"model", directory + "/model.gguf"},
+          {"test_sets", "heldout,v2"},
+          {"holdout_wordings", "2"},
+          {"lora_rank", "4"},
+          {"batch_prompts", "8"},
+          {"sft_steps", "3"},
+          {"calibrate_steps", "2"},
+          {"warmup_steps", "1"},
+          {"rounds", "9"},
+          {"max_answer_tokens", "6"},
+          {"exact_nodes", "16"},
+          {"unit_prompts", "1"},
+          {"quiet", "true"}};
+}
+
 }  // namespace
 
 RunConfig default_config(const std::map<std::string, std::string>& changes) {
@@ -42,24 +59,15 @@ void write_small_job(const std::string& directory) {
   write_file(directory + "/colours/targets.csv", targets);
   write_file(directory + "/colours/templates.txt", templates);
   write_tiny_gguf(directory + "/model.gguf", {});
+  std::string job;
+  for (const auto& [key, value] : small_values(directory)) job += key + " = " + value + "\n";
+  write_file(directory + "/small.ini", job);
 }
 
 RunConfig small_job(const std::string& directory, const std::string& output) {
-  return default_config({{"dataset", directory + "/colours"},
-                         {"model", directory + "/model.gguf"},
-                         {"output", output},
-                         {"test_sets", "heldout,v2"},
-                         {"holdout_wordings", "2"},
-                         {"lora_rank", "4"},
-                         {"batch_prompts", "8"},
-                         {"sft_steps", "3"},
-                         {"calibrate_steps", "2"},
-                         {"warmup_steps", "1"},
-                         {"rounds", "9"},
-                         {"max_answer_tokens", "6"},
-                         {"exact_nodes", "16"},
-                         {"unit_prompts", "1"},
-                         {"quiet", "true"}});
+  std::map<std::string, std::string> values = small_values(directory);
+  values["output"] = output;
+  return default_config(values);
 }
 
 }  // namespace apportion

@@ -12,7 +12,7 @@ namespace apportion {
 /// The default configuration with some keys changed, as a job file would.
 RunConfig default_config(const std::map<std::string, std::string>& changes);
 
-/// Writes dataset and model below `directory`.
+/// Writes dataset, model and the job file small.ini below `directory`.
 void write_small_job(const std::string& directory);
 
 /// Its configuration; results go to `output`. Two test sets, heldout and v2; both stages.

@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "coordinator/recorder.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/command_line.h"
 #include "shared/data/dataset.h"
 #include "shared/store/index.h"
 #include "tests/support/fake_workers.h"
@@ -104,6 +106,19 @@ TEST_F(JobTest, ADirectoryInUseIsRefused) {
 TEST_F(JobTest, ATestSetWithoutWordingsIsTheUsersMistake) {
   config_.measure.test_sets = {"v3"};
   EXPECT_THROW(run(), UserError);
+}
+
+/// The scripts of tests/system run the program on these files: APPORTION_SMALL_JOB names the folder.
+TEST(SmallJob, IsWrittenForSystemTests) {
+  TemporaryDirectory temporary;
+  const char* wanted = std::getenv("APPORTION_SMALL_JOB");
+  std::string folder = wanted ? wanted : temporary.path();
+  write_small_job(folder);
+  std::string job_file = folder + "/small.ini";
+  const char* arguments[] = {"apportion", "run", job_file.c_str(), "--output", "somewhere"};
+  CommandLine line = parse_command_line(5, arguments);
+  EXPECT_EQ(line.config.resolved, small_job(folder, "somewhere").resolved);
+  EXPECT_EQ(parse_dataset(line.config.data.dataset).subjects.size(), 3u);
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+# The program under mpirun: the same bytes on 1, 2, 3 and 4 ranks as in one process, with all ranks in one group and
+# with tasks spread over groups; a rank that fails ends the job with one line, soon, and leaves no process behind.
+source "$(dirname "$0")/common.sh"
+
+check "one process" "$APPORTION_BIN" run small.ini --output "$work/one" >one.log 2>&1
+for ranks in 1 2 3 4; do
+  check "$ranks ranks in one group" on_ranks $ranks "$APPORTION_BIN" run small.ini --group_size $ranks \
+    --output "$work/group$ranks" >"group$ranks.log" 2>&1
+  check "$ranks ranks in one group give other bytes" same_results one "group$ranks"
+done
+for ranks in 2 3; do
+  check "$ranks ranks in several groups" on_ranks $ranks "$APPORTION_BIN" run small.ini --output "$work/spread$ranks" \
+    >"spread$ranks.log" 2>&1
+  check "$ranks ranks in several groups give other bytes" same_results one "spread$ranks"
+done
+
+# The comparison can fail: another seed gives other bytes in the same files.
+"$APPORTION_BIN" run small.ini --seed 1 --output "$work/seed" >seed.log 2>&1
+mkdir other && cp -r one/tasks other/
+first=$(cd one/tasks && ls */adapter/adapter_model.safetensors | head -1)
+cp "$(ls seed/tasks/*/adapter/adapter_model.safetensors | head -1)" "other/tasks/$first"
+same_results one other >/dev/null 2>&1 && fail "the comparison sees no difference"
+
+# A rank that cannot find the dataset: rank 1 is started in a folder without it.
+mkdir elsewhere
+sed 's|^dataset = .*|dataset = ./colours|' small.ini >relative.ini
+cat >start.sh <<END
+[ "\$OMPI_COMM_WORLD_RANK" = 1 ] && cd elsewhere
+exec "$APPORTION_BIN" run "$work/relative.ini" --sft_steps 1000000 --group_size 3 --output "$work/failed"
+END
+code=0
+on_ranks 3 bash start.sh >failed.log 2>&1 &
+job=$!
+check "no line of the failed rank" wait_for 60 grep -q '^apportion: ' failed.log
+check "the job goes on after a rank failed" wait_for 5 bash -c "! kill -0 $job 2>/dev/null"
+wait $job || code=$?
+check "exit code $code instead of 2" [ $code = 2 ]
+check "not one line that names the rank" one_line_with failed.log 'rank 1: .*colours'
+check "a process is left" wait_for 5 no_process_left
+
+# What is wrong for all ranks is said once, by rank 0.
+code=0
+on_ranks 2 "$APPORTION_BIN" run small.ini --sft_step 3 --output "$work/unknown" >unknown.log 2>&1 || code=$?
+check "exit code $code instead of 2" [ $code = 2 ]
+check "not one line on the unknown key" one_line_with unknown.log 'sft_steps'
+
+finish
