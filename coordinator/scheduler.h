@@ -1,14 +1,22 @@
-// What to start next: a pure function from the state of the tasks and the idle ranks to assignments.
-// How large groups are is group_layout.h's business; sending and waiting is coordinator.h's.
+// What to start next, and on how many ranks: pure functions from the state of the tasks and the idle ranks to
+// assignments. Sending and waiting is coordinator.h's business.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
-#include "coordinator/group_layout.h"
 #include "shared/config/task.h"
 
 namespace apportion {
+
+struct GroupOptions {
+  int group_size = 0;  // 0: idle ranks are divided; else the size of every group, clamped to the idle ranks
+  int micro_batches = 1;  // the most ranks that a divided group gets: more could not share a step
+};
+
+/// Sizes of the groups for tasks of these weights (> 0), in order of importance; 0 for a task that has to
+/// wait. Sizes add to at most `idle`.
+std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const GroupOptions& options);
 
 enum class TaskState { waiting, running, done };
 

@@ -1,7 +1,5 @@
 // A whole job on real ranks: the same adapters and histograms, byte for byte, as one process gives, with all
 // ranks in one group and with tasks spread over groups; and every rank of a group computes a part.
-#include "worker/worker.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -21,13 +19,14 @@
 #include "tests/support/mpi_main.h"
 #include "tests/support/small_job.h"
 #include "worker/parallel/collectives.h"
+#include "worker/worker.h"
 
 namespace apportion {
 namespace {
 
 /// mpirun is the parent of all ranks.
 const std::string& directory() {
-  static const std::string path = testing::TempDir() + "apportion_worker_test." + std::to_string(::getppid());
+  static const std::string path = testing::TempDir() + "apportion_test." + std::to_string(::getppid());
   return path;
 }
 
@@ -113,7 +112,7 @@ void expect_every_rank_worked(const std::string& results, const std::string& id,
   for (int count : counts) EXPECT_GE(count, 1) << key;
 }
 
-class WorkerTest : public testing::Test {
+class ApportionTest : public testing::Test {
  protected:
   /// One process's results are there afterwards, made by rank 0.
   void SetUp() override {
@@ -146,7 +145,7 @@ class WorkerTest : public testing::Test {
   }
 };
 
-TEST_F(WorkerTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
+TEST_F(ApportionTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
   run_and_compare(test_ranks().size());
   if (test_ranks().rank() != 0) return;
   std::string results = directory() + "/all";
@@ -156,7 +155,7 @@ TEST_F(WorkerTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
     expect_every_rank_worked(results, id, "units_by_rank");
 }
 
-TEST_F(WorkerTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }
+TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }
 
 }  // namespace
 }  // namespace apportion

@@ -1,5 +1,5 @@
 // Units may come in any order; every prompt must come exactly once, with the rounds that were asked for.
-#include "coordinator/aggregator.h"
+#include "coordinator/group_run.h"
 
 #include <gtest/gtest.h>
 
