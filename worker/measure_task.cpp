@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 #include "shared/base/clock.h"
 #include "shared/data/example.h"
@@ -10,6 +11,7 @@
 #include "shared/store/task_file.h"
 #include "worker/device.h"
 #include "worker/models/adapter_file.h"
+#include "worker/parallel/lanes.h"
 #include "worker/sample/answer_tree.h"
 #include "worker/tasks.h"
 #include "worker/train/batch.h"
@@ -82,13 +84,16 @@ Done run_measure(const TaskContext& context) {
   const int own = (units - rank + ranks - 1) / ranks;
 
   Done done;
+  std::mutex counting;
   double tokens = 0, flops = 0;
   const double peak = session.peak(type), started = seconds_now();
-  for (int unit = rank; unit < units; unit += ranks) {
-    const auto first = prompts.begin() + static_cast<int64_t>(static_cast<size_t>(unit) * per_unit);
-    const auto last = prompts.begin() + static_cast<int64_t>(std::min(
-                                            prompts.size(), static_cast<size_t>(unit + 1) * per_unit));
-    UnitResult result = measure_unit(tools, {first, last});
+  run_lanes(own, session.device(), [&](int index) {
+    const int unit = rank + index * ranks;
+    const size_t first = static_cast<size_t>(unit) * per_unit,
+                 last = std::min(prompts.size(), first + per_unit);
+    UnitResult result = measure_unit(
+        tools, {prompts.begin() + static_cast<int64_t>(first), prompts.begin() + static_cast<int64_t>(last)});
+    const std::lock_guard lock(counting);
     context.link.send(coordinator_address, Histogram{context.task.id, unit, std::move(result.prompts)});
     tokens += static_cast<double>(result.tokens);
     flops += result.flops;
@@ -97,7 +102,7 @@ Done run_measure(const TaskContext& context) {
       report_progress(context, static_cast<int>(done.units), own, tokens, flops, seconds_now() - started,
                       peak);
     }
-  }
+  });
   return done;
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include "shared/base/error.h"
 #include "worker/device.h"
@@ -27,6 +28,14 @@ Done run_task(const TaskContext& context) {
   throw InternalError("no worker runs tasks of kind " + context.task.kind);
 }
 
+/// Tensors come and go each step in the same sizes: memory that is handed back to the system each time would
+/// be mapped and cleared anew each time.
+void keep_memory() {
+  constexpr int keep_bytes = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, keep_bytes);
+  mallopt(M_TRIM_THRESHOLD, keep_bytes);
+}
+
 at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
   return resolve_compute_type(task.kind == "measure" ? config.measure_compute_type
                                                      : config.train_compute_type);
@@ -35,6 +44,7 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
 }  // namespace
 
 void serve(Link& link, const RunConfig& config, int local_rank, int threads) {
+  keep_memory();
   at::set_num_threads(threads);
   const at::Device device = compute_device(local_rank);
   std::unique_ptr<Session> session;

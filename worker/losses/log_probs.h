@@ -20,7 +20,7 @@ struct EdgeIndex {
 /// log softmax(h W^T)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
 at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);
 
-/// Logits of rows [R, C], float32 [R, V]; rows are padded to a multiple of 64 for the product.
+/// Logits of rows [R, C], float32 [R, V]; rows are padded (padded_rows) for the product.
 at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC);
 
 }  // namespace apportion

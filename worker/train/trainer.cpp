@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <numeric>
 
@@ -13,6 +14,7 @@
 #include "worker/losses/sft.h"
 #include "worker/losses/steering_kl.h"
 #include "worker/parallel/gradients.h"
+#include "worker/parallel/lanes.h"
 #include "worker/train/schedule.h"
 
 namespace apportion {
@@ -56,21 +58,20 @@ std::vector<Trainer::Pass> Trainer::forward(int batch, AnswerSet answers, SftWei
   const std::vector<int>& members = schedule_.batch(batch);
   const auto parts = split_batch(prompts_, members, batch_.micro_batches);
   const auto range = micro_batches_of(collectives_.group_rank(), collectives_.size(), batch_.micro_batches);
-  std::vector<Pass> passes;
-  for (int m = range.first; m < range.last; ++m) {
-    const auto& part = parts[static_cast<size_t>(m)];
-    Pass& pass = passes.emplace_back();
-    if (part.empty()) continue;
+  std::vector<Pass> passes(static_cast<size_t>(range.last - range.first));
+  run_lanes(static_cast<int>(passes.size()), model_.device(), [&](int m) {
+    const auto& part = parts[static_cast<size_t>(range.first + m)];
+    if (part.empty()) return;
+    Pass& pass = passes[static_cast<size_t>(m)];
     pass.batch = pack_micro_batch(prompts_, members, part, answers, weights, model_.shape().context_length,
                                   model_.device());
     at::Tensor hidden = model_.hidden(pass.batch.rows, &adapter_);
     pass.log_prob_E = edge_log_probs(model_, hidden, pass.batch.edges);
-  }
+  });
   return passes;
 }
 
 at::Tensor Trainer::gradient(const at::Tensor& loss) const {
-  if (!loss.defined()) return at::zeros_like(adapter_.values());
   torch::autograd::variable_list leaves(adapter_.leaves().begin(), adapter_.leaves().end());
   std::vector<at::Tensor> flat;
   for (const at::Tensor& part : torch::autograd::grad({loss}, leaves)) flat.push_back(part.flatten());
@@ -144,29 +145,29 @@ void Trainer::finish_step(Optimizer& optimizer, double peak_lr, const std::vecto
                           const std::function<Loss(size_t)>& loss_of, StepReport report, double started) {
   // Columns gathered over the group: loss, kto, kl, coverage, prompts, tokens, FLOPs; one row a micro-batch.
   constexpr size_t columns = 7;
-  std::vector<at::Tensor> gradients;
-  std::vector<double> own;
-  for (size_t m = 0; m < passes.size(); ++m) {
+  std::vector<at::Tensor> gradients(passes.size());
+  std::vector<double> own(passes.size() * columns, 0.0);
+  run_lanes(static_cast<int>(passes.size()), model_.device(), [&](int index) {
+    const auto m = static_cast<size_t>(index);
     const Pass& pass = passes[m];
-    std::vector<double> row(columns, 0.0);
-    Loss loss;
-    if (pass.log_prob_E.defined()) {
-      loss = loss_of(m);
-      at::Tensor q_IK = steering_log_probs(pass.batch, pass.log_prob_E.detach());
-      const PassSize size{pass.batch.tree_tokens, pass.batch.rows.plan.pairs,
-                          pass.batch.edges.rows_R.size(0)};
-      row = {loss.total.item<double>(),
-             loss.kto,
-             steering_kl(q_IK, pass.batch.target_IK, 1).item<double>(),
-             steering_coverage(q_IK).sum().item<double>(),
-             static_cast<double>(pass.batch.prompts),
-             static_cast<double>(pass.batch.tree_tokens),
-             train_flops(model_.shape(), adapter_.parameters(), size)};
+    if (!pass.log_prob_E.defined()) {
+      gradients[m] = at::zeros_like(adapter_.values());
+      return;
     }
-    gradients.push_back(gradient(loss.total));
-    own.insert(own.end(), row.begin(), row.end());
-    ++micro_batches_;
-  }
+    const Loss loss = loss_of(m);
+    at::Tensor q_IK = steering_log_probs(pass.batch, pass.log_prob_E.detach());
+    const PassSize size{pass.batch.tree_tokens, pass.batch.rows.plan.pairs, pass.batch.edges.rows_R.size(0)};
+    const std::array<double, columns> row = {loss.total.item<double>(),
+                                             loss.kto,
+                                             steering_kl(q_IK, pass.batch.target_IK, 1).item<double>(),
+                                             steering_coverage(q_IK).sum().item<double>(),
+                                             static_cast<double>(pass.batch.prompts),
+                                             static_cast<double>(pass.batch.tree_tokens),
+                                             train_flops(model_.shape(), adapter_.parameters(), size)};
+    std::copy(row.begin(), row.end(), own.begin() + static_cast<int64_t>(m * columns));
+    gradients[m] = gradient(loss.total);
+  });
+  micro_batches_ += static_cast<int64_t>(passes.size());
   at::Tensor total = tree_sum(std::move(gradients), batch_.micro_batches, collectives_);
   report.lr = learning_rate(optimizer_config_, peak_lr, report.step, report.steps);
   report.grad_norm = optimizer.step(adapter_.values(), total, report.lr);

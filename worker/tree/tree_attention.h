@@ -14,14 +14,18 @@
 
 namespace apportion {
 
-/// Products are padded to a multiple of so many rows, so that their bits do not depend on threads.
-inline constexpr int64_t row_multiple = 64;
+/// Products have at least so many rows, since from there on their bits were seen not to depend on threads, and a
+/// multiple of row_multiple, so that blocks fill them.
+inline constexpr int64_t least_rows = 64;
+inline constexpr int64_t row_multiple = 32;
 
-inline int64_t padded_rows(int64_t rows) { return (rows + row_multiple - 1) / row_multiple * row_multiple; }
+inline int64_t padded_rows(int64_t rows) {
+  return rows < least_rows ? least_rows : (rows + row_multiple - 1) / row_multiple * row_multiple;
+}
 
 /// Rows of a block: many where neighbours share most of their ancestors (a packed batch), few where each
 /// brings keys of its own (the growing ends of answers). Both divide row_multiple.
-inline constexpr int64_t packed_block_rows = 64;
+inline constexpr int64_t packed_block_rows = 32;
 inline constexpr int64_t growing_block_rows = 16;
 
 /// Which keys each block of queries reads, as index tensors on the model's device.

@@ -16,10 +16,12 @@ TinyWorld::TinyWorld(at::ScalarType compute_type) {
   tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
   chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
   model_ = std::make_unique<Llama>(*gguf_, shape_of(*gguf_), compute_type, at::kCPU);
-  folder_.write("set/targets.csv", "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
-  folder_.write("set/templates.txt",
-                "[categories]\n0 = Male | man\n1 = Female | woman\n[answers]\n{category}\nThis is {category}.\n"
-                "[train]\nWhat is {a_role}?\nWhat sex has {a_role}?\nThe {role}: who?\nName {a_role}.\n");
+  folder_.write("set/targets.csv",
+                "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
+  folder_.write(
+      "set/templates.txt",
+      "[categories]\n0 = Male | man\n1 = Female | woman\n[answers]\n{category}\nThis is {category}.\n"
+      "[train]\nWhat is {a_role}?\nWhat sex has {a_role}?\nThe {role}: who?\nName {a_role}.\n");
   dataset_ = parse_dataset(folder_.path_of("set"));
   prompts_ = train_prompts(dataset_, prompts_of(dataset_, "train", 0, 0), dataset_.subjects, *chat_, 1);
 }

@@ -17,7 +17,8 @@ struct Trained {
   TrainLog log;
 };
 
-Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibrate_steps, double rate = 3e-3) {
+Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibrate_steps,
+              double rate = 3e-3) {
   auto collectives = make_local_collectives();
   Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
                   *collectives, [](const StepReport&) {});
@@ -34,7 +35,8 @@ Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibr
 
 TEST(Trainer, StageOneLearnsTheTargets) {
   TinyWorld world;
-  const Trained run = train(world, Adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU), 60, 0, 1e-2);
+  const Trained run =
+      train(world, Adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU), 60, 0, 1e-2);
   ASSERT_EQ(run.log.loss.size(), 60U);
   EXPECT_LT(run.log.loss.back(), 0.4 * run.log.loss.front());
   EXPECT_GT(run.log.coverage.back(), 0.9);
@@ -62,7 +64,7 @@ TEST(Trainer, StageTwoLowersBothOfItsTerms) {
 TEST(Trainer, RepeatsToTheBit) {
   TinyWorld world(at::kBFloat16);
   const Trained one = train(world, world.random_adapter(6), 3, 3),
-            two = train(world, world.random_adapter(6), 3, 3);
+                two = train(world, world.random_adapter(6), 3, 3);
   EXPECT_TRUE(at::equal(one.values, two.values));
   EXPECT_EQ(one.log.loss, two.log.loss);
 }

@@ -65,14 +65,14 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
-                         ::testing::Combine(::testing::Values(1, 63, 64, 65, 300),
+                         ::testing::Combine(::testing::Values(1, 63, 64, 65, 97, 300),
                                             ::testing::Values(packed_block_rows, growing_block_rows)));
 
 TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
   TokenTree tree;
   const int32_t root = tree.child(no_node, 0), a = tree.child(root, 1), b = tree.child(root, 2);
   const AttentionPlan plan = plan_attention(tree, {a, b}, packed_block_rows, at::kCPU);
-  EXPECT_EQ(plan.rows, row_multiple);
+  EXPECT_EQ(plan.rows, least_rows);
   EXPECT_EQ(plan.pairs, 4);
   EXPECT_EQ(plan.keys_BU.size(1), 3);
   EXPECT_FALSE(std::isinf(plan.mask_BQU[0][0][1].item<float>()));
