@@ -13,8 +13,9 @@ int task_revision(const std::string& kind) {
 std::string task_id(const nlohmann::json& identity) { return sha256(identity.dump()); }
 
 void to_json(nlohmann::json& json, const Task& task) {
-  json = {{"id", task.id},           {"kind", task.kind},     {"label", task.label},
-          {"identity", task.identity}, {"inputs", task.inputs}, {"test_set", task.test_set}};
+  json = {{"id", task.id},         {"kind", task.kind},
+          {"label", task.label},   {"identity", task.identity},
+          {"inputs", task.inputs}, {"test_set", task.test_set}};
 }
 
 void from_json(const nlohmann::json& json, Task& task) {

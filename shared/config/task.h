@@ -9,12 +9,13 @@ namespace apportion {
 
 /// `kind`: "measure" (one test set), "sft" (stage 1), "calibrate" (stage 2).
 struct Task {
-  std::string id;        // SHA-256 of identity.dump()
+  std::string id;  // SHA-256 of identity.dump()
   std::string kind;
-  std::string label;     // for people: "stage 1", "before, v2"
-  nlohmann::json identity;  // kind, revision, options that it reads, digests of model and dataset, ids of inputs
+  std::string label;  // for people: "stage 1", "before, v2"
+  nlohmann::json
+      identity;  // kind, revision, options that it reads, digests of model and dataset, ids of inputs
   std::vector<std::string> inputs;  // ids of tasks that must be done: the adapter to measure or to start from
-  std::string test_set;  // of a measure task
+  std::string test_set;             // of a measure task
 };
 
 /// Raised when a kind's numbers change, so that old artefacts are not taken for new ones.

@@ -13,7 +13,7 @@ struct MemoryLinks::Boxes {
   Mailbox& at(int address) {
     ensure(address >= coordinator_address && address + 1 < static_cast<int>(boxes.size()),
            "a message goes to a rank that exists");
-    return boxes[static_cast<size_t>(address + 1)];
+    return boxes[static_cast<size_t>(address) + 1];  // -1 comes first
   }
 
   std::vector<Mailbox> boxes;

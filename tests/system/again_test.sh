@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Again is free: the same job a second time does nothing and prints the same table; what is damaged is done again,
 # --force does all again, and a directory in use is refused.
 source "$(dirname "$0")/common.sh"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts here share: a folder of their own, the small job in it, ways to run the program and to check.
 # APPORTION_BIN is the program, APPORTION_BUILD the build folder. Not a test itself.
 set -euo pipefail

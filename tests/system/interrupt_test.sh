@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Ctrl-C, SIGTERM and worse: the job ends soon with one line of ours where there can be one, finished tasks stay, and
 # no process is left.
 source "$(dirname "$0")/common.sh"

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The program under mpirun: the same bytes on 1, 2, 3 and 4 ranks as in one process, with all ranks in one group and
 # with tasks spread over groups; a rank that fails ends the job with one line, soon, and leaves no process behind.
 source "$(dirname "$0")/common.sh"
