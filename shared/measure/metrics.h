@@ -1,4 +1,4 @@
-// Errors of measured shares against targets (method.md's definitions are restated at each function).
+// Errors of measured shares against targets (each definition stands at its function).
 #pragma once
 
 #include <optional>

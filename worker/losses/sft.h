@@ -1,4 +1,4 @@
-// Stage 1, supervised: next-token loss on accepted answers, prompts masked (method: "Training: two stages").
+// Stage 1, supervised: next-token loss on accepted answers, prompts masked (arXiv 2604.05756, stage 1).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,6 @@
 // Independent rounds of one prompt, drawn down the tree: a node's count is split over its next tokens as
-// independent draws would be, by our own inversion. Keys of the draws: design, "Same answer at any number of
-// ranks".
+// independent draws would be, by our own inversion. How draws are keyed: docs/architecture.md,
+// "The same bytes at any number of ranks".
 #pragma once
 
 #include <cstdint>
