@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
 #   bash tests/run.sh            everything
-#   bash tests/run.sh --quick    without what needs Python peers, without sanitizers and clang-tidy
+#   bash tests/run.sh --quick    without what needs Python peers, benches, sanitizers and clang-tidy
 #   bash tests/run.sh REGEX      only set-up, build and the tests whose name matches (ctest -R); also with --quick
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
@@ -27,7 +27,7 @@ check_format() {
 
 run_tests() {
   local options=(--test-dir "$build" --output-on-failure --no-tests=error -j "$jobs")
-  if [ -n "$quick" ]; then options+=(-LE peers); fi
+  if [ -n "$quick" ]; then options+=(-LE "peers|bench"); fi
   if [ -n "$pattern" ]; then options+=(-R "$pattern"); fi
   ctest "${options[@]}"
 }

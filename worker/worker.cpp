@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <malloc.h>
 
+#include <bit>
+
 #include "shared/base/error.h"
 #include "worker/device.h"
 #include "worker/parallel/collectives.h"
@@ -43,7 +45,9 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
 
 }  // namespace
 
-void serve(Link& link, const RunConfig& config, int local_rank, int threads) {
+void serve(Link& link, const RunConfig& config, int local_rank, int allowed_threads) {
+  // A power of two, as in lanes.h.
+  const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(allowed_threads)));
   keep_memory();
   at::set_num_threads(threads);
   const at::Device device = compute_device(local_rank);

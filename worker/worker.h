@@ -7,8 +7,8 @@
 
 namespace apportion {
 
-/// Serves tasks until Stop arrives. `threads` is what this rank may use. Throws what the task throws;
+/// Serves tasks until Stop arrives. Of `allowed_threads` a power of two is used. Throws what the task throws;
 /// the caller reports it to the coordinator.
-void serve(Link& link, const RunConfig& config, int local_rank, int threads);
+void serve(Link& link, const RunConfig& config, int local_rank, int allowed_threads);
 
 }  // namespace apportion

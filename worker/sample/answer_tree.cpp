@@ -99,7 +99,7 @@ class AnswerTree {
       out.counts.assign(prompt.steering_tokens.size() + 2, 0);
       out.steering.assign(prompt.steering_tokens.size(), 0.0);
       out.low.assign(prompt.steering_tokens.size(), 0.0);
-      out.unexplored = 0;
+      out.unexplored = tools_.config.exact_nodes > 0 ? 0 : 1;
     }
     expansion_.assign(prompts_.size(), {1, 0.0});
     return follow(roots, hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device())));

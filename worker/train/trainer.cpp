@@ -100,9 +100,11 @@ void Trainer::run_sft(const SftConfig& config) {
 }
 
 void Trainer::run_calibrate(const CalibrateConfig& config) {
-  if (prompts_.size() < 2 || batch_.batch_prompts < 2) {
+  for (int batch = 0; batch < schedule_.batches(); ++batch) {
+    if (schedule_.batch(batch).size() > 1) continue;
     throw UserError(
-        "stage 2 needs at least 2 prompts in a batch (batch_prompts): with one, no mismatched pair exists");
+        "stage 2 needs at least 2 prompts in every batch: with one, no mismatched pair exists; raise "
+        "batch_prompts or the number of prompts");
   }
   constexpr AnswerSet answers = AnswerSet::accepted_rejected_mismatched;
   std::map<int, std::vector<at::Tensor>> reference;  // by batch
@@ -110,20 +112,22 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     const int batch = schedule_.batch_of_step(step);
     if (reference.count(batch)) continue;
     at::NoGradGuard no_gradient;
-    for (const Pass& pass : forward(batch, answers, SftWeights::split))
-      reference[batch].push_back(pass.log_prob_E);
+    std::vector<at::Tensor>& own = reference[batch];  // stays empty on a rank without micro-batches
+    for (const Pass& pass : forward(batch, answers, SftWeights::split)) own.push_back(pass.log_prob_E);
+    collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
   }
   Optimizer optimizer(optimizer_config_, adapter_.values());
   for (int step = 0; step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
+    const std::vector<at::Tensor>& own_reference = reference[batch];
     auto passes = forward(batch, answers, SftWeights::split);
     std::vector<double> own;
     for (size_t m = 0; m < passes.size(); ++m) {
       if (!passes[m].log_prob_E.defined()) continue;
       at::Tensor r_A =
-          log_ratios(passes[m].log_prob_E.detach(), reference[batch][m], passes[m].batch.mismatched);
+          log_ratios(passes[m].log_prob_E.detach(), own_reference[m], passes[m].batch.mismatched);
       own.push_back((r_A * passes[m].batch.mismatched.weight_A).sum().item<double>());
     }
     StepReport report{step, config.steps};
@@ -133,7 +137,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
       const Pass& pass = passes[m];
       at::Tensor kl =
           steering_kl(steering_log_probs(pass.batch, pass.log_prob_E), pass.batch.target_IK, prompts);
-      at::Tensor r_A = log_ratios(pass.log_prob_E, reference[batch][m], pass.batch.answers);
+      at::Tensor r_A = log_ratios(pass.log_prob_E, own_reference[m], pass.batch.answers);
       at::Tensor kto = kto_loss(r_A, pass.batch.answers, report.z, config.kto, prompts);
       return {config.kl_weight * kl + config.kto_weight * kto, kto.item<double>()};
     };

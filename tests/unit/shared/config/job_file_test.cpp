@@ -49,7 +49,7 @@ TEST(ParseJobFile, ADuplicateNamesBothLines) {
 
 TEST(ParseJobFile, AWrongValueNamesTheLine) {
   EXPECT_EQ(error_of("\nrounds = many\n"),
-            "jobs/x.ini, line 2: rounds = 'many' must be an integer from 1 to 1000000000000");
+            "jobs/x.ini, line 2: rounds = 'many' must be an integer from 1 to 10000000");
 }
 
 TEST(ParseJobFile, RefusesSectionsLooseTextAndBinary) {
