@@ -85,7 +85,7 @@ auto field(Part RunConfig::*part, Inner Part::*inner, Value Inner::*member) {
 
 /// A whole number; the field is int or uint64_t and holds the range's upper end.
 template <typename Field>
-Option integer_option(OptionText text, Field member, IntegerRange range) {
+Option integer_option(OptionText text, Field member, const IntegerRange& range) {
   Option option{std::move(text)};
   option.value_name = "N";
   option.allowed = describe(range);
@@ -158,7 +158,7 @@ enum class ListOrder { as_written, as_allowed };
 
 /// Words from `allowed`. `as_allowed` sorts them, for lists that mean a set, so that one set has one text.
 template <typename Field>
-Option list_option(OptionText text, Field member, std::vector<std::string> allowed, ListOrder order) {
+Option list_option(OptionText text, Field member, const std::vector<std::string>& allowed, ListOrder order) {
   Option option{std::move(text)};
   option.value_name = "LIST";
   option.allowed = "a comma-separated list of " + join(allowed, ", ") + ", each at most once";
