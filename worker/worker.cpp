@@ -2,12 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <bit>
 
 #include "shared/base/error.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
 #include "worker/parallel/collectives.h"
 #include "worker/session.h"
 #include "worker/tasks.h"
@@ -30,14 +30,6 @@ Done run_task(const TaskContext& context) {
   throw InternalError("no worker runs tasks of kind " + context.task.kind);
 }
 
-/// Tensors come and go each step in the same sizes: memory that is handed back to the system each time would
-/// be mapped and cleared anew each time.
-void keep_memory() {
-  constexpr int keep_bytes = 1 << 30;
-  mallopt(M_MMAP_THRESHOLD, keep_bytes);
-  mallopt(M_TRIM_THRESHOLD, keep_bytes);
-}
-
 at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
   return resolve_compute_type(task.kind == "measure" ? config.measure_compute_type
                                                      : config.train_compute_type);
@@ -48,7 +40,7 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
 void serve(Link& link, const RunConfig& config, int local_rank, int allowed_threads) {
   // A power of two, as in lanes.h.
   const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(allowed_threads)));
-  keep_memory();
+  keep_tensor_memory();
   at::set_num_threads(threads);
   const at::Device device = compute_device(local_rank);
   std::unique_ptr<Session> session;
@@ -61,6 +53,7 @@ void serve(Link& link, const RunConfig& config, int local_rank, int allowed_thre
     if (!session) session = std::make_unique<Session>(config, device);
     auto collectives = group_collectives(*assign, config.ranks, device);
     Done done = run_task({*session, link, *collectives, assign->task});
+    release_unused_memory();
     done.task_id = assign->task.id;
     done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";
     done.threads = threads;

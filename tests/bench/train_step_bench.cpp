@@ -11,6 +11,7 @@
 #include "shared/data/catalogue.h"
 #include "shared/model/cost.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
 #include "worker/session.h"
 #include "worker/train/trainer.h"
 
@@ -18,6 +19,8 @@ namespace apportion {
 namespace {
 
 Session& session() {
+  static const bool kept = (keep_tensor_memory(), true);
+  (void)kept;
   static RunConfig config;
   static Session loaded(config, compute_device(0));
   return loaded;

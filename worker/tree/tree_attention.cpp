@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "shared/base/error.h"
@@ -40,6 +41,40 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
     at::Tensor wide = gradients[0].to(at::kFloat).contiguous();
     at::Tensor summed = std::get<0>(at::embedding_bag(wide, saved[0], saved[1]));
     return {summed.to(gradients[0].scalar_type()), {}, {}, {}};
+  }
+};
+
+/// softmax(q k^T / sqrt(D) + mask) v for batches of blocks: q_NRD, k_NUD, v_NUD with N = B * G and R = share
+/// * Q, mask_BQU. Scores and softmax are float32 in every compute type; the other products are of the inputs'
+/// type. LibTorch's own kernel makes a product of its own for each block and head, which are too small to be
+/// fast.
+struct BlockAttention : torch::autograd::Function<BlockAttention> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_NRD,
+                            const at::Tensor& k_NUD, const at::Tensor& v_NUD, const at::Tensor& mask_BQU) {
+    const int64_t blocks = mask_BQU.size(0), block_rows = mask_BQU.size(1), width = mask_BQU.size(2);
+    const double scale = 1 / std::sqrt(static_cast<double>(q_NRD.size(2)));
+    at::Tensor scores_NRU = at::bmm(q_NRD.to(at::kFloat) * scale, k_NUD.to(at::kFloat).transpose(1, 2));
+    scores_NRU.view({blocks, -1, block_rows, width}).add_(mask_BQU.unsqueeze(1));
+    at::Tensor weights_NRU = at::softmax(scores_NRU, -1).to(q_NRD.scalar_type());
+    context->save_for_backward({q_NRD, k_NUD, v_NUD, weights_NRU});
+    context->saved_data["scale"] = scale;
+    return at::bmm(weights_NRU, v_NUD);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    auto saved = context->get_saved_variables();
+    const at::Tensor &q_NRD = saved[0], &k_NUD = saved[1], &v_NUD = saved[2], &weights_NRU = saved[3];
+    const at::ScalarType type = q_NRD.scalar_type();
+    const double scale = context->saved_data["scale"].toDouble();
+    at::Tensor d_out_NRD = gradients[0].contiguous();
+    at::Tensor dv_NUD = at::bmm(weights_NRU.transpose(1, 2), d_out_NRD);
+    at::Tensor d_weights_NRU = at::bmm(d_out_NRD, v_NUD.transpose(1, 2)).to(at::kFloat);
+    at::Tensor d_scores_NRU =
+        at::_softmax_backward_data(d_weights_NRU, weights_NRU.to(at::kFloat), -1, at::kFloat)
+            .mul_(scale)
+            .to(type);
+    return {at::bmm(d_scores_NRU, k_NUD), at::bmm(d_scores_NRU.transpose(1, 2), q_NRD), dv_NUD, {}};
   }
 };
 
@@ -134,15 +169,15 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
     at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), kv_heads * head_dim});
     return GatherRows::apply(rows_SX, keys, plan.users, plan.user_offsets)
         .view({blocks, width, kv_heads, head_dim})
-        .transpose(1, 2);
+        .transpose(1, 2)
+        .reshape({blocks * kv_heads, width, head_dim});
   };
-  // Query heads that share a key head are stacked as further rows: [B, G, share * Q, D].
-  at::Tensor q = q_THD.reshape({blocks, block_rows, kv_heads, share, head_dim})
-                     .permute({0, 2, 3, 1, 4})
-                     .reshape({blocks, kv_heads, share * block_rows, head_dim});
-  at::Tensor mask = plan.mask_BQU.to(q.scalar_type()).unsqueeze(1).repeat({1, 1, share, 1});
-  at::Tensor out = at::scaled_dot_product_attention(q, gather(k_SGD), gather(v_SGD), mask);
-  return out.reshape({blocks, kv_heads, share, block_rows, head_dim})
+  // Query heads that share a key head are stacked as further rows: [B * G, share * Q, D].
+  at::Tensor q_NRD = q_THD.reshape({blocks, block_rows, kv_heads, share, head_dim})
+                         .permute({0, 2, 3, 1, 4})
+                         .reshape({blocks * kv_heads, share * block_rows, head_dim});
+  at::Tensor out_NRD = BlockAttention::apply(q_NRD, gather(k_SGD), gather(v_SGD), plan.mask_BQU);
+  return out_NRD.view({blocks, kv_heads, share, block_rows, head_dim})
       .permute({0, 3, 1, 2, 4})
       .reshape({blocks * block_rows, heads, head_dim});
 }

@@ -1,0 +1,129 @@
+#include "worker/device_memory.h"
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace apportion {
+namespace {
+
+constexpr size_t alignment = 64;
+/// More than this is not kept: a big tensor that comes once must not be paid for until the task ends.
+constexpr int64_t most_kept = int64_t{2} << 30;
+
+/// Sizes are rounded up to classes, four to each power of two, so that at most a fifth is wasted.
+constexpr size_t least_bytes = 256, classes_per_doubling = 4, class_count = 4 * 50;
+
+/// In front of each block, which starts one alignment later.
+struct Header {
+  size_t size_class;
+};
+
+size_t class_of(size_t bytes) {
+  if (bytes <= least_bytes) return 0;
+  const size_t doublings = static_cast<size_t>(std::bit_width((bytes - 1) / least_bytes)) - 1;
+  const size_t step = (least_bytes << doublings) / classes_per_doubling;
+  return doublings * classes_per_doubling + (bytes - (least_bytes << doublings) + step - 1) / step;
+}
+
+size_t bytes_of(size_t size_class) {
+  const size_t doublings = size_class / classes_per_doubling, quarters = size_class % classes_per_doubling;
+  return (least_bytes << doublings) / classes_per_doubling * (classes_per_doubling + quarters);
+}
+
+class KeepingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    void* data = bytes == 0 ? nullptr : take(bytes);
+    return {data, data, &KeepingAllocator::give_back, c10::Device(c10::DeviceType::CPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &KeepingAllocator::give_back; }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+
+  void release_unused() {
+    const std::lock_guard lock(mutex_);
+    for (auto& list : unused_) {
+      for (void* block : list) std::free(block);
+      list.clear();
+    }
+    kept_ = 0;
+  }
+
+  TensorMemory memory() {
+    const std::lock_guard lock(mutex_);
+    return {live_, kept_};
+  }
+
+  static KeepingAllocator& instance() {
+    static auto* allocator = new KeepingAllocator;  // never destroyed: tensors may outlive static objects
+    return *allocator;
+  }
+
+ private:
+  void* take(size_t bytes) {
+    const size_t size_class = class_of(bytes), size = bytes_of(size_class);
+    void* block = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      live_ += static_cast<int64_t>(size);
+      auto& list = unused_.at(size_class);
+      if (!list.empty()) {
+        block = list.back();
+        list.pop_back();
+        kept_ -= static_cast<int64_t>(size);
+      }
+    }
+    if (!block) block = std::aligned_alloc(alignment, size + alignment);
+    if (!block) {
+      const std::lock_guard lock(mutex_);
+      live_ -= static_cast<int64_t>(size);
+      throw std::bad_alloc();
+    }
+    static_cast<Header*>(block)->size_class = size_class;
+    return static_cast<char*>(block) + alignment;
+  }
+
+  static void give_back(void* data) {
+    if (data) instance().put(static_cast<char*>(data) - alignment);
+  }
+
+  void put(void* block) {
+    const size_t size_class = static_cast<Header*>(block)->size_class;
+    const auto size = static_cast<int64_t>(bytes_of(size_class));
+    {
+      const std::lock_guard lock(mutex_);
+      live_ -= size;
+      if (kept_ + size <= most_kept) {
+        unused_.at(size_class).push_back(block);
+        kept_ += size;
+        return;
+      }
+    }
+    std::free(block);
+  }
+
+  std::mutex mutex_;
+  std::array<std::vector<void*>, class_count> unused_;  // by size class
+  int64_t live_ = 0, kept_ = 0;
+};
+
+}  // namespace
+
+void keep_tensor_memory() {
+  constexpr uint8_t above_the_default = 1;
+  c10::SetCPUAllocator(&KeepingAllocator::instance(), above_the_default);
+}
+
+void release_unused_memory() { KeepingAllocator::instance().release_unused(); }
+
+TensorMemory tensor_memory() { return KeepingAllocator::instance().memory(); }
+
+}  // namespace apportion
