@@ -60,9 +60,9 @@ OptionGroup sft_options() {
                                                              {"token_mean", SftWeights::token_mean}};
   return {"Stage 1: supervised fine-tuning",
           {
-              integer_option({"sft_steps", "200", Identity::yes, "steps of stage 1"},
+              integer_option({"sft_steps", "120", Identity::yes, "steps of stage 1"},
                              field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
-              number_option({"sft_learning_rate", "0.001", Identity::yes, "peak learning rate of stage 1"},
+              number_option({"sft_learning_rate", "0.004", Identity::yes, "peak learning rate of stage 1"},
                             field(&RunConfig::sft, &Sft::learning_rate), rate),
               choice_option({"sft_weights", "split", Identity::yes,
                              "split: target share on the first token, and on the rest together; token_mean: "

@@ -43,8 +43,8 @@ struct BatchConfig {
 };
 
 struct SftConfig {
-  int steps = 200;
-  double learning_rate = 1e-3;
+  int steps = 120;
+  double learning_rate = 4e-3;
   SftWeights weights = SftWeights::split;
 };
 

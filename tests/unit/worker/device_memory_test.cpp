@@ -1,3 +1,4 @@
+// Kept host memory: given out again across threads, whole and aligned for every size, counted, bounded.
 #include "worker/device_memory.h"
 
 #include <ATen/ATen.h>
