@@ -1,6 +1,8 @@
 // A run from lock to report; see job.h.
 #include "coordinator/job.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "coordinator/coordinator.h"
@@ -11,8 +13,8 @@
 #include "shared/base/file_system.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
-#include "shared/data/gguf.h"
 #include "shared/link/interrupt.h"
+#include "shared/model/shape_text.h"
 #include "shared/store/index.h"
 
 namespace apportion {
@@ -21,7 +23,7 @@ namespace {
 
 Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset) {
   PlanInput input;
-  input.model_digest = Gguf(find_model(config.data.model)).digest();
+  input.model_digest = model_digest(config.data.model);
   input.dataset_digest = dataset.digest();
   input.dataset_name = dataset.name;
   input.train_compute_type = environment.train_compute_type;
@@ -43,6 +45,12 @@ std::vector<TaskState> existing_states(const OutputConfig& output, const std::ve
   return states;
 }
 
+std::string synthetic_notice(const std::string& model) {
+  const ModelShape shape = parse_shape(model);
+  return fmt::format("{}: {} parameters with synthetic weights; tokens are {}'s, modulo the vocabulary of {}",
+                     model, shape.parameters(), tokenizer_of_shapes, shape.vocabulary);
+}
+
 }  // namespace
 
 void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
@@ -54,6 +62,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets), environment.ranks);
   {
     Status status(output);
+    if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
     CoordinatorOptions options;
     options.ranks = environment.ranks;
     options.groups = {config.ranks.group_size, config.batch.micro_batches};

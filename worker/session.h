@@ -15,7 +15,8 @@ namespace apportion {
 
 class Session {
  public:
-  /// Opens the model's file and parses the dataset; weights are unpacked on first use.
+  /// Opens the model's file (for a shape without one, the file that its tokenizer comes from) and parses the
+  /// dataset; weights are unpacked or made on first use.
   Session(const RunConfig& config, at::Device device);
 
   const Llama& model(at::ScalarType type);
@@ -25,7 +26,7 @@ class Session {
   const RunConfig& config() const { return config_; }
   const Dataset& dataset() const { return dataset_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
-  const ChatTemplate& chat() const { return chat_; }
+  const ChatTemplate& chat() const { return *chat_; }
   const ModelShape& shape() const { return shape_; }
   at::Device device() const { return device_; }
 
@@ -34,9 +35,10 @@ class Session {
   at::Device device_;
   Gguf gguf_;
   Tokenizer tokenizer_;
-  ChatTemplate chat_;
+  std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded
   ModelShape shape_;
   Dataset dataset_;
+  std::unique_ptr<WeightSource> weights_;
   std::map<at::ScalarType, std::unique_ptr<Llama>> models_;
   std::map<at::ScalarType, double> peaks_;
 };

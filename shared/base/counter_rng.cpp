@@ -1,5 +1,6 @@
 #include "shared/base/counter_rng.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -8,7 +9,10 @@
 
 namespace apportion {
 
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+namespace {
+
+/// One call as an inline function, so that the blocks of a row overlap in the pipeline.
+inline std::array<uint32_t, 4> philox_rounds(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
     uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
@@ -18,6 +22,12 @@ std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint3
     key[1] += 0xBB67AE85;
   }
   return counter;
+}
+
+}  // namespace
+
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  return philox_rounds(counter, key);
 }
 
 CounterRng::CounterRng(uint64_t seed, std::string_view purpose) {
@@ -53,6 +63,26 @@ double CounterRng::normal() {
   constexpr double two_pi = 6.283185307179586476925286766559;
   double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
   return radius * std::cos(two_pi * uniform());
+}
+
+void CounterRng::fill_row(uint32_t row, std::span<float> values, float bound) const {
+  // Another key than next()'s, whose counters have the same form.
+  const std::array<uint32_t, 2> key = {key_[0], ~key_[1]};
+  const float step = bound / 32768;
+  auto write = [&](uint32_t block, float* out) {
+    const std::array<uint32_t, 4> words = philox_rounds({block, row, stream_[0], stream_[1]}, key);
+    for (size_t i = 0; i < 4; ++i) {
+      out[2 * i] = (static_cast<float>(static_cast<int32_t>(words[i] & 0xFFFF) - 32768) + 0.5F) * step;
+      out[2 * i + 1] = (static_cast<float>(static_cast<int32_t>(words[i] >> 16) - 32768) + 0.5F) * step;
+    }
+  };
+  const size_t whole = values.size() / 8;
+  ensure(whole < UINT32_MAX, "a row has at most 2^35 numbers");
+  for (size_t block = 0; block < whole; ++block)
+    write(static_cast<uint32_t>(block), values.data() + 8 * block);
+  std::array<float, 8> last;
+  if (values.size() % 8 != 0) write(static_cast<uint32_t>(whole), last.data());
+  std::copy_n(last.begin(), values.size() % 8, values.begin() + static_cast<std::ptrdiff_t>(8 * whole));
 }
 
 }  // namespace apportion

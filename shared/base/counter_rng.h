@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace apportion {
@@ -25,6 +26,11 @@ class CounterRng {
   uint64_t below(uint64_t bound);
   /// Standard normal (Box-Muller, one of the pair).
   double normal();
+
+  /// Numbers of row `row` from its first on, uniform in (-bound, bound) with 16 bits each: a function of the
+  /// stream and the row, whatever was drawn before. Blocks of eight from one Philox call, for tensors of
+  /// billions. The draws of the functions above are other ones.
+  void fill_row(uint32_t row, std::span<float> values, float bound) const;
 
  private:
   uint64_t next();

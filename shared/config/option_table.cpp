@@ -20,7 +20,9 @@ OptionGroup data_options() {
               text_option({"dataset", "gender-us-real", Identity::no,
                            "dataset folder, or the name of one that comes with the program"},
                           field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
-              text_option({"model", "smollm2", Identity::no, "GGUF file, or the name of an installed model"},
+              text_option({"model", "smollm2", Identity::no,
+                           "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
+                           "with synthetic weights (docs/scaling.md)"},
                           field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
               integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
                              field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),

@@ -274,6 +274,12 @@ Tokenizer::Tokenizer(const Gguf& gguf) : tables_(std::make_unique<Tables>()) {
   tables_->index_special();
   tables_->read_merges(gguf);
   tables_->ids_of_texts.clear();
+  vocabulary_ = static_cast<int32_t>(tables_->bytes.size());
+}
+
+void Tokenizer::fold(int32_t vocabulary) {
+  ensure(vocabulary > 0, "a vocabulary has tokens");
+  vocabulary_ = vocabulary;
 }
 
 Tokenizer::~Tokenizer() = default;
@@ -292,19 +298,22 @@ std::vector<TokenSpan> Tokenizer::encode(std::string_view text, SpecialTokens sp
       int32_t id = tables_->special_at(text, i);
       if (id < 0) continue;
       tables_->encode_words(text, begin, i, out);
-      begin = i + static_cast<uint32_t>(bytes(id).size());
+      begin = i + static_cast<uint32_t>(tables_->bytes[static_cast<size_t>(id)].size());
       out.push_back({id, i, begin});
       i = begin - 1;
     }
   }
   tables_->encode_words(text, begin, size, out);
+  for (TokenSpan& token : out) token.id %= vocabulary_;
   return out;
 }
 
-std::string_view Tokenizer::bytes(int32_t id) const {
-  ensure(id >= 0 && id < vocabulary_size(), "a token's id is in the vocabulary");
-  return tables_->bytes[static_cast<size_t>(id)];
+size_t Tokenizer::index_of(int32_t id) const {
+  ensure(id >= 0 && id < vocabulary_, "a token's id is in the vocabulary");
+  return static_cast<size_t>(id) % tables_->bytes.size();
 }
+
+std::string_view Tokenizer::bytes(int32_t id) const { return tables_->bytes[index_of(id)]; }
 
 std::string Tokenizer::decode(const std::vector<int32_t>& ids) const {
   std::string text;
@@ -314,17 +323,12 @@ std::string Tokenizer::decode(const std::vector<int32_t>& ids) const {
   return text;
 }
 
-bool Tokenizer::is_special(int32_t id) const {
-  ensure(id >= 0 && id < vocabulary_size(), "a token's id is in the vocabulary");
-  return tables_->special[static_cast<size_t>(id)];
-}
+bool Tokenizer::is_special(int32_t id) const { return tables_->special[index_of(id)]; }
 
 std::optional<int32_t> Tokenizer::special_id(std::string_view name) const {
   auto found = tables_->special_ids.find(name);
   if (found == tables_->special_ids.end()) return {};
-  return found->second;
+  return found->second % vocabulary_;
 }
-
-int32_t Tokenizer::vocabulary_size() const { return static_cast<int32_t>(tables_->bytes.size()); }
 
 }  // namespace apportion

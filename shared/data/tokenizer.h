@@ -30,6 +30,10 @@ class Tokenizer {
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
 
+  /// For a model of `vocabulary` tokens whose weights know nothing of this table: every id is taken modulo
+  /// `vocabulary`, and an id beyond the table stands for what its remainder by the table's size does.
+  void fold(int32_t vocabulary);
+
   /// Tokens of a UTF-8 text (invalid bytes are encoded as bytes). No begin-of-text token is added.
   std::vector<TokenSpan> encode(std::string_view text, SpecialTokens special) const;
 
@@ -40,11 +44,14 @@ class Tokenizer {
   bool is_special(int32_t id) const;
   /// The id of the special token called `name`, if there is one.
   std::optional<int32_t> special_id(std::string_view name) const;
-  int32_t vocabulary_size() const;
+  int32_t vocabulary_size() const { return vocabulary_; }
 
  private:
   struct Tables;
+  size_t index_of(int32_t id) const;
+
   std::unique_ptr<Tables> tables_;
+  int32_t vocabulary_ = 0;
 };
 
 }  // namespace apportion

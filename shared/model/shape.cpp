@@ -65,30 +65,6 @@ void check_heads(const Gguf& gguf, const ModelShape& shape) {
   }
 }
 
-/// Every tensor that a llama model of this shape has.
-std::map<std::string, Shape> expected_tensors(const ModelShape& shape) {
-  auto size = [](int64_t value) { return static_cast<uint64_t>(value); };
-  uint64_t width = size(shape.width), ffn = size(shape.ffn_width);
-  uint64_t query = size(shape.heads * shape.head_dim), key = size(shape.kv_heads * shape.head_dim);
-  std::map<std::string, Shape> tensors;
-  for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    std::string block = "blk." + std::to_string(layer) + ".";
-    tensors[block + "attn_norm.weight"] = {width};
-    tensors[block + "attn_q.weight"] = {query, width};
-    tensors[block + "attn_k.weight"] = {key, width};
-    tensors[block + "attn_v.weight"] = {key, width};
-    tensors[block + "attn_output.weight"] = {width, query};
-    tensors[block + "ffn_norm.weight"] = {width};
-    tensors[block + "ffn_gate.weight"] = {ffn, width};
-    tensors[block + "ffn_up.weight"] = {ffn, width};
-    tensors[block + "ffn_down.weight"] = {width, ffn};
-  }
-  tensors["token_embd.weight"] = {size(shape.vocabulary), width};
-  tensors["output_norm.weight"] = {width};
-  if (!shape.tied_embedding) tensors["output.weight"] = {size(shape.vocabulary), width};
-  return tensors;
-}
-
 std::string spell(const Shape& shape) {
   std::string text;
   for (uint64_t size : shape) text += (text.empty() ? "[" : ", ") + std::to_string(size);
@@ -102,7 +78,7 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
                                        " but the file has " + std::to_string(gguf.tensors().size()) +
                                        " tensors");
   }
-  std::map<std::string, Shape> expected = expected_tensors(shape);
+  std::map<std::string, Shape> expected = tensors_of(shape);
   for (const auto& [name, sizes] : expected) {
     const GgufTensor& tensor = gguf.tensor(name);
     if (tensor.shape != sizes) {
@@ -139,6 +115,33 @@ int64_t vocabulary_of(const Gguf& gguf) {
 int64_t ModelShape::block_parameters() const {
   int64_t attention = 2 * width * heads * head_dim + 2 * width * kv_heads * head_dim;
   return layers * (attention + 3 * width * ffn_width);
+}
+
+int64_t ModelShape::parameters() const {
+  return block_parameters() + (2 * layers + 1) * width + (tied_embedding ? 1 : 2) * vocabulary * width;
+}
+
+std::map<std::string, std::vector<uint64_t>> tensors_of(const ModelShape& shape) {
+  auto size = [](int64_t value) { return static_cast<uint64_t>(value); };
+  uint64_t width = size(shape.width), ffn = size(shape.ffn_width);
+  uint64_t query = size(shape.heads * shape.head_dim), key = size(shape.kv_heads * shape.head_dim);
+  std::map<std::string, Shape> tensors;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    std::string block = "blk." + std::to_string(layer) + ".";
+    tensors[block + "attn_norm.weight"] = {width};
+    tensors[block + "attn_q.weight"] = {query, width};
+    tensors[block + "attn_k.weight"] = {key, width};
+    tensors[block + "attn_v.weight"] = {key, width};
+    tensors[block + "attn_output.weight"] = {width, query};
+    tensors[block + "ffn_norm.weight"] = {width};
+    tensors[block + "ffn_gate.weight"] = {ffn, width};
+    tensors[block + "ffn_up.weight"] = {ffn, width};
+    tensors[block + "ffn_down.weight"] = {width, ffn};
+  }
+  tensors["token_embd.weight"] = {size(shape.vocabulary), width};
+  tensors["output_norm.weight"] = {width};
+  if (!shape.tied_embedding) tensors["output.weight"] = {size(shape.vocabulary), width};
+  return tensors;
 }
 
 ModelShape shape_of(const Gguf& gguf) {

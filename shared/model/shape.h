@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "shared/data/gguf.h"
 
@@ -24,7 +26,13 @@ struct ModelShape {
 
   /// Weights of the linear layers of all blocks: per token a forward pass costs twice as many FLOPs.
   int64_t block_parameters() const;
+  /// All weights, a tied embedding counted once: what model cards state.
+  int64_t parameters() const;
 };
+
+/// The sizes, outermost first, of every tensor that a llama model of this shape has, by its name in GGUF
+/// files.
+std::map<std::string, std::vector<uint64_t>> tensors_of(const ModelShape& shape);
 
 /// From a GGUF file's metadata; throws DataError naming the key that is absent or makes no sense.
 ModelShape shape_of(const Gguf& gguf);

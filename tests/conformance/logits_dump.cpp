@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   Gguf gguf(argv[1]);
   Tokenizer tokenizer(gguf);
   ChatTemplate chat(gguf, tokenizer);
-  Llama model(gguf, shape_of(gguf), at::kFloat, at::kCPU);
+  Llama model(*gguf_weights(gguf, shape_of(gguf)), shape_of(gguf), at::kFloat, at::kCPU);
   std::unique_ptr<Adapter> adapter;
   if (argc > 2) {
     adapter = std::make_unique<Adapter>(load_adapter(argv[2], model.shape(), model.device()));

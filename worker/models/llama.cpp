@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "shared/base/error.h"
-#include "worker/models/weights.h"
 
 namespace apportion {
 
@@ -27,38 +26,27 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
   return rows;
 }
 
-Llama::Llama(const Gguf& gguf, const ModelShape& shape, at::ScalarType compute_type, at::Device device)
+Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
+             at::Device device)
     : shape_(shape), compute_type_(compute_type), device_(device) {
-  if (shape.architecture != "llama") {
-    throw UserError(gguf.path() + ": the architecture '" + shape.architecture +
-                    "' is not supported; llama is");
-  }
-  at::Tensor embedding = load_tensor(gguf, "token_embd.weight", {shape.vocabulary, shape.width});
-  embedding_ = embedding.to(device);
-  head_ = shape.tied_embedding
-              ? embedding_
-              : load_tensor(gguf, "output.weight", {shape.vocabulary, shape.width}).to(device);
+  embedding_ = weights.whole("token_embd.weight").to(device);
+  head_ = shape.tied_embedding ? embedding_ : weights.whole("output.weight").to(device);
   head_compute_ = head_.to(compute_type);
-  output_norm_ = load_tensor(gguf, "output_norm.weight", {shape.width}).to(device);
-  for (int64_t layer = 0; layer < shape.layers; ++layer) blocks_.push_back(load_block(gguf, layer));
+  output_norm_ = weights.whole("output_norm.weight").to(device);
+  for (int64_t layer = 0; layer < shape.layers; ++layer) blocks_.push_back(load_block(weights, layer));
   rotary_ = rotary_table(shape.context_length, shape.head_dim, shape.rope_theta, device);
 }
 
-Llama::Block Llama::load_block(const Gguf& gguf, int64_t layer) const {
-  const std::string prefix = "blk." + std::to_string(layer) + ".";
-  auto load = [&](const char* name, int64_t rows, int64_t columns) {
-    return load_tensor(gguf, prefix + name + ".weight", {rows, columns});
+Llama::Block Llama::load_block(const WeightSource& source, int64_t layer) const {
+  auto load = [&](const char* name) {
+    return source.whole("blk." + std::to_string(layer) + "." + name + ".weight");
   };
-  const int64_t q = shape_.heads * shape_.head_dim, kv = shape_.kv_heads * shape_.head_dim;
-  const int64_t width = shape_.width, ffn = shape_.ffn_width;
-  const std::vector<at::Tensor> weights = {
-      at::cat({unpermute_rotary_rows(load("attn_q", q, width), shape_.heads),
-               unpermute_rotary_rows(load("attn_k", kv, width), shape_.kv_heads), load("attn_v", kv, width)}),
-      load("attn_output", width, q), at::cat({load("ffn_gate", ffn, width), load("ffn_up", ffn, width)}),
-      load("ffn_down", width, ffn)};
+  const std::vector<at::Tensor> weights = {at::cat({load("attn_q"), load("attn_k"), load("attn_v")}),
+                                           load("attn_output"), at::cat({load("ffn_gate"), load("ffn_up")}),
+                                           load("ffn_down")};
   Block block;
-  block.attention_norm = load_tensor(gguf, prefix + "attn_norm.weight", {width}).to(device_);
-  block.ffn_norm = load_tensor(gguf, prefix + "ffn_norm.weight", {width}).to(device_);
+  block.attention_norm = load("attn_norm").to(device_);
+  block.ffn_norm = load("ffn_norm").to(device_);
   const auto parts = block_groups(shape_);
   for (size_t g = 0; g < parts.size(); ++g) {
     block.groups.push_back({weights[g].to(compute_type_).to(device_), parts[g]});

@@ -8,11 +8,11 @@
 
 #include <vector>
 
-#include "shared/data/gguf.h"
 #include "shared/model/shape.h"
 #include "worker/models/kv_cache.h"
 #include "worker/models/layers.h"
 #include "worker/models/lora.h"
+#include "worker/models/weight_source.h"
 #include "worker/tree/tree_attention.h"
 
 namespace apportion {
@@ -32,7 +32,7 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 class Llama {
  public:
   /// Loads all weights. Linear layers are kept in `compute_type`, norms in float32, the embedding in both.
-  Llama(const Gguf& gguf, const ModelShape& shape, at::ScalarType compute_type, at::Device device);
+  Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device);
 
   /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
   /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):
@@ -56,7 +56,7 @@ class Llama {
   at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const at::Tensor& cos,
                        const at::Tensor& sin, const Adapter* adapter, KvCache* cache,
                        int64_t first_slot) const;
-  Block load_block(const Gguf& gguf, int64_t layer) const;
+  Block load_block(const WeightSource& source, int64_t layer) const;
 
   ModelShape shape_;
   at::ScalarType compute_type_;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -40,6 +41,21 @@ TEST(CounterRng, StreamIsAFunctionOfSeedAndPurpose) {
 TEST(CounterRng, SeedAndPurposeDoNotRunTogether) {
   CounterRng first(1, "2"), second(12, "");
   EXPECT_NE(first.below(UINT64_MAX), second.below(UINT64_MAX));
+}
+
+TEST(CounterRng, RowsAreAFunctionOfStreamAndRow) {
+  CounterRng rng(7, "weights"), other(7, "other weights");
+  std::vector<float> row(21), again(21), shorter(13), next(21), others(21);
+  rng.fill_row(5, row, 0.5F);
+  rng.uniform();
+  rng.fill_row(5, again, 0.5F);
+  rng.fill_row(5, shorter, 0.5F);
+  rng.fill_row(6, next, 0.5F);
+  other.fill_row(5, others, 0.5F);
+  EXPECT_EQ(row, again);
+  EXPECT_TRUE(std::equal(shorter.begin(), shorter.end(), row.begin()));
+  EXPECT_NE(row, next);
+  EXPECT_NE(row, others);
 }
 
 /// Pearson's statistic of `draws` against equal shares.

@@ -96,6 +96,29 @@ TEST_F(TokenizerTest, SpansAreTheBytesOfTheText) {
   EXPECT_EQ(position, text.size());
 }
 
+TEST_F(TokenizerTest, FoldsItsIdsIntoAnotherVocabulary) {
+  Tokenizer plain{Gguf(path_)}, small{Gguf(path_)}, large{Gguf(path_)};
+  const int32_t table = plain.vocabulary_size();
+  small.fold(100);
+  large.fold(2 * table);
+  EXPECT_EQ(small.vocabulary_size(), 100);
+  const auto ids = plain.encode("Female<|im_end|>x", SpecialTokens::parse);
+  const auto folded = small.encode("Female<|im_end|>x", SpecialTokens::parse);
+  ASSERT_EQ(ids.size(), folded.size());
+  bool changed = false;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_EQ(folded[i].id, ids[i].id % 100);
+    EXPECT_EQ(folded[i].end, ids[i].end);
+    changed = changed || folded[i].id != ids[i].id;
+  }
+  EXPECT_TRUE(changed);
+  EXPECT_EQ(large.encode("Female", SpecialTokens::parse)[0].id,
+            plain.encode("Female", SpecialTokens::parse)[0].id);
+  EXPECT_EQ(large.bytes(table + 50), plain.bytes(50));
+  EXPECT_TRUE(large.is_special(table + 2));
+  EXPECT_THROW(small.bytes(100), InternalError);
+}
+
 TEST_F(TokenizerTest, SpecialTokensOnlyWhenParsed) {
   Tokenizer tokenizer{Gguf(path_)};
   std::string text = "a<|im_start|><|im_end|><|im_end|";

@@ -1,0 +1,120 @@
+#include "worker/models/weight_source.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+std::string spell(const auto& sizes) {
+  std::string text = "[";
+  for (auto size : sizes) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+bool ends_with(const std::string& name, std::string_view end) {
+  return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
+
+class GgufWeights : public WeightSource {
+ public:
+  GgufWeights(const Gguf& gguf, const ModelShape& shape)
+      : WeightSource(shape), gguf_(gguf), head_dim_(shape.head_dim) {}
+
+  at::Tensor rows(const std::string& name, int64_t first, int64_t last) const override {
+    const std::vector<int64_t>& wanted = sizes(name);
+    ensure(0 <= first && first <= last && last <= wanted.front(), "a tensor has the rows asked for");
+    const GgufTensor& tensor = gguf_.tensor(name);
+    if (!std::equal(wanted.begin(), wanted.end(), tensor.shape.begin(), tensor.shape.end(),
+                    [](int64_t a, uint64_t b) { return static_cast<uint64_t>(a) == b; })) {
+      throw DataError(
+          gguf_.path(), tensor.offset,
+          "tensor " + name + " is " + spell(tensor.shape) + "; the model asks for " + spell(wanted));
+    }
+    if (wanted.size() == 1) {
+      at::Tensor all = at::empty(wanted, at::kFloat);
+      unpack(tensor, 0, 1, wanted[0], all.data_ptr<float>());
+      return all.narrow(0, first, last - first);
+    }
+    at::Tensor values = at::empty({last - first, wanted[1]}, at::kFloat);
+    if (ends_with(name, ".attn_q.weight") || ends_with(name, ".attn_k.weight")) {
+      for (int64_t row = first; row < last; ++row)
+        unpack(tensor, file_row(row), 1, wanted[1], values[row - first].data_ptr<float>());
+    } else {
+      unpack(tensor, first, last - first, wanted[1], values.data_ptr<float>());
+    }
+    return values;
+  }
+
+ private:
+  /// GGUF keeps the q and k rows of llama-family models as [heads, D/2, 2] where Hugging Face has
+  /// [heads, 2, D/2] (pairs side by side, for its rotation).
+  int64_t file_row(int64_t row) const {
+    const int64_t head = row / head_dim_, half = row % head_dim_ / (head_dim_ / 2),
+                  pair = row % (head_dim_ / 2);
+    return head * head_dim_ + 2 * pair + half;
+  }
+
+  static void unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns, float* out) {
+    const BlockLayout layout = block_layout(tensor.type);
+    const uint64_t row_bytes = static_cast<uint64_t>(columns) / layout.elements * layout.bytes;
+    dequantize(tensor.type,
+               tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
+                                   static_cast<uint64_t>(count) * row_bytes),
+               static_cast<uint64_t>(count * columns), out);
+  }
+
+  const Gguf& gguf_;
+  const int64_t head_dim_;
+};
+
+class SyntheticWeights : public WeightSource {
+ public:
+  explicit SyntheticWeights(const ModelShape& shape) : WeightSource(shape) {}
+
+  at::Tensor rows(const std::string& name, int64_t first, int64_t last) const override {
+    const std::vector<int64_t>& wanted = sizes(name);
+    ensure(0 <= first && first <= last && last <= wanted.front(), "a tensor has the rows asked for");
+    if (wanted.size() == 1) return at::ones({last - first}, at::kFloat);
+    const int64_t columns = wanted[1];
+    at::Tensor values = at::empty({last - first, columns}, at::kFloat);
+    // Uniform in (-b, b) has the standard deviation b / sqrt(3).
+    const auto bound = static_cast<float>(std::sqrt(3.0 / static_cast<double>(columns)));
+    const CounterRng rng(0, "synthetic weights\n" + name);
+    auto* out = values.data_ptr<float>();
+    at::parallel_for(0, last - first, std::max<int64_t>(1, 65536 / columns), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        rng.fill_row(static_cast<uint32_t>(first + row), {out + row * columns, static_cast<size_t>(columns)},
+                     bound);
+      }
+    });
+    return values;
+  }
+};
+
+}  // namespace
+
+WeightSource::WeightSource(const ModelShape& shape) {
+  for (const auto& [name, sizes] : tensors_of(shape)) sizes_[name] = {sizes.begin(), sizes.end()};
+}
+
+const std::vector<int64_t>& WeightSource::sizes(const std::string& name) const {
+  const auto found = sizes_.find(name);
+  if (found == sizes_.end()) throw InternalError("a model of this shape has no tensor " + name);
+  return found->second;
+}
+
+std::unique_ptr<WeightSource> gguf_weights(const Gguf& gguf, const ModelShape& shape) {
+  return std::make_unique<GgufWeights>(gguf, shape);
+}
+
+std::unique_ptr<WeightSource> synthetic_weights(const ModelShape& shape) {
+  return std::make_unique<SyntheticWeights>(shape);
+}
+
+}  // namespace apportion
