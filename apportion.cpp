@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "coordinator/capacity/forecast_page.h"
 #include "coordinator/export_csv.h"
 #include "coordinator/job.h"
 #include "coordinator/report.h"
@@ -116,13 +117,11 @@ void run(const CommandLine& line, const RankEnv& env) {
 void act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run) return run(line, env);
   if (env.rank != 0) return;
-  if (line.command == Command::report) {
-    std::fputs(render_report(line.directory, line.config.output).c_str(), stdout);
-  } else if (line.command == Command::export_csv) {
-    export_csv(line.directory, line.csv_file);
-  } else {
-    std::fputs(line.text.c_str(), stdout);
-  }
+  if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
+  std::string text = line.text;
+  if (line.command == Command::plan) text = render_forecast(line.config);
+  if (line.command == Command::report) text = render_report(line.directory, line.config.output);
+  std::fputs(text.c_str(), stdout);
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ constexpr const char* usage =
     "\n"
     "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
     "  apportion run --help                      all keys\n"
+    "  apportion plan [JOB.ini] [--key value ...]\n"
+    "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json]             print the table of a results folder again\n"
     "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
     "output\n"
@@ -196,6 +198,19 @@ CommandLine parse_run(const Words& words) {
   return parsed;
 }
 
+CommandLine parse_plan(const Words& words) {
+  CommandLine parsed;
+  parsed.command = Command::plan;
+  std::vector<Setting> settings;
+  if (words.positionals.size() > 1) {
+    parsed.job_file = only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file");
+    settings = read_job_file(parsed.job_file);
+  }
+  settings.insert(settings.end(), words.settings.begin(), words.settings.end());
+  parsed.config = make_run_config(settings);
+  return parsed;
+}
+
 CommandLine parse_report(const Words& words) {
   CommandLine parsed;
   parsed.command = Command::report;
@@ -232,7 +247,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   const Words words = parse_words(argc, argv);
   const std::string command = words.positionals.empty() ? "" : words.positionals[0];
   if (words.switches.count("help"))
-    return printing(Command::help, command == "run" ? format_run_help() : usage);
+    return printing(Command::help, command == "run" || command == "plan" ? format_run_help() : usage);
   if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
   if (words.switches.count("dump_defaults"))
     return printing(Command::dump_defaults, format_default_job_file());
@@ -247,10 +262,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
   }
   if (command == "run") return parse_run(words);
+  if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
   if (command == "export") return parse_export(words);
   throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-                              nearest_word(command, {"run", "report", "export"})));
+                              nearest_word(command, {"run", "plan", "report", "export"})));
 }
 
 }  // namespace apportion

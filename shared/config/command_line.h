@@ -8,21 +8,31 @@
 
 namespace apportion {
 
-enum class Command { run, report, export_csv, help, version, dump_defaults, print_config, dump_options_page };
+enum class Command {
+  run,
+  plan,
+  report,
+  export_csv,
+  help,
+  version,
+  dump_defaults,
+  print_config,
+  dump_options_page
+};
 
 struct CommandLine {
   Command command = Command::help;
-  RunConfig config;       // run, print_config: all of it; report: output.json alone is meant
-  std::string job_file;   // run, print_config
+  RunConfig config;       // run, plan, print_config: all of it; report: output.json alone is meant
+  std::string job_file;   // run, print_config; plan, where one was given
   std::string directory;  // report, export_csv: a results folder
   std::string csv_file;   // export_csv: "-" is standard output
-  std::string text;       // what to print, of every command but run, report and export_csv
+  std::string text;       // what to print, of every command but run, plan, report and export_csv
 };
 
-/// Parses `apportion run JOB.ini [--key value ...]`, `apportion report DIR [--json]`,
-/// `apportion export DIR --csv [FILE]`, and --help, --version, --dump-defaults, --print-config (with run
-/// JOB). Reads the job file. Throws UserError, one line, that names what is wrong, where, and what would be
-/// right.
+/// Parses `apportion run JOB.ini [--key value ...]`, `apportion plan [JOB.ini] [--key value ...]`,
+/// `apportion report DIR [--json]`, `apportion export DIR --csv [FILE]`, and --help, --version,
+/// --dump-defaults, --print-config (with run JOB). Reads the job file. Throws UserError, one line, that names
+/// what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 }  // namespace apportion

@@ -15,6 +15,17 @@ std::string trim(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+/// The trimmed words between commas, at least one.
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t comma = std::min(text.find(',', begin), text.size());
+    words.push_back(trim(text.substr(begin, comma - begin)));
+    begin = comma + 1;
+  }
+  return words;
+}
+
 template <typename Value>
 bool parse_whole(const std::string& text, Value& value) {
   const char* end = text.data() + text.size();
@@ -36,17 +47,25 @@ bool parse_flag(const std::string& text, bool& value) {
   return true;
 }
 
+bool parse_integers(const std::string& text, const IntegerRange& range, std::vector<uint64_t>& value) {
+  std::vector<uint64_t> numbers;
+  for (const std::string& word : split_list(text)) {
+    uint64_t number = 0;
+    if (!parse_integer(word, number) || number < range.low || number > range.high) return false;
+    if (!numbers.empty() && number <= numbers.back()) return false;
+    numbers.push_back(number);
+  }
+  value = std::move(numbers);
+  return true;
+}
+
 bool parse_list(const std::string& text, const std::vector<std::string>& allowed,
                 std::vector<std::string>& value) {
   std::vector<std::string> words;
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    size_t comma = std::min(text.find(',', begin), text.size());
-    std::string word = trim(text.substr(begin, comma - begin));
+  for (std::string& word : split_list(text)) {
     if (std::find(allowed.begin(), allowed.end(), word) == allowed.end()) return false;
     if (std::find(words.begin(), words.end(), word) != words.end()) return false;
     words.push_back(std::move(word));
-    begin = comma + 1;
   }
   value = std::move(words);
   return true;

@@ -154,6 +154,26 @@ Option choice_option(OptionText text, Field member, std::vector<std::pair<std::s
   return option;
 }
 
+/// Comma-separated whole numbers in the range, rising, at least one.
+bool parse_integers(const std::string& text, const IntegerRange& range, std::vector<uint64_t>& value);
+
+/// Rising whole numbers; the field is a vector of uint64_t.
+template <typename Field>
+Option integers_option(OptionText text, Field member, const IntegerRange& range) {
+  Option option{std::move(text)};
+  option.value_name = "LIST";
+  option.allowed = "a comma-separated list that rises, each " + describe(range);
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    return parse_integers(words, range, member(config));
+  };
+  option.print = [=](const RunConfig& config) {
+    std::vector<std::string> numbers;
+    for (uint64_t number : member(config)) numbers.push_back(std::to_string(number));
+    return join(numbers, ",");
+  };
+  return option;
+}
+
 enum class ListOrder { as_written, as_allowed };
 
 /// Words from `allowed`. `as_allowed` sorts them, for lists that mean a set, so that one set has one text.

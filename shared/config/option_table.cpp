@@ -180,6 +180,56 @@ OptionGroup compute_options() {
       }};
 }
 
+OptionGroup capacity_options() {
+  using Capacity = CapacityConfig;
+  auto of = [](auto member) { return field(&RunConfig::capacity, member); };
+  using Recomputes = std::vector<Recompute>;
+  std::vector<std::pair<std::string, Recomputes>> recomputes = {
+      {"auto", {Recompute::never, Recompute::always}},
+      {"never", {Recompute::never}},
+      {"always", {Recompute::always}}};
+  std::vector<std::pair<std::string, BaseType>> bases = {{"bfloat16", BaseType::bfloat16},
+                                                         {"float32", BaseType::float32},
+                                                         {"int8", BaseType::int8},
+                                                         {"q4", BaseType::q4}};
+  return {
+      "Planning (apportion plan)",
+      {
+          text_option({"plan_machine", "h100-80", Identity::no,
+                       "machine of the ranks: cpu, a100-80, h100-80, h200-141, b200-180"},
+                      of(&Capacity::machine), "NAME", EmptyText::refused),
+          integers_option({"plan_ranks", "8,16,32,64,128,256,512,1024", Identity::no, "numbers of ranks"},
+                          of(&Capacity::ranks), {1, 1'048'576}),
+          choice_option({"plan_scaling", "weak", Identity::no,
+                         "weak: one micro-batch a rank; strong: the job's micro_batches over all ranks"},
+                        of(&Capacity::scaling),
+                        std::vector<std::pair<std::string, Scaling>>{{"weak", Scaling::weak},
+                                                                     {"strong", Scaling::strong}}),
+          integer_option({"plan_tokens", "2048", Identity::no, "distinct tokens of a micro-batch"},
+                         of(&Capacity::tokens), {1, 16'777'216}),
+          integer_option({"plan_path", "256", Identity::no, "tokens that a token attends to, on average"},
+                         of(&Capacity::path), {1, 1'048'576}),
+          integer_option({"plan_rows", "512", Identity::no, "rows of a micro-batch whose log-probs are read"},
+                         of(&Capacity::rows), {1, 16'777'216}),
+          integer_option(
+              {"plan_shard_size", "0", Identity::no,
+               "ranks that share one copy of the base; 1: each has its own; 0: the fastest that fits"},
+              of(&Capacity::shard_size), {0, 1'048'576}),
+          choice_option({"plan_recompute", "auto", Identity::no,
+                         "compute blocks again in the backward pass; auto: where that is faster or needed"},
+                        of(&Capacity::recompute), recomputes),
+          choice_option({"plan_tuning", "adapter", Identity::no, "adapter: LoRA; full: all weights"},
+                        of(&Capacity::tuning),
+                        std::vector<std::pair<std::string, Tuning>>{{"adapter", Tuning::adapter},
+                                                                    {"full", Tuning::full}}),
+          choice_option({"plan_base", "bfloat16", Identity::no, "storage of the frozen base's linear layers"},
+                        of(&Capacity::base), bases),
+          text_option({"plan_coefficients", "", Identity::no,
+                       "file of coefficients measured on the machine; empty: assumed ones"},
+                      of(&Capacity::coefficients), "FILE", EmptyText::allowed),
+      }};
+}
+
 OptionGroup output_options() {
   using Output = OutputConfig;
   return {"Output",
@@ -201,7 +251,7 @@ OptionGroup output_options() {
 const std::vector<OptionGroup>& option_groups() {
   static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
                                                   calibrate_options(), optimizer_options(), measure_options(),
-                                                  compute_options(),   output_options()};
+                                                  compute_options(),   capacity_options(),  output_options()};
   return groups;
 }
 

@@ -14,6 +14,10 @@ enum class Method { zero_shot, sft, full };
 enum class ComputeType { automatic, float32, bfloat16 };
 enum class SftWeights { split, token_mean };
 enum class LearningRateSchedule { constant, cosine };
+enum class Tuning { adapter, full };
+enum class Recompute { never, always };
+enum class BaseType { float32, bfloat16, int8, q4 };
+enum class Scaling { weak, strong };
 
 struct DataConfig {
   std::string dataset = "gender-us-real";  // NAME | PATH
@@ -75,6 +79,21 @@ struct RanksConfig {
   double timeout_s = 300;  // for an operation between ranks
 };
 
+/// What `apportion plan` predicts for: a machine, numbers of ranks, and a step of so many tokens.
+struct CapacityConfig {
+  std::string machine = "h100-80";
+  std::vector<uint64_t> ranks = {8, 16, 32, 64, 128, 256, 512, 1024};
+  Scaling scaling = Scaling::weak;  // weak: a micro-batch a rank; strong: the job's micro_batches
+  int tokens = 2048;                // distinct tokens of a micro-batch
+  int path = 256;                   // ancestors of a token, on average
+  int rows = 512;                   // rows of a micro-batch whose log-probs are read
+  int shard_size = 0;               // 0: chosen
+  std::vector<Recompute> recompute = {Recompute::never, Recompute::always};  // what may be chosen
+  Tuning tuning = Tuning::adapter;
+  BaseType base = BaseType::bfloat16;
+  std::string coefficients;  // file of measured ones; empty: the machine's defaults
+};
+
 struct OutputConfig {
   std::string directory;  // results; default runs/NAME of the job file
   bool force = false, quiet = false, json = false;
@@ -92,6 +111,7 @@ struct RunConfig {
   CalibrateConfig calibrate;
   MeasureConfig measure;
   RanksConfig ranks;
+  CapacityConfig capacity;
   OutputConfig output;
 
   /// Every key with its resolved value as text, in the table's order.

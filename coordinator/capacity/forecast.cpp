@@ -1,0 +1,95 @@
+#include "coordinator/capacity/forecast.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+class Forecaster {
+ public:
+  Forecaster(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config)
+      : shape_(shape), machine_(machine), config_(config), capacity_(config.capacity) {}
+
+  Forecast run() const {
+    Forecast forecast{shape_, machine_, {}, {}, 0};
+    for (uint64_t ranks : capacity_.ranks) {
+      const auto count = static_cast<int64_t>(ranks);
+      if (capacity_.shard_size > 0 && count % capacity_.shard_size != 0) {
+        throw UserError(fmt::format("plan_shard_size = {} does not divide the {} ranks of plan_ranks",
+                                    capacity_.shard_size, count));
+      }
+      forecast.rows.push_back(best(count));
+    }
+    for (int64_t ranks = 1; ranks <= most_ranks && !forecast.fewest_ranks; ++ranks) {
+      if (least(ranks).fits) forecast.fewest_ranks = ranks;
+    }
+    forecast.least_bytes = least(most_ranks).needed_bytes;
+    return forecast;
+  }
+
+ private:
+  StepLoad load_of(int64_t ranks) const {
+    StepLoad load;
+    load.tokens = capacity_.tokens;
+    load.path = capacity_.path;
+    load.vocabulary_rows = std::min(capacity_.rows, capacity_.tokens);
+    const int64_t micro_batches = capacity_.scaling == Scaling::weak ? ranks : config_.batch.micro_batches;
+    load.micro_batches = (micro_batches + ranks - 1) / ranks;
+    return load;
+  }
+
+  ForecastRow row_of(int64_t ranks, int64_t shard_size, Recompute recompute) const {
+    ForecastRow row;
+    row.layout = {ranks, shard_size, capacity_.tuning, recompute, capacity_.base};
+    row.load = load_of(ranks);
+    row.busy_ranks =
+        capacity_.scaling == Scaling::weak ? ranks : std::min<int64_t>(ranks, config_.batch.micro_batches);
+    row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);
+    const Coefficients& c = machine_.coefficients;
+    row.needed_bytes = row.memory.total() * c.memory_scale + c.reserved_bytes;
+    row.fits = row.needed_bytes <= machine_.machine.memory_bytes;
+    row.time = step_time(shape_, config_.lora, row.load, row.layout, machine_);
+    return row;
+  }
+
+  /// A layout that fits is better than one that does not, then the faster, or the smaller where none fits.
+  static bool better(const ForecastRow& a, const ForecastRow& b) {
+    if (a.fits != b.fits) return a.fits;
+    return a.fits ? a.time.total() < b.time.total() : a.needed_bytes < b.needed_bytes;
+  }
+
+  ForecastRow best(int64_t ranks) const {
+    std::optional<ForecastRow> best;
+    for (int64_t shard = 1; shard <= ranks; ++shard) {
+      if (ranks % shard != 0 || (capacity_.shard_size > 0 && shard != capacity_.shard_size)) continue;
+      for (Recompute recompute : capacity_.recompute) {
+        const ForecastRow row = row_of(ranks, shard, recompute);
+        if (!best || better(row, *best)) best = row;
+      }
+    }
+    return *best;
+  }
+
+  /// The layout of the least memory: all ranks share the base, or so many as the user wants.
+  ForecastRow least(int64_t ranks) const {
+    const int64_t shard = capacity_.shard_size > 0 ? std::min<int64_t>(capacity_.shard_size, ranks) : ranks;
+    return row_of(ranks, shard, capacity_.recompute.back());
+  }
+
+  const ModelShape& shape_;
+  const CalibratedMachine& machine_;
+  const RunConfig& config_;
+  const CapacityConfig& capacity_;
+};
+
+}  // namespace
+
+Forecast make_forecast(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config) {
+  return Forecaster(shape, machine, config).run();
+}
+
+}  // namespace apportion

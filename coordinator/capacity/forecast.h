@@ -1,0 +1,44 @@
+// What training would need and take on each number of ranks of a plan: the fastest layout that fits, its
+// memory and its time. A function of the configuration's values alone; how it is printed is
+// forecast_page.h's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "shared/model/machine.h"
+#include "shared/model/memory.h"
+#include "shared/model/step_time.h"
+
+namespace apportion {
+
+/// A number of ranks with the layout chosen for it. Without one that fits, the layout of the least memory.
+struct ForecastRow {
+  RankLayout layout;
+  StepLoad load;
+  RankMemory memory;
+  double needed_bytes = 0;  // memory.total() as calibrated, and what is reserved
+  bool fits = false;
+  StepTime time;
+  int64_t busy_ranks = 0;  // that have a micro-batch; the others only hold shards
+
+  double tokens_per_second() const {
+    return static_cast<double>(load.tokens * load.micro_batches * busy_ranks) / time.total();
+  }
+};
+
+struct Forecast {
+  ModelShape shape;
+  CalibratedMachine machine;
+  std::vector<ForecastRow> rows;        // one for each number of plan_ranks, in order
+  std::optional<int64_t> fewest_ranks;  // the smallest number that fits, of all numbers up to most_ranks
+  double least_bytes = 0;               // needed on a rank of most_ranks, when no number fits
+};
+inline constexpr int64_t most_ranks = 4096;
+
+/// Throws UserError when plan_shard_size divides none of plan_ranks, and for coefficients of another machine.
+Forecast make_forecast(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config);
+
+}  // namespace apportion

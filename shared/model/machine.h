@@ -1,0 +1,59 @@
+// The machines that a plan can be made for: peak, memory and links of one rank's device, as their vendors
+// state them, and how much of that a program of this kind gets (the coefficients, measured or assumed).
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+struct Machine {
+  std::string name;
+  double peak_flops = 0;         // dense bfloat16, FLOP/s of one rank's device
+  double memory_bytes = 0;       // of one rank
+  double memory_bandwidth = 0;   // bytes/s
+  double link_bandwidth = 0;     // bytes/s of one rank to the others of its node, one direction
+  double network_bandwidth = 0;  // bytes/s of one rank's share of its node's network, one direction
+  int ranks_per_node = 1;
+  std::string source;  // of the figures
+};
+
+/// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling
+/// study writes, or the defaults of the machine.
+struct Coefficients {
+  double matrix_efficiency = 0.4;      // of peak_flops, in matrix products
+  double attention_efficiency = 0.1;   // of peak_flops, in attention over all keys that blocks gather
+  double memory_efficiency = 0.6;      // of memory_bandwidth, in operations element by element and in Adam
+  double link_efficiency = 0.8;        // of link_bandwidth
+  double network_efficiency = 0.8;     // of network_bandwidth
+  double link_latency_s = 3e-6;        // of one hop within a node
+  double network_latency_s = 6e-6;     // of one hop between nodes
+  double block_overhead_s = 4e-4;      // of a block's operations, forward and backward
+  double step_overhead_s = 2e-3;       // of a step: batch, losses, log
+  double memory_scale = 1;             // measured bytes over predicted ones
+  double reserved_bytes = 2147483648;  // of a rank, besides tensors: contexts, libraries, fragments
+  std::string source = "assumed, not measured";
+};
+
+/// All names, in the table's order.
+std::vector<std::string> machine_names();
+
+/// The machine called `name`. Throws UserError that names the nearest and all.
+const Machine& find_machine(const std::string& name);
+
+/// What is assumed of a machine as long as nothing was measured there.
+Coefficients default_coefficients(const Machine& machine);
+
+/// A machine with its coefficients.
+struct CalibratedMachine {
+  Machine machine;
+  Coefficients coefficients;
+};
+
+/// `text` is JSON: {"format": "apportion coefficients", "version": 1, "machine": NAME, "source": TEXT, and
+/// any of Coefficients' and Machine's numbers by name}; what it leaves out is the machine's. Throws UserError
+/// with `path`, the key, and what would be right; the machine must be `name`.
+CalibratedMachine parse_coefficients(const std::string& text, const std::string& path,
+                                     const std::string& name);
+
+}  // namespace apportion

@@ -1,0 +1,187 @@
+#include "shared/model/memory.h"
+
+#include <algorithm>
+#include <array>
+
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+constexpr double float_bytes = 4;
+
+/// One linear layer of a block; `group` numbers the products that share an input (lora.h).
+struct Linear {
+  const char* name;
+  int group;
+  int64_t inputs, outputs;
+};
+
+std::array<Linear, 7> linears_of(const ModelShape& shape) {
+  const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
+  return {{{"q_proj", 0, shape.width, q},
+           {"k_proj", 0, shape.width, kv},
+           {"v_proj", 0, shape.width, kv},
+           {"o_proj", 1, q, shape.width},
+           {"gate_proj", 2, shape.width, shape.ffn_width},
+           {"up_proj", 2, shape.width, shape.ffn_width},
+           {"down_proj", 3, shape.ffn_width, shape.width}}};
+}
+
+bool is_target(const LoraConfig& lora, const char* name) {
+  return std::find(lora.targets.begin(), lora.targets.end(), name) != lora.targets.end();
+}
+
+double of(int64_t value) { return static_cast<double>(value); }
+
+/// Bytes of x and x A^T that the linear layers of a block save for each token (lora.cpp): the input of each
+/// group with an adapter, and its low-rank product. Full fine-tuning needs every input.
+double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
+  const double c = compute_bytes(layout.base);
+  std::array<double, 4> inputs{};
+  double low_rank = 0;
+  for (const Linear& linear : linears_of(shape)) {
+    if (layout.tuning == Tuning::adapter && !is_target(lora, linear.name)) continue;
+    inputs.at(static_cast<size_t>(linear.group)) = of(linear.inputs) * c;
+    if (layout.tuning == Tuning::adapter) low_rank += lora.rank * c;
+  }
+  return inputs[0] + inputs[1] + inputs[2] + inputs[3] + low_rank;
+}
+
+/// Embedding and head: one table when tied.
+double tables_of(const ModelShape& shape) { return shape.tied_embedding ? 1 : 2; }
+
+/// What is trained and what Adam needs (optimizer.cpp). Gradients: one of each micro-batch, their sum's
+/// partner, and the optimizer's temporary; the compute copies of A and B are lora.cpp's.
+double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                     const RankLayout& layout) {
+  if (layout.tuning == Tuning::full) {
+    // The masters are counted as base and embedding; two moments and the accumulated gradient, sharded, and
+    // two blocks' whole gradients on their way into the reduce-scatter.
+    const double moments_and_gradient = 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
+    const double in_flight =
+        layout.shard_size > 1 ? 2 * float_bytes * of(shape.block_parameters() / shape.layers) : 0;
+    return moments_and_gradient + in_flight;
+  }
+  const double values = of(adapter_parameters(shape, lora));
+  return values * (float_bytes + compute_bytes(layout.base) + 2 * float_bytes +
+                   float_bytes * (of(load.micro_batches) + 1));
+}
+
+/// Held log-probs, and the largest moment of one micro-batch's head (log_probs.cpp): log-probs, their
+/// exponential and two copies of the gradient of the logits in the compute type. With shards chunk by chunk:
+/// logits, their exponential and the copies of one chunk, and two chunks of the head itself, also as computed
+/// with.
+double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
+  const double c = compute_bytes(layout.base), rows = of(load.vocabulary_rows);
+  const double moment = rows * of(chunk_rows(shape, layout)) * (2 * float_bytes + 2 * c) * of(load.lanes);
+  if (layout.shard_size == 1) {
+    const double others = of(std::max<int64_t>(0, load.micro_batches - load.lanes));
+    return moment + others * rows * of(shape.vocabulary) * float_bytes;
+  }
+  const double chunk =
+      of(chunk_rows(shape, layout) * shape.width) * (2 * float_bytes + (c < float_bytes ? c : 0));
+  return moment + chunk + of(load.micro_batches) * rows * of(shape.width) * float_bytes;
+}
+
+/// The gated activation's backward pass makes seven [T, F]; norms and the residual's gradient three [T, C] in
+/// float32; the gradient of gathered keys is summed in float32 (layers.cpp, tree_attention.cpp).
+double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
+  const double c = compute_bytes(layout.base), tokens = of(load.padded_tokens());
+  const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
+  const double block = std::max(7 * of(shape.ffn_width) * c, 2 * gathered_keys * (float_bytes + c));
+  const double positions = float_bytes * of(shape.context_length * shape.head_dim);
+  return tokens * (block + 3 * float_bytes * of(shape.width)) * of(load.lanes) + positions;
+}
+
+double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                        const RankLayout& layout) {
+  const double tokens = of(load.padded_tokens()), block = block_activation_bytes(shape, lora, load, layout);
+  // The plan of attention (mask in float32, keys and their users as int64), and cos and sin of the rows.
+  const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + float_bytes * of(shape.head_dim);
+  double blocks = of(shape.layers) * block * of(load.micro_batches);
+  if (layout.recompute == Recompute::always) {
+    blocks = of(shape.layers) * tokens * float_bytes * of(shape.width) * of(load.micro_batches) +
+             block * of(load.lanes);
+  }
+  return blocks + tokens * plan * of(load.micro_batches);
+}
+
+}  // namespace
+
+double base_bytes(BaseType type) {
+  switch (type) {
+    case BaseType::float32:
+      return 4;
+    case BaseType::bfloat16:
+      return 2;
+    case BaseType::int8:
+      return 34.0 / 32;
+    case BaseType::q4:
+      return 20.0 / 32;
+  }
+  throw InternalError("a base type outside of its enumeration");
+}
+
+double compute_bytes(BaseType type) { return type == BaseType::float32 ? 4 : 2; }
+
+int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
+  int64_t sum = 0;
+  for (const Linear& linear : linears_of(shape)) {
+    if (is_target(lora, linear.name)) sum += lora.rank * (linear.inputs + linear.outputs);
+  }
+  return sum * shape.layers;
+}
+
+BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout) {
+  const double parameters = of(shape.block_parameters() / shape.layers);
+  const double computed = parameters * compute_bytes(layout.base);
+  // Full fine-tuning casts its shard to the compute type before it is gathered.
+  return {layout.tuning == Tuning::full ? computed : parameters * base_bytes(layout.base), computed};
+}
+
+int64_t chunk_rows(const ModelShape& shape, const RankLayout& layout) {
+  if (layout.shard_size == 1) return shape.vocabulary;
+  const int64_t block = shape.block_parameters() / shape.layers;
+  const int64_t chunks = (shape.vocabulary * shape.width + block - 1) / block;
+  return (shape.vocabulary + chunks - 1) / chunks;
+}
+
+double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                              const RankLayout& layout) {
+  const double c = compute_bytes(layout.base), q = of(shape.heads * shape.head_dim);
+  const double norms = 2 * (float_bytes * of(shape.width) + float_bytes);  // their inputs and scales
+  // q, the gathered keys and values, the mask once for each query head of a key head, the result,
+  // log-sum-exp.
+  const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
+  const double share = of(shape.heads / shape.kv_heads);
+  const double attention =
+      c * (2 * q + 2 * gathered_keys + share * of(load.block_keys())) + float_bytes * of(shape.heads);
+  const double gated = 2 * c * of(shape.ffn_width);
+  return of(load.padded_tokens()) * (norms + attention + gated + saved_inputs(shape, lora, layout));
+}
+
+RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                       const RankLayout& layout) {
+  const double s = of(layout.shard_size), blocks = of(shape.block_parameters());
+  const bool full = layout.tuning == Tuning::full;
+  const BlockBytes block = block_bytes(shape, layout);
+  RankMemory memory;
+  memory.base = blocks * (full ? float_bytes : base_bytes(layout.base)) / s +
+                float_bytes * of((2 * shape.layers + 1) * shape.width);
+  if (layout.shard_size > 1) memory.gathered = 2 * block.stored;
+  if (block.stored != block.computed) memory.gathered += block.computed;
+  const double table = of(shape.vocabulary * shape.width);
+  memory.embedding = tables_of(shape) * table * float_bytes / s;
+  // Resident models keep the head in the compute type, too (llama.h), and full ones all weights.
+  if (layout.shard_size == 1 && compute_bytes(layout.base) < float_bytes)
+    memory.embedding += table * compute_bytes(layout.base);
+  if (layout.shard_size == 1 && full) memory.base += blocks * compute_bytes(layout.base);
+  memory.vocabulary = vocabulary_bytes(shape, load, layout);
+  memory.trained = trained_bytes(shape, lora, load, layout);
+  memory.activations = activation_bytes(shape, lora, load, layout);
+  memory.workspace = workspace_bytes(shape, load, layout);
+  return memory;
+}
+
+}  // namespace apportion

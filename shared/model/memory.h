@@ -1,0 +1,79 @@
+// Bytes that a rank of a training group needs, part by part, from the model's shape and how it is laid out
+// over ranks. Follows what the worker keeps (each formula names its file); seconds are step_time.h's, FLOPs
+// cost.h's.
+//
+// Legend: T tokens of a micro-batch (padded), C width, F ffn_width, H heads, G kv_heads, D head_dim,
+//         V vocabulary, L layers, c bytes of the compute type, s shard_size.
+#pragma once
+
+#include <cstdint>
+
+#include "shared/config/run_config.h"
+#include "shared/model/shape.h"
+
+namespace apportion {
+
+/// What a step computes on a rank.
+struct StepLoad {
+  int64_t tokens = 0;           // distinct tokens of a micro-batch's tree
+  int64_t path = 0;             // ancestors of a token, itself included, on average
+  int64_t vocabulary_rows = 0;  // rows whose log-probs are read
+  int64_t micro_batches = 1;    // of this rank; all of them are alive between forward and backward
+  int64_t lanes = 1;            // micro-batches computed side by side
+
+  /// Keys that a block of queries (tree_attention.h: 32 neighbours) gathers: their shared path and
+  /// themselves.
+  int64_t block_keys() const { return path + 32; }
+  int64_t padded_tokens() const { return (tokens + 31) / 32 * 32; }
+};
+
+/// How the model lies over the ranks of a group.
+struct RankLayout {
+  int64_t ranks = 1;
+  int64_t shard_size = 1;  // ranks that share one copy of the base; 1: resident, nothing is gathered
+  Tuning tuning = Tuning::adapter;
+  Recompute recompute = Recompute::never;
+  BaseType base = BaseType::bfloat16;  // storage of the frozen base; full fine-tuning has float32 masters
+};
+
+/// Bytes on one rank at the peak of a step.
+struct RankMemory {
+  double base = 0;         // this rank's part of all blocks
+  double gathered = 0;     // blocks in flight, in use, and unpacked
+  double embedding = 0;    // this rank's part of embedding and head
+  double vocabulary = 0;   // chunks of the head, logits and log-probs
+  double trained = 0;      // adapter (or nothing: masters are the base), gradients, Adam's moments
+  double activations = 0;  // kept for the backward pass
+  double workspace = 0;    // temporary in one block's backward pass; tables of positions
+
+  double total() const {
+    return base + gathered + embedding + vocabulary + trained + activations + workspace;
+  }
+};
+
+/// Adapter weights of all layers: r (inputs + outputs) of each target.
+int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora);
+
+/// Bytes of one parameter of the frozen base in storage (int8 and q4 with their blocks' scales, as ggml's
+/// Q8_0 and Q4_1), and of a value that is computed with.
+double base_bytes(BaseType type);
+double compute_bytes(BaseType type);
+
+/// Bytes of one transformer block's weights: as stored (and gathered), and as computed with.
+struct BlockBytes {
+  double stored = 0, computed = 0;
+};
+BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout);
+
+/// The embedding and the head are cut by rows into chunks no larger than a block's linear layers, of
+/// `chunk_rows` rows; a resident table is one chunk.
+int64_t chunk_rows(const ModelShape& shape, const RankLayout& layout);
+
+/// Bytes that one micro-batch keeps in one block between forward and backward (no recompute).
+double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                              const RankLayout& layout);
+
+RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
+                       const RankLayout& layout);
+
+}  // namespace apportion
