@@ -1,15 +1,30 @@
 // Operations between the ranks of a group. Every call is collective (every rank of the group makes it, in the
-// same order) unless it says otherwise. Tensors are contiguous float32 on the device of the backend.
-// A call that outlasts the time-out throws RankError naming the operation. Sums are gradients.h's business:
-// nothing here adds, so that no result depends on a library's order of summation.
+// same order) unless it says otherwise. Tensors are contiguous, on the device of the form (host memory but
+// for NCCL). A call that outlasts the time-out throws RankError naming the operation and, where it is known,
+// the peer. Sums over micro-batches are gradients.h's business; sums over ranks follow one tree (parts.h), so
+// no result depends on timing, form or algorithm.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace apportion {
+
+/// An operation that was started. Its tensors belong to it until wait() has returned: nobody writes to them,
+/// and what it writes is not read. Dropping one without wait() is safe for memory and for this rank; ranks
+/// that needed more of it than was published fail with a line that names this rank.
+class Transfer {
+ public:
+  virtual ~Transfer() = default;
+  /// Ends the operation; a second call does nothing. Operations end in the order of their starts, as on a
+  /// stream: those started before are ended too, so ranks may wait in different orders.
+  /// Throws RankError after the time-out, after an abort, or when a rank has left.
+  virtual void wait() = 0;
+};
 
 class Collectives {
  public:
@@ -17,25 +32,89 @@ class Collectives {
   virtual int size() const = 0;
   virtual int group_rank() const = 0;
 
-  /// `tensor` of every rank becomes root's.
+  /// `tensor` (float32) of every rank becomes root's.
   virtual void broadcast(at::Tensor& tensor, int root) = 0;
-  /// Point to point: only the two ranks make these calls.
+  /// Point to point, float32: only the two ranks make these calls.
   virtual void send(const at::Tensor& tensor, int to) = 0;
   virtual void receive(at::Tensor& tensor, int from) = 0;
   /// The ranks' values (any number from each), concatenated in the order of group ranks. Host memory.
   virtual std::vector<double> all_gather(const std::vector<double>& values) = 0;
   virtual void barrier() = 0;
+
+  /// `all` becomes the ranks' parts in the order of group ranks. Any element type, the same everywhere;
+  /// counts[r] elements are rank r's, also none; `own` has counts[group_rank()], `all` their sum.
+  virtual std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
+                                                     const std::vector<int64_t>& counts) = 0;
+  /// `own` becomes the sum over ranks of this rank's part of their `all`. float32, cut as above. The order is
+  /// the binary tree over group ranks of tree_sum_into (parts.h). `all` is as before afterwards.
+  virtual std::unique_ptr<Transfer> start_reduce_scatter(const at::Tensor& all, const at::Tensor& own,
+                                                         const std::vector<int64_t>& counts) = 0;
+  /// `tensor` (float32) of every rank becomes the sum over ranks, in the same order: the same bits
+  /// everywhere.
+  virtual std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor) = 0;
+
+  /// The same, started and waited for.
+  void all_gather(const at::Tensor& own, const at::Tensor& all, const std::vector<int64_t>& counts) {
+    start_all_gather(own, all, counts)->wait();
+  }
+  void reduce_scatter(const at::Tensor& all, const at::Tensor& own, const std::vector<int64_t>& counts) {
+    start_reduce_scatter(all, own, counts)->wait();
+  }
+  void all_reduce(const at::Tensor& tensor) { start_all_reduce(tensor)->wait(); }
+
+  /// Not collective: this rank gives up. Running and later operations of every rank, this one too, throw
+  /// RankError naming this rank and `reason` (its first 200 bytes). A second call does nothing.
+  virtual void abort(const std::string& reason) = 0;
+  /// Throws the RankError of an abort that has reached this rank; `operation` is what was about to be done.
+  virtual void throw_if_aborted(const std::string& operation) = 0;
+
+  /// The group ranks that share memory with this one, ascending, this one among them.
+  virtual std::vector<int> node_ranks() const = 0;
+  /// A uint8 tensor [bytes] of zeros, at a multiple of 64 bytes, in memory that all ranks of the node see
+  /// (host memory in every form). Collective over node_ranks(). An operation whose source lies in it is read
+  /// in place by the node's other ranks, as long as they hold their tensors of it; other sources are copied
+  /// once more. What ranks write to it is theirs to order (barrier()).
+  virtual at::Tensor allocate_shared(int64_t bytes) = 0;
 };
 
 /// A group of one: nothing moves.
 std::unique_ptr<Collectives> make_local_collectives();
 
+/// One for every rank of a group whose ranks are threads of this process, for tests: each goes to its thread.
+/// Nodes are runs of `ranks_per_node` ranks; between them messages go by the code that MPI uses too.
+std::vector<std::unique_ptr<Collectives>> make_threads_collectives(int ranks, int ranks_per_node,
+                                                                   double timeout_s);
+
+/// Whether ranks of one machine use its shared memory, or behave as if each were a node of its own.
+enum class NodeSharing { used, ignored };
+
 /// Over MPI, host tensors. `group` lists world ranks in group order; only its members make this call
 /// (MPI_Comm_create_group with `tag`). MPI must have been started by rank_group.
-std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s);
+std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s,
+                                                  NodeSharing sharing = NodeSharing::used);
 
 /// Over NCCL, CUDA tensors; the NCCL id travels over `control` (host). In a build without NCCL: throws
 /// UserError.
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, double timeout_s);
+
+/// Which rank of which group one process plays, and what its links would be like.
+struct PretendedGroup {
+  int rank = 0, ranks = 1, ranks_per_node = 1;
+  double bytes_per_s = 1e10, latency_s = 1e-5;
+};
+
+/// One process plays one rank: for planning, and for shapes at numbers of ranks that are not at hand.
+/// Operations take no time but that of copies, and count the seconds that they would take
+/// (collectives_pretend.cpp has the formulas). Contents: a gathered part is this rank's own, repeated or cut
+/// to the part's length (zeros when its own is empty); a sum is this rank's contribution times one; what is
+/// received is zeros. Tensors on the device `meta` are counted only.
+class PretendCollectives : public Collectives {
+ public:
+  /// What all operations so far would have taken.
+  virtual double pretended_seconds() const = 0;
+  /// Bytes that this rank would have received.
+  virtual int64_t pretended_bytes() const = 0;
+};
+std::unique_ptr<PretendCollectives> make_pretend_collectives(const PretendedGroup& group);
 
 }  // namespace apportion

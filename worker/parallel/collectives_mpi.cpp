@@ -1,22 +1,22 @@
 // Collectives over MPI between the hosts' memories; see collectives.h. Only non-blocking calls, tested with
 // pauses in between: ranks that share cores must not spin, and a peer that is gone must not hang us for ever.
+// Gathers and sums are transfers.cpp's; here are MPI's messages, the node's board between processes, and the
+// operations that MPI does itself.
 #define OMPI_SKIP_MPICXX 1  // the C interface only
 #include <ATen/core/Tensor.h>
 #include <mpi.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <exception>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <string>
-#include <thread>
 
-#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "worker/parallel/collectives.h"
+#include "worker/parallel/parts.h"
+#include "worker/parallel/transfers.h"
 
 namespace apportion {
 
@@ -24,36 +24,96 @@ namespace {
 
 /// MPI counts with int; larger tensors go in parts of this many elements.
 constexpr int64_t most_elements = int64_t{1} << 30;
-constexpr int point_to_point_tag = 0;
-constexpr double eager_s = 0.001;  // so long only the core is yielded; then the thread sleeps between tests
-constexpr auto test_pause = std::chrono::microseconds(50);
+constexpr int point_to_point_tag = 0;  // transfers use 1 to 30000
+constexpr int abort_tag = 32767;       // the largest that every MPI has
+constexpr size_t most_reason = 200;    // bytes
 
-std::string describe(const char* operation, int64_t elements) {
-  return std::string(operation) + " of " + std::to_string(elements) + " numbers";
+void check_code(int code, const std::string& operation, int world_rank) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int size = 0;
+  MPI_Error_string(code, text, &size);
+  throw RankError(world_rank, with_rank(operation, world_rank) + ": " + text);
 }
+
+class MpiMessenger : public Messenger {
+ public:
+  MpiMessenger(MPI_Comm communicator, std::vector<int> group)
+      : communicator_(communicator), group_(std::move(group)) {}
+
+  int64_t start_send(const Message& message, int tag) override {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_code(MPI_Isend(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
+                         communicator_, &request),
+               "a message", world_rank(message));
+    return keep(request, message);
+  }
+
+  int64_t start_receive(const Message& message, int tag) override {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_code(MPI_Irecv(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
+                         communicator_, &request),
+               "a message", world_rank(message));
+    return keep(request, message);
+  }
+
+  bool test(int64_t number) override {
+    InFlight& entry = in_flight_[static_cast<size_t>(number)];
+    int done = 0;
+    MPI_Status status = {};
+    check_code(MPI_Test(&entry.request, &done, &status), "a message", world_rank(entry.message));
+    if (done) free_.push_back(number);
+    return done;
+  }
+
+ private:
+  struct InFlight {
+    MPI_Request request = MPI_REQUEST_NULL;
+    Message message;
+  };
+
+  int world_rank(const Message& message) const { return group_[static_cast<size_t>(message.peer)]; }
+
+  int64_t keep(MPI_Request request, const Message& message) {
+    if (free_.empty()) {
+      free_.push_back(static_cast<int64_t>(in_flight_.size()));
+      in_flight_.emplace_back();
+    }
+    const int64_t number = free_.back();
+    free_.pop_back();
+    in_flight_[static_cast<size_t>(number)] = {request, message};
+    return number;
+  }
+
+  MPI_Comm communicator_;
+  std::vector<int> group_;
+  std::vector<InFlight> in_flight_;
+  std::vector<int64_t> free_;
+};
 
 class MpiCollectives : public Collectives {
  public:
-  MpiCollectives(const std::vector<int>& group, int tag, double timeout_s)
+  MpiCollectives(const std::vector<int>& group, int tag, double timeout_s, NodeSharing sharing)
       : group_(group), timeout_s_(timeout_s), exceptions_at_start_(std::uncaught_exceptions()) {
-    MPI_Group world = MPI_GROUP_NULL;
-    MPI_Group members = MPI_GROUP_NULL;
-    check(MPI_Comm_group(MPI_COMM_WORLD, &world), "forming a group", -1);
-    check(MPI_Group_incl(world, static_cast<int>(group.size()), group.data(), &members), "forming a group",
-          -1);
-    int code = MPI_Comm_create_group(MPI_COMM_WORLD, members, tag, &communicator_);
-    MPI_Group_free(&members);
-    MPI_Group_free(&world);
-    check(code, "forming a group", -1);
-    ensure(communicator_ != MPI_COMM_NULL, "only members of a group form it");
-    MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(communicator_, &group_rank_);
-    MPI_Comm_size(communicator_, &size_);
+    form_group(tag);
+    TransferMeans means;
+    means.rank = group_rank_;
+    means.world_ranks = group_;
+    means.timeout_s = timeout_s_;
+    means.throw_if_aborted = [this](const std::string& operation) { throw_if_aborted(operation); };
+    if (sharing == NodeSharing::used) means.board = open_board();
+    means.node_ranks = node_ranks_;
+    if (static_cast<int>(node_ranks_.size()) < size_) {
+      means.progress = std::make_shared<Progress>(std::make_shared<MpiMessenger>(communicator_, group_));
+    }
+    transfers_.emplace(std::move(means));
   }
 
   ~MpiCollectives() override {
-    // While an exception unwinds the others may be elsewhere, and operations may be in flight.
-    if (std::uncaught_exceptions() <= exceptions_at_start_) MPI_Comm_free(&communicator_);
+    // While an exception unwinds the others may be elsewhere. An operation in flight still needs the
+    // communicator.
+    const bool is_quiet = transfers_->close() && !is_left_in_flight_;
+    if (is_quiet && std::uncaught_exceptions() <= exceptions_at_start_) MPI_Comm_free(&communicator_);
   }
 
   int size() const override { return size_; }
@@ -61,6 +121,7 @@ class MpiCollectives : public Collectives {
 
   void broadcast(at::Tensor& tensor, int root) override {
     check_tensor(tensor);
+    throw_if_aborted(describe("broadcast", tensor.numel()));
     for_parts(tensor, [&](float* data, int count) {
       MPI_Request request = MPI_REQUEST_NULL;
       std::string operation = describe("broadcast", tensor.numel());
@@ -71,6 +132,7 @@ class MpiCollectives : public Collectives {
 
   void send(const at::Tensor& tensor, int to) override {
     check_tensor(tensor);
+    throw_if_aborted(describe("send", tensor.numel()));
     for_parts(tensor, [&](float* data, int count) {
       MPI_Request request = MPI_REQUEST_NULL;
       std::string operation = describe("send", tensor.numel());
@@ -82,6 +144,7 @@ class MpiCollectives : public Collectives {
 
   void receive(at::Tensor& tensor, int from) override {
     check_tensor(tensor);
+    throw_if_aborted(describe("receive", tensor.numel()));
     for_parts(tensor, [&](float* data, int count) {
       MPI_Request request = MPI_REQUEST_NULL;
       std::string operation = describe("receive", tensor.numel());
@@ -96,6 +159,7 @@ class MpiCollectives : public Collectives {
 
   std::vector<double> all_gather(const std::vector<double>& values) override {
     std::string operation = describe("all_gather", static_cast<int64_t>(values.size()));
+    throw_if_aborted(operation);
     ensure(values.size() <= static_cast<size_t>(std::numeric_limits<int>::max()),
            "all_gather of fewer than 2^31 numbers");
     int own = static_cast<int>(values.size());
@@ -117,12 +181,121 @@ class MpiCollectives : public Collectives {
   }
 
   void barrier() override {
+    throw_if_aborted("barrier");
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(communicator_, &request), "barrier", -1);
     wait(request, "barrier", -1);
   }
 
+  std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
+                                             const std::vector<int64_t>& counts) override {
+    ensure(own.is_cpu(), "MPI moves tensors in host memory");
+    return transfers_->start_all_gather(own, all, counts);
+  }
+  std::unique_ptr<Transfer> start_reduce_scatter(const at::Tensor& all, const at::Tensor& own,
+                                                 const std::vector<int64_t>& counts) override {
+    ensure(own.is_cpu(), "MPI moves tensors in host memory");
+    return transfers_->start_reduce_scatter(all, own, counts);
+  }
+  std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor) override {
+    ensure(tensor.is_cpu(), "MPI moves tensors in host memory");
+    return transfers_->start_all_reduce(tensor);
+  }
+
+  void abort(const std::string& reason) override {
+    if (aborted_by_ >= 0) return;
+    aborted_by_ = group_rank_;
+    reason_ = reason.substr(0, most_reason);
+    transfers_->abort(reason_);
+    // The text stays where it is for as long as MPI may read it.
+    auto* text = new std::string(reason_);
+    for (int peer = 0; peer < size_; ++peer) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      if (peer == group_rank_ || MPI_Isend(text->data(), static_cast<int>(text->size()), MPI_CHAR, peer,
+                                           abort_tag, communicator_, &request) != MPI_SUCCESS) {
+        continue;
+      }
+      MPI_Request_free(&request);
+    }
+  }
+
+  void throw_if_aborted(const std::string& operation) override {
+    if (aborted_by_ < 0) look_for_abort();
+    if (aborted_by_ < 0) return;
+    const int rank = world_rank(aborted_by_);
+    throw RankError(rank, operation + ": rank " + std::to_string(rank) + " aborted: " + reason_);
+  }
+
+  std::vector<int> node_ranks() const override { return node_ranks_; }
+  at::Tensor allocate_shared(int64_t bytes) override { return transfers_->allocate_shared(bytes); }
+
  private:
+  void form_group(int tag) {
+    MPI_Group world = MPI_GROUP_NULL;
+    MPI_Group members = MPI_GROUP_NULL;
+    check(MPI_Comm_group(MPI_COMM_WORLD, &world), "forming a group", -1);
+    check(MPI_Group_incl(world, static_cast<int>(group_.size()), group_.data(), &members), "forming a group",
+          -1);
+    int code = MPI_Comm_create_group(MPI_COMM_WORLD, members, tag, &communicator_);
+    MPI_Group_free(&members);
+    MPI_Group_free(&world);
+    check(code, "forming a group", -1);
+    ensure(communicator_ != MPI_COMM_NULL, "only members of a group form it");
+    MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(communicator_, &group_rank_);
+    MPI_Comm_size(communicator_, &size_);
+    node_ranks_ = {group_rank_};
+  }
+
+  /// The board of this node's ranks, and node_ranks_; null, and this rank alone, when it is alone or when a
+  /// rank of the group cannot open another's memory.
+  std::shared_ptr<NodeBoard> open_board() {
+    MPI_Comm machine = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(communicator_, MPI_COMM_TYPE_SHARED, group_rank_, MPI_INFO_NULL, &machine),
+          "finding the ranks of this machine", -1);
+    int first = group_rank_;
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, machine);
+    MPI_Comm_free(&machine);
+    const std::vector<double> firsts = all_gather({static_cast<double>(first)});
+    std::vector<int> ranks, worlds;
+    for (int rank = 0; rank < size_; ++rank) {
+      if (static_cast<int>(firsts[static_cast<size_t>(rank)]) != first) continue;
+      ranks.push_back(rank);
+      worlds.push_back(world_rank(rank));
+    }
+    const auto own = std::find(ranks.begin(), ranks.end(), group_rank_) - ranks.begin();
+    auto board = std::make_shared<NodeBoard>(worlds, static_cast<int>(own));
+    const auto mine = board->handle();
+    const std::vector<double> all =
+        all_gather({static_cast<double>(mine.process), static_cast<double>(mine.descriptor)});
+    std::vector<NodeBoard::Handle> handles;
+    for (int rank : ranks) {
+      const auto at = 2 * static_cast<size_t>(rank);
+      handles.push_back({static_cast<int64_t>(all[at]), static_cast<int64_t>(all[at + 1])});
+    }
+    const std::vector<double> opened = all_gather({board->open(handles) ? 1.0 : 0.0});
+    if (std::count(opened.begin(), opened.end(), 1.0) < size_ || ranks.size() == 1) return nullptr;
+    node_ranks_ = ranks;
+    return board;
+  }
+
+  void look_for_abort() {
+    int is_there = 0;
+    MPI_Status status = {};
+    check(MPI_Iprobe(MPI_ANY_SOURCE, abort_tag, communicator_, &is_there, &status), "looking for an abort",
+          -1);
+    if (!is_there) return;
+    std::string text(most_reason, ' ');
+    int count = 0;
+    MPI_Get_count(&status, MPI_CHAR, &count);
+    check(MPI_Recv(text.data(), count, MPI_CHAR, status.MPI_SOURCE, abort_tag, communicator_,
+                   MPI_STATUS_IGNORE),
+          "receiving an abort", status.MPI_SOURCE);
+    text.resize(static_cast<size_t>(count));
+    aborted_by_ = status.MPI_SOURCE;
+    reason_ = text;
+  }
+
   static void check_tensor(const at::Tensor& tensor) {
     ensure(tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == at::kFloat,
            "tensors between ranks are contiguous float32 in host memory");
@@ -142,16 +315,8 @@ class MpiCollectives : public Collectives {
 
   int world_rank(int peer) const { return peer < 0 ? -1 : group_[static_cast<size_t>(peer)]; }
 
-  std::string with_peer(const std::string& operation, int peer) const {
-    return peer < 0 ? operation : operation + " with rank " + std::to_string(world_rank(peer));
-  }
-
   void check(int code, const std::string& operation, int peer) const {
-    if (code == MPI_SUCCESS) return;
-    char text[MPI_MAX_ERROR_STRING] = {};
-    int size = 0;
-    MPI_Error_string(code, text, &size);
-    throw RankError(world_rank(peer), with_peer(operation, peer) + ": " + text);
+    check_code(code, operation, world_rank(peer));
   }
 
   /// MPI can take back a receive, so that its buffer may go. Other operations stay in flight: a rank that
@@ -161,27 +326,22 @@ class MpiCollectives : public Collectives {
   /// Waits until the operation is complete; the number of floats that came. `peer` (group rank) is -1 when it
   /// is not known whom we wait for.
   int wait(MPI_Request request, const std::string& operation, int peer,
-           AfterTimeout after = AfterTimeout::leave) const {
-    double start = seconds_now();
+           AfterTimeout after = AfterTimeout::leave) {
+    Patience waiting(operation, timeout_s_, [&] { throw_if_aborted(operation); });
     MPI_Status status = {};
-    for (;;) {
-      int done = 0;
+    for (int done = 0;;) {
       check(MPI_Test(&request, &done, &status), operation, peer);
       if (done) break;
-      double waited = seconds_now() - start;
-      if (waited > timeout_s_) {
+      try {
+        waiting.pause(world_rank(peer));
+      } catch (const RankError&) {
         if (after == AfterTimeout::cancel) {
           MPI_Cancel(&request);
           MPI_Wait(&request, MPI_STATUS_IGNORE);
+        } else {
+          is_left_in_flight_ = true;
         }
-        throw RankError(world_rank(peer), with_peer(operation, peer) + " was not finished after " +
-                                              std::to_string(std::lround(waited * 1000)) +
-                                              " ms (option timeout_s)");
-      }
-      if (waited < eager_s) {
-        sched_yield();
-      } else {
-        std::this_thread::sleep_for(test_pause);
+        throw;
       }
     }
     int count = 0;
@@ -194,12 +354,18 @@ class MpiCollectives : public Collectives {
   int exceptions_at_start_;
   MPI_Comm communicator_ = MPI_COMM_NULL;
   int group_rank_ = 0, size_ = 1;
+  std::vector<int> node_ranks_;
+  bool is_left_in_flight_ = false;
+  int aborted_by_ = -1;  // group rank
+  std::string reason_;
+  std::optional<Transfers> transfers_;
 };
 
 }  // namespace
 
-std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s) {
-  return std::make_unique<MpiCollectives>(group, tag, timeout_s);
+std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s,
+                                                  NodeSharing sharing) {
+  return std::make_unique<MpiCollectives>(group, tag, timeout_s, sharing);
 }
 
 }  // namespace apportion

@@ -1,5 +1,6 @@
-// Every operation of the collectives, on every number of ranks, for empty, single, odd and large tensors. The
-// local form has to agree with a group of one.
+// The conformance suite over MPI, with the node's shared memory and as if each rank were a node; and what
+// only MPI has: groups of some ranks, groups formed again and again. The local form has to agree with a group
+// of one.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "shared/base/error.h"
 #include "tests/support/mpi_main.h"
+#include "tests/support/worker/collectives_suite.h"
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
@@ -37,47 +39,24 @@ std::unique_ptr<Collectives> all_in_one_group() {
 /// `size` numbers that tell whose they are.
 at::Tensor numbers_of(int rank, int64_t size) { return at::arange(size, at::kFloat) * 0.5 + rank; }
 
-TEST(CollectivesMpi, KnowTheirPlace) {
-  auto group = all_in_one_group();
-  EXPECT_EQ(group->size(), test_ranks().size());
-  EXPECT_EQ(group->group_rank(), test_ranks().rank());
+/// All ranks in one group.
+CollectivesForm mpi_form(const std::string& name, NodeSharing sharing) {
+  auto run = [=](double timeout, const RankCheck& check) {
+    auto group = make_mpi_collectives(all_ranks(), next_tag(), timeout, sharing);
+    check(*group);
+  };
+  return {name, [] { return test_ranks().size(); }, run};
 }
 
-TEST(CollectivesMpi, BroadcastGivesEveryRankTheRootsNumbers) {
-  auto group = all_in_one_group();
-  for (int64_t size : sizes) {
-    for (int root = 0; root < group->size(); ++root) {
-      at::Tensor tensor = numbers_of(group->group_rank(), size);
-      group->broadcast(tensor, root);
-      EXPECT_TRUE(tensor.equal(numbers_of(root, size))) << size << " from " << root;
-    }
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Mpi, CollectivesSuite,
+                         testing::Values(mpi_form("node", NodeSharing::used),
+                                         mpi_form("messages", NodeSharing::ignored)),
+                         [](const auto& form) { return form.param.name; });
 
-TEST(CollectivesMpi, SendAndReceiveInARing) {
-  auto group = all_in_one_group();
-  if (group->size() == 1) return;
-  int to = (group->group_rank() + 1) % group->size();
-  int from = (group->group_rank() + group->size() - 1) % group->size();
-  for (int64_t size : sizes) {
-    at::Tensor received = at::empty({size}, at::kFloat);
-    // Odd ranks receive first: calls wait for each other.
-    if (group->group_rank() % 2 == 1) group->receive(received, from);
-    group->send(numbers_of(group->group_rank(), size), to);
-    if (group->group_rank() % 2 == 0) group->receive(received, from);
-    EXPECT_TRUE(received.equal(numbers_of(from, size))) << size;
-  }
-}
-
-TEST(CollectivesMpi, AllGatherConcatenatesInRankOrder) {
-  auto group = all_in_one_group();
-  std::vector<double> own(static_cast<size_t>(3 * group->group_rank()), group->group_rank() + 1e-9);
-  std::vector<double> expected;
-  for (int rank = 0; rank < group->size(); ++rank) {
-    expected.insert(expected.end(), static_cast<size_t>(3 * rank), rank + 1e-9);
-  }
-  EXPECT_EQ(group->all_gather(own), expected);
-  EXPECT_TRUE(group->all_gather({}).empty());
+TEST(CollectivesMpi, RanksOfThisMachineAreOneNodeUnlessThatIsIgnored) {
+  EXPECT_EQ(make_mpi_collectives(all_ranks(), next_tag(), timeout_s)->node_ranks(), all_ranks());
+  auto apart = make_mpi_collectives(all_ranks(), next_tag(), timeout_s, NodeSharing::ignored);
+  EXPECT_EQ(apart->node_ranks(), std::vector<int>{apart->group_rank()});
 }
 
 TEST(CollectivesMpi, AnOddNumberOfLargeGathers) {

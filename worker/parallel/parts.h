@@ -1,0 +1,51 @@
+// How a tensor is cut over the ranks of a group, what is asked of the tensors of an operation, and the one
+// order of sums over ranks. Plain memory and arithmetic: how bytes get from rank to rank is transfers.h's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// counts[r] elements for rank r, one part after the other.
+class Parts {
+ public:
+  /// Throws InternalError for a negative count or a total beyond int64.
+  explicit Parts(const std::vector<int64_t>& counts);
+  /// As equal as can be: the first total % ranks parts have one element more.
+  static Parts even(int64_t total, int ranks);
+
+  int size() const { return static_cast<int>(offsets_.size()) - 1; }
+  int64_t offset(int rank) const { return offsets_[static_cast<size_t>(rank)]; }
+  int64_t count(int rank) const { return offset(rank + 1) - offset(rank); }
+  int64_t total() const { return offsets_.back(); }
+
+ private:
+  std::vector<int64_t> offsets_;
+};
+
+/// Throws InternalError unless `own` is rank's part and `all` the whole: contiguous, of one type and device.
+void check_parts(const at::Tensor& own, const at::Tensor& all, const Parts& parts, int ranks, int rank);
+
+/// Throws InternalError unless `tensor` is contiguous float32.
+void check_float(const at::Tensor& tensor);
+
+/// "all_gather of 12 numbers", as errors name an operation.
+std::string describe(const char* operation, int64_t elements);
+
+enum class LoopThreads { one, all };
+
+/// out[i] = sum over sources s of s[i], i < count, along the binary tree over the sources in which node [a,
+/// b) is [a, m) + [m, b) with m = a + half of b - a rounded up (that of tree_sum in gradients.h). `out` may
+/// be one of the sources. Whether by one thread or by all of the caller's (at::get_num_threads), the bits are
+/// the same.
+void tree_sum_into(float* out, std::span<const float* const> sources, int64_t count, LoopThreads threads);
+
+/// memcpy, by all of this thread's threads (at::get_num_threads) when there is much to copy.
+void copy_bytes(void* to, const void* from, int64_t bytes);
+
+}  // namespace apportion

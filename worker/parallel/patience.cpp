@@ -1,0 +1,45 @@
+#include "worker/parallel/patience.h"
+
+#include <sched.h>
+
+#include <chrono>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+
+namespace apportion {
+namespace {
+
+constexpr double eager_s = 0.001;  // so long only the core is yielded
+constexpr auto nap = std::chrono::microseconds(50);
+
+}  // namespace
+
+Patience::Patience(std::string operation, double timeout_s, std::function<void()> look)
+    : operation_(std::move(operation)),
+      timeout_s_(timeout_s),
+      start_(seconds_now()),
+      look_(std::move(look)) {}
+
+void Patience::pause(int rank) {
+  const double waited = seconds_now() - start_;
+  if (waited < eager_s && waited < timeout_s_) {
+    sched_yield();
+    return;
+  }
+  if (look_) look_();
+  if (waited >= timeout_s_) {
+    throw RankError(rank, with_rank(operation_, rank) + " was not finished after " +
+                              std::to_string(std::lround(waited * 1000)) + " ms (option timeout_s)");
+  }
+  std::this_thread::sleep_for(nap);
+}
+
+std::string with_rank(const std::string& operation, int rank) {
+  return rank < 0 ? operation : operation + " with rank " + std::to_string(rank);
+}
+
+}  // namespace apportion

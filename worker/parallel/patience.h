@@ -1,0 +1,31 @@
+// Waiting for other ranks, in one manner everywhere: yield at first, then sleep between looks (ranks share
+// cores, so nobody spins), and an end after the time-out with a line that names the operation and the rank.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace apportion {
+
+class Patience {
+ public:
+  /// `look` is called at every pause after the first millisecond: it may throw (an abort has come) or drive
+  /// other work.
+  Patience(std::string operation, double timeout_s, std::function<void()> look);
+
+  /// One pause. `rank` is the world rank that is waited for, -1 when it is not known. Throws RankError once
+  /// the time-out has passed since the Patience was made.
+  void pause(int rank);
+
+  const std::string& operation() const { return operation_; }
+
+ private:
+  std::string operation_;
+  double timeout_s_, start_;
+  std::function<void()> look_;
+};
+
+/// "OPERATION with rank R", or OPERATION alone when the rank is -1.
+std::string with_rank(const std::string& operation, int rank);
+
+}  // namespace apportion

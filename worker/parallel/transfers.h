@@ -1,0 +1,78 @@
+// The operations of Collectives on host memory, made of two means: reading what ranks of the own node have
+// laid open on their NodeBoard, by the main thread's own copies and sums, and messages to and from other
+// nodes, driven by Progress while the main thread computes. The forms `threads` and MPI bring the means; this
+// is the logic.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/parallel/collectives.h"
+#include "worker/parallel/exchange.h"
+#include "worker/parallel/node_board.h"
+
+namespace apportion {
+
+/// Who is in the group, and by which means.
+struct TransferMeans {
+  int rank = 0;                        // in the group
+  std::vector<int> world_ranks;        // by group rank, for errors
+  std::vector<int> node_ranks;         // group ranks of this node, ascending, this one among them
+  std::shared_ptr<NodeBoard> board;    // null when this rank is alone on its node
+  std::shared_ptr<Progress> progress;  // null when there is one node only
+  double timeout_s = 0;
+  std::function<void(const std::string& operation)> throw_if_aborted;
+
+  int ranks() const { return static_cast<int>(world_ranks.size()); }
+};
+
+class Operation;
+
+/// The operations of one rank in the order of their starts; it may be destroyed (then it closes) before its
+/// transfers are.
+class Transfers {
+ public:
+  explicit Transfers(TransferMeans means);
+  ~Transfers();
+  Transfers(const Transfers&) = delete;
+  Transfers& operator=(const Transfers&) = delete;
+
+  std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
+                                             const std::vector<int64_t>& counts);
+  std::unique_ptr<Transfer> start_reduce_scatter(const at::Tensor& all, const at::Tensor& own,
+                                                 const std::vector<int64_t>& counts);
+  std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor);
+  /// Leaves the group: transfers that nobody has waited for cannot be any more. False when messages are still
+  /// in flight and will stay so.
+  bool close();
+  /// The node's ranks see at once that this one gives up.
+  void abort(const std::string& reason);
+  /// Ends what was started before.
+  at::Tensor allocate_shared(int64_t bytes);
+
+  /// The operations under way, oldest first, and why none can be any more.
+  struct Line {
+    TransferMeans means;
+    std::deque<std::shared_ptr<Operation>> operations;
+    uint64_t board_sequence = 0, message_sequence = 0;
+    std::string failure;
+    int failed_rank = -1;
+
+    /// Ends the operations up to `last`, all of them for null.
+    void finish_through(const Operation* last);
+    /// Lets go of operations at the front that nobody waits for.
+    void drop_abandoned();
+    void throw_if_failed(const std::string& operation) const;
+  };
+
+ private:
+  std::unique_ptr<Transfer> start(std::shared_ptr<Operation> operation);
+
+  std::shared_ptr<Line> line_;
+};
+
+}  // namespace apportion
