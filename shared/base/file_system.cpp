@@ -43,6 +43,19 @@ void write_all(int file, std::string_view bytes, const std::string& path) {
   }
 }
 
+/// Closes with `errno` as it was, so that the reason of a failure is kept.
+[[noreturn]] void close_and_fail(int file, const std::string& what, const std::string& path) {
+  int reason = errno;
+  ::close(file);
+  errno = reason;
+  fail(what, path);
+}
+
+std::string parent_of(const std::string& path) {
+  std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
@@ -81,15 +94,43 @@ std::string temporary_name(const std::string& path) { return path + ".tmp." + st
 void commit_file(const std::string& temporary, const std::string& path) {
   sync_path(temporary, O_RDONLY);
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename " + temporary + " to", path);
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  sync_path(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
+  sync_path(parent_of(path), O_RDONLY | O_DIRECTORY);
+}
+
+void read_file_part(const std::string& path, uint64_t offset, std::span<char> out) {
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail("read", path);
+  while (!out.empty()) {
+    ssize_t size = ::pread(file, out.data(), out.size(), static_cast<off_t>(offset));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) close_and_fail(file, "read", path);
+    if (size == 0) {
+      ::close(file);
+      throw UserError("cannot read " + path + ": it ends at byte " + std::to_string(offset) + ", " +
+                      std::to_string(out.size()) + " bytes too early");
+    }
+    out = out.subspan(static_cast<size_t>(size));
+    offset += static_cast<uint64_t>(size);
+  }
+  ::close(file);
+}
+
+uint64_t file_size(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail("read", path);
+  if (!S_ISREG(status.st_mode)) throw UserError("cannot read " + path + ": it is not a regular file");
+  return static_cast<uint64_t>(status.st_size);
 }
 
 void write_file(const std::string& path, std::string_view bytes) {
+  write_file(path, std::vector<std::string_view>{bytes});
+}
+
+void write_file(const std::string& path, const std::vector<std::string_view>& parts) {
   std::string temporary = temporary_name(path);
   int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) fail("create", temporary);
-  write_all(file, bytes, temporary);
+  for (std::string_view part : parts) write_all(file, part, temporary);
   ::close(file);
   try {
     commit_file(temporary, path);
@@ -101,8 +142,20 @@ void write_file(const std::string& path, std::string_view bytes) {
 
 void make_directories(const std::string& path) {
   std::error_code error;
+  std::vector<std::string> made;  // innermost first
+  for (std::string at = path; at != "." && at != "/" && !std::filesystem::exists(at, error);
+       at = parent_of(at)) {
+    made.push_back(at);
+  }
   std::filesystem::create_directories(path, error);
   if (error) throw UserError("cannot create the directory " + path + ": " + error.message());
+  for (const std::string& directory : made) sync_path(parent_of(directory), O_RDONLY | O_DIRECTORY);
+}
+
+void remove_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) throw UserError("cannot remove the directory " + path + ": " + error.message());
 }
 
 DirectoryLock::DirectoryLock(const std::string& directory) {

@@ -3,8 +3,11 @@
 // one.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace apportion {
 
@@ -29,9 +32,18 @@ class MappedFile {
 /// The whole file as a string. Throws UserError when it cannot be read.
 std::string read_file(const std::string& path);
 
+/// The file's bytes [offset, offset + out.size()) into `out`, and nothing else of it. Throws UserError with
+/// the system's reason, or when the file ends before.
+void read_file_part(const std::string& path, uint64_t offset, std::span<char> out);
+
+/// Bytes of the regular file. Throws UserError with the system's reason.
+uint64_t file_size(const std::string& path);
+
 /// Replaces `path` by `bytes`: PATH.tmp.PID is written and synced, renamed, and the directory synced.
 /// Throws UserError with the system's reason; the temporary file is removed then.
 void write_file(const std::string& path, std::string_view bytes);
+/// The same for bytes that lie in several places, in their order.
+void write_file(const std::string& path, const std::vector<std::string_view>& parts);
 
 /// The name under which a writer prepares the next content of `path` (same directory, hence renamable).
 std::string temporary_name(const std::string& path);
@@ -39,8 +51,13 @@ std::string temporary_name(const std::string& path);
 /// Flushes the finished file `temporary` to disk, renames it to `path` and syncs the directory.
 void commit_file(const std::string& temporary, const std::string& path);
 
-/// Creates a directory and its parents. Throws UserError with the system's reason.
+/// Creates a directory and its parents, and flushes the new names to disk. Throws UserError with the system's
+/// reason.
 void make_directories(const std::string& path);
+
+/// Removes a directory with all that is in it; nothing when it is absent. Throws UserError with the system's
+/// reason.
+void remove_directory(const std::string& path);
 
 /// Holds an exclusive lock on DIRECTORY/lock as long as it lives (flock, so a killed process frees it).
 class DirectoryLock {

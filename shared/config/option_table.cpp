@@ -237,6 +237,10 @@ OptionGroup output_options() {
               text_option(
                   {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
                   field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
+              integer_option({"checkpoint_steps", "0", Identity::no,
+                              "steps after which a training task saves its state, so that an interrupted one "
+                              "goes on from there; 0: never"},
+                             field(&RunConfig::output, &Output::checkpoint_steps), {0, most_steps}),
               flag_option({"force", "false", Identity::no, "do tasks again whose results exist"},
                           field(&RunConfig::output, &Output::force)),
               flag_option({"quiet", "false", Identity::no, "print no progress"},

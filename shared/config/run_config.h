@@ -95,7 +95,8 @@ struct CapacityConfig {
 };
 
 struct OutputConfig {
-  std::string directory;  // results; default runs/NAME of the job file
+  std::string directory;     // results; default runs/NAME of the job file
+  int checkpoint_steps = 0;  // a training task saves its state each so many steps; 0: never
   bool force = false, quiet = false, json = false;
 };
 

@@ -54,8 +54,8 @@ TEST(OptionTable, KeysAreUniqueLowerCaseWordsWithOneLineOfHelp) {
 }
 
 TEST(OptionTable, RanksThreadsAndPathsAreNoIdentity) {
-  for (const char* key :
-       {"threads", "group_size", "timeout_s", "output", "force", "quiet", "json", "dataset", "model"}) {
+  for (const char* key : {"threads", "group_size", "timeout_s", "output", "checkpoint_steps", "force",
+                          "quiet", "json", "dataset", "model"}) {
     EXPECT_EQ(find_option(key)->identity, Identity::no) << key;
   }
   for (const char* key :
