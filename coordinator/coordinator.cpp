@@ -74,6 +74,9 @@ void Coordinator::listen() {
 void Coordinator::handle(int from, Message message) {
   if (auto* progress = std::get_if<Progress>(&message)) {
     status_.show(group_of(from, progress->task_id).ranks(), *progress);
+  } else if (auto* note = std::get_if<Note>(&message)) {
+    const std::string line = group_of(from, note->task_id).task().label + ": " + note->text;
+    note->warning ? status_.warn(line) : status_.line(line);
   } else if (auto* histogram = std::get_if<Histogram>(&message)) {
     group_of(from, histogram->task_id).add(*histogram);
   } else if (auto* done = std::get_if<Done>(&message)) {

@@ -39,7 +39,11 @@ std::vector<TaskState> existing_states(const OutputConfig& output, const std::ve
   for (size_t task = 0; task < tasks.size(); ++task) {
     std::string why;
     ArtefactState state = verify_artefact(output.directory, tasks[task], why);
-    if (state == ArtefactState::verified) states[task] = TaskState::done;
+    if (state == ArtefactState::verified) {
+      states[task] = TaskState::done;
+      // A run may have ended between a result and this.
+      remove_directory(checkpoint_directory(output.directory, tasks[task].id));
+    }
     if (state == ArtefactState::damaged) status.warn(tasks[task].label + " is done again: " + why);
   }
   return states;

@@ -22,8 +22,8 @@ class Recorder {
   /// The tables of a measure task's test set; nullptr for a training task.
   const MeasureTables* tables_of(const Task& task) const;
 
-  /// Commits the finished group's task: afterwards its artefact verifies. Throws UserError when the file
-  /// cannot be written, InternalError for an incomplete result.
+  /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone.
+  /// Throws UserError when the file cannot be written, InternalError for an incomplete result.
   void record(GroupRun& group, double now) const;
 
  private:

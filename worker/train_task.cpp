@@ -3,6 +3,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 #include "shared/data/example.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
@@ -22,6 +23,7 @@ class ProgressSender {
       : context_(context), peak_(peak * context.collectives.size()) {}
 
   void operator()(const StepReport& step) {
+    ++made_;
     tokens_ += step.tokens;
     flops_ += step.flops;
     seconds_ += step.seconds;
@@ -39,15 +41,29 @@ class ProgressSender {
     progress.coverage = step.coverage;
     progress.tokens_per_second = tokens_ / seconds_;
     progress.peak_share = flops_ / seconds_ / peak_;
-    progress.seconds_left = seconds_ / (step.step + 1) * (step.steps - step.step - 1);
+    progress.seconds_left = seconds_ / made_ * (step.steps - step.step - 1);
     context_.link.send(coordinator_address, progress);
   }
 
  private:
   const TaskContext& context_;
   double peak_;
+  int made_ = 0;  // steps, those before a checkpoint not counted
   double sent_ = 0, tokens_ = 0, flops_ = 0, seconds_ = 0;
 };
+
+/// Where the task's state is saved and, unless everything is done anew, looked for.
+TrainCheckpoint make_checkpoint(const TaskContext& context) {
+  const OutputConfig& output = context.session.config().output;
+  const std::string folder = checkpoint_directory(output.directory, context.task.id);
+  if (output.force && context.collectives.group_rank() == 0) remove_directory(folder);
+  context.collectives.barrier();
+  auto say = [&context](TrainCheckpoint::Note note, const std::string& text) {
+    context.link.send(coordinator_address,
+                      Note{context.task.id, text, note == TrainCheckpoint::Note::warning});
+  };
+  return {{folder, context.task.id, output.checkpoint_steps}, context.collectives, say};
+}
 
 }  // namespace
 
@@ -67,16 +83,18 @@ Done run_training(const TaskContext& context) {
                                        session.shape(), session.device())
                         : Adapter(session.shape(), config.lora, config.data.seed, session.device());
 
+  TrainCheckpoint checkpoint = make_checkpoint(context);
   ProgressSender sender(context, session.peak(type));
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   Trainer trainer(model, adapter, prompts, config.batch, config.optimizer, seed, context.collectives,
-                  std::ref(sender));
+                  std::ref(sender), &checkpoint);
   if (calibrate) {
     trainer.run_calibrate(config.calibrate);
   } else {
     trainer.run_sft(config.sft);
   }
+  checkpoint.finish();
 
   Done done;
   done.micro_batches = trainer.micro_batches();

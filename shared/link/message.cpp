@@ -54,6 +54,11 @@ void visit(Fields& fields, Progress& progress) {
 }
 
 template <typename Fields>
+void visit(Fields& fields, Note& note) {
+  fields("task_id", note.task_id)("text", note.text)("warning", note.warning);
+}
+
+template <typename Fields>
 void visit(Fields& fields, Histogram& histogram) {
   fields("task_id", histogram.task_id)("unit", histogram.unit)("prompts", histogram.prompts);
 }
@@ -78,6 +83,7 @@ void visit(Fields&, Stop&) {}
 
 const char* kind_of(const Assign&) { return "assign"; }
 const char* kind_of(const Progress&) { return "progress"; }
+const char* kind_of(const Note&) { return "note"; }
 const char* kind_of(const Histogram&) { return "histogram"; }
 const char* kind_of(const Done&) { return "done"; }
 const char* kind_of(const Failed&) { return "failed"; }
@@ -147,6 +153,7 @@ class Reader {
     if (!fits) throw std::runtime_error("integer out of range");
     value = json.get<Value>();
   }
+  static void read(const Json& json, bool& value) { value = json.get_ref<const bool&>(); }
   static void read(const Json& json, double& value) {
     if (!json.is_number()) throw std::runtime_error("not a number");
     value = json.get<double>();

@@ -32,6 +32,13 @@ struct Progress {
   double seconds_left = 0;
 };
 
+/// From a rank of the group: a line for people, on its task.
+struct Note {
+  std::string task_id;
+  std::string text;
+  bool warning = false;  // shown when quiet, too
+};
+
 /// One unit of a measure task.
 struct Histogram {
   std::string task_id;
@@ -67,7 +74,7 @@ struct Heartbeat {};
 /// Coordinator to every rank: no more tasks, leave.
 struct Stop {};
 
-using Message = std::variant<Assign, Progress, Histogram, Done, Failed, Heartbeat, Stop>;
+using Message = std::variant<Assign, Progress, Note, Histogram, Done, Failed, Heartbeat, Stop>;
 
 std::string encode(const Message& message);
 /// Throws DataError ("message from rank N") for bytes that are not a message of this version.

@@ -153,6 +153,10 @@ std::string adapter_directory(const std::string& directory, const std::string& t
   return task_directory(directory, task_id) + "/adapter";
 }
 
+std::string checkpoint_directory(const std::string& directory, const std::string& task_id) {
+  return task_directory(directory, task_id) + "/checkpoint";
+}
+
 void write_measure_file(const std::string& path, const MeasureFile& file) {
   ensure(file.record.task.kind == "measure", "a measure file is of a measure task");
   MeasureColumns columns = pack(file);

@@ -44,10 +44,12 @@ struct TrainFile {
   std::string adapter_digest;
 };
 
-/// DIR/tasks/<id>/result.h5, and the adapter's folder beside it.
+/// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter and, until the task is done, of its
+/// checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
 std::string result_path(const std::string& directory, const std::string& task_id);
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
+std::string checkpoint_directory(const std::string& directory, const std::string& task_id);
 
 /// Write to a temporary name, close, sync, rename, sync the directory.
 void write_measure_file(const std::string& path, const MeasureFile& file);

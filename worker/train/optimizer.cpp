@@ -12,6 +12,12 @@ namespace apportion {
 Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values)
     : config_(config), first_moment_(at::zeros_like(values)), second_moment_(at::zeros_like(values)) {}
 
+void Optimizer::resume(const at::Tensor& first_moment, const at::Tensor& second_moment, int steps) {
+  first_moment_.copy_(first_moment);
+  second_moment_.copy_(second_moment);
+  step_ = steps;
+}
+
 double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double norm = std::sqrt(square_sum(gradient));
   if (!std::isfinite(norm)) {

@@ -15,6 +15,13 @@ class Optimizer {
   /// Returns the gradient's norm before clipping. Throws RankError when it is not finite.
   double step(at::Tensor& values, at::Tensor& gradient, double lr);
 
+  /// The gradient's running mean and mean square, [n] float32: with the number of steps all that a step
+  /// leaves.
+  const at::Tensor& first_moment() const { return first_moment_; }
+  const at::Tensor& second_moment() const { return second_moment_; }
+  /// Goes on as after `steps` steps that left these moments.
+  void resume(const at::Tensor& first_moment, const at::Tensor& second_moment, int steps);
+
  private:
   OptimizerConfig config_;
   at::Tensor first_moment_, second_moment_;

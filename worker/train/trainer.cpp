@@ -42,7 +42,8 @@ void append(TrainLog& log, const StepReport& report) {
 
 Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
                  const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed,
-                 Collectives& collectives, std::function<void(const StepReport&)> report)
+                 Collectives& collectives, std::function<void(const StepReport&)> report,
+                 TrainCheckpoint* checkpoint)
     : model_(model),
       adapter_(adapter),
       prompts_(prompts),
@@ -50,7 +51,8 @@ Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPr
       optimizer_config_(optimizer),
       schedule_(static_cast<int>(prompts.size()), batch.batch_prompts, seed),
       collectives_(collectives),
-      report_(std::move(report)) {
+      report_(std::move(report)),
+      checkpoint_(checkpoint) {
   adapter_.refresh(model.compute_type());
 }
 
@@ -83,9 +85,15 @@ double Trainer::sum_over_group(const std::vector<double>& own) const {
   return std::accumulate(all.begin(), all.end(), 0.0);
 }
 
+int Trainer::first_step(Optimizer& optimizer, int steps) {
+  const int step = checkpoint_ ? checkpoint_->load(state(optimizer), steps) : 0;
+  if (step > 0) adapter_.refresh(model_.compute_type());
+  return step;
+}
+
 void Trainer::run_sft(const SftConfig& config) {
   Optimizer optimizer(optimizer_config_, adapter_.values());
-  for (int step = 0; step < config.steps; ++step) {
+  for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     auto passes = forward(schedule_.batch_of_step(step), AnswerSet::accepted, config.weights);
     std::vector<double> own;
@@ -117,7 +125,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
   }
   Optimizer optimizer(optimizer_config_, adapter_.values());
-  for (int step = 0; step < config.steps; ++step) {
+  for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
@@ -188,6 +196,7 @@ void Trainer::finish_step(Optimizer& optimizer, double peak_lr, const std::vecto
   report.seconds = seconds_now() - started;
   append(log_, report);
   report_(report);
+  if (checkpoint_) checkpoint_->after_step(state(optimizer), report.step + 1, report.steps);
 }
 
 }  // namespace apportion

@@ -11,6 +11,7 @@
 #include "worker/models/lora.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/batch.h"
+#include "worker/train/checkpoint.h"
 #include "worker/train/optimizer.h"
 
 namespace apportion {
@@ -27,10 +28,11 @@ struct StepReport {
 
 class Trainer {
  public:
-  /// All references must outlive the trainer. `report` is called after every step.
+  /// All references must outlive the trainer. `report` is called after every step. With a `checkpoint` one
+  /// stage is run, from where it says on.
   Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
           const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
-          std::function<void(const StepReport&)> report);
+          std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr);
 
   /// Stage 1. Collective: every rank of the group.
   void run_sft(const SftConfig& config);
@@ -58,6 +60,9 @@ class Trainer {
   /// Backward, sum over the group, AdamW step, log.
   void finish_step(Optimizer& optimizer, double peak_lr, const std::vector<Pass>& passes,
                    const std::function<Loss(size_t)>& loss_of, StepReport report, double started);
+  TrainState state(Optimizer& optimizer) { return {adapter_.values(), optimizer, log_}; }
+  /// The step to begin with: 0, or after those of a checkpoint, whose state is in force then.
+  int first_step(Optimizer& optimizer, int steps);
   at::Tensor gradient(const at::Tensor& loss) const;
   /// Sum over all micro-batches of the group, in their order.
   double sum_over_group(const std::vector<double>& own) const;
@@ -70,6 +75,7 @@ class Trainer {
   BatchSchedule schedule_;
   Collectives& collectives_;
   std::function<void(const StepReport&)> report_;
+  TrainCheckpoint* checkpoint_;
   TrainLog log_;
   int64_t micro_batches_ = 0;
 };
