@@ -44,6 +44,32 @@ TEST_F(FileSystem, WritesAndReadsBackAnyBytes) {
   EXPECT_EQ(files(), 1u) << "a temporary file was left";
 }
 
+TEST_F(FileSystem, WritesPartsOneBehindTheOther) {
+  write_file(path("file"), std::vector<std::string_view>{"one", "", "two"});
+  EXPECT_EQ(read_file(path("file")), "onetwo");
+  EXPECT_EQ(file_size(path("file")), 6u);
+}
+
+TEST_F(FileSystem, ReadsAPartOfAFile) {
+  write_file(path("file"), "0123456789");
+  std::string part(4, ' ');
+  read_file_part(path("file"), 3, part);
+  EXPECT_EQ(part, "3456");
+  EXPECT_THAT([&] { read_file_part(path("file"), 7, part); },
+              ThrowsMessage<UserError>(HasSubstr("ends at byte 10, 1 bytes too early")));
+  EXPECT_THROW(read_file_part(path("absent"), 0, part), UserError);
+  EXPECT_THROW(file_size(path("absent")), UserError);
+  EXPECT_THROW(file_size(folder_), UserError);
+}
+
+TEST_F(FileSystem, RemovesADirectoryWithAllThatIsInIt) {
+  make_directories(path("a/b"));
+  write_file(path("a/b/file"), "x");
+  remove_directory(path("a"));
+  EXPECT_EQ(files(), 0u);
+  EXPECT_NO_THROW(remove_directory(path("a"))) << "what is absent is removed";
+}
+
 TEST_F(FileSystem, ReplacingLeavesAReaderItsOldContent) {
   write_file(path("file"), "old content");
   MappedFile old(path("file"));

@@ -106,6 +106,18 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
   EXPECT_EQ(back.adapter_digest, "d1");
 }
 
+TEST(Message, NotesKeepTextAndWeight) {
+  for (bool warning : {false, true}) {
+    Note back = round_trip(Note{"t", "goes on from step 3", warning});
+    EXPECT_EQ(back.task_id, "t");
+    EXPECT_EQ(back.text, "goes on from step 3");
+    EXPECT_EQ(back.warning, warning);
+  }
+  nlohmann::json number = object_of(Note{"t", "text", true});
+  number["warning"] = 1;
+  EXPECT_THROW(decode(cbor(number), 1), DataError);
+}
+
 TEST(Message, FailedHeartbeatAndStop) {
   Failed back = round_trip(Failed{"no room", 2});
   EXPECT_EQ(back.reason, "no room");
