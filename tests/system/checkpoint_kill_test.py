@@ -17,7 +17,7 @@ import time
 
 BINARY = os.environ["APPORTION_BIN"]
 UNIT_TESTS = pathlib.Path(os.environ["APPORTION_BUILD"]) / "tests" / "unit_shared"
-KILLS = int(os.environ.get("APPORTION_KILLS", "50"))
+KILLS = int(os.environ.get("APPORTION_KILLS", "30"))
 SEED = int(os.environ.get("APPORTION_KILL_SEED", "0")) or int.from_bytes(os.urandom(4), "big") + 1
 # Of each stage; so many that a stage is not over after a few kills, and a whole run takes few seconds.
 STEPS = 120

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "shared/base/error.h"
@@ -165,6 +166,20 @@ TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {
   EXPECT_NE(reason.find("Ctrl-C"), std::string::npos) << reason;
 }
 
+TEST_F(CoordinatorTest, ShowsARanksNoteWithTheTasksName) {
+  std::atomic<int> notes = 0;
+  int looks = 0;  // after both notes were sent: by then they are read, too
+  job_.instead = [&](int rank, const Assign& assign) {
+    ++notes;
+    return Note{assign.task.id, rank == 0 ? "is passed over" : "goes on", rank == 0};
+  };
+  options_.interrupted = [&] { return notes == 2 && ++looks > 5 ? 2 : 0; };
+  testing::internal::CaptureStderr();
+  failure(2, 2);
+  // Quiet, so the warning alone.
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "apportion: warning: before, v2: is passed over\n");
+}
+
 TEST_F(CoordinatorTest, AMissingPromptIsABug) {
   job_.instead = [](int rank, const Assign& assign) -> std::optional<Message> {
     if (rank != 1) return std::nullopt;
@@ -195,6 +210,8 @@ TEST_F(CoordinatorTest, ARankThatComputesInAnotherTypeIsNamed) {
 
 TEST_F(CoordinatorTest, AMessageOnATaskThatTheRankWasNotGivenIsABug) {
   job_.instead = [](int, const Assign&) { return Histogram{"another task", 0, {}}; };
+  EXPECT_EQ(failure(1, 0).second, 3);
+  job_.instead = [](int, const Assign&) { return Note{"another task", "text", false}; };
   EXPECT_EQ(failure(1, 0).second, 3);
   job_.instead = [](int, const Assign&) { return Stop{}; };
   EXPECT_EQ(failure(1, 0).second, 3);

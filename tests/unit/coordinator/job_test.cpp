@@ -97,6 +97,23 @@ TEST_F(JobTest, OnlyWhatIsDamagedOrMissingIsDoneAgain) {
   EXPECT_EQ(tasks_run_, 1);
 }
 
+TEST_F(JobTest, AFinishedTasksCheckpointsAreRemoved) {
+  run();
+  const Cell cell = read_index(config_.output.directory).at(0);
+  const std::string folder = checkpoint_directory(config_.output.directory, cell.training.at("sft"));
+  // As a run leaves it that ended between a result and the removal.
+  make_directories(folder + "/step-00000002");
+  run();
+  EXPECT_EQ(tasks_run_, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder));
+  // As a stage leaves it whose result comes now.
+  make_directories(folder + "/step-00000002");
+  std::filesystem::remove(result_path(config_.output.directory, cell.training.at("sft")));
+  run();
+  EXPECT_EQ(tasks_run_, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
 TEST_F(JobTest, ADirectoryInUseIsRefused) {
   make_directories(config_.output.directory);
   DirectoryLock lock(config_.output.directory);
