@@ -10,6 +10,7 @@
 #include "coordinator/recorder.h"
 #include "coordinator/report.h"
 #include "coordinator/status.h"
+#include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
@@ -59,6 +60,10 @@ std::string synthetic_notice(const std::string& model) {
 
 void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
   const OutputConfig& output = config.output;
+  if (config.ranks.shard_size > environment.ranks) {
+    throw UserError(fmt::format("shard_size is {}, but there are {} ranks; start more with mpirun -n",
+                                config.ranks.shard_size, environment.ranks));
+  }
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
@@ -69,7 +74,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
     CoordinatorOptions options;
     options.ranks = environment.ranks;
-    options.groups = {config.ranks.group_size, config.batch.micro_batches};
+    options.groups = {config.ranks.group_size, config.batch.micro_batches, config.ranks.shard_size};
     options.rounds = config.measure.rounds;
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;

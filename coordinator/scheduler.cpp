@@ -33,10 +33,10 @@ std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vecto
   return ready;
 }
 
-std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size) {
+std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size, int shard_size) {
   std::vector<int> sizes(tasks, 0);
   for (int& size : sizes) {
-    size = std::min(group_size, idle);
+    size = std::min(group_size, idle) / shard_size * shard_size;
     idle -= size;
   }
   return sizes;
@@ -45,14 +45,15 @@ std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size) {
 }  // namespace
 
 std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const GroupOptions& options) {
-  if (options.group_size > 0) return fixed_sizes(weights.size(), idle, options.group_size);
+  const int unit = options.shard_size;
+  if (options.group_size > 0) return fixed_sizes(weights.size(), idle, options.group_size, unit);
   std::vector<int> sizes(weights.size(), 0);
-  for (; idle > 0; --idle) {
-    // The next rank goes where a rank's part of the work is largest; a task without ranks comes first.
+  for (; idle >= unit; idle -= unit) {
+    // The next ranks go where a rank's part of the work is largest; a task without ranks comes first.
     size_t chosen = weights.size();
     double largest = 0;
     for (size_t task = 0; task < weights.size(); ++task) {
-      if (sizes[task] >= std::max(options.micro_batches, 1)) continue;
+      if (sizes[task] >= std::max(options.micro_batches, unit)) continue;
       if (sizes[task] == 0) {
         chosen = task;
         break;
@@ -64,7 +65,7 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
       }
     }
     if (chosen == weights.size()) break;
-    ++sizes[chosen];
+    sizes[chosen] += unit;
   }
   return sizes;
 }

@@ -12,6 +12,7 @@ namespace apportion {
 struct GroupOptions {
   int group_size = 0;  // 0: idle ranks are divided; else the size of every group, clamped to the idle ranks
   int micro_batches = 1;  // the most ranks that a divided group gets: more could not share a step
+  int shard_size = 1;     // every group's size is a multiple: so many ranks hold the base together
 };
 
 /// Sizes of the groups for tasks of these weights (> 0), in order of importance; 0 for a task that has to
@@ -27,8 +28,9 @@ struct Assignment {
 };
 
 /// Assignments of waiting tasks whose inputs are all done to idle ranks; no task and no rank twice. With any
-/// idle rank and any such task there is at least one. `states` goes with `tasks`; `idle_ranks` is ascending;
-/// `ranks` is the number of all ranks of the job. Throws InternalError for an input that is not in the list.
+/// idle rank (shard_size of them) and any such task there is at least one. `states` goes with `tasks`;
+/// `idle_ranks` is ascending; `ranks` is the number of all ranks of the job. Throws InternalError for an
+/// input that is not in the list.
 std::vector<Assignment> next_assignments(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
                                          const std::vector<int>& idle_ranks, int ranks,
                                          const GroupOptions& options);

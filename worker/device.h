@@ -19,6 +19,10 @@ at::ScalarType resolve_compute_type(ComputeType type);
 /// Waits until all work queued on the device is done; for timing and before host reads.
 void synchronize(const at::Device& device);
 
+/// Bytes that this process could still take, as far as the system tells: of the machine, and of its own
+/// limit.
+double free_memory(const at::Device& device);
+
 /// "CPU, 2 threads" or the GPU's name; for people.
 std::string device_name(const at::Device& device);
 

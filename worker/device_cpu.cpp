@@ -1,5 +1,12 @@
 // The CPU as the device of a rank. The CUDA form is device_cuda.cpp; a program holds one of the two.
 #include <ATen/Parallel.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
 
 #include "worker/device.h"
 
@@ -21,6 +28,23 @@ at::ScalarType resolve_compute_type(ComputeType type) {
 }
 
 void synchronize(const at::Device& /*device*/) {}  // CPU calls return when they are done
+
+double free_memory(const at::Device& /*device*/) {
+  constexpr double kilobyte = 1024;
+  double available =
+      static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key;
+  for (double value = 0; meminfo >> key >> value;
+       meminfo.ignore(std::numeric_limits<std::streamsize>::max(), '\n')) {
+    if (key == "MemAvailable:") available = value * kilobyte;
+  }
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    available = std::min(available, static_cast<double>(limit.rlim_cur));
+  }
+  return available;
+}
 
 std::string device_name(const at::Device& /*device*/) {
   int threads = at::get_num_threads();

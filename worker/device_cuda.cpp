@@ -32,6 +32,13 @@ void synchronize(const at::Device& device) {
   c10::cuda::device_synchronize();
 }
 
+double free_memory(const at::Device& device) {
+  c10::cuda::CUDAGuard guard(device);
+  size_t free = 0, total = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<double>(free);
+}
+
 std::string device_name(const at::Device& device) {
   cudaDeviceProp properties;
   C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index()));

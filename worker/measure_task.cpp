@@ -61,7 +61,8 @@ void report_progress(const TaskContext& context, int done, int all, double token
 Done run_measure(const TaskContext& context) {
   Session& session = context.session;
   const at::ScalarType type = resolve_compute_type(session.config().measure_compute_type);
-  const Llama& model = session.model(type);
+  const Llama& model = session.model(type, context.shard_ranks);
+  model.gather_all();
   std::unique_ptr<Adapter> adapter;
   if (!context.task.inputs.empty()) {
     const std::string folder =
@@ -103,6 +104,7 @@ Done run_measure(const TaskContext& context) {
                       peak);
     }
   });
+  model.drop_all();
   return done;
 }
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "shared/config/run_config.h"
 #include "shared/data/chat_template.h"
@@ -10,6 +11,7 @@
 #include "shared/data/gguf.h"
 #include "shared/data/tokenizer.h"
 #include "worker/models/llama.h"
+#include "worker/parallel/collectives.h"
 
 namespace apportion {
 
@@ -19,7 +21,10 @@ class Session {
   /// dataset; weights are unpacked or made on first use.
   Session(const RunConfig& config, at::Device device);
 
-  const Llama& model(at::ScalarType type);
+  /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
+  /// all make this call in the same order. With several, the models of other types and ranks are let go
+  /// first.
+  const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks);
   /// Measured once per compute type, on first use.
   double peak(at::ScalarType type);
 
@@ -39,7 +44,13 @@ class Session {
   ModelShape shape_;
   Dataset dataset_;
   std::unique_ptr<WeightSource> weights_;
-  std::map<at::ScalarType, std::unique_ptr<Llama>> models_;
+  struct Loaded {
+    std::vector<int> shard_ranks;
+    std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
+    std::unique_ptr<Llama> model;
+  };
+  bool keeps_gathered(at::ScalarType type, Collectives& ranks) const;
+  std::map<at::ScalarType, Loaded> models_;
   std::map<at::ScalarType, double> peaks_;
 };
 

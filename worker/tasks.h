@@ -2,6 +2,8 @@
 // formed.
 #pragma once
 
+#include <vector>
+
 #include "shared/link/link.h"
 #include "shared/link/message.h"
 #include "worker/parallel/collectives.h"
@@ -15,6 +17,7 @@ struct TaskContext {
   Link& link;
   Collectives& collectives;
   const Task& task;
+  std::vector<int> shard_ranks;  // world ranks of the group that hold the base together with this one
 };
 
 /// Measures this rank's units and sends each one's histogram as it is done.

@@ -72,7 +72,7 @@ Done run_training(const TaskContext& context) {
   const RunConfig& config = session.config();
   const bool calibrate = context.task.kind == "calibrate";
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
-  const Llama& model = session.model(type);
+  const Llama& model = session.model(type, context.shard_ranks);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
   const auto prompts = train_prompts(
       session.dataset(),
@@ -88,7 +88,7 @@ Done run_training(const TaskContext& context) {
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   Trainer trainer(model, adapter, prompts, config.batch, config.optimizer, seed, context.collectives,
-                  std::ref(sender), &checkpoint);
+                  std::ref(sender), &checkpoint, config.ranks.recompute);
   if (calibrate) {
     trainer.run_calibrate(config.calibrate);
   } else {

@@ -24,6 +24,13 @@ std::unique_ptr<Collectives> group_collectives(const Assign& assign, const Ranks
   return device.is_cuda() ? make_nccl_collectives(std::move(host), config.timeout_s) : std::move(host);
 }
 
+/// A group is cut into runs of shard_size ranks: replicas of the model lie across, shards within.
+std::vector<int> shard_ranks(const Assign& assign, int group_rank, int shard_size) {
+  ensure(assign.group.size() % static_cast<size_t>(shard_size) == 0, "a group is a multiple of shard_size");
+  const auto first = assign.group.begin() + group_rank / shard_size * shard_size;
+  return {first, first + shard_size};
+}
+
 Done run_task(const TaskContext& context) {
   if (context.task.kind == "measure") return run_measure(context);
   if (context.task.kind == "sft" || context.task.kind == "calibrate") return run_training(context);
@@ -52,7 +59,8 @@ void serve(Link& link, const RunConfig& config, int local_rank, int allowed_thre
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
     if (!session) session = std::make_unique<Session>(config, device);
     auto collectives = group_collectives(*assign, config.ranks, device);
-    Done done = run_task({*session, link, *collectives, assign->task});
+    Done done = run_task({*session, link, *collectives, assign->task,
+                          shard_ranks(*assign, collectives->group_rank(), config.ranks.shard_size)});
     release_unused_memory();
     done.task_id = assign->task.id;
     done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";

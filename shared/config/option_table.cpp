@@ -180,6 +180,33 @@ OptionGroup compute_options() {
       }};
 }
 
+OptionGroup sharding_options() {
+  using Ranks = RanksConfig;
+  std::vector<std::pair<std::string, Residence>> residences = {
+      {"auto", Residence::automatic}, {"always", Residence::always}, {"never", Residence::never}};
+  std::vector<std::pair<std::string, Recompute>> recomputes = {{"never", Recompute::never},
+                                                               {"always", Recompute::always}};
+  return {
+      "Sharding the base model",
+      {
+          integer_option({"shard_size", "1", Identity::no,
+                          "neighbouring ranks that hold one copy of the base together; 1: each has its own"},
+                         field(&RunConfig::ranks, &Ranks::shard_size), {1, 1'000'000}),
+          flag_option({"node_sharing", "true", Identity::no,
+                       "ranks of one machine keep what they hold together once, in memory that all see; "
+                       "false: each machine's ranks gather as if they were apart"},
+                      field(&RunConfig::ranks, &Ranks::node_sharing)),
+          choice_option({"resident", "auto", Identity::no,
+                         "gathered blocks stay; never: they are gathered again each pass; auto: as memory "
+                         "allows"},
+                        field(&RunConfig::ranks, &Ranks::resident), residences),
+          choice_option({"recompute", "never", Identity::no,
+                         "always: keep only the blocks' inputs for the backward pass, and compute each block "
+                         "twice"},
+                        field(&RunConfig::ranks, &Ranks::recompute), recomputes),
+      }};
+}
+
 OptionGroup capacity_options() {
   using Capacity = CapacityConfig;
   auto of = [](auto member) { return field(&RunConfig::capacity, member); };
@@ -253,9 +280,9 @@ OptionGroup output_options() {
 }  // namespace
 
 const std::vector<OptionGroup>& option_groups() {
-  static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
-                                                  calibrate_options(), optimizer_options(), measure_options(),
-                                                  compute_options(),   capacity_options(),  output_options()};
+  static const std::vector<OptionGroup> groups = {
+      data_options(),    method_options(),  sft_options(),      calibrate_options(), optimizer_options(),
+      measure_options(), compute_options(), sharding_options(), capacity_options(),  output_options()};
   return groups;
 }
 

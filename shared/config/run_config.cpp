@@ -39,6 +39,10 @@ void check_together(const RunConfig& config, const Sources& sources) {
     throw UserError(fmt::format("{} and {} leave stage 2 without a loss; one must be above 0, or method sft",
                                 quote(config, sources, "kl_weight"), quote(config, sources, "kto_weight")));
   }
+  if (config.ranks.group_size % config.ranks.shard_size != 0) {
+    throw UserError(fmt::format("{} must be a multiple of {}", quote(config, sources, "group_size"),
+                                quote(config, sources, "shard_size")));
+  }
   for (const auto& test_set : config.measure.test_sets) {
     if (test_set == "heldout" && config.data.holdout_wordings == 0) {
       throw UserError(

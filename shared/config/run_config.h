@@ -16,6 +16,8 @@ enum class SftWeights { split, token_mean };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
 enum class Recompute { never, always };
+/// Whether gathered parts of the base stay: where memory allows it, always, or never.
+enum class Residence { automatic, always, never };
 enum class BaseType { float32, bfloat16, int8, q4 };
 enum class Scaling { weak, strong };
 
@@ -77,6 +79,10 @@ struct RanksConfig {
   int threads = 0;         // per rank; 0: allowed cores / local ranks
   int group_size = 0;      // 0: by the coordinator
   double timeout_s = 300;  // for an operation between ranks
+  int shard_size = 1;      // ranks that hold the base together; 1: each has all of it
+  bool node_sharing = true;  // ranks of one node keep one copy of what they hold together
+  Residence resident = Residence::automatic;
+  Recompute recompute = Recompute::never;
 };
 
 /// What `apportion plan` predicts for: a machine, numbers of ranks, and a step of so many tokens.

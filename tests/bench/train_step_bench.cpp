@@ -64,7 +64,7 @@ void train_step(benchmark::State& state) {
   const BatchConfig batch{16, static_cast<int>(state.range(0))};
   const bool stage_two = state.range(1) == 2;
   const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
-  const Llama& model = session().model(type);
+  const Llama& model = session().model(type, {0});
   Adapter adapter(model.shape(), session().config().lora, 0, model.device());
   auto collectives = make_local_collectives();
   double seconds = 0, tokens = 0, flops = 0;

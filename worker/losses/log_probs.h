@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "worker/models/llama.h"
 
 namespace apportion {
@@ -17,10 +19,18 @@ struct EdgeIndex {
   at::Tensor token_E;
 };
 
+/// The edges' entries of log_probs_RV, the log softmax of their rows' logits: float32 [E].
+at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges);
+
+/// The gradient of the logits from that of the edges' log-probs (d_E): for edge e the one-hot of its token
+/// minus the softmax of its row. [R, V] in `type`. Writes to log_probs_RV, which is of no more use.
+at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E,
+                           at::ScalarType type);
+
 /// log softmax(h W^T)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
 at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);
 
-/// Logits of rows [R, C], float32 [R, V]; rows are padded (padded_rows) for the product.
+/// Logits of rows [R, C], float32 [R, V].
 at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC);
 
 }  // namespace apportion

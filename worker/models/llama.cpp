@@ -2,9 +2,52 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
+
 #include "shared/base/error.h"
+#include "worker/parallel/lanes.h"
 
 namespace apportion {
+
+namespace {
+
+/// Sizes of a block's fused linear layers, as block_groups.
+std::vector<std::vector<int64_t>> block_sizes(const ModelShape& shape) {
+  std::vector<std::vector<int64_t>> sizes;
+  for (const auto& parts : block_groups(shape)) {
+    sizes.push_back({parts.back().out_offset + parts.back().out, group_inputs(shape, sizes.size())});
+  }
+  return sizes;
+}
+
+const char* gguf_name(const std::string& part) {
+  static const std::map<std::string, const char*> names = {
+      {"q_proj", "attn_q"},      {"k_proj", "attn_k"},  {"v_proj", "attn_v"},     {"o_proj", "attn_output"},
+      {"gate_proj", "ffn_gate"}, {"up_proj", "ffn_up"}, {"down_proj", "ffn_down"}};
+  return names.at(part);
+}
+
+/// Rows [first, last) of the layers `parts` on top of each other.
+at::Tensor fused_rows(const WeightSource& source, const std::string& prefix,
+                      const std::vector<LinearPart>& parts, int64_t first, int64_t last) {
+  std::vector<at::Tensor> rows;
+  for (const LinearPart& part : parts) {
+    const int64_t from = std::max(first - part.out_offset, int64_t{0}),
+                  to = std::min(last - part.out_offset, part.out);
+    if (from < to) rows.push_back(source.rows(prefix + gguf_name(part.name) + ".weight", from, to));
+  }
+  return rows.size() == 1 ? rows[0] : at::cat(rows);
+}
+
+/// Whether all ranks that hold the base see one memory. A GPU has its own.
+bool shares_memory(const BaseLayout& layout, at::Device device) {
+  return device.is_cpu() && layout.ranks && layout.ranks->size() > 1 &&
+         static_cast<int>(layout.ranks->node_ranks().size()) == layout.ranks->size();
+}
+
+}  // namespace
 
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
                      int64_t context_length, at::Device device) {
@@ -27,41 +70,105 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 }
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
-             at::Device device)
+             at::Device device, const BaseLayout& layout)
     : shape_(shape), compute_type_(compute_type), device_(device) {
-  embedding_ = weights.whole("token_embd.weight").to(device);
-  head_ = shape.tied_embedding ? embedding_ : weights.whole("output.weight").to(device);
-  head_compute_ = head_.to(compute_type);
+  at::Tensor shared;
+  const int64_t block_bytes = ShardGroup::packed_bytes(block_sizes(shape), compute_type);
+  const int64_t vocabulary_bytes = Vocabulary::shared_bytes(shape);
+  if (shares_memory(layout, device)) {
+    shared = layout.ranks->allocate_shared(block_bytes * shape.layers + vocabulary_bytes);
+  }
+  auto part = [&](int64_t first, int64_t bytes) {
+    return shared.defined() ? shared.narrow(0, first, bytes) : at::Tensor();
+  };
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    blocks_.push_back(load_block(weights, layer, layout, part(layer * block_bytes, block_bytes)));
+  }
+  vocabulary_ = std::make_unique<Vocabulary>(weights, shape, compute_type, device, layout,
+                                             part(shape.layers * block_bytes, vocabulary_bytes));
+  if (shared.defined()) layout.ranks->barrier();  // the others' parts are written
+  for (auto& block : blocks_) {
+    if (block->base->is_whole()) hold(*block);
+  }
   output_norm_ = weights.whole("output_norm.weight").to(device);
-  for (int64_t layer = 0; layer < shape.layers; ++layer) blocks_.push_back(load_block(weights, layer));
   rotary_ = rotary_table(shape.context_length, shape.head_dim, shape.rope_theta, device);
 }
 
-Llama::Block Llama::load_block(const WeightSource& source, int64_t layer) const {
-  auto load = [&](const char* name) {
-    return source.whole("blk." + std::to_string(layer) + "." + name + ".weight");
+std::unique_ptr<Llama::Block> Llama::load_block(const WeightSource& source, int64_t layer,
+                                                const BaseLayout& layout, const at::Tensor& shared) const {
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  auto block = std::make_unique<Block>();
+  block->attention_norm = source.whole(prefix + "attn_norm.weight").to(device_);
+  block->ffn_norm = source.whole(prefix + "ffn_norm.weight").to(device_);
+  for (const auto& parts : block_groups(shape_)) block->groups.push_back({at::Tensor(), parts});
+  auto rows = [&](size_t group, int64_t first, int64_t last) {
+    return fused_rows(source, prefix, block->groups[group].parts, first, last);
   };
-  const std::vector<at::Tensor> weights = {at::cat({load("attn_q"), load("attn_k"), load("attn_v")}),
-                                           load("attn_output"), at::cat({load("ffn_gate"), load("ffn_up")}),
-                                           load("ffn_down")};
-  Block block;
-  block.attention_norm = load("attn_norm").to(device_);
-  block.ffn_norm = load("ffn_norm").to(device_);
-  const auto parts = block_groups(shape_);
-  for (size_t g = 0; g < parts.size(); ++g) {
-    block.groups.push_back({weights[g].to(compute_type_).to(device_), parts[g]});
-  }
+  block->base =
+      std::make_unique<ShardGroup>(block_sizes(shape_), compute_type_, device_, layout, shared, rows);
   return block;
 }
 
+void Llama::hold(Block& block) {
+  const auto& weights = block.base->get();
+  for (size_t group = 0; group < weights.size(); ++group) block.groups[group].weight_OI = weights[group];
+}
+
+void Llama::release(Block& block) {
+  block.base->release();
+  if (block.base->is_whole()) return;
+  for (LinearGroup& group : block.groups) group.weight_OI.reset();
+}
+
+void Llama::walk(Direction direction, int items,
+                 const std::function<void(int64_t layer, int item)>& work) const {
+  const auto count = static_cast<int64_t>(blocks_.size());
+  auto layer_of = [&](int64_t step) { return direction == Direction::forward ? step : count - 1 - step; };
+  auto block_of = [&](int64_t step) -> Block& { return *blocks_[static_cast<size_t>(layer_of(step))]; };
+  const bool whole =
+      std::all_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->base->is_whole(); });
+  if (whole) {
+    run_lanes(items, device_, [&](int item) {
+      for (int64_t step = 0; step < count; ++step) work(layer_of(step), item);
+    });
+    return;
+  }
+  for (int64_t step = 0; step < count; ++step) {
+    hold(block_of(step));
+    if (step + 1 < count) block_of(step + 1).base->gather();
+    run_lanes(items, device_, [&](int item) { work(layer_of(step), item); });
+    release(block_of(step));
+  }
+}
+
+void Llama::gather_all() const {
+  for (const auto& block : blocks_) hold(*block);
+  vocabulary_->gather_all();
+}
+
+void Llama::drop_all() const {
+  for (const auto& block : blocks_) {
+    block->base->drop();
+    if (block->base->is_whole()) continue;
+    for (LinearGroup& group : block->groups) group.weight_OI.reset();
+  }
+  vocabulary_->drop_all();
+}
+
+bool Llama::is_whole() const {
+  return vocabulary_->is_whole() && std::all_of(blocks_.begin(), blocks_.end(),
+                                                [](const auto& block) { return block->base->is_whole(); });
+}
+
 at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
-                            const at::Tensor& cos, const at::Tensor& sin, const Adapter* adapter,
-                            KvCache* cache, int64_t first_slot) const {
+                            const Adapter* adapter, KvCache* cache, int64_t first_slot) const {
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
-  const Block& block = blocks_[static_cast<size_t>(layer)];
+  const Block& block = *blocks_[static_cast<size_t>(layer)];
   at::Tensor qkv = adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr);
   auto parts = qkv.view({rows.plan.rows, heads + 2 * kv_heads, head_dim})
                    .split_with_sizes({heads + kv_heads, kv_heads}, 1);
+  at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
+  at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
   auto qk = rotate(parts[0], cos, sin).split_with_sizes({heads, kv_heads}, 1);
   at::Tensor k = qk[1], v = parts[1];
   if (cache) {
@@ -77,23 +184,29 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
                         adapter ? adapter->group(layer, 1) : nullptr);
 }
 
+at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,
+                        KvCache* cache, int64_t first_slot) const {
+  ensure(cache || rows.count == rows.plan.slots, "without a cache the rows are the whole tree");
+  const Block& block = *blocks_[static_cast<size_t>(layer)];
+  auto lora = [&](size_t group) { return adapter ? adapter->group(layer, group) : nullptr; };
+  at::Tensor n_TC = rms_norm(x_TC, block.attention_norm, shape_.norm_epsilon, compute_type_);
+  at::Tensor y_TC = x_TC + attention(n_TC, layer, rows, adapter, cache, first_slot);
+  n_TC = rms_norm(y_TC, block.ffn_norm, shape_.norm_epsilon, compute_type_);
+  at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2)));
+  return y_TC + adapted_linear(inner_TF, block.groups[3], lora(3));
+}
+
+at::Tensor Llama::final_norm(const at::Tensor& x_TC) const {
+  return rms_norm(x_TC, output_norm_, shape_.norm_epsilon, at::kFloat);
+}
+
 at::Tensor Llama::hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache,
                          int64_t first_slot) const {
-  ensure(cache || rows.count == rows.plan.slots, "without a cache the rows are the whole tree");
   if (cache) cache->reserve(rows.plan.slots);
-  at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
-  at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
-  at::Tensor x_TC = embedding_.index_select(0, rows.ids_T);
-  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-    const Block& block = blocks_[static_cast<size_t>(layer)];
-    auto lora = [&](size_t group) { return adapter ? adapter->group(layer, group) : nullptr; };
-    at::Tensor n_TC = rms_norm(x_TC, block.attention_norm, shape_.norm_epsilon, compute_type_);
-    x_TC = x_TC + attention(n_TC, layer, rows, cos, sin, adapter, cache, first_slot);
-    n_TC = rms_norm(x_TC, block.ffn_norm, shape_.norm_epsilon, compute_type_);
-    at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2)));
-    x_TC = x_TC + adapted_linear(inner_TF, block.groups[3], lora(3));
-  }
-  return rms_norm(x_TC, output_norm_, shape_.norm_epsilon, at::kFloat);
+  at::Tensor x_TC = vocabulary_->embed({rows.ids_T})[0];
+  walk(Direction::forward, 1,
+       [&](int64_t layer, int) { x_TC = block(layer, x_TC, rows, adapter, cache, first_slot); });
+  return final_norm(x_TC);
 }
 
 }  // namespace apportion

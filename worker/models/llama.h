@@ -1,17 +1,21 @@
-// Llama-family decoders (SmolLM2, Llama 3.x): a single-device forward pass over a tree of tokens.
-// Sharding, precision and device come from outside; log-probs of tokens are losses/log_probs.h's business.
+// Llama-family decoders (SmolLM2, Llama 3.x): a forward pass over a tree of tokens, block by block.
+// How the base lies over ranks, precision and device come from outside; log-probs of tokens are
+// losses/log_probs.h's business.
 //
 // Legend: T rows (padded), C width, V vocabulary.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "shared/model/shape.h"
 #include "worker/models/kv_cache.h"
 #include "worker/models/layers.h"
 #include "worker/models/lora.h"
+#include "worker/models/vocabulary.h"
 #include "worker/models/weight_source.h"
 #include "worker/tree/tree_attention.h"
 
@@ -29,40 +33,67 @@ struct TokenRows {
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
                      int64_t context_length, at::Device device);
 
+/// The way through the blocks.
+enum class Direction { forward, backward };
+
 class Llama {
  public:
-  /// Loads all weights. Linear layers are kept in `compute_type`, norms in float32, the embedding in both.
-  Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device);
+  /// Loads this rank's part of the weights (layout.ranks null: all). Linear layers are kept in
+  /// `compute_type`, norms, embedding and head in float32. Collective over the layout's ranks.
+  Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device,
+        const BaseLayout& layout = {});
 
   /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
   /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):
   /// their keys and values are stored there, and earlier slots are read. Differentiable in the adapter
-  /// (without cache).
+  /// (without cache, and while all of the base is here: is_whole).
   at::Tensor hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache = nullptr,
                     int64_t first_slot = 0) const;
+
+  /// The parts of hidden(), for those who go through the blocks with several trees at once. Block `layer` of
+  /// x_TC (float32); between walk()'s calls only, which hold the block's weights.
+  at::Tensor block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,
+                   KvCache* cache = nullptr, int64_t first_slot = 0) const;
+  at::Tensor final_norm(const at::Tensor& x_TC) const;
+
+  /// Calls work(layer, item) for every layer, in the direction's order for each of `items`. Where blocks must
+  /// be gathered they are the outer loop, one gather each, the next in flight while one computes; else each
+  /// item goes its own way on a lane. Results do not depend on which. Collective over the layout's ranks,
+  /// also with no items.
+  void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work) const;
+
+  /// Embedding and head.
+  const Vocabulary& vocabulary() const { return *vocabulary_; }
+
+  /// Gathers all of the base and keeps it until drop_all(). Collective.
+  void gather_all() const;
+  void drop_all() const;
+  /// Whether all of the base is here: nothing above moves data between ranks.
+  bool is_whole() const;
 
   const ModelShape& shape() const { return shape_; }
   at::ScalarType compute_type() const { return compute_type_; }
   at::Device device() const { return device_; }
-  /// The vocabulary matrix [V, C] in float32 (for logits) and in the compute type (for their gradient).
-  const at::Tensor& head_VC() const { return head_; }
-  const at::Tensor& head_compute_VC() const { return head_compute_; }
 
  private:
   struct Block {
     at::Tensor attention_norm, ffn_norm;
-    std::vector<LinearGroup> groups;  // as block_groups
+    std::unique_ptr<ShardGroup> base;
+    std::vector<LinearGroup> groups;  // as block_groups; their weights are there while the base is
   };
-  at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const at::Tensor& cos,
-                       const at::Tensor& sin, const Adapter* adapter, KvCache* cache,
-                       int64_t first_slot) const;
-  Block load_block(const WeightSource& source, int64_t layer) const;
+  at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const Adapter* adapter,
+                       KvCache* cache, int64_t first_slot) const;
+  std::unique_ptr<Block> load_block(const WeightSource& source, int64_t layer, const BaseLayout& layout,
+                                    const at::Tensor& shared) const;
+  static void hold(Block& block);
+  static void release(Block& block);
 
   ModelShape shape_;
   at::ScalarType compute_type_;
   at::Device device_;
-  at::Tensor embedding_, head_, head_compute_, output_norm_;
-  std::vector<Block> blocks_;
+  std::unique_ptr<Vocabulary> vocabulary_;
+  at::Tensor output_norm_;
+  std::vector<std::unique_ptr<Block>> blocks_;
   RotaryTable rotary_;
 };
 

@@ -166,6 +166,14 @@ void Adapter::refresh(at::ScalarType compute_type) {
   }
 }
 
+std::vector<at::Tensor> Adapter::leaves_of(int64_t layer) const {
+  std::vector<at::Tensor> leaves;
+  for (const auto& lora : groups_[static_cast<size_t>(layer)]) {
+    if (lora) leaves.insert(leaves.end(), {lora->a, lora->b});
+  }
+  return leaves;
+}
+
 const LoraGroup* Adapter::group(int64_t layer, size_t group) const {
   return groups_[static_cast<size_t>(layer)][group].get();
 }

@@ -59,6 +59,8 @@ class Adapter {
   void refresh(at::ScalarType compute_type);
   /// The leaves that gradients are asked for, in the order in which they lie in values().
   const std::vector<at::Tensor>& leaves() const { return leaves_; }
+  /// Those of block `layer`. A leaf's storage_offset() is its place in values().
+  std::vector<at::Tensor> leaves_of(int64_t layer) const;
   /// The adapters of group `group` of block `layer`; null where there are none.
   const LoraGroup* group(int64_t layer, size_t group) const;
   /// Values of LoRA weights that one token passes (for counting FLOPs).

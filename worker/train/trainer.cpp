@@ -43,7 +43,7 @@ void append(TrainLog& log, const StepReport& report) {
 Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
                  const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed,
                  Collectives& collectives, std::function<void(const StepReport&)> report,
-                 TrainCheckpoint* checkpoint)
+                 TrainCheckpoint* checkpoint, Recompute recompute)
     : model_(model),
       adapter_(adapter),
       prompts_(prompts),
@@ -52,32 +52,30 @@ Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPr
       schedule_(static_cast<int>(prompts.size()), batch.batch_prompts, seed),
       collectives_(collectives),
       report_(std::move(report)),
-      checkpoint_(checkpoint) {
+      checkpoint_(checkpoint),
+      recompute_(recompute) {
   adapter_.refresh(model.compute_type());
 }
 
-std::vector<Trainer::Pass> Trainer::forward(int batch, AnswerSet answers, SftWeights weights) const {
+Trainer::Forward Trainer::forward(int batch, AnswerSet answers, SftWeights weights,
+                                  BlockPass::Gradient gradient) const {
   const std::vector<int>& members = schedule_.batch(batch);
   const auto parts = split_batch(prompts_, members, batch_.micro_batches);
   const auto range = micro_batches_of(collectives_.group_rank(), collectives_.size(), batch_.micro_batches);
-  std::vector<Pass> passes(static_cast<size_t>(range.last - range.first));
-  run_lanes(static_cast<int>(passes.size()), model_.device(), [&](int m) {
+  Forward out;
+  out.batches.resize(static_cast<size_t>(range.last - range.first));
+  std::vector<PassItem> items(out.batches.size());
+  run_lanes(static_cast<int>(items.size()), model_.device(), [&](int m) {
     const auto& part = parts[static_cast<size_t>(range.first + m)];
     if (part.empty()) return;
-    Pass& pass = passes[static_cast<size_t>(m)];
-    pass.batch = pack_micro_batch(prompts_, members, part, answers, weights, model_.shape().context_length,
-                                  model_.device());
-    at::Tensor hidden = model_.hidden(pass.batch.rows, &adapter_);
-    pass.log_prob_E = edge_log_probs(model_, hidden, pass.batch.edges);
+    MicroBatch& packed = out.batches[static_cast<size_t>(m)];
+    packed = pack_micro_batch(prompts_, members, part, answers, weights, model_.shape().context_length,
+                              model_.device());
+    items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
-  return passes;
-}
-
-at::Tensor Trainer::gradient(const at::Tensor& loss) const {
-  torch::autograd::variable_list leaves(adapter_.leaves().begin(), adapter_.leaves().end());
-  std::vector<at::Tensor> flat;
-  for (const at::Tensor& part : torch::autograd::grad({loss}, leaves)) flat.push_back(part.flatten());
-  return at::cat(flat);
+  out.pass = std::make_unique<BlockPass>(model_, adapter_, std::move(items), recompute_);
+  out.log_prob_E = out.pass->forward(gradient);
+  return out;
 }
 
 double Trainer::sum_over_group(const std::vector<double>& own) const {
@@ -95,15 +93,16 @@ void Trainer::run_sft(const SftConfig& config) {
   Optimizer optimizer(optimizer_config_, adapter_.values());
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
-    auto passes = forward(schedule_.batch_of_step(step), AnswerSet::accepted, config.weights);
+    Forward pass = forward(schedule_.batch_of_step(step), AnswerSet::accepted, config.weights,
+                           BlockPass::Gradient::wanted);
     std::vector<double> own;
-    for (const Pass& pass : passes) own.push_back(pass.batch.sft_normalizer);
+    for (const MicroBatch& batch : pass.batches) own.push_back(batch.sft_normalizer);
     const double normalizer = sum_over_group(own);
     auto loss_of = [&](size_t m) -> Loss {
-      return {sft_loss(passes[m].log_prob_E, passes[m].batch.sft_weight_E, normalizer)};
+      return {sft_loss(pass.log_prob_E[m], pass.batches[m].sft_weight_E, normalizer)};
     };
     StepReport report{step, config.steps};
-    finish_step(optimizer, config.learning_rate, passes, loss_of, report, started);
+    finish_step(optimizer, config.learning_rate, pass, loss_of, report, started);
   }
 }
 
@@ -119,9 +118,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
   for (int step = 0; step < config.steps; ++step) {
     const int batch = schedule_.batch_of_step(step);
     if (reference.count(batch)) continue;
-    at::NoGradGuard no_gradient;
-    std::vector<at::Tensor>& own = reference[batch];  // stays empty on a rank without micro-batches
-    for (const Pass& pass : forward(batch, answers, SftWeights::split)) own.push_back(pass.log_prob_E);
+    reference[batch] = forward(batch, answers, SftWeights::split, BlockPass::Gradient::none).log_prob_E;
     collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
   }
   Optimizer optimizer(optimizer_config_, adapter_.values());
@@ -130,56 +127,54 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     const int batch = schedule_.batch_of_step(step);
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
     const std::vector<at::Tensor>& own_reference = reference[batch];
-    auto passes = forward(batch, answers, SftWeights::split);
+    Forward pass = forward(batch, answers, SftWeights::split, BlockPass::Gradient::wanted);
     std::vector<double> own;
-    for (size_t m = 0; m < passes.size(); ++m) {
-      if (!passes[m].log_prob_E.defined()) continue;
-      at::Tensor r_A =
-          log_ratios(passes[m].log_prob_E.detach(), own_reference[m], passes[m].batch.mismatched);
-      own.push_back((r_A * passes[m].batch.mismatched.weight_A).sum().item<double>());
+    for (size_t m = 0; m < pass.batches.size(); ++m) {
+      if (!pass.log_prob_E[m].defined()) continue;
+      const AnswerEdges& mismatched = pass.batches[m].mismatched;
+      at::Tensor r_A = log_ratios(pass.log_prob_E[m].detach(), own_reference[m], mismatched);
+      own.push_back((r_A * mismatched.weight_A).sum().item<double>());
     }
     StepReport report{step, config.steps};
     report.z_unclamped = sum_over_group(own) / prompts;
     report.z = std::max(0.0, report.z_unclamped);
     auto loss_of = [&](size_t m) -> Loss {
-      const Pass& pass = passes[m];
-      at::Tensor kl =
-          steering_kl(steering_log_probs(pass.batch, pass.log_prob_E), pass.batch.target_IK, prompts);
-      at::Tensor r_A = log_ratios(pass.log_prob_E, own_reference[m], pass.batch.answers);
-      at::Tensor kto = kto_loss(r_A, pass.batch.answers, report.z, config.kto, prompts);
+      const MicroBatch& part = pass.batches[m];
+      at::Tensor kl = steering_kl(steering_log_probs(part, pass.log_prob_E[m]), part.target_IK, prompts);
+      at::Tensor r_A = log_ratios(pass.log_prob_E[m], own_reference[m], part.answers);
+      at::Tensor kto = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
       return {config.kl_weight * kl + config.kto_weight * kto, kto.item<double>()};
     };
-    finish_step(optimizer, config.learning_rate, passes, loss_of, report, started);
+    finish_step(optimizer, config.learning_rate, pass, loss_of, report, started);
   }
 }
 
-void Trainer::finish_step(Optimizer& optimizer, double peak_lr, const std::vector<Pass>& passes,
+void Trainer::finish_step(Optimizer& optimizer, double peak_lr, Forward& forward,
                           const std::function<Loss(size_t)>& loss_of, StepReport report, double started) {
   // Columns gathered over the group: loss, kto, kl, coverage, prompts, tokens, FLOPs; one row a micro-batch.
   constexpr size_t columns = 7;
-  std::vector<at::Tensor> gradients(passes.size());
-  std::vector<double> own(passes.size() * columns, 0.0);
-  run_lanes(static_cast<int>(passes.size()), model_.device(), [&](int index) {
-    const auto m = static_cast<size_t>(index);
-    const Pass& pass = passes[m];
-    if (!pass.log_prob_E.defined()) {
-      gradients[m] = at::zeros_like(adapter_.values());
-      return;
-    }
+  std::vector<at::Tensor> d_log_prob_E(forward.batches.size());
+  std::vector<double> own(forward.batches.size() * columns, 0.0);
+  for (size_t m = 0; m < forward.batches.size(); ++m) {
+    at::Tensor& log_prob_E = forward.log_prob_E[m];
+    if (!log_prob_E.defined()) continue;
+    const MicroBatch& batch = forward.batches[m];
+    at::Tensor q_IK = steering_log_probs(batch, log_prob_E);
+    log_prob_E.set_requires_grad(true);
     const Loss loss = loss_of(m);
-    at::Tensor q_IK = steering_log_probs(pass.batch, pass.log_prob_E.detach());
-    const PassSize size{pass.batch.tree_tokens, pass.batch.rows.plan.pairs, pass.batch.edges.rows_R.size(0)};
+    d_log_prob_E[m] = torch::autograd::grad({loss.total}, {log_prob_E})[0];
+    const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
     const std::array<double, columns> row = {loss.total.item<double>(),
                                              loss.kto,
-                                             steering_kl(q_IK, pass.batch.target_IK, 1).item<double>(),
+                                             steering_kl(q_IK, batch.target_IK, 1).item<double>(),
                                              steering_coverage(q_IK).sum().item<double>(),
-                                             static_cast<double>(pass.batch.prompts),
-                                             static_cast<double>(pass.batch.tree_tokens),
+                                             static_cast<double>(batch.prompts),
+                                             static_cast<double>(batch.tree_tokens),
                                              train_flops(model_.shape(), adapter_.parameters(), size)};
     std::copy(row.begin(), row.end(), own.begin() + static_cast<int64_t>(m * columns));
-    gradients[m] = gradient(loss.total);
-  });
-  micro_batches_ += static_cast<int64_t>(passes.size());
+  }
+  std::vector<at::Tensor> gradients = forward.pass->backward(d_log_prob_E);
+  micro_batches_ += static_cast<int64_t>(gradients.size());
   at::Tensor total = tree_sum(std::move(gradients), batch_.micro_batches, collectives_);
   report.lr = learning_rate(optimizer_config_, peak_lr, report.step, report.steps);
   report.grad_norm = optimizer.step(adapter_.values(), total, report.lr);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "shared/config/run_config.h"
@@ -11,6 +12,7 @@
 #include "worker/models/lora.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/batch.h"
+#include "worker/train/block_pass.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/optimizer.h"
 
@@ -32,7 +34,8 @@ class Trainer {
   /// stage is run, from where it says on.
   Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
           const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
-          std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr);
+          std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr,
+          Recompute recompute = Recompute::never);
 
   /// Stage 1. Collective: every rank of the group.
   void run_sft(const SftConfig& config);
@@ -52,18 +55,20 @@ class Trainer {
     at::Tensor total;
     double kto = 0;
   };
-  struct Pass {
-    MicroBatch batch;
-    at::Tensor log_prob_E;
+  /// This rank's micro-batches of a step: what they are, and the log-probs of their edges, of which losses
+  /// are functions (undefined for an empty micro-batch).
+  struct Forward {
+    std::vector<MicroBatch> batches;
+    std::vector<at::Tensor> log_prob_E;
+    std::unique_ptr<BlockPass> pass;
   };
-  std::vector<Pass> forward(int batch, AnswerSet answers, SftWeights weights) const;
+  Forward forward(int batch, AnswerSet answers, SftWeights weights, BlockPass::Gradient gradient) const;
   /// Backward, sum over the group, AdamW step, log.
-  void finish_step(Optimizer& optimizer, double peak_lr, const std::vector<Pass>& passes,
+  void finish_step(Optimizer& optimizer, double peak_lr, Forward& forward,
                    const std::function<Loss(size_t)>& loss_of, StepReport report, double started);
   TrainState state(Optimizer& optimizer) { return {adapter_.values(), optimizer, log_}; }
   /// The step to begin with: 0, or after those of a checkpoint, whose state is in force then.
   int first_step(Optimizer& optimizer, int steps);
-  at::Tensor gradient(const at::Tensor& loss) const;
   /// Sum over all micro-batches of the group, in their order.
   double sum_over_group(const std::vector<double>& own) const;
 
@@ -76,6 +81,7 @@ class Trainer {
   Collectives& collectives_;
   std::function<void(const StepReport&)> report_;
   TrainCheckpoint* checkpoint_;
+  Recompute recompute_;
   TrainLog log_;
   int64_t micro_batches_ = 0;
 };

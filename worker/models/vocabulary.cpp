@@ -1,0 +1,172 @@
+#include "worker/models/vocabulary.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "shared/base/error.h"
+#include "worker/parallel/lanes.h"
+#include "worker/tree/tree_attention.h"
+
+namespace apportion {
+namespace {
+
+constexpr int64_t row_unit = 64, float_bytes = 4;
+
+/// Rows of a chunk: as many as a block's linear layers have bytes in bfloat16, whatever they are computed in.
+int64_t chunk_rows(const ModelShape& shape) {
+  const int64_t block_bytes = 2 * shape.block_parameters() / shape.layers;
+  return std::max(row_unit, block_bytes / (float_bytes * shape.width) / row_unit * row_unit);
+}
+
+at::Tensor padded(const at::Tensor& rows_RX) {
+  return at::constant_pad_nd(rows_RX, {0, 0, 0, padded_rows(rows_RX.size(0)) - rows_RX.size(0)});
+}
+
+}  // namespace
+
+int64_t Vocabulary::shared_bytes(const ModelShape& shape) {
+  const int64_t rows = chunk_rows(shape), matrices = shape.tied_embedding ? 1 : 2;
+  int64_t bytes = 0;
+  for (int64_t first = 0; first < shape.vocabulary; first += rows) {
+    bytes += ShardGroup::packed_bytes({{std::min(rows, shape.vocabulary - first), shape.width}}, at::kFloat);
+  }
+  return bytes * matrices;
+}
+
+Vocabulary::Vocabulary(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
+                       at::Device device, const BaseLayout& layout, const at::Tensor& shared)
+    : width_(shape.width),
+      vocabulary_(shape.vocabulary),
+      compute_type_(compute_type),
+      device_(device),
+      tied_(shape.tied_embedding),
+      stays_(!layout.ranks || layout.ranks->size() == 1) {
+  auto part = [&](int64_t index) {
+    const int64_t bytes = shared_bytes(shape) / (tied_ ? 1 : 2);
+    return shared.defined() ? shared.narrow(0, index * bytes, bytes) : at::Tensor();
+  };
+  embedding_ = std::make_unique<Chunks>(load(weights, "token_embd.weight", shape, layout, part(0), device));
+  if (!tied_)
+    head_ = std::make_unique<Chunks>(load(weights, "output.weight", shape, layout, part(1), device));
+}
+
+Vocabulary::Chunks Vocabulary::load(const WeightSource& weights, const char* name, const ModelShape& shape,
+                                    const BaseLayout& layout, const at::Tensor& shared,
+                                    at::Device device) const {
+  Chunks chunks;
+  int64_t offset = 0;
+  for (int64_t first = 0; first < shape.vocabulary; first += chunk_rows(shape)) {
+    const int64_t rows = std::min(chunk_rows(shape), shape.vocabulary - first);
+    const std::vector<std::vector<int64_t>> sizes = {{rows, shape.width}};
+    const int64_t bytes = ShardGroup::packed_bytes(sizes, at::kFloat);
+    at::Tensor place = shared.defined() ? shared.narrow(0, offset, bytes) : at::Tensor();
+    auto source = [&](size_t, int64_t from, int64_t to) {
+      return weights.rows(name, first + from, first + to);
+    };
+    chunks.push_back(
+        {first, rows, std::make_unique<ShardGroup>(sizes, at::kFloat, device, layout, place, source), {}});
+    offset += bytes;
+  }
+  return chunks;
+}
+
+bool Vocabulary::is_whole() const {
+  auto whole = [](const Chunks& chunks) {
+    return std::all_of(chunks.begin(), chunks.end(),
+                       [](const Chunk& chunk) { return chunk.group->is_whole(); });
+  };
+  return whole(*embedding_) && whole(head());
+}
+
+void Vocabulary::gather_all() {
+  for (Chunks* chunks : {embedding_.get(), head_.get()}) {
+    if (!chunks) continue;
+    for (Chunk& chunk : *chunks) chunk.group->get();
+  }
+}
+
+void Vocabulary::drop_all() {
+  for (Chunks* chunks : {embedding_.get(), head_.get()}) {
+    if (!chunks) continue;
+    for (Chunk& chunk : *chunks) {
+      chunk.group->drop();
+      if (!stays_) chunk.compute_VC.reset();
+    }
+  }
+}
+
+void Vocabulary::walk(const Chunks& all, size_t items, const Work& work) const {
+  auto& chunks = const_cast<Chunks&>(all);  // what is gathered does not change what the model is
+  const auto count = static_cast<int>(items);
+  if (is_whole()) {
+    run_lanes(count, device_, [&](int item) {
+      for (Chunk& chunk : chunks) work(chunk, chunk.group->get()[0], static_cast<size_t>(item));
+    });
+    return;
+  }
+  for (size_t c = 0; c < chunks.size(); ++c) {
+    const at::Tensor& matrix_VC = chunks[c].group->get()[0];
+    if (c + 1 < chunks.size()) chunks[c + 1].group->gather();
+    run_lanes(count, device_, [&](int item) { work(chunks[c], matrix_VC, static_cast<size_t>(item)); });
+    chunks[c].group->release();
+  }
+}
+
+std::vector<at::Tensor> Vocabulary::embed(const std::vector<at::Tensor>& ids_T) const {
+  std::vector<at::Tensor> x_TC;
+  for (const at::Tensor& ids : ids_T) {
+    x_TC.push_back(at::empty({ids.size(0), width_}, ids.options().dtype(at::kFloat)));
+  }
+  walk(*embedding_, ids_T.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
+    const at::Tensor local_T = ids_T[item] - chunk.first;
+    const at::Tensor rows = at::nonzero(local_T.ge(0).logical_and_(local_T.lt(chunk.rows))).flatten();
+    if (rows.numel() == 0) return;
+    x_TC[item].index_copy_(0, rows, matrix_VC.index_select(0, local_T.index_select(0, rows)));
+  });
+  return x_TC;
+}
+
+std::vector<at::Tensor> Vocabulary::logits(const std::vector<at::Tensor>& hidden_RC) const {
+  std::vector<at::Tensor> inputs, logits_RV;
+  for (const at::Tensor& hidden : hidden_RC) {
+    inputs.push_back(padded(hidden));
+    logits_RV.push_back(at::empty({inputs.back().size(0), vocabulary_}, hidden.options()));
+  }
+  walk(head(), hidden_RC.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
+    at::Tensor out = logits_RV[item].narrow(1, chunk.first, chunk.rows);
+    at::mm_out(out, inputs[item], matrix_VC.t());
+  });
+  for (size_t item = 0; item < logits_RV.size(); ++item) {
+    logits_RV[item] = logits_RV[item].narrow(0, 0, hidden_RC[item].size(0));
+  }
+  return logits_RV;
+}
+
+at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const {
+  if (compute_type_ == at::kFloat) return matrix_VC;
+  if (!stays_) return matrix_VC.to(compute_type_);
+  static std::mutex making;  // two lanes may come to a chunk at once
+  const std::lock_guard lock(making);
+  if (!chunk.compute_VC.defined()) chunk.compute_VC = matrix_VC.to(compute_type_);
+  return chunk.compute_VC;
+}
+
+std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor>& d_logits_RV) const {
+  std::vector<at::Tensor> inputs, d_hidden_RC;
+  for (const at::Tensor& d_logits : d_logits_RV) {
+    inputs.push_back(padded(d_logits));
+    d_hidden_RC.push_back(at::zeros({inputs.back().size(0), width_}, d_logits.options().dtype(at::kFloat)));
+  }
+  walk(head(), d_logits_RV.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
+    at::Tensor part = inputs[item].narrow(1, chunk.first, chunk.rows);
+    d_hidden_RC[item].add_(at::mm(part, computed(chunk, matrix_VC)));
+  });
+  for (size_t item = 0; item < d_logits_RV.size(); ++item) {
+    d_hidden_RC[item] = d_hidden_RC[item].narrow(0, 0, d_logits_RV[item].size(0));
+  }
+  return d_hidden_RC;
+}
+
+}  // namespace apportion

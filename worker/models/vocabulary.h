@@ -1,0 +1,64 @@
+// The embedding and the head: [V, C] matrices that are larger than any block, so they are cut by rows into
+// chunks no larger than a block, each a shard group, and used chunk by chunk in one order. The cuts depend on
+// the model's shape alone, and so do all products. What is read off the logits is losses/log_probs.h's and
+// sample/'s business.
+//
+// Legend: V vocabulary, C width, T rows of a tree, R rows whose logits are taken.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "shared/model/shape.h"
+#include "worker/models/weight_source.h"
+#include "worker/parallel/shard_group.h"
+
+namespace apportion {
+
+class Vocabulary {
+ public:
+  /// `shared` as ShardGroup's, for all chunks; undefined where the layout shares no memory.
+  Vocabulary(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
+             at::Device device, const BaseLayout& layout, const at::Tensor& shared);
+  /// Length of `shared`.
+  static int64_t shared_bytes(const ModelShape& shape);
+
+  /// Embeddings of ids_T (int64), float32 [T, C], for each of the items. Collective over the layout's ranks,
+  /// as all that follows.
+  std::vector<at::Tensor> embed(const std::vector<at::Tensor>& ids_T) const;
+  /// h W^T of hidden_RC (float32), float32 [R, V], for each of the items.
+  std::vector<at::Tensor> logits(const std::vector<at::Tensor>& hidden_RC) const;
+  /// The gradient of hidden_RC, float32 [R, C], from that of its logits (in the compute type).
+  std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
+
+  /// Whether every chunk is here, so that nothing above moves data between ranks.
+  bool is_whole() const;
+  void gather_all();
+  void drop_all();
+
+ private:
+  struct Chunk {
+    int64_t first, rows;
+    std::unique_ptr<ShardGroup> group;
+    at::Tensor compute_VC;  // in the compute type; kept where the chunk stays
+  };
+  using Chunks = std::vector<Chunk>;
+  Chunks load(const WeightSource& weights, const char* name, const ModelShape& shape,
+              const BaseLayout& layout, const at::Tensor& shared, at::Device device) const;
+  /// Calls work(chunk, its matrix [rows, C] in float32, item) for all chunks in order, for each item.
+  using Work = std::function<void(Chunk&, const at::Tensor&, size_t)>;
+  void walk(const Chunks& chunks, size_t items, const Work& work) const;
+  const Chunks& head() const { return tied_ ? *embedding_ : *head_; }
+  at::Tensor computed(Chunk& chunk, const at::Tensor& matrix_VC) const;
+
+  int64_t width_, vocabulary_;
+  at::ScalarType compute_type_;
+  at::Device device_;
+  bool tied_, stays_;
+  std::unique_ptr<Chunks> embedding_, head_;
+};
+
+}  // namespace apportion

@@ -1,0 +1,61 @@
+// One pass of a rank's micro-batches forward and backward through the model, block by block: a block's
+// weights are asked for once for all micro-batches, in the forward pass and again in the backward pass, so
+// that sharded ones are gathered twice a step and none is kept in between. Which losses there are is
+// trainer.h's business.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "worker/losses/log_probs.h"
+#include "worker/models/llama.h"
+
+namespace apportion {
+
+/// A micro-batch's tree and the edges that are read of it. Null rows: an empty micro-batch, which costs
+/// nothing.
+struct PassItem {
+  const TokenRows* rows = nullptr;
+  const EdgeIndex* edges = nullptr;
+};
+
+class BlockPass {
+ public:
+  /// All references must outlive the pass. With Recompute::always only the blocks' inputs are kept for the
+  /// backward pass, which computes each block once more.
+  BlockPass(const Llama& model, const Adapter& adapter, std::vector<PassItem> items, Recompute recompute);
+
+  /// Log-probs of each item's edges, float32 [E] without gradient; undefined for an empty item.
+  /// `Gradient::none` keeps nothing for backward(). Collective over the ranks that share the base.
+  enum class Gradient { none, wanted };
+  std::vector<at::Tensor> forward(Gradient gradient);
+
+  /// The gradient of all adapter values, float32 [n], for each item, from that of its log-probs; zeros for an
+  /// empty item. Once after forward(Gradient::wanted). Collective likewise.
+  std::vector<at::Tensor> backward(const std::vector<at::Tensor>& d_log_prob_E);
+
+ private:
+  /// What an item keeps of a block.
+  struct Step {
+    at::Tensor in_TC, out_TC;  // out_TC with its graph, unless it is computed again
+  };
+  struct State {
+    std::vector<Step> blocks;
+    Step head;                // from the last block's output to the rows that are read, after the final norm
+    at::Tensor log_probs_RV;  // of those rows
+  };
+  at::Tensor run_block(int64_t layer, size_t item, const at::Tensor& x_TC);
+  at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
+  void block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient);
+
+  const Llama& model_;
+  const Adapter& adapter_;
+  std::vector<PassItem> items_;
+  std::vector<size_t> present_;  // items that are not empty
+  Recompute recompute_;
+  std::vector<State> state_;
+};
+
+}  // namespace apportion
