@@ -137,9 +137,10 @@ class ApportionTest : public testing::Test {
     make_mpi_collectives(ranks, ++tag, 50)->barrier();
   }
 
-  static void run_and_compare(int group_size) {
+  static void run_and_compare(int group_size) { run_and_compare(config_for("all", group_size)); }
+  static void run_and_compare(const RunConfig& config) {
     testing::internal::CaptureStdout();
-    run_on_all_ranks(config_for("all", group_size));
+    run_on_all_ranks(config);
     testing::internal::GetCapturedStdout();
     if (test_ranks().rank() == 0) expect_equal_results(directory() + "/one", directory() + "/all");
   }
@@ -153,6 +154,39 @@ TEST_F(ApportionTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
     expect_every_rank_worked(results, id, "micro_batches_by_rank");
   for (const auto& [name, id] : tasks_of(results, false))
     expect_every_rank_worked(results, id, "units_by_rank");
+}
+
+/// One group whose base is held by `shard_size` ranks together, which behave as if each were a machine.
+RunConfig sharded_config(int shard_size, Residence resident, Recompute recompute) {
+  RunConfig config = config_for("all", test_ranks().size());
+  config.ranks.shard_size = shard_size;
+  config.ranks.node_sharing = false;
+  config.ranks.resident = resident;
+  config.ranks.recompute = recompute;
+  return config;
+}
+
+TEST_F(ApportionTest, ShardsGatheredEachPassGiveTheBytesOfOneProcess) {
+  run_and_compare(sharded_config(test_ranks().size(), Residence::never, Recompute::never));
+}
+
+TEST_F(ApportionTest, ShardsAndBlocksComputedTwiceGiveTheBytesOfOneProcess) {
+  run_and_compare(sharded_config(test_ranks().size(), Residence::never, Recompute::always));
+}
+
+TEST_F(ApportionTest, ShardsThatStayGiveTheBytesOfOneProcess) {
+  run_and_compare(sharded_config(test_ranks().size(), Residence::always, Recompute::never));
+}
+
+TEST_F(ApportionTest, ABaseInSharedMemoryGivesTheBytesOfOneProcess) {
+  RunConfig config = sharded_config(test_ranks().size(), Residence::never, Recompute::never);
+  config.ranks.node_sharing = true;
+  run_and_compare(config);
+}
+
+TEST_F(ApportionTest, ReplicasOfShardsGiveTheBytesOfOneProcess) {
+  if (test_ranks().size() % 2 != 0) return;
+  run_and_compare(sharded_config(2, Residence::never, Recompute::always));
 }
 
 TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }

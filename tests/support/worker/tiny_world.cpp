@@ -15,8 +15,8 @@ TinyWorld::TinyWorld(at::ScalarType compute_type) {
   gguf_ = std::make_unique<Gguf>(file);
   tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
   chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
-  model_ = std::make_unique<Llama>(*gguf_weights(*gguf_, shape_of(*gguf_)), shape_of(*gguf_), compute_type,
-                                   at::kCPU);
+  weights_ = gguf_weights(*gguf_, shape_of(*gguf_));
+  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, at::kCPU);
   folder_.write("set/targets.csv",
                 "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
   folder_.write(

@@ -23,6 +23,7 @@ class TinyWorld {
   explicit TinyWorld(at::ScalarType compute_type = at::kFloat);
 
   const Llama& model() const { return *model_; }
+  const WeightSource& weights() const { return *weights_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const ChatTemplate& chat() const { return *chat_; }
   const Dataset& dataset() const { return dataset_; }
@@ -37,6 +38,7 @@ class TinyWorld {
   std::unique_ptr<Gguf> gguf_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;
+  std::unique_ptr<WeightSource> weights_;
   std::unique_ptr<Llama> model_;
   Dataset dataset_;
   std::vector<TrainPrompt> prompts_;

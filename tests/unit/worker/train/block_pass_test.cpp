@@ -1,0 +1,115 @@
+// A pass block by block equals the model's own graph, to the bit in every way of holding the base: alone,
+// shared by threads that stand for ranks, gathered each pass or resident, with blocks computed twice or not.
+#include "worker/train/block_pass.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <thread>
+
+#include "tests/support/tiny_gguf.h"
+#include "tests/support/worker/tiny_world.h"
+#include "worker/models/weight_source.h"
+
+namespace apportion {
+namespace {
+
+using testing::relative_difference;
+using testing::TinyWorld;
+
+struct Result {
+  std::vector<at::Tensor> log_prob_E, gradients;
+};
+
+std::vector<MicroBatch> batches(const TinyWorld& world) {
+  std::vector<MicroBatch> list;
+  for (const std::vector<int>& members : {std::vector<int>{0, 5}, {}, {3, 4, 7}}) {
+    MicroBatch& batch = list.emplace_back();
+    if (members.empty()) continue;
+    batch = pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
+                             AnswerSet::accepted_rejected_mismatched, SftWeights::split, 512, at::kCPU);
+  }
+  return list;
+}
+
+Result pass(const Llama& model, const Adapter& adapter, const std::vector<MicroBatch>& list,
+            Recompute recompute) {
+  std::vector<PassItem> items;
+  for (const MicroBatch& batch : list) {
+    items.push_back(batch.prompts ? PassItem{&batch.rows, &batch.edges} : PassItem{});
+  }
+  BlockPass blocks(model, adapter, items, recompute);
+  Result result;
+  result.log_prob_E = blocks.forward(BlockPass::Gradient::wanted);
+  std::vector<at::Tensor> d_E;
+  for (const at::Tensor& log_probs : result.log_prob_E) {
+    d_E.push_back(log_probs.defined() ? at::arange(log_probs.size(0), at::kFloat).cos() : at::Tensor());
+  }
+  result.gradients = blocks.backward(d_E);
+  return result;
+}
+
+void expect_same_bits(const Result& one, const Result& other) {
+  ASSERT_EQ(one.gradients.size(), other.gradients.size());
+  for (size_t m = 0; m < one.gradients.size(); ++m) {
+    EXPECT_EQ(one.log_prob_E[m].defined(), other.log_prob_E[m].defined());
+    if (one.log_prob_E[m].defined()) {
+      EXPECT_TRUE(at::equal(one.log_prob_E[m], other.log_prob_E[m])) << m;
+    }
+    EXPECT_TRUE(at::equal(one.gradients[m], other.gradients[m])) << m;
+  }
+}
+
+TEST(BlockPass, EqualsTheWholeGraph) {
+  TinyWorld world;
+  Adapter adapter = world.random_adapter(3);
+  const auto list = batches(world);
+  const Result blocks = pass(world.model(), adapter, list, Recompute::never);
+  EXPECT_TRUE(blocks.gradients[1].eq(0).all().item<bool>());  // of the empty micro-batch
+  for (size_t m : {size_t{0}, size_t{2}}) {
+    at::Tensor log_prob_E =
+        edge_log_probs(world.model(), world.model().hidden(list[m].rows, &adapter), list[m].edges);
+    EXPECT_TRUE(at::equal(log_prob_E, blocks.log_prob_E[m]));
+    torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
+    std::vector<at::Tensor> flat;
+    at::Tensor d_E = at::arange(log_prob_E.size(0), at::kFloat).cos();
+    for (const at::Tensor& part : torch::autograd::grad({log_prob_E}, leaves, {d_E}))
+      flat.push_back(part.flatten());
+    EXPECT_LT(relative_difference(blocks.gradients[m], at::cat(flat)), 1e-5);
+  }
+}
+
+TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
+  for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    TinyWorld world(type);
+    const Adapter adapter = world.random_adapter(3);
+    const auto list = batches(world);
+    const Result alone = pass(world.model(), adapter, list, Recompute::never);
+    expect_same_bits(alone, pass(world.model(), adapter, list, Recompute::always));
+    for (int ranks : {2, 3, 4}) {
+      for (bool resident : {false, true}) {
+        for (int ranks_per_node : {1, ranks}) {
+          auto group = make_threads_collectives(ranks, ranks_per_node, 20);
+          std::vector<std::thread> threads;
+          for (auto& rank : group) {
+            threads.emplace_back([&, mine = rank.get()] {
+              Llama model(world.weights(), world.model().shape(), type, at::kCPU, {mine, resident});
+              EXPECT_EQ(model.is_whole(), ranks_per_node == ranks);
+              // Ranks with less to do take part in every gather all the same.
+              const auto own = mine->group_rank() == 0 ? list : std::vector<MicroBatch>{};
+              const Result sharded = pass(model, adapter, own, Recompute::always);
+              if (mine->group_rank() == 0) expect_same_bits(alone, sharded);
+              EXPECT_EQ(model.is_whole(), resident || ranks_per_node == ranks);
+              mine->barrier();
+            });
+          }
+          for (std::thread& thread : threads) thread.join();
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace apportion
