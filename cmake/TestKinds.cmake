@@ -80,13 +80,18 @@ function(apportion_script_test script)
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
 endfunction()
 
-# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs.
+# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs. One with a main of its own, which
+# starts MPI, is in the list rank_benches and runs on two ranks.
 function(apportion_bench source)
   cmake_path(GET source STEM name)
+  set(launcher)
+  if(name IN_LIST rank_benches)
+    set(launcher ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n 2)
+  endif()
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
     benchmark::benchmark benchmark::benchmark_main)
-  add_test(NAME bench/${name} COMMAND ${name} --benchmark_min_time=0.01)
+  add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01)
   set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
 endfunction()

@@ -46,7 +46,7 @@ class MpiMessenger : public Messenger {
     check_code(MPI_Isend(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
                          communicator_, &request),
                "a message", world_rank(message));
-    return keep(request, message);
+    return keep({request, message, false});
   }
 
   int64_t start_receive(const Message& message, int tag) override {
@@ -54,7 +54,7 @@ class MpiMessenger : public Messenger {
     check_code(MPI_Irecv(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
                          communicator_, &request),
                "a message", world_rank(message));
-    return keep(request, message);
+    return keep({request, message, true});
   }
 
   bool test(int64_t number) override {
@@ -62,26 +62,35 @@ class MpiMessenger : public Messenger {
     int done = 0;
     MPI_Status status = {};
     check_code(MPI_Test(&entry.request, &done, &status), "a message", world_rank(entry.message));
-    if (done) free_.push_back(number);
-    return done;
+    if (!done) return false;
+    free_.push_back(number);
+    int count = 0;
+    MPI_Get_count(&status, MPI_BYTE, &count);
+    if (entry.is_receive && count != entry.message.bytes) {
+      throw RankError(world_rank(entry.message), "a message of " + std::to_string(count) +
+                                                     " bytes came where " +
+                                                     std::to_string(entry.message.bytes) + " were due");
+    }
+    return true;
   }
 
  private:
   struct InFlight {
     MPI_Request request = MPI_REQUEST_NULL;
     Message message;
+    bool is_receive = false;
   };
 
   int world_rank(const Message& message) const { return group_[static_cast<size_t>(message.peer)]; }
 
-  int64_t keep(MPI_Request request, const Message& message) {
+  int64_t keep(const InFlight& entry) {
     if (free_.empty()) {
       free_.push_back(static_cast<int64_t>(in_flight_.size()));
       in_flight_.emplace_back();
     }
     const int64_t number = free_.back();
     free_.pop_back();
-    in_flight_[static_cast<size_t>(number)] = {request, message};
+    in_flight_[static_cast<size_t>(number)] = entry;
     return number;
   }
 

@@ -13,6 +13,7 @@
 namespace apportion {
 namespace {
 
+constexpr double brisk_s = 20e-6;  // so long a peer on another core is likely to be a moment away
 constexpr double eager_s = 0.001;  // so long only the core is yielded
 constexpr auto nap = std::chrono::microseconds(50);
 
@@ -27,7 +28,7 @@ Patience::Patience(std::string operation, double timeout_s, std::function<void()
 void Patience::pause(int rank) {
   const double waited = seconds_now() - start_;
   if (waited < eager_s && waited < timeout_s_) {
-    sched_yield();
+    if (waited > brisk_s) sched_yield();
     return;
   }
   if (look_) look_();

@@ -1,5 +1,6 @@
-// Waiting for other ranks, in one manner everywhere: yield at first, then sleep between looks (ranks share
-// cores, so nobody spins), and an end after the time-out with a line that names the operation and the rank.
+// Waiting for other ranks, in one manner everywhere: spin for microseconds, yield, then sleep between
+// looks (ranks share cores, so nobody spins for long), and an end after the time-out with a line that names
+// the operation and the rank.
 #pragma once
 
 #include <functional>

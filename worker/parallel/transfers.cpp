@@ -257,8 +257,15 @@ void Operation::copy_from_node(Stage stage, Patience& waiting) {
 
 /// Until the exchange has done so many rounds.
 void Operation::drive(size_t rounds) {
+  auto rounds_done = [this] {
+    try {
+      return means_.progress->advance(*task_);
+    } catch (const RankError& error) {
+      throw RankError(error.rank(), text_ + ": " + error.what());
+    }
+  };
   Patience waiting = patience();
-  while (means_.progress->advance(*task_) < rounds) {
+  while (rounds_done() < rounds) {
     const int peer = means_.progress->missing(*task_);
     waiting.pause(peer < 0 ? -1 : means_.world_ranks[static_cast<size_t>(peer)]);
   }

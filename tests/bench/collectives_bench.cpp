@@ -1,0 +1,124 @@
+// Speed of gathers and sums between the ranks of one mpirun, each of one thread, beside memcpy of as many
+// bytes by every rank at the same time, in the same run. Arguments: operation, MB in all, where the source
+// lies, and whether the ranks share their node's memory or send messages as if each were a node. GB/s count
+// the whole tensor once; times are medians over iterations of the slowest rank.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <numeric>
+
+#include "shared/base/clock.h"
+#include "shared/link/rank_group.h"
+#include "worker/parallel/collectives.h"
+#include "worker/parallel/parts.h"
+
+namespace apportion {
+namespace {
+
+constexpr int iterations = 15;
+const RankGroup* ranks_in_use = nullptr;
+
+enum Measured { all_gather, reduce_scatter, all_reduce };
+enum SourcePlace { shared_memory, private_memory };
+
+std::array<std::unique_ptr<Collectives>, 2> groups;  // until before MPI ends
+
+Collectives& group_of(NodeSharing sharing) {
+  auto& group = groups[static_cast<size_t>(sharing)];
+  if (!group) {
+    std::vector<int> all(static_cast<size_t>(ranks_in_use->size()));
+    std::iota(all.begin(), all.end(), 0);
+    group = make_mpi_collectives(all, 1 + static_cast<int>(sharing), 60, sharing);
+  }
+  return *group;
+}
+
+/// Seconds of the slowest rank; all begin together.
+template <typename Work>
+double slowest(Collectives& group, const Work& work) {
+  group.barrier();
+  const double start = seconds_now();
+  work();
+  const std::vector<double> all = group.all_gather({seconds_now() - start});
+  return *std::max_element(all.begin(), all.end());
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void transfer(benchmark::State& state) {
+  const auto sharing = state.range(3) == 0 ? NodeSharing::used : NodeSharing::ignored;
+  Collectives& group = group_of(sharing);
+  const int64_t bytes = state.range(1) << 20, elements = bytes / 4;
+  const int ranks = group.size(), rank = group.group_rank();
+  const Parts parts = Parts::even(elements, ranks);
+  std::vector<int64_t> counts;
+  for (int r = 0; r < ranks; ++r) counts.push_back(parts.count(r));
+  at::Tensor source = at::zeros({elements}), target = at::zeros({elements}), copy = at::zeros({elements});
+  if (state.range(2) == shared_memory) {
+    const at::Tensor memory = group.allocate_shared(ranks * bytes);
+    source = memory.narrow(0, rank * bytes, bytes).view(at::kFloat);
+  }
+  const at::Tensor own = source.narrow(0, parts.offset(rank), parts.count(rank));
+  const at::Tensor sum = target.narrow(0, 0, parts.count(rank));
+  auto operation = [&] {
+    if (state.range(0) == all_gather) group.all_gather(own, target, counts);
+    if (state.range(0) == reduce_scatter) group.reduce_scatter(source, sum, counts);
+    if (state.range(0) == all_reduce) group.all_reduce(source);
+  };
+  operation();  // pages of stages are made
+  std::vector<double> times, copies;
+  for (auto _ : state) {
+    copies.push_back(
+        slowest(group, [&] { std::memcpy(copy.data_ptr(), target.data_ptr(), static_cast<size_t>(bytes)); }));
+    times.push_back(slowest(group, operation));
+    state.SetIterationTime(times.back());
+  }
+  state.counters["GB/s"] = static_cast<double>(bytes) / median(times) / 1e9;
+  state.counters["memcpy_GB/s"] = static_cast<double>(bytes) / median(copies) / 1e9;
+  state.counters["of_memcpy"] = median(copies) / median(times);
+}
+
+BENCHMARK(transfer)
+    ->ArgNames({"operation", "MB", "private", "messages"})
+    ->ArgsProduct(
+        {{all_gather, reduce_scatter, all_reduce}, {1, 8, 64}, {shared_memory, private_memory}, {0}})
+    ->ArgsProduct({{all_gather, reduce_scatter, all_reduce}, {1, 8, 64}, {private_memory}, {1}})
+    ->Iterations(iterations)  // the same on every rank
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+/// What ranks other than 0 print.
+class SilentReporter : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>&) override {}
+};
+
+void run_benchmarks() {
+  SilentReporter silent;
+  if (ranks_in_use->rank() == 0) {
+    benchmark::RunSpecifiedBenchmarks();
+  } else {
+    benchmark::RunSpecifiedBenchmarks(&silent);
+  }
+  groups = {};
+}
+
+}  // namespace
+}  // namespace apportion
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  apportion::RankGroup ranks(apportion::Launch::mpi);
+  apportion::ranks_in_use = &ranks;
+  at::set_num_threads(1);
+  apportion::run_benchmarks();
+}
