@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <numeric>
 
@@ -38,17 +39,34 @@ Collectives& group_of(NodeSharing sharing) {
   return *group;
 }
 
-/// Seconds of the slowest rank; all begin together.
-template <typename Work>
-double slowest(Collectives& group, const Work& work) {
-  group.barrier();
-  const double start = seconds_now();
-  work();
-  const std::vector<double> all = group.all_gather({seconds_now() - start});
-  return *std::max_element(all.begin(), all.end());
+double cpu_seconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+/// Of each iteration: seconds of the slowest rank, all begin together; and of this rank's cores.
+struct Times {
+  std::vector<double> seconds, cpu;
+
+  template <typename Work>
+  void measure(Collectives& group, const Work& work) {
+    group.barrier();
+    const double cpu_start = cpu_seconds(), start = seconds_now();
+    work();
+    const double end = seconds_now();
+    cpu.push_back(cpu_seconds() - cpu_start);
+    const std::vector<double> all = group.all_gather({end - start});
+    seconds.push_back(*std::max_element(all.begin(), all.end()));
+  }
+};
+
 double least(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
 
 void transfer(benchmark::State& state) {
   const auto sharing = state.range(3) == 0 ? NodeSharing::used : NodeSharing::ignored;
@@ -71,16 +89,17 @@ void transfer(benchmark::State& state) {
     if (state.range(0) == all_reduce) group.all_reduce(source);
   };
   operation();  // pages of stages are made
-  std::vector<double> times, copies;
+  Times times, copies;
   for (auto _ : state) {
-    copies.push_back(
-        slowest(group, [&] { std::memcpy(copy.data_ptr(), target.data_ptr(), static_cast<size_t>(bytes)); }));
-    times.push_back(slowest(group, operation));
-    state.SetIterationTime(times.back());
+    copies.measure(group,
+                   [&] { std::memcpy(copy.data_ptr(), target.data_ptr(), static_cast<size_t>(bytes)); });
+    times.measure(group, operation);
+    state.SetIterationTime(times.seconds.back());
   }
-  state.counters["GB/s"] = static_cast<double>(bytes) / least(times) / 1e9;
-  state.counters["memcpy_GB/s"] = static_cast<double>(bytes) / least(copies) / 1e9;
-  state.counters["of_memcpy"] = least(copies) / least(times);
+  state.counters["GB/s"] = static_cast<double>(bytes) / least(times.seconds) / 1e9;
+  state.counters["memcpy_GB/s"] = static_cast<double>(bytes) / least(copies.seconds) / 1e9;
+  state.counters["of_memcpy"] = least(copies.seconds) / least(times.seconds);
+  state.counters["of_memcpy_cpu"] = median(copies.cpu) / median(times.cpu);
 }
 
 BENCHMARK(transfer)
