@@ -104,7 +104,8 @@ void Operation::start(Transfers::Line& line) {
   if (means_.board) publish(line.board_sequence++);
   const int tag = 1 + static_cast<int>(line.message_sequence++ % last_tag);
   if (!means_.progress) return;
-  task_ = std::make_shared<Progress::Task>(Exchange(rounds(), tag), shared_from_this(), nullptr);
+  task_ =
+      std::make_shared<Progress::Task>(Progress::Task{Exchange(rounds(), tag), shared_from_this(), nullptr});
   means_.progress->start(task_);
 }
 
