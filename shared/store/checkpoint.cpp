@@ -111,8 +111,9 @@ std::map<std::string, StoredTensor> assemble(const std::string& path,
   }
   for (auto& [name, stored] : tensors) {
     // An empty piece holds no row and would only blur the order.
-    std::erase_if(stored.pieces, [&](const StoredTensor::Piece& piece) {
-      return piece.place.first == piece.place.last && stored.tensor.rows() > 0;
+    const bool has_rows = stored.tensor.rows() > 0;
+    std::erase_if(stored.pieces, [has_rows](const StoredTensor::Piece& piece) {
+      return has_rows && piece.place.first == piece.place.last;
     });
     if (stored.pieces.empty()) {
       throw DataError(path, 0, "tensor '" + printable(name) + "' has rows, and no rank wrote one");
