@@ -76,16 +76,6 @@ def newest_whole(results):
     return newest
 
 
-def saved_since(results, begin_ns):
-    for path in checkpoints(results):
-        try:
-            if path.stat().st_ctime_ns > begin_ns:
-                return True
-        except FileNotFoundError:  # removed meanwhile
-            pass
-    return False
-
-
 def kill(process, ranks):
     victims = [process.pid]
     if ranks > 1:
@@ -101,10 +91,10 @@ def kill(process, ranks):
 
 def run_and_kill(work, results, log_path, ranks, delay):
     """Starts a run and kills it `delay` after it has begun to save. False when it came to its end before."""
-    begin_ns, end = time.time_ns(), time.monotonic() + TIMEOUT_S
+    found, end = set(checkpoints(results)), time.monotonic() + TIMEOUT_S
     with log_path.open("w") as log:
         process = start(work, results, log, ranks, save_each=1)
-        while process.poll() is None and not saved_since(results, begin_ns):
+        while process.poll() is None and found.issuperset(checkpoints(results)):
             assert time.monotonic() < end, f"nothing was saved in {TIMEOUT_S} s: {log_path.read_text()}"
             time.sleep(0.002)
         time.sleep(delay)
