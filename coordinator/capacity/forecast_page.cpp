@@ -57,6 +57,7 @@ std::string memory_table(const Forecast& forecast, const Style& style) {
                {"embedding"},
                {"vocabulary"},
                {"trained"},
+               {"gradients"},
                {"activations"},
                {"workspace"},
                {"needed"},
@@ -66,8 +67,8 @@ std::string memory_table(const Forecast& forecast, const Style& style) {
     table.add_row({std::to_string(row.layout.ranks), std::to_string(row.layout.shard_size),
                    row.layout.recompute == Recompute::always ? "yes" : "no", gibibytes(m.base),
                    gibibytes(m.gathered), gibibytes(m.embedding), gibibytes(m.vocabulary),
-                   gibibytes(m.trained), gibibytes(m.activations), gibibytes(m.workspace),
-                   gibibytes(row.needed_bytes), row.fits ? "yes" : "no"});
+                   gibibytes(m.trained), gibibytes(m.gradients), gibibytes(m.activations),
+                   gibibytes(m.workspace), gibibytes(row.needed_bytes), row.fits ? "yes" : "no"});
   }
   return table.render(style, 2);
 }
@@ -138,7 +139,10 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
       "         hops of {:.3g} us in a node and {:.3g} us between nodes, {:.3g} ms a block, {:.3g} ms a step",
       1e6 * c.link_latency_s, 1e6 * c.network_latency_s, 1e3 * c.block_overhead_s, 1e3 * c.step_overhead_s));
   line("         (" + c.source + ")");
-  line(fmt::format("memory:  tensors times {:.3g}, and {} GiB reserved; 'needed' is both", c.memory_scale,
+  line(
+      "memory:  the peak: what stays, and the larger of gradients and activations with the larger of "
+      "vocabulary and workspace;");
+  line(fmt::format("         tensors times {:.3g}, and {} GiB reserved; 'needed' is all", c.memory_scale,
                    gibibytes(c.reserved_bytes)));
   line(fmt::format("step:    {} distinct tokens a micro-batch, each attending to {}, log-probs at {}; {}",
                    plan.tokens, plan.path, std::min(plan.rows, plan.tokens),
@@ -176,8 +180,10 @@ nlohmann::ordered_json row_json(const Forecast& forecast, const ForecastRow& row
             {"embedding", m.embedding},
             {"vocabulary", m.vocabulary},
             {"trained", m.trained},
+            {"gradients", m.gradients},
             {"activations", m.activations},
-            {"workspace", m.workspace}}},
+            {"workspace", m.workspace},
+            {"positions", m.positions}}},
           {"seconds",
            {{"step", t.total()},
             {"compute", t.compute},

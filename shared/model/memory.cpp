@@ -51,21 +51,11 @@ double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankL
 /// Embedding and head: one table when tied.
 double tables_of(const ModelShape& shape) { return shape.tied_embedding ? 1 : 2; }
 
-/// What is trained and what Adam needs (optimizer.cpp). Gradients: one of each micro-batch, their sum's
-/// partner, and the optimizer's temporary; the compute copies of A and B are lora.cpp's.
-double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
-                     const RankLayout& layout) {
-  if (layout.tuning == Tuning::full) {
-    // The masters are counted as base and embedding; two moments and the accumulated gradient, sharded, and
-    // two blocks' whole gradients on their way into the reduce-scatter.
-    const double moments_and_gradient = 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
-    const double in_flight =
-        layout.shard_size > 1 ? 2 * float_bytes * of(shape.block_parameters() / shape.layers) : 0;
-    return moments_and_gradient + in_flight;
-  }
-  const double values = of(adapter_parameters(shape, lora));
-  return values * (float_bytes + compute_bytes(layout.base) + 2 * float_bytes +
-                   float_bytes * (of(load.micro_batches) + 1));
+/// What is trained, and Adam's two moments; of an adapter its copy in the compute type, too (lora.cpp). Full
+/// tuning: the sharded moments, and the gradient, which is accumulated from the first micro-batch on.
+double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
+  if (layout.tuning == Tuning::full) return 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
+  return of(adapter_parameters(shape, lora)) * (3 * float_bytes + compute_bytes(layout.base));
 }
 
 /// Held log-probs, and the largest moment of one micro-batch's head (log_probs.cpp): log-probs, their
@@ -84,14 +74,14 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
   return moment + chunk + of(load.micro_batches) * rows * of(shape.width) * float_bytes;
 }
 
-/// The gated activation's backward pass makes seven [T, F]; norms and the residual's gradient three [T, C] in
-/// float32; the gradient of gathered keys is summed in float32 (layers.cpp, tree_attention.cpp).
+/// Beyond what is kept: the gated activation's backward pass makes six [T, F] where the one behind it was
+/// freed, beside the residual's gradient in float32; that of gathered keys and values is summed in float32
+/// when three [T, F] are free (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
-  const double c = compute_bytes(layout.base), tokens = of(load.padded_tokens());
+  const double c = compute_bytes(layout.base), ffn = c * of(shape.ffn_width);
   const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
-  const double block = std::max(7 * of(shape.ffn_width) * c, 2 * gathered_keys * (float_bytes + c));
-  const double positions = float_bytes * of(shape.context_length * shape.head_dim);
-  return tokens * (block + 3 * float_bytes * of(shape.width)) * of(load.lanes) + positions;
+  const double block = std::max(5 * ffn, 2 * gathered_keys * (float_bytes + c) - 3 * ffn);
+  return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(load.lanes);
 }
 
 double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
@@ -170,6 +160,8 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   memory.base = blocks * (full ? float_bytes : base_bytes(layout.base)) / s +
                 float_bytes * of((2 * shape.layers + 1) * shape.width);
   if (layout.shard_size > 1) memory.gathered = 2 * block.stored;
+  // Full tuning: two blocks' whole gradients on their way into the reduce-scatter.
+  if (layout.shard_size > 1 && full) memory.gathered += 2 * float_bytes * blocks / of(shape.layers);
   if (block.stored != block.computed) memory.gathered += block.computed;
   const double table = of(shape.vocabulary * shape.width);
   memory.embedding = tables_of(shape) * table * float_bytes / s;
@@ -178,9 +170,13 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
     memory.embedding += table * compute_bytes(layout.base);
   if (layout.shard_size == 1 && full) memory.base += blocks * compute_bytes(layout.base);
   memory.vocabulary = vocabulary_bytes(shape, load, layout);
-  memory.trained = trained_bytes(shape, lora, load, layout);
+  memory.trained = trained_bytes(shape, lora, layout);
+  // One gradient of each micro-batch, and the other one that a sum needs (gradients.cpp).
+  if (!full)
+    memory.gradients = float_bytes * of(adapter_parameters(shape, lora)) * of(load.micro_batches + 1);
   memory.activations = activation_bytes(shape, lora, load, layout);
   memory.workspace = workspace_bytes(shape, load, layout);
+  memory.positions = float_bytes * of(shape.context_length * shape.head_dim);
   return memory;
 }
 

@@ -38,16 +38,20 @@ struct RankLayout {
 
 /// Bytes on one rank at the peak of a step.
 struct RankMemory {
-  double base = 0;         // this rank's part of all blocks
-  double gathered = 0;     // blocks in flight, in use, and unpacked
-  double embedding = 0;    // this rank's part of embedding and head
-  double vocabulary = 0;   // chunks of the head, logits and log-probs
-  double trained = 0;      // adapter (or nothing: masters are the base), gradients, Adam's moments
+  double base = 0;        // this rank's part of all blocks
+  double gathered = 0;    // blocks in flight, in use, and unpacked; of full tuning their gradients
+  double embedding = 0;   // this rank's part of embedding and head
+  double vocabulary = 0;  // chunks of the head, logits and log-probs
+  double trained = 0;  // adapter and Adam's moments; of full tuning (masters are the base) with the gradient
+  double gradients = 0;    // of an adapter: of all micro-batches and their sum
   double activations = 0;  // kept for the backward pass
-  double workspace = 0;    // temporary in one block's backward pass; tables of positions
+  double workspace = 0;    // temporary in the first block's backward pass
+  double positions = 0;    // table of rotary positions
 
+  /// Gradients grow as activations are freed: the peak is before the first block goes back, or at the end.
   double total() const {
-    return base + gathered + embedding + vocabulary + trained + activations + workspace;
+    const double backward = activations + (vocabulary > workspace ? vocabulary : workspace);
+    return base + gathered + embedding + trained + positions + (gradients > backward ? gradients : backward);
   }
 };
 

@@ -84,6 +84,22 @@ TEST_F(CommandLineTest, PrintConfigParsesBackToTheSame) {
   EXPECT_EQ(line.config.value("beta"), "0.3");
 }
 
+TEST_F(CommandLineTest, PlanTakesAJobFileOrNone) {
+  const CommandLine alone = parse({"plan", "--model", "shape:1b", "--plan_ranks", "2, 4", "--json"});
+  EXPECT_EQ(alone.command, Command::plan);
+  EXPECT_EQ(alone.config.data.model, "shape:1b");
+  EXPECT_EQ(alone.config.value("plan_ranks"), "2,4");
+  EXPECT_EQ(alone.config.lora.rank, 32);
+  const CommandLine of_job = parse({"plan", job_, "--plan-recompute=always"});
+  EXPECT_EQ(of_job.job_file, job_);
+  EXPECT_EQ(of_job.config.lora.rank, 8);
+  EXPECT_EQ(of_job.config.capacity.recompute, std::vector{Recompute::always});
+  EXPECT_THAT(error_of({"plan", job_, "more.ini"}), HasSubstr("unexpected 'more.ini'"));
+  EXPECT_THAT(error_of({"plan", "--plan_ranks", "4,2"}), HasSubstr("a comma-separated list that rises"));
+  EXPECT_THAT(error_of({"plan", "--plan_ranks", "0"}), HasSubstr("each an integer from 1 to"));
+  EXPECT_THAT(error_of({"plan", "--csv", "x"}), HasSubstr("--csv belongs to"));
+}
+
 TEST_F(CommandLineTest, RunMistakes) {
   EXPECT_THAT(error_of({"run"}), HasSubstr("run needs a job file"));
   EXPECT_THAT(error_of({"run", job_, "more.ini"}), HasSubstr("unexpected 'more.ini'"));

@@ -1,0 +1,141 @@
+// The memory model against sums made by hand, and how its parts move with ranks, types and what is trained.
+// That it is what the worker keeps is tests/unit/worker/models/llama_test.cpp.
+#include "shared/model/memory.h"
+
+#include <gtest/gtest.h>
+
+#include "shared/model/shape_text.h"
+
+namespace apportion {
+namespace {
+
+const ModelShape shape = parse_shape("shape:llama-3.1-8b");
+constexpr double block = 218'103'808;  // linear weights of one block
+constexpr double table = 128256.0 * 4096;
+
+StepLoad load() {
+  StepLoad load;
+  load.tokens = 2048;
+  load.path = 256;
+  load.vocabulary_rows = 512;
+  return load;
+}
+
+RankLayout shards(int64_t ranks) {
+  RankLayout layout;
+  layout.ranks = layout.shard_size = ranks;
+  return layout;
+}
+
+TEST(Memory, AdapterParametersAreThoseOfTheMatrices) {
+  // r (inputs + outputs): q and o 8192, k and v 5120, gate, up and down 18432; 32 layers of rank 32.
+  EXPECT_EQ(adapter_parameters(shape, {}), 32 * 32 * (2 * 8192 + 2 * 5120 + 3 * 18432));
+  LoraConfig queries;
+  queries.rank = 4;
+  queries.targets = {"q_proj"};
+  EXPECT_EQ(adapter_parameters(shape, queries), 32 * 4 * 8192);
+}
+
+TEST(Memory, AFrozenBaseIsSharedOutWithTwoBlocksInFlight) {
+  const double norms = 4 * 65 * 4096;
+  for (int64_t ranks : {2, 8, 1024}) {
+    const RankMemory memory = rank_memory(shape, {}, load(), shards(ranks));
+    EXPECT_NEAR(memory.base, 32 * block * 2 / static_cast<double>(ranks) + norms, 1);
+    EXPECT_EQ(memory.gathered, 2 * block * 2);
+    EXPECT_NEAR(memory.embedding, 2 * table * 4 / static_cast<double>(ranks), 1);
+  }
+}
+
+TEST(Memory, AResidentBaseGathersNothingAndKeepsTheHeadTwice) {
+  const RankMemory memory = rank_memory(shape, {}, load(), shards(1));
+  EXPECT_EQ(memory.gathered, 0);
+  EXPECT_EQ(memory.embedding, 2 * table * 4 + table * 2);
+  ModelShape tied = shape;
+  tied.tied_embedding = true;
+  EXPECT_EQ(rank_memory(tied, {}, load(), shards(1)).embedding, table * 4 + table * 2);
+}
+
+TEST(Memory, PackedBasesAreSmallerAndUnpackedOnArrival) {
+  RankLayout layout = shards(8);
+  for (auto [type, bytes] : {std::pair(BaseType::int8, 34.0 / 32), std::pair(BaseType::q4, 20.0 / 32)}) {
+    layout.base = type;
+    const RankMemory memory = rank_memory(shape, {}, load(), layout);
+    EXPECT_NEAR(memory.base, 4 * block * bytes + 4 * 65 * 4096, 1);
+    EXPECT_EQ(memory.gathered, 2 * block * bytes + block * 2);
+  }
+}
+
+TEST(Memory, FullTuningSharesOutMastersMomentsAndGradients) {
+  RankLayout layout = shards(16);
+  layout.tuning = Tuning::full;
+  const RankMemory memory = rank_memory(shape, {}, load(), layout);
+  EXPECT_NEAR(memory.base, 32 * block * 4 / 16 + 4 * 65 * 4096, 1);
+  EXPECT_NEAR(memory.trained, 12 * 8'030'261'248.0 / 16, 1);
+  EXPECT_EQ(memory.gathered, 2 * block * 2 + 2 * block * 4);
+  EXPECT_EQ(memory.gradients, 0);
+}
+
+TEST(Memory, TrainedAdaptersAreOnEveryRank) {
+  const double values = 83'886'080;
+  for (int64_t ranks : {1, 64}) {
+    const RankMemory memory = rank_memory(shape, {}, load(), shards(ranks));
+    EXPECT_EQ(memory.trained, values * (4 + 2 + 8));
+    EXPECT_EQ(memory.gradients, values * 8);
+  }
+  StepLoad four = load();
+  four.micro_batches = 4;
+  EXPECT_EQ(rank_memory(shape, {}, four, shards(1)).gradients, values * 20);
+}
+
+TEST(Memory, ThePeakIsAtTheHeadOrInABlockOrAtTheEnd) {
+  RankMemory memory;
+  memory.base = 1;
+  memory.gathered = 2;
+  memory.embedding = 4;
+  memory.trained = 8;
+  memory.positions = 16;
+  memory.activations = 100;
+  memory.vocabulary = 40;
+  memory.workspace = 30;
+  memory.gradients = 50;
+  EXPECT_EQ(memory.total(), 31 + 140);
+  memory.workspace = 60;
+  EXPECT_EQ(memory.total(), 31 + 160);
+  memory.gradients = 170;
+  EXPECT_EQ(memory.total(), 31 + 170);
+}
+
+TEST(Memory, RecomputingKeepsABlocksInputAndOneBlock) {
+  RankLayout layout = shards(8);
+  const double kept = rank_memory(shape, {}, load(), layout).activations;
+  layout.recompute = Recompute::always;
+  const double inputs = rank_memory(shape, {}, load(), layout).activations;
+  const double one = block_activation_bytes(shape, {}, load(), layout);
+  EXPECT_NEAR(kept - inputs, 31 * one - 32 * 2048.0 * 4 * 4096, 1);
+}
+
+TEST(Memory, ActivationsGrowWithTokensAndMicroBatches) {
+  StepLoad more = load();
+  const double one = rank_memory(shape, {}, more, shards(8)).activations;
+  more.micro_batches = 3;
+  EXPECT_NEAR(rank_memory(shape, {}, more, shards(8)).activations, 3 * one, 1);
+  more.micro_batches = 1;
+  more.tokens = 4096;
+  EXPECT_NEAR(rank_memory(shape, {}, more, shards(8)).activations, 2 * one, 1);
+  more.tokens = 4065;  // padded to 4096
+  EXPECT_NEAR(rank_memory(shape, {}, more, shards(8)).activations, 2 * one, 1);
+}
+
+TEST(Memory, ChunksOfTheTablesAreNoLargerThanABlock) {
+  for (const std::string& name : shape_names()) {
+    const ModelShape any = parse_shape("shape:" + name);
+    const int64_t rows = chunk_rows(any, shards(8));
+    EXPECT_LE(rows * any.width, any.block_parameters() / any.layers + any.width) << name;
+    EXPECT_GT(2 * rows * any.width, std::min(any.block_parameters() / any.layers, any.vocabulary * any.width))
+        << name;
+    EXPECT_EQ(chunk_rows(any, shards(1)), any.vocabulary) << name;
+  }
+}
+
+}  // namespace
+}  // namespace apportion

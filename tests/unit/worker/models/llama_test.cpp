@@ -1,0 +1,104 @@
+// What a pass over a tree keeps for its backward pass, and what it takes at most, counted in LibTorch's own
+// allocator, against the memory model that plans rest on (shared/model/memory.h). A synthetic model is used,
+// so its shape is of the test's choice.
+#include "worker/models/llama.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+#include "shared/model/memory.h"
+#include "shared/model/shape_text.h"
+#include "worker/losses/log_probs.h"
+
+namespace apportion {
+namespace {
+
+/// Bytes of tensors that were made on this thread and are alive, since it was made itself.
+class LiveBytes : public c10::MemoryReportingInfoBase {
+ public:
+  void reportMemoryUsage(void* /*pointer*/, int64_t bytes, size_t /*allocated*/, size_t /*reserved*/,
+                         c10::Device /*device*/) override {
+    now_ += static_cast<double>(bytes);
+    most_ = std::max(most_, now_);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  double now() const { return now_; }
+  double most() const { return most_; }
+  void forget_most() { most_ = now_; }
+
+ private:
+  double now_ = 0, most_ = 0;
+};
+
+/// One prompt of 96 tokens with 40 answers of 8: blocks of neighbours share their path.
+TokenTree tree_of_answers() {
+  TokenTree tree;
+  std::vector<int32_t> prompt;
+  for (int32_t i = 0; i < 96; ++i) prompt.push_back(i);
+  const int32_t end = tree.add_path(no_node, prompt);
+  for (int32_t a = 0; a < 40; ++a) tree.add_path(end, {100 + a, 1, 2, 3, 4, 5, 6, 7});
+  return tree;
+}
+
+struct Measured {
+  double kept = 0, most = 0;  // after the forward pass; over both passes, beyond what was there before
+  double predicted_kept = 0, predicted_most = 0;
+};
+
+Measured measure(at::ScalarType type) {
+  const ModelShape shape =
+      parse_shape("shape:layers=4,width=256,heads=8,kv_heads=2,ffn=704,vocabulary=900,context=256");
+  const Llama model(*synthetic_weights(shape), shape, type, at::kCPU);
+  LoraConfig lora;
+  lora.rank = 8;
+  Adapter adapter(shape, lora, 1, at::kCPU);
+  adapter.refresh(type);
+
+  const TokenTree tree = tree_of_answers();
+  std::vector<int32_t> nodes(static_cast<size_t>(tree.size()));
+  for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = static_cast<int32_t>(i);
+  const int64_t read = 160;
+  const EdgeIndex edges = {at::arange(100, 100 + read), at::arange(read), at::arange(read)};
+
+  Measured measured;
+  auto live = std::make_shared<LiveBytes>();
+  int64_t block_keys = 0;
+  {
+    const c10::DebugInfoGuard counting(c10::DebugInfoKind::PROFILER_STATE, live);
+    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape.context_length, at::kCPU);
+    block_keys = rows.plan.keys_BU.size(1);
+    const at::Tensor hidden = model.hidden(rows, &adapter);
+    const double before_head = live->now() - static_cast<double>(hidden.nbytes());
+    const at::Tensor loss = edge_log_probs(model, hidden, edges).sum();
+    measured.kept = before_head;
+    const torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
+    const auto gradients = torch::autograd::grad({loss}, leaves);
+    measured.most = live->most();
+  }
+
+  StepLoad load{tree.size(), block_keys - 32, read, 1, 1};
+  RankLayout layout;
+  layout.base = type == at::kFloat ? BaseType::float32 : BaseType::bfloat16;
+  const RankMemory memory = rank_memory(shape, lora, load, layout);
+  measured.predicted_kept = memory.activations;
+  measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);
+  return measured;
+}
+
+class LlamaMemory : public ::testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(LlamaMemory, IsWhatPlansSay) {
+  const Measured measured = measure(GetParam());
+  EXPECT_NEAR(measured.predicted_kept / measured.kept, 1, 0.01);
+  EXPECT_NEAR(measured.predicted_most / measured.most, 1, 0.03);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LlamaMemory, ::testing::Values(at::kFloat, at::kBFloat16));
+
+}  // namespace
+}  // namespace apportion
