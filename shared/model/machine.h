@@ -10,6 +10,7 @@ namespace apportion {
 struct Machine {
   std::string name;
   double peak_flops = 0;         // dense bfloat16, FLOP/s of one rank's device
+  double float_flops = 0;        // float32: the head's logits and the adapters' gradients
   double memory_bytes = 0;       // of one rank
   double memory_bandwidth = 0;   // bytes/s
   double link_bandwidth = 0;     // bytes/s of one rank to the others of its node, one direction
@@ -21,7 +22,7 @@ struct Machine {
 /// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling
 /// study writes, or the defaults of the machine.
 struct Coefficients {
-  double matrix_efficiency = 0.4;      // of peak_flops, in matrix products
+  double matrix_efficiency = 0.4;      // of peak_flops and float_flops, in matrix products
   double attention_efficiency = 0.1;   // of peak_flops, in attention over all keys that blocks gather
   double memory_efficiency = 0.6;      // of memory_bandwidth, in operations element by element and in Adam
   double link_efficiency = 0.8;        // of link_bandwidth

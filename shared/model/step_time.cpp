@@ -42,6 +42,9 @@ class StepModel {
   double matrix_seconds(double flops) const {
     return flops / (machine_.machine.peak_flops * machine_.coefficients.matrix_efficiency);
   }
+  double float_seconds(double flops) const {
+    return flops / (machine_.machine.float_flops * machine_.coefficients.matrix_efficiency);
+  }
   double memory_seconds(double bytes) const {
     return bytes / (machine_.machine.memory_bandwidth * machine_.coefficients.memory_efficiency);
   }
@@ -70,13 +73,15 @@ class StepModel {
     Pass pass;
     pass.block_forward = std::max(matrix_seconds(base), weights) + matrix_seconds(adapters) + attention +
                          2 * kept + overhead / 3;
+    // The gradients of A and B are products in float32 (lora.cpp), and so are the logits (log_probs.cpp).
     pass.block_backward = std::max(matrix_seconds(base * (full() ? 2 : 1)), weights) +
-                          matrix_seconds(2 * adapters) + 2 * attention + 4 * kept + 2 * overhead / 3;
+                          matrix_seconds(adapters) + float_seconds(adapters) + 2 * attention + 4 * kept +
+                          2 * overhead / 3;
     if (layout_.recompute == Recompute::always) pass.block_backward += pass.block_forward;
-    const double head = matrix_seconds(forward_flops(shape_, 0, {0, 0, load_.vocabulary_rows}));
+    const double head = forward_flops(shape_, 0, {0, 0, load_.vocabulary_rows});
     const double logits = memory_seconds(4 * of(load_.vocabulary_rows * shape_.vocabulary));
-    pass.head_forward = head + 3 * logits;
-    pass.head_backward = (full() ? 2 : 1) * head + 4 * logits;
+    pass.head_forward = float_seconds(head) + 3 * logits;
+    pass.head_backward = matrix_seconds((full() ? 2 : 1) * head) + 4 * logits;
     return pass;
   }
 

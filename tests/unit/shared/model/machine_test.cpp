@@ -32,6 +32,8 @@ TEST(Machine, FiguresAreOfTheRightOrder) {
     EXPECT_LT(machine.memory_bytes / machine.memory_bandwidth, 10) << name;
     EXPECT_GT(machine.peak_flops / machine.memory_bandwidth, 10) << name;
     EXPECT_LT(machine.peak_flops / machine.memory_bandwidth, 1000) << name;
+    EXPECT_GT(machine.peak_flops / machine.float_flops, 2) << name;
+    EXPECT_LT(machine.peak_flops / machine.float_flops, 40) << name;
     EXPECT_LT(machine.link_bandwidth, machine.memory_bandwidth) << name;
     EXPECT_LT(machine.network_bandwidth, machine.link_bandwidth) << name;
     EXPECT_FALSE(machine.source.empty()) << name;

@@ -12,7 +12,7 @@ namespace {
 /// Everything is reached and nothing has latency, so that a step is FLOPs and bytes alone.
 CalibratedMachine ideal() {
   CalibratedMachine result{find_machine("h100-80"), {}};
-  result.machine.peak_flops = 1e15;
+  result.machine.peak_flops = result.machine.float_flops = 1e15;
   result.machine.memory_bandwidth = 1e18;
   result.machine.link_bandwidth = 1e11;
   result.machine.network_bandwidth = 1e10;
@@ -49,6 +49,16 @@ TEST(StepTime, AnIdealMachineTakesTheFlopsOverItsPeak) {
   EXPECT_DOUBLE_EQ(time.flops, train_flops(shape, adapter_parameters(shape, {}), {4096, 4096 * 64, 1024}));
   EXPECT_EQ(time.exposed, 0);
   EXPECT_EQ(time.gradient_sum, 0);
+}
+
+TEST(StepTime, LogitsAndAdaptersGradientsAreFloat32) {
+  CalibratedMachine machine = ideal();
+  const StepTime equal = step_time(shape, {}, load(), layout_of(1, 1), machine);
+  machine.machine.float_flops = 1e14;
+  const StepTime slow = step_time(shape, {}, load(), layout_of(1, 1), machine);
+  const double flops =
+      2 * 4096 * static_cast<double>(adapter_parameters(shape, {})) + forward_flops(shape, 0, {0, 0, 1024});
+  EXPECT_NEAR(slow.compute - equal.compute, flops * (1e-14 - 1e-15), 1e-6);
 }
 
 TEST(StepTime, FullTuningComputesTheWeightsGradientsToo) {
