@@ -125,10 +125,11 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
   std::string text = "assumptions\n";
   auto line = [&](const std::string& words) { text += "  " + words + "\n"; };
   line(fmt::format(
-      "machine: {:.4g} TFLOP/s in bfloat16, {} GiB at {:.4g} GB/s, {} ranks a node at {:.4g} GB/s, network "
-      "{:.4g} GB/s a rank",
-      machine.peak_flops / 1e12, gibibytes(machine.memory_bytes), machine.memory_bandwidth / 1e9,
-      machine.ranks_per_node, machine.link_bandwidth / 1e9, machine.network_bandwidth / 1e9));
+      "machine: {:.4g} TFLOP/s in bfloat16, {:.3g} in float32, {} GiB at {:.4g} GB/s; {} ranks a node at "
+      "{:.4g} GB/s,",
+      machine.peak_flops / 1e12, machine.float_flops / 1e12, gibibytes(machine.memory_bytes),
+      machine.memory_bandwidth / 1e9, machine.ranks_per_node, machine.link_bandwidth / 1e9));
+  line(fmt::format("         network {:.4g} GB/s a rank", machine.network_bandwidth / 1e9));
   line("         (" + machine.source + ")");
   line(fmt::format(
       "reached: {} of the peak in products, {} in attention, {} of memory bandwidth, {} of links, {} of the "
@@ -156,11 +157,11 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
                           count(static_cast<double>(adapter_parameters(forecast.shape, config.lora))),
                           base_name(plan.base)));
   line(
-      "sharing: each micro-batch gathers a block twice (forward and backward), one ahead; embedding and head "
-      "in chunks of");
+      "sharing: a block is gathered twice a step (forward, backward) for all micro-batches, one ahead; "
+      "embedding");
   line(
-      "         float32 rows; shards 1: every rank has the whole base. The fastest layout that fits is "
-      "shown.");
+      "         and head in chunks of float32 rows; shards 1: every rank has the whole base. The fastest "
+      "that fits.");
   line("left out: ranks slower than others, data, checkpoints, other users of the network.");
   return text;
 }

@@ -148,7 +148,7 @@ const Machine& find_machine(const std::string& name) {
 Coefficients default_coefficients(const Machine& machine) {
   Coefficients coefficients;
   if (machine.name == "cpu") {
-    coefficients.matrix_efficiency = 0.64;
+    coefficients.matrix_efficiency = 0.68;
     coefficients.attention_efficiency = 0.03;
     coefficients.memory_efficiency = 0.5;
     coefficients.block_overhead_s = 0;

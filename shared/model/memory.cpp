@@ -58,29 +58,23 @@ double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const Rank
   return of(adapter_parameters(shape, lora)) * (3 * float_bytes + compute_bytes(layout.base));
 }
 
-/// Held log-probs, and the largest moment of one micro-batch's head (log_probs.cpp): log-probs, their
-/// exponential and two copies of the gradient of the logits in the compute type. With shards chunk by chunk:
-/// logits, their exponential and the copies of one chunk, and two chunks of the head itself, also as computed
-/// with.
+/// Log-probs of all micro-batches, and where logits become log-probs, or their gradient its copies, as much
+/// again (log_probs.cpp). With shards also two chunks of the head in float32, and one as computed with.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
-  const double c = compute_bytes(layout.base), rows = of(load.vocabulary_rows);
-  const double moment = rows * of(chunk_rows(shape, layout)) * (2 * float_bytes + 2 * c) * of(load.lanes);
-  if (layout.shard_size == 1) {
-    const double others = of(std::max<int64_t>(0, load.micro_batches - load.lanes));
-    return moment + others * rows * of(shape.vocabulary) * float_bytes;
-  }
-  const double chunk =
-      of(chunk_rows(shape, layout) * shape.width) * (2 * float_bytes + (c < float_bytes ? c : 0));
-  return moment + chunk + of(load.micro_batches) * rows * of(shape.width) * float_bytes;
+  const double c = compute_bytes(layout.base);
+  const double logits =
+      float_bytes * of(load.vocabulary_rows * shape.vocabulary) * of(load.micro_batches + load.lanes);
+  if (layout.shard_size == 1) return logits;
+  return logits + of(chunk_rows(shape) * shape.width) * (2 * float_bytes + (c < float_bytes ? c : 0));
 }
 
 /// Beyond what is kept: the gated activation's backward pass makes six [T, F] where the one behind it was
-/// freed, beside the residual's gradient in float32; that of gathered keys and values is summed in float32
-/// when three [T, F] are free (layers.cpp, tree_attention.cpp).
+/// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
+/// and one in the compute type when three [T, F] are free (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = compute_bytes(layout.base), ffn = c * of(shape.ffn_width);
-  const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
-  const double block = std::max(5 * ffn, 2 * gathered_keys * (float_bytes + c) - 3 * ffn);
+  const double weights = of(shape.heads * load.block_keys()) * (3 * float_bytes + c);
+  const double block = std::max(5 * ffn, weights - 3 * ffn);
   return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(load.lanes);
 }
 
@@ -130,23 +124,20 @@ BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout) {
   return {layout.tuning == Tuning::full ? computed : parameters * base_bytes(layout.base), computed};
 }
 
-int64_t chunk_rows(const ModelShape& shape, const RankLayout& layout) {
-  if (layout.shard_size == 1) return shape.vocabulary;
-  const int64_t block = shape.block_parameters() / shape.layers;
-  const int64_t chunks = (shape.vocabulary * shape.width + block - 1) / block;
-  return (shape.vocabulary + chunks - 1) / chunks;
+int64_t chunk_rows(const ModelShape& shape) {
+  constexpr int64_t unit = 64;
+  const int64_t bytes = 2 * shape.block_parameters() / shape.layers;
+  const int64_t rows = bytes / (4 * shape.width) / unit * unit;
+  return std::min(shape.vocabulary, std::max(unit, rows));
 }
 
 double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                               const RankLayout& layout) {
   const double c = compute_bytes(layout.base), q = of(shape.heads * shape.head_dim);
   const double norms = 2 * (float_bytes * of(shape.width) + float_bytes);  // their inputs and scales
-  // q, the gathered keys and values, the mask once for each query head of a key head, the result,
-  // log-sum-exp.
+  // q, the gathered keys and values, and the weights of all heads.
   const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
-  const double share = of(shape.heads / shape.kv_heads);
-  const double attention =
-      c * (2 * q + 2 * gathered_keys + share * of(load.block_keys())) + float_bytes * of(shape.heads);
+  const double attention = c * (q + 2 * gathered_keys + of(shape.heads * load.block_keys()));
   const double gated = 2 * c * of(shape.ffn_width);
   return of(load.padded_tokens()) * (norms + attention + gated + saved_inputs(shape, lora, layout));
 }

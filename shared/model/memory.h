@@ -69,9 +69,9 @@ struct BlockBytes {
 };
 BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout);
 
-/// The embedding and the head are cut by rows into chunks no larger than a block's linear layers, of
-/// `chunk_rows` rows; a resident table is one chunk.
-int64_t chunk_rows(const ModelShape& shape, const RankLayout& layout);
+/// The embedding and the head are cut by rows into chunks in float32 no larger than a block's linear layers
+/// in bfloat16, of so many rows; the last may be shorter.
+int64_t chunk_rows(const ModelShape& shape);
 
 /// Bytes that one micro-batch keeps in one block between forward and backward (no recompute).
 double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,

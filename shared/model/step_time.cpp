@@ -28,7 +28,7 @@ class StepModel {
     StepTime time;
     time.compute = count * (blocks * (pass.block_forward + pass.block_backward) + pass.head_forward +
                             pass.head_backward);
-    time.exposed = layout_.shard_size > 1 ? count * exposed_seconds(pass) : 0;
+    time.exposed = layout_.shard_size > 1 ? exposed_seconds(pass) : 0;
     time.gradient_sum = gradient_seconds();
     time.optimizer = optimizer_seconds();
     time.overhead = machine_.coefficients.step_overhead_s;
@@ -85,21 +85,21 @@ class StepModel {
     return pass;
   }
 
-  /// Blocks are fetched one ahead, forward and backward; chunks of the embedding and of the head likewise,
-  /// the look-up with nothing to hide them behind. Full fine-tuning reduce-scatters float32 gradients at the
-  /// same time.
+  /// Blocks are the outer loop and micro-batches the inner, so that a block is gathered once forward and once
+  /// backward, one ahead; chunks of the embedding and of the head likewise, the look-up with nothing to hide
+  /// them behind. Full tuning reduce-scatters float32 gradients at the same time.
   double exposed_seconds(const Pass& pass) const {
-    const double layers = of(shape_.layers);
+    const double layers = of(shape_.layers), count = of(load_.micro_batches);
     const double gather = gather_seconds(block_bytes(shape_, layout_).stored, layout_.shard_size, machine_);
     const double scatter =
         full() ? gather_seconds(4 * of(shape_.block_parameters()) / layers, layout_.shard_size, machine_) : 0;
-    const double blocks = gather + (layers - 1) * std::max(0.0, gather - pass.block_forward) +
-                          layers * std::max(0.0, gather + scatter - pass.block_backward);
-    const int64_t rows = chunk_rows(shape_, layout_);
+    const double blocks = gather + (layers - 1) * std::max(0.0, gather - count * pass.block_forward) +
+                          layers * std::max(0.0, gather + scatter - count * pass.block_backward);
+    const int64_t rows = chunk_rows(shape_);
     const double chunks = std::ceil(of(shape_.vocabulary) / of(rows));
     const double chunk = gather_seconds(4 * of(rows * shape_.width), layout_.shard_size, machine_);
-    const double head = 2 * chunk + chunks * (std::max(0.0, chunk - pass.head_forward / chunks) +
-                                              std::max(0.0, chunk - pass.head_backward / chunks));
+    const double head = 2 * chunk + chunks * (std::max(0.0, chunk - count * pass.head_forward / chunks) +
+                                              std::max(0.0, chunk - count * pass.head_backward / chunks));
     return blocks + chunks * chunk + head;
   }
 

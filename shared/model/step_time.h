@@ -24,7 +24,7 @@ struct StepTime {
 /// ranks.
 double gather_seconds(double bytes, int64_t shard_size, const CalibratedMachine& machine);
 
-/// `load.micro_batches` is the rank's own; a shard group gathers each block twice for each of them.
+/// `load.micro_batches` is the rank's own; a shard group gathers each block twice for all of them.
 StepTime step_time(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                    const RankLayout& layout, const CalibratedMachine& machine);
 

@@ -36,4 +36,14 @@ run wrong "$tiny,kv_heads=3" on_ranks 2 >wrong.txt 2>wrong.log || code=$?
 check "exit code $code instead of 2 on two ranks" [ $code = 2 ]
 check "not one line on the heads" one_line_with wrong.log "gives kv_heads twice"
 
+# A plan: printed once, whatever the ranks; one line and exit code 2 for a machine that is not known.
+check "a plan" "$APPORTION_BIN" plan --model shape:llama-3.1-70b --plan_ranks 8,64 >plan.txt 2>plan.log
+check "a plan without its answer" grep -q "^fewest ranks that fit: [0-9]" plan.txt
+check "the plan of a job on two ranks" on_ranks 2 "$APPORTION_BIN" plan small.ini --plan_machine cpu --plan_ranks 1,2 >two_plan.txt 2>two_plan.log
+check "a plan printed twice" [ "$(grep -c "^fewest ranks" two_plan.txt)" = 1 ]
+code=0
+"$APPORTION_BIN" plan --plan_machine h1000 >wrong_plan.txt 2>wrong_plan.log || code=$?
+check "exit code $code instead of 2 for the machine" [ $code = 2 ]
+check "not one line on the machine" one_line_with wrong_plan.log "the nearest is h100-80"
+
 finish

@@ -121,5 +121,15 @@ TEST(StepTime, AdaptersAreSummedInLevelsAndMicroBatchesOneAfterTheOther) {
   EXPECT_DOUBLE_EQ(all.flops, 3 * one.flops);
 }
 
+TEST(StepTime, MicroBatchesShareTheirGathers) {
+  CalibratedMachine slow = ideal();
+  slow.machine.link_bandwidth = 1e9;
+  StepLoad three = load();
+  three.micro_batches = 3;
+  const StepTime one = step_time(shape, {}, load(), layout_of(8, 8), slow),
+                 all = step_time(shape, {}, three, layout_of(8, 8), slow);
+  EXPECT_LT(all.exposed, one.exposed);
+}
+
 }  // namespace
 }  // namespace apportion
