@@ -28,8 +28,8 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
     EXPECT_EQ(config.resolved[i].first, option_table()[i]->key);
     EXPECT_EQ(config.resolved[i].second, option_table()[i]->default_value);
   }
-  EXPECT_EQ(config.sft.steps, 200);
-  EXPECT_EQ(config.sft.learning_rate, 1e-3);
+  EXPECT_EQ(config.sft.steps, 120);
+  EXPECT_EQ(config.sft.learning_rate, 4e-3);
   EXPECT_EQ(config.calibrate.steps, 40);
   EXPECT_EQ(config.calibrate.learning_rate, 2e-4);
   EXPECT_EQ(config.measure_compute_type, ComputeType::float32);
