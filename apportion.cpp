@@ -67,7 +67,7 @@ void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
 /// The worker on the main thread. What it throws is the coordinator's to print.
 void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threads) {
   try {
-    serve(link, config, ranks.local_rank(), threads);
+    serve(link, config, {ranks.local_rank(), ranks.local_size(), threads});
   } catch (const std::exception& error) {
     try {
       link.send(coordinator_address, Failed{reason_of(error), exit_code_of(error)});

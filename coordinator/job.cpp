@@ -60,9 +60,11 @@ std::string synthetic_notice(const std::string& model) {
 
 void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
   const OutputConfig& output = config.output;
-  if (config.ranks.shard_size > environment.ranks) {
-    throw UserError(fmt::format("shard_size is {}, but there are {} ranks; start more with mpirun -n",
-                                config.ranks.shard_size, environment.ranks));
+  if (environment.ranks % config.ranks.shard_size != 0) {
+    throw UserError(
+        fmt::format("shard_size is {}, but the number of ranks (mpirun -n) is {}; a multiple of "
+                    "shard_size is right",
+                    config.ranks.shard_size, environment.ranks));
   }
   make_directories(output.directory);
   DirectoryLock lock(output.directory);

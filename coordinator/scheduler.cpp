@@ -53,7 +53,7 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
     size_t chosen = weights.size();
     double largest = 0;
     for (size_t task = 0; task < weights.size(); ++task) {
-      if (sizes[task] >= std::max(options.micro_batches, unit)) continue;
+      if (sizes[task] > 0 && sizes[task] + unit > options.micro_batches) continue;
       if (sizes[task] == 0) {
         chosen = task;
         break;

@@ -19,9 +19,10 @@ at::ScalarType resolve_compute_type(ComputeType type);
 /// Waits until all work queued on the device is done; for timing and before host reads.
 void synchronize(const at::Device& device);
 
-/// Bytes that this process could still take, as far as the system tells: of the machine, and of its own
-/// limit.
-double free_memory(const at::Device& device);
+/// Bytes that this rank could still take, as far as the system tells: of the machine's or container's free
+/// memory its part among `local_ranks`, and what is left of its own limit; of a GPU's memory all that is
+/// free.
+double free_memory(const at::Device& device, int local_ranks);
 
 /// "CPU, 2 threads" or the GPU's name; for people.
 std::string device_name(const at::Device& device);

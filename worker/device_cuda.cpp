@@ -32,7 +32,7 @@ void synchronize(const at::Device& device) {
   c10::cuda::device_synchronize();
 }
 
-double free_memory(const at::Device& device) {
+double free_memory(const at::Device& device, int /*local_ranks*/) {
   c10::cuda::CUDAGuard guard(device);
   size_t free = 0, total = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));

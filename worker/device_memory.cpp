@@ -23,6 +23,7 @@ constexpr size_t least_bytes = 256, classes_per_doubling = 4, class_count = 4 * 
 /// In front of each block, which starts one alignment later.
 struct Header {
   size_t size_class;
+  size_t asked;  // bytes
 };
 
 size_t class_of(size_t bytes) {
@@ -82,13 +83,28 @@ class KeepingAllocator final : public c10::Allocator {
       }
     }
     if (!block) block = std::aligned_alloc(alignment, size + alignment);
+    if (!block) {  // what is kept in other sizes may be what is missing
+      release_unused();
+      block = std::aligned_alloc(alignment, size + alignment);
+    }
     if (!block) {
       const std::lock_guard lock(mutex_);
       live_ -= static_cast<int64_t>(size);
       throw std::bad_alloc();
     }
-    static_cast<Header*>(block)->size_class = size_class;
-    return static_cast<char*>(block) + alignment;
+    *static_cast<Header*>(block) = {size_class, bytes};
+    void* data = static_cast<char*>(block) + alignment;
+    report(data, static_cast<int64_t>(bytes));
+    return data;
+  }
+
+  /// LibTorch's profilers see this memory as they see its own.
+  static void report(void* data, int64_t bytes) {
+    if (!c10::memoryProfilingEnabled()) return;
+    const TensorMemory now = instance().memory();
+    c10::reportMemoryUsageToProfiler(data, bytes, static_cast<size_t>(now.live),
+                                     static_cast<size_t>(now.live + now.kept),
+                                     c10::Device(c10::DeviceType::CPU));
   }
 
   static void give_back(void* data) {
@@ -96,7 +112,8 @@ class KeepingAllocator final : public c10::Allocator {
   }
 
   void put(void* block) {
-    const size_t size_class = static_cast<Header*>(block)->size_class;
+    const auto [size_class, asked] = *static_cast<Header*>(block);
+    report(static_cast<char*>(block) + alignment, -static_cast<int64_t>(asked));
     const auto size = static_cast<int64_t>(bytes_of(size_class));
     {
       const std::lock_guard lock(mutex_);

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <limits>
-#include <mutex>
 
 #include "shared/base/clock.h"
 #include "shared/data/example.h"
@@ -11,8 +10,7 @@
 #include "shared/store/task_file.h"
 #include "worker/device.h"
 #include "worker/models/adapter_file.h"
-#include "worker/parallel/lanes.h"
-#include "worker/sample/answer_tree.h"
+#include "worker/sample/measure_units.h"
 #include "worker/tasks.h"
 #include "worker/train/batch.h"
 
@@ -62,7 +60,7 @@ Done run_measure(const TaskContext& context) {
   Session& session = context.session;
   const at::ScalarType type = resolve_compute_type(session.config().measure_compute_type);
   const Llama& model = session.model(type, context.shard_ranks);
-  model.gather_all();
+  if (model.keeps_gathered()) model.gather_all();
   std::unique_ptr<Adapter> adapter;
   if (!context.task.inputs.empty()) {
     const std::string folder =
@@ -82,29 +80,28 @@ Done run_measure(const TaskContext& context) {
   const auto per_unit = static_cast<size_t>(session.config().measure.unit_prompts);
   const int units = static_cast<int>((prompts.size() + per_unit - 1) / per_unit);
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
-  const int own = (units - rank + ranks - 1) / ranks;
-
-  Done done;
-  std::mutex counting;
-  double tokens = 0, flops = 0;
-  const double peak = session.peak(type), started = seconds_now();
-  run_lanes(own, session.device(), [&](int index) {
-    const int unit = rank + index * ranks;
+  std::vector<std::vector<MeasurePrompt>> own;
+  for (int unit = rank; unit < units; unit += ranks) {
     const size_t first = static_cast<size_t>(unit) * per_unit,
                  last = std::min(prompts.size(), first + per_unit);
-    UnitResult result = measure_unit(
-        tools, {prompts.begin() + static_cast<int64_t>(first), prompts.begin() + static_cast<int64_t>(last)});
-    const std::lock_guard lock(counting);
+    own.emplace_back(prompts.begin() + static_cast<int64_t>(first),
+                     prompts.begin() + static_cast<int64_t>(last));
+  }
+
+  Done done;
+  double tokens = 0, flops = 0;
+  const double peak = session.peak(type), started = seconds_now();
+  measure_units(tools, own, context.collectives, [&](size_t index, UnitResult result) {
+    const int unit = rank + static_cast<int>(index) * ranks;
     context.link.send(coordinator_address, Histogram{context.task.id, unit, std::move(result.prompts)});
     tokens += static_cast<double>(result.tokens);
     flops += result.flops;
     ++done.units;
     if (rank == 0) {
-      report_progress(context, static_cast<int>(done.units), own, tokens, flops, seconds_now() - started,
-                      peak);
+      report_progress(context, static_cast<int>(done.units), static_cast<int>(own.size()), tokens, flops,
+                      seconds_now() - started, peak);
     }
   });
-  model.drop_all();
   return done;
 }
 

@@ -5,13 +5,15 @@
 #include "shared/data/catalogue.h"
 #include "shared/model/shape_text.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
 #include "worker/peak.h"
 
 namespace apportion {
 
-Session::Session(const RunConfig& config, at::Device device)
+Session::Session(const RunConfig& config, at::Device device, int local_ranks)
     : config_(config),
       device_(device),
+      local_ranks_(local_ranks),
       gguf_(tokenizer_file(config.data.model)),
       tokenizer_(gguf_),
       shape_(is_shape_text(config.data.model) ? parse_shape(config.data.model) : shape_of(gguf_)),
@@ -28,6 +30,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
+    release_unused_memory();
   }
   Loaded& loaded = models_[type];
   if (loaded.model) return *loaded.model;
@@ -43,6 +46,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   }
   loaded.shard_ranks = shard_ranks;
   loaded.model = std::make_unique<Llama>(*weights_, shape_, type, device_, layout);
+  release_unused_memory();  // rows as they came from the file
   return *loaded.model;
 }
 
@@ -53,7 +57,7 @@ bool Session::keeps_gathered(at::ScalarType type, Collectives& ranks) const {
   const double base =
       static_cast<double>(shape_.block_parameters()) * static_cast<double>(element) +
       4.0 * static_cast<double>(shape_.vocabulary * shape_.width) * (shape_.tied_embedding ? 1 : 2);
-  const double share = free_memory(device_) / static_cast<double>(ranks.node_ranks().size());
+  const double share = free_memory(device_, local_ranks_);
   constexpr double most_of_free = 0.5;  // the rest is for activations
   const auto shares = ranks.all_gather({share});
   return base < most_of_free * *std::min_element(shares.begin(), shares.end());

@@ -18,8 +18,8 @@ namespace apportion {
 class Session {
  public:
   /// Opens the model's file (for a shape without one, the file that its tokenizer comes from) and parses the
-  /// dataset; weights are unpacked or made on first use.
-  Session(const RunConfig& config, at::Device device);
+  /// dataset; weights are unpacked or made on first use. `local_ranks` share this machine.
+  Session(const RunConfig& config, at::Device device, int local_ranks);
 
   /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
   /// all make this call in the same order. With several, the models of other types and ranks are let go
@@ -38,6 +38,7 @@ class Session {
  private:
   const RunConfig& config_;
   at::Device device_;
+  int local_ranks_;
   Gguf gguf_;
   Tokenizer tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded

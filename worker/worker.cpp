@@ -44,12 +44,12 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
 
 }  // namespace
 
-void serve(Link& link, const RunConfig& config, int local_rank, int allowed_threads) {
+void serve(Link& link, const RunConfig& config, const RankPlace& place) {
   // A power of two, as in lanes.h.
-  const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(allowed_threads)));
+  const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(place.allowed_threads)));
   keep_tensor_memory();
   at::set_num_threads(threads);
-  const at::Device device = compute_device(local_rank);
+  const at::Device device = compute_device(place.local_rank);
   std::unique_ptr<Session> session;
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
@@ -57,7 +57,7 @@ void serve(Link& link, const RunConfig& config, int local_rank, int allowed_thre
     if (std::holds_alternative<Stop>(received->message)) return;
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
-    if (!session) session = std::make_unique<Session>(config, device);
+    if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
     auto collectives = group_collectives(*assign, config.ranks, device);
     Done done = run_task({*session, link, *collectives, assign->task,
                           shard_ranks(*assign, collectives->group_rank(), config.ranks.shard_size)});

@@ -7,8 +7,13 @@
 
 namespace apportion {
 
-/// Serves tasks until Stop arrives. Of `allowed_threads` a power of two is used. Throws what the task throws;
-/// the caller reports it to the coordinator.
-void serve(Link& link, const RunConfig& config, int local_rank, int allowed_threads);
+/// Where a rank is: its number among the `local_ranks` of its machine, and the threads that it may use.
+struct RankPlace {
+  int local_rank = 0, local_ranks = 1, allowed_threads = 1;
+};
+
+/// Serves tasks until Stop arrives. Of the allowed threads a power of two is used. Throws what the task
+/// throws; the caller reports it to the coordinator.
+void serve(Link& link, const RunConfig& config, const RankPlace& place);
 
 }  // namespace apportion

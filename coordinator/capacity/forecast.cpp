@@ -24,7 +24,8 @@ class Forecaster {
       }
       forecast.rows.push_back(best(count));
     }
-    for (int64_t ranks = 1; ranks <= most_ranks && !forecast.fewest_ranks; ++ranks) {
+    const int64_t unit = std::max(capacity_.shard_size, 1);
+    for (int64_t ranks = unit; ranks <= most_ranks && !forecast.fewest_ranks; ranks += unit) {
       if (least(ranks).fits) forecast.fewest_ranks = ranks;
     }
     forecast.least_bytes = least(most_ranks).needed_bytes;
@@ -32,13 +33,16 @@ class Forecaster {
   }
 
  private:
+  int64_t micro_batches_of(int64_t ranks) const {
+    return capacity_.scaling == Scaling::weak ? ranks : config_.batch.micro_batches;
+  }
+
   StepLoad load_of(int64_t ranks) const {
     StepLoad load;
     load.tokens = capacity_.tokens;
     load.path = capacity_.path;
     load.vocabulary_rows = std::min(capacity_.rows, capacity_.tokens);
-    const int64_t micro_batches = capacity_.scaling == Scaling::weak ? ranks : config_.batch.micro_batches;
-    load.micro_batches = (micro_batches + ranks - 1) / ranks;
+    load.micro_batches = (micro_batches_of(ranks) + ranks - 1) / ranks;
     return load;
   }
 
@@ -46,8 +50,7 @@ class Forecaster {
     ForecastRow row;
     row.layout = {ranks, shard_size, capacity_.tuning, recompute, capacity_.base};
     row.load = load_of(ranks);
-    row.busy_ranks =
-        capacity_.scaling == Scaling::weak ? ranks : std::min<int64_t>(ranks, config_.batch.micro_batches);
+    row.micro_batches = micro_batches_of(ranks);
     row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);
     const Coefficients& c = machine_.coefficients;
     row.needed_bytes = row.memory.total() * c.memory_scale + c.reserved_bytes;
@@ -76,7 +79,7 @@ class Forecaster {
 
   /// The layout of the least memory: all ranks share the base, or so many as the user wants.
   ForecastRow least(int64_t ranks) const {
-    const int64_t shard = capacity_.shard_size > 0 ? std::min<int64_t>(capacity_.shard_size, ranks) : ranks;
+    const int64_t shard = capacity_.shard_size > 0 ? capacity_.shard_size : ranks;
     return row_of(ranks, shard, capacity_.recompute.back());
   }
 

@@ -22,11 +22,9 @@ struct ForecastRow {
   double needed_bytes = 0;  // memory.total() as calibrated, and what is reserved
   bool fits = false;
   StepTime time;
-  int64_t busy_ranks = 0;  // that have a micro-batch; the others only hold shards
+  int64_t micro_batches = 0;  // of all ranks; load has those of the rank with the most
 
-  double tokens_per_second() const {
-    return static_cast<double>(load.tokens * load.micro_batches * busy_ranks) / time.total();
-  }
+  double tokens_per_second() const { return static_cast<double>(load.tokens * micro_batches) / time.total(); }
 };
 
 struct Forecast {

@@ -44,7 +44,8 @@ double efficiency(const Forecast& forecast, const ForecastRow& row) {
 }
 
 double peak_share(const Forecast& forecast, const ForecastRow& row) {
-  return row.time.flops * static_cast<double>(row.busy_ranks) /
+  const double flops_of_one = row.time.flops / static_cast<double>(row.load.micro_batches);
+  return flops_of_one * static_cast<double>(row.micro_batches) /
          (row.time.total() * forecast.machine.machine.peak_flops * static_cast<double>(row.layout.ranks));
 }
 

@@ -6,7 +6,7 @@
 namespace apportion {
 
 int task_revision(const std::string& kind) {
-  if (kind == "measure" || kind == "sft" || kind == "calibrate") return 1;
+  if (kind == "measure" || kind == "sft" || kind == "calibrate") return 2;
   throw InternalError("unknown kind of task: " + kind);
 }
 

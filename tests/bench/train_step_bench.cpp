@@ -22,7 +22,7 @@ Session& session() {
   static const bool kept = (keep_tensor_memory(), true);
   (void)kept;
   static RunConfig config;
-  static Session loaded(config, compute_device(0));
+  static Session loaded(config, compute_device(0), 1);
   return loaded;
 }
 

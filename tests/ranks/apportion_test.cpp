@@ -50,7 +50,7 @@ RunConfig config_for(const std::string& name, int group_size) {
 void run_in_one_process(const RunConfig& config) {
   MemoryLinks links(1);
   std::thread coordinator([&] { run_job_in_thread(links.coordinator(), config, 1); });
-  serve(links.worker(0), config, 0, 1);
+  serve(links.worker(0), config, {});
   coordinator.join();
 }
 
@@ -61,7 +61,7 @@ void run_on_all_ranks(const RunConfig& config) {
   if (test_ranks().rank() == 0) {
     coordinator = std::thread([&] { run_job_in_thread(link.coordinator(), config, test_ranks().size()); });
   }
-  serve(link.worker(), config, test_ranks().local_rank(), 1);
+  serve(link.worker(), config, {test_ranks().local_rank(), test_ranks().local_size(), 1});
   if (coordinator.joinable()) coordinator.join();
 }
 

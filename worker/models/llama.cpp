@@ -71,7 +71,7 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
              at::Device device, const BaseLayout& layout)
-    : shape_(shape), compute_type_(compute_type), device_(device) {
+    : shape_(shape), compute_type_(compute_type), device_(device), resident_(layout.resident) {
   at::Tensor shared;
   const int64_t block_bytes = ShardGroup::packed_bytes(block_sizes(shape), compute_type);
   const int64_t vocabulary_bytes = Vocabulary::shared_bytes(shape);
@@ -144,15 +144,6 @@ void Llama::walk(Direction direction, int items,
 void Llama::gather_all() const {
   for (const auto& block : blocks_) hold(*block);
   vocabulary_->gather_all();
-}
-
-void Llama::drop_all() const {
-  for (const auto& block : blocks_) {
-    block->base->drop();
-    if (block->base->is_whole()) continue;
-    for (LinearGroup& group : block->groups) group.weight_OI.reset();
-  }
-  vocabulary_->drop_all();
 }
 
 bool Llama::is_whole() const {

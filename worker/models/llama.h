@@ -65,9 +65,9 @@ class Llama {
   /// Embedding and head.
   const Vocabulary& vocabulary() const { return *vocabulary_; }
 
-  /// Gathers all of the base and keeps it until drop_all(). Collective.
+  /// Whether what is gathered stays, and so can be gathered all at once. Collective.
+  bool keeps_gathered() const { return resident_; }
   void gather_all() const;
-  void drop_all() const;
   /// Whether all of the base is here: nothing above moves data between ranks.
   bool is_whole() const;
 
@@ -91,6 +91,7 @@ class Llama {
   ModelShape shape_;
   at::ScalarType compute_type_;
   at::Device device_;
+  bool resident_;
   std::unique_ptr<Vocabulary> vocabulary_;
   at::Tensor output_norm_;
   std::vector<std::unique_ptr<Block>> blocks_;

@@ -5,20 +5,12 @@
 #include <algorithm>
 #include <mutex>
 
-#include "shared/base/error.h"
+#include "shared/model/memory.h"
 #include "worker/parallel/lanes.h"
 #include "worker/tree/tree_attention.h"
 
 namespace apportion {
 namespace {
-
-constexpr int64_t row_unit = 64, float_bytes = 4;
-
-/// Rows of a chunk: as many as a block's linear layers have bytes in bfloat16, whatever they are computed in.
-int64_t chunk_rows(const ModelShape& shape) {
-  const int64_t block_bytes = 2 * shape.block_parameters() / shape.layers;
-  return std::max(row_unit, block_bytes / (float_bytes * shape.width) / row_unit * row_unit);
-}
 
 at::Tensor padded(const at::Tensor& rows_RX) {
   return at::constant_pad_nd(rows_RX, {0, 0, 0, padded_rows(rows_RX.size(0)) - rows_RX.size(0)});
@@ -41,15 +33,13 @@ Vocabulary::Vocabulary(const WeightSource& weights, const ModelShape& shape, at:
       vocabulary_(shape.vocabulary),
       compute_type_(compute_type),
       device_(device),
-      tied_(shape.tied_embedding),
-      stays_(!layout.ranks || layout.ranks->size() == 1) {
+      tied_(shape.tied_embedding) {
   auto part = [&](int64_t index) {
     const int64_t bytes = shared_bytes(shape) / (tied_ ? 1 : 2);
     return shared.defined() ? shared.narrow(0, index * bytes, bytes) : at::Tensor();
   };
-  embedding_ = std::make_unique<Chunks>(load(weights, "token_embd.weight", shape, layout, part(0), device));
-  if (!tied_)
-    head_ = std::make_unique<Chunks>(load(weights, "output.weight", shape, layout, part(1), device));
+  embedding_ = load(weights, "token_embd.weight", shape, layout, part(0), device);
+  if (!tied_) head_ = load(weights, "output.weight", shape, layout, part(1), device);
 }
 
 Vocabulary::Chunks Vocabulary::load(const WeightSource& weights, const char* name, const ModelShape& shape,
@@ -77,28 +67,16 @@ bool Vocabulary::is_whole() const {
     return std::all_of(chunks.begin(), chunks.end(),
                        [](const Chunk& chunk) { return chunk.group->is_whole(); });
   };
-  return whole(*embedding_) && whole(head());
+  return whole(embedding_) && whole(head_);
 }
 
 void Vocabulary::gather_all() {
-  for (Chunks* chunks : {embedding_.get(), head_.get()}) {
-    if (!chunks) continue;
+  for (Chunks* chunks : {&embedding_, &head_}) {
     for (Chunk& chunk : *chunks) chunk.group->get();
   }
 }
 
-void Vocabulary::drop_all() {
-  for (Chunks* chunks : {embedding_.get(), head_.get()}) {
-    if (!chunks) continue;
-    for (Chunk& chunk : *chunks) {
-      chunk.group->drop();
-      if (!stays_) chunk.compute_VC.reset();
-    }
-  }
-}
-
-void Vocabulary::walk(const Chunks& all, size_t items, const Work& work) const {
-  auto& chunks = const_cast<Chunks&>(all);  // what is gathered does not change what the model is
+void Vocabulary::walk(Chunks& chunks, size_t items, const Work& work) const {
   const auto count = static_cast<int>(items);
   if (is_whole()) {
     run_lanes(count, device_, [&](int item) {
@@ -111,6 +89,7 @@ void Vocabulary::walk(const Chunks& all, size_t items, const Work& work) const {
     if (c + 1 < chunks.size()) chunks[c + 1].group->gather();
     run_lanes(count, device_, [&](int item) { work(chunks[c], matrix_VC, static_cast<size_t>(item)); });
     chunks[c].group->release();
+    if (!chunks[c].group->is_whole()) chunks[c].compute_VC.reset();
   }
 }
 
@@ -119,7 +98,7 @@ std::vector<at::Tensor> Vocabulary::embed(const std::vector<at::Tensor>& ids_T) 
   for (const at::Tensor& ids : ids_T) {
     x_TC.push_back(at::empty({ids.size(0), width_}, ids.options().dtype(at::kFloat)));
   }
-  walk(*embedding_, ids_T.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
+  walk(embedding_, ids_T.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
     const at::Tensor local_T = ids_T[item] - chunk.first;
     const at::Tensor rows = at::nonzero(local_T.ge(0).logical_and_(local_T.lt(chunk.rows))).flatten();
     if (rows.numel() == 0) return;
@@ -146,8 +125,7 @@ std::vector<at::Tensor> Vocabulary::logits(const std::vector<at::Tensor>& hidden
 
 at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const {
   if (compute_type_ == at::kFloat) return matrix_VC;
-  if (!stays_) return matrix_VC.to(compute_type_);
-  static std::mutex making;  // two lanes may come to a chunk at once
+  static std::mutex making;  // lanes come to a chunk side by side: one makes the copy, the others wait for it
   const std::lock_guard lock(making);
   if (!chunk.compute_VC.defined()) chunk.compute_VC = matrix_VC.to(compute_type_);
   return chunk.compute_VC;

@@ -37,28 +37,28 @@ class Vocabulary {
   /// Whether every chunk is here, so that nothing above moves data between ranks.
   bool is_whole() const;
   void gather_all();
-  void drop_all();
 
  private:
   struct Chunk {
     int64_t first, rows;
     std::unique_ptr<ShardGroup> group;
-    at::Tensor compute_VC;  // in the compute type; kept where the chunk stays
+    at::Tensor compute_VC;  // in the compute type, once it was asked for; as long as the chunk is here
   };
   using Chunks = std::vector<Chunk>;
   Chunks load(const WeightSource& weights, const char* name, const ModelShape& shape,
               const BaseLayout& layout, const at::Tensor& shared, at::Device device) const;
   /// Calls work(chunk, its matrix [rows, C] in float32, item) for all chunks in order, for each item.
   using Work = std::function<void(Chunk&, const at::Tensor&, size_t)>;
-  void walk(const Chunks& chunks, size_t items, const Work& work) const;
-  const Chunks& head() const { return tied_ ? *embedding_ : *head_; }
+  void walk(Chunks& chunks, size_t items, const Work& work) const;
+  Chunks& head() const { return tied_ ? embedding_ : head_; }
   at::Tensor computed(Chunk& chunk, const at::Tensor& matrix_VC) const;
 
   int64_t width_, vocabulary_;
   at::ScalarType compute_type_;
   at::Device device_;
-  bool tied_, stays_;
-  std::unique_ptr<Chunks> embedding_, head_;
+  bool tied_;
+  // What is gathered does not change what the model is. head_ is empty where the embedding is the head too.
+  mutable Chunks embedding_, head_;
 };
 
 }  // namespace apportion

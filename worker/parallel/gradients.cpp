@@ -63,14 +63,11 @@ MicroBatchRange micro_batches_of(int rank, int ranks, int micro_batches) {
                         : MicroBatchRange{micro_batches, micro_batches};
 }
 
-at::Tensor tree_sum(std::vector<at::Tensor> own, int micro_batches, Collectives& collectives) {
-  at::Tensor like = own.empty() ? at::Tensor() : at::empty_like(own[0]);
-  std::vector<double> sizes =
-      collectives.all_gather({own.empty() ? 0.0 : static_cast<double>(own[0].numel())});
+at::Tensor tree_sum(std::vector<at::Tensor> own, const at::Tensor& like, int micro_batches,
+                    Collectives& collectives) {
   at::Tensor total = TreeSum(own, micro_batches, collectives).sum(0, micro_batches);
   if (collectives.size() == 1) return total;
-  if (!total.defined())
-    total = like.defined() ? like : at::empty({static_cast<int64_t>(sizes[0])}, at::kFloat);
+  if (!total.defined()) total = at::empty_like(like);
   collectives.broadcast(total, 0);
   return total;
 }

@@ -18,8 +18,10 @@ MicroBatchRange micro_batches_of(int rank, int ranks, int micro_batches);
 
 /// The sum over all M leaves, the same bytes on every rank and for every number of ranks: node [a, b) of the
 /// tree is [a, m) + [m, b) with m = a + half of b - a rounded up. `own` holds this rank's leaves in order and
-/// is consumed. Collective: every rank of the group.
-at::Tensor tree_sum(std::vector<at::Tensor> own, int micro_batches, Collectives& collectives);
+/// is consumed; all are like `like`, which a rank without leaves needs to know. Collective: every rank of the
+/// group.
+at::Tensor tree_sum(std::vector<at::Tensor> own, const at::Tensor& like, int micro_batches,
+                    Collectives& collectives);
 
 /// sum of squares of float32 values in a fixed order (blocks of 4096, then the blocks in order), in double.
 double square_sum(const at::Tensor& values);

@@ -40,10 +40,87 @@ struct UnitResult {
   double flops = 0;
 };
 
-/// Rounds at temperature 1 with nothing truncated, exact shares down to config.exact_threshold per node and
-/// within config.exact_nodes nodes per prompt (the most probable first at each depth), steering tokens'
-/// probabilities. An answer's text is parsed without its end of turn; one of max_answer_tokens tokens without
-/// an end is cut.
-UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts);
+/// A node of the frontier: an answer so far, its last token not yet followed.
+struct AnswerNode {
+  int prompt;
+  int32_t tree_node;  // in the token tree: its parent's keys are computed, its own when it is evaluated
+  std::vector<int32_t> answer;  // tokens so far
+  double log_prob = 0;
+  uint64_t count = 0;  // rounds that came here
+  bool exact = false;  // part of the expansion
+};
+
+/// The answers to a unit of prompts, depth by depth: rounds at temperature 1 with nothing truncated, exact
+/// shares down to config.exact_threshold per node and within config.exact_nodes nodes per prompt (the most
+/// probable first at each depth), steering tokens' probabilities. An answer's text is parsed without its end
+/// of turn; one of max_answer_tokens tokens without an end is cut. Who puts rows through the model is
+/// measure_units.h's business:
+///   while (grows()) { next_rows(), take_hidden(), take_logits() for each piece, finish_depth() }
+class AnswerTree {
+ public:
+  /// `tools` must outlive the tree.
+  AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts);
+
+  bool grows() const { return !nodes_.empty(); }
+  /// The rows of the next depth; their keys and values go into cache() from slot first_slot() on.
+  TokenRows next_rows();
+  KvCache& cache() { return cache_; }
+  int64_t first_slot() const { return nodes_.front(); }
+  /// What came of them: [T, C], float32.
+  void take_hidden(const at::Tensor& hidden_TC);
+  /// Of these the rows whose logits are wanted, in pieces; piece `index` is [R, C].
+  int pieces() const;
+  at::Tensor piece(int index) const;
+  /// Logits of a piece, [R, V]. Pieces may come in any order.
+  void take_logits(int index, const at::Tensor& logits_RV);
+  /// Goes on to the next depth.
+  void finish_depth();
+  /// When nothing grows any more; once.
+  UnitResult result();
+
+ private:
+  /// What one evaluated node leads to.
+  struct Followers {
+    std::vector<AnswerNode> children;
+    std::vector<AnswerCount> answers;
+    std::vector<double> low;  // [K]
+    double lost = 0;          // probability below the threshold
+    double ended = 0;         // probability of explored answers that end here, parsed or not
+    uint64_t near_boundary = 0;
+  };
+  /// How far the expansion of a prompt's answers has come.
+  struct Expansion {
+    int evaluated = 0;  // nodes
+    double ended = 0;   // probability of answers that ended
+  };
+  const std::vector<int32_t>& steering(int prompt) const {
+    return prompts_[static_cast<size_t>(prompt)].steering_tokens;
+  }
+  PromptResult& result_of(int prompt) { return out_.prompts[static_cast<size_t>(prompt)]; }
+  void add_prompt(size_t index, int32_t end);
+  Followers follow_row(const AnswerNode& node, const float* log_probs, const float* probs,
+                       int64_t vocabulary);
+  template <typename Child>
+  void expand(const AnswerNode& node, const float* probs, int64_t vocabulary, Child& child,
+              Followers& out) const;
+  void end(const AnswerNode& node, const AnswerNode& ended, Followers& out) const;
+  void collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next);
+  std::vector<AnswerNode> within_budget(std::vector<AnswerNode> next);
+  int budget_left(size_t prompt) const;
+  void cut(const AnswerNode& node);
+
+  const MeasureTools& tools_;
+  std::vector<MeasurePrompt> prompts_;
+  TokenTree tree_;
+  KvCache cache_;
+  int depth_ = 0;
+  std::vector<int32_t> nodes_;        // of the tree, to be put through the model next
+  std::vector<AnswerNode> frontier_;  // whose next tokens they tell
+  std::vector<int64_t> reads_;        // the row of each node of the frontier
+  at::Tensor hidden_NC_;              // of those rows
+  std::vector<Followers> followers_;
+  std::vector<Expansion> expansion_;  // of each prompt
+  UnitResult out_;
+};
 
 }  // namespace apportion

@@ -99,10 +99,15 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
   uint64_t found = 0;
   for (double candidate : candidates) {
     const auto step = static_cast<uint64_t>(candidate);
-    const std::optional<std::string> fault = read(step, state, steps);
+    std::optional<Loaded> loaded;
+    const std::optional<std::string> fault = read(step, state, steps, loaded);
     const std::vector<double> faults = collectives_.all_gather({fault ? 1.0 : 0.0});
     const auto first_fault = std::find(faults.begin(), faults.end(), 1.0);
-    if (first_fault == faults.end()) {
+    if (first_fault == faults.end()) {  // only what all could read is put in force
+      state.values.copy_(loaded->values);
+      state.optimizer.resume(loaded->first_moment, loaded->second_moment, static_cast<int>(step));
+      state.log = std::move(loaded->log);
+      ranks_read_ = loaded->ranks;
       found = step;
       break;
     }
@@ -123,21 +128,16 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
   return static_cast<int>(found);
 }
 
-std::optional<std::string> TrainCheckpoint::read(uint64_t step, const TrainState& state, int steps) {
+std::optional<std::string> TrainCheckpoint::read(uint64_t step, const TrainState& state, int steps,
+                                                 std::optional<Loaded>& loaded) const {
   try {
     CheckpointReader reader(plan_.folder, step, plan_.task_id);
     if (step >= static_cast<uint64_t>(steps)) {
       return "the stage has only " + std::to_string(steps) + " steps";
     }
     const int64_t size = state.values.numel();
-    at::Tensor values = read_vector(reader, values_name, size),
-               first_moment = read_vector(reader, first_moment_name, size),
-               second_moment = read_vector(reader, second_moment_name, size);
-    TrainLog log = read_log(reader, step);
-    state.values.copy_(values);
-    state.optimizer.resume(first_moment, second_moment, static_cast<int>(step));
-    state.log = std::move(log);
-    ranks_read_ = reader.ranks();
+    loaded = Loaded{read_vector(reader, values_name, size), read_vector(reader, first_moment_name, size),
+                    read_vector(reader, second_moment_name, size), read_log(reader, step), reader.ranks()};
     return std::nullopt;
   } catch (const DataError& error) {
     return error.what();

@@ -53,8 +53,14 @@ class TrainCheckpoint {
   void finish() { writer_.wait(); }
 
  private:
-  /// Why this rank cannot use the checkpoint of `step`, which is in `state` when there is no reason.
-  std::optional<std::string> read(uint64_t step, const TrainState& state, int steps);
+  struct Loaded {
+    at::Tensor values, first_moment, second_moment;
+    TrainLog log;
+    size_t ranks;  // that wrote it
+  };
+  /// Why this rank cannot use the checkpoint of `step`, which is in `loaded` when there is no reason.
+  std::optional<std::string> read(uint64_t step, const TrainState& state, int steps,
+                                  std::optional<Loaded>& loaded) const;
   std::vector<CheckpointSlice> own_slices(const TrainState& state) const;
   /// Has the pending checkpoint completed when every rank has written its part.
   void settle();

@@ -175,7 +175,7 @@ void Trainer::finish_step(Optimizer& optimizer, double peak_lr, Forward& forward
   }
   std::vector<at::Tensor> gradients = forward.pass->backward(d_log_prob_E);
   micro_batches_ += static_cast<int64_t>(gradients.size());
-  at::Tensor total = tree_sum(std::move(gradients), batch_.micro_batches, collectives_);
+  at::Tensor total = tree_sum(std::move(gradients), adapter_.values(), batch_.micro_batches, collectives_);
   report.lr = learning_rate(optimizer_config_, peak_lr, report.step, report.steps);
   report.grad_norm = optimizer.step(adapter_.values(), total, report.lr);
   adapter_.refresh(model_.compute_type());

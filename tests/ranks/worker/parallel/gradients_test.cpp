@@ -29,7 +29,8 @@ TEST(Gradients, TreeSumEqualsOneRanksOnEveryRank) {
     for (int m = 0; m < micro_batches; ++m) all.push_back(leaf(m, 1001));
     const auto range = micro_batches_of(collectives->group_rank(), collectives->size(), micro_batches);
     for (int m = range.first; m < range.last; ++m) own.push_back(leaf(m, 1001));
-    EXPECT_TRUE(at::equal(tree_sum(own, micro_batches, *collectives), tree_sum(all, micro_batches, *local)));
+    EXPECT_TRUE(at::equal(tree_sum(own, all[0], micro_batches, *collectives),
+                          tree_sum(all, all[0], micro_batches, *local)));
   }
 }
 

@@ -30,7 +30,7 @@ TEST(Gradients, TreeSumAddsPairsBeforePairs) {
   std::vector<at::Tensor> leaves;
   for (float value : {big, 1.0F, 1.0F, 1.0F}) leaves.push_back(at::tensor({value}));
   auto local = make_local_collectives();
-  EXPECT_EQ(tree_sum(leaves, 4, *local).item<float>(), (big + 1.0F) + (1.0F + 1.0F));
+  EXPECT_EQ(tree_sum(leaves, leaves[0], 4, *local).item<float>(), (big + 1.0F) + (1.0F + 1.0F));
   EXPECT_NE((big + 1.0F) + (1.0F + 1.0F), ((big + 1.0F) + 1.0F) + (1.0F + 1.0F) + 1.0F);
 }
 

@@ -1,5 +1,5 @@
 // Rounds and exact shares of a tiny model against the same computed path by path.
-#include "worker/sample/answer_tree.h"
+#include "worker/sample/measure_units.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
