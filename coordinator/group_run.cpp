@@ -103,16 +103,18 @@ const Done& GroupRun::first_done() const { return done_.at(ranks_.front()); }
 
 std::vector<std::pair<std::string, std::string>> GroupRun::about(double now) const {
   std::vector<int> threads;
-  std::vector<int64_t> micro_batches, units;
+  std::vector<int64_t> micro_batches, units, base_peak;
   for (int rank : ranks_) {
     const Done& done = done_.at(rank);
     threads.push_back(done.threads);
     micro_batches.push_back(done.micro_batches);
+    base_peak.push_back(done.base_peak_bytes);
     units.push_back(done.units);
   }
   return {{"group", fmt::format("{}", fmt::join(ranks_, ","))},
           {"threads_by_rank", fmt::format("{}", fmt::join(threads, ","))},
           {"micro_batches_by_rank", fmt::format("{}", fmt::join(micro_batches, ","))},
+          {"base_peak_bytes_by_rank", fmt::format("{}", fmt::join(base_peak, ","))},
           {"units_by_rank", fmt::format("{}", fmt::join(units, ","))},
           {"compute_type", first_done().compute_type},
           {"seconds", fmt::format("{:.3f}", now - start_)}};

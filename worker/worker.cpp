@@ -9,6 +9,7 @@
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/parallel/collectives.h"
+#include "worker/parallel/shard_group.h"
 #include "worker/session.h"
 #include "worker/tasks.h"
 
@@ -59,10 +60,12 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
     if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
     auto collectives = group_collectives(*assign, config.ranks, device);
+    reset_base_memory_peak();
     Done done = run_task({*session, link, *collectives, assign->task,
                           shard_ranks(*assign, collectives->group_rank(), config.ranks.shard_size)});
     release_unused_memory();
     done.task_id = assign->task.id;
+    done.base_peak_bytes = base_memory().peak;
     done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";
     done.threads = threads;
     link.send(coordinator_address, done);

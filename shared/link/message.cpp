@@ -65,7 +65,7 @@ void visit(Fields& fields, Histogram& histogram) {
 
 template <typename Fields>
 void visit(Fields& fields, Done& done) {
-  fields("task_id", done.task_id)("micro_batches", done.micro_batches)("units", done.units);
+  fields("task_id", done.task_id)("micro_batches", done.micro_batches)("units", done.units)("base_peak_bytes", done.base_peak_bytes);
   fields("log", done.log)("adapter_digest", done.adapter_digest)("compute_type", done.compute_type);
   fields("threads", done.threads);
 }

@@ -56,6 +56,7 @@ struct TrainLog {
 struct Done {
   std::string task_id;
   int64_t micro_batches = 0, units = 0;  // that this rank computed
+  int64_t base_peak_bytes = 0;           // most bytes of the frozen base that it held during the task
   TrainLog log;
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"

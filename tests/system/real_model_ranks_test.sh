@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SmolLM2 itself, in bfloat16 where the CPU has it: one process with all cores gives the same bytes as 2, 3 and 4
-# ranks in one group with fewer threads each; 3 subjects and a few steps a stage.
+# ranks in one group with fewer threads each, also with the base in shards, of which no rank holds much more than its
+# part; 3 subjects and a few steps a stage.
 source "$(dirname "$0")/common.sh"
 
 cat >real.ini <<END
@@ -20,5 +21,29 @@ for ranks in 2 3 4; do
   check "$ranks ranks" on_ranks $ranks "$APPORTION_BIN" run real.ini --group_size $ranks --output "$work/group$ranks" \
     >"group$ranks.log" 2>&1
   check "$ranks ranks give other bytes" same_results one "group$ranks"
+done
+
+# The base in four shards that are gathered again each pass, blocks computed twice.
+check "4 shards" on_ranks 4 "$APPORTION_BIN" run real.ini --group_size 4 --shard_size 4 --node_sharing false \
+  --resident never --recompute always --output "$work/shards" >shards.log 2>&1
+check "shards give other bytes" same_results one shards
+
+# base_peak FOLDER FILE: the most bytes of frozen base on any rank, as the result says.
+base_peak() {
+  h5dump -a /about/base_peak_bytes_by_rank "$1/$2" | sed -n 's/^ *(0): "\(.*\)"$/\1/p' | tr , '\n' | sort -n | tail -1
+}
+
+# No rank held more than its part, two blocks and 5%. A block has 3,538,944 weights, in 4 bytes at most.
+holds_little() {
+  local file=$1 whole most
+  whole=$(base_peak one "$file")
+  most=$(base_peak shards "$file")
+  echo "$file: whole $whole bytes, most on a rank $most"
+  [ "$whole" -gt 300000000 ] && [ "$most" -le $(((whole / 4 + 2 * 3538944 * ($2)) * 105 / 100)) ]
+}
+for file in $(cd one && echo tasks/*/result.h5); do
+  bytes=4
+  [ -e "one/$(dirname "$file")/adapter" ] && bytes=2
+  check "$file: a rank holds too much of the base" holds_little "$file" $bytes
 done
 finish

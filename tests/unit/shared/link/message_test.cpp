@@ -89,6 +89,7 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
   Done done;
   done.task_id = "t";
   done.micro_batches = 12;
+  done.base_peak_bytes = int64_t{1} << 40;
   done.units = 3;
   done.threads = 2;
   done.compute_type = "bfloat16";
@@ -98,6 +99,7 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
   done.log.z_unclamped = {-0.125};
   Done back = round_trip(done);
   EXPECT_EQ(back.micro_batches, 12);
+  EXPECT_EQ(back.base_peak_bytes, int64_t{1} << 40);
   EXPECT_EQ(back.units, 3);
   EXPECT_EQ(back.log.loss, done.log.loss);
   EXPECT_EQ(back.log.seconds, done.log.seconds);
