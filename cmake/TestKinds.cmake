@@ -56,13 +56,16 @@ function(apportion_rank_test source)
   endforeach()
 endfunction()
 
-# apportion_script_test(SCRIPT): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script that
-# imports a peer runs in the tests' virtual environment and has the label peers.
+# apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script
+# that imports a peer runs in the tests' virtual environment and has the label peers.
 function(apportion_script_test script)
   cmake_path(GET script STEM stem)
   cmake_path(GET script PARENT_PATH folder)
   cmake_path(GET folder FILENAME folder)
   set(name ${folder}/${stem})
+  if(ARGN)
+    set(name ${ARGN})
+  endif()
   set(labels ${folder})
   set(interpreter bash)
   if(script MATCHES "\\.py$")
@@ -78,6 +81,14 @@ function(apportion_script_test script)
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL TRUE LABELS "${labels}"
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+endfunction()
+
+# apportion_gpu_program(NAME SOURCES...): built when asked for, with the worker for CUDA; tests/gpu/run.sh runs it.
+function(apportion_gpu_program name)
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
+  target_link_libraries(${name} PRIVATE worker_test_support test_support worker_cuda coordinator GTest::gtest GTest::gmock
+    MPI::MPI_C)
+  target_precompile_headers(${name} REUSE_FROM worker_base)
 endfunction()
 
 # apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs. One with a main of its own, which

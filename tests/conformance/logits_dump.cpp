@@ -1,7 +1,7 @@
-// Prints what the model says, for the comparison with transformers and peft: for each NUL-ended user turn on
-// standard input the prompt's ids and the logits behind its last token (raw float32).
-// Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a prompt is int32 count, int32 ids, float32 logits
-// [V].
+// Prints what the model says in float32, for the comparison with transformers and peft, and of a GPU with the
+// CPU (the program is built for both): for each NUL-ended user turn on standard input the prompt's ids and
+// the logits behind its last token (raw float32). Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a
+// prompt is int32 count, int32 ids, float32 logits [V].
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "shared/data/chat_template.h"
+#include "worker/device.h"
 #include "worker/losses/log_probs.h"
 #include "worker/models/adapter_file.h"
 #include "worker/models/llama.h"
@@ -24,7 +25,7 @@ int main(int argc, char** argv) {
   Gguf gguf(argv[1]);
   Tokenizer tokenizer(gguf);
   ChatTemplate chat(gguf, tokenizer);
-  Llama model(*gguf_weights(gguf, shape_of(gguf)), shape_of(gguf), at::kFloat, at::kCPU);
+  Llama model(*gguf_weights(gguf, shape_of(gguf)), shape_of(gguf), at::kFloat, compute_device(0));
   std::unique_ptr<Adapter> adapter;
   if (argc > 2) {
     adapter = std::make_unique<Adapter>(load_adapter(argv[2], model.shape(), model.device()));
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
     TokenRows rows =
         token_rows(tree, queries, packed_block_rows, model.shape().context_length, model.device());
     at::Tensor hidden = model.hidden(rows, adapter.get());
-    at::Tensor logits = logits_of(model, hidden.narrow(0, tree.size() - 1, 1)).contiguous();
+    at::Tensor logits = logits_of(model, hidden.narrow(0, tree.size() - 1, 1)).cpu().contiguous();
     const auto count = static_cast<int32_t>(ids.size());
     std::fwrite(&count, sizeof count, 1, stdout);
     std::fwrite(ids.data(), sizeof(int32_t), ids.size(), stdout);

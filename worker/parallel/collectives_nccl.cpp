@@ -14,6 +14,7 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -95,7 +96,7 @@ class NcclGroup {
 
   void check_usable(const std::string& operation) {
     throw_if_aborted(operation);
-    if (!communicator_) throw RankError(-1, operation + ": the group failed before");
+    if (!communicator_) throw RankError(-1, operation + ": the group failed before: " + failure_);
   }
 
   /// An abort goes to the hosts first and to NCCL then, on every rank.
@@ -117,7 +118,7 @@ class NcclGroup {
     if (result == ncclSuccess || result == ncclInProgress) return;
     const std::string reason =
         operation + " failed: NCCL: " + ncclGetErrorString(result) + ", " + ncclGetLastError(communicator_);
-    abort_communicator();
+    fail(reason);
     throw RankError(-1, reason);
   }
 
@@ -137,10 +138,16 @@ class NcclGroup {
     Patience waiting(operation, timeout_s_, [&] { control_->throw_if_aborted(operation); });
     try {
       while (!is_quiet(operation) || !done()) waiting.pause(-1);
-    } catch (...) {
-      abort_communicator();
+    } catch (const std::exception& error) {
+      fail(error.what());
       throw;
     }
+  }
+
+  /// The communicator is of no further use; later operations say why.
+  void fail(const std::string& reason) {
+    if (communicator_) failure_ = reason;
+    abort_communicator();
   }
 
   bool is_quiet(const std::string& operation) {
@@ -154,6 +161,7 @@ class NcclGroup {
   double timeout_s_;
   c10::cuda::CUDAStream stream_;
   ncclComm_t communicator_ = nullptr;
+  std::string failure_;  // why there is none
 };
 
 /// One queued operation. The stream ends operations in the order of their starts by itself.
@@ -195,7 +203,7 @@ class NcclCollectives : public Collectives {
 
   void send(const at::Tensor& tensor, int to) override {
     check_float(tensor);
-    queue(describe("send", tensor.numel()) + " to group rank " + std::to_string(to), {tensor}, [&] {
+    queue(with_rank(describe("send", tensor.numel()), to), {tensor}, [&] {
       return ncclSend(tensor.data_ptr(), static_cast<size_t>(tensor.numel()), ncclFloat, to,
                       group_->communicator(), group_->stream());
     })->wait();
@@ -203,7 +211,7 @@ class NcclCollectives : public Collectives {
 
   void receive(at::Tensor& tensor, int from) override {
     check_float(tensor);
-    queue(describe("receive", tensor.numel()) + " from group rank " + std::to_string(from), {tensor}, [&] {
+    queue(with_rank(describe("receive", tensor.numel()), from), {tensor}, [&] {
       return ncclRecv(tensor.data_ptr(), static_cast<size_t>(tensor.numel()), ncclFloat, from,
                       group_->communicator(), group_->stream());
     })->wait();
