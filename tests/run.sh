@@ -50,7 +50,7 @@ tidy() {
 # Compiles and links the CUDA forms where there is a toolkit; there is no GPU to run them on.
 build_cuda() {
   if ninja -C "$build" -t query apportion_cuda >/dev/null 2>&1; then
-    cmake --build "$build" --target apportion_cuda
+    cmake --build "$build" --target apportion_cuda logits_dump_cuda collectives_nccl_test
   else
     echo "no CUDA toolkit with NCCL here: the CUDA forms were not compiled"
   fi

@@ -72,7 +72,9 @@ digests() (
   cd "$work/$1"
   find tasks -name adapter_model.safetensors -exec sha256sum {} + | sort -k 2
   while read -r file; do
-    echo "$(h5dump -a /content "$file" | sed -n 's/.*(0): //p') $file"
+    content="$(h5dump -a /content "$file" | sed -n 's/.*(0): //p')"
+    [ -n "$content" ] || fail "$file has no digest of its content"
+    echo "$content  $file"
   done < <(find tasks -name result.h5 | sort)
 )
 
