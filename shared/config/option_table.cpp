@@ -182,6 +182,7 @@ OptionGroup compute_options() {
 
 OptionGroup sharding_options() {
   using Ranks = RanksConfig;
+  std::vector<std::pair<std::string, bool>> sharings = {{"used", true}, {"ignored", false}};
   std::vector<std::pair<std::string, Residence>> residences = {
       {"auto", Residence::automatic}, {"always", Residence::always}, {"never", Residence::never}};
   std::vector<std::pair<std::string, Recompute>> recomputes = {{"never", Recompute::never},
@@ -192,10 +193,11 @@ OptionGroup sharding_options() {
           integer_option({"shard_size", "1", Identity::no,
                           "neighbouring ranks that hold one copy of the base together; 1: each has its own"},
                          field(&RunConfig::ranks, &Ranks::shard_size), {1, 1'000'000}),
-          flag_option({"node_sharing", "true", Identity::no,
-                       "ranks of one machine keep what they hold together once, in memory that all see; "
-                       "false: each machine's ranks gather as if they were apart"},
-                      field(&RunConfig::ranks, &Ranks::node_sharing)),
+          choice_option(
+              {"node_sharing", "used", Identity::no,
+               "used: ranks of one machine keep what they hold together once, in memory that all see; "
+               "ignored: they gather as if they were apart"},
+              field(&RunConfig::ranks, &Ranks::node_sharing), sharings),
           choice_option({"resident", "auto", Identity::no,
                          "gathered blocks stay; never: they are gathered again each pass; auto: as memory "
                          "allows"},

@@ -24,7 +24,7 @@ for ranks in 2 3 4; do
 done
 
 # The base in four shards that are gathered again each pass, blocks computed twice.
-check "4 shards" on_ranks 4 "$APPORTION_BIN" run real.ini --group_size 4 --shard_size 4 --node_sharing false \
+check "4 shards" on_ranks 4 "$APPORTION_BIN" run real.ini --group_size 4 --shard_size 4 --node_sharing ignored \
   --resident never --recompute always --output "$work/shards" >shards.log 2>&1
 check "shards give other bytes" same_results one shards
 
