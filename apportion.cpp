@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "coordinator/capacity/forecast_page.h"
+#include "coordinator/capacity/study.h"
 #include "coordinator/export_csv.h"
 #include "coordinator/job.h"
 #include "coordinator/report.h"
@@ -57,7 +58,7 @@ void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
                                   ranks.launch() == Launch::mpi ? silence_limit_s : 0,
                                   type_name(line.config.train_compute_type),
                                   type_name(line.config.measure_compute_type)};
-    run_job(link, line.config, environment);
+    (line.command == Command::scale ? run_study : run_job)(link, line.config, environment);
   } catch (const std::exception& error) {
     print_error(error);
     ranks.abort(exit_code_of(error));
@@ -113,9 +114,9 @@ void run(const CommandLine& line, const RankEnv& env) {
   }
 }
 
-/// Of the commands only `run` is for several ranks; the others are rank 0's.
+/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
 void act(const CommandLine& line, const RankEnv& env) {
-  if (line.command == Command::run) return run(line, env);
+  if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return;
   if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
   std::string text = line.text;

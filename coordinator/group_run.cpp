@@ -101,6 +101,12 @@ MeasureResult GroupRun::take_result() {
 
 const Done& GroupRun::first_done() const { return done_.at(ranks_.front()); }
 
+std::vector<StepSample> GroupRun::samples() const {
+  std::vector<StepSample> samples;
+  for (int rank : ranks_) samples.push_back(done_.at(rank).sample);
+  return samples;
+}
+
 std::vector<std::pair<std::string, std::string>> GroupRun::about(double now) const {
   std::vector<int> threads;
   std::vector<int64_t> micro_batches, units, base_peak;

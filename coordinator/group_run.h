@@ -58,6 +58,8 @@ class GroupRun {
   MeasureResult take_result();
   /// A finished training task's log and adapter digest, from the group's first rank.
   const Done& first_done() const;
+  /// What the ranks of a finished scale task measured, in group order.
+  std::vector<StepSample> samples() const;
 
   /// How the task was run, for people: ranks, threads, seconds, what each rank computed. Nothing of it is
   /// compared.

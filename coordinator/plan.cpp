@@ -32,6 +32,9 @@ const Keys measure_keys = {"subjects",        "seed",        "rounds",      "max
                            "exact_threshold", "exact_nodes", "unit_prompts"};
 const Keys measure_training_keys = joined(measure_keys, {"holdout_wordings"});
 
+const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches",
+                         "scale_steps",  "lora_rank",     "lora_targets"};
+
 /// Test sets made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {
   return test_set == "heldout" || test_set == "train";
@@ -96,6 +99,7 @@ std::vector<std::string> identity_keys(const std::string& kind, const std::strin
   if (kind == "measure") return holds_training_wordings(test_set) ? measure_training_keys : measure_keys;
   if (kind == "sft") return sft_keys;
   if (kind == "calibrate") return calibrate_keys;
+  if (kind == "scale") return scale_keys;
   throw InternalError("unknown kind of task: " + kind);
 }
 

@@ -57,6 +57,8 @@ void Recorder::record(GroupRun& group, double now) const {
   std::string path = result_path(directory_, task.id);
   if (const MeasureTables* tables = tables_of(task)) {
     write_measure_file(path, {std::move(record), *tables, group.take_result()});
+  } else if (task.kind == "scale") {
+    write_scale_file(path, {std::move(record), group.samples()});
   } else {
     const Done& done = group.first_done();
     write_train_file(path, {std::move(record), done.log, done.adapter_digest});

@@ -19,7 +19,7 @@ class Recorder {
   /// `tables` by test set. Of `config` the resolved values are echoed and the results' directory is used.
   Recorder(const RunConfig& config, std::map<std::string, MeasureTables> tables, int ranks);
 
-  /// The tables of a measure task's test set; nullptr for a training task.
+  /// The tables of a measure task's test set; nullptr for other tasks.
   const MeasureTables* tables_of(const Task& task) const;
 
   /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone.

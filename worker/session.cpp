@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "shared/base/error.h"
 #include "shared/data/catalogue.h"
 #include "shared/model/shape_text.h"
 #include "worker/device.h"
@@ -9,6 +10,45 @@
 #include "worker/peak.h"
 
 namespace apportion {
+
+std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, int shard_size) {
+  ensure(group.size() % static_cast<size_t>(shard_size) == 0, "a group is a multiple of shard_size");
+  const auto first = group.begin() + group_rank / shard_size * shard_size;
+  return {first, first + shard_size};
+}
+
+bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankDevice& rank,
+                       Collectives& ranks) {
+  const auto element = static_cast<int64_t>(c10::elementSize(type));
+  const double base =
+      static_cast<double>(shape.block_parameters()) * static_cast<double>(element) +
+      4.0 * static_cast<double>(shape.vocabulary * shape.width) * (shape.tied_embedding ? 1 : 2);
+  const double share = free_memory(rank.device, rank.local_ranks);
+  constexpr double most_of_free = 0.5;  // the rest is for activations
+  const auto shares = ranks.all_gather({share});
+  return base < most_of_free * *std::min_element(shares.begin(), shares.end());
+}
+
+LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
+                       const RankDevice& rank, const std::vector<int>& shard_ranks,
+                       const RanksConfig& config) {
+  LoadedModel loaded{shard_ranks, nullptr, nullptr};
+  BaseLayout layout;
+  if (shard_ranks.size() > 1) {
+    constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
+    const auto sharing = config.node_sharing ? NodeSharing::used : NodeSharing::ignored;
+    loaded.collectives = make_mpi_collectives(shard_ranks, shard_tag, config.timeout_s, sharing);
+    if (rank.device.is_cuda()) {
+      loaded.collectives = make_nccl_collectives(std::move(loaded.collectives), config.timeout_s);
+    }
+    layout = {loaded.collectives.get(), config.resident == Residence::automatic
+                                            ? has_room_for_base(shape, type, rank, *loaded.collectives)
+                                            : config.resident == Residence::always};
+  }
+  loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout);
+  release_unused_memory();  // rows as they came from the file
+  return loaded;
+}
 
 Session::Session(const RunConfig& config, at::Device device, int local_ranks)
     : config_(config),
@@ -32,35 +72,10 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
     });
     release_unused_memory();
   }
-  Loaded& loaded = models_[type];
-  if (loaded.model) return *loaded.model;
-  BaseLayout layout;
-  if (sharded) {
-    constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
-    const auto sharing = config_.ranks.node_sharing ? NodeSharing::used : NodeSharing::ignored;
-    loaded.collectives = make_mpi_collectives(shard_ranks, shard_tag, config_.ranks.timeout_s, sharing);
-    if (device_.is_cuda()) {
-      loaded.collectives = make_nccl_collectives(std::move(loaded.collectives), config_.ranks.timeout_s);
-    }
-    layout = {loaded.collectives.get(), keeps_gathered(type, *loaded.collectives)};
-  }
-  loaded.shard_ranks = shard_ranks;
-  loaded.model = std::make_unique<Llama>(*weights_, shape_, type, device_, layout);
-  release_unused_memory();  // rows as they came from the file
+  LoadedModel& loaded = models_[type];
+  if (!loaded.model)
+    loaded = load_model(*weights_, shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks);
   return *loaded.model;
-}
-
-/// Ranks decide alike: the one with the least memory decides for all.
-bool Session::keeps_gathered(at::ScalarType type, Collectives& ranks) const {
-  if (config_.ranks.resident != Residence::automatic) return config_.ranks.resident == Residence::always;
-  const auto element = static_cast<int64_t>(c10::elementSize(type));
-  const double base =
-      static_cast<double>(shape_.block_parameters()) * static_cast<double>(element) +
-      4.0 * static_cast<double>(shape_.vocabulary * shape_.width) * (shape_.tied_embedding ? 1 : 2);
-  const double share = free_memory(device_, local_ranks_);
-  constexpr double most_of_free = 0.5;  // the rest is for activations
-  const auto shares = ranks.all_gather({share});
-  return base < most_of_free * *std::min_element(shares.begin(), shares.end());
 }
 
 double Session::peak(at::ScalarType type) {

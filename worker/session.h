@@ -1,4 +1,5 @@
-// What a rank has loaded for its tasks: tokenizer, dataset, and the model once per compute type.
+// What a rank has loaded for its tasks: tokenizer, dataset, and the model once per compute type; and how a
+// model is laid over ranks.
 #pragma once
 
 #include <map>
@@ -14,6 +15,34 @@
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
+
+/// The run of `shard_size` neighbours in `group` (a multiple of it) that the rank at `group_rank` is in:
+/// replicas of the model lie across a group, shards within.
+std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, int shard_size);
+
+/// What a rank computes on, and how many ranks share its machine.
+struct RankDevice {
+  at::Device device;
+  int local_ranks = 1;
+};
+
+/// A model whose base some ranks hold together.
+struct LoadedModel {
+  std::vector<int> shard_ranks;
+  std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
+  std::unique_ptr<Llama> model;
+};
+
+/// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
+/// this call in the same order.
+LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
+                       const RankDevice& rank, const std::vector<int>& shard_ranks,
+                       const RanksConfig& config);
+
+/// Whether every rank of `ranks` has memory for all of the base, and as much again for the rest; the same
+/// answer on all of them, that of the rank with the least. Collective.
+bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankDevice& rank,
+                       Collectives& ranks);
 
 class Session {
  public:
@@ -45,13 +74,7 @@ class Session {
   ModelShape shape_;
   Dataset dataset_;
   std::unique_ptr<WeightSource> weights_;
-  struct Loaded {
-    std::vector<int> shard_ranks;
-    std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
-    std::unique_ptr<Llama> model;
-  };
-  bool keeps_gathered(at::ScalarType type, Collectives& ranks) const;
-  std::map<at::ScalarType, Loaded> models_;
+  std::map<at::ScalarType, LoadedModel> models_;
   std::map<at::ScalarType, double> peaks_;
 };
 

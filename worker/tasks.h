@@ -27,4 +27,17 @@ Done run_measure(const TaskContext& context);
 /// the adapter's folder and returns log and digest. Collective: every rank of the group.
 Done run_training(const TaskContext& context);
 
+/// Where a scale task runs: it brings its own model and needs neither dataset nor tokenizer.
+struct ScaleContext {
+  const RunConfig& config;
+  RankDevice rank;
+  Link& link;
+  Collectives& collectives;
+  const Task& task;
+  const std::vector<int>& group;  // world ranks
+};
+
+/// Times training steps of the task's shape and layout. Collective: every rank of the group.
+Done run_scale(const ScaleContext& context);
+
 }  // namespace apportion

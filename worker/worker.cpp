@@ -25,13 +25,6 @@ std::unique_ptr<Collectives> group_collectives(const Assign& assign, const Ranks
   return device.is_cuda() ? make_nccl_collectives(std::move(host), config.timeout_s) : std::move(host);
 }
 
-/// A group is cut into runs of shard_size ranks: replicas of the model lie across, shards within.
-std::vector<int> shard_ranks(const Assign& assign, int group_rank, int shard_size) {
-  ensure(assign.group.size() % static_cast<size_t>(shard_size) == 0, "a group is a multiple of shard_size");
-  const auto first = assign.group.begin() + group_rank / shard_size * shard_size;
-  return {first, first + shard_size};
-}
-
 Done run_task(const TaskContext& context) {
   if (context.task.kind == "measure") return run_measure(context);
   if (context.task.kind == "sft" || context.task.kind == "calibrate") return run_training(context);
@@ -58,11 +51,17 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
     if (std::holds_alternative<Stop>(received->message)) return;
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
-    if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
     auto collectives = group_collectives(*assign, config.ranks, device);
     reset_base_memory_peak();
-    Done done = run_task({*session, link, *collectives, assign->task,
-                          shard_ranks(*assign, collectives->group_rank(), config.ranks.shard_size)});
+    Done done;
+    if (assign->task.kind == "scale") {
+      done =
+          run_scale({config, {device, place.local_ranks}, link, *collectives, assign->task, assign->group});
+    } else {
+      if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
+      done = run_task({*session, link, *collectives, assign->task,
+                       shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});
+    }
     release_unused_memory();
     done.task_id = assign->task.id;
     done.base_peak_bytes = base_memory().peak;

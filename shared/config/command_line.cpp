@@ -28,6 +28,7 @@ constexpr const char* usage =
     "\n"
     "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
     "  apportion run --help                      all keys\n"
+    "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
     "  apportion plan [JOB.ini] [--key value ...]\n"
     "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json]             print the table of a results folder again\n"
@@ -179,10 +180,11 @@ void allow_settings(const Words& words, const std::set<std::string>& allowed) {
   }
 }
 
-CommandLine parse_run(const Words& words) {
+/// `run` and `scale`.
+CommandLine parse_job(const Words& words, Command command) {
   CommandLine parsed;
-  parsed.command = words.switches.count("print_config") ? Command::print_config : Command::run;
-  parsed.job_file = only_argument(words, "run JOB.ini [--key value ...]", "a job file");
+  parsed.command = words.switches.count("print_config") ? Command::print_config : command;
+  parsed.job_file = only_argument(words, words.positionals[0] + " JOB.ini [--key value ...]", "a job file");
   std::vector<Setting> settings = read_job_file(parsed.job_file);
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
@@ -247,7 +249,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   const Words words = parse_words(argc, argv);
   const std::string command = words.positionals.empty() ? "" : words.positionals[0];
   if (words.switches.count("help"))
-    return printing(Command::help, command == "run" || command == "plan" ? format_run_help() : usage);
+    return printing(Command::help,
+                    command == "run" || command == "scale" || command == "plan" ? format_run_help() : usage);
   if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
   if (words.switches.count("dump_defaults"))
     return printing(Command::dump_defaults, format_default_job_file());
@@ -261,12 +264,13 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.switches.count("print_config") && command != "run") {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
   }
-  if (command == "run") return parse_run(words);
+  if (command == "run") return parse_job(words, Command::run);
+  if (command == "scale") return parse_job(words, Command::scale);
   if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
   if (command == "export") return parse_export(words);
   throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-                              nearest_word(command, {"run", "plan", "report", "export"})));
+                              nearest_word(command, {"run", "scale", "plan", "report", "export"})));
 }
 
 }  // namespace apportion

@@ -10,6 +10,7 @@ namespace apportion {
 
 enum class Command {
   run,
+  scale,
   plan,
   report,
   export_csv,
@@ -22,15 +23,16 @@ enum class Command {
 
 struct CommandLine {
   Command command = Command::help;
-  RunConfig config;       // run, plan, print_config: all of it; report: output.json alone is meant
-  std::string job_file;   // run, print_config; plan, where one was given
+  RunConfig config;       // run, scale, plan, print_config: all of it; report: output.json alone is meant
+  std::string job_file;   // run, scale, print_config; plan, where one was given
   std::string directory;  // report, export_csv: a results folder
   std::string csv_file;   // export_csv: "-" is standard output
-  std::string text;       // what to print, of every command but run, plan, report and export_csv
+  std::string text;       // what to print, of every command but run, scale, plan, report and export_csv
 };
 
-/// Parses `apportion run JOB.ini [--key value ...]`, `apportion plan [JOB.ini] [--key value ...]`,
-/// `apportion report DIR [--json]`, `apportion export DIR --csv [FILE]`, and --help, --version,
+/// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json]`, `apportion export DIR --csv [FILE]`,
+/// and --help, --version,
 /// --dump-defaults, --print-config (with run JOB). Reads the job file. Throws UserError, one line, that names
 /// what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);

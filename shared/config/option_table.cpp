@@ -259,6 +259,38 @@ OptionGroup capacity_options() {
       }};
 }
 
+OptionGroup scale_options() {
+  using Scale = ScaleConfig;
+  auto of = [](auto member) { return field(&RunConfig::scale, member); };
+  using Scalings = std::vector<Scaling>;
+  std::vector<std::pair<std::string, Scalings>> scalings = {
+      {"weak", {Scaling::weak}}, {"strong", {Scaling::strong}}, {"both", {Scaling::weak, Scaling::strong}}};
+  return {"Scaling studies (apportion scale)",
+          {
+              text_option({"scale_shapes", "350m", Identity::no,
+                           "synthetic models, with blanks between; each as after 'shape:' in the key model"},
+                          of(&Scale::shapes), "SHAPES", EmptyText::refused),
+              integers_option({"scale_ranks", "1,2", Identity::no,
+                               "numbers of ranks to measure on, each at most that of the job"},
+                              of(&Scale::ranks), {1, 1'048'576}),
+              integers_option({"scale_shard_sizes", "1", Identity::no,
+                               "ranks that hold the base together; measured where they divide the ranks"},
+                              of(&Scale::shard_sizes), {1, 1'048'576}),
+              choice_option({"scale_scaling", "both", Identity::no,
+                             "weak: one micro-batch a rank; strong: the job's micro_batches over all ranks"},
+                            of(&Scale::scaling), scalings),
+              integer_option({"scale_tokens", "800", Identity::yes,
+                              "distinct tokens of a micro-batch, rounded down to equal prompts"},
+                             of(&Scale::tokens), {1, 16'777'216}),
+              integer_option({"scale_prompts", "4", Identity::yes, "prompts of a micro-batch"},
+                             of(&Scale::prompts), {1, most_prompts}),
+              integer_option({"scale_branches", "4", Identity::yes, "answers of a prompt, 8 tokens each"},
+                             of(&Scale::branches), {1, 1024}),
+              integer_option({"scale_steps", "5", Identity::yes, "timed steps, after one that is not"},
+                             of(&Scale::steps), {1, 10'000}),
+          }};
+}
+
 OptionGroup output_options() {
   using Output = OutputConfig;
   return {"Output",
@@ -283,8 +315,9 @@ OptionGroup output_options() {
 
 const std::vector<OptionGroup>& option_groups() {
   static const std::vector<OptionGroup> groups = {
-      data_options(),    method_options(),  sft_options(),      calibrate_options(), optimizer_options(),
-      measure_options(), compute_options(), sharding_options(), capacity_options(),  output_options()};
+      data_options(),      method_options(),  sft_options(),     calibrate_options(),
+      optimizer_options(), measure_options(), compute_options(), sharding_options(),
+      capacity_options(),  scale_options(),   output_options()};
   return groups;
 }
 

@@ -76,10 +76,10 @@ struct MeasureConfig {
 };
 
 struct RanksConfig {
-  int threads = 0;         // per rank; 0: allowed cores / local ranks
-  int group_size = 0;      // 0: by the coordinator
-  double timeout_s = 300;  // for an operation between ranks
-  int shard_size = 1;      // ranks that hold the base together; 1: each has all of it
+  int threads = 0;           // per rank; 0: allowed cores / local ranks
+  int group_size = 0;        // 0: by the coordinator
+  double timeout_s = 300;    // for an operation between ranks
+  int shard_size = 1;        // ranks that hold the base together; 1: each has all of it
   bool node_sharing = true;  // ranks of one node keep one copy of what they hold together
   Residence resident = Residence::automatic;
   Recompute recompute = Recompute::never;
@@ -98,6 +98,19 @@ struct CapacityConfig {
   Tuning tuning = Tuning::adapter;
   BaseType base = BaseType::bfloat16;
   std::string coefficients;  // file of measured ones; empty: the machine's defaults
+};
+
+/// What `apportion scale` measures: training steps of synthetic shapes on some of the job's ranks, every
+/// micro-batch a tree of so many tokens.
+struct ScaleConfig {
+  std::string shapes = "350m";  // as after "shape:" in the key model, with blanks between
+  std::vector<uint64_t> ranks = {1, 2};
+  std::vector<uint64_t> shard_sizes = {1};  // those that divide the ranks
+  std::vector<Scaling> scaling = {Scaling::weak, Scaling::strong};
+  int tokens = 800;  // distinct tokens of a micro-batch
+  int prompts = 4;   // of a micro-batch
+  int branches = 4;  // answers of a prompt
+  int steps = 5;     // timed, after one that is not
 };
 
 struct OutputConfig {
@@ -119,6 +132,7 @@ struct RunConfig {
   MeasureConfig measure;
   RanksConfig ranks;
   CapacityConfig capacity;
+  ScaleConfig scale;
   OutputConfig output;
 
   /// Every key with its resolved value as text, in the table's order.

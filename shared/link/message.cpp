@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 1;
+constexpr int protocol_version = 2;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -64,10 +64,18 @@ void visit(Fields& fields, Histogram& histogram) {
 }
 
 template <typename Fields>
+void visit(Fields& fields, StepSample& sample) {
+  fields("seconds", sample.seconds)("resident_seconds", sample.resident_seconds);
+  fields("tokens", sample.tokens)("flops", sample.flops)("peak_flops", sample.peak_flops);
+  fields("base_bytes", sample.base_bytes)("process_bytes", sample.process_bytes);
+}
+
+template <typename Fields>
 void visit(Fields& fields, Done& done) {
-  fields("task_id", done.task_id)("micro_batches", done.micro_batches)("units", done.units)("base_peak_bytes", done.base_peak_bytes);
+  fields("task_id", done.task_id)("micro_batches", done.micro_batches)("units", done.units)(
+      "base_peak_bytes", done.base_peak_bytes);
   fields("log", done.log)("adapter_digest", done.adapter_digest)("compute_type", done.compute_type);
-  fields("threads", done.threads);
+  fields("threads", done.threads)("sample", done.sample);
 }
 
 template <typename Fields>

@@ -14,7 +14,7 @@
 namespace apportion {
 
 /// Coordinator to every rank of a group: run this task together. `group` lists world ranks in group order;
-/// `group_tag` names this forming of the group (unique in the run).
+/// `group_tag` names this forming of the group (unique among those of a Coordinator).
 struct Assign {
   Task task;
   std::vector<int> group;
@@ -51,6 +51,17 @@ struct TrainLog {
   std::vector<double> step, loss, kl, kto, z, z_unclamped, coverage, grad_norm, lr, tokens, seconds;
 };
 
+/// What one rank measured of a scale task.
+struct StepSample {
+  std::vector<double> seconds;           // wall time of each timed step
+  std::vector<double> resident_seconds;  // the same with all of the base here (where nothing moved, those
+                                         // above); empty: no room
+  double tokens = 0, flops = 0;          // of a step, all ranks together
+  double peak_flops = 0;                 // matrix-multiply FLOP/s of this rank, all of the group measuring
+  double base_bytes = 0;                 // high-water mark of the frozen base on this rank
+  double process_bytes = 0;              // of the process's resident memory; 0: not known
+};
+
 /// From every rank of the group when its part is finished. The group's first rank of a training task adds the
 /// log and the digest of the adapter's safetensors file, which it has written below tasks/<id>/adapter.
 struct Done {
@@ -61,6 +72,7 @@ struct Done {
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"
   int threads = 0;
+  StepSample sample;  // of a scale task
 };
 
 /// From a rank that cannot go on.

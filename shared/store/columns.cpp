@@ -283,4 +283,14 @@ std::string content_digest(const TaskRecord& record, const TrainLog& log, const 
   return digest.hex();
 }
 
+std::string content_digest(const TaskRecord& record, const std::vector<StepSample>& samples) {
+  Digest digest;
+  add_text(digest, record.task.identity.dump());
+  for (const StepSample& sample : samples) {
+    add_array(digest, layout::step_tokens, Hdf5Array<double>{{1}, {sample.tokens}});
+    add_array(digest, layout::step_flops, Hdf5Array<double>{{1}, {sample.flops}});
+  }
+  return digest.hex();
+}
+
 }  // namespace apportion

@@ -62,6 +62,16 @@ void for_each_column(Log& log, Visit visit) {
   visit("seconds", log.seconds);
 }
 
+/// Calls visit(name, value) for each number that a rank says of a scale task.
+template <typename Sample, typename Visit>
+void for_each_number(Sample& sample, Visit visit) {
+  visit(layout::step_tokens, sample.tokens);
+  visit(layout::step_flops, sample.flops);
+  visit(layout::peak_flops, sample.peak_flops);
+  visit(layout::base_bytes, sample.base_bytes);
+  visit(layout::process_bytes, sample.process_bytes);
+}
+
 /// Throws InternalError when the parts of `file` have not the sizes that its S, P and K ask for.
 MeasureColumns pack(const MeasureFile& file);
 
@@ -74,5 +84,7 @@ void unpack(const MeasureColumns& columns, MeasureFile& file);
 /// SHA-256 over the task's identity and every dataset that must be equal between runs of the task.
 std::string content_digest(const TaskRecord& record, const MeasureColumns& columns);
 std::string content_digest(const TaskRecord& record, const TrainLog& log, const std::string& adapter_digest);
+/// Of a scale task only tokens and FLOPs: the rest is what it measures.
+std::string content_digest(const TaskRecord& record, const std::vector<StepSample>& samples);
 
 }  // namespace apportion

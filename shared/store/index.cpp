@@ -218,7 +218,7 @@ std::vector<Cell> rebuild_cells(const std::string& directory) {
   std::set<std::string> continued;
   for (const std::string& id : finished_tasks(directory)) {
     std::optional<TaskRecord> record = read_record_of(directory, id);
-    if (!record || record->task.id != id) continue;
+    if (!record || record->task.id != id || record->task.kind == "scale") continue;
     if (record->task.kind != "measure")
       continued.insert(record->task.inputs.begin(), record->task.inputs.end());
     records.emplace(id, std::move(*record));

@@ -17,7 +17,7 @@ inline constexpr const char* index_format = "apportion index";
 
 // Attributes of the root of a result file: the task, all text.
 inline constexpr const char* task = "task";           // the task's id
-inline constexpr const char* kind = "kind";           // measure | sft | calibrate
+inline constexpr const char* kind = "kind";           // measure | sft | calibrate | scale
 inline constexpr const char* label = "label";         // for people
 inline constexpr const char* identity = "identity";   // canonical JSON; its SHA-256 is the id
 inline constexpr const char* inputs = "inputs";       // JSON array of task ids
@@ -62,6 +62,15 @@ inline constexpr const char* unparsed_share = "/metrics/unparsed_share";
 
 // Datasets of a training task: /log/NAME, float64 [T].
 inline constexpr const char* log = "/log/";
+
+// Datasets of a scale task. Legend: R ranks, N timed steps.
+inline constexpr const char* step_seconds = "/steps/seconds";               // float64 [R, N]
+inline constexpr const char* resident_seconds = "/steps/resident_seconds";  // float64 [R, N], or [R, 0]
+inline constexpr const char* step_tokens = "/ranks/tokens";           // float64 [R], all ranks' of a step
+inline constexpr const char* step_flops = "/ranks/flops";             // float64 [R], likewise
+inline constexpr const char* peak_flops = "/ranks/peak_flops";        // float64 [R]
+inline constexpr const char* base_bytes = "/ranks/base_bytes";        // float64 [R]
+inline constexpr const char* process_bytes = "/ranks/process_bytes";  // float64 [R], 0 where not known
 
 // The index: external links, groups of soft links to them, and two text attributes that mark a cell.
 inline constexpr const char* tasks = "/tasks";

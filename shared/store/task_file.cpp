@@ -112,12 +112,41 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(path, error);
 }
 
+/// The column of `field` over the ranks, which must be of one length: [R, N].
+Hdf5Array<double> table_of(const std::vector<StepSample>& samples, std::vector<double> StepSample::*field) {
+  const size_t columns = samples.empty() ? 0 : (samples.front().*field).size();
+  Hdf5Array<double> array{{samples.size(), columns}, {}};
+  for (const StepSample& sample : samples) {
+    const std::vector<double>& row = sample.*field;
+    ensure(row.size() == columns, "every rank of a scale task times the same steps");
+    array.values.insert(array.values.end(), row.begin(), row.end());
+  }
+  return array;
+}
+
+void read_table(const Hdf5Reader& reader, const char* name, std::vector<double> StepSample::*field,
+                std::vector<StepSample>& samples) {
+  const Hdf5Array<double> array = reader.dataset<double>(name);
+  if (array.shape.size() != 2 || array.shape[0] != samples.size()) {
+    reader.fail(std::string(name) + " has not a row for each rank");
+  }
+  const auto columns = static_cast<std::ptrdiff_t>(array.shape[1]);
+  for (size_t rank = 0; rank < samples.size(); ++rank) {
+    const auto first = array.values.begin() + static_cast<std::ptrdiff_t>(rank) * columns;
+    (samples[rank].*field).assign(first, first + columns);
+  }
+}
+
+TaskRecord read_whole_record(const std::string& path, const std::string& kind) {
+  return kind == "scale" ? read_scale_file(path).record : read_measure_file(path).record;
+}
+
 std::string find_artefact_fault(const std::string& directory, const Task& task) {
   std::string path = result_path(directory, task.id);
   bool training = is_training(task.kind);
   TrainFile trained;
   if (training) trained = read_train_file(path);
-  Task found = training ? trained.record.task : read_measure_file(path).record.task;
+  Task found = training ? trained.record.task : read_whole_record(path, task.kind).task;
   if (found.kind != task.kind) return path + " is of kind " + found.kind + ", not " + task.kind;
   if (found.id != task.id) return path + " is of task " + found.id;
   if (task_id(found.identity) != found.id)
@@ -230,6 +259,51 @@ TrainFile read_train_file(const std::string& path) {
     if (column.size() != file.log.step.size()) reader.fail("the columns of /log differ in length");
   });
   if (content_digest(file.record, file.log, file.adapter_digest) != reader.text(root, layout::content)) {
+    reader.fail("attribute content is not the SHA-256 of the content");
+  }
+  return file;
+}
+
+void write_scale_file(const std::string& path, const ScaleFile& file) {
+  ensure(file.record.task.kind == "scale", "a scale file is of a scale task");
+  prepare_directory(path);
+  Hdf5Writer writer(path);
+  write_record(writer, file.record);
+  writer.attribute(root, layout::content, content_digest(file.record, file.samples));
+  writer.dataset(layout::step_seconds, table_of(file.samples, &StepSample::seconds));
+  writer.dataset(layout::resident_seconds, table_of(file.samples, &StepSample::resident_seconds));
+  std::map<std::string, Hdf5Array<double>> columns;
+  for (const StepSample& sample : file.samples) {
+    for_each_number(sample, [&](const char* name, double value) { columns[name].values.push_back(value); });
+  }
+  for (auto& [name, column] : columns) {
+    column.shape = {column.values.size()};
+    writer.dataset(name, column);
+  }
+  writer.commit();
+}
+
+ScaleFile read_scale_file(const std::string& path) {
+  Hdf5Reader reader(path);
+  ScaleFile file;
+  file.record = read_record(reader);
+  if (file.record.task.kind != "scale")
+    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  const size_t ranks = reader.dataset<double>(layout::step_tokens).values.size();
+  if (ranks == 0) reader.fail("no rank measured anything");
+  file.samples.resize(ranks);
+  read_table(reader, layout::step_seconds, &StepSample::seconds, file.samples);
+  read_table(reader, layout::resident_seconds, &StepSample::resident_seconds, file.samples);
+  for (size_t rank = 0; rank < ranks; ++rank) {
+    for_each_number(file.samples[rank], [&](const char* name, double& value) {
+      const Hdf5Array<double> column = reader.dataset<double>(name);
+      if (column.shape != std::vector<uint64_t>{ranks})
+        reader.fail(std::string(name) + " has another length");
+      value = column.values[rank];
+    });
+  }
+  if (file.samples.front().seconds.empty()) reader.fail("no step was timed");
+  if (content_digest(file.record, file.samples) != reader.text(root, layout::content)) {
     reader.fail("attribute content is not the SHA-256 of the content");
   }
   return file;

@@ -44,6 +44,12 @@ struct TrainFile {
   std::string adapter_digest;
 };
 
+/// A scale task's file read back: one sample for each rank of the group, in its order.
+struct ScaleFile {
+  TaskRecord record;
+  std::vector<StepSample> samples;
+};
+
 /// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter and, until the task is done, of its
 /// checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
@@ -54,12 +60,14 @@ std::string checkpoint_directory(const std::string& directory, const std::string
 /// Write to a temporary name, close, sync, rename, sync the directory.
 void write_measure_file(const std::string& path, const MeasureFile& file);
 void write_train_file(const std::string& path, const TrainFile& file);
+void write_scale_file(const std::string& path, const ScaleFile& file);
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);
 /// What the file says of its task, whatever the kind.
 TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);
+ScaleFile read_scale_file(const std::string& path);
 
 /// Whether the task's artefacts exist and verify: checksums, id, and for training the adapter's digest.
 /// `why` says what is wrong with an artefact that exists and does not.

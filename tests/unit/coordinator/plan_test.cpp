@@ -134,7 +134,7 @@ TEST(Plan, DigestsAndComputeTypesChangeTheTasksThatUseThem) {
 
 TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
   std::set<std::string> read = {"train_compute_type", "measure_compute_type"};  // resolved, in PlanInput
-  for (const char* kind : {"sft", "calibrate", "measure"}) {
+  for (const char* kind : {"sft", "calibrate", "measure", "scale"}) {
     for (const std::string& key : identity_keys(kind, "heldout")) read.insert(key);
   }
   std::set<std::string> identity;

@@ -84,6 +84,17 @@ TEST_F(CommandLineTest, PrintConfigParsesBackToTheSame) {
   EXPECT_EQ(line.config.value("beta"), "0.3");
 }
 
+TEST_F(CommandLineTest, ScaleTakesAJobFileAsRunDoes) {
+  const CommandLine study = parse({"scale", job_, "--scale_ranks", "1,4", "--scale_scaling", "weak"});
+  EXPECT_EQ(study.command, Command::scale);
+  EXPECT_EQ(study.config.scale.ranks, (std::vector<uint64_t>{1, 4}));
+  EXPECT_EQ(study.config.scale.scaling, std::vector{Scaling::weak});
+  EXPECT_EQ(study.config.output.directory, "runs/night");
+  EXPECT_THAT(error_of({"scale"}), HasSubstr("'apportion scale JOB.ini"));
+  EXPECT_THAT(error_of({"scale", job_, "--scale_ranks", "0"}), HasSubstr("each an integer from 1 to"));
+  EXPECT_THAT(error_of({"scale", job_, "--print-config"}), HasSubstr("belongs to 'apportion run JOB.ini'"));
+}
+
 TEST_F(CommandLineTest, PlanTakesAJobFileOrNone) {
   const CommandLine alone = parse({"plan", "--model", "shape:1b", "--plan_ranks", "2, 4", "--json"});
   EXPECT_EQ(alone.command, Command::plan);

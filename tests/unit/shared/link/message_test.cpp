@@ -108,6 +108,19 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
   EXPECT_EQ(back.adapter_digest, "d1");
 }
 
+TEST(Message, DoneKeepsWhatARankTimed) {
+  Done done;
+  done.sample = {{0.5, 0.25}, {0.125}, 800, 1e12, 4e11, 1024, 2048};
+  const StepSample back = round_trip(done).sample;
+  EXPECT_EQ(back.seconds, done.sample.seconds);
+  EXPECT_EQ(back.resident_seconds, done.sample.resident_seconds);
+  EXPECT_EQ(back.tokens, 800);
+  EXPECT_EQ(back.flops, 1e12);
+  EXPECT_EQ(back.peak_flops, 4e11);
+  EXPECT_EQ(back.base_bytes, 1024);
+  EXPECT_EQ(back.process_bytes, 2048);
+}
+
 TEST(Message, NotesKeepTextAndWeight) {
   for (bool warning : {false, true}) {
     Note back = round_trip(Note{"t", "goes on from step 3", warning});

@@ -88,6 +88,27 @@ TEST_F(TaskFile, TrainingColumnsWithoutAValueStayNan) {
   for (double value : read_train_file(path("a.h5")).log.kto) EXPECT_TRUE(std::isnan(value));
 }
 
+TEST_F(TaskFile, ScaleSamplesComeBackByRank) {
+  ScaleFile file;
+  file.record.task = sample_task("scale", "350m, ranks 2", "", {}, "");
+  file.samples = {{{0.5, 0.25, 0.75}, {}, 800, 1e12, 4e11, 1024, 2048},
+                  {{1.5, 1.25, 1.75}, {}, 800, 1e12, 3e11, 512, 1024}};
+  write_scale_file(path("s.h5"), file);
+  const ScaleFile read = read_scale_file(path("s.h5"));
+  ASSERT_EQ(read.samples.size(), 2u);
+  EXPECT_EQ(read.samples[1].seconds, file.samples[1].seconds);
+  EXPECT_TRUE(read.samples[1].resident_seconds.empty());
+  EXPECT_EQ(read.samples[0].peak_flops, 4e11);
+  EXPECT_EQ(read.samples[1].process_bytes, 1024);
+  EXPECT_THROW(read_train_file(path("s.h5")), DataError);
+  file.samples[0].seconds[1] = file.samples[1].base_bytes = 9;  // what is measured is no content
+  write_scale_file(path("t.h5"), file);
+  EXPECT_EQ(Hdf5Reader(path("s.h5")).text("/", "content"), Hdf5Reader(path("t.h5")).text("/", "content"));
+  file.samples[0].tokens = 9;
+  write_scale_file(path("t.h5"), file);
+  EXPECT_NE(Hdf5Reader(path("s.h5")).text("/", "content"), Hdf5Reader(path("t.h5")).text("/", "content"));
+}
+
 TEST_F(TaskFile, UnknownTargetsAndAbsentExactShares) {
   MeasureFile file = small_measure();
   file.tables.target[1].clear();

@@ -1,0 +1,145 @@
+#include "coordinator/capacity/study.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <set>
+#include <sstream>
+
+#include "coordinator/capacity/calibration.h"
+#include "coordinator/capacity/study_page.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/plan.h"
+#include "coordinator/recorder.h"
+#include "coordinator/status.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/link/interrupt.h"
+#include "shared/model/shape_text.h"
+#include "shared/store/index.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+namespace {
+
+Task scale_task(const RunConfig& config, const std::string& compute_type, const StudyPoint& point) {
+  Task task;
+  task.kind = "scale";
+  task.label = fmt::format("{}, ranks {}, shards {}, micro-batches {}", point.name, point.ranks,
+                           point.shard_size, point.micro_batches);
+  nlohmann::json layout = {
+      {"ranks", point.ranks}, {"shard_size", point.shard_size}, {"micro_batches", point.micro_batches}};
+  // Elsewhere these only say how a result is made; here they are what is measured.
+  for (const char* key : {"threads", "node_sharing", "resident", "recompute"})
+    layout[key] = config.value(key);
+  task.identity = {{"kind", task.kind},
+                   {"revision", task_revision(task.kind)},
+                   {"options", identity_options(config, identity_keys(task.kind, ""))},
+                   {"compute_type", compute_type},
+                   {"model", canonical_shape(point.shape)},
+                   {"layout", layout},
+                   {"inputs", task.inputs}};
+  task.id = task_id(task.identity);
+  return task;
+}
+
+std::vector<std::string> shape_list(const std::string& text) {
+  std::istringstream words(text);
+  std::vector<std::string> names;
+  for (std::string word; words >> word;) names.push_back(word);
+  return names;
+}
+
+/// Whether the point's result is there and to be used; a damaged one is measured again with a warning.
+bool is_measured(const OutputConfig& output, const Task& task, Status& status) {
+  if (output.force) return false;
+  std::string why;
+  const ArtefactState state = verify_artefact(output.directory, task, why);
+  if (state == ArtefactState::damaged) status.warn(task.label + " is measured again: " + why);
+  return state == ArtefactState::verified;
+}
+
+/// What is still to be measured, each task once. Throws UserError when it needs more ranks than there are.
+std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, const OutputConfig& output,
+                                       int ranks, Status& status) {
+  std::vector<StudyPoint> missing;
+  std::set<std::string> seen;
+  for (const StudyPoint& point : points) {
+    if (!seen.insert(point.task.id).second || is_measured(output, point.task, status)) continue;
+    if (point.ranks > ranks) {
+      throw UserError(
+          fmt::format("scale_ranks has {}, but the program runs on {}; start it with mpirun -n {}",
+                      point.ranks, ranks, point.ranks));
+    }
+    missing.push_back(point);
+  }
+  return missing;
+}
+
+/// One after another, for ranks at work beside would disturb what is measured.
+void measure(Link& link, const RunConfig& config, const JobEnvironment& environment,
+             const std::vector<StudyPoint>& points) {
+  const Recorder recorder(config, {}, environment.ranks);
+  Status status(config.output);
+  for (const StudyPoint& point : missing_points(points, config.output, environment.ranks, status)) {
+    CoordinatorOptions options;
+    options.ranks = environment.ranks;
+    options.groups = {point.ranks, point.micro_batches, point.shard_size};
+    options.silence_limit_s = environment.silence_limit_s;
+    options.interrupted = interrupt_signal;
+    Coordinator(link, recorder, status, {point.task}, {TaskState::waiting}, options).run();
+  }
+}
+
+}  // namespace
+
+std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type) {
+  const ScaleConfig& scale = config.scale;
+  study_tree(scale);
+  std::vector<StudyPoint> points;
+  for (const std::string& name : shape_list(scale.shapes)) {
+    const ModelShape shape = parse_shape(is_shape_text(name) ? name : "shape:" + name);
+    for (Scaling scaling : scale.scaling) {
+      for (uint64_t ranks : scale.ranks) {
+        for (uint64_t shard_size : scale.shard_sizes) {
+          if (ranks % shard_size != 0) continue;
+          StudyPoint point{name, shape, scaling, static_cast<int>(ranks), static_cast<int>(shard_size),
+                           1,    {}};
+          point.micro_batches = study_micro_batches(config, scaling, point.ranks);
+          point.task = scale_task(config, compute_type, point);
+          points.push_back(std::move(point));
+        }
+      }
+    }
+  }
+  if (points.empty()) {
+    throw UserError(
+        fmt::format("none of scale_shard_sizes = {} divides any of scale_ranks = {}; 1 always does",
+                    config.value("scale_shard_sizes"), config.value("scale_ranks")));
+  }
+  return points;
+}
+
+void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment) {
+  const OutputConfig& output = config.output;
+  const std::vector<StudyPoint> points = study_points(config, environment.train_compute_type);
+  const CalibratedMachine assumed = assumed_machine(config.capacity.machine);
+  make_directories(output.directory);
+  DirectoryLock lock(output.directory);
+  measure(link, config, environment, points);
+  std::vector<StudyRow> rows;
+  for (const StudyPoint& point : points) {
+    rows.push_back({point, read_scale_file(result_path(output.directory, point.task.id))});
+  }
+  write_index(output.directory, {});
+  const std::string coefficients = output.directory + "/coefficients.json";
+  write_file(coefficients, coefficients_json(rows, config, assumed));
+  const std::vector<std::string> plots = write_plots(rows, output.directory);
+  const std::string page =
+      output.json ? study_json(rows) : study_page(rows, {coefficients, plots}, detect_style(stdout));
+  std::fputs(page.c_str(), stdout);
+  std::fflush(stdout);
+  for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
+}
+
+}  // namespace apportion

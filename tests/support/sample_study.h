@@ -1,0 +1,19 @@
+// A scaling study as if it had been measured: made-up samples for every point of a configuration, for tests
+// of what plans, prints and fits studies.
+#pragma once
+
+#include <vector>
+
+#include "coordinator/capacity/study_page.h"
+
+namespace apportion {
+
+/// What `rank` might measure of the task: a step of rank number R of the group takes
+/// `seconds` * (1 + R / 10), its resident twin a tenth of `seconds` less.
+StepSample sample_step(double seconds, int rank, int steps);
+
+/// One row for each of study_points(config, "float32"); a step of R ranks with M micro-batches takes
+/// 1 s * M / R on the first rank.
+std::vector<StudyRow> sample_study(const RunConfig& config);
+
+}  // namespace apportion
