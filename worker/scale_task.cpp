@@ -3,6 +3,7 @@
 
 #include "shared/model/shape_text.h"
 #include "worker/device.h"
+#include "worker/parallel/gradients.h"
 #include "worker/step_study.h"
 #include "worker/tasks.h"
 
@@ -21,7 +22,9 @@ Done run_scale(const ScaleContext& context) {
                         context.rank,
                         config.lora,
                         config.ranks};
+  int steps = 0;
   auto report = [&](const StepReport& step) {
+    ++steps;
     if (group_rank != 0) return;
     Progress progress;
     progress.task_id = context.task.id;
@@ -40,6 +43,8 @@ Done run_scale(const ScaleContext& context) {
   done.sample =
       measure_steps(study, context.collectives,
                     shard_ranks_of(context.group, group_rank, layout.at("shard_size").get<int>()), report);
+  const auto range = micro_batches_of(group_rank, context.collectives.size(), study.micro_batches);
+  done.micro_batches = int64_t{steps} * (range.last - range.first);
   return done;
 }
 
