@@ -67,7 +67,7 @@ TEST(StudyPoints, IdsHoldWhatIsMeasuredAndNotWhereItGoes) {
   for (const char* key : {"scale_tokens", "scale_steps", "threads", "lora_rank"})
     EXPECT_NE(id(key, "777"), plain);
   EXPECT_NE(id("resident", "never"), plain);
-  EXPECT_NE(id("node_sharing", "false"), plain);
+  EXPECT_NE(id("node_sharing", "ignored"), plain);
   EXPECT_NE(id("recompute", "always"), plain);
   EXPECT_EQ(id("output", "elsewhere"), plain);
   EXPECT_EQ(id("scale_ranks", "1"), plain);
