@@ -39,10 +39,16 @@ def datasets_of(file):
     return found
 
 
+def kind_of(name):
+    """The kind of task whose files have the documented dataset."""
+    kinds = {"log": "training", "steps": "scale", "ranks": "scale"}
+    return kinds.get(name.split("/")[1], "measure")
+
+
 def check_layout(file, documented, sizes):
     found = datasets_of(file)
     training = file.attrs["kind"] != "measure"
-    expected = {name for name in documented if name.startswith("/log/") == training}
+    expected = {name for name in documented if kind_of(name) == ("training" if training else "measure")}
     assert set(found) == expected, set(found) ^ expected
     sizes = dict(sizes, A=len(found["/answers/text"]) if not training else 0, T=30)
     sizes["K+2"] = sizes["K"] + 2
