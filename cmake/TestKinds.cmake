@@ -16,7 +16,7 @@ endfunction()
 
 # apportion_unit_tests(NAME SECONDS SOURCES...): one binary, each of its tests a test of ctest, on one thread
 # (ctest runs several at a time) unless a test sets more, started in the source folder. Under a sanitizer, where each
-# start is dear, the binary as a whole is one test.
+# start is dear, each half of the binary is one test.
 function(apportion_unit_tests name seconds)
   if(NOT ARGN)
     message(FATAL_ERROR "${name} has no sources")
@@ -24,8 +24,11 @@ function(apportion_unit_tests name seconds)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE GTest::gtest_main GTest::gmock)
   if(APPORTION_SANITIZE)
-    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "${ran_nothing}")
+    foreach(half RANGE 1)
+      add_test(NAME ${name}/${half} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${name}/${half} PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "${ran_nothing}"
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${half}")
+    endforeach()
     return()
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}

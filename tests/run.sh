@@ -36,7 +36,7 @@ run_tests() {
 sanitize() {
   cmake --preset "$1" >/dev/null
   cmake --build "build/$1" --target unit_shared
-  ctest --test-dir "build/$1" --output-on-failure --no-tests=error -R '^unit_shared$'
+  ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" -R '^unit_shared/'
 }
 
 # The worker's files count as changed against the main branch where the checkout knows another, else the last commit.
