@@ -3,6 +3,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
@@ -60,7 +61,12 @@ class KeepingAllocator final : public c10::Allocator {
 
   TensorMemory memory() {
     const std::lock_guard lock(mutex_);
-    return {live_, kept_};
+    return {live_, kept_, asked_peak_};
+  }
+
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    asked_peak_ = asked_;
   }
 
   static KeepingAllocator& instance() {
@@ -93,6 +99,7 @@ class KeepingAllocator final : public c10::Allocator {
       throw std::bad_alloc();
     }
     *static_cast<Header*>(block) = {size_class, bytes};
+    count_asked(static_cast<int64_t>(bytes));
     void* data = static_cast<char*>(block) + alignment;
     report(data, static_cast<int64_t>(bytes));
     return data;
@@ -107,6 +114,12 @@ class KeepingAllocator final : public c10::Allocator {
                                      c10::Device(c10::DeviceType::CPU));
   }
 
+  void count_asked(int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    asked_ += bytes;
+    asked_peak_ = std::max(asked_peak_, asked_);
+  }
+
   static void give_back(void* data) {
     if (data) instance().put(static_cast<char*>(data) - alignment);
   }
@@ -118,6 +131,7 @@ class KeepingAllocator final : public c10::Allocator {
     {
       const std::lock_guard lock(mutex_);
       live_ -= size;
+      asked_ -= static_cast<int64_t>(asked);
       if (kept_ + size <= most_kept) {
         unused_.at(size_class).push_back(block);
         kept_ += size;
@@ -129,7 +143,7 @@ class KeepingAllocator final : public c10::Allocator {
 
   std::mutex mutex_;
   std::array<std::vector<void*>, class_count> unused_;  // by size class
-  int64_t live_ = 0, kept_ = 0;
+  int64_t live_ = 0, kept_ = 0, asked_ = 0, asked_peak_ = 0;
 };
 
 }  // namespace
@@ -140,6 +154,8 @@ void keep_tensor_memory() {
 }
 
 void release_unused_memory() { KeepingAllocator::instance().release_unused(); }
+
+void reset_tensor_memory_peak() { KeepingAllocator::instance().reset_peak(); }
 
 TensorMemory tensor_memory() { return KeepingAllocator::instance().memory(); }
 

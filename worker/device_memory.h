@@ -14,10 +14,14 @@ void keep_tensor_memory();
 /// Hands all memory that no tensor holds back to the system; between tasks, whose sizes differ.
 void release_unused_memory();
 
-/// Bytes of tensors alive now, and kept for later ones.
+/// Bytes of tensors alive now, kept for later ones (both with what rounding up to a size class adds), and the
+/// most that tensors alive at one time had asked for since reset_tensor_memory_peak().
 struct TensorMemory {
-  int64_t live = 0, kept = 0;
+  int64_t live = 0, kept = 0, asked_peak = 0;
 };
 TensorMemory tensor_memory();
+
+/// From here on asked_peak is counted anew, beginning with what is alive.
+void reset_tensor_memory_peak();
 
 }  // namespace apportion

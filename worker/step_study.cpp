@@ -73,6 +73,8 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   release_unused_memory();
   reset_process_peak();
   reset_base_memory_peak();
+  reset_tensor_memory_peak();
+  const int64_t before = tensor_memory().asked_peak;
   const auto weights = synthetic_weights(study.shape);
   const LoadedModel loaded =
       load_model(*weights, study.shape, study.type, study.rank, shard_ranks, study.ranks);
@@ -88,6 +90,8 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   StepSample sample = std::exchange(timer.sample(), {});
   sample.base_bytes = static_cast<double>(base_memory().peak);
   sample.process_bytes = process_peak();
+  if (study.rank.device.is_cpu())
+    sample.tensor_bytes = static_cast<double>(tensor_memory().asked_peak - before);
   if (loaded.model->is_whole()) {
     sample.resident_seconds = sample.seconds;
   } else if (has_room_for_base(study.shape, study.type, study.rank, group)) {

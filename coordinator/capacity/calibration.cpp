@@ -26,9 +26,8 @@ std::vector<Observation> observations_of(const std::vector<StudyRow>& rows, cons
     const StepFigures figures = figures_of(row);
     if (!figures.exposed_seconds) continue;
     const int share = (row.point.micro_batches + row.point.ranks - 1) / row.point.ranks;
-    RankLayout layout;
-    layout.ranks = row.point.ranks;
-    layout.recompute = config.ranks.recompute;
+    RankLayout layout = step_layout(row.point, config);
+    layout.shard_size = 1;
     observations.push_back({&row.point.shape, study_tree(config.scale).load(share), layout,
                             figures.seconds - *figures.exposed_seconds});
   }
@@ -54,14 +53,9 @@ double misfit(const std::vector<Observation>& observations, const LoraConfig& lo
 
 }  // namespace
 
-CalibratedMachine assumed_machine(const std::string& name) {
-  const Machine& machine = find_machine(name);
-  return {machine, default_coefficients(machine)};
-}
-
-CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& config,
-                            const CalibratedMachine& machine) {
-  CalibratedMachine measured = machine;
+CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& config) {
+  const Machine& machine = find_machine(config.capacity.machine);
+  CalibratedMachine measured{machine, default_coefficients(machine)};
   double peak = 0;
   int ranks = 0;
   for (const StudyRow& row : rows) {
@@ -90,9 +84,8 @@ CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& 
   return measured;
 }
 
-std::string coefficients_json(const std::vector<StudyRow>& rows, const RunConfig& config,
-                              const CalibratedMachine& machine) {
-  const CalibratedMachine measured = calibrate(rows, config, machine);
+std::string coefficients_json(const std::vector<StudyRow>& rows, const RunConfig& config) {
+  const CalibratedMachine measured = calibrate(rows, config);
   const nlohmann::ordered_json json = {{"format", "apportion coefficients"},
                                        {"version", 1},
                                        {"machine", measured.machine.name},

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/capacity/prediction.h"
 #include "coordinator/table.h"
 #include "shared/base/file_system.h"
 #include "shared/config/option_table.h"
@@ -68,7 +69,7 @@ std::string memory_table(const Forecast& forecast, const Style& style) {
     table.add_row({std::to_string(row.layout.ranks), std::to_string(row.layout.shard_size),
                    row.layout.recompute == Recompute::always ? "yes" : "no", gibibytes(m.base),
                    gibibytes(m.gathered), gibibytes(m.embedding), gibibytes(m.vocabulary),
-                   gibibytes(m.trained), gibibytes(m.gradients), gibibytes(m.activations),
+                   gibibytes(m.trained), gibibytes(m.gradients + m.gradient_sum), gibibytes(m.activations),
                    gibibytes(m.workspace), gibibytes(row.needed_bytes), row.fits ? "yes" : "no"});
   }
   return table.render(style, 2);
@@ -142,8 +143,9 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
       1e6 * c.link_latency_s, 1e6 * c.network_latency_s, 1e3 * c.block_overhead_s, 1e3 * c.step_overhead_s));
   line("         (" + c.source + ")");
   line(
-      "memory:  the peak: what stays, and the larger of gradients and activations with the larger of "
-      "vocabulary and workspace;");
+      "memory:  the peak: what stays, the micro-batches' gradients, and the larger of one more (a sum) and "
+      "of "
+      "activations with the larger of vocabulary and workspace;");
   line(fmt::format("         tensors times {:.3g}, and {} GiB reserved; 'needed' is all", c.memory_scale,
                    gibibytes(c.reserved_bytes)));
   line(fmt::format("step:    {} distinct tokens a micro-batch, each attending to {}, log-probs at {}; {}",
@@ -183,6 +185,7 @@ nlohmann::ordered_json row_json(const Forecast& forecast, const ForecastRow& row
             {"vocabulary", m.vocabulary},
             {"trained", m.trained},
             {"gradients", m.gradients},
+            {"gradient_sum", m.gradient_sum},
             {"activations", m.activations},
             {"workspace", m.workspace},
             {"positions", m.positions}}},
@@ -230,13 +233,8 @@ std::string forecast_json(const Forecast& forecast, const RunConfig& config) {
 }
 
 std::string render_forecast(const RunConfig& config) {
-  const CapacityConfig& capacity = config.capacity;
-  CalibratedMachine machine{find_machine(capacity.machine), {}};
-  machine.coefficients = default_coefficients(machine.machine);
-  if (!capacity.coefficients.empty()) {
-    machine = parse_coefficients(read_file(capacity.coefficients), capacity.coefficients, capacity.machine);
-  }
-  const Forecast forecast = make_forecast(shape_of_model(config.data.model), machine, config);
+  const Forecast forecast =
+      make_forecast(shape_of_model(config.data.model), planned_machine(config.capacity), config);
   return config.output.json ? forecast_json(forecast, config)
                             : forecast_page(forecast, config, detect_style(stdout));
 }

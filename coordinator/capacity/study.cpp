@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "coordinator/capacity/calibration.h"
+#include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study_page.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/plan.h"
@@ -93,6 +94,8 @@ void measure(Link& link, const RunConfig& config, const JobEnvironment& environm
 
 }  // namespace
 
+const char* scaling_name(Scaling scaling) { return scaling == Scaling::weak ? "weak" : "strong"; }
+
 std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type) {
   const ScaleConfig& scale = config.scale;
   study_tree(scale);
@@ -120,23 +123,35 @@ std::vector<StudyPoint> study_points(const RunConfig& config, const std::string&
   return points;
 }
 
-void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment) {
+namespace {
+
+/// What is not there yet is measured; then the table, and the files that a study leaves beside its results.
+std::string measured_page(Link& link, const RunConfig& config, const JobEnvironment& environment,
+                          const std::vector<StudyPoint>& points, const CalibratedMachine& machine) {
   const OutputConfig& output = config.output;
-  const std::vector<StudyPoint> points = study_points(config, environment.train_compute_type);
-  const CalibratedMachine assumed = assumed_machine(config.capacity.machine);
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
   measure(link, config, environment, points);
   std::vector<StudyRow> rows;
   for (const StudyPoint& point : points) {
-    rows.push_back({point, read_scale_file(result_path(output.directory, point.task.id))});
+    rows.push_back({point, read_scale_file(result_path(output.directory, point.task.id)),
+                    predict_step(point, config, machine)});
   }
   write_index(output.directory, {});
   const std::string coefficients = output.directory + "/coefficients.json";
-  write_file(coefficients, coefficients_json(rows, config, assumed));
+  write_file(coefficients, coefficients_json(rows, config));
   const std::vector<std::string> plots = write_plots(rows, output.directory);
-  const std::string page =
-      output.json ? study_json(rows) : study_page(rows, {coefficients, plots}, detect_style(stdout));
+  return output.json ? study_json(rows) : study_page(rows, {coefficients, plots}, detect_style(stdout));
+}
+
+}  // namespace
+
+void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment) {
+  const std::vector<StudyPoint> points = study_points(config, environment.train_compute_type);
+  const CalibratedMachine machine = planned_machine(config.capacity);
+  const std::string page = config.scale.predict
+                               ? prediction_page(points, config, machine, detect_style(stdout))
+                               : measured_page(link, config, environment, points, machine);
   std::fputs(page.c_str(), stdout);
   std::fflush(stdout);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});

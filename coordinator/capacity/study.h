@@ -24,14 +24,17 @@ struct StudyPoint {
   Task task;
 };
 
+const char* scaling_name(Scaling scaling);
+
 /// Every shape on every number of ranks, cut into every shard size that divides it. Pure. `compute_type` is
 /// resolved. Throws UserError for a shape or a tree that is not right, and when no shard size divides any
 /// number of ranks.
 std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type);
 
 /// Locks the results' folder, measures what is not there yet, writes coefficients.json and plots, prints the
-/// table (with --json all figures), and lets the ranks go. Throws UserError when what is missing needs
-/// more ranks than there are, and what Coordinator::run throws.
+/// table (with --json all figures), and lets the ranks go. With scale_predict what the cost model expects of
+/// the study is printed instead. Throws UserError when what is missing needs more ranks than there are, and
+/// what Coordinator::run throws.
 void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment);
 
 }  // namespace apportion

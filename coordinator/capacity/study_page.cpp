@@ -39,8 +39,6 @@ double most(const std::vector<StepSample>& samples, double StepSample::*field) {
   return value;
 }
 
-const char* scaling_name(Scaling scaling) { return scaling == Scaling::weak ? "weak" : "strong"; }
-
 /// What a row is compared with, and a plot's line is of.
 std::string series(const StudyRow& row) { return row.point.name + ", " + scaling_name(row.point.scaling); }
 
@@ -109,6 +107,9 @@ nlohmann::ordered_json row_json(const std::vector<StudyRow>& rows, const StudyRo
                                  {"peak_share", f.peak_share()},
                                  {"exposed_seconds", nullptr},
                                  {"peak_flops_by_rank", by_rank(row, &StepSample::peak_flops)},
+                                 {"predicted_seconds", row.expected.seconds},
+                                 {"predicted_tensor_bytes", row.expected.tensor_bytes},
+                                 {"tensor_bytes_by_rank", by_rank(row, &StepSample::tensor_bytes)},
                                  {"base_bytes_by_rank", by_rank(row, &StepSample::base_bytes)},
                                  {"process_bytes_by_rank", by_rank(row, &StepSample::process_bytes)},
                                  {"task", row.point.task.id}};
@@ -126,6 +127,7 @@ StepFigures figures_of(const StudyRow& row) {
   figures.flops = samples.front().flops;
   for (const StepSample& sample : samples) figures.peak_flops += sample.peak_flops;
   figures.base_bytes = most(samples, &StepSample::base_bytes);
+  figures.tensor_bytes = most(samples, &StepSample::tensor_bytes);
   figures.process_bytes = most(samples, &StepSample::process_bytes);
   if (!samples.front().resident_seconds.empty()) {
     figures.exposed_seconds = figures.seconds - median(slowest(samples, &StepSample::resident_seconds));
@@ -148,23 +150,28 @@ std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& file
                {"shards"},
                {"micro-batches"},
                {"s/step"},
+               {"expected"},
                {"tokens/s"},
                {"efficiency"},
                {"of peak"},
                {"exposed"},
                {"base MiB"},
+               {"tensors MiB"},
+               {"expected"},
                {"process MiB"}});
   for (const StudyRow& row : rows) {
     const StepFigures f = figures_of(row);
-    table.add_row({printable(style, row.point.name, 30), scaling_name(row.point.scaling),
-                   std::to_string(row.point.ranks), std::to_string(row.point.shard_size),
-                   std::to_string(row.point.micro_batches), fmt::format("{:.3g}", f.seconds),
-                   fmt::format("{:.0f}", f.tokens_per_second()),
-                   fmt::format("{:.0f}%", 100 * study_efficiency(rows, row)),
-                   fmt::format("{:.0f}%", 100 * f.peak_share()),
-                   f.exposed_seconds ? fmt::format("{:.0f}%", 100 * *f.exposed_seconds / f.seconds) : "-",
-                   fmt::format("{:.1f}", f.base_bytes / mebi),
-                   fmt::format("{:.0f}", f.process_bytes / mebi)});
+    table.add_row(
+        {printable(style, row.point.name, 30), scaling_name(row.point.scaling),
+         std::to_string(row.point.ranks), std::to_string(row.point.shard_size),
+         std::to_string(row.point.micro_batches), fmt::format("{:.3g}", f.seconds),
+         fmt::format("{:.3g}", row.expected.seconds), fmt::format("{:.0f}", f.tokens_per_second()),
+         fmt::format("{:.0f}%", 100 * study_efficiency(rows, row)),
+         fmt::format("{:.0f}%", 100 * f.peak_share()),
+         f.exposed_seconds ? fmt::format("{:.0f}%", 100 * *f.exposed_seconds / f.seconds) : "-",
+         fmt::format("{:.1f}", f.base_bytes / mebi), fmt::format("{:.0f}", f.tensor_bytes / mebi),
+         row.expected.tensor_bytes > 0 ? fmt::format("{:.0f}", row.expected.tensor_bytes / mebi) : "-",
+         fmt::format("{:.0f}", f.process_bytes / mebi)});
   }
   std::string text = table.render(style, 2) + "\n";
   for (const char* words :
@@ -173,7 +180,8 @@ std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& file
         "a step",
         "beyond the same step with all of the base on every rank; -: nothing to compare with. MiB: "
         "high-water",
-        "marks of the frozen base and of the process's memory, on the rank with the most."}) {
+        "marks of the frozen base, of all tensors and of the process's memory, on the rank with the most.",
+        "expected: by the cost model, with plan_coefficients or what is assumed of plan_machine."}) {
     text += painted(style, Paint::dim, std::string("  ") + words) + "\n";
   }
   text += "\n  coefficients for apportion plan: " + printable(style, files.coefficients) + "\n";

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study.h"
 #include "coordinator/style.h"
 #include "shared/store/task_file.h"
@@ -15,6 +16,7 @@ namespace apportion {
 struct StudyRow {
   StudyPoint point;
   ScaleFile file;
+  StepPrediction expected;
 };
 
 /// Of a group: a step takes as long as its slowest rank; of the steps the median.
@@ -24,7 +26,7 @@ struct StepFigures {
   double peak_flops = 0;                  // of all ranks together
   std::optional<double> exposed_seconds;  // beyond the same step with all of the base here; 0 where nothing
                                           // moves, nothing where it could not be measured
-  double base_bytes = 0, process_bytes = 0;  // of the rank with the most
+  double base_bytes = 0, tensor_bytes = 0, process_bytes = 0;  // of the rank with the most
   double tokens_per_second() const { return tokens / seconds; }
   double peak_share() const { return flops / seconds / peak_flops; }
 };

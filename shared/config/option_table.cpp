@@ -288,6 +288,10 @@ OptionGroup scale_options() {
                              of(&Scale::branches), {1, 1024}),
               integer_option({"scale_steps", "5", Identity::yes, "timed steps, after one that is not"},
                              of(&Scale::steps), {1, 10'000}),
+              flag_option({"scale_predict", "false", Identity::no,
+                           "print what the cost model expects of the study, and measure nothing"},
+                          of(&Scale::predict)),
+
           }};
 }
 

@@ -107,10 +107,11 @@ struct ScaleConfig {
   std::vector<uint64_t> ranks = {1, 2};
   std::vector<uint64_t> shard_sizes = {1};  // those that divide the ranks
   std::vector<Scaling> scaling = {Scaling::weak, Scaling::strong};
-  int tokens = 800;  // distinct tokens of a micro-batch
-  int prompts = 4;   // of a micro-batch
-  int branches = 4;  // answers of a prompt
-  int steps = 5;     // timed, after one that is not
+  int tokens = 800;      // distinct tokens of a micro-batch
+  int prompts = 4;       // of a micro-batch
+  int branches = 4;      // answers of a prompt
+  int steps = 5;         // timed, after one that is not
+  bool predict = false;  // print what the cost model expects, measure nothing
 };
 
 struct OutputConfig {

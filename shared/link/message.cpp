@@ -67,7 +67,8 @@ template <typename Fields>
 void visit(Fields& fields, StepSample& sample) {
   fields("seconds", sample.seconds)("resident_seconds", sample.resident_seconds);
   fields("tokens", sample.tokens)("flops", sample.flops)("peak_flops", sample.peak_flops);
-  fields("base_bytes", sample.base_bytes)("process_bytes", sample.process_bytes);
+  fields("base_bytes", sample.base_bytes)("tensor_bytes", sample.tensor_bytes)("process_bytes",
+                                                                               sample.process_bytes);
 }
 
 template <typename Fields>

@@ -162,9 +162,10 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   if (layout.shard_size == 1 && full) memory.base += blocks * compute_bytes(layout.base);
   memory.vocabulary = vocabulary_bytes(shape, load, layout);
   memory.trained = trained_bytes(shape, lora, layout);
-  // One gradient of each micro-batch, and the other one that a sum needs (gradients.cpp).
-  if (!full)
-    memory.gradients = float_bytes * of(adapter_parameters(shape, lora)) * of(load.micro_batches + 1);
+  if (!full) {
+    memory.gradient_sum = float_bytes * of(adapter_parameters(shape, lora));
+    memory.gradients = memory.gradient_sum * of(load.micro_batches);
+  }
   memory.activations = activation_bytes(shape, lora, load, layout);
   memory.workspace = workspace_bytes(shape, load, layout);
   memory.positions = float_bytes * of(shape.context_length * shape.head_dim);

@@ -43,15 +43,17 @@ struct RankMemory {
   double embedding = 0;   // this rank's part of embedding and head
   double vocabulary = 0;  // chunks of the head, logits and log-probs
   double trained = 0;  // adapter and Adam's moments; of full tuning (masters are the base) with the gradient
-  double gradients = 0;    // of an adapter: of all micro-batches and their sum
-  double activations = 0;  // kept for the backward pass
-  double workspace = 0;    // temporary in the first block's backward pass
-  double positions = 0;    // table of rotary positions
+  double gradients = 0;     // of an adapter: of all micro-batches, from the beginning of the backward pass on
+  double gradient_sum = 0;  // the other one that a sum of two needs
+  double activations = 0;   // kept for the backward pass
+  double workspace = 0;     // temporary in the first block's backward pass
+  double positions = 0;     // table of rotary positions
 
-  /// Gradients grow as activations are freed: the peak is before the first block goes back, or at the end.
+  /// The peak is before the first block goes back, or when gradients are summed.
   double total() const {
     const double backward = activations + (vocabulary > workspace ? vocabulary : workspace);
-    return base + gathered + embedding + trained + positions + (gradients > backward ? gradients : backward);
+    return base + gathered + embedding + trained + positions + gradients +
+           (gradient_sum > backward ? gradient_sum : backward);
   }
 };
 

@@ -69,6 +69,7 @@ void for_each_number(Sample& sample, Visit visit) {
   visit(layout::step_flops, sample.flops);
   visit(layout::peak_flops, sample.peak_flops);
   visit(layout::base_bytes, sample.base_bytes);
+  visit(layout::tensor_bytes, sample.tensor_bytes);
   visit(layout::process_bytes, sample.process_bytes);
 }
 

@@ -70,6 +70,7 @@ inline constexpr const char* step_tokens = "/ranks/tokens";           // float64
 inline constexpr const char* step_flops = "/ranks/flops";             // float64 [R], likewise
 inline constexpr const char* peak_flops = "/ranks/peak_flops";        // float64 [R]
 inline constexpr const char* base_bytes = "/ranks/base_bytes";        // float64 [R]
+inline constexpr const char* tensor_bytes = "/ranks/tensor_bytes";    // float64 [R], 0 where not known
 inline constexpr const char* process_bytes = "/ranks/process_bytes";  // float64 [R], 0 where not known
 
 // The index: external links, groups of soft links to them, and two text attributes that mark a cell.

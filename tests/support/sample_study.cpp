@@ -14,6 +14,7 @@ StepSample sample_step(double seconds, int rank, int steps) {
   sample.flops = 1e9;
   sample.peak_flops = 4e9;
   sample.base_bytes = 1048576.0 * (1 + rank);
+  sample.tensor_bytes = 1048576.0 * (20 + rank);
   sample.process_bytes = 1048576.0 * 100;
   return sample;
 }
@@ -21,7 +22,7 @@ StepSample sample_step(double seconds, int rank, int steps) {
 std::vector<StudyRow> sample_study(const RunConfig& config) {
   std::vector<StudyRow> rows;
   for (const StudyPoint& point : study_points(config, "float32")) {
-    StudyRow row{point, {{point.task, {}, {}}, {}}};
+    StudyRow row{point, {{point.task, {}, {}}, {}}, {0.9, 1048576.0 * 30}};
     for (int rank = 0; rank < point.ranks; ++rank) {
       StepSample sample = sample_step(1.0 * point.micro_batches / point.ranks, rank, 3);
       sample.tokens = 1000.0 * point.micro_batches;

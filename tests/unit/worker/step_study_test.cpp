@@ -53,7 +53,8 @@ TEST(StepStudy, TimesEveryStepButTheFirst) {
   EXPECT_GT(sample.peak_flops, 0);
   const double base = 4.0 * static_cast<double>(study.shape.parameters());
   EXPECT_NEAR(sample.base_bytes, base, 0.05 * base);
-  EXPECT_GT(sample.process_bytes, sample.base_bytes);
+  EXPECT_GT(sample.tensor_bytes, sample.base_bytes);
+  EXPECT_GT(sample.process_bytes, sample.tensor_bytes);
 }
 
 }  // namespace

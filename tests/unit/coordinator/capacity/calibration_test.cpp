@@ -19,8 +19,7 @@ RunConfig config() {
 std::vector<StudyRow> predicted_rows(const CalibratedMachine& machine) {
   std::vector<StudyRow> rows = sample_study(config());
   for (StudyRow& row : rows) {
-    RankLayout layout;
-    layout.ranks = row.point.ranks;
+    const RankLayout layout = step_layout(row.point, config());
     const StepLoad load = study_tree(config().scale).load(row.point.micro_batches / row.point.ranks);
     const double seconds = step_time(row.point.shape, config().lora, load, layout, machine).total();
     for (StepSample& sample : row.file.samples) {
@@ -32,13 +31,13 @@ std::vector<StudyRow> predicted_rows(const CalibratedMachine& machine) {
 }
 
 TEST(Calibration, FindsTheMachineThatTheSecondsCameFrom) {
-  const CalibratedMachine assumed = assumed_machine("cpu");
+  const CalibratedMachine assumed = planned_machine(config().capacity);
   CalibratedMachine slow = assumed;
   slow.machine.peak_flops /= 2;
   slow.coefficients.matrix_efficiency *= 0.5;
   slow.coefficients.attention_efficiency *= 0.5;
   slow.coefficients.memory_efficiency *= 0.5;
-  const CalibratedMachine found = calibrate(predicted_rows(slow), config(), assumed);
+  const CalibratedMachine found = calibrate(predicted_rows(slow), config());
   EXPECT_DOUBLE_EQ(found.machine.peak_flops, slow.machine.peak_flops);
   EXPECT_NEAR(found.coefficients.matrix_efficiency, slow.coefficients.matrix_efficiency, 0.005);
   EXPECT_NEAR(found.coefficients.memory_efficiency, slow.coefficients.memory_efficiency, 0.005);
@@ -46,23 +45,22 @@ TEST(Calibration, FindsTheMachineThatTheSecondsCameFrom) {
 }
 
 TEST(Calibration, TheFileComesBack) {
-  const CalibratedMachine assumed = assumed_machine("cpu");
+  const CalibratedMachine assumed = planned_machine(config().capacity);
   const auto rows = predicted_rows(assumed);
-  const CalibratedMachine found = calibrate(rows, config(), assumed);
-  const CalibratedMachine read =
-      parse_coefficients(coefficients_json(rows, config(), assumed), "file", "cpu");
+  const CalibratedMachine found = calibrate(rows, config());
+  const CalibratedMachine read = parse_coefficients(coefficients_json(rows, config()), "file", "cpu");
   EXPECT_DOUBLE_EQ(read.coefficients.attention_efficiency, found.coefficients.attention_efficiency);
   EXPECT_DOUBLE_EQ(read.machine.peak_flops, found.machine.peak_flops);
   EXPECT_EQ(read.coefficients.source, found.coefficients.source);
 }
 
 TEST(Calibration, RowsWithoutAResidentTwinLeaveTheAssumptions) {
-  const CalibratedMachine assumed = assumed_machine("cpu");
+  const CalibratedMachine assumed = planned_machine(config().capacity);
   auto rows = predicted_rows(assumed);
   for (StudyRow& row : rows) {
     for (StepSample& sample : row.file.samples) sample.resident_seconds.clear();
   }
-  EXPECT_DOUBLE_EQ(calibrate(rows, config(), assumed).coefficients.matrix_efficiency,
+  EXPECT_DOUBLE_EQ(calibrate(rows, config()).coefficients.matrix_efficiency,
                    assumed.coefficients.matrix_efficiency);
 }
 

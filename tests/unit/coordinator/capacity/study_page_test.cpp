@@ -46,8 +46,10 @@ TEST(StudyPage, ShowsARowAPointAndADashWhereNothingCouldBeCompared) {
   auto all = rows();
   EXPECT_THAT(
       study_page(all, {"c.json", {"tokens.svg"}}, {Charset::ascii, Color::off}),
-      testing::AllOf(HasSubstr("350m   weak         2       1              2     1.1      1818         91%"),
-                     HasSubstr("9%       2.0"), HasSubstr("plan: c.json"), HasSubstr("plot: tokens.svg")));
+      testing::AllOf(
+          HasSubstr("350m   weak         2       1              2     1.1       0.9      1818         91%"),
+          HasSubstr("9%       2.0           21        30"), HasSubstr("plan: c.json"),
+          HasSubstr("plot: tokens.svg")));
   for (StudyRow& row : all) {
     for (StepSample& sample : row.file.samples) sample.resident_seconds.clear();
   }
@@ -62,6 +64,8 @@ TEST(StudyPage, JsonHoldsEachRanksFigures) {
   EXPECT_EQ(row.at("scaling"), "weak");
   EXPECT_EQ(row.at("base_bytes_by_rank"), nlohmann::json({1048576.0, 2097152.0}));
   EXPECT_NEAR(row.at("exposed_seconds").get<double>(), 0.1, 1e-12);
+  EXPECT_EQ(row.at("tensor_bytes_by_rank"), nlohmann::json({20 * 1048576.0, 21 * 1048576.0}));
+  EXPECT_EQ(row.at("predicted_seconds"), 0.9);
   EXPECT_EQ(row.at("resident"), "auto");
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "coordinator/capacity/prediction.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/model/machine.h"
@@ -147,6 +148,41 @@ TEST_F(StudyRunTest, MeasuresADamagedResultAgain) {
 TEST_F(StudyRunTest, RefusesMoreRanksThanThereAreBeforeItMeasures) {
   EXPECT_THROW(run({{"scale_ranks", "1,3"}}), UserError);
   EXPECT_FALSE(std::filesystem::exists(file("tasks")));
+}
+
+TEST(StudyPrediction, SharesOfTheBaseAreKnownWhereEveryBlockIsGatheredAnew) {
+  auto bytes = [](const std::map<std::string, std::string>& changes) {
+    auto all = small_study();
+    for (const auto& [key, value] : changes) all[key] = value;
+    const RunConfig config = default_config(all);
+    std::vector<double> found;  // of one rank; of two, each with the base; of two that share it
+    for (const StudyPoint& point : study_points(config, "bfloat16")) {
+      if (point.name == "shape:350m" && point.scaling == Scaling::weak)
+        found.push_back(predict_step(point, config, planned_machine(config.capacity)).tensor_bytes);
+    }
+    return found;
+  };
+  const auto apart = bytes({{"node_sharing", "ignored"}, {"resident", "never"}});
+  ASSERT_EQ(apart.size(), 3u);
+  EXPECT_EQ(apart[0], apart[1]);
+  EXPECT_LT(apart[2], 0.9 * apart[1]);
+  EXPECT_EQ(bytes({{"node_sharing", "used"}, {"resident", "never"}})[2], 0);
+  EXPECT_EQ(bytes({{"node_sharing", "ignored"}, {"resident", "always"}})[2], 0);
+}
+
+TEST(StudyPrediction, PageHasARowForEachPointAndSaysThatNothingWasMeasured) {
+  const RunConfig config = default_config(small_study());
+  const auto points = study_points(config, "bfloat16");
+  const CalibratedMachine machine = planned_machine(config.capacity);
+  const std::string page = prediction_page(points, config, machine, {Charset::ascii, Color::off});
+  EXPECT_THAT(page, testing::AllOf(HasSubstr("expected, not measured, on cpu"), HasSubstr("shape:350m")));
+  auto json_study = small_study();
+  json_study["json"] = "true";
+  const auto json = nlohmann::json::parse(
+      prediction_page(points, default_config(json_study), machine, {Charset::ascii, Color::off}));
+  ASSERT_EQ(json.at("rows").size(), points.size());
+  EXPECT_EQ(json.at("rows")[3].at("micro_batches"), 2);
+  EXPECT_GT(json.at("rows")[3].at("seconds").get<double>(), 0);
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
 
 TEST(Message, DoneKeepsWhatARankTimed) {
   Done done;
-  done.sample = {{0.5, 0.25}, {0.125}, 800, 1e12, 4e11, 1024, 2048};
+  done.sample = {{0.5, 0.25}, {0.125}, 800, 1e12, 4e11, 1024, 1536, 2048};
   const StepSample back = round_trip(done).sample;
   EXPECT_EQ(back.seconds, done.sample.seconds);
   EXPECT_EQ(back.resident_seconds, done.sample.resident_seconds);
@@ -118,6 +118,7 @@ TEST(Message, DoneKeepsWhatARankTimed) {
   EXPECT_EQ(back.flops, 1e12);
   EXPECT_EQ(back.peak_flops, 4e11);
   EXPECT_EQ(back.base_bytes, 1024);
+  EXPECT_EQ(back.tensor_bytes, 1536);
   EXPECT_EQ(back.process_bytes, 2048);
 }
 

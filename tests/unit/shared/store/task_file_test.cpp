@@ -91,8 +91,8 @@ TEST_F(TaskFile, TrainingColumnsWithoutAValueStayNan) {
 TEST_F(TaskFile, ScaleSamplesComeBackByRank) {
   ScaleFile file;
   file.record.task = sample_task("scale", "350m, ranks 2", "", {}, "");
-  file.samples = {{{0.5, 0.25, 0.75}, {}, 800, 1e12, 4e11, 1024, 2048},
-                  {{1.5, 1.25, 1.75}, {}, 800, 1e12, 3e11, 512, 1024}};
+  file.samples = {{{0.5, 0.25, 0.75}, {}, 800, 1e12, 4e11, 1024, 1536, 2048},
+                  {{1.5, 1.25, 1.75}, {}, 800, 1e12, 3e11, 512, 768, 1024}};
   write_scale_file(path("s.h5"), file);
   const ScaleFile read = read_scale_file(path("s.h5"));
   ASSERT_EQ(read.samples.size(), 2u);

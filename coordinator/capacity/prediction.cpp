@@ -1,0 +1,91 @@
+#include "coordinator/capacity/prediction.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/table.h"
+#include "shared/base/file_system.h"
+#include "shared/model/step_time.h"
+
+namespace apportion {
+namespace {
+
+constexpr double mebi = 1048576;
+
+StepLoad load_of(const StudyPoint& point, const RunConfig& config) {
+  return study_tree(config.scale).load((point.micro_batches + point.ranks - 1) / point.ranks);
+}
+
+std::string prediction_json(const std::vector<StudyPoint>& points, const RunConfig& config,
+                            const CalibratedMachine& machine) {
+  nlohmann::ordered_json json = {{"machine", machine.machine.name},
+                                 {"coefficients", machine.coefficients.source},
+                                 {"rows", nlohmann::ordered_json::array()}};
+  for (const StudyPoint& point : points) {
+    const StepPrediction expected = predict_step(point, config, machine);
+    json["rows"].push_back({{"shape", point.name},
+                            {"scaling", scaling_name(point.scaling)},
+                            {"ranks", point.ranks},
+                            {"shard_size", point.shard_size},
+                            {"micro_batches", point.micro_batches},
+                            {"seconds", expected.seconds},
+                            {"tensor_bytes", expected.tensor_bytes}});
+  }
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+CalibratedMachine planned_machine(const CapacityConfig& capacity) {
+  const Machine& machine = find_machine(capacity.machine);
+  if (capacity.coefficients.empty()) return {machine, default_coefficients(machine)};
+  return parse_coefficients(read_file(capacity.coefficients), capacity.coefficients, capacity.machine);
+}
+
+RankLayout step_layout(const StudyPoint& point, const RunConfig& config) {
+  RankLayout layout;
+  layout.ranks = point.ranks;
+  layout.shard_size = config.ranks.resident == Residence::never ? point.shard_size : 1;
+  layout.recompute = config.ranks.recompute;
+  layout.base = point.task.identity.at("compute_type") == "float32" ? BaseType::float32 : BaseType::bfloat16;
+  return layout;
+}
+
+StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
+                            const CalibratedMachine& machine) {
+  const RankLayout layout = step_layout(point, config);
+  const StepLoad load = load_of(point, config);
+  StepPrediction expected;
+  expected.seconds = step_time(point.shape, config.lora, load, layout, machine).total();
+  const bool gathers_apart = layout.shard_size == point.shard_size && !config.ranks.node_sharing;
+  if (point.shard_size == 1 || gathers_apart)
+    expected.tensor_bytes = rank_memory(point.shape, config.lora, load, layout).total();
+  return expected;
+}
+
+std::string prediction_page(const std::vector<StudyPoint>& points, const RunConfig& config,
+                            const CalibratedMachine& machine, const Style& style) {
+  if (config.output.json) return prediction_json(points, config, machine);
+  Table table({{"shape", Align::left},
+               {"scaling", Align::left},
+               {"ranks"},
+               {"shards"},
+               {"micro-batches"},
+               {"s/step"},
+               {"tensors MiB"}});
+  for (const StudyPoint& point : points) {
+    const StepPrediction expected = predict_step(point, config, machine);
+    table.add_row({printable(style, point.name, 30), scaling_name(point.scaling), std::to_string(point.ranks),
+                   std::to_string(point.shard_size), std::to_string(point.micro_batches),
+                   fmt::format("{:.3g}", expected.seconds),
+                   expected.tensor_bytes > 0 ? fmt::format("{:.0f}", expected.tensor_bytes / mebi) : "-"});
+  }
+  return table.render(style, 2) + "\n" +
+         painted(style, Paint::dim,
+                 fmt::format("  expected, not measured, on {} ({})", machine.machine.name,
+                             printable(style, machine.coefficients.source))) +
+         "\n";
+}
+
+}  // namespace apportion

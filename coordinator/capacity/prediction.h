@@ -1,0 +1,35 @@
+// What the cost model expects of a study's points before they are measured: seconds of a step and bytes of a
+// rank's tensors, on the machine of plan_machine and plan_coefficients. The formulas are shared/model's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "coordinator/capacity/study.h"
+#include "coordinator/style.h"
+#include "shared/config/run_config.h"
+#include "shared/model/machine.h"
+#include "shared/model/memory.h"
+
+namespace apportion {
+
+/// The machine of plan_machine, with the coefficients of plan_coefficients or, without a file, what is
+/// assumed of it. Throws UserError and DataError.
+CalibratedMachine planned_machine(const CapacityConfig& capacity);
+
+/// How a point's base lies over its ranks: one that stays on every rank costs a step what a whole one does.
+RankLayout step_layout(const StudyPoint& point, const RunConfig& config);
+
+struct StepPrediction {
+  double seconds = 0;       // of a step, on the rank with the most micro-batches
+  double tensor_bytes = 0;  // most bytes of a rank's tensors at one time; 0 where gathered blocks stay or lie
+                            // in shared memory, which the memory model does not know
+};
+StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
+                            const CalibratedMachine& machine);
+
+/// The table of a study that is only predicted; with --json its figures in full.
+std::string prediction_page(const std::vector<StudyPoint>& points, const RunConfig& config,
+                            const CalibratedMachine& machine, const Style& style);
+
+}  // namespace apportion
