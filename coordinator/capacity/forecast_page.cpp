@@ -138,6 +138,7 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
       "network;",
       percent(c.matrix_efficiency), percent(c.attention_efficiency), percent(c.memory_efficiency),
       percent(c.link_efficiency), percent(c.network_efficiency)));
+  line(fmt::format("         transfers hide behind {} of a block's computing;", percent(c.link_overlap)));
   line(fmt::format(
       "         hops of {:.3g} us in a node and {:.3g} us between nodes, {:.3g} ms a block, {:.3g} ms a step",
       1e6 * c.link_latency_s, 1e6 * c.network_latency_s, 1e3 * c.block_overhead_s, 1e3 * c.step_overhead_s));
@@ -145,7 +146,7 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
   line(
       "memory:  the peak: what stays, the micro-batches' gradients, and the larger of one more (a sum) and "
       "of "
-      "activations with the larger of vocabulary and workspace;");
+      "activations with vocabulary or with gathered and workspace;");
   line(fmt::format("         tensors times {:.3g}, and {} GiB reserved; 'needed' is all", c.memory_scale,
                    gibibytes(c.reserved_bytes)));
   line(fmt::format("step:    {} distinct tokens a micro-batch, each attending to {}, log-probs at {}; {}",

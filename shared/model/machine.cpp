@@ -61,6 +61,7 @@ std::vector<Entry> entries_of(CalibratedMachine& result) {
           {"attention_efficiency", &c.attention_efficiency, 0, 1},
           {"memory_efficiency", &c.memory_efficiency, 0, 1},
           {"link_efficiency", &c.link_efficiency, 0, 1},
+          {"link_overlap", &c.link_overlap, -1e-9, 1},
           {"network_efficiency", &c.network_efficiency, 0, 1},
           {"link_latency_s", &c.link_latency_s, -1, 1},
           {"network_latency_s", &c.network_latency_s, -1, 1},
@@ -151,6 +152,7 @@ Coefficients default_coefficients(const Machine& machine) {
     coefficients.matrix_efficiency = 0.68;
     coefficients.attention_efficiency = 0.03;
     coefficients.memory_efficiency = 0.5;
+    coefficients.link_overlap = 0;
     coefficients.block_overhead_s = 0;
     coefficients.step_overhead_s = 0.01;
     coefficients.reserved_bytes = 0.5 * gibi;

@@ -22,16 +22,18 @@ struct Machine {
 /// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling
 /// study writes, or the defaults of the machine.
 struct Coefficients {
-  double matrix_efficiency = 0.4;      // of peak_flops and float_flops, in matrix products
-  double attention_efficiency = 0.1;   // of peak_flops, in attention over all keys that blocks gather
-  double memory_efficiency = 0.6;      // of memory_bandwidth, in operations element by element and in Adam
-  double link_efficiency = 0.8;        // of link_bandwidth
-  double network_efficiency = 0.8;     // of network_bandwidth
-  double link_latency_s = 3e-6;        // of one hop within a node
-  double network_latency_s = 6e-6;     // of one hop between nodes
-  double block_overhead_s = 4e-4;      // of a block's operations, forward and backward
-  double step_overhead_s = 2e-3;       // of a step: batch, losses, log
-  double memory_scale = 1;             // measured bytes over predicted ones
+  double matrix_efficiency = 0.4;     // of peak_flops and float_flops, in matrix products
+  double attention_efficiency = 0.1;  // of peak_flops, in attention over all keys that blocks gather
+  double memory_efficiency = 0.6;     // of memory_bandwidth, in operations element by element and in Adam
+  double link_efficiency = 0.8;       // of link_bandwidth
+  double network_efficiency = 0.8;    // of network_bandwidth
+  double link_overlap = 1;            // of a block's computing time, what can hide transfers; 0: a CPU rank's
+                                      // own thread copies
+  double link_latency_s = 3e-6;       // of one hop within a node
+  double network_latency_s = 6e-6;    // of one hop between nodes
+  double block_overhead_s = 4e-4;     // of a block's operations, forward and backward
+  double step_overhead_s = 2e-3;      // of a step: batch, losses, log
+  double memory_scale = 1;            // measured bytes over predicted ones
   double reserved_bytes = 2147483648;  // of a rank, besides tensors: contexts, libraries, fragments
   std::string source = "assumed, not measured";
 };

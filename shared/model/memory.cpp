@@ -59,13 +59,16 @@ double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const Rank
 }
 
 /// Log-probs of all micro-batches, and where logits become log-probs, or their gradient its copies, as much
-/// again (log_probs.cpp). With shards also two chunks of the head in float32, and one as computed with.
+/// again (log_probs.cpp). With shards also two chunks of the head in float32 where there are two, and one as
+/// computed with.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = compute_bytes(layout.base);
   const double logits =
       float_bytes * of(load.vocabulary_rows * shape.vocabulary) * of(load.micro_batches + load.lanes);
   if (layout.shard_size == 1) return logits;
-  return logits + of(chunk_rows(shape) * shape.width) * (2 * float_bytes + (c < float_bytes ? c : 0));
+  const int64_t rows = chunk_rows(shape);
+  const double in_float = shape.vocabulary > rows ? 2 * float_bytes : float_bytes;
+  return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
 }
 
 /// Beyond what is kept: the gated activation's backward pass makes six [T, F] where the one behind it was

@@ -49,10 +49,12 @@ struct RankMemory {
   double workspace = 0;     // temporary in the first block's backward pass
   double positions = 0;     // table of rotary positions
 
-  /// The peak is before the first block goes back, or when gradients are summed.
+  /// The peak is at the head, where no block is gathered, before the first block goes back, or when gradients
+  /// are summed.
   double total() const {
-    const double backward = activations + (vocabulary > workspace ? vocabulary : workspace);
-    return base + gathered + embedding + trained + positions + gradients +
+    const double block = gathered + workspace;
+    const double backward = activations + (vocabulary > block ? vocabulary : block);
+    return base + embedding + trained + positions + gradients +
            (gradient_sum > backward ? gradient_sum : backward);
   }
 };

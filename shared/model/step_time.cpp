@@ -89,7 +89,8 @@ class StepModel {
   /// backward, one ahead; chunks of the embedding and of the head likewise, the look-up with nothing to hide
   /// them behind. Full tuning reduce-scatters float32 gradients at the same time.
   double exposed_seconds(const Pass& pass) const {
-    const double layers = of(shape_.layers), count = of(load_.micro_batches);
+    const double layers = of(shape_.layers);
+    const double count = of(load_.micro_batches) * machine_.coefficients.link_overlap;
     const double gather = gather_seconds(block_bytes(shape_, layout_).stored, layout_.shard_size, machine_);
     const double scatter =
         full() ? gather_seconds(4 * of(shape_.block_parameters()) / layers, layout_.shard_size, machine_) : 0;

@@ -100,11 +100,11 @@ TEST(Memory, ThePeakIsAtTheHeadOrInABlockOrAtTheEnd) {
   memory.workspace = 30;
   memory.gradients = 50;
   memory.gradient_sum = 50;
-  EXPECT_EQ(memory.total(), 31 + 50 + 140);
+  EXPECT_EQ(memory.total(), 29 + 50 + 140);
   memory.workspace = 60;
-  EXPECT_EQ(memory.total(), 31 + 50 + 160);
+  EXPECT_EQ(memory.total(), 29 + 50 + 162);
   memory.gradient_sum = 170;
-  EXPECT_EQ(memory.total(), 31 + 50 + 170);
+  EXPECT_EQ(memory.total(), 29 + 50 + 170);
 }
 
 TEST(Memory, RecomputingKeepsABlocksInputAndOneBlock) {

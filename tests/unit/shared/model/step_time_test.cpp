@@ -108,6 +108,18 @@ TEST(StepTime, GathersHideBehindEnoughComputing) {
   EXPECT_LT(exposed.exposed, 1.5 * transfers);
 }
 
+TEST(StepTime, NothingHidesWhatTheComputingThreadCopies) {
+  CalibratedMachine machine = ideal();
+  const double hidden = step_time(shape, {}, load(), layout_of(8, 8), machine).exposed;
+  machine.coefficients.link_overlap = 0;
+  // Each block twice, and the chunks of embedding and head in float32 three times.
+  const double blocks = 2 * 32 * gather_seconds(218'103'808.0 * 2, 8, machine);
+  const double exposed = step_time(shape, {}, load(), layout_of(8, 8), machine).exposed;
+  EXPECT_GT(exposed, blocks);
+  EXPECT_LT(exposed, 1.5 * blocks);
+  EXPECT_LT(hidden, 0.7 * exposed);
+}
+
 TEST(StepTime, AdaptersAreSummedInLevelsAndMicroBatchesOneAfterTheOther) {
   const double bytes = 4.0 * static_cast<double>(adapter_parameters(shape, {}));
   EXPECT_NEAR(step_time(shape, {}, load(), layout_of(8, 1), ideal()).gradient_sum, 4 * bytes / 1e11, 1e-9);
