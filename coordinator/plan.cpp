@@ -23,8 +23,9 @@ Keys joined(const Keys& first, const Keys& second) {
 const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
                             "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
                             "weight_decay",  "clip_norm",        "warmup_steps", "schedule"};
-const Keys sft_keys = joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps",
-                                             "sft_learning_rate", "sft_weights"});
+const Keys sft_keys =
+    joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
+                           "sft_stop_kl", "sft_cooldown_steps", "sft_weights"});
 const Keys calibrate_keys =
     joined(training_keys, {"calibrate_steps", "calibrate_learning_rate", "kl_weight", "kto_weight", "beta",
                            "kto_weight_accepted", "kto_weight_rejected"});

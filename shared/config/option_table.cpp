@@ -58,6 +58,7 @@ OptionGroup method_options() {
 
 OptionGroup sft_options() {
   using Sft = SftConfig;
+  auto stop = [](auto member) { return field(&RunConfig::sft, &Sft::stop, member); };
   std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
                                                              {"token_mean", SftWeights::token_mean}};
   return {"Stage 1: supervised fine-tuning",
@@ -66,6 +67,13 @@ OptionGroup sft_options() {
                              field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
               number_option({"sft_learning_rate", "0.004", Identity::yes, "peak learning rate of stage 1"},
                             field(&RunConfig::sft, &Sft::learning_rate), rate),
+              number_option(
+                  {"sft_stop_kl", "0", Identity::yes,
+                   "stage 1 ends early: when the mean KL of an epoch's steps, and what their coverage lacks, "
+                   "are below this, the learning rate falls to 0 over cooldown_steps; 0: never"},
+                  stop(&StopConfig::kl), {0, Bound::included, 1, Bound::included}),
+              integer_option({"sft_cooldown_steps", "30", Identity::yes, "steps after that"},
+                             stop(&StopConfig::cooldown_steps), {1, most_steps}),
               choice_option({"sft_weights", "split", Identity::yes,
                              "split: target share on the first token, and on the rest together; token_mean: "
                              "target share on every token, over the batch's tokens"},

@@ -48,9 +48,17 @@ struct BatchConfig {
   int micro_batches = 4;   // M: parts of a step, whatever the number of ranks
 };
 
+/// When a stage has learnt its target: the KL of an epoch's steps, and what their coverage lacks, are below
+/// kl.
+struct StopConfig {
+  double kl = 0;            // 0: the stage has all its steps
+  int cooldown_steps = 30;  // over which the learning rate then falls to 0
+};
+
 struct SftConfig {
   int steps = 120;
   double learning_rate = 4e-3;
+  StopConfig stop;
   SftWeights weights = SftWeights::split;
 };
 

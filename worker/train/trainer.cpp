@@ -91,7 +91,9 @@ int Trainer::first_step(Optimizer& optimizer, int steps) {
 
 void Trainer::run_sft(const SftConfig& config) {
   Optimizer optimizer(optimizer_config_, adapter_.values());
-  for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
+  for (int step = first_step(optimizer, config.steps);; ++step) {
+    const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
+    if (step >= end.steps) break;
     const double started = seconds_now();
     Forward pass = forward(schedule_.batch_of_step(step), AnswerSet::accepted, config.weights,
                            BlockPass::Gradient::wanted);
@@ -101,8 +103,9 @@ void Trainer::run_sft(const SftConfig& config) {
     auto loss_of = [&](size_t m) -> Loss {
       return {sft_loss(pass.log_prob_E[m], pass.batches[m].sft_weight_E, normalizer)};
     };
-    StepReport report{step, config.steps};
-    finish_step(optimizer, config.learning_rate, pass, loss_of, report, started);
+    StepReport report{step, end.steps};
+    report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps, end);
+    finish_step(optimizer, pass, loss_of, report, started);
   }
 }
 
@@ -136,6 +139,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
       own.push_back((r_A * mismatched.weight_A).sum().item<double>());
     }
     StepReport report{step, config.steps};
+    report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps);
     report.z_unclamped = sum_over_group(own) / prompts;
     report.z = std::max(0.0, report.z_unclamped);
     auto loss_of = [&](size_t m) -> Loss {
@@ -145,12 +149,12 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
       at::Tensor kto = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
       return {config.kl_weight * kl + config.kto_weight * kto, kto.item<double>()};
     };
-    finish_step(optimizer, config.learning_rate, pass, loss_of, report, started);
+    finish_step(optimizer, pass, loss_of, report, started);
   }
 }
 
-void Trainer::finish_step(Optimizer& optimizer, double peak_lr, Forward& forward,
-                          const std::function<Loss(size_t)>& loss_of, StepReport report, double started) {
+void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,
+                          StepReport report, double started) {
   // Columns gathered over the group: loss, kto, kl, coverage, prompts, tokens, FLOPs; one row a micro-batch.
   constexpr size_t columns = 7;
   std::vector<at::Tensor> d_log_prob_E(forward.batches.size());
@@ -176,7 +180,6 @@ void Trainer::finish_step(Optimizer& optimizer, double peak_lr, Forward& forward
   std::vector<at::Tensor> gradients = forward.pass->backward(d_log_prob_E);
   micro_batches_ += static_cast<int64_t>(gradients.size());
   at::Tensor total = tree_sum(std::move(gradients), adapter_.values(), batch_.micro_batches, collectives_);
-  report.lr = learning_rate(optimizer_config_, peak_lr, report.step, report.steps);
   report.grad_norm = optimizer.step(adapter_.values(), total, report.lr);
   adapter_.refresh(model_.compute_type());
 

@@ -64,8 +64,8 @@ class Trainer {
   };
   Forward forward(int batch, AnswerSet answers, SftWeights weights, BlockPass::Gradient gradient) const;
   /// Backward, sum over the group, AdamW step, log.
-  void finish_step(Optimizer& optimizer, double peak_lr, Forward& forward,
-                   const std::function<Loss(size_t)>& loss_of, StepReport report, double started);
+  void finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,
+                   StepReport report, double started);
   TrainState state(Optimizer& optimizer) { return {adapter_.values(), optimizer, log_}; }
   /// The step to begin with: 0, or after those of a checkpoint, whose state is in force then.
   int first_step(Optimizer& optimizer, int steps);

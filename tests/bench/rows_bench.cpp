@@ -1,0 +1,107 @@
+// Rows a second of a training step on SmolLM2 for the rows of tests/bench/rows.json, which peer_speed.py
+// gives to TRL too. A row is one distinct (prompt, answer); weights and duplicates count nothing. Arguments:
+// objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO) and sharing (1: a
+// step's rows are one batch of trees, in 4 micro-batches; 0: every row is a tree of its own).
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "worker/device.h"
+#include "worker/device_memory.h"
+#include "worker/session.h"
+#include "worker/train/trainer.h"
+
+namespace apportion {
+namespace {
+
+Session& session() {
+  static const bool kept = (keep_tensor_memory(), true);
+  (void)kept;
+  static RunConfig config;
+  static Session loaded(config, compute_device(0), 1);
+  return loaded;
+}
+
+/// The committed batch: each prompt with its answers.
+std::vector<TrainPrompt> prompts() {
+  const char* source = std::getenv("APPORTION_SOURCE");
+  const std::string folder = source ? source : ".";
+  const auto rows = nlohmann::json::parse(read_file(folder + "/tests/bench/rows.json"));
+  std::vector<TrainPrompt> prompts;
+  for (const auto& entry : rows.at("prompts")) {
+    TrainPrompt prompt;
+    const std::string user = entry.at("user");
+    prompt.tokens = session().chat().encode_prompt(user);
+    prompt.target = entry.at("target").get<std::vector<double>>();
+    prompt.steering_tokens = steering_tokens(session().chat(), {0, 0, user}, prompt.target.size());
+    for (const auto& answer : entry.at("answers")) {
+      const std::string text = answer.at("text");
+      prompt.answers.push_back(
+          {session().chat().encode_turn(user, text).answer, answer.at("weight"), answer.at("accepted")});
+    }
+    prompts.push_back(std::move(prompt));
+  }
+  return prompts;
+}
+
+/// Every answer as a prompt of its own. Of the first `prompts`: a step of all would take minutes.
+std::vector<TrainPrompt> one_row_each(const std::vector<TrainPrompt>& all, size_t count, bool rejected) {
+  std::vector<TrainPrompt> rows;
+  for (size_t i = 0; i < count; ++i) {
+    for (const auto& answer : all[i].answers) {
+      if (!answer.accepted && !rejected) continue;
+      TrainPrompt row = all[i];
+      row.answers = {answer};
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+int64_t rows_of(const std::vector<TrainPrompt>& prompts, bool rejected) {
+  int64_t rows = 0;
+  for (const TrainPrompt& prompt : prompts) {
+    for (const auto& answer : prompt.answers) rows += answer.accepted || rejected;
+  }
+  return rows;
+}
+
+void rows(benchmark::State& state) {
+  const bool kto = state.range(0) == 2, sharing = state.range(1) == 1;
+  std::vector<TrainPrompt> list = prompts();
+  if (!sharing) list = one_row_each(list, 2, kto);
+  const BatchConfig batch{static_cast<int>(list.size()), sharing ? 4 : static_cast<int>(list.size())};
+  const Llama& model = session().model(resolve_compute_type(ComputeType::automatic), {0});
+  Adapter adapter(model.shape(), session().config().lora, 0, model.device());
+  auto collectives = make_local_collectives();
+  double seconds = 0;
+  Trainer trainer(model, adapter, list, batch, OptimizerConfig{}, 0, *collectives,
+                  [&](const StepReport& step) {
+                    seconds += step.seconds;
+                    state.SetIterationTime(step.seconds);
+                  });
+  SftConfig sft;
+  sft.steps = 1;
+  CalibrateConfig calibrate;
+  calibrate.steps = 1;
+  kto ? trainer.run_calibrate(calibrate) : trainer.run_sft(sft);  // the first step finds no kept memory
+  seconds = 0;
+  for (auto _ : state) kto ? trainer.run_calibrate(calibrate) : trainer.run_sft(sft);
+  state.counters["rows"] = static_cast<double>(rows_of(list, kto));
+  state.counters["rows/s"] =
+      static_cast<double>(rows_of(list, kto) * static_cast<int64_t>(state.iterations())) / seconds;
+}
+
+BENCHMARK(rows)
+    ->ArgNames({"objective", "sharing"})
+    ->ArgsProduct({{1, 2}, {1, 0}})
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace apportion
