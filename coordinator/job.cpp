@@ -70,7 +70,9 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   DirectoryLock lock(output.directory);
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   Plan plan = plan_job(config, environment, dataset);
-  Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets), environment.ranks);
+  const Asking asking = description_of(config.method).asking;
+  Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets, asking),
+                    environment.ranks);
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));

@@ -2,6 +2,7 @@
 #include "coordinator/plan.h"
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 
 namespace apportion {
 
@@ -26,12 +27,25 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "seed",        
 const Keys sft_keys =
     joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                            "sft_stop_kl", "sft_cooldown_steps", "sft_weights"});
-const Keys calibrate_keys =
-    joined(training_keys, {"calibrate_steps", "calibrate_learning_rate", "kl_weight", "kto_weight", "beta",
-                           "kto_weight_accepted", "kto_weight_rejected"});
-const Keys measure_keys = {"subjects",        "seed",        "rounds",      "max_answer_tokens",
-                           "exact_threshold", "exact_nodes", "unit_prompts"};
-const Keys measure_training_keys = joined(measure_keys, {"holdout_wordings"});
+const Keys calibrate_keys = joined(training_keys, {"calibrate_steps", "calibrate_learning_rate"});
+
+/// What a term of a stage's loss reads besides what its kind does.
+Keys keys_of(LossTerm term) {
+  switch (term) {
+    case LossTerm::sft:
+      return {};
+    case LossTerm::steering_kl:
+      return {"kl_weight"};
+    case LossTerm::kto:
+      return {"kto_weight",          "beta",          "kto_weight_accepted",
+              "kto_weight_rejected", "kto_positions", "kto_pairs"};
+    case LossTerm::dpo:
+      return {"beta"};
+  }
+  throw InternalError("an unknown term of a loss");
+}
+
+const Keys measure_keys = {"subjects", "seed", "rounds", "exact_threshold", "exact_nodes", "unit_prompts"};
 
 const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches",
                          "scale_steps",  "lora_rank",     "lora_targets"};
@@ -41,97 +55,104 @@ bool holds_training_wordings(const std::string& test_set) {
   return test_set == "heldout" || test_set == "train";
 }
 
+/// "before" training, or before the method's own way of asking, or "after" it.
+enum class When { before, after };
+
 class Planner {
  public:
-  Planner(const RunConfig& config, const PlanInput& input) : config_(config), input_(input) {}
+  Planner(const RunConfig& config, const PlanInput& input)
+      : config_(config), input_(input), method_(description_of(config.method)) {}
 
-  Task training(const std::string& kind, const std::string& label,
-                const std::vector<std::string>& inputs) const {
-    return make(kind, label, inputs, "", input_.train_compute_type);
-  }
-
-  /// `when` is "before" or "after".
-  Task measure(const std::string& when, const std::string& test_set,
-               const std::vector<std::string>& inputs) const {
-    return make("measure", when + ", " + test_set, inputs, test_set, input_.measure_compute_type);
+  Plan plan(const std::string& job) {
+    plan_.cell.job = job;
+    plan_.cell.name = input_.dataset_name + "-" + method_.name;
+    for (const std::string& test_set : config_.measure.test_sets) {
+      if (!holds_training_wordings(test_set)) add_measure(When::before, test_set, Asking::plainly);
+    }
+    if (method_.stages.empty()) need_test_sets();
+    for (size_t number = 0; number < method_.stages.size(); ++number) add_stage(number);
+    if (method_.stages.empty() && method_.asking == Asking::plainly) return std::move(plan_);
+    for (const std::string& test_set : config_.measure.test_sets) {
+      const bool after = !method_.stages.empty() || !holds_training_wordings(test_set);
+      if (after) add_measure(When::after, test_set, method_.asking);
+    }
+    return std::move(plan_);
   }
 
  private:
-  Task make(const std::string& kind, const std::string& label, const std::vector<std::string>& inputs,
-            const std::string& test_set, const std::string& compute_type) const {
-    nlohmann::json options = nlohmann::json::object();
-    for (const std::string& key : identity_keys(kind, test_set)) options[key] = config_.value(key);
+  void need_test_sets() const {
+    if (!plan_.tasks.empty()) return;
+    throw UserError("method " + method_.name + " has nothing to measure: test_sets needs one of v2, v3, ood");
+  }
+
+  void add_stage(size_t number) {
+    const Stage& stage = method_.stages[number];
     Task task;
-    task.kind = kind;
-    task.label = label;
-    task.inputs = inputs;
+    task.kind = stage.kind;
+    task.label = "stage " + std::to_string(number + 1);
+    if (!trained_.empty()) task.inputs = {trained_};
+    task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
+    task.identity.update(stage_identity(stage));
+    add(std::move(task));
+    trained_ = plan_.cell.training[stage.kind] = plan_.tasks.back().id;
+  }
+
+  void add_measure(When when, const std::string& test_set, Asking asking) {
+    const std::string name = when == When::before ? "before" : "after";
+    Task task;
+    task.kind = "measure";
+    task.label = name + ", " + test_set;
+    if (!trained_.empty()) task.inputs = {trained_};
     task.test_set = test_set;
-    task.identity = {{"kind", kind},
-                     {"revision", task_revision(kind)},
-                     {"options", options},
-                     {"compute_type", compute_type},
-                     {"model", input_.model_digest},
-                     {"dataset", input_.dataset_digest},
-                     {"inputs", inputs}};
-    if (!test_set.empty()) task.identity["test_set"] = test_set;
+    task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
+    task.identity["test_set"] = test_set;
+    if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
+    add(std::move(task));
+    plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
+  }
+
+  void add(Task task) {
     task.id = task_id(task.identity);
-    return task;
+    plan_.tasks.push_back(std::move(task));
+  }
+
+  nlohmann::json identity(const Task& task, const Keys& keys, const std::string& compute_type) const {
+    nlohmann::json options = nlohmann::json::object();
+    for (const std::string& key : keys) options[key] = config_.value(key);
+    return {{"kind", task.kind},
+            {"revision", task_revision(task.kind)},
+            {"options", options},
+            {"compute_type", compute_type},
+            {"model", input_.model_digest},
+            {"dataset", input_.dataset_digest},
+            {"inputs", task.inputs}};
   }
 
   const RunConfig& config_;
   const PlanInput& input_;
+  const MethodDescription& method_;
+  Plan plan_;
+  std::string trained_;  // the last stage's task
 };
-
-const char* method_name(Method method) {
-  switch (method) {
-    case Method::zero_shot:
-      return "zero-shot";
-    case Method::sft:
-      return "sft";
-    case Method::full:
-      return "full";
-  }
-  throw InternalError("unknown method");
-}
 
 }  // namespace
 
-std::vector<std::string> identity_keys(const std::string& kind, const std::string& test_set) {
-  if (kind == "measure") return holds_training_wordings(test_set) ? measure_training_keys : measure_keys;
-  if (kind == "sft") return sft_keys;
-  if (kind == "calibrate") return calibrate_keys;
-  if (kind == "scale") return scale_keys;
-  throw InternalError("unknown kind of task: " + kind);
+std::vector<std::string> scale_identity_keys() { return scale_keys; }
+
+std::vector<std::string> stage_keys(const Stage& stage) {
+  Keys keys = stage.kind == "sft" ? sft_keys : calibrate_keys;
+  for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
+  return keys;
+}
+
+std::vector<std::string> measure_keys_of(const std::string& test_set, Asking asking) {
+  const bool probabilities = asking == Asking::for_probabilities;
+  Keys keys = joined(measure_keys, {probabilities ? "verbalized_tokens" : "max_answer_tokens"});
+  return holds_training_wordings(test_set) ? joined(keys, {"holdout_wordings"}) : keys;
 }
 
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job) {
-  Planner planner(config, input);
-  Plan plan;
-  plan.cell.job = job;
-  plan.cell.name = input.dataset_name + "-" + method_name(config.method);
-  for (const std::string& test_set : config.measure.test_sets) {
-    if (holds_training_wordings(test_set)) continue;
-    plan.tasks.push_back(planner.measure("before", test_set, {}));
-    plan.cell.measures["before/" + test_set] = plan.tasks.back().id;
-  }
-  if (config.method == Method::zero_shot) {
-    if (plan.tasks.empty()) {
-      throw UserError("method zero-shot has nothing to measure: test_sets needs one of v2, v3, ood");
-    }
-    return plan;
-  }
-  plan.tasks.push_back(planner.training("sft", "stage 1", {}));
-  plan.cell.training["sft"] = plan.tasks.back().id;
-  if (config.method == Method::full) {
-    plan.tasks.push_back(planner.training("calibrate", "stage 2", {plan.cell.training["sft"]}));
-    plan.cell.training["calibrate"] = plan.tasks.back().id;
-  }
-  std::string trained = plan.tasks.back().id;
-  for (const std::string& test_set : config.measure.test_sets) {
-    plan.tasks.push_back(planner.measure("after", test_set, {trained}));
-    plan.cell.measures["after/" + test_set] = plan.tasks.back().id;
-  }
-  return plan;
+  return Planner(config, input).plan(job);
 }
 
 }  // namespace apportion

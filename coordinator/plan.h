@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "shared/config/task.h"
 #include "shared/store/index.h"
@@ -25,11 +26,15 @@ struct Plan {
   Cell cell;
 };
 
-/// Measures the untouched model on the test sets of answers that it was not trained on, trains the method's
-/// stages, and measures again on all test sets. `job` is the job's name in the index.
+/// The tasks of the method as its description has them (shared/config/method.h): measures the untouched model
+/// on the test sets of wordings that it was not trained on, trains the stages, and measures again on all test
+/// sets, asking in the method's way; a method that trains nothing leaves test sets of training wordings out.
+/// `job` is the job's name in the index. Throws UserError when there is nothing to measure.
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job);
 
-/// The keys whose values enter the id of a task of `kind` (a measure task's also depend on its test set).
-std::vector<std::string> identity_keys(const std::string& kind, const std::string& test_set);
+/// The keys whose values enter the id of a training task, of a measure task, and of a scale task.
+std::vector<std::string> stage_keys(const Stage& stage);
+std::vector<std::string> measure_keys_of(const std::string& test_set, Asking asking);
+std::vector<std::string> scale_identity_keys();
 
 }  // namespace apportion

@@ -7,6 +7,7 @@
 #include "shared/base/file_system.h"
 #include "shared/config/version.h"
 #include "shared/data/example.h"
+#include "shared/data/question.h"
 
 namespace apportion {
 
@@ -17,9 +18,16 @@ std::string host_name() {
   return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
 }
 
-MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, const std::string& test_set) {
+/// Where a task's tables are: those of its test set, and of its own when it is asked in another way.
+std::string tables_key(const std::string& test_set, Asking asking) {
+  return asking == Asking::plainly ? test_set : test_set + "/" + name_of(asking);
+}
+
+MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, const std::string& test_set,
+                             Asking asking) {
   MeasureTables tables;
-  for (const Subject& subject : subjects_of(dataset, test_set, config.subjects)) {
+  const std::vector<Subject> subjects = subjects_of(dataset, test_set, config.subjects);
+  for (const Subject& subject : subjects) {
     tables.subjects.push_back(subject.name);
     tables.target.push_back(subject.target);
   }
@@ -27,8 +35,9 @@ MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, c
     throw UserError("test set " + test_set + ": " + dataset.path + " has no subjects for it");
   }
   for (const Category& category : dataset.categories) tables.categories.push_back(category.names.front());
-  for (Prompt& prompt : prompts_of(dataset, test_set, config.holdout_wordings, config.subjects)) {
-    tables.prompts.push_back(std::move(prompt.text));
+  for (const Prompt& prompt : prompts_of(dataset, test_set, config.holdout_wordings, config.subjects)) {
+    const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
+    tables.prompts.push_back(asked_text(prompt, subject, dataset.categories, asking));
   }
   return tables;
 }
@@ -46,7 +55,7 @@ Recorder::Recorder(const RunConfig& config, std::map<std::string, MeasureTables>
 }
 
 const MeasureTables* Recorder::tables_of(const Task& task) const {
-  return task.kind == "measure" ? &tables_.at(task.test_set) : nullptr;
+  return task.kind == "measure" ? &tables_.at(tables_key(task.test_set, asking_of(task))) : nullptr;
 }
 
 void Recorder::record(GroupRun& group, double now) const {
@@ -67,9 +76,13 @@ void Recorder::record(GroupRun& group, double now) const {
 }
 
 std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,
-                                                 const std::vector<std::string>& test_sets) {
+                                                 const std::vector<std::string>& test_sets, Asking asking) {
   std::map<std::string, MeasureTables> tables;
-  for (const std::string& test_set : test_sets) tables[test_set] = make_tables_of(dataset, config, test_set);
+  for (const std::string& test_set : test_sets) {
+    tables[tables_key(test_set, asking)] = make_tables_of(dataset, config, test_set, asking);
+    if (asking == Asking::plainly) continue;
+    tables[test_set] = make_tables_of(dataset, config, test_set, Asking::plainly);
+  }
   return tables;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/group_run.h"
+#include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
 #include "shared/store/task_file.h"
@@ -16,7 +17,8 @@ namespace apportion {
 
 class Recorder {
  public:
-  /// `tables` by test set. Of `config` the resolved values are echoed and the results' directory is used.
+  /// `tables` as make_tables gives them. Of `config` the resolved values are echoed and the results'
+  /// directory is used.
   Recorder(const RunConfig& config, std::map<std::string, MeasureTables> tables, int ranks);
 
   /// The tables of a measure task's test set; nullptr for other tasks.
@@ -33,9 +35,11 @@ class Recorder {
   std::map<std::string, MeasureTables> tables_;
 };
 
-/// The questions and targets of each of the configuration's test sets. Throws UserError for a test set that
-/// the dataset has no wordings or subjects for.
+/// The questions and targets of each test set as it is asked plainly, by its name, and as `asking` puts it.
+/// Throws UserError for a test set that the dataset has no wordings or subjects for, or no targets that
+/// `asking` needs.
 std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,
-                                                 const std::vector<std::string>& test_sets);
+                                                 const std::vector<std::string>& test_sets,
+                                                 Asking asking = Asking::plainly);
 
 }  // namespace apportion

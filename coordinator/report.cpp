@@ -23,6 +23,7 @@ class Page {
 
   std::string render(const std::vector<CellView>& cells) {
     for (const CellView& view : cells) cell(view);
+    if (cells.size() > 1) side_by_side(cells);
     legend();
     files(cells);
     next(cells);
@@ -108,6 +109,34 @@ class Page {
     text_ += table.render(style_, 2);
   }
 
+  /// A row for each cell, of what was measured last on its first test set.
+  void side_by_side(const std::vector<CellView>& cells) {
+    heading("side by side");
+    Table table({{"cell", Align::left},
+                 {"test set", Align::left},
+                 {"exact error"},
+                 {"worst"},
+                 {"MAE"},
+                 {"floor"},
+                 {"coverage"},
+                 {"unexplored"},
+                 {"unparsed"}});
+    for (const CellView& view : cells) {
+      if (view.measures.empty()) continue;
+      const MeasureView* after = view.measure("after", view.measures.front().test_set);
+      const MeasureView& last = after ? *after : view.measures.front();
+      const DatasetMetrics& m = last.metrics;
+      const size_t subjects = m.subjects.size();
+      table.add_row({shown(view.cell.name, 32), shown(last.test_set),
+                     mean_cell(m.exact_error, m.subjects_with_exact, subjects),
+                     m.subjects_with_exact ? decimals(m.worst_exact_error) : none,
+                     mean_cell(m.mae, m.subjects_with_mae, subjects), decimals(m.floor), decimals(m.coverage),
+                     decimals(m.unexplored), decimals(m.unparsed_share)});
+    }
+    text_ += table.render(style_, 2);
+    line();
+  }
+
   void training(const CellView& view) {
     Table table({{"training", Align::left},
                  {"steps"},
@@ -115,6 +144,7 @@ class Page {
                  {"KL"},
                  {"KTO"},
                  {"z"},
+                 {"z<0"},
                  {"coverage"},
                  {"gradient"},
                  {"tokens/step"},
@@ -130,8 +160,8 @@ class Page {
       };
       const double steps = std::max<double>(1, static_cast<double>(log.step.size()));
       table.add_row({shown(training.file.record.task.label), std::to_string(log.step.size()), last(log.loss),
-                     last(log.kl), last(log.kto), last(log.z_unclamped), last(log.coverage),
-                     last(log.grad_norm), fmt::format("{:.0f}", sum(log.tokens) / steps),
+                     last(log.kl), last(log.kto), last(log.z_unclamped), std::to_string(clamped_steps(log)),
+                     last(log.coverage), last(log.grad_norm), fmt::format("{:.0f}", sum(log.tokens) / steps),
                      fmt::format("{:.2f}", sum(log.seconds) / steps),
                      fmt::format("{:.0f}", sum(log.seconds))});
     }

@@ -74,6 +74,11 @@ const MeasureView* CellView::measure(const std::string& when, const std::string&
   return nullptr;
 }
 
+int clamped_steps(const TrainLog& log) {
+  return static_cast<int>(
+      std::count_if(log.z_unclamped.begin(), log.z_unclamped.end(), [](double z) { return z < 0; }));
+}
+
 std::vector<CellView> load_cells(const std::string& directory) {
   std::vector<CellView> views;
   for (const Cell& cell : read_index(directory)) views.push_back(load_cell(directory, cell));

@@ -35,6 +35,9 @@ struct CellView {
   const MeasureView* measure(const std::string& when, const std::string& test_set) const;
 };
 
+/// Steps whose estimate of z was below 0, so that KTO's loss took 0 in its place.
+int clamped_steps(const TrainLog& log);
+
 /// Throws UserError when the directory holds no results.
 std::vector<CellView> load_cells(const std::string& directory);
 

@@ -83,6 +83,7 @@ Json training_json(const TrainView& view) {
           {"kto", last(log.kto)},
           {"z", last(log.z)},
           {"z_unclamped", last(log.z_unclamped)},
+          {"z_clamped_steps", clamped_steps(log)},
           {"coverage", last(log.coverage)},
           {"grad_norm", last(log.grad_norm)},
           {"lr", last(log.lr)},

@@ -1,42 +1,94 @@
 // The measure task: units of prompts, dealt whole to the ranks of the group.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "shared/base/clock.h"
+#include "shared/config/method.h"
 #include "shared/data/example.h"
+#include "shared/data/question.h"
 #include "shared/measure/category.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
 #include "worker/models/adapter_file.h"
 #include "worker/sample/measure_units.h"
+#include "worker/sample/mixture.h"
 #include "worker/tasks.h"
 #include "worker/train/batch.h"
 
 namespace apportion {
 namespace {
 
-std::vector<MeasurePrompt> measure_prompts(const Session& session, const std::string& test_set) {
+/// A prompt of the test set: what is put to the model, and the share of each part in it.
+struct AskedPrompt {
+  std::vector<MeasurePrompt> parts;
+  std::vector<double> shares;
+};
+
+std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking) {
   const DataConfig& data = session.config().data;
   const Dataset& dataset = session.dataset();
   const auto prompts = prompts_of(dataset, test_set, data.holdout_wordings, data.subjects);
   const auto subjects = subjects_of(dataset, test_set, data.subjects);
   const int wordings = static_cast<int>(prompts.size() / subjects.size());
   const auto rounds = rounds_per_wording(session.config().measure.rounds, wordings);
-  std::vector<MeasurePrompt> out;
+  std::vector<AskedPrompt> out;
   for (const Prompt& prompt : prompts) {
-    MeasurePrompt& measured = out.emplace_back();
-    measured.subject = prompt.subject;
-    measured.wording = prompt.wording;
-    measured.tokens = session.chat().encode_prompt(prompt.text);
-    measured.steering_tokens = steering_tokens(session.chat(), prompt, dataset.categories.size());
-    measured.rounds = rounds[static_cast<size_t>(prompt.wording)];
-    measured.draw_key = dataset.name + '\n' + test_set + '\n' +
-                        subjects[static_cast<size_t>(prompt.subject)].name + '\n' +
-                        std::to_string(prompt.wording) + '\n';
+    const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
+    MeasurePrompt whole;
+    whole.subject = prompt.subject;
+    whole.wording = prompt.wording;
+    whole.steering_tokens = steering_tokens(session.chat(), prompt, dataset.categories.size());
+    whole.rounds = rounds[static_cast<size_t>(prompt.wording)];
+    whole.draw_key =
+        dataset.name + '\n' + test_set + '\n' + subject.name + '\n' + std::to_string(prompt.wording) + '\n';
+    AskedPrompt& asked = out.emplace_back();
+    std::vector<std::vector<int32_t>> tokens;
+    for (const Turn& turn : turns_of(prompt, subject, dataset.categories, asking)) {
+      tokens.push_back(session.chat().encode_prompt(turn.text));
+      asked.shares.push_back(turn.share);
+    }
+    asked.parts = split_prompt(whole, asked.shares, tokens, data.seed);
   }
   return out;
+}
+
+/// A unit's prompts, put to the model together.
+struct Unit {
+  std::vector<AskedPrompt> asked;
+
+  std::vector<MeasurePrompt> parts() const {
+    std::vector<MeasurePrompt> all;
+    for (const AskedPrompt& prompt : asked) all.insert(all.end(), prompt.parts.begin(), prompt.parts.end());
+    return all;
+  }
+
+  /// One result for each prompt from those of the parts.
+  std::vector<PromptResult> results(std::vector<PromptResult> of_parts) const {
+    std::vector<PromptResult> results;
+    auto next = std::make_move_iterator(of_parts.begin());
+    for (const AskedPrompt& prompt : asked) {
+      const auto count = static_cast<std::ptrdiff_t>(prompt.parts.size());
+      results.push_back(mix_results({next, next + count}, prompt.shares));
+      next += count;
+    }
+    return results;
+  }
+};
+
+/// Units `first`, `first` + `stride` and so on.
+std::vector<Unit> units_of(std::vector<AskedPrompt> prompts, size_t per_unit, size_t first, size_t stride) {
+  std::vector<Unit> units;
+  for (size_t begin = first * per_unit; begin < prompts.size(); begin += stride * per_unit) {
+    Unit& unit = units.emplace_back();
+    for (size_t i = begin; i < std::min(prompts.size(), begin + per_unit); ++i) {
+      unit.asked.push_back(std::move(prompts[i]));
+    }
+  }
+  return units;
 }
 
 void report_progress(const TaskContext& context, int done, int all, double tokens, double flops,
@@ -69,31 +121,31 @@ Done run_measure(const TaskContext& context) {
     adapter->refresh(type);
   }
   const CategoryParser parser(session.dataset().categories);
+  const Asking asking = asking_of(context.task);
+  MeasureConfig measure = session.config().measure;
+  if (asking == Asking::for_probabilities) measure.max_answer_tokens = measure.verbalized_tokens;
   const MeasureTools tools{model,
                            adapter.get(),
                            session.tokenizer(),
                            session.chat().end_of_turn(),
                            parser,
-                           session.config().measure,
-                           session.config().data.seed};
-  const auto prompts = measure_prompts(session, context.task.test_set);
-  const auto per_unit = static_cast<size_t>(session.config().measure.unit_prompts);
-  const int units = static_cast<int>((prompts.size() + per_unit - 1) / per_unit);
+                           measure,
+                           session.config().data.seed,
+                           asking == Asking::for_probabilities ? Reading::shares : Reading::category};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
+  const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
+                                           static_cast<size_t>(measure.unit_prompts),
+                                           static_cast<size_t>(rank), static_cast<size_t>(ranks));
   std::vector<std::vector<MeasurePrompt>> own;
-  for (int unit = rank; unit < units; unit += ranks) {
-    const size_t first = static_cast<size_t>(unit) * per_unit,
-                 last = std::min(prompts.size(), first + per_unit);
-    own.emplace_back(prompts.begin() + static_cast<int64_t>(first),
-                     prompts.begin() + static_cast<int64_t>(last));
-  }
+  for (const Unit& unit : units) own.push_back(unit.parts());
 
   Done done;
   double tokens = 0, flops = 0;
   const double peak = session.peak(type), started = seconds_now();
   measure_units(tools, own, context.collectives, [&](size_t index, UnitResult result) {
     const int unit = rank + static_cast<int>(index) * ranks;
-    context.link.send(coordinator_address, Histogram{context.task.id, unit, std::move(result.prompts)});
+    context.link.send(coordinator_address,
+                      Histogram{context.task.id, unit, units[index].results(std::move(result.prompts))});
     tokens += static_cast<double>(result.tokens);
     flops += result.flops;
     ++done.units;

@@ -1,12 +1,16 @@
 // The training tasks: stage 1 from a fresh adapter, stage 2 from stage 1's.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/data/example.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
+#include "worker/losses/kto.h"
 #include "worker/models/adapter_file.h"
 #include "worker/tasks.h"
 #include "worker/train/trainer.h"
@@ -65,11 +69,47 @@ TrainCheckpoint make_checkpoint(const TaskContext& context) {
   return {{folder, context.task.id, output.checkpoint_steps}, context.collectives, say};
 }
 
+void say(const TaskContext& context, const std::string& text, bool warning) {
+  if (context.collectives.group_rank() != 0) return;
+  context.link.send(coordinator_address, Note{context.task.id, text, warning});
+}
+
+/// The balance of KTO's weights over all training prompts, said before the stage that uses them.
+void say_balance(const TaskContext& context, const std::vector<TrainPrompt>& prompts,
+                 const KtoConfig& config) {
+  double accepted = 0, rejected = 0;
+  for (const TrainPrompt& prompt : prompts) {
+    for (const auto& answer : prompt.answers) (answer.accepted ? accepted : rejected) += answer.weight;
+  }
+  const KtoBalance balance = kto_balance(accepted, rejected, config);
+  say(context, balance.text, !balance.in_range);
+}
+
+void run_stage(const TaskContext& context, const Stage& stage, const std::vector<TrainPrompt>& prompts,
+               Trainer& trainer) {
+  const RunConfig& config = context.session.config();
+  if (stage.has(LossTerm::sft)) return trainer.run_sft(config.sft);
+  if (stage.has(LossTerm::dpo)) return trainer.run_dpo(config.calibrate);
+  CalibrateConfig calibrate = config.calibrate;
+  if (!stage.has(LossTerm::steering_kl)) calibrate.kl_weight = 0;
+  if (!stage.has(LossTerm::kto)) calibrate.kto_weight = 0;
+  if (calibrate.kto_weight == 0) return trainer.run_calibrate(calibrate);
+  say_balance(context, prompts, calibrate.kto);
+  trainer.run_calibrate(calibrate);
+  const std::vector<double>& z = trainer.log().z_unclamped;
+  const auto clamped = std::count_if(z.begin(), z.end(), [](double value) { return value < 0; });
+  say(context,
+      "KTO's z was below 0, and so clamped, in " + std::to_string(clamped) + " of " +
+          std::to_string(z.size()) + " steps",
+      false);
+}
+
 }  // namespace
 
 Done run_training(const TaskContext& context) {
   Session& session = context.session;
   const RunConfig& config = session.config();
+  const Stage stage = stage_of(context.task);
   const bool calibrate = context.task.kind == "calibrate";
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
   const Llama& model = session.model(type, context.shard_ranks);
@@ -77,7 +117,7 @@ Done run_training(const TaskContext& context) {
   const auto prompts = train_prompts(
       session.dataset(),
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
-      session.chat(), config.data.seed);
+      session.chat(), config.data.seed, stage.answers);
   Adapter adapter = calibrate
                         ? load_adapter(adapter_directory(config.output.directory, context.task.inputs.at(0)),
                                        session.shape(), session.device())
@@ -89,11 +129,7 @@ Done run_training(const TaskContext& context) {
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   Trainer trainer(model, adapter, prompts, config.batch, config.optimizer, seed, context.collectives,
                   std::ref(sender), &checkpoint, config.ranks.recompute);
-  if (calibrate) {
-    trainer.run_calibrate(config.calibrate);
-  } else {
-    trainer.run_sft(config.sft);
-  }
+  run_stage(context, stage, prompts, trainer);
   checkpoint.finish();
 
   Done done;

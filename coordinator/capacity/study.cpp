@@ -35,7 +35,7 @@ Task scale_task(const RunConfig& config, const std::string& compute_type, const 
     layout[key] = config.value(key);
   task.identity = {{"kind", task.kind},
                    {"revision", task_revision(task.kind)},
-                   {"options", identity_options(config, identity_keys(task.kind, ""))},
+                   {"options", identity_options(config, scale_identity_keys())},
                    {"compute_type", compute_type},
                    {"model", canonical_shape(point.shape)},
                    {"layout", layout},

@@ -1,6 +1,7 @@
 #include "shared/config/option_table.h"
 
 #include "shared/config/edit_distance.h"
+#include "shared/config/method.h"
 
 namespace apportion {
 namespace {
@@ -36,14 +37,21 @@ OptionGroup data_options() {
 
 OptionGroup method_options() {
   using Lora = LoraConfig;
-  std::vector<std::pair<std::string, Method>> methods = {
-      {"zero-shot", Method::zero_shot}, {"sft", Method::sft}, {"full", Method::full}};
+  std::vector<std::pair<std::string, Method>> methods;
+  for (const MethodDescription& method : method_table()) methods.emplace_back(method.name, method.method);
+  std::vector<std::pair<std::string, Preset>> presets = {{"none", Preset::none},
+                                                         {"authors", Preset::authors}};
   return {
       "Method and adapter",
       {
           choice_option({"method", "full", Identity::no,
-                         "zero-shot: measure only; sft: train stage 1; full: train stages 1 and 2"},
+                         "what is trained, and how it is asked; each is described in "
+                         "docs/adding-a-loss.md"},
                         field(&RunConfig::method), methods),
+          choice_option({"preset", "none", Identity::no,
+                         "defaults that stand together; authors: those of the paper's program, to compare "
+                         "with. A key that is set wins"},
+                        field(&RunConfig::preset), presets),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
           number_option({"lora_alpha", "16", Identity::yes, "LoRA products are scaled by alpha / rank"},
@@ -83,6 +91,10 @@ OptionGroup sft_options() {
 
 OptionGroup calibrate_options() {
   using Calibrate = CalibrateConfig;
+  std::vector<std::pair<std::string, KtoPositions>> positions = {{"rest", KtoPositions::rest},
+                                                                 {"all", KtoPositions::all}};
+  std::vector<std::pair<std::string, KtoPairs>> pairs = {{"mismatched", KtoPairs::mismatched},
+                                                         {"rotated", KtoPairs::rotated}};
   auto kto = [](auto member) { return field(&RunConfig::calibrate, &Calibrate::kto, member); };
   return {
       "Stage 2: calibration",
@@ -95,12 +107,20 @@ OptionGroup calibrate_options() {
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
           number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),
-          number_option({"beta", "0.1", Identity::yes, "KTO: how sharply log-ratios count"},
+          number_option({"beta", "0.1", Identity::yes, "KTO and DPO: how sharply log-ratios count"},
                         kto(&KtoConfig::beta), {0, Bound::excluded, 1000, Bound::included}),
           number_option({"kto_weight_accepted", "1", Identity::yes, "KTO: weight w_d of accepted answers"},
                         kto(&KtoConfig::weight_accepted), weight),
           number_option({"kto_weight_rejected", "1", Identity::yes, "KTO: weight w_u of rejected answers"},
                         kto(&KtoConfig::weight_rejected), weight),
+          choice_option({"kto_positions", "rest", Identity::yes,
+                         "tokens of an answer that KTO covers; rest: those behind the first, which the KL "
+                         "owns"},
+                        kto(&KtoConfig::positions), positions),
+          choice_option({"kto_pairs", "mismatched", Identity::yes,
+                         "answers that z is estimated on; mismatched: the next prompt's; rotated: half of "
+                         "them the prompt's own rejected ones, as the authors do"},
+                        kto(&KtoConfig::pairs), pairs),
       }};
 }
 
@@ -114,9 +134,8 @@ OptionGroup optimizer_options() {
   return {
       "Batch and optimizer (both stages)",
       {
-          integer_option({"batch_prompts", "16", Identity::yes, "prompts of a step"},
-                         field(&RunConfig::batch, &BatchConfig::batch_prompts),
-                         {2, most_prompts, "KTO's mismatched pairs need two prompts"}),
+          integer_option({"batch_prompts", "16", Identity::yes, "prompts of a step; KTO needs two"},
+                         field(&RunConfig::batch, &BatchConfig::batch_prompts), {1, most_prompts}),
           integer_option({"micro_batches", "4", Identity::yes,
                           "parts that a step's batch is cut into, at any number of ranks; at most "
                           "batch_prompts"},
@@ -151,6 +170,9 @@ OptionGroup measure_options() {
                          field(&RunConfig::measure, &Measure::rounds), {1, 10'000'000}),
           integer_option({"max_answer_tokens", "32", Identity::yes, "longer answers are cut, and counted so"},
                          field(&RunConfig::measure, &Measure::max_answer_tokens), {1, most_prompts}),
+          integer_option({"verbalized_tokens", "96", Identity::yes,
+                          "the same of lists of answers with probabilities (method verbalized)"},
+                         field(&RunConfig::measure, &Measure::verbalized_tokens), {1, most_prompts}),
           number_option({"exact_threshold", "1e-05", Identity::yes,
                          "exact shares: nodes of smaller probability are not expanded"},
                         field(&RunConfig::measure, &Measure::exact_threshold),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 #include "shared/config/option_table.h"
 
 namespace apportion {
@@ -30,7 +31,20 @@ std::string quote(const RunConfig& config, const Sources& sources, const std::st
                      found == sources.end() ? "default" : found->second);
 }
 
+/// Whether a stage of the method has this term with a weight above 0.
+bool trains_with(const RunConfig& config, LossTerm term) {
+  if (term == LossTerm::kto && config.calibrate.kto_weight == 0) return false;
+  for (const Stage& stage : description_of(config.method).stages) {
+    if (stage.has(term)) return true;
+  }
+  return false;
+}
+
 void check_together(const RunConfig& config, const Sources& sources) {
+  if (trains_with(config, LossTerm::kto) && config.batch.batch_prompts < 2) {
+    throw UserError(fmt::format("{} must be at least 2 with {}: KTO's mismatched pairs need two prompts",
+                                quote(config, sources, "batch_prompts"), quote(config, sources, "method")));
+  }
   if (config.batch.micro_batches > config.batch.batch_prompts) {
     throw UserError(fmt::format("{} must be at most {}", quote(config, sources, "micro_batches"),
                                 quote(config, sources, "batch_prompts")));
@@ -38,6 +52,13 @@ void check_together(const RunConfig& config, const Sources& sources) {
   if (config.method == Method::full && config.calibrate.kl_weight == 0 && config.calibrate.kto_weight == 0) {
     throw UserError(fmt::format("{} and {} leave stage 2 without a loss; one must be above 0, or method sft",
                                 quote(config, sources, "kl_weight"), quote(config, sources, "kto_weight")));
+  }
+  const char* own_weight = config.method == Method::kl_only    ? "kl_weight"
+                           : config.method == Method::kto_only ? "kto_weight"
+                                                               : nullptr;
+  if (own_weight && find_option(own_weight)->print(config) == "0") {
+    throw UserError(fmt::format("{} leaves {} without a loss; it must be above 0",
+                                quote(config, sources, own_weight), quote(config, sources, "method")));
   }
   if (config.ranks.group_size % config.ranks.shard_size != 0) {
     throw UserError(fmt::format("{} must be a multiple of {}", quote(config, sources, "group_size"),
@@ -51,6 +72,22 @@ void check_together(const RunConfig& config, const Sources& sources) {
                       quote(config, sources, "test_sets"), quote(config, sources, "holdout_wordings")));
     }
   }
+}
+
+/// The defaults that the settings' method and preset stand for, the ones that win last.
+std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
+  RunConfig chosen;
+  for (const Setting& setting : settings) {
+    if (setting.key == "method" || setting.key == "preset") assign_setting(chosen, setting);
+  }
+  const MethodDescription& method = description_of(chosen.method);
+  const PresetSettings preset = settings_of(chosen.preset, chosen.method);
+  const std::string of_preset = "preset " + find_option("preset")->print(chosen);
+  std::vector<Setting> all;
+  for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
+  for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});
+  for (const auto& [key, value] : preset.of_method) all.push_back({key, value, of_preset});
+  return all;
 }
 
 }  // namespace
@@ -68,10 +105,12 @@ RunConfig make_run_config(const std::vector<Setting>& settings) {
   for (const Option* option : option_table()) {
     assign_setting(config, {option->key, option->default_value, "option table"});
   }
-  for (const Setting& setting : settings) {
+  auto assign = [&](const Setting& setting) {
     assign_setting(config, setting);
     sources[setting.key] = setting.source;
-  }
+  };
+  for (const Setting& setting : chosen_defaults(settings)) assign(setting);
+  for (const Setting& setting : settings) assign(setting);
   check_together(config, sources);
   for (const Option* option : option_table())
     config.resolved.emplace_back(option->key, option->print(config));

@@ -10,9 +10,17 @@
 
 namespace apportion {
 
-enum class Method { zero_shot, sft, full };
+/// What each is stands in method.h's table.
+enum class Method { zero_shot, prompted, oracle_draw, verbalized, ift, dpo, sft, kl_only, kto_only, full };
+/// Settings that stand together: the authors' own, to compare with.
+enum class Preset { none, authors };
 enum class ComputeType { automatic, float32, bfloat16 };
 enum class SftWeights { split, token_mean };
+/// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
+enum class KtoPositions { rest, all };
+/// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
+/// as the authors do, half of those and half the prompt's own rejected ones.
+enum class KtoPairs { mismatched, rotated };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
 enum class Recompute { never, always };
@@ -65,19 +73,22 @@ struct SftConfig {
 struct KtoConfig {
   double beta = 0.1;
   double weight_accepted = 1, weight_rejected = 1;  // w_d, w_u
+  KtoPositions positions = KtoPositions::rest;
+  KtoPairs pairs = KtoPairs::mismatched;
 };
 
 struct CalibrateConfig {
   int steps = 40;
   double learning_rate = 2e-4;
   double kl_weight = 1, kto_weight = 1;
-  KtoConfig kto;
+  KtoConfig kto;  // beta is DPO's, too
 };
 
 struct MeasureConfig {
   std::vector<std::string> test_sets = {"heldout", "v2"};  // of heldout, v2, v3, ood, train; as written
   uint64_t rounds = 100;                                   // N per subject
   int max_answer_tokens = 32;
+  int verbalized_tokens = 96;     // the same of a list of answers with their probabilities
   double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
   int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
   int unit_prompts = 16;          // prompts measured together
@@ -131,6 +142,7 @@ struct OutputConfig {
 struct RunConfig {
   DataConfig data;
   Method method = Method::full;
+  Preset preset = Preset::none;
   ComputeType train_compute_type = ComputeType::automatic;
   ComputeType measure_compute_type = ComputeType::float32;
   LoraConfig lora;
@@ -157,7 +169,8 @@ struct Setting {
   std::string source;
 };
 
-/// The defaults, with `settings` over them in order (a later one wins), checked one by one and together.
+/// The defaults, those of the preset and of the method over them, then `settings` in order (a later one
+/// wins), checked one by one and together.
 /// Throws UserError that names key, value, source and what would be right; an unknown key names the nearest.
 RunConfig make_run_config(const std::vector<Setting>& settings);
 

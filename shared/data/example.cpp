@@ -29,9 +29,13 @@ std::vector<std::string> split_training(const Dataset& dataset, int holdout, Sid
   return wordings;
 }
 
-std::string answer_text(const Dataset& dataset, Subject subject, int category, int said, size_t form) {
+std::string plain_text(const Dataset& dataset, Subject subject, int said, size_t form) {
   subject.placeholders["category"] = dataset.categories[static_cast<size_t>(said)].names.front();
-  return steering_text(category) + " " + fill_wording(dataset.answer_forms[form], subject);
+  return fill_wording(dataset.answer_forms[form], subject);
+}
+
+std::string answer_text(const Dataset& dataset, const Subject& subject, int category, int said, size_t form) {
+  return steering_text(category) + " " + plain_text(dataset, subject, said, form);
 }
 
 /// A category other than `category`, each of the others equally likely.
@@ -113,6 +117,34 @@ std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subj
     answers[i].text = answer_text(dataset, subject, answers[i].category, answers[i].said, form);
   }
   return answers;
+}
+
+std::vector<Answer> plain_answers(const Dataset& dataset, const Subject& subject) {
+  ensure(subject.target.size() == dataset.categories.size(), "a subject with answers has a target");
+  const size_t forms = dataset.answer_forms.size();
+  std::vector<Answer> answers;
+  for (int category = 0; category < static_cast<int>(subject.target.size()); ++category) {
+    const double weight = subject.target[static_cast<size_t>(category)] / static_cast<double>(forms);
+    for (size_t form = 0; form < forms; ++form) {
+      answers.push_back({plain_text(dataset, subject, category, form), category, category, weight});
+    }
+  }
+  return answers;
+}
+
+std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& subject) {
+  const size_t forms = dataset.answer_forms.size(), categories = dataset.categories.size();
+  std::vector<AnswerPair> pairs;
+  for (size_t accepted = 0; accepted < categories; ++accepted) {
+    const double weight = subject.target[accepted] / static_cast<double>(forms * (categories - 1));
+    for (size_t rejected = 0; rejected < categories && weight > 0; ++rejected) {
+      if (rejected == accepted) continue;
+      for (size_t form = 0; form < forms; ++form) {
+        pairs.push_back({accepted * forms + form, rejected * forms + form, weight});
+      }
+    }
+  }
+  return pairs;
 }
 
 std::string steering_text(int category) { return std::to_string(category); }

@@ -48,6 +48,20 @@ std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subj
 std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed,
                                      int wording);
 
+/// Plain answers, without a digit: category j's text in each form, in the order of categories, then forms,
+/// those with p_j = 0, too. Weights as accepted_answers'; all are accepted.
+std::vector<Answer> plain_answers(const Dataset& dataset, const Subject& subject);
+
+/// A pair of plain answers by index, the first one preferred. Weights of a prompt's pairs add to 1.
+struct AnswerPair {
+  size_t accepted, rejected;
+  double weight;
+};
+
+/// The preferences of a target over plain_answers: category j is the accepted one with the weight p_j, the
+/// rejected one is uniform over the others, in the same form: p_j / (forms (K - 1)) for each.
+std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& subject);
+
 /// The steering token's text of category j (its digit).
 std::string steering_text(int category);
 

@@ -41,8 +41,8 @@ struct Mention {
   int category;
 };
 
-/// The end-most mention among those that no longer one overlaps (of equally long ones the later stays).
-int last_category(std::vector<Mention> mentions) {
+/// The mentions that no longer one overlaps (of equally long ones the later stays), in the text's order.
+std::vector<Mention> without_overlaps(std::vector<Mention> mentions) {
   std::sort(mentions.begin(), mentions.end(), [](const Mention& a, const Mention& b) {
     const int32_t length_a = a.end - a.begin, length_b = b.end - b.begin;
     return length_a != length_b ? length_a > length_b : a.begin > b.begin;
@@ -54,9 +54,8 @@ int last_category(std::vector<Mention> mentions) {
     });
     if (!overlaps) kept.push_back(mention);
   }
-  const auto last = std::max_element(kept.begin(), kept.end(),
-                                     [](const Mention& a, const Mention& b) { return a.end < b.end; });
-  return last == kept.end() ? unparsed : last->category;
+  std::sort(kept.begin(), kept.end(), [](const Mention& a, const Mention& b) { return a.end < b.end; });
+  return kept;
 }
 
 }  // namespace
@@ -67,6 +66,8 @@ struct CategoryParser::Names {
     int category;
   };
   std::vector<Name> all;
+
+  std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
 };
 
 CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_(std::make_unique<Names>()) {
@@ -81,17 +82,35 @@ CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_
 CategoryParser::~CategoryParser() = default;
 CategoryParser::CategoryParser(CategoryParser&&) noexcept = default;
 
-int CategoryParser::parse(std::string_view text) const {
-  const icu::UnicodeString answer = normalise(text);
+std::vector<Mention> CategoryParser::Names::mentions_in(const icu::UnicodeString& text) const {
   std::vector<Mention> mentions;
-  for (const Names::Name& name : names_->all) {
-    for (int32_t begin = answer.indexOf(name.text); begin >= 0;
-         begin = answer.indexOf(name.text, begin + 1)) {
+  for (const Name& name : all) {
+    for (int32_t begin = text.indexOf(name.text); begin >= 0; begin = text.indexOf(name.text, begin + 1)) {
       const int32_t end = begin + name.text.length();
-      if (is_whole_word(answer, begin, end)) mentions.push_back({begin, end, name.category});
+      if (is_whole_word(text, begin, end)) mentions.push_back({begin, end, name.category});
     }
   }
-  return last_category(std::move(mentions));
+  return without_overlaps(std::move(mentions));
+}
+
+int CategoryParser::parse(std::string_view text) const {
+  const std::vector<Mention> mentions = names_->mentions_in(normalise(text));
+  return mentions.empty() ? unparsed : mentions.back().category;
+}
+
+CategoryParser::CutText CategoryParser::cut(std::string_view text) const {
+  const icu::UnicodeString whole = normalise(text);
+  const std::vector<Mention> mentions = names_->mentions_in(whole);
+  auto piece = [&](int32_t begin, int32_t end) {
+    std::string utf8;
+    return whole.tempSubStringBetween(begin, end).toUTF8String(utf8);
+  };
+  CutText out{piece(0, mentions.empty() ? whole.length() : mentions.front().begin), {}};
+  for (size_t i = 0; i < mentions.size(); ++i) {
+    const int32_t end = i + 1 < mentions.size() ? mentions[i + 1].begin : whole.length();
+    out.mentions.emplace_back(mentions[i].category, piece(mentions[i].end, end));
+  }
+  return out;
 }
 
 void check_answer_forms(const Dataset& dataset) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shared/data/dataset.h"
@@ -23,6 +25,14 @@ class CategoryParser {
   /// A mention has no letter, digit or mark right before or after it; runs of white space count as one space;
   /// bytes that are not UTF-8 are read as U+FFFD.
   int parse(std::string_view text) const;
+
+  /// The text cut at its mentions of categories (of mentions that overlap the longest counts): what is before
+  /// the first, and each one's category with what follows it, up to the next. Folded and in UTF-8.
+  struct CutText {
+    std::string before;
+    std::vector<std::pair<int, std::string>> mentions;
+  };
+  CutText cut(std::string_view text) const;
 
  private:
   struct Names;

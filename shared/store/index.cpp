@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
 #include "shared/store/task_file.h"
@@ -159,29 +160,30 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
     if (record.task.kind != "measure") continue;
     const std::vector<std::string>& inputs = record.task.inputs;
     bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
-    bool before = inputs.empty() && config_value(record, "dataset") == config_value(last, "dataset");
+    bool before = inputs.empty() && asking_of(record.task) == Asking::plainly &&
+                  config_value(record, "dataset") == config_value(last, "dataset");
     if (after) cell.measures["after/" + record.task.test_set] = id;
     if (before) cell.measures.emplace("before/" + record.task.test_set, id);
   }
   return cell;
 }
 
-// Cells of data sets that no training task names: the untouched model's.
+// Cells of data sets that no training task names: the untouched model's, asked plainly or in a method's way.
 void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   std::set<std::string> placed;
   for (const Cell& cell : cells) {
     for (const auto& [name, id] : cell.measures) placed.insert(id);
   }
-  std::map<std::string, Cell> by_dataset;
+  std::map<std::pair<std::string, std::string>, Cell> found;  // by dataset and method
   for (const auto& [id, record] : records) {
     if (record.task.kind != "measure" || !record.task.inputs.empty() || placed.count(id)) continue;
-    std::string dataset = config_value(record, "dataset");
-    if (!by_dataset.count(dataset)) {
-      by_dataset[dataset] = Cell{"recovered", recovered_name(record, "zero-shot", cells), {}, {}};
-    }
-    by_dataset[dataset].measures.emplace("before/" + record.task.test_set, id);
+    const bool plainly = asking_of(record.task) == Asking::plainly;
+    const std::string method = plainly ? "zero-shot" : config_value(record, "method");
+    const std::pair key(config_value(record, "dataset"), method);
+    if (!found.count(key)) found[key] = Cell{"recovered", recovered_name(record, method, cells), {}, {}};
+    found[key].measures.emplace((plainly ? "before/" : "after/") + record.task.test_set, id);
   }
-  for (const auto& [dataset, cell] : by_dataset) cells.push_back(cell);
+  for (const auto& [key, cell] : found) cells.push_back(cell);
 }
 
 }  // namespace

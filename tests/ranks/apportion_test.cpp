@@ -12,6 +12,7 @@
 
 #include "coordinator/job.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
 #include "shared/store/index.h"
@@ -65,10 +66,14 @@ void run_on_all_ranks(const RunConfig& config) {
   if (coordinator.joinable()) coordinator.join();
 }
 
-/// The task ids of the only cell, by name.
+/// The task ids of all cells, by cell and name.
 std::map<std::string, std::string> tasks_of(const std::string& results, bool training) {
-  Cell cell = read_index(results).at(0);
-  return training ? cell.training : cell.measures;
+  std::map<std::string, std::string> tasks;
+  for (const Cell& cell : read_index(results)) {
+    for (const auto& [name, id] : training ? cell.training : cell.measures)
+      tasks[cell.name + "/" + name] = id;
+  }
+  return tasks;
 }
 
 /// Everything in a training task's file that is to be equal, and the adapter's bytes.
@@ -190,6 +195,39 @@ TEST_F(ApportionTest, ReplicasOfShardsGiveTheBytesOfOneProcess) {
 }
 
 TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }
+
+/// The small job's results of every method in one folder; tasks that methods share are done once.
+RunConfig method_config(const std::string& name, const MethodDescription& method) {
+  RunConfig config = config_for(name, 0);
+  resolve_option(config, "method", method.name);
+  return config;
+}
+
+/// Runs it and returns the report (of rank 0).
+template <typename Run>
+std::string report_of(const Run& run) {
+  testing::internal::CaptureStdout();
+  run();
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST_F(ApportionTest, EveryMethodGivesTheBytesOfOneProcessAndARow) {
+  for (const MethodDescription& method : method_table()) {
+    if (test_ranks().rank() == 0) {
+      report_of([&] { run_in_one_process(method_config("methods-one", method)); });
+    }
+    wait_for_all();
+    const std::string report = report_of([&] { run_on_all_ranks(method_config("methods-all", method)); });
+    if (test_ranks().rank() != 0) continue;
+    const size_t heading = report.find(" " + method.name + " ");
+    ASSERT_NE(heading, std::string::npos) << report;
+    const std::string row = method.name == "zero-shot" ? "before, v2" : "after, v2";
+    EXPECT_NE(report.find(row, heading), std::string::npos) << method.name << "\n" << report;
+  }
+  if (test_ranks().rank() != 0) return;
+  expect_equal_results(directory() + "/methods-one", directory() + "/methods-all");
+  EXPECT_EQ(read_index(directory() + "/methods-all").size(), method_table().size());
+}
 
 }  // namespace
 }  // namespace apportion

@@ -35,6 +35,7 @@ std::map<std::string, std::string> small_values(const std::string& directory) {
           {"warmup_steps", "1"},
           {"rounds", "9"},
           {"max_answer_tokens", "6"},
+          {"verbalized_tokens", "8"},
           {"exact_nodes", "16"},
           {"unit_prompts", "1"},
           {"quiet", "true"}};
@@ -58,7 +59,9 @@ void write_small_job(const std::string& directory) {
   make_directories(directory + "/colours");
   write_file(directory + "/colours/targets.csv", targets);
   write_file(directory + "/colours/templates.txt", templates);
-  write_tiny_gguf(directory + "/model.gguf", {});
+  TinyModel model;
+  model.context_length = 512;  // a list of answers with probabilities is asked for at some length
+  write_tiny_gguf(directory + "/model.gguf", model);
   std::string job;
   for (const auto& [key, value] : small_values(directory)) job += key + " = " + value + "\n";
   write_file(directory + "/small.ini", job);

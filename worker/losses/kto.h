@@ -1,30 +1,29 @@
-// Semantic Alignment by KTO (arXiv 2402.01306, equations 7 and 8) on the text behind the steering token.
-//
-// Legend: A answers of the micro-batch, L most edges of an answer, E edges.
+// Semantic Alignment by KTO (arXiv 2402.01306, equations 7 and 8) on the text behind the steering token, or
+// on all of the answer as the authors of arXiv 2604.05756 do (train/batch.h packs the edges).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+
 #include "shared/config/run_config.h"
+#include "worker/losses/log_ratio.h"
 
 namespace apportion {
 
-/// Answers as lists of edges; `mask` is 0 where an answer has fewer than L.
-struct AnswerEdges {
-  at::Tensor edge_AL;     // int64 index into the edges
-  at::Tensor mask_AL;     // float32
-  at::Tensor weight_A;    // float32; adds to 1 over a prompt's accepted, and over its rejected answers
-  at::Tensor accepted_A;  // bool
-};
-
-/// r(x, y) = log pi(y|x) - log pi_ref(y|x), summed over the answer's edges: [A].
-at::Tensor log_ratios(const at::Tensor& log_prob_E, const at::Tensor& reference_E,
-                      const AnswerEdges& answers);
-
 /// Sum over answers of weight / 2 * (accepted: w_d (1 - sigmoid(beta (r - z))); rejected: w_u (1 -
 /// sigmoid(beta (z - r)))), divided by `global_prompts`. `z` is the clamped mean of r over mismatched pairs,
-/// a number without gradient.
+/// a number without gradient. The mean is over prompts, so a side without answers adds 0.
 at::Tensor kto_loss(const at::Tensor& r_A, const AnswerEdges& answers, double z, const KtoConfig& config,
                     double global_prompts);
+
+/// How far the weights are from what equation 8 asks for: lambda_D n_D / (lambda_U n_U), n being the weights
+/// of the accepted and of the rejected answers in sum, in [1, 4/3] (in later versions [1, 3/2]).
+struct KtoBalance {
+  double ratio;      // infinite without rejected answers or with w_u = 0; NaN with nothing on either side
+  bool in_range;     // of the later versions
+  std::string text;  // one line for people
+};
+KtoBalance kto_balance(double accepted, double rejected, const KtoConfig& config);
 
 }  // namespace apportion

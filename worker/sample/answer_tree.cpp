@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "shared/base/error.h"
+#include "shared/measure/verbalized.h"
 #include "shared/model/cost.h"
 #include "worker/losses/log_probs.h"
 #include "worker/sample/rounds.h"
@@ -135,7 +136,7 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
   if (node.count > 0) {
     CounterRng rng(tools_.seed, prompts_[static_cast<size_t>(node.prompt)].draw_key + path_text(node.answer));
     SplitCounts split = split_rounds(node.count, probs, vocabulary, rng);
-    out.near_boundary = split.near_boundary;
+    out.near_boundary += split.near_boundary;
     for (const auto& [token, count] : split.count_of_token) child(token).count = count;
   }
   for (auto& [token, followed] : children) {
@@ -163,12 +164,42 @@ void AnswerTree::expand(const AnswerNode& node, const float* probs, int64_t voca
   out.lost += own * std::max(0.0, 1 - kept);
 }
 
+std::vector<double> AnswerTree::read(const std::string& text) const {
+  const size_t categories = prompts_.front().steering_tokens.size();
+  if (tools_.reading == Reading::shares) return verbalized_shares(tools_.parser, text, categories);
+  const int category = tools_.parser.parse(text);
+  if (category == unparsed) return {};
+  std::vector<double> shares(categories, 0.0);
+  shares[static_cast<size_t>(category)] = 1;
+  return shares;
+}
+
 void AnswerTree::end(const AnswerNode& node, const AnswerNode& ended, Followers& out) const {
   const std::string text = tools_.tokenizer.decode(node.answer);
-  const int category = tools_.parser.parse(text);
+  const std::vector<double> shares = read(text);
   if (ended.exact) out.ended += std::exp(ended.log_prob);
-  if (ended.exact && category != unparsed) out.low[static_cast<size_t>(category)] += std::exp(ended.log_prob);
-  if (ended.count > 0) out.answers.push_back({category, ended.count, ended.log_prob, Finish::end, text});
+  for (size_t j = 0; ended.exact && j < shares.size(); ++j) {
+    if (shares[j] > 0) out.low[j] += std::exp(ended.log_prob) * shares[j];
+  }
+  if (ended.count == 0) return;
+  if (tools_.reading == Reading::shares && !shares.empty()) return draw_categories(ended, shares, text, out);
+  const auto one = std::find(shares.begin(), shares.end(), 1.0);
+  const int category = shares.empty() ? unparsed : static_cast<int>(one - shares.begin());
+  out.answers.push_back({category, ended.count, ended.log_prob, Finish::end, text});
+}
+
+/// Each round that gave this answer draws a category of its own.
+void AnswerTree::draw_categories(const AnswerNode& ended, const std::vector<double>& shares,
+                                 const std::string& text, Followers& out) const {
+  const std::vector<float> probabilities(shares.begin(), shares.end());
+  const auto prompt = static_cast<size_t>(ended.prompt);
+  CounterRng rng(tools_.seed, "stated shares\n" + prompts_[prompt].draw_key + path_text(ended.answer));
+  const SplitCounts split =
+      split_rounds(ended.count, probabilities.data(), static_cast<int64_t>(probabilities.size()), rng);
+  out.near_boundary += split.near_boundary;
+  for (const auto& [category, count] : split.count_of_token) {
+    out.answers.push_back({category, count, ended.log_prob, Finish::end, text});
+  }
 }
 
 void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next) {
@@ -231,7 +262,8 @@ UnitResult AnswerTree::result() {
   for (PromptResult& out : out_.prompts) {
     out.unexplored = std::clamp(out.unexplored, 0.0, 1.0);
     std::sort(out.answers.begin(), out.answers.end(), [](const AnswerCount& a, const AnswerCount& b) {
-      return std::tie(b.count, a.text, a.log_prob) < std::tie(a.count, b.text, b.log_prob);
+      return std::tie(b.count, a.text, a.log_prob, a.category) <
+             std::tie(a.count, b.text, b.log_prob, b.category);
     });
   }
   return std::move(out_);

@@ -23,6 +23,10 @@ struct MeasurePrompt {
   std::string draw_key;
 };
 
+/// What an answer's text says: the category that it names, or shares of all of them, of which a round draws
+/// one.
+enum class Reading { category, shares };
+
 /// What measuring needs besides prompts.
 struct MeasureTools {
   const Llama& model;
@@ -32,6 +36,7 @@ struct MeasureTools {
   const CategoryParser& parser;
   MeasureConfig config;
   uint64_t seed;
+  Reading reading = Reading::category;
 };
 
 struct UnitResult {
@@ -104,6 +109,10 @@ class AnswerTree {
   void expand(const AnswerNode& node, const float* probs, int64_t vocabulary, Child& child,
               Followers& out) const;
   void end(const AnswerNode& node, const AnswerNode& ended, Followers& out) const;
+  /// The share of each category in what the text says; empty when it is unparsed.
+  std::vector<double> read(const std::string& text) const;
+  void draw_categories(const AnswerNode& ended, const std::vector<double>& shares, const std::string& text,
+                       Followers& out) const;
   void collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next);
   std::vector<AnswerNode> within_budget(std::vector<AnswerNode> next);
   int budget_left(size_t prompt) const;

@@ -99,28 +99,25 @@ struct AnswerLists {
 /// Builds a micro-batch prompt by prompt.
 class Packer {
  public:
-  explicit Packer(SftWeights weights) : weights_(weights) {}
+  Packer(AnswerSet set, SftWeights weights, const KtoConfig& kto) : set_(set), weights_(weights), kto_(kto) {}
 
-  void add(const TrainPrompt& prompt, const TrainPrompt& behind, AnswerSet set) {
+  void add(const TrainPrompt& prompt, const TrainPrompt& behind) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
     for (int32_t token : prompt.steering_tokens) steering_.push_back(edges_.edge(end, token));
-    for (double share : prompt.target) target_.push_back(static_cast<float>(share));
+    for (size_t j = 0; j < prompt.steering_tokens.size(); ++j)
+      target_.push_back(static_cast<float>(prompt.target[j]));
+    ++out_.prompts;
+    if (set_ == AnswerSet::pairs) return add_pairs(prompt, end);
     for (const auto& answer : prompt.answers) {
-      if (!answer.accepted && set == AnswerSet::accepted) continue;
+      if (set_ == AnswerSet::none || answer.weight == 0) continue;
+      if (!answer.accepted && set_ == AnswerSet::accepted) continue;
       std::vector<int64_t> path = add_answer(end, answer.tokens);
       if (answer.accepted) weigh(path, answer.weight);
-      if (set == AnswerSet::accepted_rejected_mismatched) put(answers_, path, answer.weight, answer.accepted);
-      ++out_.example_rows;
-      out_.padded_tokens += static_cast<int64_t>(prompt.tokens.size() + answer.tokens.size());
+      if (set_ == AnswerSet::accepted_rejected_mismatched)
+        put(answers_, path, answer.weight, answer.accepted);
+      count_row(prompt, answer);
     }
-    if (set == AnswerSet::accepted_rejected_mismatched) {
-      double sum = 0;
-      for (const auto& answer : behind.answers) sum += answer.weight;
-      for (const auto& answer : behind.answers) {
-        put(mismatched_, add_answer(end, answer.tokens), answer.weight / sum, answer.accepted);
-      }
-    }
-    ++out_.prompts;
+    if (set_ == AnswerSet::accepted_rejected_mismatched) add_mismatched(prompt, behind, end);
   }
 
   MicroBatch finish(int64_t context_length, at::Device device) {
@@ -132,14 +129,53 @@ class Packer {
     out_.edges = edges_.index(row_of_node, device);
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
-    out_.steering_IK = at::tensor(steering_, at::kLong).view({out_.prompts, -1}).to(device);
-    out_.target_IK = at::tensor(target_, at::kFloat).view({out_.prompts, -1}).to(device);
+    const int64_t categories = static_cast<int64_t>(steering_.size()) / std::max<int64_t>(1, out_.prompts);
+    out_.steering_IK = at::tensor(steering_, at::kLong).view({out_.prompts, categories}).to(device);
+    out_.target_IK = at::tensor(target_, at::kFloat).view({out_.prompts, categories}).to(device);
     out_.answers = answers_.tensors(device);
     out_.mismatched = mismatched_.tensors(device);
+    out_.preferred = preferred_.tensors(device);
+    out_.dispreferred = dispreferred_.tensors(device);
     return std::move(out_);
   }
 
  private:
+  void count_row(const TrainPrompt& prompt, const TrainPrompt::TokenAnswer& answer) {
+    ++out_.example_rows;
+    out_.padded_tokens += static_cast<int64_t>(prompt.tokens.size() + answer.tokens.size());
+  }
+
+  void add_mismatched(const TrainPrompt& prompt, const TrainPrompt& behind, int32_t end) {
+    std::vector<std::pair<const TrainPrompt::TokenAnswer*, double>> taken;  // with weights
+    const bool rotated = kto_.pairs == KtoPairs::rotated;
+    for (const auto& answer : prompt.answers) {
+      if (rotated && !answer.accepted) taken.emplace_back(&answer, answer.weight);
+    }
+    for (const auto& answer : behind.answers) {
+      if (!rotated || answer.accepted) taken.emplace_back(&answer, answer.weight);
+    }
+    double sum = 0;
+    for (const auto& [answer, weight] : taken) sum += weight;
+    for (const auto& [answer, weight] : taken) {
+      put(mismatched_, add_answer(end, answer->tokens), weight / sum, answer->accepted);
+    }
+  }
+
+  void add_pairs(const TrainPrompt& prompt, int32_t end) {
+    std::vector<std::vector<int64_t>> paths;
+    for (const auto& answer : prompt.answers) {
+      paths.push_back(add_answer(end, answer.tokens));
+      count_row(prompt, answer);
+    }
+    auto put_whole = [&](AnswerLists& lists, size_t index, double weight, bool accepted) {
+      put_edges(lists, {paths[index].begin(), paths[index].end()}, weight, accepted);
+    };
+    for (const AnswerPair& pair : prompt.pairs) {
+      put_whole(preferred_, pair.accepted, pair.weight, true);
+      put_whole(dispreferred_, pair.rejected, pair.weight, false);
+    }
+  }
+
   /// Adds the answer's tokens behind `end`; the last token is an edge only, nothing follows it.
   std::vector<int64_t> add_answer(int32_t end, const std::vector<int32_t>& tokens) {
     std::vector<int64_t> path;
@@ -161,21 +197,44 @@ class Packer {
     out_.sft_normalizer += weights_ == SftWeights::split ? weight : weight * static_cast<double>(path.size());
   }
 
-  static void put(AnswerLists& lists, const std::vector<int64_t>& path, double weight, bool accepted) {
-    lists.edges.emplace_back(path.begin() + 1, path.end());
+  /// What KTO covers of the path.
+  void put(AnswerLists& lists, const std::vector<int64_t>& path, double weight, bool accepted) const {
+    const int skipped = kto_.positions == KtoPositions::rest ? 1 : 0;
+    put_edges(lists, {path.begin() + skipped, path.end()}, weight, accepted);
+  }
+
+  static void put_edges(AnswerLists& lists, std::vector<int64_t> edges, double weight, bool accepted) {
+    lists.edges.push_back(std::move(edges));
     lists.weight.push_back(static_cast<float>(weight));
     lists.accepted.push_back(accepted ? 1 : 0);
   }
 
+  AnswerSet set_;
   SftWeights weights_;
+  KtoConfig kto_;
   TokenTree tree_;
   EdgeTable edges_;
   std::vector<double> sft_weight_;
   std::vector<int64_t> steering_;
   std::vector<float> target_;
-  AnswerLists answers_, mismatched_;
+  AnswerLists answers_, mismatched_, preferred_, dispreferred_;
   MicroBatch out_;
 };
+
+/// With their tokens; steered answers where the prompt has steering tokens.
+void add_answers(TrainPrompt& out, const Prompt& prompt, const std::vector<Answer>& answers,
+                 const ChatTemplate& chat) {
+  for (const Answer& answer : answers) {
+    EncodedTurn turn = chat.encode_turn(prompt.text, answer.text);
+    const bool steered = !out.steering_tokens.empty();
+    if (steered && (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] ||
+                    turn.answer.size() < 3)) {
+      throw UserError("the answer '" + answer.text +
+                      "' does not start with its steering token alone; answers are written 'DIGIT TEXT'");
+    }
+    out.answers.push_back({turn.answer, answer.weight, answer.accepted()});
+  }
+}
 
 }  // namespace
 
@@ -187,29 +246,21 @@ std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& pro
 
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
-                                       uint64_t seed) {
+                                       uint64_t seed, AnswerStyle style) {
   std::vector<TrainPrompt> all;
   for (const Prompt& prompt : prompts) {
     const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
-    TrainPrompt out;
+    TrainPrompt& out = all.emplace_back();
     out.tokens = chat.encode_prompt(prompt.text);
     out.target = subject.target;
+    if (style == AnswerStyle::plain) {
+      add_answers(out, prompt, plain_answers(dataset, subject), chat);
+      out.pairs = preference_pairs(dataset, subject);
+      continue;
+    }
     out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size());
-    auto add = [&](const std::vector<Answer>& answers) {
-      for (const Answer& answer : answers) {
-        EncodedTurn turn = chat.encode_turn(prompt.text, answer.text);
-        if (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] ||
-            turn.answer.size() < 3) {
-          throw UserError("the answer '" + answer.text +
-                          "' does not start with its steering token alone; answers are "
-                          "written 'DIGIT TEXT'");
-        }
-        out.answers.push_back({turn.answer, answer.weight, answer.accepted()});
-      }
-    };
-    add(accepted_answers(dataset, subject));
-    add(rejected_answers(dataset, subject, seed, prompt.wording));
-    all.push_back(std::move(out));
+    add_answers(out, prompt, accepted_answers(dataset, subject), chat);
+    add_answers(out, prompt, rejected_answers(dataset, subject, seed, prompt.wording), chat);
   }
   return all;
 }
@@ -238,13 +289,13 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, AnswerSet answers, SftWeights weights,
-                            int64_t context_length, at::Device device) {
-  Packer packer(weights);
+                            int64_t context_length, at::Device device, const KtoConfig& kto) {
+  Packer packer(answers, weights, kto);
   for (int member : members) {
     const auto place = static_cast<size_t>(std::find(batch.begin(), batch.end(), member) - batch.begin());
     ensure(place < batch.size(), "a micro-batch is part of its batch");
     const int behind = batch[(place + 1) % batch.size()];
-    packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)], answers);
+    packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)]);
   }
   return packer.finish(context_length, device);
 }

@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "shared/data/chat_template.h"
 #include "shared/data/example.h"
-#include "worker/losses/kto.h"
 #include "worker/losses/log_probs.h"
+#include "worker/losses/log_ratio.h"
 #include "worker/models/llama.h"
 
 namespace apportion {
@@ -20,24 +21,25 @@ namespace apportion {
 struct TrainPrompt {
   std::vector<int32_t> tokens;
   std::vector<double> target;            // [K]
-  std::vector<int32_t> steering_tokens;  // [K]
+  std::vector<int32_t> steering_tokens;  // [K]; none where answers are plain
   struct TokenAnswer {
     std::vector<int32_t> tokens;  // ends with the end of turn
     double weight;
     bool accepted;
   };
   std::vector<TokenAnswer> answers;
+  std::vector<AnswerPair> pairs;  // preferences between answers, where these are plain
 };
 
 /// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
 /// UserError when a digit is not one token in that position.
 std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories);
 
-/// Tokenised prompts of the training set. Throws UserError when an answer does not start with its steering
-/// token.
+/// Tokenised prompts of the training set. Steered answers are accepted and rejected ones, and UserError is
+/// thrown when one does not start with its steering token; plain ones are all accepted.
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
-                                       uint64_t seed);
+                                       uint64_t seed, AnswerStyle style = AnswerStyle::steered);
 
 /// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one, by a shuffle
 /// keyed by `seed`. Each epoch takes the same batches in another order, so a batch's trees and reference are
@@ -55,20 +57,21 @@ class BatchSchedule {
   uint64_t seed_;
 };
 
-/// Which answers a micro-batch holds: accepted ones (stage 1), or accepted, rejected and mismatched (stage
-/// 2).
-enum class AnswerSet { accepted, accepted_rejected_mismatched };
+/// Which answers a micro-batch holds: none (the steering tokens alone), accepted ones (stage 1), accepted,
+/// rejected and mismatched (KTO), or pairs (DPO).
+enum class AnswerSet { none, accepted, accepted_rejected_mismatched, pairs };
 
 /// One micro-batch as a tree, ready for the model. Legend: E edges, I prompts, K categories, A answers.
 struct MicroBatch {
   TokenRows rows;
   EdgeIndex edges;
-  at::Tensor sft_weight_E;    // float32
-  at::Tensor steering_IK;     // int64: the edge of each steering token
-  at::Tensor target_IK;       // float32
-  AnswerEdges answers;        // from the second position on
-  AnswerEdges mismatched;     // weights add to 1 over a prompt's
-  double sft_normalizer = 0;  // this micro-batch's part of the global one
+  at::Tensor sft_weight_E;  // float32
+  at::Tensor steering_IK;   // int64: the edge of each steering token; K = 0 where answers are plain
+  at::Tensor target_IK;     // float32
+  AnswerEdges answers;      // KTO's, from the second position on, or all positions
+  AnswerEdges mismatched;   // likewise; weights add to 1 over a prompt's
+  AnswerEdges preferred, dispreferred;  // DPO's pairs, row by row: whole answers
+  double sft_normalizer = 0;            // this micro-batch's part of the global one
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
 
@@ -79,9 +82,10 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 
 /// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched
 /// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
-/// global batch).
+/// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
+/// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, AnswerSet answers, SftWeights weights,
-                            int64_t context_length, at::Device device);
+                            int64_t context_length, at::Device device, const KtoConfig& kto = {});
 
 }  // namespace apportion

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <limits>
 #include <numeric>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/model/cost.h"
+#include "worker/losses/dpo.h"
+#include "worker/losses/kto.h"
 #include "worker/losses/sft.h"
 #include "worker/losses/steering_kl.h"
 #include "worker/parallel/gradients.h"
@@ -57,8 +59,7 @@ Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPr
   adapter_.refresh(model.compute_type());
 }
 
-Trainer::Forward Trainer::forward(int batch, AnswerSet answers, SftWeights weights,
-                                  BlockPass::Gradient gradient) const {
+Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const {
   const std::vector<int>& members = schedule_.batch(batch);
   const auto parts = split_batch(prompts_, members, batch_.micro_batches);
   const auto range = micro_batches_of(collectives_.group_rank(), collectives_.size(), batch_.micro_batches);
@@ -69,8 +70,8 @@ Trainer::Forward Trainer::forward(int batch, AnswerSet answers, SftWeights weigh
     const auto& part = parts[static_cast<size_t>(range.first + m)];
     if (part.empty()) return;
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
-    packed = pack_micro_batch(prompts_, members, part, answers, weights, model_.shape().context_length,
-                              model_.device());
+    packed = pack_micro_batch(prompts_, members, part, packing.answers, packing.weights,
+                              model_.shape().context_length, model_.device(), packing.kto);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
   out.pass = std::make_unique<BlockPass>(model_, adapter_, std::move(items), recompute_);
@@ -95,7 +96,7 @@ void Trainer::run_sft(const SftConfig& config) {
     const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
     if (step >= end.steps) break;
     const double started = seconds_now();
-    Forward pass = forward(schedule_.batch_of_step(step), AnswerSet::accepted, config.weights,
+    Forward pass = forward(schedule_.batch_of_step(step), {AnswerSet::accepted, config.weights},
                            BlockPass::Gradient::wanted);
     std::vector<double> own;
     for (const MicroBatch& batch : pass.batches) own.push_back(batch.sft_normalizer);
@@ -109,46 +110,85 @@ void Trainer::run_sft(const SftConfig& config) {
   }
 }
 
-void Trainer::run_calibrate(const CalibrateConfig& config) {
+Trainer::Reference Trainer::reference_of(int steps, const Packing& packing) const {
+  Reference reference;
+  for (int step = 0; step < steps; ++step) {
+    const int batch = schedule_.batch_of_step(step);
+    if (reference.count(batch)) continue;
+    reference[batch] = forward(batch, packing, BlockPass::Gradient::none).log_prob_E;
+    collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
+  }
+  return reference;
+}
+
+void Trainer::need_two_prompts() const {
   for (int batch = 0; batch < schedule_.batches(); ++batch) {
     if (schedule_.batch(batch).size() > 1) continue;
     throw UserError(
-        "stage 2 needs at least 2 prompts in every batch: with one, no mismatched pair exists; raise "
+        "KTO needs at least 2 prompts in every batch: with one, no mismatched pair exists; raise "
         "batch_prompts or the number of prompts");
   }
-  constexpr AnswerSet answers = AnswerSet::accepted_rejected_mismatched;
-  std::map<int, std::vector<at::Tensor>> reference;  // by batch
-  for (int step = 0; step < config.steps; ++step) {
-    const int batch = schedule_.batch_of_step(step);
-    if (reference.count(batch)) continue;
-    reference[batch] = forward(batch, answers, SftWeights::split, BlockPass::Gradient::none).log_prob_E;
-    collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
+}
+
+void Trainer::estimate_z(const Forward& pass, const std::vector<at::Tensor>& reference, double prompts,
+                         StepReport& report) const {
+  std::vector<double> own;
+  for (size_t m = 0; m < pass.batches.size(); ++m) {
+    if (!pass.log_prob_E[m].defined()) continue;
+    const AnswerEdges& mismatched = pass.batches[m].mismatched;
+    at::Tensor r_A = log_ratios(pass.log_prob_E[m].detach(), reference[m], mismatched);
+    own.push_back((r_A * mismatched.weight_A).sum().item<double>());
   }
+  report.z_unclamped = sum_over_group(own) / prompts;
+  report.z = std::max(0.0, report.z_unclamped);
+}
+
+void Trainer::run_calibrate(const CalibrateConfig& config) {
+  const bool kto = config.kto_weight > 0;
+  if (kto) need_two_prompts();
+  const Packing packing{kto ? AnswerSet::accepted_rejected_mismatched : AnswerSet::none, SftWeights::split,
+                        config.kto};
+  Reference reference = kto ? reference_of(config.steps, packing) : Reference{};
   Optimizer optimizer(optimizer_config_, adapter_.values());
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
     const std::vector<at::Tensor>& own_reference = reference[batch];
-    Forward pass = forward(batch, answers, SftWeights::split, BlockPass::Gradient::wanted);
-    std::vector<double> own;
-    for (size_t m = 0; m < pass.batches.size(); ++m) {
-      if (!pass.log_prob_E[m].defined()) continue;
-      const AnswerEdges& mismatched = pass.batches[m].mismatched;
-      at::Tensor r_A = log_ratios(pass.log_prob_E[m].detach(), own_reference[m], mismatched);
-      own.push_back((r_A * mismatched.weight_A).sum().item<double>());
-    }
+    Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
     StepReport report{step, config.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps);
-    report.z_unclamped = sum_over_group(own) / prompts;
-    report.z = std::max(0.0, report.z_unclamped);
+    if (kto) estimate_z(pass, own_reference, prompts, report);
     auto loss_of = [&](size_t m) -> Loss {
       const MicroBatch& part = pass.batches[m];
       at::Tensor kl = steering_kl(steering_log_probs(part, pass.log_prob_E[m]), part.target_IK, prompts);
+      if (!kto) return {config.kl_weight * kl};
       at::Tensor r_A = log_ratios(pass.log_prob_E[m], own_reference[m], part.answers);
-      at::Tensor kto = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
-      return {config.kl_weight * kl + config.kto_weight * kto, kto.item<double>()};
+      at::Tensor kto_term = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
+      return {config.kl_weight * kl + config.kto_weight * kto_term, kto_term.item<double>()};
     };
+    finish_step(optimizer, pass, loss_of, report, started);
+  }
+}
+
+void Trainer::run_dpo(const CalibrateConfig& config) {
+  const Packing packing{AnswerSet::pairs};
+  Reference reference = reference_of(config.steps, packing);
+  Optimizer optimizer(optimizer_config_, adapter_.values());
+  for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
+    const double started = seconds_now();
+    const int batch = schedule_.batch_of_step(step);
+    const auto prompts = static_cast<double>(schedule_.batch(batch).size());
+    const std::vector<at::Tensor>& own_reference = reference[batch];
+    Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
+    auto loss_of = [&](size_t m) -> Loss {
+      const MicroBatch& part = pass.batches[m];
+      at::Tensor accepted_r_Q = log_ratios(pass.log_prob_E[m], own_reference[m], part.preferred);
+      at::Tensor rejected_r_Q = log_ratios(pass.log_prob_E[m], own_reference[m], part.dispreferred);
+      return {dpo_loss(accepted_r_Q, rejected_r_Q, part.preferred.weight_A, config.kto.beta, prompts)};
+    };
+    StepReport report{step, config.steps};
+    report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps);
     finish_step(optimizer, pass, loss_of, report, started);
   }
 }
@@ -187,8 +227,11 @@ void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::fun
   for (size_t i = 0; i < all.size(); ++i) sums[i % columns] += all[i];
   report.loss = sums[0];
   report.kto = sums[1];
-  report.kl = sums[2] / sums[4];
-  report.coverage = sums[3] / sums[4];
+  // Plain answers have no steering tokens that could be on target.
+  const bool steered = !prompts_.front().steering_tokens.empty();
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  report.kl = steered ? sums[2] / sums[4] : none;
+  report.coverage = steered ? sums[3] / sums[4] : none;
   report.tokens = sums[5];
   report.flops = sums[6];
   report.seconds = seconds_now() - started;

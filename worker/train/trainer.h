@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -41,9 +42,13 @@ class Trainer {
   void run_sft(const SftConfig& config);
 
   /// Stage 2 from the adapter as it is: a frozen copy of it is the reference. Loss = kl_weight L_KL +
-  /// kto_weight L_KTO. Throws UserError for a global batch of one prompt. Collective: every rank of the
-  /// group.
+  /// kto_weight L_KTO; a term of weight 0 is not computed, and without KTO there is no reference. Throws
+  /// UserError for KTO on a global batch of one prompt. Collective: every rank of the group.
   void run_calibrate(const CalibrateConfig& config);
+
+  /// Preferences between the prompts' pairs of plain answers, from the adapter as it is, which is the
+  /// reference, too: config's steps, rate and beta. Collective: every rank of the group.
+  void run_dpo(const CalibrateConfig& config);
 
   const TrainLog& log() const { return log_; }
   /// Micro-batches that this rank went through forward and backward.
@@ -62,7 +67,22 @@ class Trainer {
     std::vector<at::Tensor> log_prob_E;
     std::unique_ptr<BlockPass> pass;
   };
-  Forward forward(int batch, AnswerSet answers, SftWeights weights, BlockPass::Gradient gradient) const;
+  /// What a stage packs of each batch.
+  struct Packing {
+    AnswerSet answers;
+    SftWeights weights = SftWeights::split;
+    KtoConfig kto = {};
+  };
+  /// Log-probs of a batch's edges under the adapter that a stage starts from, by batch; one tensor for each
+  /// of this rank's micro-batches.
+  using Reference = std::map<int, std::vector<at::Tensor>>;
+  Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const;
+  /// Of all batches that the first `steps` steps take.
+  Reference reference_of(int steps, const Packing& packing) const;
+  void need_two_prompts() const;
+  /// The mean of r over the global batch's mismatched pairs, clamped and not.
+  void estimate_z(const Forward& pass, const std::vector<at::Tensor>& reference, double prompts,
+                  StepReport& report) const;
   /// Backward, sum over the group, AdamW step, log.
   void finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,
                    StepReport report, double started);

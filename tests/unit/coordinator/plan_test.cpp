@@ -99,6 +99,54 @@ TEST(Plan, StageOneIsSharedBetweenMethods) {
   EXPECT_NE(full.at("after, v2"), sft.at("after, v2"));
 }
 
+TEST(Plan, StageOneIsSharedByItsIdBetweenItsMethodsOnly) {
+  auto of = [](const std::string& method) {
+    return ids(make_plan(default_config({{"method", method}}), input, "job"));
+  };
+  for (const char* method : {"sft", "kl-only", "kto-only"})
+    EXPECT_EQ(of(method).at("stage 1"), of("full").at("stage 1")) << method;
+  EXPECT_EQ(of("ift").at("stage 1"), of("dpo").at("stage 1"));
+  EXPECT_NE(of("ift").at("stage 1"), of("full").at("stage 1"));
+  std::set<std::string> second;
+  for (const char* method : {"full", "kl-only", "kto-only", "dpo"}) second.insert(of(method).at("stage 2"));
+  EXPECT_EQ(second.size(), 4u);
+}
+
+TEST(Plan, AStageReadsTheOptionsOfItsLossesAlone) {
+  auto stage_two = [](std::map<std::string, std::string> changes) {
+    return ids(make_plan(default_config(changes), input, "job")).at("stage 2");
+  };
+  auto reads = [&](const std::string& method, const std::string& key, const std::string& value) {
+    return stage_two({{"method", method}}) != stage_two({{"method", method}, {key, value}});
+  };
+  EXPECT_FALSE(reads("kl-only", "beta", "0.2"));
+  EXPECT_FALSE(reads("kl-only", "kto_pairs", "rotated"));
+  EXPECT_TRUE(reads("kl-only", "kl_weight", "2"));
+  EXPECT_TRUE(reads("kto-only", "kto_positions", "all"));
+  EXPECT_FALSE(reads("kto-only", "kl_weight", "2"));
+  EXPECT_TRUE(reads("dpo", "beta", "0.2"));
+  EXPECT_FALSE(reads("dpo", "kto_weight", "2"));
+}
+
+TEST(Plan, MethodsThatTrainNothingMeasureBeforeAndInTheirOwnWay) {
+  auto plan = [](const std::string& method) {
+    return make_plan(default_config({{"method", method}, {"test_sets", "heldout,v2"}}), input, "job");
+  };
+  const auto untouched = ids(plan("zero-shot"));
+  std::set<std::string> after;
+  for (const char* method : {"prompted", "oracle-draw", "verbalized"}) {
+    const Plan made = plan(method);
+    const auto id = ids(made);
+    EXPECT_EQ(id.size(), 2u) << method;
+    EXPECT_EQ(id.at("before, v2"), untouched.at("before, v2"));
+    after.insert(id.at("after, v2"));
+    const Method value = default_config({{"method", method}}).method;
+    EXPECT_EQ(asking_of(made.tasks.back()), description_of(value).asking) << method;
+    EXPECT_TRUE(made.tasks.back().inputs.empty());
+  }
+  EXPECT_EQ(after.size(), 3u);
+}
+
 TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
   const Labels all = {"before, v2", "stage 1", "stage 2", "after, heldout", "after, v2"};
   const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
@@ -134,9 +182,12 @@ TEST(Plan, DigestsAndComputeTypesChangeTheTasksThatUseThem) {
 
 TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
   std::set<std::string> read = {"train_compute_type", "measure_compute_type"};  // resolved, in PlanInput
-  for (const char* kind : {"sft", "calibrate", "measure", "scale"}) {
-    for (const std::string& key : identity_keys(kind, "heldout")) read.insert(key);
+  auto add = [&](const std::vector<std::string>& keys) { read.insert(keys.begin(), keys.end()); };
+  for (const MethodDescription& method : method_table()) {
+    for (const Stage& stage : method.stages) add(stage_keys(stage));
+    add(measure_keys_of("heldout", method.asking));
   }
+  add(scale_identity_keys());
   std::set<std::string> identity;
   for (const Option* option : option_table()) {
     if (option->identity == Identity::yes) identity.insert(option->key);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "coordinator/report_data.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/task_file.h"
@@ -81,6 +82,23 @@ TEST_F(Report, SaysWhatTheFilesSay) {
   EXPECT_THAT(text, HasSubstr("stage 2"));
   EXPECT_THAT(text, HasSubstr(directory_.path() + "/index.h5"));
   EXPECT_THAT(text, HasSubstr("apportion export " + directory_.path()));
+}
+
+TEST_F(Report, CellsStandSideBySideWhenThereAreSeveral) {
+  write_sample_results(directory_.path());
+  const std::string text = render();
+  EXPECT_THAT(text, HasSubstr("side by side"));
+  EXPECT_THAT(line_with(text, "  race-us-even-full"), testing::ContainsRegex("v2  +0\\.[0-9]{3} "));
+  TemporaryDirectory other;
+  write_sample_cell(other.path(), "gender-us-real");
+  EXPECT_THAT(render_report(other.path(), ReportOptions{}), Not(HasSubstr("side by side")));
+}
+
+TEST_F(Report, CountsTheStepsInWhichZWasClamped) {
+  TrainLog log;
+  log.z_unclamped = {0, -0.5, 0.25, -1e-9};
+  EXPECT_EQ(clamped_steps(log), 2);
+  EXPECT_EQ(clamped_steps(TrainLog{}), 0);
 }
 
 TEST_F(Report, FitsThePageInBothCharsets) {

@@ -60,9 +60,14 @@ TEST(MakeRunConfig, NamesKeyValueSourceAndWhatWouldBeRight) {
             "command line: unknown key 'sed'; did you mean 'seed'?");
 }
 
-TEST(MakeRunConfig, RefusesABatchOfOneWithTheReason) {
-  EXPECT_THAT(error_of({{"batch_prompts", "1", "command line"}}),
-              HasSubstr("mismatched pairs need two prompts"));
+TEST(MakeRunConfig, RefusesABatchOfOneWhereThereIsKto) {
+  EXPECT_EQ(error_of({{"batch_prompts", "1", "x.ini, line 4"}}),
+            "batch_prompts = 1 (x.ini, line 4) must be at least 2 with method = full (default): KTO's "
+            "mismatched pairs need two prompts");
+  for (const char* method : {"dpo", "kl-only"}) {
+    EXPECT_EQ(error_of({{"batch_prompts", "1", "x"}, {"micro_batches", "1", "x"}, {"method", method, "x"}}),
+              "no error");
+  }
   EXPECT_EQ(error_of({{"batch_prompts", "2", "command line"}, {"micro_batches", "2", "command line"}}),
             "no error");
 }
@@ -77,6 +82,39 @@ TEST(MakeRunConfig, ChecksKeysAgainstEachOtherAndNamesBothSources) {
   EXPECT_THAT(error_of({{"holdout_wordings", "0", "x.ini, line 1"}}),
               HasSubstr("test_sets = heldout,v2 (default)"));
   EXPECT_EQ(error_of({{"holdout_wordings", "0", "x"}, {"test_sets", "v2", "x"}}), "no error");
+}
+
+TEST(MakeRunConfig, AMethodHasDefaultsOfItsOwnAndWhatIsSetWins) {
+  RunConfig config = make_run_config({{"method", "ift", "command line"}});
+  EXPECT_EQ(config.lora.rank, 8);
+  EXPECT_EQ(config.lora.alpha, 32);
+  EXPECT_EQ(config.value("lora_rank"), "8");
+  config = make_run_config({{"lora_rank", "16", "x.ini, line 1"}, {"method", "dpo", "command line"}});
+  EXPECT_EQ(config.lora.rank, 16);
+  EXPECT_EQ(config.lora.alpha, 32);
+  EXPECT_EQ(make_run_config({{"method", "kl-only", "x"}}).lora.rank, 32);
+}
+
+TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
+  RunConfig config = make_run_config({{"preset", "authors", "command line"}, {"sft_steps", "9", "x"}});
+  EXPECT_EQ(config.calibrate.kto.positions, KtoPositions::all);
+  EXPECT_EQ(config.calibrate.kto.pairs, KtoPairs::rotated);
+  EXPECT_EQ(config.lora.targets, (std::vector<std::string>{"q_proj", "v_proj"}));
+  EXPECT_EQ(config.sft.steps, 9);
+  EXPECT_EQ(config.sft.weights, SftWeights::token_mean);
+  config = make_run_config({{"method", "dpo", "x"}, {"preset", "authors", "x"}});
+  EXPECT_EQ(config.lora.rank, 8);
+  EXPECT_EQ(config.lora.targets.size(), 7u);
+  EXPECT_EQ(config.calibrate.learning_rate, 1e-6);
+  EXPECT_THAT(error_of({{"preset", "authors", "x"}, {"micro_batches", "9", "y"}}),
+              HasSubstr("batch_prompts = 8 (preset authors)"));
+}
+
+TEST(MakeRunConfig, AMethodOfOneLossNeedsItsWeight) {
+  EXPECT_EQ(error_of({{"method", "kl-only", "command line"}, {"kl_weight", "0", "x.ini, line 1"}}),
+            "kl_weight = 0 (x.ini, line 1) leaves method = kl-only (command line) without a loss; it must be "
+            "above 0");
+  EXPECT_EQ(error_of({{"method", "kl-only", "x"}, {"kto_weight", "0", "x"}}), "no error");
 }
 
 TEST(ResolveOption, ChangesFieldAndEcho) {

@@ -132,5 +132,29 @@ TEST(Example, RejectedAnswersDependOnSeedSubjectAndWordingOnly) {
   EXPECT_GT(over_wordings.size(), 3u);
 }
 
+TEST(Example, PlainAnswersAreAllCategoriesWithoutDigits) {
+  const Dataset dataset = make_dataset();
+  const std::vector<Answer> answers = plain_answers(dataset, dataset.subjects[1]);
+  ASSERT_EQ(answers.size(), 6u);
+  EXPECT_EQ(answers[0].text, "Red");
+  EXPECT_EQ(answers[0].weight, 0);
+  EXPECT_EQ(answers[3].text, "The pilot says Green.");
+  EXPECT_DOUBLE_EQ(answers[3].weight, 0.125);
+  EXPECT_TRUE(answers[3].accepted());
+}
+
+TEST(Example, PreferencesFollowTheTarget) {
+  const Dataset dataset = make_dataset();
+  const std::vector<Answer> answers = plain_answers(dataset, dataset.subjects[1]);
+  std::map<std::pair<int, int>, double> weight;  // by accepted and rejected category
+  for (const AnswerPair& pair : preference_pairs(dataset, dataset.subjects[1])) {
+    EXPECT_EQ(pair.accepted % 2, pair.rejected % 2) << "one form";
+    weight[{answers[pair.accepted].category, answers[pair.rejected].category}] += pair.weight;
+  }
+  const std::map<std::pair<int, int>, double> expected = {
+      {{1, 0}, 0.125}, {{1, 2}, 0.125}, {{2, 0}, 0.375}, {{2, 1}, 0.375}};
+  EXPECT_EQ(weight, expected);
+}
+
 }  // namespace
 }  // namespace apportion

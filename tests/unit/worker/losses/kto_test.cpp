@@ -34,10 +34,36 @@ TEST(Kto, EqualsEquationsSevenAndEight) {
   EXPECT_NEAR(loss.item<double>(), expected / 2 / 4, 1e-6);
 }
 
-TEST(Kto, ABatchWithoutRejectedAnswersIsLegal) {
+TEST(Kto, ABatchWithAnswersOfOneSideIsLegal) {
   AnswerEdges answers = two_answers();
-  answers.accepted_A = at::ones({2}, at::kBool);
-  EXPECT_NEAR(kto_loss(at::zeros({2}), answers, 0, KtoConfig{}, 1).item<double>(), 0.5, 1e-6);
+  for (bool accepted : {true, false}) {
+    answers.accepted_A = at::full({2}, accepted, at::kBool);
+    EXPECT_NEAR(kto_loss(at::zeros({2}), answers, 0, KtoConfig{}, 1).item<double>(), 0.5, 1e-6);
+  }
+}
+
+TEST(Kto, WithoutAnswersRatiosAreEmptyAndTheLossIsZero) {
+  const AnswerEdges none = {at::zeros({0, 1}, at::kLong), at::zeros({0, 1}), at::zeros({0}),
+                            at::zeros({0}, at::kBool)};
+  const at::Tensor r = log_ratios(at::tensor({-1.0F}), at::tensor({-2.0F}), none);
+  EXPECT_EQ(r.size(0), 0);
+  EXPECT_EQ(kto_loss(r, none, 0, KtoConfig{}, 2).item<double>(), 0);
+}
+
+TEST(Kto, TheWeightsBalanceIsThatOfEquationEight) {
+  KtoConfig config;
+  EXPECT_EQ(kto_balance(3, 3, config).ratio, 1);
+  EXPECT_TRUE(kto_balance(3, 3, config).in_range);
+  config.weight_accepted = 1.5;
+  EXPECT_TRUE(kto_balance(3, 3, config).in_range);
+  EXPECT_FALSE(kto_balance(6, 3, config).in_range);
+  EXPECT_EQ(
+      kto_balance(6, 3, config).text,
+      "KTO weighs accepted to rejected answers 3 to 1, outside the range from 1 to 1.5 (first 4/3) that "
+      "equation 8 of arXiv 2402.01306 asks for");
+  EXPECT_FALSE(kto_balance(1, 2, config).in_range);
+  EXPECT_FALSE(kto_balance(3, 0, config).in_range);
+  EXPECT_FALSE(kto_balance(0, 0, config).in_range);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "shared/measure/verbalized.h"
 #include "tests/support/worker/tiny_world.h"
 #include "worker/losses/log_probs.h"
 #include "worker/train/trainer.h"
@@ -38,9 +39,10 @@ class AnswerTreeTest : public ::testing::Test {
     return {static_cast<int>(index), 0,      source.tokens,
             source.steering_tokens,  rounds, "key " + std::to_string(index)};
   }
-  UnitResult measure(const std::vector<MeasurePrompt>& prompts) const {
+  UnitResult measure(const std::vector<MeasurePrompt>& prompts, Reading reading = Reading::category) const {
     const MeasureTools tools{
-        world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(), parser_, config_, 3};
+        world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(), parser_, config_, 3,
+        reading};
     return measure_unit(tools, prompts);
   }
   /// Log-prob of `answer` and the end of turn behind prompt `index`, by one forward pass over the whole path.
@@ -101,6 +103,29 @@ TEST_F(AnswerTreeTest, AUnitsCompanyDoesNotChangeAPromptsRounds) {
   const PromptResult together = measure({prompt(7, 100), prompt(3, 300), prompt(4, 50)}).prompts[1];
   EXPECT_EQ(alone.counts, together.counts);
   for (size_t j = 0; j < 2; ++j) EXPECT_NEAR(alone.low[j], together.low[j], 1e-5);
+}
+
+TEST_F(AnswerTreeTest, RoundsDrawACategoryFromTheSharesThatTheirAnswerStates) {
+  // The tiny model says "0 Male" and "1 Female": as shares, 0 for Male is nothing, 1 for Female is all.
+  const UnitResult unit = measure({prompt(0, 2000)}, Reading::shares);
+  const PromptResult& result = unit.prompts[0];
+  EXPECT_EQ(std::accumulate(result.counts.begin(), result.counts.end(), uint64_t{0}), 2000U);
+  uint64_t parsed = 0;
+  for (const AnswerCount& answer : result.answers) {
+    if (answer.finish == Finish::cut) continue;
+    const auto shares = verbalized_shares(parser_, answer.text, 2);
+    EXPECT_EQ(answer.category == unparsed, shares.empty()) << answer.text;
+    if (answer.category == unparsed) continue;
+    EXPECT_GT(shares[static_cast<size_t>(answer.category)], 0) << answer.text;
+    parsed += answer.count;
+  }
+  EXPECT_GT(parsed, 0U);
+  EXPECT_EQ(result.counts[0] + result.counts[1], parsed);
+  for (size_t j = 0; j < 2; ++j) {
+    const double share = static_cast<double>(result.counts[j]) / 2000;
+    EXPECT_GT(share, result.low[j] - 5 * std::sqrt(0.25 / 2000));
+    EXPECT_LT(share, result.low[j] + result.unexplored + 5 * std::sqrt(0.25 / 2000));
+  }
 }
 
 TEST_F(AnswerTreeTest, TheBudgetLeavesTheRestUnexplored) {

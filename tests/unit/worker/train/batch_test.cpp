@@ -115,6 +115,103 @@ TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   }
 }
 
+MicroBatch pack_kto(const std::vector<TrainPrompt>& prompts, const KtoConfig& kto) {
+  return pack_micro_batch(prompts, {2, 9}, {2}, AnswerSet::accepted_rejected_mismatched, SftWeights::split,
+                          512, at::kCPU, kto);
+}
+
+TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
+  TinyWorld world;
+  KtoConfig kto;
+  kto.pairs = KtoPairs::rotated;
+  const MicroBatch packed = pack_kto(world.prompts(), kto);
+  const at::Tensor weight = packed.mismatched.weight_A, accepted = packed.mismatched.accepted_A;
+  EXPECT_NEAR(weight.sum().item<double>(), 1, 1e-6);
+  EXPECT_NEAR((weight * accepted).sum().item<double>(), 0.5, 1e-6);
+  // Own rejected answers are edges that the prompt's own answers have, too.
+  const at::Tensor own = packed.answers.edge_AL.masked_select(packed.answers.mask_AL.to(at::kBool));
+  const at::Tensor rejected = packed.mismatched.edge_AL.masked_select(
+      packed.mismatched.mask_AL.to(at::kBool).logical_and(accepted.logical_not().unsqueeze(1)));
+  ASSERT_GT(rejected.size(0), 0);
+  EXPECT_TRUE(at::isin(rejected, own).all().item<bool>());
+}
+
+TEST(Batch, KtoCoversTheFirstPositionOnlyWhenItIsToCoverAll) {
+  TinyWorld world;
+  KtoConfig kto;
+  const MicroBatch rest = pack_kto(world.prompts(), kto);
+  kto.positions = KtoPositions::all;
+  const MicroBatch all = pack_kto(world.prompts(), kto);
+  const at::Tensor shorter = rest.answers.mask_AL.sum(1), longer = all.answers.mask_AL.sum(1);
+  EXPECT_TRUE(at::equal(shorter + 1, longer));
+  EXPECT_TRUE(at::isin(all.answers.edge_AL.select(1, 0), all.steering_IK).all().item<bool>());
+  EXPECT_FALSE(at::isin(rest.answers.edge_AL, rest.steering_IK)
+                   .masked_select(rest.answers.mask_AL.to(at::kBool))
+                   .any()
+                   .item<bool>());
+}
+
+TEST(Batch, WithoutAnswersOnlySteeringTokensAreRead) {
+  TinyWorld world;
+  const MicroBatch packed =
+      pack_micro_batch(world.prompts(), {2, 9}, {2, 9}, AnswerSet::none, SftWeights::split, 512, at::kCPU);
+  EXPECT_EQ(packed.edges.token_E.size(0), 4);
+  EXPECT_EQ(packed.edges.rows_R.size(0), 2);
+  EXPECT_EQ(packed.answers.weight_A.size(0), 0);
+}
+
+TEST(Batch, APromptWithAnswersOfOneSideOrNonePacksToLegalParts) {
+  TinyWorld world;
+  for (const bool keep_accepted : {true, false}) {
+    std::vector<TrainPrompt> prompts = world.prompts();
+    for (TrainPrompt& prompt : prompts) {
+      std::erase_if(prompt.answers, [&](const auto& answer) { return answer.accepted != keep_accepted; });
+    }
+    prompts[9].answers.clear();
+    for (const KtoPairs pairs : {KtoPairs::mismatched, KtoPairs::rotated}) {
+      KtoConfig kto;
+      kto.pairs = pairs;
+      const MicroBatch packed = pack_kto(prompts, kto);
+      EXPECT_GT(packed.answers.weight_A.size(0), 0);
+      EXPECT_FALSE(packed.mismatched.weight_A.isnan().any().item<bool>());
+      const at::Tensor r = log_ratios(at::zeros({packed.edges.token_E.size(0)}),
+                                      at::zeros({packed.edges.token_E.size(0)}), packed.mismatched);
+      EXPECT_EQ((r * packed.mismatched.weight_A).sum().item<double>(), 0);
+    }
+  }
+}
+
+std::vector<TrainPrompt> plain_prompts(const TinyWorld& world) {
+  return train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0), world.dataset().subjects,
+                       world.chat(), 1, AnswerStyle::plain);
+}
+
+TEST(Batch, PlainAnswersHaveNoSteeringTokens) {
+  TinyWorld world;
+  const auto prompts = plain_prompts(world);
+  const MicroBatch packed =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, AnswerSet::accepted, SftWeights::token_mean, 512, at::kCPU);
+  EXPECT_EQ(packed.steering_IK.size(1), 0);
+  EXPECT_EQ(packed.target_IK.size(1), 0);
+  EXPECT_EQ(packed.example_rows, 8);  // two categories in two forms
+  const std::string text = world.tokenizer().decode(prompts[0].answers[0].tokens);
+  EXPECT_EQ(text.rfind("Male", 0), 0U) << text;
+}
+
+TEST(Batch, PairsAreWholeAnswersOfDifferentCategories) {
+  TinyWorld world;
+  const auto prompts = plain_prompts(world);
+  const MicroBatch packed =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, AnswerSet::pairs, SftWeights::split, 512, at::kCPU);
+  ASSERT_EQ(packed.preferred.weight_A.size(0), 8);  // per prompt (Male, Female), (Female, Male) in two forms
+  EXPECT_EQ(packed.dispreferred.weight_A.size(0), 8);
+  EXPECT_NEAR(packed.preferred.weight_A.sum().item<double>(), 2, 1e-6);
+  EXPECT_NEAR(packed.preferred.weight_A[0].item<double>(), 1.0 / 8 / 2, 1e-6);
+  EXPECT_FALSE(at::equal(packed.preferred.edge_AL, packed.dispreferred.edge_AL));
+  EXPECT_EQ(packed.preferred.mask_AL[0].sum().item<int64_t>(),
+            static_cast<int64_t>(prompts[0].answers[0].tokens.size()));
+}
+
 TEST(BatchSchedule, EveryPromptOnceAnEpochInEqualBatches) {
   BatchSchedule schedule(45, 16, 3);
   ASSERT_EQ(schedule.batches(), 3);

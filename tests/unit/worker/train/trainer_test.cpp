@@ -4,6 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "shared/base/error.h"
 #include "tests/support/worker/tiny_world.h"
 
@@ -69,6 +72,76 @@ TEST(Trainer, RepeatsToTheBit) {
   EXPECT_EQ(one.log.loss, two.log.loss);
 }
 
+/// Stage 2 alone with this configuration.
+Trained calibrate(const TinyWorld& world, const CalibrateConfig& config) {
+  auto collectives = make_local_collectives();
+  Adapter adapter = world.random_adapter(4);
+  Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
+                  *collectives, [](const StepReport&) {});
+  trainer.run_calibrate(config);
+  return {adapter.values(), trainer.log()};
+}
+
+CalibrateConfig short_stage() {
+  CalibrateConfig config;
+  config.steps = 20;
+  config.learning_rate = 3e-3;
+  return config;
+}
+
+TEST(Trainer, KlAloneReadsThePromptsAndLowersTheKl) {
+  TinyWorld world;
+  CalibrateConfig config = short_stage();
+  const Trained both = calibrate(world, config);
+  config.kto_weight = 0;
+  const Trained run = calibrate(world, config);
+  EXPECT_LT(run.log.kl.back(), 0.5 * run.log.kl.front());
+  EXPECT_EQ(run.log.kto, std::vector<double>(20, 0.0));
+  EXPECT_LT(run.log.tokens[0], both.log.tokens[0]);
+  EXPECT_NEAR(run.log.kl[0], both.log.kl[0], 1e-4);
+}
+
+TEST(Trainer, KtoAloneLowersKtoAndLogsZUnclamped) {
+  TinyWorld world;
+  CalibrateConfig config = short_stage();
+  config.kl_weight = 0;
+  const Trained run = calibrate(world, config);
+  EXPECT_LT(run.log.kto.back(), run.log.kto.front());
+  EXPECT_NEAR(run.log.loss.back(), run.log.kto.back(), 1e-6);
+  for (size_t i = 0; i < run.log.z.size(); ++i)
+    EXPECT_EQ(run.log.z[i], std::max(0.0, run.log.z_unclamped[i])) << i;
+  EXPECT_LT(*std::min_element(run.log.z_unclamped.begin(), run.log.z_unclamped.end()), 0);
+}
+
+TEST(Trainer, TheSwitchesOfKtoChangeWhatIsLearnt) {
+  TinyWorld world;
+  CalibrateConfig config = short_stage();
+  config.steps = 3;
+  const at::Tensor ours = calibrate(world, config).values;
+  config.kto.positions = KtoPositions::all;
+  const at::Tensor all = calibrate(world, config).values;
+  config.kto.positions = KtoPositions::rest;
+  config.kto.pairs = KtoPairs::rotated;
+  const Trained rotated = calibrate(world, config);
+  EXPECT_FALSE(at::equal(ours, all));
+  EXPECT_EQ(rotated.log.z_unclamped.front(), 0.0);
+}
+
+TEST(Trainer, DpoPrefersWhatTheTargetPrefers) {
+  TinyWorld world;
+  const auto prompts = train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0),
+                                     world.dataset().subjects, world.chat(), 1, AnswerStyle::plain);
+  auto collectives = make_local_collectives();
+  Adapter adapter = world.random_adapter(4);
+  Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                  [](const StepReport&) {});
+  CalibrateConfig config = short_stage();
+  trainer.run_dpo(config);
+  EXPECT_NEAR(trainer.log().loss.front(), std::log(2.0), 1e-6);  // r = 0 everywhere: log sigmoid(0)
+  EXPECT_LT(trainer.log().loss.back(), trainer.log().loss.front());
+  EXPECT_TRUE(std::isnan(trainer.log().kl.front()));  // plain answers have no steering tokens
+}
+
 TEST(Trainer, RefusesAStageTwoWithoutMismatchedPairs) {
   TinyWorld world;
   const std::vector<TrainPrompt> single = {world.prompts()[0]};
@@ -79,6 +152,8 @@ TEST(Trainer, RefusesAStageTwoWithoutMismatchedPairs) {
   CalibrateConfig config;
   config.steps = 1;
   EXPECT_THROW(trainer.run_calibrate(config), UserError);
+  config.kto_weight = 0;  // the KL needs no pairs
+  EXPECT_NO_THROW(trainer.run_calibrate(config));
 }
 
 }  // namespace

@@ -1,0 +1,63 @@
+// The methods: what each trains, on which answers with which losses, and how it asks when it is measured. One
+// table, from which the plan makes tasks (coordinator/plan.h) and workers what to do. How a loss is computed
+// is worker/losses', how adding one is done docs/adding-a-loss.md's.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shared/config/run_config.h"
+#include "shared/config/task.h"
+
+namespace apportion {
+
+/// What a stage's answers look like: "0 Male", or "Male".
+enum class AnswerStyle { steered, plain };
+
+/// How a test's user turn is put: the wording alone, with the target stated, with a category named that was
+/// drawn from the target, or asking for all answers with their probabilities.
+enum class Asking { plainly, with_target, with_category, for_probabilities };
+
+/// Terms of a stage's loss, in the order in which they are added.
+enum class LossTerm { sft, steering_kl, kto, dpo };
+
+/// One training task. `kind` is the task's: "sft" for the first, "calibrate" for one that starts from the
+/// first's adapter, whose model is then its reference.
+struct Stage {
+  std::string kind;
+  AnswerStyle answers;
+  std::vector<LossTerm> losses;
+
+  bool has(LossTerm term) const;
+};
+
+struct MethodDescription {
+  Method method;
+  std::string name;
+  std::string summary;  // for people, without a full stop
+  std::vector<Stage> stages;
+  Asking asking;  // when the method is measured; what comes before it is asked plainly
+  /// Options whose defaults are others with this method.
+  std::vector<std::pair<std::string, std::string>> defaults;
+};
+
+/// All methods, those without training first.
+const std::vector<MethodDescription>& method_table();
+const MethodDescription& description_of(Method method);
+
+/// Settings that `preset` stands for with `method`: those for every method, then those for this one, which
+/// also win over the method's defaults.
+struct PresetSettings {
+  std::vector<std::pair<std::string, std::string>> general, of_method;
+};
+PresetSettings settings_of(Preset preset, Method method);
+
+/// What the worker needs to know of a task, written into its identity and read back from there.
+nlohmann::json stage_identity(const Stage& stage);
+Stage stage_of(const Task& task);
+std::string name_of(Asking asking);
+/// `plainly` for a task that does not say.
+Asking asking_of(const Task& task);
+
+}  // namespace apportion
