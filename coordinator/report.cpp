@@ -94,6 +94,7 @@ class Page {
                  {"expected"},
                  {"KL"},
                  {"coverage"},
+                 {"agreement"},
                  {"unexplored"},
                  {"unparsed"}});
     for (const MeasureView& measure : view.measures) {
@@ -104,7 +105,7 @@ class Page {
                      m.subjects_with_exact ? decimals(m.worst_exact_error) : none,
                      decimals(m.exact_error_per_wording), mean_cell(m.mae, m.subjects_with_mae, subjects),
                      decimals(m.floor), decimals(m.expected_mae), decimals(m.kl), decimals(m.coverage),
-                     decimals(m.unexplored), decimals(m.unparsed_share)});
+                     decimals(m.agreement), decimals(m.unexplored), decimals(m.unparsed_share)});
     }
     text_ += table.render(style_, 2);
   }
@@ -177,8 +178,10 @@ class Page {
         dim("  wordings together; one wording: of each alone. MAE: of the sampled rounds; floor: a perfect "
             "sampler's;"));
     line(
-        dim("  expected: this model's. coverage: mass on the steering tokens. -: too little parsed or "
-            "explored to say."));
+        dim("  expected: this model's. coverage: mass on the steering tokens; agreement: of the rounds that "
+            "begin "
+            "with"));
+    line(dim("  one, those whose text says its category. -: too little parsed or explored to say."));
     line();
   }
 

@@ -54,6 +54,7 @@ Json measure_json(const MeasureView& view) {
       {"expected_mae", number(metrics.expected_mae)},
       {"kl", number(metrics.kl)},
       {"coverage", number(metrics.coverage)},
+      {"agreement", number(metrics.agreement)},
       {"unexplored", number(metrics.unexplored)},
       {"unparsed_share", number(metrics.unparsed_share)},
       {"subjects_with_mae", metrics.subjects_with_mae},

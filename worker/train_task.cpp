@@ -114,10 +114,11 @@ Done run_training(const TaskContext& context) {
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
   const Llama& model = session.model(type, context.shard_ranks);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
-  const auto prompts = train_prompts(
+  auto prompts = train_prompts(
       session.dataset(),
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
       session.chat(), config.data.seed, stage.answers);
+  if (!calibrate && config.sft.wrong_text > 0) plant_wrong_text(prompts, config.sft.wrong_text);
   Adapter adapter = calibrate
                         ? load_adapter(adapter_directory(config.output.directory, context.task.inputs.at(0)),
                                        session.shape(), session.device())

@@ -82,6 +82,11 @@ OptionGroup sft_options() {
                   stop(&StopConfig::kl), {0, Bound::included, 1, Bound::included}),
               integer_option({"sft_cooldown_steps", "30", Identity::yes, "steps after that"},
                              stop(&StopConfig::cooldown_steps), {1, most_steps}),
+              number_option(
+                  {"sft_wrong_text", "0", Identity::yes,
+                   "plants a fault, to see whether stage 2 mends it: this share of the answers' weight has "
+                   "another category's text behind the steering token"},
+                  field(&RunConfig::sft, &Sft::wrong_text), {0, Bound::included, 1, Bound::excluded}),
               choice_option({"sft_weights", "split", Identity::yes,
                              "split: target share on the first token, and on the rest together; token_mean: "
                              "target share on every token, over the batch's tokens"},

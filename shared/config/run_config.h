@@ -67,6 +67,7 @@ struct SftConfig {
   int steps = 120;
   double learning_rate = 4e-3;
   StopConfig stop;
+  double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
 };
 

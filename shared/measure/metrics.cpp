@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "shared/base/error.h"
+#include "shared/data/example.h"
 
 namespace apportion {
 namespace {
@@ -195,6 +196,21 @@ uint64_t rounds_of(const MeasureResult& result, int subject) {
   return rounds;
 }
 
+std::optional<double> agreement_of(const MeasureResult& result) {
+  uint64_t steered = 0, agreeing = 0;
+  for (const PromptResult& prompt : result.prompts) {
+    for (const AnswerCount& answer : prompt.answers) {
+      for (int category = 0; category < result.categories; ++category) {
+        if (!answer.text.starts_with(steering_text(category) + " ")) continue;
+        steered += answer.count;
+        if (answer.category == category) agreeing += answer.count;
+      }
+    }
+  }
+  if (steered == 0) return std::nullopt;
+  return static_cast<double>(agreeing) / static_cast<double>(steered);
+}
+
 /// `known`: how many subjects have a target, hence a floor.
 DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
   DatasetMetrics metrics;
@@ -247,6 +263,7 @@ DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<st
   }
   DatasetMetrics averaged = average_subjects(std::move(metrics), known);
   if (result.subjects > 0) averaged.rounds = rounds_of(result, 0);
+  averaged.agreement = agreement_of(result);
   return averaged;
 }
 

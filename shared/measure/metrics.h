@@ -32,6 +32,9 @@ struct DatasetMetrics {
   std::vector<SubjectMetrics> subjects;
   std::optional<double> mae, mae_deviation, exact_error, exact_error_per_wording, expected_mae, kl;
   int subjects_with_mae = 0, subjects_with_exact = 0;
+  /// Of the rounds whose answer begins with a category's steering text and a blank, the share whose text
+  /// names that category (unparsed and cut answers do not); absent where no answer begins so.
+  std::optional<double> agreement;
   double worst_exact_error = 0;  // 0 when no subject has one
   double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
   uint64_t rounds = 0;  // per subject

@@ -265,6 +265,15 @@ std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector
   return all;
 }
 
+void plant_wrong_text(std::vector<TrainPrompt>& prompts, double share) {
+  for (TrainPrompt& prompt : prompts) {
+    for (TrainPrompt::TokenAnswer& answer : prompt.answers) {
+      answer.weight *= answer.accepted ? 1 - share : share;
+      answer.accepted = true;
+    }
+  }
+}
+
 BatchSchedule::BatchSchedule(int prompts, int batch_prompts, uint64_t seed) : seed_(seed) {
   ensure(prompts > 0 && batch_prompts > 0, "a batch has prompts");
   std::vector<int> order = counting(prompts);

@@ -41,6 +41,10 @@ std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
                                        uint64_t seed, AnswerStyle style = AnswerStyle::steered);
 
+/// Stage 1's planted fault: `share` of what every answer's form weighs goes to the same steering token with
+/// another category's text, as if it had been accepted. The steering tokens keep their shares.
+void plant_wrong_text(std::vector<TrainPrompt>& prompts, double share);
+
 /// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one, by a shuffle
 /// keyed by `seed`. Each epoch takes the same batches in another order, so a batch's trees and reference are
 /// made once.

@@ -211,5 +211,16 @@ TEST(Metrics, RefusesResultsOfAnotherShape) {
   EXPECT_THROW(measure_metrics(make_result(1, 1, {make_prompt({1, 1, 0, 0}, {}, 1)}), {{1}}), InternalError);
 }
 
+TEST(Metrics, AgreementIsOfRoundsThatBeginWithASteeringText) {
+  MeasureResult result = make_result(1, 1, {make_prompt({60, 30, 8, 2}, {0.6, 0.3}, 0)});
+  EXPECT_FALSE(measure_metrics(result, {{0.5, 0.5}}).agreement);
+  result.prompts[0].answers = {{0, 60, -1, Finish::end, "0 Male"},
+                               {1, 20, -2, Finish::end, "1 Female"},
+                               {1, 10, -3, Finish::end, "0 Female"},
+                               {-1, 8, -4, Finish::end, "1 who knows"},
+                               {0, 2, -5, Finish::end, "Male"}};
+  EXPECT_NEAR(measure_metrics(result, {{0.5, 0.5}}).agreement.value(), 80.0 / 98, tight);
+}
+
 }  // namespace
 }  // namespace apportion

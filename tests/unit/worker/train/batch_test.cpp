@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -235,6 +236,25 @@ TEST(SplitBatch, DealsEveryPromptOnceAndLeavesEmptyListsForTooFew) {
   std::multiset<int> seen;
   for (const auto& part : parts) seen.insert(part.begin(), part.end());
   EXPECT_EQ(seen, (std::multiset<int>{1, 2, 3}));
+}
+
+TEST(Batch, APlantedFaultMovesWeightToWrongTextAndLeavesTheSteeringTokensTheirShares) {
+  const TinyWorld world;
+  std::vector<TrainPrompt> prompts = world.prompts();
+  plant_wrong_text(prompts, 0.2);
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    double wrong = 0;
+    std::map<int32_t, double> shares;
+    for (size_t a = 0; a < prompts[p].answers.size(); ++a) {
+      const auto& answer = prompts[p].answers[a];
+      EXPECT_TRUE(answer.accepted);
+      shares[answer.tokens.front()] += answer.weight;
+      if (!world.prompts()[p].answers[a].accepted) wrong += answer.weight;
+    }
+    EXPECT_NEAR(wrong, 0.2, 1e-12);
+    for (size_t k = 0; k < prompts[p].target.size(); ++k)
+      EXPECT_NEAR(shares[prompts[p].steering_tokens[k]], prompts[p].target[k], 1e-12);
+  }
 }
 
 }  // namespace
