@@ -23,7 +23,8 @@ Keys joined(const Keys& first, const Keys& second) {
 
 const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
                             "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
-                            "weight_decay",  "clip_norm",        "warmup_steps", "schedule"};
+                            "weight_decay",  "clip_norm",        "warmup_steps", "schedule",
+                            "adapter"};
 const Keys sft_keys =
     joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                            "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights"});
@@ -118,7 +119,10 @@ class Planner {
 
   nlohmann::json identity(const Task& task, const Keys& keys, const std::string& compute_type) const {
     nlohmann::json options = nlohmann::json::object();
-    for (const std::string& key : keys) options[key] = config_.value(key);
+    for (const std::string& key : keys) {
+      const bool read = config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
+      if (read) options[key] = config_.value(key);
+    }
     return {{"kind", task.kind},
             {"revision", task_revision(task.kind)},
             {"options", options},

@@ -201,8 +201,11 @@ class Page {
               shown(view.cell.name + dot() + measure.when + ", " + measure.test_set));
       }
       if (view.training.empty()) continue;
-      entry(task_glob(view.training.back().file.record.task.id) + "/adapter",
-            shown(view.cell.name + dot() + "the adapter, for peft"));
+      const Task& task = view.training.back().file.record.task;
+      const bool all = trains_all_weights(task);
+      entry(
+          task_glob(task.id) + (all ? "/weights" : "/adapter"),
+          shown(view.cell.name + dot() + (all ? "all weights, for transformers" : "the adapter, for peft")));
     }
     line();
   }

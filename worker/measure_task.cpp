@@ -111,12 +111,13 @@ void report_progress(const TaskContext& context, int done, int all, double token
 Done run_measure(const TaskContext& context) {
   Session& session = context.session;
   const at::ScalarType type = resolve_compute_type(session.config().measure_compute_type);
-  const Llama& model = session.model(type, context.shard_ranks);
+  const std::string trained_by = context.task.inputs.empty() ? "" : context.task.inputs.front();
+  const bool all = session.config().adapter == AdapterKind::none;
+  const Llama& model = session.model(type, context.shard_ranks, all ? trained_by : "");
   if (model.keeps_gathered()) model.gather_all();
   std::unique_ptr<Adapter> adapter;
-  if (!context.task.inputs.empty()) {
-    const std::string folder =
-        adapter_directory(session.config().output.directory, context.task.inputs.front());
+  if (!trained_by.empty() && !all) {
+    const std::string folder = adapter_directory(session.config().output.directory, trained_by);
     adapter = std::make_unique<Adapter>(load_adapter(folder, session.shape(), session.device()));
     adapter->refresh(type);
   }

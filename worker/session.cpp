@@ -5,8 +5,10 @@
 #include "shared/base/error.h"
 #include "shared/data/catalogue.h"
 #include "shared/model/shape_text.h"
+#include "shared/store/task_file.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/models/weights_file.h"
 #include "worker/peak.h"
 
 namespace apportion {
@@ -15,6 +17,15 @@ std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, i
   ensure(group.size() % static_cast<size_t>(shard_size) == 0, "a group is a multiple of shard_size");
   const auto first = group.begin() + group_rank / shard_size * shard_size;
   return {first, first + shard_size};
+}
+
+std::vector<int> replica_ranks_of(const std::vector<int>& group, int group_rank, int shard_size) {
+  std::vector<int> ranks;
+  for (size_t r = static_cast<size_t>(group_rank % shard_size); r < group.size();
+       r += static_cast<size_t>(shard_size)) {
+    ranks.push_back(group[r]);
+  }
+  return ranks;
 }
 
 bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankDevice& rank,
@@ -29,18 +40,21 @@ bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankD
   return base < most_of_free * *std::min_element(shares.begin(), shares.end());
 }
 
+std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, at::Device device,
+                                        const RanksConfig& config) {
+  auto group = make_mpi_collectives(ranks, tag, config.timeout_s,
+                                    config.node_sharing ? NodeSharing::used : NodeSharing::ignored);
+  return device.is_cuda() ? make_nccl_collectives(std::move(group), config.timeout_s) : std::move(group);
+}
+
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
                        const RankDevice& rank, const std::vector<int>& shard_ranks,
                        const RanksConfig& config) {
-  LoadedModel loaded{shard_ranks, nullptr, nullptr};
+  LoadedModel loaded{shard_ranks, nullptr, nullptr, ""};
   BaseLayout layout;
   if (shard_ranks.size() > 1) {
-    constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
-    const auto sharing = config.node_sharing ? NodeSharing::used : NodeSharing::ignored;
-    loaded.collectives = make_mpi_collectives(shard_ranks, shard_tag, config.timeout_s, sharing);
-    if (rank.device.is_cuda()) {
-      loaded.collectives = make_nccl_collectives(std::move(loaded.collectives), config.timeout_s);
-    }
+    constexpr int shard_tag = 1;
+    loaded.collectives = make_group(shard_ranks, shard_tag, rank.device, config);
     layout = {loaded.collectives.get(), config.resident == Residence::automatic
                                             ? has_room_for_base(shape, type, rank, *loaded.collectives)
                                             : config.resident == Residence::always};
@@ -61,10 +75,22 @@ Session::Session(const RunConfig& config, at::Device device, int local_ranks)
   const bool synthetic = is_shape_text(config.data.model);
   if (synthetic) tokenizer_.fold(static_cast<int32_t>(shape_.vocabulary));
   chat_ = std::make_unique<ChatTemplate>(gguf_, tokenizer_);
-  weights_ = synthetic ? synthetic_weights(shape_) : gguf_weights(gguf_, shape_);
 }
 
-const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks) {
+std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) const {
+  if (!trained_by.empty()) {
+    return saved_weights(weights_directory(config_.output.directory, trained_by), shape_);
+  }
+  return is_shape_text(config_.data.model) ? synthetic_weights(shape_) : gguf_weights(gguf_, shape_);
+}
+
+void Session::release_models() {
+  models_.clear();
+  release_unused_memory();
+}
+
+const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks,
+                            const std::string& trained_by) {
   const bool sharded = shard_ranks.size() > 1;
   if (sharded) {
     std::erase_if(models_, [&](const auto& entry) {
@@ -73,8 +99,12 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
     release_unused_memory();
   }
   LoadedModel& loaded = models_[type];
-  if (!loaded.model)
-    loaded = load_model(*weights_, shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks);
+  if (!loaded.model || loaded.trained_by != trained_by) {
+    loaded.model.reset();  // two of them need not fit
+    loaded =
+        load_model(*weights(trained_by), shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks);
+    loaded.trained_by = trained_by;
+  }
   return *loaded.model;
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "shared/config/run_config.h"
@@ -15,6 +16,9 @@
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
+
+/// The ranks of `group` that have the same part of each copy of the model as the rank at `group_rank`.
+std::vector<int> replica_ranks_of(const std::vector<int>& group, int group_rank, int shard_size);
 
 /// The run of `shard_size` neighbours in `group` (a multiple of it) that the rank at `group_rank` is in:
 /// replicas of the model lie across a group, shards within.
@@ -31,7 +35,13 @@ struct LoadedModel {
   std::vector<int> shard_ranks;
   std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
   std::unique_ptr<Llama> model;
+  std::string trained_by;  // the task whose weights these are; empty: the model's own
 };
+
+/// A group of the ranks' own, formed one after another by the same ranks in the same order (`tag`).
+/// Collective.
+std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, at::Device device,
+                                        const RanksConfig& config);
 
 /// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
 /// this call in the same order.
@@ -53,7 +63,13 @@ class Session {
   /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
   /// all make this call in the same order. With several, the models of other types and ranks are let go
   /// first.
-  const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks);
+  /// `trained_by`: the task whose trained weights it has; empty: the model's own.
+  const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks,
+                     const std::string& trained_by = "");
+  /// Lets go of all models.
+  void release_models();
+  /// The model's own weights, or those that a task has trained.
+  std::unique_ptr<WeightSource> weights(const std::string& trained_by) const;
   /// Measured once per compute type, on first use.
   double peak(at::ScalarType type);
 
@@ -63,6 +79,7 @@ class Session {
   const ChatTemplate& chat() const { return *chat_; }
   const ModelShape& shape() const { return shape_; }
   at::Device device() const { return device_; }
+  int local_ranks() const { return local_ranks_; }
 
  private:
   const RunConfig& config_;
@@ -73,7 +90,6 @@ class Session {
   std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded
   ModelShape shape_;
   Dataset dataset_;
-  std::unique_ptr<WeightSource> weights_;
   std::map<at::ScalarType, LoadedModel> models_;
   std::map<at::ScalarType, double> peaks_;
 };

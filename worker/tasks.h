@@ -17,14 +17,16 @@ struct TaskContext {
   Link& link;
   Collectives& collectives;
   const Task& task;
-  std::vector<int> shard_ranks;  // world ranks of the group that hold the base together with this one
+  std::vector<int> shard_ranks;    // world ranks of the group that hold the base together with this one
+  std::vector<int> replica_ranks;  // those that have the same part of each copy of it
 };
 
 /// Measures this rank's units and sends each one's histogram as it is done.
 Done run_measure(const TaskContext& context);
 
-/// Trains stage 1 ("sft") or stage 2 ("calibrate", from its input's adapter). The group's first rank writes
-/// the adapter's folder and returns log and digest. Collective: every rank of the group.
+/// Trains stage 1 ("sft") or stage 2 ("calibrate", from what its input trained): an adapter, or all weights.
+/// The group's first rank writes the folder of it and returns log and digest. Collective: every rank of the
+/// group.
 Done run_training(const TaskContext& context);
 
 /// Where a scale task runs: it brings its own model and needs neither dataset nor tokenizer.

@@ -1,7 +1,13 @@
-// The training tasks: stage 1 from a fresh adapter, stage 2 from stage 1's.
+// The training tasks: stage 1 from a fresh adapter or the model's weights, stage 2 from what stage 1 left.
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -12,7 +18,9 @@
 #include "worker/device.h"
 #include "worker/losses/kto.h"
 #include "worker/models/adapter_file.h"
+#include "worker/models/weights_file.h"
 #include "worker/tasks.h"
+#include "worker/train/full_weights.h"
 #include "worker/train/trainer.h"
 
 namespace apportion {
@@ -104,6 +112,84 @@ void run_stage(const TaskContext& context, const Stage& stage, const std::vector
       false);
 }
 
+std::string gigabytes(double bytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f GB", bytes / 1e9);
+  return text.data();
+}
+
+/// Full fine-tuning keeps 16 bytes for each weight of a rank's part: master, gradient, two moments; and what
+/// it is computed with. Throws UserError on all ranks when one has not so much. Collective.
+void check_memory(const TaskContext& context, at::ScalarType type) {
+  const Session& session = context.session;
+  const auto element = static_cast<double>(c10::elementSize(type));
+  const double wanted = (16 + element) * static_cast<double>(session.shape().parameters()) /
+                        static_cast<double>(context.shard_ranks.size());
+  const auto free = context.collectives.all_gather({free_memory(session.device(), session.local_ranks())});
+  const double least = *std::min_element(free.begin(), free.end());
+  if (wanted <= least) return;
+  throw UserError("adapter = none needs " + gigabytes(wanted) +
+                  " on every rank for weights, gradient and moments, and the one with the least has " +
+                  gigabytes(least) + " free; a larger shard_size, or adapter = lora");
+}
+
+/// What a task trains, with all that it needs to be here.
+struct Training {
+  LoadedModel own;                        // of full fine-tuning: a model that changes is no other task's
+  std::unique_ptr<Collectives> replicas;  // likewise
+  std::unique_ptr<Adapter> adapter;
+  const Llama* model = nullptr;
+  std::unique_ptr<Trainee> trainee;
+  std::function<std::string()> save;  // on every rank; the digest comes back to the group's first
+};
+
+Training train_all_weights(const TaskContext& context, at::ScalarType type) {
+  Session& session = context.session;
+  session.release_models();
+  check_memory(context, type);
+  Training training;
+  const std::string trained_by = context.task.inputs.empty() ? "" : context.task.inputs.front();
+  const auto weights = session.weights(trained_by);
+  RanksConfig ranks = session.config().ranks;
+  // What is gathered is out of date a step later; memory is for masters and moments.
+  if (ranks.resident == Residence::automatic) ranks.resident = Residence::never;
+  training.own = load_model(*weights, session.shape(), type, {session.device(), session.local_ranks()},
+                            context.shard_ranks, ranks);
+  if (context.replica_ranks.size() > 1) {
+    constexpr int replica_tag = 2;  // beside the shards' (session.cpp)
+    training.replicas = make_group(context.replica_ranks, replica_tag, session.device(), ranks);
+  }
+  auto trainee = std::make_unique<FullWeights>(
+      *training.own.model, *weights, TrainingRanks{training.own.collectives.get(), training.replicas.get()});
+  training.model = training.own.model.get();
+  training.save = [&context, full = trainee.get()] {
+    const bool first_copy = context.collectives.group_rank() < static_cast<int>(context.shard_ranks.size());
+    if (!first_copy) return std::string();
+    return full->save(weights_directory(context.session.config().output.directory, context.task.id));
+  };
+  training.trainee = std::move(trainee);
+  return training;
+}
+
+Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
+  Session& session = context.session;
+  const RunConfig& config = session.config();
+  Training training;
+  training.model = &session.model(type, context.shard_ranks);
+  training.adapter = std::make_unique<Adapter>(
+      context.task.inputs.empty()
+          ? Adapter(session.shape(), config.lora, config.data.seed, session.device())
+          : load_adapter(adapter_directory(config.output.directory, context.task.inputs.front()),
+                         session.shape(), session.device()));
+  training.trainee = train_adapter(*training.model, *training.adapter);
+  training.save = [&context, adapter = training.adapter.get()] {
+    const RunConfig& run = context.session.config();
+    if (context.collectives.group_rank() != 0) return std::string();
+    return save_adapter(adapter_directory(run.output.directory, context.task.id), *adapter, run.data.model);
+  };
+  return training;
+}
+
 }  // namespace
 
 Done run_training(const TaskContext& context) {
@@ -112,33 +198,30 @@ Done run_training(const TaskContext& context) {
   const Stage stage = stage_of(context.task);
   const bool calibrate = context.task.kind == "calibrate";
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
-  const Llama& model = session.model(type, context.shard_ranks);
+  Training training = config.adapter == AdapterKind::none ? train_all_weights(context, type)
+                                                          : train_an_adapter(context, type);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
   auto prompts = train_prompts(
       session.dataset(),
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
       session.chat(), config.data.seed, stage.answers);
   if (!calibrate && config.sft.wrong_text > 0) plant_wrong_text(prompts, config.sft.wrong_text);
-  Adapter adapter = calibrate
-                        ? load_adapter(adapter_directory(config.output.directory, context.task.inputs.at(0)),
-                                       session.shape(), session.device())
-                        : Adapter(session.shape(), config.lora, config.data.seed, session.device());
 
   TrainCheckpoint checkpoint = make_checkpoint(context);
   ProgressSender sender(context, session.peak(type));
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
-  Trainer trainer(model, adapter, prompts, config.batch, config.optimizer, seed, context.collectives,
-                  std::ref(sender), &checkpoint, config.ranks.recompute);
+  Trainer trainer(*training.model, std::move(training.trainee), prompts, config.batch, config.optimizer, seed,
+                  context.collectives, std::ref(sender), &checkpoint, config.ranks.recompute);
   run_stage(context, stage, prompts, trainer);
   checkpoint.finish();
 
   Done done;
   done.micro_batches = trainer.micro_batches();
+  const std::string digest = training.save();
   if (context.collectives.group_rank() == 0) {
     done.log = trainer.log();
-    done.adapter_digest =
-        save_adapter(adapter_directory(config.output.directory, context.task.id), adapter, config.data.model);
+    done.adapter_digest = digest;
   }
   return done;
 }

@@ -60,7 +60,8 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
     } else {
       if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
       done = run_task({*session, link, *collectives, assign->task,
-                       shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});
+                       shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
+                       replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});
     }
     release_unused_memory();
     done.task_id = assign->task.id;

@@ -41,6 +41,8 @@ OptionGroup method_options() {
   for (const MethodDescription& method : method_table()) methods.emplace_back(method.name, method.method);
   std::vector<std::pair<std::string, Preset>> presets = {{"none", Preset::none},
                                                          {"authors", Preset::authors}};
+  std::vector<std::pair<std::string, AdapterKind>> adapters = {{"lora", AdapterKind::lora},
+                                                               {"none", AdapterKind::none}};
   return {
       "Method and adapter",
       {
@@ -52,6 +54,11 @@ OptionGroup method_options() {
                          "defaults that stand together; authors: those of the paper's program, to compare "
                          "with. A key that is set wins"},
                         field(&RunConfig::preset), presets),
+          choice_option(
+              {"adapter", "lora", Identity::yes,
+               "lora: train low-rank adapters beside the frozen model; none: train all weights, whose "
+               "learning rates are 5e-05 and 1e-05 unless set"},
+              field(&RunConfig::adapter), adapters),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
           number_option({"lora_alpha", "16", Identity::yes, "LoRA products are scaled by alpha / rank"},

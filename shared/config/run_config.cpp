@@ -40,6 +40,17 @@ bool trains_with(const RunConfig& config, LossTerm term) {
   return false;
 }
 
+/// Full fine-tuning moves every weight: rates that suit a fresh adapter's few are a hundred times too large.
+void choose_learning_rates(RunConfig& config, const Sources& sources) {
+  if (config.adapter != AdapterKind::none) return;
+  auto is_set = [&](const char* key) {  // a method's own default is for adapters, too
+    const auto found = sources.find(key);
+    return found != sources.end() && !found->second.starts_with("default of ");
+  };
+  if (!is_set("sft_learning_rate")) config.sft.learning_rate = 5e-5;
+  if (!is_set("calibrate_learning_rate")) config.calibrate.learning_rate = 1e-5;
+}
+
 void check_together(const RunConfig& config, const Sources& sources) {
   if (trains_with(config, LossTerm::kto) && config.batch.batch_prompts < 2) {
     throw UserError(fmt::format("{} must be at least 2 with {}: KTO's mismatched pairs need two prompts",
@@ -111,6 +122,7 @@ RunConfig make_run_config(const std::vector<Setting>& settings) {
   };
   for (const Setting& setting : chosen_defaults(settings)) assign(setting);
   for (const Setting& setting : settings) assign(setting);
+  choose_learning_rates(config, sources);
   check_together(config, sources);
   for (const Option* option : option_table())
     config.resolved.emplace_back(option->key, option->print(config));

@@ -23,6 +23,8 @@ enum class KtoPositions { rest, all };
 enum class KtoPairs { mismatched, rotated };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
+/// What training changes: low-rank adapters beside a frozen base, or all weights.
+enum class AdapterKind { lora, none };
 enum class Recompute { never, always };
 /// Whether gathered parts of the base stay: where memory allows it, always, or never.
 enum class Residence { automatic, always, never };
@@ -146,6 +148,7 @@ struct RunConfig {
   Preset preset = Preset::none;
   ComputeType train_compute_type = ComputeType::automatic;
   ComputeType measure_compute_type = ComputeType::float32;
+  AdapterKind adapter = AdapterKind::lora;
   LoraConfig lora;
   OptimizerConfig optimizer;
   BatchConfig batch;

@@ -64,7 +64,7 @@ struct StepSample {
 };
 
 /// From every rank of the group when its part is finished. The group's first rank of a training task adds the
-/// log and the digest of the adapter's safetensors file, which it has written below tasks/<id>/adapter.
+/// log and the digest of the safetensors file that it has written below tasks/<id>/adapter, or /weights.
 struct Done {
   std::string task_id;
   int64_t micro_batches = 0, units = 0;  // that this rank computed

@@ -25,7 +25,8 @@ inline constexpr const char* test_set = "test_set";   // of a measure task, else
 inline constexpr const char* config_json = "config";  // JSON object of /config, in the option table's order
 inline constexpr const char* content = "content";     // SHA-256 over what must be equal between runs
 inline constexpr const char* adapter_digest =
-    "adapter_digest";  // of a training task: SHA-256 of the safetensors
+    "adapter_digest";  // of a training task: SHA-256 of the safetensors (of all weights, where they were
+                       // trained)
 
 // Groups of text attributes.
 inline constexpr const char* config = "/config";  // key = resolved value

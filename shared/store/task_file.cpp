@@ -152,9 +152,12 @@ std::string find_artefact_fault(const std::string& directory, const Task& task) 
   if (task_id(found.identity) != found.id)
     return path + " has an identity whose SHA-256 is not the task's id";
   if (!training) return "";
-  std::string adapter = adapter_directory(directory, task.id);
-  if (!exists(adapter + "/adapter_config.json")) return adapter + "/adapter_config.json is missing";
-  std::string weights = adapter + "/adapter_model.safetensors";
+  const bool all = trains_all_weights(task);
+  const std::string folder =
+      all ? weights_directory(directory, task.id) : adapter_directory(directory, task.id);
+  const std::string config = folder + (all ? "/config.json" : "/adapter_config.json");
+  if (!exists(config)) return config + " is missing";
+  const std::string weights = folder + (all ? "/model.safetensors" : "/adapter_model.safetensors");
   if (!exists(weights)) return weights + " is missing";
   bool same = sha256_file(weights) == trained.adapter_digest;
   return same ? "" : weights + " does not match the SHA-256 in " + path;
@@ -180,6 +183,15 @@ std::string result_path(const std::string& directory, const std::string& task_id
 
 std::string adapter_directory(const std::string& directory, const std::string& task_id) {
   return task_directory(directory, task_id) + "/adapter";
+}
+
+std::string weights_directory(const std::string& directory, const std::string& task_id) {
+  return task_directory(directory, task_id) + "/weights";
+}
+
+bool trains_all_weights(const Task& task) {
+  const nlohmann::json options = task.identity.value("options", nlohmann::json::object());
+  return options.is_object() && options.value("adapter", "lora") == "none";
 }
 
 std::string checkpoint_directory(const std::string& directory, const std::string& task_id) {

@@ -50,12 +50,16 @@ struct ScaleFile {
   std::vector<StepSample> samples;
 };
 
-/// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter and, until the task is done, of its
-/// checkpoints.
+/// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter or of all weights, whichever was
+/// trained, and, until the task is done, of its checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
 std::string result_path(const std::string& directory, const std::string& task_id);
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
+std::string weights_directory(const std::string& directory, const std::string& task_id);
 std::string checkpoint_directory(const std::string& directory, const std::string& task_id);
+
+/// Whether the training task trains all weights, as its identity says.
+bool trains_all_weights(const Task& task);
 
 /// Write to a temporary name, close, sync, rename, sync the directory.
 void write_measure_file(const std::string& path, const MeasureFile& file);
@@ -69,8 +73,8 @@ TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);
 ScaleFile read_scale_file(const std::string& path);
 
-/// Whether the task's artefacts exist and verify: checksums, id, and for training the adapter's digest.
-/// `why` says what is wrong with an artefact that exists and does not.
+/// Whether the task's artefacts exist and verify: checksums, id, and for training the digest of what
+/// was trained. `why` says what is wrong with an artefact that exists and does not.
 enum class ArtefactState { absent, verified, damaged };
 ArtefactState verify_artefact(const std::string& directory, const Task& task, std::string& why);
 

@@ -76,14 +76,16 @@ std::map<std::string, std::string> tasks_of(const std::string& results, bool tra
   return tasks;
 }
 
-/// Everything in a training task's file that is to be equal, and the adapter's bytes.
+/// Everything in a training task's file that is to be equal, and the bytes of what was trained.
 std::string training_bytes(const std::string& results, const std::string& id) {
   Done done;
   TrainFile file = read_train_file(result_path(results, id));
   done.log = file.log;
   done.log.seconds.clear();
   done.adapter_digest = file.adapter_digest;
-  return encode(done) + read_file(adapter_directory(results, id) + "/adapter_model.safetensors");
+  return encode(done) + read_file(trains_all_weights(file.record.task)
+                                      ? weights_directory(results, id) + "/model.safetensors"
+                                      : adapter_directory(results, id) + "/adapter_model.safetensors");
 }
 
 std::string measure_bytes(const std::string& results, const std::string& id) {
@@ -192,6 +194,33 @@ TEST_F(ApportionTest, ABaseInSharedMemoryGivesTheBytesOfOneProcess) {
 TEST_F(ApportionTest, ReplicasOfShardsGiveTheBytesOfOneProcess) {
   if (test_ranks().size() % 2 != 0) return;
   run_and_compare(sharded_config(2, Residence::never, Recompute::always));
+}
+
+/// Both stages train all weights, and what is measured after them is what they left.
+TEST_F(ApportionTest, AllWeightsInShardsOnAllRanks) {
+  const int ranks = test_ranks().size();
+  auto all_weights = [](RunConfig config, const std::string& name) {
+    resolve_option(config, "adapter", "none");
+    config.output.directory = directory() + "/" + name;
+    return config;
+  };
+  testing::internal::CaptureStdout();
+  if (test_ranks().rank() == 0) run_in_one_process(all_weights(config_for("", 0), "all-weights-one"));
+  wait_for_all();
+  const int shard_size = ranks == 4 ? 2 : ranks;
+  run_on_all_ranks(
+      all_weights(sharded_config(shard_size, Residence::automatic, Recompute::never), "all-weights"));
+  testing::internal::GetCapturedStdout();
+  if (test_ranks().rank() != 0) return;
+  const std::string one = directory() + "/all-weights-one", all = directory() + "/all-weights";
+  if (ranks != 3) return expect_equal_results(one, all);
+  for (const auto& [name, id] : tasks_of(one, true)) {
+    const TrainLog log = read_train_file(result_path(one, id)).log,
+                   other = read_train_file(result_path(all, id)).log;
+    ASSERT_EQ(log.loss.size(), other.loss.size());
+    for (size_t step = 0; step < log.loss.size(); ++step)
+      EXPECT_NEAR(other.loss[step] / log.loss[step], 1, 1e-4) << name << ", step " << step;
+  }
 }
 
 TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }

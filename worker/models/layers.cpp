@@ -19,9 +19,10 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     const at::Tensor &x_TC = saved[0], &weight_C = saved[1], &scale_T1 = saved[2];
-    at::Tensor g_TC = gradients[0].to(at::kFloat) * weight_C;
+    at::Tensor d_weight_C, dy_TC = gradients[0].to(at::kFloat), g_TC = dy_TC * weight_C;
+    if (context->needs_input_grad(1)) d_weight_C = (dy_TC * x_TC).mul_(scale_T1).sum(0);
     at::Tensor inner_T1 = (g_TC * x_TC).mean(-1, true).mul_(scale_T1).mul_(scale_T1);
-    return {g_TC.sub_(x_TC * inner_T1).mul_(scale_T1), {}, {}, {}};
+    return {g_TC.sub_(x_TC * inner_T1).mul_(scale_T1), d_weight_C, {}, {}};
   }
 };
 

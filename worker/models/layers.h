@@ -7,6 +7,7 @@
 namespace apportion {
 
 /// RMS norm (arXiv 1910.07467): x / sqrt(mean(x^2) + epsilon) * weight. x_TC float32; result in `type`.
+/// Differentiable in x, and in a weight that asks for it.
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& weight_C, double epsilon, at::ScalarType type);
 
 /// cos and sin of position * theta^(-2i/D), float32 [positions, 1, D/2] each.

@@ -29,6 +29,8 @@ const char* gguf_name(const std::string& part) {
   return names.at(part);
 }
 
+std::string prefix_of(int64_t layer) { return "blk." + std::to_string(layer) + "."; }
+
 /// Rows [first, last) of the layers `parts` on top of each other.
 at::Tensor fused_rows(const WeightSource& source, const std::string& prefix,
                       const std::vector<LinearPart>& parts, int64_t first, int64_t last) {
@@ -71,7 +73,7 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
              at::Device device, const BaseLayout& layout)
-    : shape_(shape), compute_type_(compute_type), device_(device), resident_(layout.resident) {
+    : shape_(shape), compute_type_(compute_type), device_(device), layout_(layout) {
   at::Tensor shared;
   const int64_t block_bytes = ShardGroup::packed_bytes(block_sizes(shape), compute_type);
   const int64_t vocabulary_bytes = Vocabulary::shared_bytes(shape);
@@ -96,7 +98,7 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
 
 std::unique_ptr<Llama::Block> Llama::load_block(const WeightSource& source, int64_t layer,
                                                 const BaseLayout& layout, const at::Tensor& shared) const {
-  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  const std::string prefix = prefix_of(layer);
   auto block = std::make_unique<Block>();
   block->attention_norm = source.whole(prefix + "attn_norm.weight").to(device_);
   block->ffn_norm = source.whole(prefix + "ffn_norm.weight").to(device_);
@@ -120,14 +122,14 @@ void Llama::release(Block& block) {
   for (LinearGroup& group : block.groups) group.weight_OI.reset();
 }
 
-void Llama::walk(Direction direction, int items,
-                 const std::function<void(int64_t layer, int item)>& work) const {
+void Llama::walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
+                 const std::function<void(int64_t layer)>& after) const {
   const auto count = static_cast<int64_t>(blocks_.size());
   auto layer_of = [&](int64_t step) { return direction == Direction::forward ? step : count - 1 - step; };
   auto block_of = [&](int64_t step) -> Block& { return *blocks_[static_cast<size_t>(layer_of(step))]; };
   const bool whole =
       std::all_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->base->is_whole(); });
-  if (whole) {
+  if (whole && !after) {
     run_lanes(items, device_, [&](int item) {
       for (int64_t step = 0; step < count; ++step) work(layer_of(step), item);
     });
@@ -137,8 +139,73 @@ void Llama::walk(Direction direction, int items,
     hold(block_of(step));
     if (step + 1 < count) block_of(step + 1).base->gather();
     run_lanes(items, device_, [&](int item) { work(layer_of(step), item); });
+    if (after) after(layer_of(step));
     release(block_of(step));
   }
+}
+
+std::vector<Llama::Norm> Llama::norms() {
+  std::vector<Norm> all;
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    const std::string prefix = prefix_of(static_cast<int64_t>(layer));
+    all.push_back({prefix + "attn_norm.weight", &blocks_[layer]->attention_norm});
+    all.push_back({prefix + "ffn_norm.weight", &blocks_[layer]->ffn_norm});
+  }
+  all.push_back({"output_norm.weight", &output_norm_});
+  return all;
+}
+
+std::vector<TrainedGroup> Llama::train_all(const WeightSource& weights) {
+  std::vector<TrainedGroup> groups;
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    Block& block = *blocks_[static_cast<size_t>(layer)];
+    for (size_t group = 0; group < block.groups.size(); ++group) {
+      block.groups[group].leaf_OI = at::empty({1}, at::dtype(at::kFloat).device(device_))
+                                        .expand(block.base->sizes()[group])
+                                        .detach()
+                                        .set_requires_grad(true);
+    }
+    auto rows = [&weights, &block, layer](size_t group, int64_t first, int64_t last) {
+      return fused_rows(weights, prefix_of(layer), block.groups[group].parts, first, last);
+    };
+    groups.push_back({"blk." + std::to_string(layer), block.base.get(), rows});
+  }
+  vocabulary_->train(weights, groups);
+  std::vector<std::string> names;
+  for (const Norm& norm : norms()) {
+    names.push_back(norm.name);
+    *norm.weight_C = norm.weight_C->detach().clone().set_requires_grad(true);
+  }
+  auto rows = [&weights, names](size_t norm, int64_t first, int64_t last) {
+    return weights.rows(names[norm], first, last);
+  };
+  const std::vector<std::vector<int64_t>> sizes(names.size(), {shape_.width});
+  norms_ = std::make_unique<ShardGroup>(sizes, at::kFloat, device_, BaseLayout{layout_.ranks, false},
+                                        at::Tensor(), rows);
+  groups.push_back({"norms", norms_.get(), rows});
+  return groups;
+}
+
+std::vector<at::Tensor> Llama::leaves_of(int64_t layer) const {
+  const Block& block = *blocks_[static_cast<size_t>(layer)];
+  std::vector<at::Tensor> leaves = {block.attention_norm, block.ffn_norm};
+  for (const LinearGroup& group : block.groups) leaves.push_back(group.leaf_OI);
+  return leaves;
+}
+
+void Llama::weights_changed() {
+  const at::NoGradGuard no_gradient;
+  if (shares_memory(layout_, device_)) layout_.ranks->barrier();  // the others' parts are written
+  vocabulary_->weights_changed();
+  for (auto& block : blocks_) {
+    block->base->drop();
+    for (LinearGroup& group : block->groups) group.weight_OI.reset();
+    if (block->base->is_whole()) hold(*block);
+  }
+  const std::vector<at::Tensor>& changed = norms_->get();
+  size_t index = 0;
+  for (const Norm& norm : norms()) norm.weight_C->copy_(changed[index++]);
+  norms_->release();
 }
 
 void Llama::gather_all() const {

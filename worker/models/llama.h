@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "shared/model/shape.h"
@@ -58,15 +59,29 @@ class Llama {
 
   /// Calls work(layer, item) for every layer, in the direction's order for each of `items`. Where blocks must
   /// be gathered they are the outer loop, one gather each, the next in flight while one computes; else each
-  /// item goes its own way on a lane. Results do not depend on which. Collective over the layout's ranks,
-  /// also with no items.
-  void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work) const;
+  /// item goes its own way on a lane. Results do not depend on which. With `after`, blocks are the outer loop
+  /// in any case, and after(layer) is called when all items have been through one. Collective over the
+  /// layout's ranks, also with no items.
+  void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
+            const std::function<void(int64_t layer)>& after = {}) const;
 
   /// Embedding and head.
   const Vocabulary& vocabulary() const { return *vocabulary_; }
 
+  /// From here on all weights are trained: block() and final_norm() are differentiable in them (leaves_of,
+  /// output_norm). Returns the groups that hold them, in their order: blocks, chunks of the embedding and of
+  /// a head of its own, and all norms, which move into a group for that. `weights` has their first values.
+  /// Collective, once.
+  std::vector<TrainedGroup> train_all(const WeightSource& weights);
+  bool trains_all() const { return norms_ != nullptr; }
+  /// The leaves of block `layer`: its two norms, then what stands for its linear layers, as in its group.
+  std::vector<at::Tensor> leaves_of(int64_t layer) const;
+  const at::Tensor& output_norm() const { return output_norm_; }
+  /// Weights of the groups have changed: what was gathered of the old ones is dropped. Collective.
+  void weights_changed();
+
   /// Whether what is gathered stays, and so can be gathered all at once. Collective.
-  bool keeps_gathered() const { return resident_; }
+  bool keeps_gathered() const { return layout_.resident; }
   void gather_all() const;
   /// Whether all of the base is here: nothing above moves data between ranks.
   bool is_whole() const;
@@ -85,16 +100,23 @@ class Llama {
                        KvCache* cache, int64_t first_slot) const;
   std::unique_ptr<Block> load_block(const WeightSource& source, int64_t layer, const BaseLayout& layout,
                                     const at::Tensor& shared) const;
+  /// Where a norm's weights lie, and what GGUF files call them; all in the order of use.
+  struct Norm {
+    std::string name;
+    at::Tensor* weight_C;
+  };
+  std::vector<Norm> norms();
   static void hold(Block& block);
   static void release(Block& block);
 
   ModelShape shape_;
   at::ScalarType compute_type_;
   at::Device device_;
-  bool resident_;
+  BaseLayout layout_;
   std::unique_ptr<Vocabulary> vocabulary_;
   at::Tensor output_norm_;
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::unique_ptr<ShardGroup> norms_;  // of a model whose weights are trained; copies lie in the blocks
   RotaryTable rotary_;
 };
 

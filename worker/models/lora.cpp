@@ -38,7 +38,8 @@ void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& l
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI,
                             const std::optional<at::Tensor>& a, const std::optional<at::Tensor>& b,
-                            const LinearGroup* linear, const LoraGroup* lora) {
+                            const std::optional<at::Tensor>& leaf_OI, const LinearGroup* linear,
+                            const LoraGroup* lora) {
     context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
     context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
     at::Tensor y_TO = at::linear(x_TI, linear->weight_OI);
@@ -46,8 +47,11 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       at::Tensor h_TR = at::linear(x_TI, lora->a_compute);
       add_low_rank(y_TO, h_TR, *linear, *lora);
       context->save_for_backward({x_TI, h_TR});
+    } else if (leaf_OI) {
+      context->save_for_backward({x_TI});
     }
-    (void)a, (void)b;  // leaves: they enter through their compute copies, and receive the gradients
+    // Leaves enter through their compute copies, and receive the gradients.
+    (void)a, (void)b, (void)leaf_OI;
     return y_TO;
   }
 
@@ -55,10 +59,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const auto* linear = reinterpret_cast<const LinearGroup*>(context->saved_data["linear"].toInt());
     const auto* lora = reinterpret_cast<const LoraGroup*>(context->saved_data["lora"].toInt());
     at::Tensor dy_TO = gradients[0].contiguous();
-    at::Tensor dx_TI, da, db;
+    at::Tensor dx_TI, da, db, dw_OI;
     if (context->needs_input_grad(0)) dx_TI = at::mm(dy_TO, linear->weight_OI);
     if (lora) low_rank_backward(context->get_saved_variables(), dy_TO, *linear, *lora, dx_TI, da, db);
-    return {dx_TI, da, db, {}, {}};
+    if (linear->leaf_OI.defined())
+      dw_OI = at::mm(dy_TO.t(), context->get_saved_variables()[0]).to(at::kFloat);
+    return {dx_TI, da, db, dw_OI, {}, {}};
   }
 
   static void low_rank_backward(const variable_list& saved, const at::Tensor& dy_TO,
@@ -200,8 +206,8 @@ std::vector<Adapter::Entry> Adapter::entries() const {
 
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora) {
   using Leaf = std::optional<at::Tensor>;
-  return LinearFunction::apply(x_TI, lora ? Leaf(lora->a) : Leaf(), lora ? Leaf(lora->b) : Leaf(), &linear,
-                               lora);
+  return LinearFunction::apply(x_TI, lora ? Leaf(lora->a) : Leaf(), lora ? Leaf(lora->b) : Leaf(),
+                               linear.leaf_OI.defined() ? Leaf(linear.leaf_OI) : Leaf(), &linear, lora);
 }
 
 }  // namespace apportion

@@ -26,8 +26,10 @@ struct LinearPart {
 
 /// Linear layers that read the same input, computed as one product: q, k, v; o; gate, up; down.
 struct LinearGroup {
-  at::Tensor weight_OI;  // frozen, compute type
+  at::Tensor weight_OI;  // compute type
   std::vector<LinearPart> parts;
+  at::Tensor leaf_OI =
+      {};  // where weight_OI is trained: stands for it in the graph, without values of its own
 };
 
 /// The groups of a transformer block in order of use, without weights.
@@ -83,7 +85,9 @@ class Adapter {
 };
 
 /// y = x W^T + (x A^T) B^T alpha / r for each adapted part. x_TI in compute type; `lora` may be null.
-/// Saves no weight; saves x and x A^T only where there is an adapter. Gradients of A and B are float32.
+/// Saves no weight; saves x only where there is an adapter (and x A^T) or W is trained. Gradients of A, B and
+/// of linear.leaf_OI, which receives W's, are float32; the product that W's is made by is in the compute
+/// type.
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora);
 
 }  // namespace apportion

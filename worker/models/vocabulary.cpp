@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "shared/model/memory.h"
+#include "worker/parallel/gradients.h"
 #include "worker/parallel/lanes.h"
 #include "worker/tree/tree_attention.h"
 
@@ -60,6 +61,59 @@ Vocabulary::Chunks Vocabulary::load(const WeightSource& weights, const char* nam
     offset += bytes;
   }
   return chunks;
+}
+
+void Vocabulary::train(const WeightSource& weights, std::vector<TrainedGroup>& groups) {
+  auto add = [&](Chunks& chunks, const char* name) {
+    for (Chunk& chunk : chunks) {
+      auto rows = [&weights, name, first = chunk.first](size_t, int64_t from, int64_t to) {
+        return weights.rows(name, first + from, first + to);
+      };
+      groups.push_back({name + ("." + std::to_string(chunk.first)), chunk.group.get(), rows});
+    }
+  };
+  add(embedding_, "token_embd.weight");
+  add(head_, "output.weight");
+}
+
+void Vocabulary::weights_changed() {
+  for (Chunks* chunks : {&embedding_, &head_}) {
+    for (Chunk& chunk : *chunks) {
+      chunk.group->drop();
+      chunk.compute_VC.reset();
+    }
+  }
+}
+
+void Vocabulary::head_gradient(const std::vector<at::Tensor>& hidden_RC,
+                               const std::vector<at::Tensor>& d_logits_RV, const AddGradient& add) const {
+  for (size_t c = 0; c < chunks(); ++c) {
+    std::vector<at::Tensor> parts(hidden_RC.size());
+    run_lanes(static_cast<int>(parts.size()), device_, [&](int index) {
+      const auto item = static_cast<size_t>(index);
+      if (!hidden_RC[item].defined()) return;
+      const at::Tensor d_logits = d_logits_RV[item].narrow(1, embedding_[c].first, embedding_[c].rows);
+      parts[item] = at::mm(d_logits.t(), hidden_RC[item].to(d_logits.scalar_type())).to(at::kFloat);
+    });
+    add(c, tree_sum(std::move(parts)));
+  }
+}
+
+void Vocabulary::embedding_gradient(const std::vector<at::Tensor>& ids_T,
+                                    const std::vector<at::Tensor>& d_x_TC, const AddGradient& add) const {
+  for (size_t c = 0; c < chunks(); ++c) {
+    const Chunk& chunk = embedding_[c];
+    std::vector<at::Tensor> parts(ids_T.size());
+    for (size_t item = 0; item < parts.size(); ++item) {
+      if (!ids_T[item].defined()) continue;
+      const at::Tensor local_T = ids_T[item] - chunk.first;
+      const at::Tensor rows = at::nonzero(local_T.ge(0).logical_and_(local_T.lt(chunk.rows))).flatten();
+      // Rows of one token are added in their order, whichever thread has the token.
+      parts[item] = at::embedding_dense_backward(d_x_TC[item].index_select(0, rows),
+                                                 local_T.index_select(0, rows), chunk.rows, -1, false);
+    }
+    add(c, tree_sum(std::move(parts)));
+  }
 }
 
 bool Vocabulary::is_whole() const {

@@ -34,6 +34,22 @@ class Vocabulary {
   /// The gradient of hidden_RC, float32 [R, C], from that of its logits (in the compute type).
   std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
 
+  /// The chunks' groups of a model whose weights are trained, as Llama::train_all: the embedding's, then
+  /// those of a head that is not the embedding.
+  void train(const WeightSource& weights, std::vector<TrainedGroup>& groups);
+  void weights_changed();
+  size_t chunks() const { return embedding_.size(); }
+  bool is_tied() const { return tied_; }
+  /// Calls add(chunk, its gradient) for every chunk of a matrix in order: float32 [rows, C], the sum over the
+  /// items along the tree of gradients.h, undefined when there are none. The head's is d_logits^T h, a
+  /// product in the compute type; `d_logits_RV` as in logits_backward. An undefined item is an empty one.
+  /// Local.
+  using AddGradient = std::function<void(size_t chunk, const at::Tensor& d_VC)>;
+  void head_gradient(const std::vector<at::Tensor>& hidden_RC, const std::vector<at::Tensor>& d_logits_RV,
+                     const AddGradient& add) const;
+  void embedding_gradient(const std::vector<at::Tensor>& ids_T, const std::vector<at::Tensor>& d_x_TC,
+                          const AddGradient& add) const;
+
   /// Whether every chunk is here, so that nothing above moves data between ranks.
   bool is_whole() const;
   void gather_all();

@@ -52,6 +52,15 @@ class TreeSum {
   MicroBatchRange own_range_;
 };
 
+/// The sum of leaves [first, last).
+at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
+  if (last - first == 1) return std::move(leaves[first]);
+  const size_t middle = first + (last - first + 1) / 2;
+  at::Tensor left = sum_of(leaves, first, middle), right = sum_of(leaves, middle, last);
+  if (!left.defined() || !right.defined()) return left.defined() ? left : right;
+  return left.add_(right);
+}
+
 }  // namespace
 
 MicroBatchRange micro_batches_of(int rank, int ranks, int micro_batches) {
@@ -70,6 +79,10 @@ at::Tensor tree_sum(std::vector<at::Tensor> own, const at::Tensor& like, int mic
   if (!total.defined()) total = at::empty_like(like);
   collectives.broadcast(total, 0);
   return total;
+}
+
+at::Tensor tree_sum(std::vector<at::Tensor> leaves) {
+  return leaves.empty() ? at::Tensor() : sum_of(leaves, 0, leaves.size());
 }
 
 double square_sum(const at::Tensor& values) {

@@ -23,6 +23,10 @@ MicroBatchRange micro_batches_of(int rank, int ranks, int micro_batches);
 at::Tensor tree_sum(std::vector<at::Tensor> own, const at::Tensor& like, int micro_batches,
                     Collectives& collectives);
 
+/// The sum of leaves that are all here, along the same tree; undefined ones are zeros, and so is the sum of
+/// nothing else (undefined). The leaves are consumed.
+at::Tensor tree_sum(std::vector<at::Tensor> leaves);
+
 /// sum of squares of float32 values in a fixed order (blocks of 4096, then the blocks in order), in double.
 double square_sum(const at::Tensor& values);
 

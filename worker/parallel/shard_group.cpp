@@ -100,6 +100,40 @@ void ShardGroup::view(const at::Tensor& run) {
   }
 }
 
+at::Tensor ShardGroup::own() const {
+  return (fixed_ ? run_.narrow(0, first_, last_ - first_) : own_).view(type_);
+}
+
+bool ShardGroup::move_own(const at::Tensor& place) {
+  if (fixed_ && counts_.size() > 1) return false;
+  ensure(place.scalar_type() == type_ && static_cast<int64_t>(place.nbytes()) == last_ - first_,
+         "a rank's part of a group moves into memory of its type and length");
+  place.copy_(own());
+  if (fixed_) {
+    tensors_.clear();
+    view(place.view(at::kByte));
+  } else {
+    own_ = place.view(at::kByte);
+  }
+  return true;
+}
+
+std::vector<int64_t> ShardGroup::counts() const {
+  std::vector<int64_t> counts;
+  for (int64_t bytes : counts_) counts.push_back(bytes / static_cast<int64_t>(c10::elementSize(type_)));
+  return counts;
+}
+
+std::vector<int64_t> ShardGroup::starts() const {
+  std::vector<int64_t> starts;
+  int64_t bytes = 0;
+  for (const auto& tensor : sizes_) {
+    starts.push_back(bytes / static_cast<int64_t>(c10::elementSize(type_)));
+    bytes += whole_lines(bytes_of(tensor, type_));
+  }
+  return starts;
+}
+
 void ShardGroup::gather() {
   if (is_whole() || transfer_) return;
   const int64_t bytes = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "worker/parallel/collectives.h"
@@ -59,6 +60,19 @@ class ShardGroup {
   /// Whether get() moves nothing: all bytes are here already.
   bool is_whole() const { return !tensors_.empty(); }
 
+  /// This rank's part of the run, [n] in the group's type. Who changes it calls drop() on every rank before
+  /// the next get(); where `shared` memory holds the run, a barrier too.
+  at::Tensor own() const;
+  /// Moves own() into `place`, [n] in the group's type at a multiple of 64 bytes, which stays its memory.
+  /// False, and nothing happens, where the run lies in `shared` memory.
+  bool move_own(const at::Tensor& place);
+  at::ScalarType type() const { return type_; }
+  const std::vector<std::vector<int64_t>>& sizes() const { return sizes_; }
+  /// Values of the run that each rank holds.
+  std::vector<int64_t> counts() const;
+  /// The value of the run at which each tensor starts.
+  std::vector<int64_t> starts() const;
+
  private:
   void fill(uint8_t* run, const Rows& rows) const;
   void view(const at::Tensor& run);
@@ -73,6 +87,13 @@ class ShardGroup {
   std::vector<at::Tensor> tensors_;
   std::unique_ptr<Transfer> transfer_;
   int64_t counted_ = 0;  // bytes in base_memory() besides the gathered run
+};
+
+/// A group whose tensors are trained: its name in checkpoints, and the rows that it starts from.
+struct TrainedGroup {
+  std::string name;
+  ShardGroup* group;
+  ShardGroup::Rows rows;
 };
 
 }  // namespace apportion

@@ -15,11 +15,15 @@ at::Tensor leaf(const at::Tensor& values) { return values.detach().set_requires_
 
 BlockPass::BlockPass(const Llama& model, const Adapter& adapter, std::vector<PassItem> items,
                      Recompute recompute)
+    : BlockPass(model, &adapter, std::move(items), recompute) {}
+
+BlockPass::BlockPass(const Llama& model, const Adapter* adapter, std::vector<PassItem> items,
+                     Recompute recompute)
     : model_(model),
-      adapter_(adapter),
       items_(std::move(items)),
       recompute_(recompute),
-      state_(items_.size()) {
+      state_(items_.size()),
+      adapter_(adapter) {
   for (size_t item = 0; item < items_.size(); ++item) {
     if (items_[item].rows) present_.push_back(item);
     state_[item].blocks.resize(static_cast<size_t>(model.shape().layers));
@@ -27,7 +31,7 @@ BlockPass::BlockPass(const Llama& model, const Adapter& adapter, std::vector<Pas
 }
 
 at::Tensor BlockPass::run_block(int64_t layer, size_t item, const at::Tensor& x_TC) {
-  return model_.block(layer, x_TC, *items_[item].rows, &adapter_);
+  return model_.block(layer, x_TC, *items_[item].rows, adapter_);
 }
 
 at::Tensor BlockPass::head_rows(size_t item, const at::Tensor& x_TC) const {
@@ -44,8 +48,7 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
     at::AutoGradMode mode(keeps_graph);
     at::Tensor& x = x_TC[static_cast<size_t>(index)];
     const size_t item = present_[static_cast<size_t>(index)];
-    // Nothing below the first block is trained.
-    at::Tensor in = keeps_graph && layer > 0 ? leaf(x) : x;
+    at::Tensor in = keeps_graph && goes_below(layer) ? leaf(x) : x;
     at::Tensor out = run_block(layer, item, in);
     if (wanted) state_[item].blocks[static_cast<size_t>(layer)] = {in, keeps_graph ? out : at::Tensor()};
     x = out.detach();
@@ -67,16 +70,22 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
   return log_prob_E;
 }
 
-std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
-  const auto count = static_cast<int>(present_.size());
-  std::vector<at::Tensor> d_logits_RV(present_.size()), d_TC(present_.size()), gradients;
-  for (size_t item = 0; item < items_.size(); ++item) gradients.push_back(at::zeros_like(adapter_.values()));
-  run_lanes(count, model_.device(), [&](int index) {
+std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor>& d_log_prob_E) {
+  std::vector<at::Tensor> d_logits_RV(present_.size());
+  run_lanes(static_cast<int>(present_.size()), model_.device(), [&](int index) {
     const size_t item = present_[static_cast<size_t>(index)];
     d_logits_RV[static_cast<size_t>(index)] = logits_gradient(state_[item].log_probs_RV, *items_[item].edges,
                                                               d_log_prob_E[item], model_.compute_type());
     state_[item].log_probs_RV.reset();
   });
+  return d_logits_RV;
+}
+
+std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
+  const auto count = static_cast<int>(present_.size());
+  std::vector<at::Tensor> d_TC(present_.size()), gradients;
+  for (size_t item = 0; item < items_.size(); ++item) gradients.push_back(at::zeros_like(adapter_->values()));
+  std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);
   std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV);
   d_logits_RV.clear();
   for (size_t index = 0; index < present_.size(); ++index) {
@@ -90,15 +99,20 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
   return gradients;
 }
 
-void BlockPass::block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient) {
+BlockPass::Step BlockPass::take_block(int64_t layer, size_t item) {
   at::AutoGradMode mode(true);
   Step step = std::exchange(state_[item].blocks[static_cast<size_t>(layer)], {});
   if (!step.out_TC.defined()) {
-    if (layer > 0) step.in_TC = leaf(step.in_TC);
+    if (goes_below(layer)) step.in_TC = leaf(step.in_TC);
     step.out_TC = run_block(layer, item, step.in_TC);
   }
+  return step;
+}
+
+void BlockPass::block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient) {
+  Step step = take_block(layer, item);
   torch::autograd::variable_list inputs;
-  for (const at::Tensor& values : adapter_.leaves_of(layer)) inputs.push_back(values);
+  for (const at::Tensor& values : adapter_->leaves_of(layer)) inputs.push_back(values);
   const size_t leaves = inputs.size();
   if (layer > 0) inputs.push_back(step.in_TC);
   if (!step.out_TC.requires_grad()) return;  // the first block without an adapter

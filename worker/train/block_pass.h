@@ -26,6 +26,9 @@ class BlockPass {
   /// All references must outlive the pass. With Recompute::always only the blocks' inputs are kept for the
   /// backward pass, which computes each block once more.
   BlockPass(const Llama& model, const Adapter& adapter, std::vector<PassItem> items, Recompute recompute);
+  virtual ~BlockPass() = default;
+  BlockPass(const BlockPass&) = delete;
+  BlockPass& operator=(const BlockPass&) = delete;
 
   /// Log-probs of each item's edges, float32 [E] without gradient; undefined for an empty item.
   /// `Gradient::none` keeps nothing for backward(). Collective over the ranks that share the base.
@@ -34,9 +37,12 @@ class BlockPass {
 
   /// The gradient of all adapter values, float32 [n], for each item, from that of its log-probs; zeros for an
   /// empty item. Once after forward(Gradient::wanted). Collective likewise.
-  std::vector<at::Tensor> backward(const std::vector<at::Tensor>& d_log_prob_E);
+  virtual std::vector<at::Tensor> backward(const std::vector<at::Tensor>& d_log_prob_E);
 
- private:
+ protected:
+  /// Without an adapter all weights are trained (full_pass.h).
+  BlockPass(const Llama& model, const Adapter* adapter, std::vector<PassItem> items, Recompute recompute);
+
   /// What an item keeps of a block.
   struct Step {
     at::Tensor in_TC, out_TC;  // out_TC with its graph, unless it is computed again
@@ -46,16 +52,26 @@ class BlockPass {
     Step head;                // from the last block's output to the rows that are read, after the final norm
     at::Tensor log_probs_RV;  // of those rows
   };
-  at::Tensor run_block(int64_t layer, size_t item, const at::Tensor& x_TC);
-  at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
-  void block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient);
+  /// The gradient of the logits of each item that is not empty, in the compute type.
+  std::vector<at::Tensor> logits_gradients(const std::vector<at::Tensor>& d_log_prob_E);
+  /// The item's block with its graph, which is its caller's from here on; computed again where only its input
+  /// was kept.
+  Step take_block(int64_t layer, size_t item);
 
   const Llama& model_;
-  const Adapter& adapter_;
   std::vector<PassItem> items_;
   std::vector<size_t> present_;  // items that are not empty
   Recompute recompute_;
   std::vector<State> state_;
+
+ private:
+  at::Tensor run_block(int64_t layer, size_t item, const at::Tensor& x_TC);
+  at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
+  /// Whether the gradient of the block's input is asked for: below the first block lies only the embedding.
+  bool goes_below(int64_t layer) const { return layer > 0 || !adapter_; }
+  void block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient);
+
+  const Adapter* adapter_;
 };
 
 }  // namespace apportion

@@ -15,29 +15,25 @@
 namespace apportion {
 namespace {
 
-// The tensors of a checkpoint.
-constexpr const char* values_name = "adapter";
+// The tensors of a checkpoint besides those of the trainee's parts.
 constexpr const char* first_moment_name = "adam.first_moment";
 constexpr const char* second_moment_name = "adam.second_moment";
 constexpr const char* log_name = "log";  // one row a step, one column as in /log of a result
 
-CheckpointTensor vector_tensor(const char* name, int64_t size) {
-  return {name, ElementType::float32, {static_cast<uint64_t>(size)}};
+CheckpointTensor vector_tensor(const std::string& name, uint64_t size) {
+  return {name, ElementType::float32, {size}};
+}
+
+/// The name of a part's moment: where there are several parts, with what tells the part.
+std::string moment_name(const char* moment, const StatePart& part) {
+  const size_t slash = part.name.find('/');
+  return slash == std::string::npos ? moment : moment + part.name.substr(slash);
 }
 
 CheckpointTensor log_tensor(const TrainLog& log) {
   uint64_t columns = 0;
   for_each_column(log, [&](const char*, const auto&) { ++columns; });
   return {log_name, ElementType::float64, {log.step.size(), columns}};
-}
-
-/// The part of `rows` rows that a rank writes.
-std::pair<uint64_t, uint64_t> rows_of(uint64_t rows, int rank, int ranks) {
-  auto begin = [&](int r) {  // rows * r / ranks without overflow
-    const auto part = static_cast<uint64_t>(r), parts = static_cast<uint64_t>(ranks);
-    return rows / parts * part + rows % parts * part / parts;
-  };
-  return {begin(rank), begin(rank + 1)};
 }
 
 std::vector<double> log_rows(const TrainLog& log, uint64_t first, uint64_t last) {
@@ -49,19 +45,21 @@ std::vector<double> log_rows(const TrainLog& log, uint64_t first, uint64_t last)
   return rows;
 }
 
-/// A tensor of the checkpoint, which must be as `expected` says.
-void read_all(CheckpointReader& reader, const CheckpointTensor& expected, std::span<char> out) {
+/// Rows [first, last) of a tensor of the checkpoint, which must be as `expected` says.
+void read_rows(CheckpointReader& reader, const CheckpointTensor& expected, uint64_t first, uint64_t last,
+               std::span<char> out) {
   if (reader.tensor(expected.name) != expected) {
     throw DataError(expected.name, 0, "the tensor has another type or shape than this task's");
   }
-  reader.read_rows(expected.name, 0, expected.rows(), out);
+  reader.read_rows(expected.name, first, last, out);
 }
 
-at::Tensor read_vector(CheckpointReader& reader, const char* name, int64_t size) {
-  at::Tensor values = at::empty({size}, at::kFloat);
-  read_all(reader, vector_tensor(name, size),
-           {static_cast<char*>(values.mutable_data_ptr()), values.nbytes()});
-  return values;
+/// This rank's part of a tensor into the vector of all its parts.
+void read_part(CheckpointReader& reader, const std::string& name, const StatePart& part,
+               const at::Tensor& all) {
+  at::Tensor own = all.narrow(0, part.offset, static_cast<int64_t>(part.last - part.first));
+  read_rows(reader, vector_tensor(name, part.rows), part.first, part.last,
+            {static_cast<char*>(own.mutable_data_ptr()), own.nbytes()});
 }
 
 TrainLog read_log(CheckpointReader& reader, uint64_t steps) {
@@ -69,7 +67,7 @@ TrainLog read_log(CheckpointReader& reader, uint64_t steps) {
   log.step.resize(steps);
   const CheckpointTensor tensor = log_tensor(log);
   std::vector<double> rows(steps * tensor.shape[1]);
-  read_all(reader, tensor, {reinterpret_cast<char*>(rows.data()), rows.size() * sizeof(double)});
+  read_rows(reader, tensor, 0, steps, {reinterpret_cast<char*>(rows.data()), rows.size() * sizeof(double)});
   size_t column_index = 0;
   for_each_column(log, [&](const char*, std::vector<double>& column) {
     column.resize(steps);
@@ -135,9 +133,13 @@ std::optional<std::string> TrainCheckpoint::read(uint64_t step, const TrainState
     if (step >= static_cast<uint64_t>(steps)) {
       return "the stage has only " + std::to_string(steps) + " steps";
     }
-    const int64_t size = state.values.numel();
-    loaded = Loaded{read_vector(reader, values_name, size), read_vector(reader, first_moment_name, size),
-                    read_vector(reader, second_moment_name, size), read_log(reader, step), reader.ranks()};
+    auto empty = [&] { return at::zeros({state.values.numel()}, at::kFloat); };
+    loaded = Loaded{empty(), empty(), empty(), read_log(reader, step), reader.ranks()};
+    for (const StatePart& part : state.parts) {
+      read_part(reader, part.name, part, loaded->values);
+      read_part(reader, moment_name(first_moment_name, part), part, loaded->first_moment);
+      read_part(reader, moment_name(second_moment_name, part), part, loaded->second_moment);
+    }
     return std::nullopt;
   } catch (const DataError& error) {
     return error.what();
@@ -167,18 +169,21 @@ void TrainCheckpoint::settle() {
 std::vector<CheckpointSlice> TrainCheckpoint::own_slices(const TrainState& state) const {
   const int rank = collectives_.group_rank(), ranks = collectives_.size();
   std::vector<CheckpointSlice> slices;
-  auto add = [&](const char* name, const at::Tensor& values) {
-    const auto [first, last] = rows_of(static_cast<uint64_t>(values.numel()), rank, ranks);
-    at::Tensor own = values.detach().slice(0, static_cast<int64_t>(first), static_cast<int64_t>(last)).cpu();
-    slices.push_back({vector_tensor(name, values.numel()),
-                      first,
-                      last,
+  auto add = [&](const std::string& name, const StatePart& part, const at::Tensor& values) {
+    const int64_t begin = part.offset + static_cast<int64_t>(part.write_first - part.first);
+    const at::Tensor own =
+        values.detach().narrow(0, begin, static_cast<int64_t>(part.write_last - part.write_first)).cpu();
+    slices.push_back({vector_tensor(name, part.rows),
+                      part.write_first,
+                      part.write_last,
                       {static_cast<const char*>(own.const_data_ptr()), own.nbytes()}});
   };
-  add(values_name, state.values);
-  add(first_moment_name, state.optimizer.first_moment());
-  add(second_moment_name, state.optimizer.second_moment());
-  const auto [first, last] = rows_of(state.log.step.size(), rank, ranks);
+  for (const StatePart& part : state.parts) {
+    add(part.name, part, state.values);
+    add(moment_name(first_moment_name, part), part, state.optimizer.first_moment());
+    add(moment_name(second_moment_name, part), part, state.optimizer.second_moment());
+  }
+  const auto [first, last] = rows_of(0, state.log.step.size(), rank, ranks);
   const std::vector<double> rows = log_rows(state.log, first, last);
   slices.push_back({log_tensor(state.log),
                     first,

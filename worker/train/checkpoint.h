@@ -15,14 +15,16 @@
 #include "shared/store/checkpoint_writer.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/optimizer.h"
+#include "worker/train/trainee.h"
 
 namespace apportion {
 
 /// All that a step changes and the next one reads. References outlive this.
 struct TrainState {
-  at::Tensor& values;  // the adapter's, [n] float32
+  at::Tensor& values;  // that are trained, [n] float32
   Optimizer& optimizer;
   TrainLog& log;  // of the steps made
+  std::vector<StatePart> parts;
 };
 
 struct CheckpointPlan {

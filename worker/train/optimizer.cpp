@@ -3,14 +3,26 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "shared/base/error.h"
 #include "worker/parallel/gradients.h"
 
 namespace apportion {
 
-Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values)
-    : config_(config), first_moment_(at::zeros_like(values)), second_moment_(at::zeros_like(values)) {}
+Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders)
+    : config_(config),
+      holders_(holders),
+      first_moment_(at::zeros_like(values)),
+      second_moment_(at::zeros_like(values)) {}
+
+double Optimizer::norm_of(const at::Tensor& gradient) const {
+  const double own = square_sum(gradient);
+  if (!holders_) return std::sqrt(own);
+  const std::vector<double> all = holders_->all_gather({own});
+  return static_cast<float>(std::sqrt(std::accumulate(all.begin(), all.end(), 0.0)));
+}
 
 void Optimizer::resume(const at::Tensor& first_moment, const at::Tensor& second_moment, int steps) {
   first_moment_.copy_(first_moment);
@@ -19,7 +31,7 @@ void Optimizer::resume(const at::Tensor& first_moment, const at::Tensor& second_
 }
 
 double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
-  const double norm = std::sqrt(square_sum(gradient));
+  const double norm = norm_of(gradient);
   if (!std::isfinite(norm)) {
     throw RankError(-1, "the gradient is not finite at step " + std::to_string(step_) +
                             " of this stage; a lower learning rate would be right");
@@ -31,7 +43,9 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double correction1 = 1 - std::pow(config_.beta1, step_),
                correction2 = 1 - std::pow(config_.beta2, step_);
   if (config_.weight_decay > 0) values.mul_(1 - lr * config_.weight_decay);
-  at::Tensor denominator = second_moment_.sqrt().div_(std::sqrt(correction2)).add_(config_.epsilon);
+  // The gradient is of no more use: its memory serves.
+  at::Tensor denominator =
+      at::sqrt_out(gradient, second_moment_).div_(std::sqrt(correction2)).add_(config_.epsilon);
   values.addcdiv_(first_moment_, denominator, -lr / correction1);
   return norm;
 }

@@ -10,7 +10,6 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/model/cost.h"
 #include "worker/losses/dpo.h"
 #include "worker/losses/kto.h"
 #include "worker/losses/sft.h"
@@ -46,8 +45,16 @@ Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPr
                  const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed,
                  Collectives& collectives, std::function<void(const StepReport&)> report,
                  TrainCheckpoint* checkpoint, Recompute recompute)
+    : Trainer(model, train_adapter(model, adapter), prompts, batch, optimizer, seed, collectives,
+              std::move(report), checkpoint, recompute) {}
+
+Trainer::Trainer(const Llama& model, std::unique_ptr<Trainee> trainee,
+                 const std::vector<TrainPrompt>& prompts, const BatchConfig& batch,
+                 const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
+                 std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint,
+                 Recompute recompute)
     : model_(model),
-      adapter_(adapter),
+      trainee_(std::move(trainee)),
       prompts_(prompts),
       batch_(batch),
       optimizer_config_(optimizer),
@@ -56,7 +63,7 @@ Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPr
       report_(std::move(report)),
       checkpoint_(checkpoint),
       recompute_(recompute) {
-  adapter_.refresh(model.compute_type());
+  trainee_->refresh();
 }
 
 Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const {
@@ -74,7 +81,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
                               model_.shape().context_length, model_.device(), packing.kto);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
-  out.pass = std::make_unique<BlockPass>(model_, adapter_, std::move(items), recompute_);
+  out.pass = trainee_->pass(std::move(items), recompute_);
   out.log_prob_E = out.pass->forward(gradient);
   return out;
 }
@@ -86,12 +93,12 @@ double Trainer::sum_over_group(const std::vector<double>& own) const {
 
 int Trainer::first_step(Optimizer& optimizer, int steps) {
   const int step = checkpoint_ ? checkpoint_->load(state(optimizer), steps) : 0;
-  if (step > 0) adapter_.refresh(model_.compute_type());
+  if (step > 0) trainee_->refresh();
   return step;
 }
 
 void Trainer::run_sft(const SftConfig& config) {
-  Optimizer optimizer(optimizer_config_, adapter_.values());
+  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
   for (int step = first_step(optimizer, config.steps);; ++step) {
     const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
     if (step >= end.steps) break;
@@ -149,7 +156,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
   const Packing packing{kto ? AnswerSet::accepted_rejected_mismatched : AnswerSet::none, SftWeights::split,
                         config.kto};
   Reference reference = kto ? reference_of(config.steps, packing) : Reference{};
-  Optimizer optimizer(optimizer_config_, adapter_.values());
+  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
@@ -174,7 +181,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
 void Trainer::run_dpo(const CalibrateConfig& config) {
   const Packing packing{AnswerSet::pairs};
   Reference reference = reference_of(config.steps, packing);
-  Optimizer optimizer(optimizer_config_, adapter_.values());
+  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
@@ -214,14 +221,14 @@ void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::fun
                                              steering_coverage(q_IK).sum().item<double>(),
                                              static_cast<double>(batch.prompts),
                                              static_cast<double>(batch.tree_tokens),
-                                             train_flops(model_.shape(), adapter_.parameters(), size)};
+                                             trainee_->flops(size)};
     std::copy(row.begin(), row.end(), own.begin() + static_cast<int64_t>(m * columns));
   }
-  std::vector<at::Tensor> gradients = forward.pass->backward(d_log_prob_E);
-  micro_batches_ += static_cast<int64_t>(gradients.size());
-  at::Tensor total = tree_sum(std::move(gradients), adapter_.values(), batch_.micro_batches, collectives_);
-  report.grad_norm = optimizer.step(adapter_.values(), total, report.lr);
-  adapter_.refresh(model_.compute_type());
+  micro_batches_ += static_cast<int64_t>(forward.batches.size());
+  at::Tensor total =
+      trainee_->gradient(forward.pass->backward(d_log_prob_E), batch_.micro_batches, collectives_);
+  report.grad_norm = optimizer.step(trainee_->values(), total, report.lr);
+  trainee_->refresh();
 
   std::vector<double> sums(columns, 0.0), all = collectives_.all_gather(own);
   for (size_t i = 0; i < all.size(); ++i) sums[i % columns] += all[i];

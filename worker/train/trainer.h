@@ -16,6 +16,7 @@
 #include "worker/train/block_pass.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/optimizer.h"
+#include "worker/train/trainee.h"
 
 namespace apportion {
 
@@ -32,7 +33,12 @@ struct StepReport {
 class Trainer {
  public:
   /// All references must outlive the trainer. `report` is called after every step. With a `checkpoint` one
-  /// stage is run, from where it says on.
+  /// stage is run, from where it says on. What is trained: all that `trainee` says,
+  Trainer(const Llama& model, std::unique_ptr<Trainee> trainee, const std::vector<TrainPrompt>& prompts,
+          const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
+          std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr,
+          Recompute recompute = Recompute::never);
+  /// or an adapter.
   Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
           const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
           std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr,
@@ -86,14 +92,16 @@ class Trainer {
   /// Backward, sum over the group, AdamW step, log.
   void finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,
                    StepReport report, double started);
-  TrainState state(Optimizer& optimizer) { return {adapter_.values(), optimizer, log_}; }
+  TrainState state(Optimizer& optimizer) {
+    return {trainee_->values(), optimizer, log_, trainee_->state_parts(collectives_)};
+  }
   /// The step to begin with: 0, or after those of a checkpoint, whose state is in force then.
   int first_step(Optimizer& optimizer, int steps);
   /// Sum over all micro-batches of the group, in their order.
   double sum_over_group(const std::vector<double>& own) const;
 
   const Llama& model_;
-  Adapter& adapter_;
+  std::unique_ptr<Trainee> trainee_;
   const std::vector<TrainPrompt>& prompts_;
   BatchConfig batch_;
   OptimizerConfig optimizer_config_;

@@ -6,11 +6,12 @@
 
 namespace apportion::testing {
 
-TinyWorld::TinyWorld(at::ScalarType compute_type) {
+TinyWorld::TinyWorld(at::ScalarType compute_type, Head head) {
   const std::string file = folder_.path_of("tiny.gguf");
   TinyModel tiny;
   tiny.context_length = 512;
   tiny.scale = 0.2F;
+  tiny.tied_embedding = head == Head::tied;
   write_tiny_gguf(file, tiny);
   gguf_ = std::make_unique<Gguf>(file);
   tokenizer_ = std::make_unique<Tokenizer>(*gguf_);

@@ -18,9 +18,12 @@
 
 namespace apportion::testing {
 
+/// Whether the head is the embedding.
+enum class Head { tied, own };
+
 class TinyWorld {
  public:
-  explicit TinyWorld(at::ScalarType compute_type = at::kFloat);
+  explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied);
 
   const Llama& model() const { return *model_; }
   const WeightSource& weights() const { return *weights_; }

@@ -158,6 +158,15 @@ TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
   EXPECT_EQ(changed({{"holdout_wordings", "3"}}), trained);
 }
 
+TEST(Plan, WithoutAnAdapterItsOptionsAreNotRead) {
+  const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
+  EXPECT_EQ(changed({{"adapter", "none"}}), trained);
+  auto of_rank = [](const char* rank) {
+    return ids(make_plan(default_config({{"adapter", "none"}, {"lora_rank", rank}}), input, "job"));
+  };
+  EXPECT_EQ(of_rank("4"), of_rank("8"));
+}
+
 TEST(Plan, WhatIsNotIdentityChangesNothing) {
   EXPECT_EQ(
       changed(

@@ -117,6 +117,15 @@ TEST(MakeRunConfig, AMethodOfOneLossNeedsItsWeight) {
   EXPECT_EQ(error_of({{"method", "kl-only", "x"}, {"kto_weight", "0", "x"}}), "no error");
 }
 
+TEST(MakeRunConfig, AllWeightsHaveRatesOfTheirOwnUnlessSet) {
+  const RunConfig config = make_run_config({{"adapter", "none", "x"}, {"sft_learning_rate", "0.001", "x"}});
+  EXPECT_EQ(config.sft.learning_rate, 0.001);
+  EXPECT_EQ(config.calibrate.learning_rate, 1e-5);
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "1e-05");
+  EXPECT_EQ(make_run_config({{"adapter", "none", "x"}}).sft.learning_rate, 5e-5);
+  EXPECT_EQ(make_run_config({}).sft.learning_rate, 4e-3);
+}
+
 TEST(ResolveOption, ChangesFieldAndEcho) {
   RunConfig config = make_run_config({});
   resolve_option(config, "train_compute_type", "bfloat16");

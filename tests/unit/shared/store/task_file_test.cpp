@@ -291,6 +291,28 @@ TEST_F(TaskFile, VerifiesArtefacts) {
   EXPECT_EQ(verify_artefact(directory_.path(), training, why), ArtefactState::damaged);
 }
 
+TEST_F(TaskFile, VerifiesWeightsWhereAllAreTrained) {
+  Task task = sample_task("sft", "stage 1", "all weights");
+  task.identity["options"] = {{"adapter", "none"}};
+  task.id = task_id(task.identity);
+  EXPECT_TRUE(trains_all_weights(task));
+  const std::string folder = weights_directory(directory_.path(), task.id);
+  make_directories(folder);
+  write_file(folder + "/model.safetensors", "values");
+  TrainFile file;
+  file.record.task = task;
+  file.adapter_digest = sha256("values");
+  write_train_file(result_path(directory_.path(), task.id), file);
+  std::string why;
+  EXPECT_EQ(verify_artefact(directory_.path(), task, why), ArtefactState::damaged);
+  EXPECT_EQ(why, folder + "/config.json is missing");
+  write_file(folder + "/config.json", "{}");
+  EXPECT_EQ(verify_artefact(directory_.path(), task, why), ArtefactState::verified) << why;
+  write_file(folder + "/model.safetensors", "others");
+  EXPECT_EQ(verify_artefact(directory_.path(), task, why), ArtefactState::damaged);
+  EXPECT_NE(why.find("weights/model.safetensors does not match"), std::string::npos) << why;
+}
+
 TEST_F(TaskFile, AFileOfAnotherTaskIsDamaged) {
   MeasureFile file = small_measure();
   Task other = sample_task("measure", "", "other", {}, "v2");

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
+#include <vector>
 
 #include "shared/base/error.h"
 
@@ -45,6 +47,29 @@ TEST(Optimizer, RefusesAGradientThatIsNotFinite) {
   at::Tensor values = at::zeros({1}), gradient = at::tensor({NAN});
   Optimizer optimizer(OptimizerConfig{}, values);
   EXPECT_THROW(optimizer.step(values, gradient, 0.1), RankError);
+}
+
+TEST(Optimizer, ValuesInPartsStepAsTheWhole) {
+  OptimizerConfig config;
+  config.clip_norm = 0.5;
+  const at::Tensor start = at::arange(101, at::kFloat).cos(), slope = at::arange(101, at::kFloat).sin();
+  at::Tensor whole = start.clone(), gradient = slope.clone();
+  const double norm = Optimizer(config, whole).step(whole, gradient, 0.01);
+  constexpr int ranks = 3;
+  auto holders = make_threads_collectives(ranks, 1, 20);
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& part : start.tensor_split(ranks)) parts.push_back(part.clone());
+  std::vector<double> norms(ranks);
+  std::vector<std::thread> threads;
+  for (size_t rank = 0; rank < ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      at::Tensor own = slope.tensor_split(ranks)[rank].clone();
+      norms[rank] = Optimizer(config, parts[rank], holders[rank].get()).step(parts[rank], own, 0.01);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (double of_rank : norms) EXPECT_EQ(of_rank, static_cast<float>(norm));
+  EXPECT_TRUE(at::allclose(at::cat(parts), whole, 1e-6, 1e-7));
 }
 
 }  // namespace

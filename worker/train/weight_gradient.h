@@ -1,0 +1,79 @@
+// A rank's part of the gradient of all weights, in float32: whole groups' gradients come in one by one, are
+// summed over the ranks that hold the base together while computing goes on, and added to the part. Where
+// groups' gradients come from is full_pass.h's business.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "worker/parallel/collectives.h"
+#include "worker/parallel/shard_group.h"
+
+namespace apportion {
+
+/// Which trained group is which: Llama::train_all's order.
+struct WeightGroups {
+  size_t layers = 0, chunks = 0;
+  bool tied = true;
+
+  size_t block(int64_t layer) const { return static_cast<size_t>(layer); }
+  size_t embedding(size_t chunk) const { return layers + chunk; }
+  size_t head(size_t chunk) const { return embedding(chunk) + (tied ? 0 : chunks); }
+  size_t norms() const { return layers + (tied ? 1 : 2) * chunks; }
+};
+
+class WeightGradient {
+ public:
+  /// `shards` hold the groups together (null: this rank alone), `replicas` have the same part of other copies
+  /// (null: there is one copy). Both, and the groups, outlive this.
+  WeightGradient(const std::vector<TrainedGroup>& groups, WeightGroups index, Collectives* shards,
+                 Collectives* replicas);
+
+  const WeightGroups& index() const { return index_; }
+  /// A run of zeros as long as the group's, float32.
+  at::Tensor empty_run(size_t group) const;
+  /// The tensors of such a run, [sizes] each.
+  std::vector<at::Tensor> views(size_t group, const at::Tensor& run) const;
+
+  /// Adds this rank's contribution to the gradient of a group: a run, undefined for zeros. What was begun for
+  /// the group before is ended first. Collective over the shards, in one order.
+  void add(size_t group, at::Tensor run);
+  /// The same for a group of one tensor, whose gradient this is.
+  void add_tensor(size_t group, const at::Tensor& gradient);
+
+  /// The part of this rank, [n] in the groups' order, of the sum over all ranks; zeros from then on.
+  /// Collective over shards and replicas.
+  at::Tensor take();
+
+  /// Where each group begins in the part, and in the end the part's length.
+  const std::vector<int64_t>& offsets() const { return offsets_; }
+
+ private:
+  struct Group {
+    std::vector<std::vector<int64_t>> sizes;
+    std::vector<int64_t> starts, counts;  // in the run; of each rank
+    int64_t length = 0;
+  };
+  at::Tensor part_of(size_t group) const;
+  void settle();
+
+  WeightGroups index_;
+  Collectives* shards_;
+  Collectives* replicas_;
+  std::vector<Group> groups_;
+  std::vector<int64_t> offsets_;
+  at::Device device_;
+  at::Tensor part_;  // undefined: zeros
+  // The one sum in flight, and the tensors that belong to it.
+  struct Flight {
+    size_t group = 0;
+    at::Tensor run, own;
+    std::unique_ptr<Transfer> transfer;
+  };
+  Flight flight_;
+};
+
+}  // namespace apportion
