@@ -41,21 +41,14 @@ std::vector<at::Tensor> WeightGradient::views(size_t group, const at::Tensor& ru
   return tensors;
 }
 
-at::Tensor WeightGradient::part_of(size_t group) const {
-  return part_.narrow(0, offsets_[group], offsets_[group + 1] - offsets_[group]);
-}
-
 void WeightGradient::add(size_t group, at::Tensor run) {
   if (!part_.defined()) part_ = at::zeros({offsets_.back()}, at::dtype(at::kFloat).device(device_));
-  if (!shards_) {
-    if (run.defined()) part_of(group).add_(run);
-    return;
-  }
-  settle();
   if (!run.defined()) run = empty_run(group);
+  if (!shards_) return sum_over_replicas(group, run);
+  end_over_shards();
   at::Tensor own = at::empty({offsets_[group + 1] - offsets_[group]}, run.options());
   auto transfer = shards_->start_reduce_scatter(run, own, groups_[group].counts);
-  flight_ = {group, run, own, std::move(transfer)};
+  over_shards_ = {group, run, own, std::move(transfer)};
 }
 
 void WeightGradient::add_tensor(size_t group, const at::Tensor& gradient) {
@@ -67,16 +60,29 @@ void WeightGradient::add_tensor(size_t group, const at::Tensor& gradient) {
   add(group, run);
 }
 
-void WeightGradient::settle() {
-  if (!flight_.transfer) return;
-  flight_.transfer->wait();
-  part_of(flight_.group).add_(flight_.own);
-  flight_ = {};
+void WeightGradient::end_over_shards() {
+  if (!over_shards_.transfer) return;
+  over_shards_.transfer->wait();
+  const Flight ended = std::exchange(over_shards_, {});
+  sum_over_replicas(ended.group, ended.own);
+}
+
+void WeightGradient::sum_over_replicas(size_t group, const at::Tensor& own) {
+  end_over_replicas();
+  over_replicas_ = {group, {}, own, replicas_ ? replicas_->start_all_reduce(own) : nullptr};
+  if (!replicas_) end_over_replicas();
+}
+
+void WeightGradient::end_over_replicas() {
+  if (!over_replicas_.own.defined()) return;
+  if (over_replicas_.transfer) over_replicas_.transfer->wait();
+  const Flight ended = std::exchange(over_replicas_, {});
+  part_.narrow(0, offsets_[ended.group], ended.own.numel()).add_(ended.own);
 }
 
 at::Tensor WeightGradient::take() {
-  settle();
-  if (replicas_) replicas_->all_reduce(part_);
+  end_over_shards();
+  end_over_replicas();
   return std::exchange(part_, at::Tensor());
 }
 

@@ -38,8 +38,10 @@ class WeightGradient {
   /// The tensors of such a run, [sizes] each.
   std::vector<at::Tensor> views(size_t group, const at::Tensor& run) const;
 
-  /// Adds this rank's contribution to the gradient of a group: a run, undefined for zeros. What was begun for
-  /// the group before is ended first. Collective over the shards, in one order.
+  /// Adds this rank's contribution to the gradient of a group: a run (this takes it over), undefined for
+  /// zeros. It is summed over shards, then over replicas, and only then added to what the group has: a tied
+  /// embedding's two contributions are added in the same order on any number of ranks. One sum of each kind
+  /// is on its way while the next group is computed. Collective over shards and replicas, in one order.
   void add(size_t group, at::Tensor run);
   /// The same for a group of one tensor, whose gradient this is.
   void add_tensor(size_t group, const at::Tensor& gradient);
@@ -57,8 +59,15 @@ class WeightGradient {
     std::vector<int64_t> starts, counts;  // in the run; of each rank
     int64_t length = 0;
   };
-  at::Tensor part_of(size_t group) const;
-  void settle();
+  /// A sum that is on its way, and the tensors that belong to it.
+  struct Flight {
+    size_t group = 0;
+    at::Tensor run, own;
+    std::unique_ptr<Transfer> transfer;
+  };
+  void sum_over_replicas(size_t group, const at::Tensor& own);
+  void end_over_shards();
+  void end_over_replicas();
 
   WeightGroups index_;
   Collectives* shards_;
@@ -67,13 +76,7 @@ class WeightGradient {
   std::vector<int64_t> offsets_;
   at::Device device_;
   at::Tensor part_;  // undefined: zeros
-  // The one sum in flight, and the tensors that belong to it.
-  struct Flight {
-    size_t group = 0;
-    at::Tensor run, own;
-    std::unique_ptr<Transfer> transfer;
-  };
-  Flight flight_;
+  Flight over_shards_, over_replicas_;
 };
 
 }  // namespace apportion

@@ -9,7 +9,8 @@ namespace {
 constexpr double timeout_s = 50;
 
 /// groups[g][i]: the collectives of member i of group g.
-std::vector<std::vector<std::unique_ptr<Collectives>>> threads_groups(int groups, int members, bool one_node) {
+std::vector<std::vector<std::unique_ptr<Collectives>>> threads_groups(int groups, int members,
+                                                                      bool one_node) {
   std::vector<std::vector<std::unique_ptr<Collectives>>> all;
   for (int g = 0; g < groups; ++g) {
     all.push_back(make_threads_collectives(members, one_node ? members : 1, timeout_s));
@@ -32,7 +33,8 @@ void on_full_ranks(const TinyWorld& world, const RankGrid& grid, const std::func
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {
     threads.emplace_back([&, rank] {
-      const auto replica = static_cast<size_t>(rank / grid.shards), shard = static_cast<size_t>(rank % grid.shards);
+      const auto replica = static_cast<size_t>(rank / grid.shards),
+                 shard = static_cast<size_t>(rank % grid.shards);
       Collectives* holders = grid.shards > 1 ? shards[replica][shard].get() : nullptr;
       Llama model(world.weights(), world.model().shape(), world.model().compute_type(), at::kCPU,
                   {holders, false});

@@ -11,7 +11,8 @@ class PlainLlama {
  public:
   PlainLlama(const PlainWeights& weights, const ModelShape& shape, int64_t tokens)
       : weights_(weights), shape_(shape) {
-    const at::Tensor index = at::arange(0, shape.head_dim, 2, at::kDouble) / static_cast<double>(shape.head_dim);
+    const at::Tensor index =
+        at::arange(0, shape.head_dim, 2, at::kDouble) / static_cast<double>(shape.head_dim);
     const at::Tensor angle_TD = at::outer(at::arange(tokens, at::kDouble), at::pow(shape.rope_theta, -index));
     cos_TD_ = at::cat({angle_TD, angle_TD}, 1).cos().to(at::kFloat).unsqueeze(1);
     sin_TD_ = at::cat({angle_TD, angle_TD}, 1).sin().to(at::kFloat).unsqueeze(1);
@@ -52,8 +53,10 @@ class PlainLlama {
     const at::Tensor q_HTD = rotated(heads("attn_q.weight", shape_.heads)).transpose(0, 1);
     const at::Tensor k_HTD =
         rotated(heads("attn_k.weight", shape_.kv_heads)).repeat_interleave(users, 1).transpose(0, 1);
-    const at::Tensor v_HTD = heads("attn_v.weight", shape_.kv_heads).repeat_interleave(users, 1).transpose(0, 1);
-    at::Tensor scores_HTT = q_HTD.matmul(k_HTD.transpose(1, 2)) / std::sqrt(static_cast<double>(shape_.head_dim));
+    const at::Tensor v_HTD =
+        heads("attn_v.weight", shape_.kv_heads).repeat_interleave(users, 1).transpose(0, 1);
+    at::Tensor scores_HTT =
+        q_HTD.matmul(k_HTD.transpose(1, 2)) / std::sqrt(static_cast<double>(shape_.head_dim));
     scores_HTT = scores_HTT.masked_fill(future_TT_, -INFINITY);
     const at::Tensor out_HTD = scores_HTT.softmax(-1).matmul(v_HTD);
     return linear(out_HTD.transpose(0, 1).reshape({tokens, -1}), prefix + "attn_output.weight");

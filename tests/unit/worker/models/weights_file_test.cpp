@@ -55,7 +55,8 @@ TEST(WeightsFile, NamesWhatIsWrong) {
   auto tensors = read_safetensors(path);
   tensors["model.norm.weight"].shape = {8, 8};
   write_file(path, encode_safetensors(tensors, {}));
-  EXPECT_NE(error_of(load).find("'model.norm.weight' has another shape"), std::string::npos) << error_of(load);
+  EXPECT_NE(error_of(load).find("'model.norm.weight' has another shape"), std::string::npos)
+      << error_of(load);
   tensors.erase("model.norm.weight");
   write_file(path, encode_safetensors(tensors, {}));
   EXPECT_NE(error_of(load).find("'model.norm.weight' is missing"), std::string::npos) << error_of(load);

@@ -1,5 +1,5 @@
-// The gradient of all weights, tied and not, equals plain autograd's through a model written down anew, on any
-// number of ranks; powers of two give one rank's bytes.
+// The gradient of all weights, tied and not, equals plain autograd's through a model written down anew, on
+// any number of ranks; powers of two give one rank's bytes.
 #include "worker/train/full_pass.h"
 
 #include <ATen/ATen.h>
@@ -37,7 +37,8 @@ const std::vector<int> lengths = {3, 0, 40, 12};
 
 std::vector<int64_t> tokens_of(int micro_batch) {
   std::vector<int64_t> ids;
-  for (int i = 0; i < lengths[static_cast<size_t>(micro_batch)]; ++i) ids.push_back((7 * i * i + 31 * micro_batch) % 250);
+  for (int i = 0; i < lengths[static_cast<size_t>(micro_batch)]; ++i)
+    ids.push_back((7 * i * i + 31 * micro_batch) % 250);
   return ids;
 }
 
@@ -68,7 +69,8 @@ at::Tensor gradient_on(FullRank& rank, Recompute recompute) {
   const auto range = micro_batches_of(rank.group.group_rank(), rank.group.size(), micro_batches);
   std::vector<Path> paths;
   for (int m = range.first; m < range.last; ++m)
-    paths.push_back(lengths[static_cast<size_t>(m)] == 0 ? Path{} : path_of(m, rank.model.shape().context_length));
+    paths.push_back(lengths[static_cast<size_t>(m)] == 0 ? Path{}
+                                                         : path_of(m, rank.model.shape().context_length));
   std::vector<PassItem> items;
   std::vector<at::Tensor> d_E;
   for (int m = range.first; m < range.last; ++m) {
@@ -99,7 +101,9 @@ Named parse(const std::string& bytes) {
   return read_safetensors(directory.path() + "/x.safetensors");
 }
 
-at::Tensor tensor_of(const FloatTensor& tensor) { return at::tensor(tensor.values, at::kFloat).view(tensor.shape); }
+at::Tensor tensor_of(const FloatTensor& tensor) {
+  return at::tensor(tensor.values, at::kFloat).view(tensor.shape);
+}
 
 /// By GGUF's names.
 PlainWeights plain_gradient(const TinyWorld& world) {
@@ -115,7 +119,8 @@ PlainWeights plain_gradient(const TinyWorld& world) {
     if (lengths[static_cast<size_t>(m)] == 0) continue;
     const std::vector<int64_t> ids = tokens_of(m);
     const at::Tensor ids_T = at::tensor(ids, at::kLong), next = ids_T.slice(0, 1).unsqueeze(1);
-    const at::Tensor log_prob_E = plain_log_probs(weights, shape, ids_T).slice(0, 0, -1).gather(1, next).squeeze(1);
+    const at::Tensor log_prob_E =
+        plain_log_probs(weights, shape, ids_T).slice(0, 0, -1).gather(1, next).squeeze(1);
     loss = loss + (log_prob_E * d_log_probs(m)).sum();
   }
   auto found = torch::autograd::grad({loss}, leaves);

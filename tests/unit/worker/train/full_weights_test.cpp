@@ -1,5 +1,5 @@
-// Training all weights: they learn, and are the same on any number of ranks, run through or resumed on others,
-// to the byte on powers of two; a rank has no more than its part; what is written loads again.
+// Training all weights: they learn, and are the same on any number of ranks, run through or resumed on
+// others, to the byte on powers of two; a rank has no more than its part; what is written loads again.
 #include "worker/train/full_weights.h"
 
 #include <ATen/ATen.h>
@@ -79,7 +79,8 @@ class FullWeightsTest : public ::testing::Test {
     const std::string path = directory_.path() + "/values.safetensors";
     write_file(path, run.file);
     std::vector<at::Tensor> all;
-    for (const auto& [name, tensor] : read_safetensors(path)) all.push_back(at::tensor(tensor.values, at::kFloat));
+    for (const auto& [name, tensor] : read_safetensors(path))
+      all.push_back(at::tensor(tensor.values, at::kFloat));
     return at::cat(all);
   }
 
@@ -106,9 +107,11 @@ TEST_F(FullWeightsTest, SameOnAnyNumberOfRanks) {
 TEST_F(FullWeightsTest, GoesOnFromACheckpointOfOtherRanks) {
   const TinyWorld world(at::kBFloat16);
   const Run through = train(world, {});
-  for (const auto& [writers, readers] : std::vector<std::pair<RankGrid, RankGrid>>{
-           {{4, 1, Node::many}, {1, 1, Node::many}}, {{1, 1, Node::many}, {2, 2, Node::many}},
-           {{2, 2, Node::many}, {4, 1, Node::one}}, {{3, 1, Node::many}, {2, 1, Node::many}}}) {
+  for (const auto& [writers, readers] :
+       std::vector<std::pair<RankGrid, RankGrid>>{{{4, 1, Node::many}, {1, 1, Node::many}},
+                                                  {{1, 1, Node::many}, {2, 2, Node::many}},
+                                                  {{2, 2, Node::many}, {4, 1, Node::one}},
+                                                  {{3, 1, Node::many}, {2, 1, Node::many}}}) {
     remove_directory(directory_.path() + "/checkpoint");
     EXPECT_EQ(train(world, writers, 1, 3).file, "");
     const Run resumed = train(world, readers, 1);
@@ -148,8 +151,8 @@ TEST_F(FullWeightsTest, BeginsWithTheModelsWeightsWhichLoadAgain) {
 TEST_F(FullWeightsTest, StageTwoBeginsWithItsReference) {
   const TinyWorld world(at::kBFloat16);
   on_full_ranks(world, {2, 1, Node::many}, [&](FullRank& rank) {
-    Trainer trainer(rank.model, std::move(rank.weights), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{},
-                    5, rank.group, [](const StepReport&) {});
+    Trainer trainer(rank.model, std::move(rank.weights), world.prompts(), BatchConfig{6, 4},
+                    OptimizerConfig{}, 5, rank.group, [](const StepReport&) {});
     CalibrateConfig config;
     config.steps = 3;
     config.learning_rate = 1e-3;
