@@ -30,7 +30,7 @@ using Node = RankGrid::Node;
 
 constexpr int steps = 4;
 
-struct Run {
+struct Outcome {
   std::string file;  // of the weights at the end; empty when the stage was stopped
   TrainLog log;
 };
@@ -41,8 +41,9 @@ struct Stopped {};
 class FullWeightsTest : public ::testing::Test {
  protected:
   /// Runs stage 1, or stops it before step `stop`; a checkpoint each `every` steps.
-  Run train(const TinyWorld& world, const RankGrid& grid, int every = 0, int stop = steps, int of = steps) {
-    Run run;
+  Outcome train(const TinyWorld& world, const RankGrid& grid, int every = 0, int stop = steps,
+                int of = steps) {
+    Outcome run;
     on_full_ranks(world, grid, [&](FullRank& rank) {
       const FullWeights& weights = *rank.weights;
       TrainCheckpoint checkpoint({directory_.path() + "/checkpoint", "task", every}, rank.group,
@@ -75,7 +76,7 @@ class FullWeightsTest : public ::testing::Test {
     return run;
   }
 
-  at::Tensor values_of(const Run& run) const {
+  at::Tensor values_of(const Outcome& run) const {
     const std::string path = directory_.path() + "/values.safetensors";
     write_file(path, run.file);
     std::vector<at::Tensor> all;
@@ -90,15 +91,15 @@ class FullWeightsTest : public ::testing::Test {
 TEST_F(FullWeightsTest, SameOnAnyNumberOfRanks) {
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const TinyWorld world(type, type == at::kFloat ? Head::tied : Head::own);
-    const Run alone = train(world, {});
+    const Outcome alone = train(world, {});
     EXPECT_LT(alone.log.loss.back(), alone.log.loss.front());
     for (const RankGrid& grid : std::vector<RankGrid>{
              {2, 1, Node::many}, {4, 1, Node::one}, {2, 2, Node::many}, {1, 2, Node::many}}) {
-      const Run run = train(world, grid);
+      const Outcome run = train(world, grid);
       EXPECT_TRUE(run.file == alone.file) << grid.name();
       EXPECT_EQ(comparable(run.log), comparable(alone.log)) << grid.name();
     }
-    const Run three = train(world, {3, 1, Node::many});
+    const Outcome three = train(world, {3, 1, Node::many});
     EXPECT_LT(relative_difference(values_of(three), values_of(alone)), 1e-4);
     EXPECT_NEAR(three.log.grad_norm.back() / alone.log.grad_norm.back(), 1, 1e-3);
   }
@@ -106,7 +107,7 @@ TEST_F(FullWeightsTest, SameOnAnyNumberOfRanks) {
 
 TEST_F(FullWeightsTest, GoesOnFromACheckpointOfOtherRanks) {
   const TinyWorld world(at::kBFloat16);
-  const Run through = train(world, {});
+  const Outcome through = train(world, {});
   for (const auto& [writers, readers] :
        std::vector<std::pair<RankGrid, RankGrid>>{{{4, 1, Node::many}, {1, 1, Node::many}},
                                                   {{1, 1, Node::many}, {2, 2, Node::many}},
@@ -114,7 +115,7 @@ TEST_F(FullWeightsTest, GoesOnFromACheckpointOfOtherRanks) {
                                                   {{3, 1, Node::many}, {2, 1, Node::many}}}) {
     remove_directory(directory_.path() + "/checkpoint");
     EXPECT_EQ(train(world, writers, 1, 3).file, "");
-    const Run resumed = train(world, readers, 1);
+    const Outcome resumed = train(world, readers, 1);
     const std::string names = writers.name() + " to " + readers.name();
     EXPECT_EQ(resumed.log.loss.size(), static_cast<size_t>(steps)) << names;
     if (writers.shards == 3) {
