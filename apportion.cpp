@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <new>
 #include <string>
 #include <thread>
 
@@ -20,6 +19,7 @@
 #include "shared/link/link_mpi.h"
 #include "shared/link/rank_group.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
 #include "worker/worker.h"
 
 namespace apportion {
@@ -33,7 +33,7 @@ constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
 
 /// One line for people: the first of what was thrown.
 std::string reason_of(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error)) return "out of memory";
+  if (std::string shortage = memory_shortage(error); !shortage.empty()) return shortage;
   std::string text = error.what();
   return text.substr(0, text.find('\n'));
 }

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
-#include <new>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace apportion {
@@ -20,6 +22,22 @@ constexpr int64_t most_kept = int64_t{2} << 30;
 
 /// Sizes are rounded up to classes, four to each power of two, so that at most a fifth is wasted.
 constexpr size_t least_bytes = 256, classes_per_doubling = 4, class_count = 4 * 50;
+
+constexpr double mebi = 1048576;
+
+std::string mebibytes(double bytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f MiB", bytes / mebi);
+  return text.data();
+}
+
+/// `missing`: "16.0 MiB for a tensor".
+std::string shortage(const std::string& missing, int64_t live) {
+  return "out of memory: " + missing + " could not be allocated beside " +
+         mebibytes(static_cast<double>(live)) +
+         " of tensors; more ranks that share the base (shard_size), recompute = always, or more memory would "
+         "be right";
+}
 
 /// In front of each block, which starts one alignment later.
 struct Header {
@@ -96,7 +114,7 @@ class KeepingAllocator final : public c10::Allocator {
     if (!block) {
       const std::lock_guard lock(mutex_);
       live_ -= static_cast<int64_t>(size);
-      throw std::bad_alloc();
+      throw OutOfMemory(shortage(mebibytes(static_cast<double>(bytes)) + " for a tensor", live_));
     }
     *static_cast<Header*>(block) = {size_class, bytes};
     count_asked(static_cast<int64_t>(bytes));
@@ -146,7 +164,27 @@ class KeepingAllocator final : public c10::Allocator {
   int64_t live_ = 0, kept_ = 0, asked_ = 0, asked_peak_ = 0;
 };
 
+/// The text that LibTorch's allocator for CPUs throws (c10/core/impl/alloc_cpu.cpp).
+bool is_of_libtorch(const std::string& text) {
+  return text.find("DefaultCPUAllocator: ") != std::string::npos &&
+         (text.find("not enough memory") != std::string::npos ||
+          text.find("can't allocate memory") != std::string::npos);
+}
+
 }  // namespace
+
+std::string memory_shortage(const std::exception& error) {
+  if (dynamic_cast<const OutOfMemory*>(&error)) return error.what();
+  const int64_t live = tensor_memory().live;
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return shortage("an object of the program", live);
+  if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
+    if (system->code() == std::errc::resource_unavailable_try_again)
+      return shortage("a thread's stack", live);
+    if (system->code() == std::errc::not_enough_memory) return shortage("what the system needs", live);
+  }
+  const std::string text = error.what();
+  return is_of_libtorch(text) ? shortage("a buffer of LibTorch's", live) : "";
+}
 
 void keep_tensor_memory() {
   constexpr uint8_t above_the_default = 1;

@@ -4,11 +4,28 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <new>
+#include <string>
 
 namespace apportion {
 
+/// What could not be allocated, in a line for people.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
+/// The line for an exception that means that memory ran out, whoever threw it: this allocator, operator new,
+/// LibTorch's own allocator, a thread that had no room for its stack. Empty for any other.
+std::string memory_shortage(const std::exception& error);
+
 /// From here on tensors on the CPU take their memory from what earlier ones gave back. Call it once, before
-/// any tensor that is to be freed by it is made. Out of memory throws std::bad_alloc.
+/// any tensor that is to be freed by it is made. Out of memory throws OutOfMemory.
 void keep_tensor_memory();
 
 /// Hands all memory that no tensor holds back to the system; between tasks, whose sizes differ.

@@ -4,7 +4,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <new>
+#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -51,11 +54,33 @@ TEST(DeviceMemory, KeepsUntilItIsReleasedAndNotWithoutBound) {
   EXPECT_EQ(tensor_memory().kept, 0);
 }
 
-TEST(DeviceMemory, MoreThanThereIsIsBadAlloc) {
+TEST(DeviceMemory, MoreThanThereIsSaysHowMuch) {
   keep_tensor_memory();
   const int64_t before = tensor_memory().live;
-  EXPECT_THROW(at::empty({int64_t{1} << 50}, at::kByte), std::bad_alloc);
+  std::string what = "nothing was thrown";
+  try {
+    at::empty({int64_t{1} << 50}, at::kByte);
+  } catch (const std::bad_alloc& error) {
+    what = memory_shortage(error);
+  }
+  EXPECT_EQ(what.find("out of memory: 1073741824.0 MiB for a tensor could not be allocated beside "), 0U)
+      << what;
   EXPECT_EQ(tensor_memory().live, before);
+}
+
+TEST(DeviceMemory, ShortageIsToldWhoeverMeetsIt) {
+  const auto words = [](const std::exception& error) {
+    const std::string text = memory_shortage(error);
+    return text.substr(0, text.find(" could not be allocated"));
+  };
+  EXPECT_EQ(words(std::bad_alloc()), "out of memory: an object of the program");
+  EXPECT_EQ(words(std::system_error(EAGAIN, std::generic_category())), "out of memory: a thread's stack");
+  EXPECT_EQ(
+      words(std::runtime_error("[enforce fail at alloc_cpu.cpp:129] err == 0. DefaultCPUAllocator: can't "
+                               "allocate memory: you tried to allocate 64 bytes. Error code 12")),
+      "out of memory: a buffer of LibTorch's");
+  EXPECT_EQ(memory_shortage(std::system_error(ENOENT, std::generic_category())), "");
+  EXPECT_EQ(memory_shortage(std::runtime_error("DefaultCPUAllocator: something else")), "");
 }
 
 }  // namespace

@@ -1,0 +1,85 @@
+// What a process could still take, of invented machines with their control groups, and below limits of its
+// own.
+#include "shared/base/memory_limits.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "shared/base/file_system.h"
+
+namespace apportion {
+namespace {
+
+class MemoryLimits : public testing::Test {
+ protected:
+  ~MemoryLimits() override { std::filesystem::remove_all(root_); }
+
+  void put(const std::string& path, const std::string& text) const {
+    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+    write_file(root_ + path, text);
+  }
+  void put_machine() const {
+    put("/proc/meminfo", "MemTotal: 8000 kB\nMemFree: 100 kB\nMemAvailable: 4000 kB\n");
+  }
+
+  const std::string root_ = testing::TempDir() + "memory_limits_" + std::to_string(::getpid());
+};
+
+TEST_F(MemoryLimits, RanksDivideTheMachine) {
+  EXPECT_TRUE(std::isinf(available_memory(1, root_)));
+  put_machine();
+  EXPECT_EQ(available_memory(1, root_), 4000 * 1024);
+  EXPECT_EQ(available_memory(4, root_), 1000 * 1024);
+}
+
+TEST_F(MemoryLimits, TheTightestGroupAboveCounts) {
+  put_machine();
+  put("/proc/self/cgroup", "0::/slurm/job_7/step_0\n");
+  put("/sys/fs/cgroup/slurm/job_7/step_0/memory.max", "max\n");
+  put("/sys/fs/cgroup/slurm/job_7/step_0/memory.current", "100000\n");
+  EXPECT_EQ(available_memory(1, root_), 4000 * 1024);
+  put("/sys/fs/cgroup/slurm/job_7/memory.max", "1000000\n");
+  put("/sys/fs/cgroup/slurm/job_7/memory.current", "400000\n");
+  EXPECT_EQ(available_memory(1, root_), 600000);
+  EXPECT_EQ(available_memory(2, root_), 300000);
+  put("/sys/fs/cgroup/slurm/job_7/memory.stat", "anon 300000\ninactive_file 50000\n");
+  EXPECT_EQ(available_memory(1, root_), 650000);
+  // A container sees its own group as the root.
+  put("/sys/fs/cgroup/memory.max", "70000\n");
+  put("/sys/fs/cgroup/memory.current", "80000\n");
+  EXPECT_EQ(available_memory(1, root_), 0);
+}
+
+TEST_F(MemoryLimits, VersionOneHasAControllerOfItsOwn) {
+  put_machine();
+  put("/proc/self/cgroup", "5:cpu,cpuacct:/a\n4:hugetlb,memory:/b\n");
+  put("/sys/fs/cgroup/memory/b/memory.limit_in_bytes", "500000\n");
+  put("/sys/fs/cgroup/memory/b/memory.usage_in_bytes", "200000\n");
+  EXPECT_EQ(available_memory(1, root_), 300000);
+}
+
+/// In a process of its own: a lowered limit cannot be raised again by everyone.
+TEST_F(MemoryLimits, LimitsOfTheProcessCount) {
+  for (int resource : {RLIMIT_DATA, RLIMIT_AS}) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const bool none = std::isinf(memory_below_limits());
+      const rlimit limit = {rlim_t{1} << 40, rlim_t{1} << 40};
+      ::setrlimit(static_cast<__rlimit_resource>(resource), &limit);
+      const double left = memory_below_limits();
+      ::_exit(none && left > 0x1p39 && left < 0x1p40 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+}
+
+}  // namespace
+}  // namespace apportion
