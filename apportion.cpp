@@ -20,6 +20,7 @@
 #include "shared/link/rank_group.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/layout.h"
 #include "worker/worker.h"
 
 namespace apportion {
@@ -96,19 +97,30 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
+/// With the layout of a job's base over the ranks decided; a study states its own. Collective.
+CommandLine with_layout(CommandLine line, const RankGroup& ranks, int threads) {
+  if (line.command != Command::run) return line;
+  const std::string choice =
+      resolve_layout(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
+  if (!choice.empty() && !line.config.output.quiet) std::fprintf(stderr, "%s\n", choice.c_str());
+  return line;
+}
+
 void run(const CommandLine& line, const RankEnv& env) {
   int threads = threads_of(line, env);
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
   install_interrupt_handler();
   try {
+    const CommandLine resolved = with_layout(line, ranks, threads);
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
-      play_roles(&links.coordinator(), links.worker(0), line, ranks, threads);
+      play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads);
     } else {
       MpiLink link(ranks, [&ranks](int exit_code) { ranks.abort(exit_code); });
-      play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), line, ranks, threads);
+      play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), resolved, ranks, threads);
     }
-  } catch (const std::exception& error) {  // of the link's own beginning or end
+  } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
+    if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
     print_error(error);
     ranks.abort(exit_code_of(error));
   }

@@ -24,7 +24,7 @@ Keys joined(const Keys& first, const Keys& second) {
 const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
                             "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
                             "weight_decay",  "clip_norm",        "warmup_steps", "schedule",
-                            "adapter"};
+                            "adapter",       "base_type"};
 const Keys sft_keys =
     joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                            "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights"});
@@ -46,10 +46,11 @@ Keys keys_of(LossTerm term) {
   throw InternalError("an unknown term of a loss");
 }
 
-const Keys measure_keys = {"subjects", "seed", "rounds", "exact_threshold", "exact_nodes", "unit_prompts"};
+const Keys measure_keys = {"subjects",    "seed",         "rounds",   "exact_threshold",
+                           "exact_nodes", "unit_prompts", "base_type"};
 
-const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches",
-                         "scale_steps",  "lora_rank",     "lora_targets"};
+const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches", "scale_steps",
+                         "lora_rank",    "lora_targets",  "base_type"};
 
 /// Test sets made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {

@@ -21,7 +21,8 @@ Done run_scale(const ScaleContext& context) {
                         resolve_compute_type(config.train_compute_type),
                         context.rank,
                         config.lora,
-                        config.ranks};
+                        config.ranks,
+                        config.base};
   int steps = 0;
   auto report = [&](const StepReport& step) {
     ++steps;

@@ -4,6 +4,7 @@
 
 #include "shared/base/error.h"
 #include "shared/data/catalogue.h"
+#include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
@@ -28,16 +29,17 @@ std::vector<int> replica_ranks_of(const std::vector<int>& group, int group_rank,
   return ranks;
 }
 
-bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankDevice& rank,
-                       Collectives& ranks) {
-  const auto element = static_cast<int64_t>(c10::elementSize(type));
-  const double base =
-      static_cast<double>(shape.block_parameters()) * static_cast<double>(element) +
-      4.0 * static_cast<double>(shape.vocabulary * shape.width) * (shape.tied_embedding ? 1 : 2);
+bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const BaseConfig& base,
+                       const RankDevice& rank, Collectives& ranks) {
+  RankLayout layout;
+  layout.base = base.type;
+  layout.compute_bytes = static_cast<double>(c10::elementSize(type));
+  const RankMemory memory = rank_memory(shape, {}, {}, layout);
   const double share = free_memory(rank.device, rank.local_ranks);
   constexpr double most_of_free = 0.5;  // the rest is for activations
   const auto shares = ranks.all_gather({share});
-  return base < most_of_free * *std::min_element(shares.begin(), shares.end());
+  return memory.base + memory.gathered + memory.embedding <
+         most_of_free * *std::min_element(shares.begin(), shares.end());
 }
 
 std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, at::Device device,
@@ -48,18 +50,21 @@ std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, 
 }
 
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
-                       const RankDevice& rank, const std::vector<int>& shard_ranks,
-                       const RanksConfig& config) {
+                       const RankDevice& rank, const std::vector<int>& shard_ranks, const RanksConfig& config,
+                       const BaseConfig& base) {
   LoadedModel loaded{shard_ranks, nullptr, nullptr, ""};
   BaseLayout layout;
   if (shard_ranks.size() > 1) {
-    constexpr int shard_tag = 1;
+    constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
     loaded.collectives = make_group(shard_ranks, shard_tag, rank.device, config);
-    layout = {loaded.collectives.get(), config.resident == Residence::automatic
-                                            ? has_room_for_base(shape, type, rank, *loaded.collectives)
-                                            : config.resident == Residence::always};
+    layout.ranks = loaded.collectives.get();
   }
-  loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout);
+  layout.place = base.place;
+  layout.resident = config.resident == Residence::always;
+  // What is left in its file is left there to save memory.
+  if (layout.ranks && base.place == BasePlace::memory && config.resident == Residence::automatic)
+    layout.resident = has_room_for_base(shape, type, base, rank, *loaded.collectives);
+  loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout, base.type);
   release_unused_memory();  // rows as they came from the file
   return loaded;
 }
@@ -92,7 +97,9 @@ void Session::release_models() {
 const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks,
                             const std::string& trained_by) {
   const bool sharded = shard_ranks.size() > 1;
-  if (sharded) {
+  if (sharded ||
+      (!models_.contains(type) &&
+       !has_room_for_base(shape_, type, config_.base, {device_, local_ranks_}, *make_local_collectives()))) {
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
@@ -101,8 +108,8 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   LoadedModel& loaded = models_[type];
   if (!loaded.model || loaded.trained_by != trained_by) {
     loaded.model.reset();  // two of them need not fit
-    loaded =
-        load_model(*weights(trained_by), shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks);
+    loaded = load_model(*weights(trained_by), shape_, type, {device_, local_ranks_}, shard_ranks,
+                        config_.ranks, config_.base);
     loaded.trained_by = trained_by;
   }
   return *loaded.model;

@@ -46,13 +46,13 @@ std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, 
 /// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
 /// this call in the same order.
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
-                       const RankDevice& rank, const std::vector<int>& shard_ranks,
-                       const RanksConfig& config);
+                       const RankDevice& rank, const std::vector<int>& shard_ranks, const RanksConfig& config,
+                       const BaseConfig& base);
 
 /// Whether every rank of `ranks` has memory for all of the base, and as much again for the rest; the same
 /// answer on all of them, that of the rank with the least. Collective.
-bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const RankDevice& rank,
-                       Collectives& ranks);
+bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const BaseConfig& base,
+                       const RankDevice& rank, Collectives& ranks);
 
 class Session {
  public:
@@ -61,8 +61,8 @@ class Session {
   Session(const RunConfig& config, at::Device device, int local_ranks);
 
   /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
-  /// all make this call in the same order. With several, the models of other types and ranks are let go
-  /// first.
+  /// all make this call in the same order. With several, or without room for one more, the models of
+  /// other types and ranks are let go first.
   /// `trained_by`: the task whose trained weights it has; empty: the model's own.
   const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks,
                      const std::string& trained_by = "");

@@ -1,11 +1,16 @@
 #include "worker/step_study.h"
 
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <utility>
 
+#include "shared/model/shape_text.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/layout.h"
 #include "worker/parallel/shard_group.h"
 #include "worker/peak.h"
 
@@ -45,6 +50,27 @@ class StepTimer {
   StepSample sample_;
 };
 
+/// `auto` decided by what a step of the study needs. Throws UserError when it does not fit. Collective.
+Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t shard_size) {
+  if (study.ranks.recompute != Recompute::automatic) return study.ranks.recompute;
+  StepLoad load = study.tree.load((study.micro_batches + group.size() - 1) / group.size());
+  load.lanes = std::min<int64_t>(load.micro_batches, at::get_num_threads());
+  auto needed = [&](int64_t size, Recompute recompute) {
+    RankLayout layout;
+    layout.ranks = group.size();
+    layout.shard_size = size;
+    layout.recompute = recompute;
+    layout.base = study.base.type;
+    layout.place = study.base.place;
+    layout.compute_bytes = static_cast<double>(c10::elementSize(study.type));
+    return with_reserve(rank_memory(study.shape, study.lora, load, layout).total());
+  };
+  return fitting_layout("the shape " + canonical_shape(study.shape),
+                        {group.size(), 0, shard_size, Recompute::automatic},
+                        least_free_memory(study.rank, group), needed)
+      .recompute;
+}
+
 }  // namespace
 
 std::vector<TrainPrompt> study_prompts(const StudyTree& tree, int micro_batches, int64_t vocabulary) {
@@ -71,19 +97,20 @@ std::vector<TrainPrompt> study_prompts(const StudyTree& tree, int micro_batches,
 StepSample measure_steps(const StepStudy& study, Collectives& group, const std::vector<int>& shard_ranks,
                          const std::function<void(const StepReport&)>& report) {
   release_unused_memory();
+  const Recompute recompute = resolved_recompute(study, group, static_cast<int64_t>(shard_ranks.size()));
   reset_process_peak();
   reset_base_memory_peak();
   reset_tensor_memory_peak();
   const int64_t before = tensor_memory().asked_peak;
   const auto weights = synthetic_weights(study.shape);
   const LoadedModel loaded =
-      load_model(*weights, study.shape, study.type, study.rank, shard_ranks, study.ranks);
+      load_model(*weights, study.shape, study.type, study.rank, shard_ranks, study.ranks, study.base);
   Adapter adapter(study.shape, study.lora, 0, study.rank.device);
   const auto prompts = study_prompts(study.tree, study.micro_batches, study.shape.vocabulary);
   const BatchConfig batch{static_cast<int>(prompts.size()), study.micro_batches};
   StepTimer timer(report);
   Trainer trainer(*loaded.model, adapter, prompts, batch, OptimizerConfig{}, 0, group, std::ref(timer),
-                  nullptr, study.ranks.recompute);
+                  nullptr, recompute);
   SftConfig sft;
   sft.steps = 1 + study.steps;
   trainer.run_sft(sft);
@@ -94,7 +121,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
     sample.tensor_bytes = static_cast<double>(tensor_memory().asked_peak - before);
   if (loaded.model->is_whole()) {
     sample.resident_seconds = sample.seconds;
-  } else if (has_room_for_base(study.shape, study.type, study.rank, group)) {
+  } else if (has_room_for_base(study.shape, study.type, study.base, study.rank, group)) {
     // All of the group or none: its shard groups are alike, and the rank with the least room decides.
     loaded.model->gather_all();
     trainer.run_sft(sft);

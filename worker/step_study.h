@@ -25,6 +25,7 @@ struct StepStudy {
   RankDevice rank;
   LoraConfig lora;
   RanksConfig ranks;  // resident, recompute, node_sharing, timeout_s
+  BaseConfig base{};
 };
 
 /// Prompts for so many micro-batches of `tree`; all ids are below `vocabulary`.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
+#include "shared/model/layout_choice.h"
 
 namespace apportion {
 namespace {
@@ -12,19 +13,24 @@ namespace {
 class Forecaster {
  public:
   Forecaster(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config)
-      : shape_(shape), machine_(machine), config_(config), capacity_(config.capacity) {}
+      : shape_(shape),
+        machine_(machine),
+        config_(config),
+        capacity_(config.capacity),
+        shard_size_(config.ranks.shard_size),
+        recompute_(allowed_recompute(config.ranks.recompute)) {}
 
   Forecast run() const {
     Forecast forecast{shape_, machine_, {}, {}, 0};
     for (uint64_t ranks : capacity_.ranks) {
       const auto count = static_cast<int64_t>(ranks);
-      if (capacity_.shard_size > 0 && count % capacity_.shard_size != 0) {
-        throw UserError(fmt::format("plan_shard_size = {} does not divide the {} ranks of plan_ranks",
-                                    capacity_.shard_size, count));
+      if (shard_size_ > 0 && count % shard_size_ != 0) {
+        throw UserError(
+            fmt::format("shard_size = {} does not divide the {} ranks of plan_ranks", shard_size_, count));
       }
       forecast.rows.push_back(best(count));
     }
-    const int64_t unit = std::max(capacity_.shard_size, 1);
+    const int64_t unit = std::max<int64_t>(shard_size_, 1);
     for (int64_t ranks = unit; ranks <= most_ranks && !forecast.fewest_ranks; ranks += unit) {
       if (least(ranks).fits) forecast.fewest_ranks = ranks;
     }
@@ -48,7 +54,9 @@ class Forecaster {
 
   ForecastRow row_of(int64_t ranks, int64_t shard_size, Recompute recompute) const {
     ForecastRow row;
-    row.layout = {ranks, shard_size, capacity_.tuning, recompute, capacity_.base};
+    row.layout = {ranks, shard_size, capacity_.tuning, recompute, config_.base.type};
+    row.layout.place = config_.base.place;
+    if (config_.train_compute_type == ComputeType::float32) row.layout.compute_bytes = 4;
     row.load = load_of(ranks);
     row.micro_batches = micro_batches_of(ranks);
     row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);
@@ -68,8 +76,8 @@ class Forecaster {
   ForecastRow best(int64_t ranks) const {
     std::optional<ForecastRow> best;
     for (int64_t shard = 1; shard <= ranks; ++shard) {
-      if (ranks % shard != 0 || (capacity_.shard_size > 0 && shard != capacity_.shard_size)) continue;
-      for (Recompute recompute : capacity_.recompute) {
+      if (ranks % shard != 0 || (shard_size_ > 0 && shard != shard_size_)) continue;
+      for (Recompute recompute : recompute_) {
         const ForecastRow row = row_of(ranks, shard, recompute);
         if (!best || better(row, *best)) best = row;
       }
@@ -79,14 +87,15 @@ class Forecaster {
 
   /// The layout of the least memory: all ranks share the base, or so many as the user wants.
   ForecastRow least(int64_t ranks) const {
-    const int64_t shard = capacity_.shard_size > 0 ? capacity_.shard_size : ranks;
-    return row_of(ranks, shard, capacity_.recompute.back());
+    return row_of(ranks, shard_size_ > 0 ? shard_size_ : ranks, recompute_.back());
   }
 
   const ModelShape& shape_;
   const CalibratedMachine& machine_;
   const RunConfig& config_;
   const CapacityConfig& capacity_;
+  const int64_t shard_size_;  // 0: chosen
+  const std::vector<Recompute> recompute_;
 };
 
 }  // namespace

@@ -113,10 +113,10 @@ std::string fewest_line(const Forecast& forecast) {
                      gibibytes(forecast.machine.machine.memory_bytes));
 }
 
-std::string base_name(BaseType base) {
-  RunConfig config;
-  config.capacity.base = base;
-  return find_option("plan_base")->print(config);
+std::string base_name(const RunConfig& config) {
+  const bool packed = config.base.type != BaseType::compute;
+  const bool full_width = config.train_compute_type == ComputeType::float32;
+  return packed ? config.value("base_type") : full_width ? "float32" : "bfloat16";
 }
 
 std::string assumptions(const Forecast& forecast, const RunConfig& config) {
@@ -159,7 +159,7 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
                           "binary tree; base frozen in {}",
                           config.lora.rank,
                           count(static_cast<double>(adapter_parameters(forecast.shape, config.lora))),
-                          base_name(plan.base)));
+                          base_name(config)));
   line(
       "sharing: a block is gathered twice a step (forward, backward) for all micro-batches, one ahead; "
       "embedding");
@@ -217,7 +217,8 @@ std::string forecast_page(const Forecast& forecast, const RunConfig& config, con
 std::string forecast_json(const Forecast& forecast, const RunConfig& config) {
   nlohmann::ordered_json options = nlohmann::ordered_json::object();
   for (const auto& [key, value] : config.resolved) {
-    if (key.rfind("plan_", 0) == 0 || key.rfind("lora_", 0) == 0 || key == "micro_batches")
+    if (key.rfind("plan_", 0) == 0 || key.rfind("lora_", 0) == 0 || key == "micro_batches" ||
+        key == "shard_size" || key == "recompute" || key == "base_type")
       options[key] = value;
   }
   nlohmann::ordered_json json = {{"model", config.data.model},

@@ -47,8 +47,11 @@ RankLayout step_layout(const StudyPoint& point, const RunConfig& config) {
   RankLayout layout;
   layout.ranks = point.ranks;
   layout.shard_size = config.ranks.resident == Residence::never ? point.shard_size : 1;
-  layout.recompute = config.ranks.recompute;
-  layout.base = point.task.identity.at("compute_type") == "float32" ? BaseType::float32 : BaseType::bfloat16;
+  // Where it was left to the ranks, a study's shapes are taken to have had room.
+  if (config.ranks.recompute == Recompute::always) layout.recompute = Recompute::always;
+  layout.base = config.base.type;
+  layout.place = config.base.place;
+  layout.compute_bytes = point.task.identity.at("compute_type") == "float32" ? 4 : 2;
   return layout;
 }
 

@@ -31,7 +31,7 @@ Task scale_task(const RunConfig& config, const std::string& compute_type, const 
   nlohmann::json layout = {
       {"ranks", point.ranks}, {"shard_size", point.shard_size}, {"micro_batches", point.micro_batches}};
   // Elsewhere these only say how a result is made; here they are what is measured.
-  for (const char* key : {"threads", "node_sharing", "resident", "recompute"})
+  for (const char* key : {"threads", "node_sharing", "resident", "recompute", "base_place"})
     layout[key] = config.value(key);
   task.identity = {{"kind", task.kind},
                    {"revision", task_revision(task.kind)},

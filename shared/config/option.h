@@ -100,6 +100,23 @@ Option integer_option(OptionText text, Field member, const IntegerRange& range) 
   return option;
 }
 
+/// As integer_option, where 0 stands for what the program finds out; "auto" in texts, and "0" is taken too.
+template <typename Field>
+Option integer_or_auto_option(OptionText text, Field member, const IntegerRange& range) {
+  Option option = integer_option(std::move(text), member, range);
+  option.value_name = "N|auto";
+  option.allowed = "auto, or " + option.allowed;
+  option.assign = [=, number = option.assign](RunConfig& config, const std::string& words) {
+    if (words != "auto" && words != "0") return number(config, words);
+    member(config) = 0;
+    return true;
+  };
+  option.print = [=, number = option.print](const RunConfig& config) {
+    return member(config) == 0 ? std::string("auto") : number(config);
+  };
+  return option;
+}
+
 /// A finite double.
 template <typename Field>
 Option number_option(OptionText text, Field member, NumberRange range) {

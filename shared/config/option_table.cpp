@@ -222,19 +222,35 @@ OptionGroup compute_options() {
       }};
 }
 
-OptionGroup sharding_options() {
+OptionGroup base_options() {
   using Ranks = RanksConfig;
+  std::vector<std::pair<std::string, BaseType>> bases = {
+      {"compute", BaseType::compute}, {"int8", BaseType::int8}, {"q4", BaseType::q4}};
+  std::vector<std::pair<std::string, BasePlace>> places = {{"memory", BasePlace::memory},
+                                                           {"file", BasePlace::file}};
   std::vector<std::pair<std::string, bool>> sharings = {{"used", true}, {"ignored", false}};
   std::vector<std::pair<std::string, Residence>> residences = {
       {"auto", Residence::automatic}, {"always", Residence::always}, {"never", Residence::never}};
-  std::vector<std::pair<std::string, Recompute>> recomputes = {{"never", Recompute::never},
-                                                               {"always", Recompute::always}};
+  std::vector<std::pair<std::string, Recompute>> recomputes = {
+      {"auto", Recompute::automatic}, {"never", Recompute::never}, {"always", Recompute::always}};
   return {
-      "Sharding the base model",
+      "The frozen base and its shards",
       {
-          integer_option({"shard_size", "1", Identity::no,
-                          "neighbouring ranks that hold one copy of the base together; 1: each has its own"},
-                         field(&RunConfig::ranks, &Ranks::shard_size), {1, 1'000'000}),
+          choice_option(
+              {"base_type", "compute", Identity::yes,
+               "storage of the base's linear layers: as they are computed with, or packed (int8: 34 "
+               "bytes for 32 weights, q4: 20) and unpacked for each use"},
+              field(&RunConfig::base, &BaseConfig::type), bases),
+          choice_option(
+              {"base_place", "memory", Identity::no,
+               "a rank's part of the base between uses; file: left in the model's file and read anew for "
+               "each use (synthetic weights are made anew), so that only blocks in use take memory"},
+              field(&RunConfig::base, &BaseConfig::place), places),
+          integer_or_auto_option(
+              {"shard_size", "auto", Identity::no,
+               "neighbouring ranks that hold one copy of the base together; 1: each has its own; auto: the "
+               "fewest with which it fits in their memory (plan: the fastest that fits)"},
+              field(&RunConfig::ranks, &Ranks::shard_size), {1, 1'048'576}),
           choice_option(
               {"node_sharing", "used", Identity::no,
                "used: ranks of one machine keep what they hold together once, in memory that all see; "
@@ -244,9 +260,9 @@ OptionGroup sharding_options() {
                          "gathered blocks stay; never: they are gathered again each pass; auto: as memory "
                          "allows"},
                         field(&RunConfig::ranks, &Ranks::resident), residences),
-          choice_option({"recompute", "never", Identity::no,
+          choice_option({"recompute", "auto", Identity::no,
                          "always: keep only the blocks' inputs for the backward pass, and compute each block "
-                         "twice"},
+                         "twice; auto: where it would not fit otherwise (plan: or is faster)"},
                         field(&RunConfig::ranks, &Ranks::recompute), recomputes),
       }};
 }
@@ -254,15 +270,6 @@ OptionGroup sharding_options() {
 OptionGroup capacity_options() {
   using Capacity = CapacityConfig;
   auto of = [](auto member) { return field(&RunConfig::capacity, member); };
-  using Recomputes = std::vector<Recompute>;
-  std::vector<std::pair<std::string, Recomputes>> recomputes = {
-      {"auto", {Recompute::never, Recompute::always}},
-      {"never", {Recompute::never}},
-      {"always", {Recompute::always}}};
-  std::vector<std::pair<std::string, BaseType>> bases = {{"bfloat16", BaseType::bfloat16},
-                                                         {"float32", BaseType::float32},
-                                                         {"int8", BaseType::int8},
-                                                         {"q4", BaseType::q4}};
   return {
       "Planning (apportion plan)",
       {
@@ -282,19 +289,10 @@ OptionGroup capacity_options() {
                          of(&Capacity::path), {1, 1'048'576}),
           integer_option({"plan_rows", "512", Identity::no, "rows of a micro-batch whose log-probs are read"},
                          of(&Capacity::rows), {1, 16'777'216}),
-          integer_option(
-              {"plan_shard_size", "0", Identity::no,
-               "ranks that share one copy of the base; 1: each has its own; 0: the fastest that fits"},
-              of(&Capacity::shard_size), {0, 1'048'576}),
-          choice_option({"plan_recompute", "auto", Identity::no,
-                         "compute blocks again in the backward pass; auto: where that is faster or needed"},
-                        of(&Capacity::recompute), recomputes),
           choice_option({"plan_tuning", "adapter", Identity::no, "adapter: LoRA; full: all weights"},
                         of(&Capacity::tuning),
                         std::vector<std::pair<std::string, Tuning>>{{"adapter", Tuning::adapter},
                                                                     {"full", Tuning::full}}),
-          choice_option({"plan_base", "bfloat16", Identity::no, "storage of the frozen base's linear layers"},
-                        of(&Capacity::base), bases),
           text_option({"plan_coefficients", "", Identity::no,
                        "file of coefficients measured on the machine; empty: assumed ones"},
                       of(&Capacity::coefficients), "FILE", EmptyText::allowed),
@@ -362,7 +360,7 @@ OptionGroup output_options() {
 const std::vector<OptionGroup>& option_groups() {
   static const std::vector<OptionGroup> groups = {
       data_options(),      method_options(),  sft_options(),     calibrate_options(),
-      optimizer_options(), measure_options(), compute_options(), sharding_options(),
+      optimizer_options(), measure_options(), compute_options(), base_options(),
       capacity_options(),  scale_options(),   output_options()};
   return groups;
 }

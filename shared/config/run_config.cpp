@@ -71,7 +71,13 @@ void check_together(const RunConfig& config, const Sources& sources) {
     throw UserError(fmt::format("{} leaves {} without a loss; it must be above 0",
                                 quote(config, sources, own_weight), quote(config, sources, "method")));
   }
-  if (config.ranks.group_size % config.ranks.shard_size != 0) {
+  if (config.adapter == AdapterKind::none &&
+      (config.base.type != BaseType::compute || config.base.place != BasePlace::memory)) {
+    throw UserError(fmt::format("{} trains all weights, so {} and {} must be compute and memory",
+                                quote(config, sources, "adapter"), quote(config, sources, "base_type"),
+                                quote(config, sources, "base_place")));
+  }
+  if (config.ranks.shard_size > 0 && config.ranks.group_size % config.ranks.shard_size != 0) {
     throw UserError(fmt::format("{} must be a multiple of {}", quote(config, sources, "group_size"),
                                 quote(config, sources, "shard_size")));
   }

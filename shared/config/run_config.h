@@ -25,10 +25,16 @@ enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
 /// What training changes: low-rank adapters beside a frozen base, or all weights.
 enum class AdapterKind { lora, none };
-enum class Recompute { never, always };
+/// Whether blocks are computed again in the backward pass. `automatic` is resolved before work begins.
+enum class Recompute { automatic, never, always };
 /// Whether gathered parts of the base stay: where memory allows it, always, or never.
 enum class Residence { automatic, always, never };
-enum class BaseType { float32, bfloat16, int8, q4 };
+/// How the linear layers of the frozen base are stored: as they are computed with, or packed as ggml's Q8_0
+/// or Q4_1 and unpacked for each use.
+enum class BaseType { compute, int8, q4 };
+/// Where a rank's part of the frozen base is between uses: in its memory, or left where it came from (the
+/// model's file, mapped; of a synthetic model the generator), to be read anew each time.
+enum class BasePlace { memory, file };
 enum class Scaling { weak, strong };
 
 struct DataConfig {
@@ -97,14 +103,19 @@ struct MeasureConfig {
   int unit_prompts = 16;          // prompts measured together
 };
 
+struct BaseConfig {
+  BaseType type = BaseType::compute;
+  BasePlace place = BasePlace::memory;
+};
+
 struct RanksConfig {
   int threads = 0;           // per rank; 0: allowed cores / local ranks
   int group_size = 0;        // 0: by the coordinator
   double timeout_s = 300;    // for an operation between ranks
-  int shard_size = 1;        // ranks that hold the base together; 1: each has all of it
+  int shard_size = 0;        // ranks that hold the base together; 1: each has all of it; 0: automatic
   bool node_sharing = true;  // ranks of one node keep one copy of what they hold together
   Residence resident = Residence::automatic;
-  Recompute recompute = Recompute::never;
+  Recompute recompute = Recompute::automatic;
 };
 
 /// What `apportion plan` predicts for: a machine, numbers of ranks, and a step of so many tokens.
@@ -115,10 +126,7 @@ struct CapacityConfig {
   int tokens = 2048;                // distinct tokens of a micro-batch
   int path = 256;                   // ancestors of a token, on average
   int rows = 512;                   // rows of a micro-batch whose log-probs are read
-  int shard_size = 0;               // 0: chosen
-  std::vector<Recompute> recompute = {Recompute::never, Recompute::always};  // what may be chosen
   Tuning tuning = Tuning::adapter;
-  BaseType base = BaseType::bfloat16;
   std::string coefficients;  // file of measured ones; empty: the machine's defaults
 };
 
@@ -155,6 +163,7 @@ struct RunConfig {
   SftConfig sft;
   CalibrateConfig calibrate;
   MeasureConfig measure;
+  BaseConfig base;
   RanksConfig ranks;
   CapacityConfig capacity;
   ScaleConfig scale;

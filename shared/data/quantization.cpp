@@ -1,8 +1,11 @@
-// Unpacks ggml's block formats: ggml/src/ggml-common.h has the layouts, ggml-quants.c (dequantize_row_*) the
-// formulas. All values are little-endian, as the machines that this program runs on.
+// Unpacks and packs ggml's block formats: ggml/src/ggml-common.h has the layouts, ggml-quants.c
+// (dequantize_row_*, quantize_row_*_ref) the formulas. All values are little-endian, as the machines that
+// this program runs on.
 #include "shared/data/quantization.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -56,6 +59,48 @@ void unpack_q8_0(const char* block, uint64_t blocks, float* out) {
     int8_t packed[quantized_block];
     std::memcpy(packed, block + 2, sizeof(packed));
     for (uint64_t i = 0; i < quantized_block; ++i) out[i] = static_cast<float>(packed[i]) * scale;
+  }
+}
+
+/// Single to half precision, ties to even, without branches but for NaN (Maratyszcza's FP16 library, as ggml
+/// does): the addition of a number 2^15 times as large rounds to the bits that a half has.
+uint16_t float_to_half(float value) {
+  const auto word = std::bit_cast<uint32_t>(value);
+  const uint32_t doubled = word + word, sign = word & 0x80000000U;
+  const uint32_t exponent = std::max(doubled & 0xFF000000U, 0x71000000U);
+  const float scaled = std::fabs(value) * 0x1.0p+112F * 0x1.0p-110F;
+  const auto bits = std::bit_cast<uint32_t>(std::bit_cast<float>((exponent >> 1) + 0x07800000U) + scaled);
+  const uint32_t rounded = ((bits >> 13) & 0x7C00U) + (bits & 0x0FFFU);
+  return static_cast<uint16_t>((sign >> 16) | (doubled > 0xFF000000U ? 0x7E00U : rounded));
+}
+
+void store_half(float value, char* bytes) {
+  const uint16_t half = float_to_half(value);
+  std::memcpy(bytes, &half, sizeof(half));
+}
+
+void pack_q4_1(const float* values, uint64_t blocks, char* out) {
+  for (uint64_t index = 0; index < blocks; ++index, values += quantized_block, out += 20) {
+    const auto [low, high] = std::minmax_element(values, values + quantized_block);
+    const float minimum = *low, scale = (*high - minimum) / 15, inverse = scale != 0 ? 1 / scale : 0;
+    store_half(scale, out);
+    store_half(minimum, out + 2);
+    auto number = [&](float value) {
+      return std::min(15, static_cast<int>((value - minimum) * inverse + 0.5F));
+    };
+    for (int i = 0; i < 16; ++i)
+      out[4 + i] = static_cast<char>(number(values[i]) | (number(values[i + 16]) << 4));
+  }
+}
+
+void pack_q8_0(const float* values, uint64_t blocks, char* out) {
+  for (uint64_t index = 0; index < blocks; ++index, values += quantized_block, out += 34) {
+    float largest = 0;
+    for (uint64_t i = 0; i < quantized_block; ++i) largest = std::max(largest, std::fabs(values[i]));
+    const float scale = largest / 127, inverse = scale != 0 ? 1 / scale : 0;
+    store_half(scale, out);
+    for (uint64_t i = 0; i < quantized_block; ++i)
+      out[2 + i] = static_cast<char>(std::lround(values[i] * inverse));
   }
 }
 
@@ -117,6 +162,13 @@ void dequantize(TensorType type, std::string_view bytes, uint64_t count, float* 
     case TensorType::q8_0:
       return unpack_q8_0(bytes.data(), blocks, out);
   }
+}
+
+void quantize(TensorType type, const float* values, uint64_t count, char* out) {
+  ensure(count % quantized_block == 0, "a tensor is packed in whole blocks");
+  ensure(type == TensorType::q8_0 || type == TensorType::q4_1, "values are packed to Q8_0 or Q4_1");
+  const uint64_t blocks = count / quantized_block;
+  type == TensorType::q8_0 ? pack_q8_0(values, blocks, out) : pack_q4_1(values, blocks, out);
 }
 
 }  // namespace apportion

@@ -1,4 +1,5 @@
-// The element types of GGUF tensors and how they unpack to float32 (ggml's block formats).
+// The element types of GGUF tensors, how they unpack to float32, and how float32 is packed to two of them
+// (ggml's block formats). Which tensors are packed is the model's business.
 #pragma once
 
 #include <cstdint>
@@ -21,5 +22,10 @@ BlockLayout block_layout(TensorType type);
 
 /// Unpacks `count` elements (a multiple of the block's) from `bytes` (exactly their size) to `out`.
 void dequantize(TensorType type, std::string_view bytes, uint64_t count, float* out);
+
+/// Packs `count` finite values (a multiple of the block's 32) to Q8_0 or Q4_1 as ggml does (ggml-quants.c,
+/// quantize_row_*_ref); `out` has room for their blocks. A block depends on its 32 values alone. Throws
+/// InternalError for another type.
+void quantize(TensorType type, const float* values, uint64_t count, char* out);
 
 }  // namespace apportion

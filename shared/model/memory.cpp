@@ -37,7 +37,7 @@ double of(int64_t value) { return static_cast<double>(value); }
 /// Bytes of x and x A^T that the linear layers of a block save for each token (lora.cpp): the input of each
 /// group with an adapter, and its low-rank product. Full fine-tuning needs every input.
 double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
-  const double c = compute_bytes(layout.base);
+  const double c = layout.compute_bytes;
   std::array<double, 4> inputs{};
   double low_rank = 0;
   for (const Linear& linear : linears_of(shape)) {
@@ -55,17 +55,17 @@ double tables_of(const ModelShape& shape) { return shape.tied_embedding ? 1 : 2;
 /// tuning: the sharded moments, and the gradient, which is accumulated from the first micro-batch on.
 double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
   if (layout.tuning == Tuning::full) return 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
-  return of(adapter_parameters(shape, lora)) * (3 * float_bytes + compute_bytes(layout.base));
+  return of(adapter_parameters(shape, lora)) * (3 * float_bytes + layout.compute_bytes);
 }
 
 /// Log-probs of all micro-batches, and where logits become log-probs, or their gradient its copies, as much
-/// again (log_probs.cpp). With shards also two chunks of the head in float32 where there are two, and one as
-/// computed with.
+/// again (log_probs.cpp). Brought in for each use also two chunks of the head in float32 where there are two,
+/// and one as computed with.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
-  const double c = compute_bytes(layout.base);
+  const double c = layout.compute_bytes;
   const double logits =
       float_bytes * of(load.vocabulary_rows * shape.vocabulary) * of(load.micro_batches + load.lanes);
-  if (layout.shard_size == 1) return logits;
+  if (!layout.is_passing()) return logits;
   const int64_t rows = chunk_rows(shape);
   const double in_float = shape.vocabulary > rows ? 2 * float_bytes : float_bytes;
   return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
@@ -75,7 +75,7 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
 /// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
 /// and one in the compute type when three [T, F] are free (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
-  const double c = compute_bytes(layout.base), ffn = c * of(shape.ffn_width);
+  const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
   const double weights = of(shape.heads * load.block_keys()) * (3 * float_bytes + c);
   const double block = std::max(5 * ffn, weights - 3 * ffn);
   return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(load.lanes);
@@ -96,12 +96,10 @@ double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const S
 
 }  // namespace
 
-double base_bytes(BaseType type) {
-  switch (type) {
-    case BaseType::float32:
-      return 4;
-    case BaseType::bfloat16:
-      return 2;
+double base_bytes(const RankLayout& layout) {
+  switch (layout.base) {
+    case BaseType::compute:
+      return layout.compute_bytes;
     case BaseType::int8:
       return 34.0 / 32;
     case BaseType::q4:
@@ -109,8 +107,6 @@ double base_bytes(BaseType type) {
   }
   throw InternalError("a base type outside of its enumeration");
 }
-
-double compute_bytes(BaseType type) { return type == BaseType::float32 ? 4 : 2; }
 
 int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
   int64_t sum = 0;
@@ -122,9 +118,9 @@ int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
 
 BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout) {
   const double parameters = of(shape.block_parameters() / shape.layers);
-  const double computed = parameters * compute_bytes(layout.base);
+  const double computed = parameters * layout.compute_bytes;
   // Full fine-tuning casts its shard to the compute type before it is gathered.
-  return {layout.tuning == Tuning::full ? computed : parameters * base_bytes(layout.base), computed};
+  return {layout.tuning == Tuning::full ? computed : parameters * base_bytes(layout), computed};
 }
 
 int64_t chunk_rows(const ModelShape& shape) {
@@ -136,7 +132,7 @@ int64_t chunk_rows(const ModelShape& shape) {
 
 double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                               const RankLayout& layout) {
-  const double c = compute_bytes(layout.base), q = of(shape.heads * shape.head_dim);
+  const double c = layout.compute_bytes, q = of(shape.heads * shape.head_dim);
   const double norms = 2 * (float_bytes * of(shape.width) + float_bytes);  // their inputs and scales
   // q, the gathered keys and values, and the weights of all heads.
   const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
@@ -151,18 +147,23 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   const bool full = layout.tuning == Tuning::full;
   const BlockBytes block = block_bytes(shape, layout);
   RankMemory memory;
-  memory.base = blocks * (full ? float_bytes : base_bytes(layout.base)) / s +
-                float_bytes * of((2 * shape.layers + 1) * shape.width);
-  if (layout.shard_size > 1) memory.gathered = 2 * block.stored;
+  const double norms = float_bytes * of((2 * shape.layers + 1) * shape.width);
+  memory.base = blocks * (full ? float_bytes : base_bytes(layout)) / s + norms;
+  if (layout.is_passing()) memory.gathered = 2 * block.stored;
   // Full tuning: two blocks' whole gradients on their way into the reduce-scatter.
   if (layout.shard_size > 1 && full) memory.gathered += 2 * float_bytes * blocks / of(shape.layers);
   if (block.stored != block.computed) memory.gathered += block.computed;
   const double table = of(shape.vocabulary * shape.width);
   memory.embedding = tables_of(shape) * table * float_bytes / s;
   // Resident models keep the head in the compute type, too (llama.h), and full ones all weights.
-  if (layout.shard_size == 1 && compute_bytes(layout.base) < float_bytes)
-    memory.embedding += table * compute_bytes(layout.base);
-  if (layout.shard_size == 1 && full) memory.base += blocks * compute_bytes(layout.base);
+  if (layout.shard_size == 1 && layout.compute_bytes < float_bytes)
+    memory.embedding += table * layout.compute_bytes;
+  if (layout.shard_size == 1 && full) memory.base += blocks * layout.compute_bytes;
+  if (layout.place == BasePlace::file) {  // norms stay; a rank's part of a block while it is sent
+    memory.base = norms;
+    memory.embedding = 0;
+    if (layout.shard_size > 1) memory.gathered += block.stored / s;
+  }
   memory.vocabulary = vocabulary_bytes(shape, load, layout);
   memory.trained = trained_bytes(shape, lora, layout);
   if (!full) {

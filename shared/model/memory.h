@@ -33,7 +33,12 @@ struct RankLayout {
   int64_t shard_size = 1;  // ranks that share one copy of the base; 1: resident, nothing is gathered
   Tuning tuning = Tuning::adapter;
   Recompute recompute = Recompute::never;
-  BaseType base = BaseType::bfloat16;  // storage of the frozen base; full fine-tuning has float32 masters
+  BaseType base = BaseType::compute;  // storage of the frozen base; full fine-tuning has float32 masters
+  double compute_bytes = 2;           // of a value that is computed with: 2 (bfloat16) or 4 (float32)
+  BasePlace place = BasePlace::memory;
+
+  /// Whether blocks and chunks are brought in for each use: from other ranks, or from the file.
+  bool is_passing() const { return shard_size > 1 || place == BasePlace::file; }
 };
 
 /// Bytes on one rank at the peak of a step.
@@ -62,10 +67,9 @@ struct RankMemory {
 /// Adapter weights of all layers: r (inputs + outputs) of each target.
 int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora);
 
-/// Bytes of one parameter of the frozen base in storage (int8 and q4 with their blocks' scales, as ggml's
-/// Q8_0 and Q4_1), and of a value that is computed with.
-double base_bytes(BaseType type);
-double compute_bytes(BaseType type);
+/// Bytes of one parameter of the frozen base in storage: int8 and q4 with their blocks' scales, as ggml's
+/// Q8_0 and Q4_1.
+double base_bytes(const RankLayout& layout);
 
 /// Bytes of one transformer block's weights: as stored (and gathered), and as computed with.
 struct BlockBytes {

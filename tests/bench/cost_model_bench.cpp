@@ -68,7 +68,7 @@ void bench_micro_batch(benchmark::State& state, const std::string& text, int32_t
   StepLoad load{tree.size(), pairs / tree.size(), read, 1, 1};
   const Machine& machine = find_machine("cpu");
   RankLayout layout;
-  layout.base = type == at::kFloat ? BaseType::float32 : BaseType::bfloat16;
+  layout.compute_bytes = static_cast<double>(c10::elementSize(type));
   const StepTime time = step_time(shape, lora, load, layout, {machine, default_coefficients(machine)});
   state.counters["tokens"] = static_cast<double>(tree.size());
   state.counters["fastest"] = fastest;

@@ -70,6 +70,8 @@ void write_small_job(const std::string& directory) {
 RunConfig small_job(const std::string& directory, const std::string& output) {
   std::map<std::string, std::string> values = small_values(directory);
   values["output"] = output;
+  values["shard_size"] = "1";  // resolved, as the program's own are before a job is run
+  values["recompute"] = "never";
   return default_config(values);
 }
 

@@ -28,6 +28,13 @@ check "4 shards" on_ranks 4 "$APPORTION_BIN" run real.ini --group_size 4 --shard
   --resident never --recompute always --output "$work/shards" >shards.log 2>&1
 check "shards give other bytes" same_results one shards
 
+# The file's linear layers are of 4 bits: kept and gathered so, they compute the same.
+adapters() { (cd "$1" && sha256sum tasks/*/adapter/adapter_model.safetensors | cut -d' ' -f1 | sort); }
+check "packed shards" on_ranks 2 "$APPORTION_BIN" run real.ini --group_size 2 --shard_size 2 --node_sharing ignored \
+  --resident never --recompute never --base_type q4 --output "$work/packed" >packed.log 2>&1
+check "no adapters" [ -n "$(adapters one)" ]
+check "a packed base trains other adapters" [ "$(adapters one)" = "$(adapters packed)" ]
+
 # base_peak FOLDER FILE: the most bytes of frozen base on any rank, as the result says.
 base_peak() {
   h5dump -a /about/base_peak_bytes_by_rank "$1/$2" | sed -n 's/^ *(0): "\(.*\)"$/\1/p' | tr , '\n' | sort -n | tail -1

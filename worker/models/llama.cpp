@@ -7,6 +7,7 @@
 #include <string>
 
 #include "shared/base/error.h"
+#include "worker/models/packed_linear.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
@@ -31,21 +32,24 @@ const char* gguf_name(const std::string& part) {
 
 std::string prefix_of(int64_t layer) { return "blk." + std::to_string(layer) + "."; }
 
-/// Rows [first, last) of the layers `parts` on top of each other.
+/// Rows [first, last) of the layers `parts` on top of each other, in float32 or packed.
 at::Tensor fused_rows(const WeightSource& source, const std::string& prefix,
-                      const std::vector<LinearPart>& parts, int64_t first, int64_t last) {
+                      const std::vector<LinearPart>& parts, int64_t first, int64_t last, BaseType base) {
   std::vector<at::Tensor> rows;
   for (const LinearPart& part : parts) {
     const int64_t from = std::max(first - part.out_offset, int64_t{0}),
                   to = std::min(last - part.out_offset, part.out);
-    if (from < to) rows.push_back(source.rows(prefix + gguf_name(part.name) + ".weight", from, to));
+    if (from >= to) continue;
+    const std::string name = prefix + gguf_name(part.name) + ".weight";
+    rows.push_back(base == BaseType::compute ? source.rows(name, from, to)
+                                             : source.packed_rows(name, from, to, packed_type(base)));
   }
   return rows.size() == 1 ? rows[0] : at::cat(rows);
 }
 
 /// Whether all ranks that hold the base see one memory. A GPU has its own.
 bool shares_memory(const BaseLayout& layout, at::Device device) {
-  return device.is_cpu() && layout.ranks && layout.ranks->size() > 1 &&
+  return device.is_cpu() && layout.place == BasePlace::memory && layout.ranks && layout.ranks->size() > 1 &&
          static_cast<int>(layout.ranks->node_ranks().size()) == layout.ranks->size();
 }
 
@@ -72,10 +76,10 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 }
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
-             at::Device device, const BaseLayout& layout)
-    : shape_(shape), compute_type_(compute_type), device_(device), layout_(layout) {
+             at::Device device, const BaseLayout& layout, BaseType base)
+    : shape_(shape), compute_type_(compute_type), device_(device), layout_(layout), base_(base) {
   at::Tensor shared;
-  const int64_t block_bytes = ShardGroup::packed_bytes(block_sizes(shape), compute_type);
+  const int64_t block_bytes = ShardGroup::packed_bytes(stored_sizes(), stored_type());
   const int64_t vocabulary_bytes = Vocabulary::shared_bytes(shape);
   if (shares_memory(layout, device)) {
     shared = layout.ranks->allocate_shared(block_bytes * shape.layers + vocabulary_bytes);
@@ -90,10 +94,19 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
                                              part(shape.layers * block_bytes, vocabulary_bytes));
   if (shared.defined()) layout.ranks->barrier();  // the others' parts are written
   for (auto& block : blocks_) {
-    if (block->base->is_whole()) hold(*block);
+    if (block->base->is_whole() && !is_packed()) hold(*block);
   }
   output_norm_ = weights.whole("output_norm.weight").to(device);
   rotary_ = rotary_table(shape.context_length, shape.head_dim, shape.rope_theta, device);
+}
+
+/// Of a block's tensors as they are kept and gathered: a packed one is [O, bytes of a row].
+std::vector<std::vector<int64_t>> Llama::stored_sizes() const {
+  auto sizes = block_sizes(shape_);
+  for (auto& tensor : sizes) {
+    if (is_packed()) tensor[1] = packed_row_bytes(base_, tensor[1]);
+  }
+  return sizes;
 }
 
 std::unique_ptr<Llama::Block> Llama::load_block(const WeightSource& source, int64_t layer,
@@ -103,22 +116,31 @@ std::unique_ptr<Llama::Block> Llama::load_block(const WeightSource& source, int6
   block->attention_norm = source.whole(prefix + "attn_norm.weight").to(device_);
   block->ffn_norm = source.whole(prefix + "ffn_norm.weight").to(device_);
   for (const auto& parts : block_groups(shape_)) block->groups.push_back({at::Tensor(), parts});
-  auto rows = [&](size_t group, int64_t first, int64_t last) {
-    return fused_rows(source, prefix, block->groups[group].parts, first, last);
+  // Of a base that stays in its file they are asked for as long as the block lives.
+  auto rows = [&source, prefix, groups = &block->groups, base = base_](size_t group, int64_t first,
+                                                                       int64_t last) {
+    return fused_rows(source, prefix, (*groups)[group].parts, first, last, base);
   };
-  block->base =
-      std::make_unique<ShardGroup>(block_sizes(shape_), compute_type_, device_, layout, shared, rows);
+  block->base = std::make_unique<ShardGroup>(stored_sizes(), stored_type(), device_, layout, shared, rows);
   return block;
 }
 
-void Llama::hold(Block& block) {
-  const auto& weights = block.base->get();
-  for (size_t group = 0; group < weights.size(); ++group) block.groups[group].weight_OI = weights[group];
+void Llama::hold(Block& block) const {
+  const auto& stored = block.base->get();
+  int64_t bytes = 0;
+  for (size_t group = 0; group < stored.size(); ++group) {
+    at::Tensor& weight_OI = block.groups[group].weight_OI;
+    weight_OI = is_packed() ? unpacked(stored[group], base_, group_inputs(shape_, group), compute_type_)
+                            : stored[group];
+    bytes += static_cast<int64_t>(weight_OI.nbytes());
+  }
+  if (is_packed()) block.unpacked = std::make_unique<CountedBaseBytes>(bytes);
 }
 
-void Llama::release(Block& block) {
+void Llama::release(Block& block) const {
   block.base->release();
-  if (block.base->is_whole()) return;
+  if (block.base->is_whole() && !is_packed()) return;
+  block.unpacked.reset();
   for (LinearGroup& group : block.groups) group.weight_OI.reset();
 }
 
@@ -129,7 +151,7 @@ void Llama::walk(Direction direction, int items, const std::function<void(int64_
   auto block_of = [&](int64_t step) -> Block& { return *blocks_[static_cast<size_t>(layer_of(step))]; };
   const bool whole =
       std::all_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->base->is_whole(); });
-  if (whole && !after) {
+  if (whole && !after && !is_packed()) {
     run_lanes(items, device_, [&](int item) {
       for (int64_t step = 0; step < count; ++step) work(layer_of(step), item);
     });
@@ -166,7 +188,7 @@ std::vector<TrainedGroup> Llama::train_all(const WeightSource& weights) {
                                         .set_requires_grad(true);
     }
     auto rows = [&weights, &block, layer](size_t group, int64_t first, int64_t last) {
-      return fused_rows(weights, prefix_of(layer), block.groups[group].parts, first, last);
+      return fused_rows(weights, prefix_of(layer), block.groups[group].parts, first, last, BaseType::compute);
     };
     groups.push_back({"blk." + std::to_string(layer), block.base.get(), rows});
   }
@@ -209,13 +231,17 @@ void Llama::weights_changed() {
 }
 
 void Llama::gather_all() const {
-  for (const auto& block : blocks_) hold(*block);
+  for (const auto& block : blocks_) {
+    block->base->get();
+    if (!is_packed()) hold(*block);
+  }
   vocabulary_->gather_all();
 }
 
 bool Llama::is_whole() const {
-  return vocabulary_->is_whole() && std::all_of(blocks_.begin(), blocks_.end(),
-                                                [](const auto& block) { return block->base->is_whole(); });
+  return !is_packed() && vocabulary_->is_whole() &&
+         std::all_of(blocks_.begin(), blocks_.end(),
+                     [](const auto& block) { return block->base->is_whole(); });
 }
 
 at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,

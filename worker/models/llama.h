@@ -39,10 +39,12 @@ enum class Direction { forward, backward };
 
 class Llama {
  public:
-  /// Loads this rank's part of the weights (layout.ranks null: all). Linear layers are kept in
-  /// `compute_type`, norms, embedding and head in float32. Collective over the layout's ranks.
+  /// Loads this rank's part of the weights (layout.ranks null: all), or with BasePlace::file asks `weights`
+  /// for it again and again as long as this lives. Linear layers are kept in `compute_type`, or packed as
+  /// `base` says and unpacked block by block while walk() is in the block; norms, embedding and head in
+  /// float32. Collective over the layout's ranks. Throws UserError for layers that cannot be packed.
   Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device,
-        const BaseLayout& layout = {});
+        const BaseLayout& layout = {}, BaseType base = BaseType::compute);
 
   /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
   /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):
@@ -58,10 +60,10 @@ class Llama {
   at::Tensor final_norm(const at::Tensor& x_TC) const;
 
   /// Calls work(layer, item) for every layer, in the direction's order for each of `items`. Where blocks must
-  /// be gathered they are the outer loop, one gather each, the next in flight while one computes; else each
-  /// item goes its own way on a lane. Results do not depend on which. With `after`, blocks are the outer loop
-  /// in any case, and after(layer) is called when all items have been through one. Collective over the
-  /// layout's ranks, also with no items.
+  /// be gathered or unpacked they are the outer loop, once for all items, the next in flight while one
+  /// computes; else each item goes its own way on a lane. Results do not depend on which. With `after`,
+  /// blocks are the outer loop in any case, and after(layer) is called when all items have been through one.
+  /// Collective over the layout's ranks, also with no items.
   void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
             const std::function<void(int64_t layer)>& after = {}) const;
 
@@ -83,7 +85,8 @@ class Llama {
   /// Whether what is gathered stays, and so can be gathered all at once. Collective.
   bool keeps_gathered() const { return layout_.resident; }
   void gather_all() const;
-  /// Whether all of the base is here: nothing above moves data between ranks.
+  /// Whether all of the base is here as it is computed with: nothing above moves data between ranks or
+  /// unpacks it, and several threads may go through the blocks.
   bool is_whole() const;
 
   const ModelShape& shape() const { return shape_; }
@@ -94,7 +97,8 @@ class Llama {
   struct Block {
     at::Tensor attention_norm, ffn_norm;
     std::unique_ptr<ShardGroup> base;
-    std::vector<LinearGroup> groups;  // as block_groups; their weights are there while the base is
+    std::vector<LinearGroup> groups;             // as block_groups; their weights are there while the base is
+    std::unique_ptr<CountedBaseBytes> unpacked;  // of a packed base, while the weights are there
   };
   at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const Adapter* adapter,
                        KvCache* cache, int64_t first_slot) const;
@@ -106,13 +110,17 @@ class Llama {
     at::Tensor* weight_C;
   };
   std::vector<Norm> norms();
-  static void hold(Block& block);
-  static void release(Block& block);
+  bool is_packed() const { return base_ != BaseType::compute; }
+  std::vector<std::vector<int64_t>> stored_sizes() const;
+  at::ScalarType stored_type() const { return is_packed() ? at::kByte : compute_type_; }
+  void hold(Block& block) const;
+  void release(Block& block) const;
 
   ModelShape shape_;
   at::ScalarType compute_type_;
   at::Device device_;
   BaseLayout layout_;
+  BaseType base_;
   std::unique_ptr<Vocabulary> vocabulary_;
   at::Tensor output_norm_;
   std::vector<std::unique_ptr<Block>> blocks_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <string>
 
 #include "shared/model/memory.h"
 #include "worker/parallel/gradients.h"
@@ -53,7 +54,7 @@ Vocabulary::Chunks Vocabulary::load(const WeightSource& weights, const char* nam
     const std::vector<std::vector<int64_t>> sizes = {{rows, shape.width}};
     const int64_t bytes = ShardGroup::packed_bytes(sizes, at::kFloat);
     at::Tensor place = shared.defined() ? shared.narrow(0, offset, bytes) : at::Tensor();
-    auto source = [&](size_t, int64_t from, int64_t to) {
+    auto source = [&weights, name = std::string(name), first](size_t, int64_t from, int64_t to) {
       return weights.rows(name, first + from, first + to);
     };
     chunks.push_back(

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
@@ -21,12 +23,51 @@ bool ends_with(const std::string& name, std::string_view end) {
   return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
 }
 
+uint64_t bytes_of_row(TensorType type, int64_t columns) {
+  const BlockLayout layout = block_layout(type);
+  return static_cast<uint64_t>(columns) / layout.elements * layout.bytes;
+}
+
 class GgufWeights : public WeightSource {
  public:
   GgufWeights(const Gguf& gguf, const ModelShape& shape)
       : WeightSource(shape), gguf_(gguf), head_dim_(shape.head_dim) {}
 
   at::Tensor rows(const std::string& name, int64_t first, int64_t last) const override {
+    const std::vector<int64_t>& wanted = sizes(name);
+    const GgufTensor& tensor = checked(name, first, last);
+    if (wanted.size() == 1) {
+      at::Tensor all = at::empty(wanted, at::kFloat);
+      unpack(tensor, 0, 1, wanted[0], all.data_ptr<float>());
+      return all.narrow(0, first, last - first);
+    }
+    at::Tensor values = at::empty({last - first, wanted[1]}, at::kFloat);
+    if (is_permuted(name)) {
+      for (int64_t row = first; row < last; ++row)
+        unpack(tensor, file_row(row), 1, wanted[1], values[row - first].data_ptr<float>());
+    } else {
+      unpack(tensor, first, last - first, wanted[1], values.data_ptr<float>());
+    }
+    return values;
+  }
+
+  at::Tensor packed_rows(const std::string& name, int64_t first, int64_t last,
+                         TensorType type) const override {
+    const GgufTensor& tensor = checked(name, first, last);
+    if (tensor.type != type) return WeightSource::packed_rows(name, first, last, type);
+    const auto row_bytes = static_cast<int64_t>(bytes_of_row(type, sizes(name)[1]));
+    at::Tensor packed = at::empty({last - first, row_bytes}, at::kByte);
+    for (int64_t row = first; row < last; ++row) {
+      const int64_t from = is_permuted(name) ? file_row(row) : row;
+      std::memcpy(packed.data_ptr<uint8_t>() + (row - first) * row_bytes,
+                  tensor.bytes.data() + from * row_bytes, static_cast<size_t>(row_bytes));
+    }
+    return packed;
+  }
+
+ private:
+  /// The tensor, which has the model's sizes and these rows.
+  const GgufTensor& checked(const std::string& name, int64_t first, int64_t last) const {
     const std::vector<int64_t>& wanted = sizes(name);
     ensure(0 <= first && first <= last && last <= wanted.front(), "a tensor has the rows asked for");
     const GgufTensor& tensor = gguf_.tensor(name);
@@ -36,22 +77,13 @@ class GgufWeights : public WeightSource {
           gguf_.path(), tensor.offset,
           "tensor " + name + " is " + spell(tensor.shape) + "; the model asks for " + spell(wanted));
     }
-    if (wanted.size() == 1) {
-      at::Tensor all = at::empty(wanted, at::kFloat);
-      unpack(tensor, 0, 1, wanted[0], all.data_ptr<float>());
-      return all.narrow(0, first, last - first);
-    }
-    at::Tensor values = at::empty({last - first, wanted[1]}, at::kFloat);
-    if (ends_with(name, ".attn_q.weight") || ends_with(name, ".attn_k.weight")) {
-      for (int64_t row = first; row < last; ++row)
-        unpack(tensor, file_row(row), 1, wanted[1], values[row - first].data_ptr<float>());
-    } else {
-      unpack(tensor, first, last - first, wanted[1], values.data_ptr<float>());
-    }
-    return values;
+    return tensor;
   }
 
- private:
+  static bool is_permuted(const std::string& name) {
+    return ends_with(name, ".attn_q.weight") || ends_with(name, ".attn_k.weight");
+  }
+
   /// GGUF keeps the q and k rows of llama-family models as [heads, D/2, 2] where Hugging Face has
   /// [heads, 2, D/2] (pairs side by side, for its rotation).
   int64_t file_row(int64_t row) const {
@@ -61,8 +93,7 @@ class GgufWeights : public WeightSource {
   }
 
   static void unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns, float* out) {
-    const BlockLayout layout = block_layout(tensor.type);
-    const uint64_t row_bytes = static_cast<uint64_t>(columns) / layout.elements * layout.bytes;
+    const uint64_t row_bytes = bytes_of_row(tensor.type, columns);
     dequantize(tensor.type,
                tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
                                    static_cast<uint64_t>(count) * row_bytes),
@@ -107,6 +138,21 @@ const std::vector<int64_t>& WeightSource::sizes(const std::string& name) const {
   const auto found = sizes_.find(name);
   if (found == sizes_.end()) throw InternalError("a model of this shape has no tensor " + name);
   return found->second;
+}
+
+at::Tensor WeightSource::packed_rows(const std::string& name, int64_t first, int64_t last,
+                                     TensorType type) const {
+  const int64_t columns = sizes(name).at(1);
+  const at::Tensor values = rows(name, first, last);
+  const auto row_bytes = static_cast<int64_t>(bytes_of_row(type, columns));
+  at::Tensor packed = at::empty({last - first, row_bytes}, at::kByte);
+  const auto* from = values.data_ptr<float>();
+  auto* to = reinterpret_cast<char*>(packed.data_ptr<uint8_t>());
+  at::parallel_for(0, last - first, std::max<int64_t>(1, 65536 / columns), [&](int64_t begin, int64_t end) {
+    quantize(type, from + begin * columns, static_cast<uint64_t>((end - begin) * columns),
+             to + begin * row_bytes);
+  });
+  return packed;
 }
 
 std::unique_ptr<WeightSource> gguf_weights(const Gguf& gguf, const ModelShape& shape) {

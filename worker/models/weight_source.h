@@ -26,6 +26,11 @@ class WeightSource {
   /// model, InternalError for rows that are not there.
   virtual at::Tensor rows(const std::string& name, int64_t first, int64_t last) const = 0;
 
+  /// The same rows of a matrix packed in `type` (Q8_0 or Q4_1), uint8 [last - first, bytes of a row]: as they
+  /// are where the file has them in this type, else of rows() by quantize(). Any split gives the same bytes.
+  /// The columns are a multiple of 32.
+  virtual at::Tensor packed_rows(const std::string& name, int64_t first, int64_t last, TensorType type) const;
+
   /// All rows of the tensor.
   at::Tensor whole(const std::string& name) const { return rows(name, 0, sizes(name).front()); }
   /// Sizes of the tensor `name`, outermost first.

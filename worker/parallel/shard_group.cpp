@@ -33,6 +33,8 @@ int64_t whole_lines(int64_t bytes) { return (bytes + line_bytes - 1) / line_byte
 }  // namespace
 
 BaseMemory base_memory() { return {live_bytes, peak_bytes}; }
+CountedBaseBytes::CountedBaseBytes(int64_t bytes) : bytes_(bytes) { count(bytes_); }
+CountedBaseBytes::~CountedBaseBytes() { count(-bytes_); }
 void reset_base_memory_peak() { peak_bytes = live_bytes.load(); }
 
 int64_t ShardGroup::packed_bytes(const std::vector<std::vector<int64_t>>& sizes, at::ScalarType type) {
@@ -43,7 +45,7 @@ int64_t ShardGroup::packed_bytes(const std::vector<std::vector<int64_t>>& sizes,
 
 ShardGroup::ShardGroup(std::vector<std::vector<int64_t>> sizes, at::ScalarType type, at::Device device,
                        const BaseLayout& layout, const at::Tensor& shared, const Rows& rows)
-    : sizes_(std::move(sizes)), type_(type), layout_(layout) {
+    : sizes_(std::move(sizes)), type_(type), layout_(layout), device_(device) {
   const int64_t bytes = packed_bytes(sizes_, type_), lines = bytes / line_bytes;
   const int ranks = layout.ranks ? layout.ranks->size() : 1;
   const int rank = layout.ranks ? layout.ranks->group_rank() : 0;
@@ -51,24 +53,36 @@ ShardGroup::ShardGroup(std::vector<std::vector<int64_t>> sizes, at::ScalarType t
   for (int r = 0; r < ranks; ++r) counts_.push_back(begin(r + 1) - begin(r));
   first_ = begin(rank);
   last_ = begin(rank + 1);
+  if (layout.place == BasePlace::file) {
+    rows_ = rows;
+    return;
+  }
   fixed_ = ranks == 1 || shared.defined();
   counted_ = last_ - first_;
   count(counted_);
 
-  // Bytes between tensors are zero: the run is the same whoever made it.
-  at::Tensor host = shared.defined() ? shared : at::zeros({last_ - first_}, at::kByte);
-  ensure(!shared.defined() || shared.numel() == bytes, "shared memory has the length of the packed run");
-  fill(host.data_ptr<uint8_t>() + (shared.defined() ? first_ : 0), rows);
-  if (fixed_) {
-    view(host.to(device));
+  if (shared.defined()) {
+    ensure(shared.numel() == bytes, "shared memory has the length of the packed run");
+    at::Tensor run = shared;
+    fill(run.data_ptr<uint8_t>() + first_, rows);
+    view(run.to(device));
+  } else if (fixed_) {
+    view(read_own(rows));
   } else {
-    own_ = host.to(device);
+    own_ = read_own(rows);
   }
 }
 
 ShardGroup::~ShardGroup() {
   drop();
   count(-counted_);
+}
+
+/// Bytes between tensors are zero: the run is the same whoever made it.
+at::Tensor ShardGroup::read_own(const Rows& rows) const {
+  at::Tensor host = at::zeros({last_ - first_}, at::kByte);
+  fill(host.data_ptr<uint8_t>(), rows);
+  return host.to(device_);
 }
 
 void ShardGroup::fill(uint8_t* run, const Rows& rows) const {
@@ -137,6 +151,11 @@ std::vector<int64_t> ShardGroup::starts() const {
 void ShardGroup::gather() {
   if (is_whole() || transfer_) return;
   const int64_t bytes = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
+  if (rows_) {
+    count(last_ - first_);
+    own_ = read_own(rows_);
+    if (counts_.size() == 1) return view(own_);
+  }
   run_ = at::empty({bytes}, own_.options());
   count(bytes);
   transfer_ = layout_.ranks->start_all_gather(own_, run_, counts_);
@@ -145,8 +164,10 @@ void ShardGroup::gather() {
 const std::vector<at::Tensor>& ShardGroup::get() {
   if (is_whole()) return tensors_;
   gather();
+  if (is_whole()) return tensors_;  // of this rank alone
   transfer_->wait();
   transfer_.reset();
+  drop_own();
   view(run_);
   return tensors_;
 }
@@ -155,10 +176,19 @@ void ShardGroup::release() {
   if (!layout_.resident) drop();
 }
 
+/// What was read for a gather that has ended.
+void ShardGroup::drop_own() {
+  if (!rows_ || !own_.defined()) return;
+  own_.reset();
+  count(first_ - last_);
+}
+
 void ShardGroup::drop() {
   if (fixed_ || !run_.defined()) return;
   transfer_.reset();
-  count(-run_.numel());
+  const bool is_own = run_.is_same(own_);
+  drop_own();
+  if (!is_own) count(-run_.numel());
   tensors_.clear();
   run_.reset();
 }

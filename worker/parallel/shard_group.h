@@ -11,16 +11,19 @@
 #include <string>
 #include <vector>
 
+#include "shared/config/run_config.h"
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
 
 /// Where a base lies. `ranks` are those that hold it together; null: this rank alone has all of it. Ranks of
 /// one node that share memory keep one copy there (`shared`, uint8 with room for all groups), and nothing
-/// moves. `resident`: what was gathered stays until drop().
+/// moves. `resident`: what was gathered stays until drop(). With BasePlace::file a rank asks for the rows of
+/// its part anew at each gather and keeps nothing in between.
 struct BaseLayout {
   Collectives* ranks = nullptr;
   bool resident = false;
+  BasePlace place = BasePlace::memory;
 };
 
 /// Bytes of frozen base alive on this rank: its parts, gathered groups, groups in flight; of memory that a
@@ -31,6 +34,19 @@ struct BaseMemory {
 BaseMemory base_memory();
 void reset_base_memory_peak();
 
+/// Bytes of the base outside of shard groups (weights that were unpacked), counted in base_memory() while
+/// this lives.
+class CountedBaseBytes {
+ public:
+  explicit CountedBaseBytes(int64_t bytes);
+  ~CountedBaseBytes();
+  CountedBaseBytes(const CountedBaseBytes&) = delete;
+  CountedBaseBytes& operator=(const CountedBaseBytes&) = delete;
+
+ private:
+  int64_t bytes_;
+};
+
 class ShardGroup {
  public:
   /// Rows [first, last) of tensor `tensor`, of any element type; called for this rank's rows only.
@@ -38,7 +54,8 @@ class ShardGroup {
 
   /// Tensors of `sizes` (outermost first) in `type` on `device`; each starts at a multiple of 64 bytes of the
   /// packed run, of which rank r holds the 64-byte lines [r n / R, (r + 1) n / R). With `shared` (as long as
-  /// packed_bytes) the run lies there; a barrier has to follow before the first get().
+  /// packed_bytes) the run lies there; a barrier has to follow before the first get(). With BasePlace::file
+  /// `rows` is called at each gather, as long as the group lives.
   ShardGroup(std::vector<std::vector<int64_t>> sizes, at::ScalarType type, at::Device device,
              const BaseLayout& layout, const at::Tensor& shared, const Rows& rows);
   ~ShardGroup();
@@ -75,11 +92,15 @@ class ShardGroup {
 
  private:
   void fill(uint8_t* run, const Rows& rows) const;
+  at::Tensor read_own(const Rows& rows) const;
+  void drop_own();
   void view(const at::Tensor& run);
 
   std::vector<std::vector<int64_t>> sizes_;
   at::ScalarType type_;
   BaseLayout layout_;
+  at::Device device_;
+  Rows rows_;                     // of BasePlace::file
   std::vector<int64_t> counts_;   // bytes of each rank
   int64_t first_ = 0, last_ = 0;  // this rank's bytes of the run
   bool fixed_ = false;            // whole from the start: alone or shared

@@ -134,6 +134,8 @@ TEST(SmallJob, IsWrittenForSystemTests) {
   std::string job_file = folder + "/small.ini";
   const char* arguments[] = {"apportion", "run", job_file.c_str(), "--output", "somewhere"};
   CommandLine line = parse_command_line(5, arguments);
+  for (const auto& [key, value] : {std::pair("shard_size", "1"), std::pair("recompute", "never")})
+    resolve_option(line.config, key, value);  // as the program does before it runs a job
   EXPECT_EQ(line.config.resolved, small_job(folder, "somewhere").resolved);
   EXPECT_EQ(parse_dataset(line.config.data.dataset).subjects.size(), 3u);
 }

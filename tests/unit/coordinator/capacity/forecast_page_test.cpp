@@ -75,7 +75,7 @@ TEST(ForecastPage, Mistakes) {
   EXPECT_THROW(render_forecast(config_of({{"plan_machine", "h1000"}})), UserError);
   EXPECT_THROW(render_forecast(config_of({{"plan_coefficients", "/nowhere/c.json"}})), UserError);
   EXPECT_THROW(render_forecast(config_of({{"model", "shape:9b"}})), UserError);
-  EXPECT_THROW(render_forecast(config_of({{"plan_shard_size", "48"}})), UserError);
+  EXPECT_THROW(render_forecast(config_of({{"shard_size", "48"}})), UserError);
 }
 
 }  // namespace

@@ -33,13 +33,13 @@ TEST(Forecast, ASmallModelIsResidentAndALargeOneShared) {
 }
 
 TEST(Forecast, TheFewestRanksFitAndOneLessDoesNot) {
-  for (const char* base : {"bfloat16", "int8", "q4"}) {
-    const Forecast first = forecast("shape:llama-3.1-405b", {{"plan_base", base}});
+  for (const char* base : {"compute", "int8", "q4"}) {
+    const Forecast first = forecast("shape:llama-3.1-405b", {{"base_type", base}});
     ASSERT_TRUE(first.fewest_ranks.has_value());
     const std::string fewest = std::to_string(*first.fewest_ranks),
                       less = std::to_string(*first.fewest_ranks - 1);
     const Forecast both =
-        forecast("shape:llama-3.1-405b", {{"plan_base", base}, {"plan_ranks", less + "," + fewest}});
+        forecast("shape:llama-3.1-405b", {{"base_type", base}, {"plan_ranks", less + "," + fewest}});
     EXPECT_FALSE(both.rows[0].fits) << base;
     EXPECT_TRUE(both.rows[1].fits) << base;
   }
@@ -54,12 +54,12 @@ TEST(Forecast, NoNumberOfRanksMayFit) {
 
 TEST(Forecast, WhatIsGivenIsKept) {
   const Forecast given =
-      forecast("shape:1b", {{"plan_ranks", "8,16"}, {"plan_shard_size", "4"}, {"plan_recompute", "always"}});
+      forecast("shape:1b", {{"plan_ranks", "8,16"}, {"shard_size", "4"}, {"recompute", "always"}});
   for (const ForecastRow& row : given.rows) {
     EXPECT_EQ(row.layout.shard_size, 4);
     EXPECT_EQ(row.layout.recompute, Recompute::always);
   }
-  EXPECT_THROW(forecast("shape:1b", {{"plan_ranks", "8,10"}, {"plan_shard_size", "4"}}), UserError);
+  EXPECT_THROW(forecast("shape:1b", {{"plan_ranks", "8,10"}, {"shard_size", "4"}}), UserError);
 }
 
 TEST(Forecast, TheChosenLayoutIsTheFastestThatFits) {
@@ -69,8 +69,7 @@ TEST(Forecast, TheChosenLayoutIsTheFastestThatFits) {
     for (const char* shard : {"1", "2", "4", "8", "16"}) {
       for (const char* recompute : {"never", "always"}) {
         const ForecastRow other =
-            forecast(model, {{"plan_ranks", "16"}, {"plan_shard_size", shard}, {"plan_recompute", recompute}})
-                .rows[0];
+            forecast(model, {{"plan_ranks", "16"}, {"shard_size", shard}, {"recompute", recompute}}).rows[0];
         if (other.fits) {
           EXPECT_LE(chosen.time.total(), other.time.total()) << model << shard << recompute;
         }

@@ -101,10 +101,10 @@ TEST_F(CommandLineTest, PlanTakesAJobFileOrNone) {
   EXPECT_EQ(alone.config.data.model, "shape:1b");
   EXPECT_EQ(alone.config.value("plan_ranks"), "2,4");
   EXPECT_EQ(alone.config.lora.rank, 32);
-  const CommandLine of_job = parse({"plan", job_, "--plan-recompute=always"});
+  const CommandLine of_job = parse({"plan", job_, "--recompute=always"});
   EXPECT_EQ(of_job.job_file, job_);
   EXPECT_EQ(of_job.config.lora.rank, 8);
-  EXPECT_EQ(of_job.config.capacity.recompute, std::vector{Recompute::always});
+  EXPECT_EQ(of_job.config.ranks.recompute, Recompute::always);
   EXPECT_THAT(error_of({"plan", job_, "more.ini"}), HasSubstr("unexpected 'more.ini'"));
   EXPECT_THAT(error_of({"plan", "--plan_ranks", "4,2"}), HasSubstr("a comma-separated list that rises"));
   EXPECT_THAT(error_of({"plan", "--plan_ranks", "0"}), HasSubstr("each an integer from 1 to"));

@@ -24,6 +24,24 @@ TEST(IntegerOption, TakesItsRangeAndNothingElse) {
   EXPECT_EQ(option.allowed, "an integer from 1 to 4096 (a reason)");
 }
 
+TEST(IntegerOrAutoOption, TakesTheWordAndItsRange) {
+  Option option = integer_or_auto_option({"shard_size", "auto", Identity::no, ""},
+                                         field(&RunConfig::ranks, &RanksConfig::shard_size), {1, 8});
+  RunConfig config;
+  ASSERT_TRUE(option.assign(config, "4"));
+  EXPECT_EQ(config.ranks.shard_size, 4);
+  EXPECT_EQ(option.print(config), "4");
+  for (const char* text : {"9", "-1", "Auto", "auto ", ""}) EXPECT_FALSE(option.assign(config, text)) << text;
+  EXPECT_EQ(config.ranks.shard_size, 4);
+  for (const char* text : {"auto", "0"}) {
+    ASSERT_TRUE(option.assign(config, text)) << text;
+    EXPECT_EQ(config.ranks.shard_size, 0);
+    EXPECT_EQ(option.print(config), "auto");
+    config.ranks.shard_size = 4;
+  }
+  EXPECT_EQ(option.allowed, "auto, or an integer from 1 to 8");
+}
+
 TEST(IntegerOption, HoldsAWholeSeed) {
   Option option =
       integer_option({"seed", "0", Identity::yes, ""}, field(&RunConfig::data, &DataConfig::seed), {});

@@ -117,6 +117,14 @@ TEST(MakeRunConfig, AMethodOfOneLossNeedsItsWeight) {
   EXPECT_EQ(error_of({{"method", "kl-only", "x"}, {"kto_weight", "0", "x"}}), "no error");
 }
 
+TEST(MakeRunConfig, AllWeightsAreTrainedAsTheyAreComputedWithAndInMemory) {
+  EXPECT_EQ(
+      error_of({{"adapter", "none", "x.ini, line 2"}, {"base_type", "q4", "command line"}}),
+      "adapter = none (x.ini, line 2) trains all weights, so base_type = q4 (command line) and base_place = "
+      "memory (default) must be compute and memory");
+  EXPECT_EQ(error_of({{"base_type", "q4", "x"}}), "no error");
+}
+
 TEST(MakeRunConfig, AllWeightsHaveRatesOfTheirOwnUnlessSet) {
   const RunConfig config = make_run_config({{"adapter", "none", "x"}, {"sft_learning_rate", "0.001", "x"}});
   EXPECT_EQ(config.sft.learning_rate, 0.001);

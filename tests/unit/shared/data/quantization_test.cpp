@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -47,6 +48,65 @@ TEST(Quantization, EveryHalfUnpacksToItsValue) {
       EXPECT_EQ(std::signbit(values[half]), (half & 0x8000) != 0) << half;
     }
   }
+}
+
+/// Packs one block of 32 values and unpacks it again.
+std::vector<float> through(TensorType type, const std::vector<float>& values) {
+  std::string bytes(block_layout(type).bytes, '\0');
+  quantize(type, values.data(), values.size(), bytes.data());
+  return unpack(type, bytes, values.size());
+}
+
+TEST(Quantization, AScaleIsTheNearestHalf) {
+  // The scale of Q8_0 is the largest magnitude / 127: any float can be made one.
+  for (float scale : {1.0F, 1.0F + 0.9F * 0x1p-11F, 1.0F + 1.1F * 0x1p-11F, 0.1F, 0x1.55p-16F, 0x1.2p-25F,
+                      0x1.9p-24F, 60000.0F, 0.0F}) {
+    const float unpacked = through(TensorType::q8_0, std::vector<float>(32, scale * 127))[0] / 127;
+    double nearest = 1e9;
+    for (uint16_t half = 0; half < 0x7C00; ++half) {
+      if (std::abs(half_value(half) - scale) < std::abs(nearest - scale)) nearest = half_value(half);
+    }
+    EXPECT_NEAR(unpacked, nearest, nearest * 1e-6) << scale;
+  }
+}
+
+TEST(Quantization, PackedValuesAreWithinHalfAStep) {
+  for (auto [type, steps] : {std::pair(TensorType::q8_0, 254), std::pair(TensorType::q4_1, 15)}) {
+    for (float offset : {0.0F, -0.7F, 3.0F}) {
+      std::vector<float> values(32);
+      for (size_t i = 0; i < values.size(); ++i) values[i] = offset + std::sin(static_cast<float>(7 * i));
+      const auto [low, high] = std::minmax_element(values.begin(), values.end());
+      const float range =
+          type == TensorType::q8_0 ? 2 * std::max(std::abs(*low), std::abs(*high)) : *high - *low;
+      const std::vector<float> packed = through(type, values);
+      for (size_t i = 0; i < values.size(); ++i) {
+        EXPECT_NEAR(packed[i], values[i],
+                    0.5F * range / static_cast<float>(steps) + 0x1p-10F * std::abs(*high))
+            << i;
+      }
+    }
+  }
+}
+
+TEST(Quantization, WhatWasPackedIsPackedToTheSameBytes) {
+  for (TensorType type : {TensorType::q8_0, TensorType::q4_1}) {
+    std::vector<float> values(64);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 37) - 11.0F;
+    std::string first(2 * block_layout(type).bytes, '\0'), again = first;
+    quantize(type, values.data(), values.size(), first.data());
+    const std::vector<float> unpacked = unpack(type, first, values.size());
+    quantize(type, unpacked.data(), unpacked.size(), again.data());
+    EXPECT_EQ(unpack(type, again, values.size()), unpacked);
+  }
+}
+
+TEST(Quantization, OnlyTwoTypesArePackedInWholeBlocks) {
+  const std::vector<float> values(32);
+  std::string bytes(128, '\0');
+  EXPECT_THROW(quantize(TensorType::f16, values.data(), 32, bytes.data()), InternalError);
+  EXPECT_THROW(quantize(TensorType::q4_1, values.data(), 31, bytes.data()), InternalError);
+  EXPECT_EQ(through(TensorType::q4_1, std::vector<float>(32, 0.5F)), std::vector<float>(32, 0.5F));
+  EXPECT_EQ(through(TensorType::q8_0, values), values);
 }
 
 TEST(Quantization, Bf16IsTheUpperHalfOfAFloat) {

@@ -65,6 +65,22 @@ TEST(Memory, PackedBasesAreSmallerAndUnpackedOnArrival) {
   }
 }
 
+TEST(Memory, ABaseLeftInItsFileIsTheBlocksInUse) {
+  RankLayout layout = shards(8);
+  layout.place = BasePlace::file;
+  const double norms = 4 * 65 * 4096;
+  const RankMemory memory = rank_memory(shape, {}, load(), layout);
+  EXPECT_EQ(memory.base, norms);
+  EXPECT_EQ(memory.embedding, 0);
+  EXPECT_EQ(memory.gathered, 2 * block * 2 + block * 2 / 8);
+  layout.shard_size = 1;
+  const RankMemory alone = rank_memory(shape, {}, load(), layout);
+  EXPECT_EQ(alone.gathered, 2 * block * 2);
+  EXPECT_EQ(alone.vocabulary, memory.vocabulary);
+  layout.base = BaseType::q4;
+  EXPECT_EQ(rank_memory(shape, {}, load(), layout).gathered, 2 * block * 20 / 32 + block * 2);
+}
+
 TEST(Memory, FullTuningSharesOutMastersMomentsAndGradients) {
   RankLayout layout = shards(16);
   layout.tuning = Tuning::full;

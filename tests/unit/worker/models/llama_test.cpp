@@ -83,7 +83,7 @@ Measured measure(at::ScalarType type) {
 
   StepLoad load{tree.size(), block_keys - 32, read, 1, 1};
   RankLayout layout;
-  layout.base = type == at::kFloat ? BaseType::float32 : BaseType::bfloat16;
+  layout.compute_bytes = static_cast<double>(c10::elementSize(type));
   const RankMemory memory = rank_memory(shape, lora, load, layout);
   measured.predicted_kept = memory.activations;
   measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);

@@ -105,6 +105,60 @@ TEST_P(ShardGroupRanks, ResidentOnesStayUntilTheyAreDropped) {
   });
 }
 
+TEST_P(ShardGroupRanks, LeftInTheFileTheyAreReadForEachUse) {
+  on_ranks(GetParam(), 1, [](Collectives& ranks) {
+    for (const Sizes& sizes : packs) {
+      int reads = 0;
+      auto rows = [&](size_t tensor, int64_t first, int64_t last) {
+        ++reads;
+        return rows_of(sizes, tensor, first, last);
+      };
+      ShardGroup group(sizes, at::kFloat, at::kCPU, {&ranks, false, BasePlace::file}, {}, rows);
+      EXPECT_EQ(reads, 0);
+      int before = 0;
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        group.gather();
+        EXPECT_TRUE(reads > before ||
+                    ranks.group_rank() + 1 < ranks.size());  // others may have no line of it
+        before = reads;
+        expect_whole(group, sizes, at::kFloat);
+        EXPECT_EQ(reads, before);
+        group.release();
+        EXPECT_FALSE(group.is_whole());
+      }
+      group.gather();
+      group.drop();  // before it came
+      ranks.barrier();
+    }
+  });
+}
+
+TEST(ShardGroup, CountsWhatIsReadForAUse) {
+  const Sizes sizes = {{4096, 8}};
+  const int64_t before = base_memory().live, bytes = ShardGroup::packed_bytes(sizes, at::kFloat);
+  auto rows = [&](size_t t, int64_t first, int64_t last) { return rows_of(sizes, t, first, last); };
+  for (int ranks : {1, 2}) {
+    on_ranks(ranks, 1, [&](Collectives& group) {
+      ShardGroup shards(sizes, at::kFloat, at::kCPU, {&group, false, BasePlace::file}, {}, rows);
+      group.barrier();
+      EXPECT_EQ(base_memory().live, before);
+      group.barrier();
+      shards.gather();
+      group.barrier();
+      EXPECT_EQ(base_memory().live - before, ranks == 1 ? bytes : 3 * bytes);
+      group.barrier();
+      shards.get();
+      group.barrier();
+      EXPECT_EQ(base_memory().live - before, ranks * bytes);
+      group.barrier();
+      shards.release();
+      group.barrier();
+      EXPECT_EQ(base_memory().live, before);
+      group.barrier();
+    });
+  }
+}
+
 TEST(ShardGroup, CountsWhatIsAlive) {
   const Sizes sizes = {{4096, 8}};
   const int64_t before = base_memory().live, bytes = ShardGroup::packed_bytes(sizes, at::kFloat);

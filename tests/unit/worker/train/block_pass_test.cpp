@@ -111,5 +111,33 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
   }
 }
 
+TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {
+  TinyWorld world(at::kBFloat16);
+  const ModelShape& shape = world.model().shape();
+  const Adapter adapter = world.random_adapter(3);
+  const auto list = batches(world);
+  for (BaseType base : {BaseType::compute, BaseType::int8, BaseType::q4}) {
+    const Llama one(world.weights(), shape, at::kBFloat16, at::kCPU, {}, base);
+    const Result alone = pass(one, adapter, list, Recompute::never);
+    expect_same_bits(alone, pass(one, adapter, list, Recompute::always));
+    for (int ranks_per_node : {1, 3}) {
+      for (BasePlace place : {BasePlace::memory, BasePlace::file}) {
+        auto group = make_threads_collectives(3, ranks_per_node, 20);
+        std::vector<std::thread> threads;
+        for (auto& rank : group) {
+          threads.emplace_back([&, mine = rank.get()] {
+            const Llama model(world.weights(), shape, at::kBFloat16, at::kCPU, {mine, false, place}, base);
+            const auto own = mine->group_rank() == 1 ? list : std::vector<MicroBatch>{};
+            const Result sharded = pass(model, adapter, own, Recompute::never);
+            if (mine->group_rank() == 1) expect_same_bits(alone, sharded);
+            mine->barrier();
+          });
+        }
+        for (std::thread& thread : threads) thread.join();
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace apportion

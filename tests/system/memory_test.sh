@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Memory below a limit of each rank (ulimit -d) that a whole base does not fit in: what is shared by four ranks does,
+# chosen by the program or asked for, and so does a base that is read anew for each use. What cannot fit is refused
+# before it is loaded, what runs out in spite of it is one line that names the rank. Ranks behave as machines of their
+# own.
+source "$(dirname "$0")/common.sh"
+
+shape=shape:layers=12,width=768,heads=12,kv_heads=4,ffn=2304,vocabulary=8192,context=512 # 85 M weights a base, 340 MB
+limit_kib=430000
+
+limited() {
+  local results=$1
+  shift
+  on_ranks 4 bash -c "ulimit -d $limit_kib && exec \"\$@\"" limited "$APPORTION_BIN" run small.ini \
+    --output "$work/$results" --model "$shape" --method sft --test_sets v2 --train_compute_type float32 \
+    --sft_steps 1 --batch_prompts 2 --micro_batches 2 --subjects 1 --rounds 3 --max_answer_tokens 2 --exact_nodes 0 \
+    --node_sharing ignored --resident never "$@"
+}
+fails() {
+  local code=$1 got=0
+  shift
+  "$@" || got=$?
+  [ "$got" = "$code" ] || fail "exit code $got instead of $code"
+}
+
+check "four ranks that share" limited shared --shard_size 4 >shared.txt 2>shared.log
+check "results" result_exists shared
+check "a layout that the program finds" limited found >found.txt 2>found.log
+check "other results" same_results shared found
+config_of() { h5dump -a "/config/$2" "$(compgen -G "$1/tasks/*/result.h5" | head -1)" | grep '(0)'; }
+check "a layout that is not recorded" grep -q '"[24]"' <(config_of found shard_size)
+
+check "a base left where it came from" limited left --shard_size 1 --base_place file >left.txt 2>left.log
+check "other results of what was left" same_results shared left
+
+check "a base that cannot fit" fails 2 limited refused --shard_size 1 >refused.txt 2>refused.log
+check "not one line on what is needed" one_line_with refused.log "does not fit: a rank needs .* GiB with shard_size = 1"
+check "no word on what would be right" grep -q "shard_size = auto" refused.log
+check "all of it whatever is shared" fails 2 limited none --lora_rank 2048 >none.txt 2>none.log
+check "not one line on the least" one_line_with none.log "with shard_size = 4 and recompute = always"
+check "memory that runs out" fails 1 limited out --shard_size 1 --recompute never >out.txt 2>out.log
+check "not one line on the rank" one_line_with out.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
+check "processes left behind" no_process_left
+
+finish

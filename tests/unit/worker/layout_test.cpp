@@ -1,0 +1,81 @@
+// Layouts decided from the memory at hand: what is given stays, what is left open is found, and what cannot
+// fit is one line before anything is loaded.
+#include "worker/layout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "tests/support/dataset_folder.h"
+#include "tests/support/small_job.h"
+
+namespace apportion {
+namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
+
+class LayoutTest : public ::testing::Test {
+ protected:
+  LayoutTest() {
+    write_small_job(folder_.path());
+    config_ = small_job(folder_.path(), folder_.path_of("results"));
+    resolve_option(config_, "shard_size", "auto");
+    resolve_option(config_, "recompute", "auto");
+  }
+
+  testing::DatasetFolder folder_;
+  RunConfig config_;
+};
+
+TEST_F(LayoutTest, ASmallModelIsEachRanksOwn) {
+  EXPECT_EQ(resolve_layout(config_, {}, 1), "");
+  EXPECT_EQ(config_.value("shard_size"), "1");
+  EXPECT_EQ(config_.value("recompute"), "never");
+  EXPECT_EQ(config_.ranks.shard_size, 1);
+}
+
+TEST_F(LayoutTest, WithNothingLeftOpenNothingIsRead) {
+  resolve_option(config_, "shard_size", "3");
+  resolve_option(config_, "recompute", "always");
+  config_.data.model = "/nowhere/model.gguf";
+  EXPECT_EQ(resolve_layout(config_, {}, 1), "");
+  EXPECT_EQ(config_.ranks.shard_size, 3);
+  EXPECT_EQ(config_.ranks.recompute, Recompute::always);
+  resolve_option(config_, "recompute", "auto");
+  EXPECT_THROW(resolve_layout(config_, {}, 1), UserError);
+}
+
+TEST_F(LayoutTest, WhatCannotFitIsSaidBeforeItIsLoaded) {
+  config_.data.model = "shape:llama-3.1-405b";
+  const std::string error = error_of([&] { resolve_layout(config_, {}, 1); });
+  EXPECT_THAT(error, HasSubstr("shape:llama-3.1-405b does not fit: a rank needs "));
+  EXPECT_THAT(error, HasSubstr(" GiB with shard_size = 1 and recompute = always"));
+  EXPECT_THAT(error, HasSubstr("more ranks"));
+}
+
+TEST(Layout, TheLineNamesNeedAndMemoryAndWhatWouldBeRight) {
+  auto needed = [](int64_t shard_size, Recompute recompute) {
+    return (recompute == Recompute::always ? 8 : 12) * 1073741824.0 / static_cast<double>(shard_size);
+  };
+  EXPECT_EQ(fitting_layout("m", {4}, 3.5 * 1073741824, needed).shard_size, 4);
+  EXPECT_EQ(error_of([&] { fitting_layout("m", {4}, 1.5 * 1073741824, needed); }),
+            "m does not fit: a rank needs 2.00 GiB with shard_size = 4 and recompute = always, the least of "
+            "what may "
+            "be chosen, and has 1.50 GiB; more ranks that each have so much, or a smaller base_type, would "
+            "be right");
+  EXPECT_THAT(error_of([&] {
+                fitting_layout("m", {4, 0, 1, Recompute::never}, 1073741824, needed);
+              }),
+              HasSubstr("needs 12.00 GiB with shard_size = 1 and recompute = never"));
+  EXPECT_THAT(error_of([&] {
+                fitting_layout("m", {4, 0, 1, Recompute::never}, 1073741824, needed);
+              }),
+              HasSubstr("or shard_size = auto"));
+}
+
+TEST(Layout, AReserveIsKept) { EXPECT_GT(with_reserve(1e9), 1.05e9 + 5e7); }
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,229 @@
+#include "worker/layout.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <numeric>
+
+#include "shared/base/error.h"
+#include "shared/data/example.h"
+#include "shared/model/memory.h"
+#include "worker/device.h"
+#include "worker/train/batch.h"
+
+namespace apportion {
+namespace {
+
+constexpr double gibi = 1073741824;
+
+int64_t parts(int64_t whole, int64_t of) { return (whole + of - 1) / of; }
+
+std::string gibibytes(double bytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f GiB", bytes / gibi);
+  return text.data();
+}
+
+const char* word(Recompute recompute) { return recompute == Recompute::always ? "always" : "never"; }
+
+std::string spell(const LayoutChoice& choice) {
+  return "shard_size = " + std::to_string(choice.shard_size) + " and recompute = " + word(choice.recompute);
+}
+
+/// What a job's tasks compute at a time, of the largest that were looked at.
+struct Work {
+  StepLoad micro_batch;  // tokens 0: nothing is trained
+  int64_t prompt = 0;    // tokens of a prompt that is measured
+  int64_t units = 0;     // of a test set
+};
+
+/// Prompts of the training set, batch by batch, of the first batches alone: so few are tokenised in no time.
+std::vector<std::vector<Prompt>> first_batches(const Session& session) {
+  const RunConfig& config = session.config();
+  const auto prompts =
+      prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
+  const BatchSchedule schedule(static_cast<int>(prompts.size()), config.batch.batch_prompts,
+                               config.data.seed);
+  constexpr int looked_at = 4;
+  std::vector<std::vector<Prompt>> batches;
+  for (int batch = 0; batch < std::min(schedule.batches(), looked_at); ++batch) {
+    batches.emplace_back();
+    for (int member : schedule.batch(batch)) batches.back().push_back(prompts[static_cast<size_t>(member)]);
+  }
+  return batches;
+}
+
+/// The largest of their micro-batches, packed as the trainer packs them.
+StepLoad training_load(const Session& session) {
+  const RunConfig& config = session.config();
+  const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
+  const auto answers =
+      config.method == Method::sft ? AnswerSet::accepted : AnswerSet::accepted_rejected_mismatched;
+  StepLoad load;
+  for (const std::vector<Prompt>& batch : first_batches(session)) {
+    const auto prompts = train_prompts(session.dataset(), batch, subjects, session.chat(), config.data.seed);
+    std::vector<int> members(prompts.size());
+    std::iota(members.begin(), members.end(), 0);
+    for (const auto& part : split_batch(prompts, members, config.batch.micro_batches)) {
+      if (part.empty()) continue;
+      const MicroBatch packed = pack_micro_batch(prompts, members, part, answers, config.sft.weights,
+                                                 session.shape().context_length, at::kCPU);
+      const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
+      load.tokens = std::max(load.tokens, packed.tree_tokens);
+      load.path = std::max(load.path, block_keys - 32);  // StepLoad::block_keys() adds them
+      load.vocabulary_rows = std::max(load.vocabulary_rows, packed.edges.rows_R.size(0));
+    }
+  }
+  return load;
+}
+
+Work work_of(const Session& session) {
+  const RunConfig& config = session.config();
+  Work work;
+  if (config.method != Method::zero_shot) work.micro_batch = training_load(session);
+  for (const std::string& test_set : config.measure.test_sets) {
+    const auto prompts =
+        prompts_of(session.dataset(), test_set, config.data.holdout_wordings, config.data.subjects);
+    work.units =
+        std::max(work.units, parts(static_cast<int64_t>(prompts.size()), config.measure.unit_prompts));
+    if (!prompts.empty()) {
+      const auto tokens = session.chat().encode_prompt(prompts.front().text).size();
+      work.prompt = std::max(work.prompt, static_cast<int64_t>(tokens));
+    }
+  }
+  return work;
+}
+
+/// Bytes that a rank needs for a job's tasks under a layout.
+class JobNeeds {
+ public:
+  JobNeeds(const Session& session, const RankPlace& place, int ranks)
+      : config_(session.config()),
+        shape_(session.shape()),
+        work_(work_of(session)),
+        ranks_(ranks),
+        one_node_(session.device().is_cpu() && place.local_ranks == ranks && config_.ranks.node_sharing &&
+                  config_.base.place == BasePlace::memory),
+        threads_(session.device().is_cpu() ? place.allowed_threads : 1) {}
+
+  double operator()(int64_t shard_size, Recompute recompute) const {
+    return with_reserve(std::max(training(shard_size, recompute), measuring(shard_size)));
+  }
+
+ private:
+  /// The smallest group that a task may be given: its ranks share micro-batches and units.
+  int64_t group_of(int64_t shard_size) const {
+    const int64_t size = std::min<int64_t>(config_.ranks.group_size, ranks_);
+    return size > 0 && ranks_ % size == 0 ? size : shard_size;
+  }
+  /// Whether all of the base is in a rank's reach as it is computed with: its own, kept, or the machine's.
+  bool is_whole(int64_t shard_size) const {
+    const bool stays =
+        config_.base.type == BaseType::compute &&
+        (config_.base.place == BasePlace::memory || config_.ranks.resident == Residence::always);
+    return stays && (shard_size == 1 || one_node_ || config_.ranks.resident == Residence::always);
+  }
+  RankLayout layout_of(int64_t shard_size, Recompute recompute, ComputeType type) const {
+    RankLayout layout;
+    layout.ranks = ranks_;
+    layout.shard_size = config_.ranks.resident == Residence::always && !one_node_ ? 1 : shard_size;
+    layout.tuning = config_.adapter == AdapterKind::none ? Tuning::full : Tuning::adapter;
+    layout.recompute = recompute;
+    layout.base = config_.base.type;
+    layout.place = config_.ranks.resident == Residence::always ? BasePlace::memory : config_.base.place;
+    layout.compute_bytes = static_cast<double>(c10::elementSize(resolve_compute_type(type)));
+    return layout;
+  }
+
+  double training(int64_t shard_size, Recompute recompute) const {
+    if (work_.micro_batch.tokens == 0) return 0;
+    const RankLayout layout = layout_of(shard_size, recompute, config_.train_compute_type);
+    StepLoad load = work_.micro_batch;
+    load.micro_batches = parts(config_.batch.micro_batches, group_of(shard_size));
+    load.lanes = std::min(threads_, load.micro_batches);
+    double bytes = rank_memory(shape_, config_.lora, load, layout).total();
+    // A rank that sees the machine's copy keeps the head in the compute type, as one with its own does.
+    if (one_node_ && shard_size > 1 && layout.compute_bytes < 4)
+      bytes += static_cast<double>(shape_.vocabulary * shape_.width) * layout.compute_bytes;
+    return bytes;
+  }
+
+  /// The base; on each lane, or for all units of a rank where they grow side by side, keys and values of a
+  /// unit's prompts and expanded nodes; and logits of a few pieces (answer_tree.cpp).
+  double measuring(int64_t shard_size) const {
+    const RankLayout layout = layout_of(shard_size, Recompute::never, config_.measure_compute_type);
+    const RankMemory base = rank_memory(shape_, config_.lora, StepLoad{}, layout);
+    const int64_t own = parts(work_.units, group_of(shard_size)), lanes = std::min(threads_, own);
+    const int64_t growing = is_whole(shard_size) ? lanes : own;
+    const int64_t slots = config_.measure.unit_prompts * (work_.prompt + config_.measure.exact_nodes);
+    const double keys = static_cast<double>(2 * shape_.layers * shape_.kv_heads * shape_.head_dim * slots) *
+                        layout.compute_bytes;
+    constexpr double piece_rows = 256, copies = 2;
+    return base.base + base.gathered + base.embedding + base.vocabulary + base.positions +
+           static_cast<double>(growing) * keys +
+           static_cast<double>(lanes * shape_.vocabulary) * 4 * piece_rows * copies;
+  }
+
+  const RunConfig& config_;
+  const ModelShape shape_;
+  const Work work_;
+  const int ranks_;
+  const bool one_node_;  // its ranks see one memory
+  const int64_t threads_;
+};
+
+/// Rank 0's decision.
+LayoutChoice decide(const RunConfig& config, const RankPlace& place, const RankDevice& rank, int ranks,
+                    double memory_bytes) {
+  const Session session(config, rank.device, place.local_ranks);
+  const JobNeeds needs(session, place, ranks);
+  const LayoutFreedom freedom = {ranks, std::min(config.ranks.group_size, ranks), config.ranks.shard_size,
+                                 config.ranks.recompute};
+  return fitting_layout(config.data.model, freedom, memory_bytes, needs);
+}
+
+}  // namespace
+
+double with_reserve(double bytes) {
+  constexpr double blocks = 1.1, program = 67108864;
+  return blocks * bytes + program;
+}
+
+double least_free_memory(const RankDevice& rank, Collectives& ranks) {
+  const auto all = ranks.all_gather({free_memory(rank.device, rank.local_ranks)});
+  return *std::min_element(all.begin(), all.end());
+}
+
+LayoutChoice fitting_layout(const std::string& model, const LayoutFreedom& freedom, double memory_bytes,
+                            const std::function<double(int64_t, Recompute)>& needed_bytes) {
+  const LayoutChoice choice = choose_layout(freedom, memory_bytes, needed_bytes);
+  if (choice.fits) return choice;
+  throw UserError(model + " does not fit: a rank needs " + gibibytes(choice.needed_bytes) + " with " +
+                  spell(choice) + ", the least of what may be chosen, and has " + gibibytes(memory_bytes) +
+                  "; more ranks that each have so much, or a smaller base_type, would be right" +
+                  (freedom.shard_size > 0 ? ", or shard_size = auto" : ""));
+}
+
+std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks) {
+  if (config.ranks.shard_size > 0 && config.ranks.recompute != Recompute::automatic) return "";
+  const RankDevice rank = {compute_device(place.local_rank), place.local_ranks};
+  std::vector<int> world(static_cast<size_t>(ranks));
+  std::iota(world.begin(), world.end(), 0);
+  constexpr int tag = 0;  // groups of tasks count from 1
+  const auto collectives =
+      ranks == 1 ? make_local_collectives() : make_mpi_collectives(world, tag, config.ranks.timeout_s);
+  const double memory = least_free_memory(rank, *collectives);
+  std::vector<double> decision;  // of rank 0
+  LayoutChoice choice;
+  if (collectives->group_rank() == 0) {
+    choice = decide(config, place, rank, ranks, memory);
+    decision = {static_cast<double>(choice.shard_size), choice.recompute == Recompute::always ? 1.0 : 0.0};
+  }
+  decision = collectives->all_gather(decision);
+  resolve_option(config, "shard_size", std::to_string(static_cast<int64_t>(decision.at(0))));
+  resolve_option(config, "recompute", word(decision.at(1) == 1.0 ? Recompute::always : Recompute::never));
+  if (choice.needed_bytes == 0 || (choice.shard_size == 1 && choice.recompute == Recompute::never)) return "";
+  return spell(choice) + ": a rank needs " + gibibytes(choice.needed_bytes) + " and has " + gibibytes(memory);
+}
+
+}  // namespace apportion

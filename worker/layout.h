@@ -1,0 +1,33 @@
+// Options that depend on the memory at hand, decided before anything large is loaded: how many ranks share
+// one copy of the base (shard_size = auto), and whether blocks are computed twice (recompute = auto). What a
+// layout needs is model/memory.h's, the order in which layouts are tried model/layout_choice.h's.
+#pragma once
+
+#include "shared/config/run_config.h"
+#include "shared/model/layout_choice.h"
+#include "worker/session.h"
+#include "worker/worker.h"
+
+namespace apportion {
+
+/// Bytes that a layout is taken to need, from those that the memory model counts: blocks of memory are larger
+/// than what was asked for (device_memory.h), and the program grows besides.
+double with_reserve(double bytes);
+
+/// What the rank with the least could still take; the same on all `ranks`. Collective.
+double least_free_memory(const RankDevice& rank, Collectives& ranks);
+
+/// Of what `freedom` leaves open, the first layout that fits in `memory_bytes`. Throws UserError when none
+/// does: what `model` needs on a rank, what a rank has, what would be right.
+LayoutChoice fitting_layout(
+    const std::string& model, const LayoutFreedom& freedom, double memory_bytes,
+    const std::function<double(int64_t shard_size, Recompute recompute)>& needed_bytes);
+
+/// Puts definite values in the place of `shard_size = auto` and `recompute = auto`, the same on all `ranks`
+/// of the job (1: this process is alone): rank 0 reads model and dataset and decides by what its first
+/// batches and its units need, for the rank with the least memory. With neither left open nothing is read or
+/// asked. Returns a line for people where ranks share or recompute because they have to, on rank 0; else
+/// empty. Throws as Session and fitting_layout, on rank 0. Collective.
+std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks);
+
+}  // namespace apportion
