@@ -9,6 +9,7 @@ compared is TRL's code, not a formula typed again. KTO covers all positions, as 
 Usage: losses_test.py [BUILD_TESTS_FOLDER MODEL.gguf]; the default is what the build folder has.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -75,12 +76,12 @@ def make_trainer(kind, base_of, tokenizer, folder, given):
         "per_device_train_batch_size": 2,
     }
     model = PeftModel.from_pretrained(base_of(), os.path.join(folder, "reference"), is_trainable=True)
-    text = {"prompt": ["a", "b"], "completion": ["c", "d"]}
+    text = {"prompt": ["a:", "b:"], "completion": [" c", " d"]}
     data = {"model": model, "processing_class": tokenizer}
     if kind == "sft":
         trainer = SFTTrainer(args=SFTConfig(**common), train_dataset=Dataset.from_dict(text), **data)
     elif kind == "dpo":
-        dataset = Dataset.from_dict({"prompt": ["a", "b"], "chosen": ["c", "d"], "rejected": ["e", "f"]})
+        dataset = Dataset.from_dict({"prompt": ["a:", "b:"], "chosen": [" c", " d"], "rejected": [" e", " f"]})
         trainer = DPOTrainer(args=DPOConfig(beta=given["beta"], **common), train_dataset=dataset, **data)
     else:
         weights = {"desirable_weight": given["weight_accepted"], "undesirable_weight": given["weight_rejected"]}
@@ -121,11 +122,25 @@ def compare(name, trainer, batch, folder, given):
     assert off <= BOUND and difference <= BOUND * norm, f"{name} is not TRL's within {BOUND}"
 
 
+def load_base(directory, name):
+    """The weights, unpacked, in a model that transformers does not take for a quantized one, which it would refuse
+    to train."""
+    packed = AutoModelForCausalLM.from_pretrained(directory, gguf_file=name, dtype=torch.float32)
+    config = packed.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    base = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    base.load_state_dict(packed.state_dict())
+    base.tie_weights()
+    return base
+
+
 def main(tests, model_file):
     directory, name = os.path.split(model_file)
+    base = load_base(directory, name)
 
     def base_of():
-        return AutoModelForCausalLM.from_pretrained(directory, gguf_file=name, dtype=torch.float32)
+        return copy.deepcopy(base)
 
     tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <sstream>
@@ -240,8 +241,16 @@ std::string report_of(const Run& run) {
   return testing::internal::GetCapturedStdout();
 }
 
-TEST_F(ApportionTest, EveryMethodGivesTheBytesOfOneProcessAndARow) {
+enum class Kind { asks, trains };
+
+/// Every method of the kind, in one process and on all ranks: the same bytes, and a row of the report. More
+/// than two ranks are as two here, since each task is one that the tests above spread over more.
+void run_methods(Kind kind, const std::function<void()>& wait_for_all) {
+  if (test_ranks().size() > 2) return;
+  size_t methods = 0;
   for (const MethodDescription& method : method_table()) {
+    if ((kind == Kind::trains) == method.stages.empty()) continue;
+    ++methods;
     if (test_ranks().rank() == 0) {
       report_of([&] { run_in_one_process(method_config("methods-one", method)); });
     }
@@ -255,8 +264,12 @@ TEST_F(ApportionTest, EveryMethodGivesTheBytesOfOneProcessAndARow) {
   }
   if (test_ranks().rank() != 0) return;
   expect_equal_results(directory() + "/methods-one", directory() + "/methods-all");
-  EXPECT_EQ(read_index(directory() + "/methods-all").size(), method_table().size());
+  EXPECT_EQ(read_index(directory() + "/methods-all").size(), methods);
 }
+
+TEST_F(ApportionTest, MethodsThatAskGiveTheBytesOfOneProcess) { run_methods(Kind::asks, wait_for_all); }
+
+TEST_F(ApportionTest, MethodsThatTrainGiveTheBytesOfOneProcess) { run_methods(Kind::trains, wait_for_all); }
 
 }  // namespace
 }  // namespace apportion

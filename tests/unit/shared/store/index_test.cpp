@@ -50,6 +50,25 @@ TEST(Index, IsAFunctionOfItsCells) {
   EXPECT_EQ(read_file(directory.path() + "/index.h5"), first);
 }
 
+TEST(Index, WhatWasAskedInAMethodsWayIsRecoveredAsThatMethodsCell) {
+  TemporaryDirectory directory;
+  const MeasureFile plain = sample_measure(sample_gender_set("v2"), {}, {});
+  MeasureFile asked = plain;
+  asked.record.task.identity["asking"] = "with_target";
+  asked.record.task.id = task_id(asked.record.task.identity);
+  for (auto& [key, value] : asked.record.config) {
+    if (key == "method") value = "prompted";
+  }
+  for (const MeasureFile* file : {&plain, static_cast<const MeasureFile*>(&asked)})
+    write_measure_file(result_path(directory.path(), file->record.task.id), *file);
+  const std::vector<Cell> cells = rebuild_cells(directory.path());
+  ASSERT_EQ(cells.size(), 2u);
+  EXPECT_EQ(cells[0].name, "gender-us-real-prompted");
+  EXPECT_EQ(cells[0].measures.at("after/v2"), asked.record.task.id);
+  EXPECT_EQ(cells[1].name, "gender-us-real-zero-shot");
+  EXPECT_EQ(cells[1].measures.at("before/v2"), plain.record.task.id);
+}
+
 TEST(Index, IsRebuiltFromTheResults) {
   TemporaryDirectory directory;
   std::vector<Cell> cells = write_sample_results(directory.path());
