@@ -220,7 +220,7 @@ TEST_F(ApportionTest, AllWeightsInShardsOnAllRanks) {
                    other = read_train_file(result_path(all, id)).log;
     ASSERT_EQ(log.loss.size(), other.loss.size());
     for (size_t step = 0; step < log.loss.size(); ++step)
-      EXPECT_NEAR(other.loss[step] / log.loss[step], 1, 1e-4) << name << ", step " << step;
+      EXPECT_NEAR(other.loss[step] / log.loss[step], 1, 1e-5) << name << ", step " << step;
   }
 }
 

@@ -14,7 +14,7 @@ FullPass::FullPass(const Llama& model, std::vector<PassItem> items, Recompute re
     : BlockPass(model, nullptr, std::move(items), recompute),
       gradient_(gradient),
       index_(gradient.index()),
-      d_TC_(items_.size()),
+      d_stream_(items_.size()),
       d_block_(items_.size()),
       d_norms_(items_.size()) {}
 
@@ -56,7 +56,7 @@ void FullPass::head_backward(const std::vector<at::Tensor>& d_log_prob_E) {
     Step head = std::exchange(state_[item].head, {});
     auto found =
         torch::autograd::grad({head.out_TC}, {head.in_TC, model_.output_norm()}, {d_hidden_RC[index]});
-    d_TC_[item] = found[0];
+    d_stream_[item] = found[0];
     gradient_.views(index_.norms(), norms_of(item)).back().copy_(found[1]);
   }
 }
@@ -66,9 +66,9 @@ void FullPass::block_backward(int64_t layer, size_t item) {
   torch::autograd::variable_list inputs = model_.leaves_of(layer);
   constexpr size_t norms = 2;
   inputs.push_back(step.in_TC);
-  auto found = torch::autograd::grad({step.out_TC}, inputs, {d_TC_[item]});
+  auto found = torch::autograd::grad({step.out_TC}, inputs, {d_stream_[item]});
   step = {};
-  d_TC_[item] = found.back();
+  d_stream_[item] = found.back();
   const auto d_norm = gradient_.views(index_.norms(), norms_of(item));
   for (size_t i = 0; i < norms; ++i) d_norm[norms * static_cast<size_t>(layer) + i].copy_(found[i]);
   const size_t group = index_.block(layer);
@@ -80,7 +80,7 @@ void FullPass::block_backward(int64_t layer, size_t item) {
 void FullPass::embedding_backward() {
   std::vector<at::Tensor> ids_T(items_.size());
   for (size_t item : present_) ids_T[item] = items_[item].rows->ids_T;
-  model_.vocabulary().embedding_gradient(ids_T, d_TC_, [&](size_t chunk, const at::Tensor& d_VC) {
+  model_.vocabulary().embedding_gradient(ids_T, d_stream_, [&](size_t chunk, const at::Tensor& d_VC) {
     gradient_.add_tensor(index_.embedding(chunk), d_VC);
   });
 }

@@ -31,9 +31,9 @@ class FullPass : public BlockPass {
 
   WeightGradient& gradient_;
   WeightGroups index_;
-  std::vector<at::Tensor> d_TC_;     // of each item, at the place that backward has come to
-  std::vector<at::Tensor> d_block_;  // of each item, its block's run
-  std::vector<at::Tensor> d_norms_;  // of each item, the norms' run
+  std::vector<at::Tensor> d_stream_;  // of each item, at the place that backward has come to
+  std::vector<at::Tensor> d_block_;   // of each item, its block's run
+  std::vector<at::Tensor> d_norms_;   // of each item, the norms' run
 };
 
 }  // namespace apportion

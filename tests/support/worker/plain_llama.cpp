@@ -14,9 +14,9 @@ class PlainLlama {
     const at::Tensor index =
         at::arange(0, shape.head_dim, 2, at::kDouble) / static_cast<double>(shape.head_dim);
     const at::Tensor angle_TD = at::outer(at::arange(tokens, at::kDouble), at::pow(shape.rope_theta, -index));
-    cos_TD_ = at::cat({angle_TD, angle_TD}, 1).cos().to(at::kFloat).unsqueeze(1);
-    sin_TD_ = at::cat({angle_TD, angle_TD}, 1).sin().to(at::kFloat).unsqueeze(1);
-    future_TT_ = at::ones({tokens, tokens}, at::kBool).triu(1);
+    cos_ = at::cat({angle_TD, angle_TD}, 1).cos().to(at::kFloat).unsqueeze(1);
+    sin_ = at::cat({angle_TD, angle_TD}, 1).sin().to(at::kFloat).unsqueeze(1);
+    future_ = at::ones({tokens, tokens}, at::kBool).triu(1);
   }
 
   at::Tensor log_probs(const at::Tensor& ids_T) const {
@@ -43,7 +43,7 @@ class PlainLlama {
   }
   at::Tensor rotated(const at::Tensor& x_THD) const {
     auto halves = x_THD.chunk(2, -1);
-    return x_THD * cos_TD_ + at::cat({-halves[1], halves[0]}, -1) * sin_TD_;
+    return x_THD * cos_ + at::cat({-halves[1], halves[0]}, -1) * sin_;
   }
   at::Tensor attention(const at::Tensor& n_TC, const std::string& prefix) const {
     const int64_t tokens = n_TC.size(0), users = shape_.heads / shape_.kv_heads;
@@ -57,14 +57,14 @@ class PlainLlama {
         heads("attn_v.weight", shape_.kv_heads).repeat_interleave(users, 1).transpose(0, 1);
     at::Tensor scores_HTT =
         q_HTD.matmul(k_HTD.transpose(1, 2)) / std::sqrt(static_cast<double>(shape_.head_dim));
-    scores_HTT = scores_HTT.masked_fill(future_TT_, -INFINITY);
+    scores_HTT = scores_HTT.masked_fill(future_, -INFINITY);
     const at::Tensor out_HTD = scores_HTT.softmax(-1).matmul(v_HTD);
     return linear(out_HTD.transpose(0, 1).reshape({tokens, -1}), prefix + "attn_output.weight");
   }
 
   const PlainWeights& weights_;
   const ModelShape& shape_;
-  at::Tensor cos_TD_, sin_TD_, future_TT_;
+  at::Tensor cos_, sin_, future_;
 };
 
 }  // namespace

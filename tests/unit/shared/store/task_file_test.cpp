@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "shared/base/counter_rng.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/hdf5_file.h"
@@ -292,7 +293,7 @@ TEST_F(TaskFile, VerifiesArtefacts) {
 }
 
 TEST_F(TaskFile, VerifiesWeightsWhereAllAreTrained) {
-  Task task = sample_task("sft", "stage 1", "all weights");
+  Task task = sample_task("sft", "stage 1", "all weights", {}, "");
   task.identity["options"] = {{"adapter", "none"}};
   task.id = task_id(task.identity);
   EXPECT_TRUE(trains_all_weights(task));
