@@ -74,7 +74,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
   out.batches.resize(static_cast<size_t>(range.last - range.first));
   std::vector<PassItem> items(out.batches.size());
   run_lanes(static_cast<int>(items.size()), model_.device(), [&](int m) {
-    const auto& part = parts[static_cast<size_t>(range.first + m)];
+    const auto& part = parts[static_cast<size_t>(range.first) + static_cast<size_t>(m)];
     if (part.empty()) return;
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
     packed = pack_micro_batch(prompts_, members, part, packing.answers, packing.weights,
