@@ -154,7 +154,7 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   // What is gathered is out of date a step later; memory is for masters and moments.
   if (ranks.resident == Residence::automatic) ranks.resident = Residence::never;
   training.own = load_model(*weights, session.shape(), type, {session.device(), session.local_ranks()},
-                            context.shard_ranks, ranks);
+                            context.shard_ranks, ranks, session.config().base);
   if (context.replica_ranks.size() > 1) {
     constexpr int replica_tag = 2;  // beside the shards' (session.cpp)
     training.replicas = make_group(context.replica_ranks, replica_tag, session.device(), ranks);
