@@ -36,7 +36,8 @@ struct Forecast {
 };
 inline constexpr int64_t most_ranks = 4096;
 
-/// Throws UserError when shard_size does not divide one of plan_ranks, and for coefficients of another machine.
+/// Throws UserError when shard_size does not divide one of plan_ranks, and for coefficients of another
+/// machine.
 Forecast make_forecast(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config);
 
 }  // namespace apportion
