@@ -230,6 +230,7 @@ TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_c
 RunConfig method_config(const std::string& name, const MethodDescription& method) {
   RunConfig config = config_for(name, 0);
   resolve_option(config, "method", method.name);
+  resolve_option(config, "test_sets", "v2");
   return config;
 }
 
@@ -241,7 +242,12 @@ std::string report_of(const Run& run) {
   return testing::internal::GetCapturedStdout();
 }
 
-enum class Kind { asks, trains };
+enum class Kind { asks, trains_plain, trains_steered };
+
+Kind kind_of(const MethodDescription& method) {
+  if (method.stages.empty()) return Kind::asks;
+  return method.stages[0].answers == AnswerStyle::plain ? Kind::trains_plain : Kind::trains_steered;
+}
 
 /// Every method of the kind, in one process and on all ranks: the same bytes, and a row of the report. More
 /// than two ranks are as two here, since each task is one that the tests above spread over more.
@@ -249,7 +255,7 @@ void run_methods(Kind kind, const std::function<void()>& wait_for_all) {
   if (test_ranks().size() > 2) return;
   size_t methods = 0;
   for (const MethodDescription& method : method_table()) {
-    if ((kind == Kind::trains) == method.stages.empty()) continue;
+    if (kind_of(method) != kind) continue;
     ++methods;
     if (test_ranks().rank() == 0) {
       report_of([&] { run_in_one_process(method_config("methods-one", method)); });
@@ -269,7 +275,13 @@ void run_methods(Kind kind, const std::function<void()>& wait_for_all) {
 
 TEST_F(ApportionTest, MethodsThatAskGiveTheBytesOfOneProcess) { run_methods(Kind::asks, wait_for_all); }
 
-TEST_F(ApportionTest, MethodsThatTrainGiveTheBytesOfOneProcess) { run_methods(Kind::trains, wait_for_all); }
+TEST_F(ApportionTest, MethodsOfPlainAnswersGiveTheBytesOfOneProcess) {
+  run_methods(Kind::trains_plain, wait_for_all);
+}
+
+TEST_F(ApportionTest, MethodsOfSteeredAnswersGiveTheBytesOfOneProcess) {
+  run_methods(Kind::trains_steered, wait_for_all);
+}
 
 }  // namespace
 }  // namespace apportion
