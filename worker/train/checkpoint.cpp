@@ -134,12 +134,13 @@ std::optional<std::string> TrainCheckpoint::read(uint64_t step, const TrainState
       return "the stage has only " + std::to_string(steps) + " steps";
     }
     auto empty = [&] { return at::zeros({state.values.numel()}, at::kFloat); };
-    loaded = Loaded{empty(), empty(), empty(), read_log(reader, step), reader.ranks()};
+    loaded = Loaded{empty(), empty(), empty(), {}, reader.ranks()};
     for (const StatePart& part : state.parts) {
       read_part(reader, part.name, part, loaded->values);
       read_part(reader, moment_name(first_moment_name, part), part, loaded->first_moment);
       read_part(reader, moment_name(second_moment_name, part), part, loaded->second_moment);
     }
+    loaded->log = read_log(reader, step);
     return std::nullopt;
   } catch (const DataError& error) {
     return error.what();
