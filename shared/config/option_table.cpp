@@ -113,9 +113,9 @@ OptionGroup calibrate_options() {
       {
           integer_option({"calibrate_steps", "20", Identity::yes, "steps of stage 2"},
                          field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
-          number_option({"calibrate_learning_rate", "0.0001", Identity::yes, "peak learning rate of stage 2"},
+          number_option({"calibrate_learning_rate", "0.0002", Identity::yes, "peak learning rate of stage 2"},
                         field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
-          number_option({"kl_weight", "10", Identity::yes, "weight of the steering tokens' KL in the loss"},
+          number_option({"kl_weight", "30", Identity::yes, "weight of the steering tokens' KL in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
           number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),

@@ -88,8 +88,8 @@ struct KtoConfig {
 
 struct CalibrateConfig {
   int steps = 20;
-  double learning_rate = 1e-4;
-  double kl_weight = 10, kto_weight = 1;
+  double learning_rate = 2e-4;
+  double kl_weight = 30, kto_weight = 1;
   KtoConfig kto;  // beta is DPO's, too
 };
 

@@ -22,13 +22,15 @@ void save(benchmark::State& run, Until until) {
   TrainLog log;
   auto collectives = make_local_collectives();
   TrainCheckpoint checkpoint({directory.path(), "task", 2}, *collectives, [](auto, const auto&) {});
+  const auto rows = static_cast<uint64_t>(adapter_values);
+  const std::vector<StatePart> parts = {{"adapter", rows, 0, rows, 0, 0, rows}};
   int done = 0;
   for (auto _ : run) {
-    checkpoint.after_step({values, optimizer, log}, done += 2, endless);
+    checkpoint.after_step({values, optimizer, log, parts}, done += 2, endless);
     if (until == Until::on_disk) checkpoint.finish();
     run.PauseTiming();
     checkpoint.finish();
-    checkpoint.after_step({values, optimizer, log}, done + 1, endless);  // completes it
+    checkpoint.after_step({values, optimizer, log, parts}, done + 1, endless);  // completes it
     checkpoint.finish();
     run.ResumeTiming();
   }
