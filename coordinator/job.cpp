@@ -14,7 +14,9 @@
 #include "shared/base/file_system.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
+#include "shared/data/example.h"
 #include "shared/link/interrupt.h"
+#include "shared/measure/category.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/index.h"
 
@@ -70,6 +72,8 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  check_steering(dataset, config.steering);
+  check_answer_forms(dataset);
   Plan plan = plan_job(config, environment, dataset);
   const Asking asking = description_of(config.method).asking;
   Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets, asking),

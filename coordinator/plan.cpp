@@ -46,8 +46,8 @@ Keys keys_of(LossTerm term) {
   throw InternalError("an unknown term of a loss");
 }
 
-const Keys measure_keys = {"subjects",    "seed",         "rounds",   "exact_threshold",
-                           "exact_nodes", "unit_prompts", "base_type"};
+const Keys measure_keys = {"subjects",    "seed",         "rounds",    "exact_threshold",
+                           "exact_nodes", "unit_prompts", "base_type", "steering"};
 
 const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches", "scale_steps",
                          "lora_rank",    "lora_targets",  "base_type"};
@@ -63,7 +63,10 @@ enum class When { before, after };
 class Planner {
  public:
   Planner(const RunConfig& config, const PlanInput& input)
-      : config_(config), input_(input), method_(description_of(config.method)) {}
+      : config_(config),
+        input_(input),
+        method_(description_of(config.method)),
+        stages_(stages_of(config.method, config.steering)) {}
 
   Plan plan(const std::string& job) {
     plan_.cell.job = job;
@@ -71,11 +74,11 @@ class Planner {
     for (const std::string& test_set : config_.measure.test_sets) {
       if (!holds_training_wordings(test_set)) add_measure(When::before, test_set, Asking::plainly);
     }
-    if (method_.stages.empty()) need_test_sets();
-    for (size_t number = 0; number < method_.stages.size(); ++number) add_stage(number);
-    if (method_.stages.empty() && method_.asking == Asking::plainly) return std::move(plan_);
+    if (stages_.empty()) need_test_sets();
+    for (size_t number = 0; number < stages_.size(); ++number) add_stage(number);
+    if (stages_.empty() && method_.asking == Asking::plainly) return std::move(plan_);
     for (const std::string& test_set : config_.measure.test_sets) {
-      const bool after = !method_.stages.empty() || !holds_training_wordings(test_set);
+      const bool after = !stages_.empty() || !holds_training_wordings(test_set);
       if (after) add_measure(When::after, test_set, method_.asking);
     }
     return std::move(plan_);
@@ -88,7 +91,7 @@ class Planner {
   }
 
   void add_stage(size_t number) {
-    const Stage& stage = method_.stages[number];
+    const Stage& stage = stages_[number];
     Task task;
     task.kind = stage.kind;
     task.label = "stage " + std::to_string(number + 1);
@@ -136,6 +139,7 @@ class Planner {
   const RunConfig& config_;
   const PlanInput& input_;
   const MethodDescription& method_;
+  std::vector<Stage> stages_;
   Plan plan_;
   std::string trained_;  // the last stage's task
 };
@@ -146,6 +150,7 @@ std::vector<std::string> scale_identity_keys() { return scale_keys; }
 
 std::vector<std::string> stage_keys(const Stage& stage) {
   Keys keys = stage.kind == "sft" ? sft_keys : calibrate_keys;
+  if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
   for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
   return keys;
 }

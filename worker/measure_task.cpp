@@ -41,7 +41,8 @@ std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string
     MeasurePrompt whole;
     whole.subject = prompt.subject;
     whole.wording = prompt.wording;
-    whole.steering_tokens = steering_tokens(session.chat(), prompt, dataset.categories.size());
+    whole.steering_tokens =
+        steering_tokens(session.chat(), prompt, dataset.categories.size(), session.config().steering);
     whole.rounds = rounds[static_cast<size_t>(prompt.wording)];
     whole.draw_key =
         dataset.name + '\n' + test_set + '\n' + subject.name + '\n' + std::to_string(prompt.wording) + '\n';

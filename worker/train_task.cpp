@@ -204,7 +204,7 @@ Done run_training(const TaskContext& context) {
   auto prompts = train_prompts(
       session.dataset(),
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
-      session.chat(), config.data.seed, stage.answers);
+      session.chat(), config.data.seed, stage.answers, config.steering);
   if (!calibrate && config.sft.wrong_text > 0) plant_wrong_text(prompts, config.sft.wrong_text);
 
   TrainCheckpoint checkpoint = make_checkpoint(context);

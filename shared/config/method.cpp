@@ -10,7 +10,8 @@ namespace {
 template <typename Value>
 using Names = std::vector<std::pair<std::string, Value>>;
 
-const Names<AnswerStyle> style_names = {{"steered", AnswerStyle::steered}, {"plain", AnswerStyle::plain}};
+const Names<AnswerStyle> style_names = {
+    {"steered", AnswerStyle::steered}, {"plain", AnswerStyle::plain}, {"paths", AnswerStyle::paths}};
 const Names<LossTerm> loss_names = {{"sft", LossTerm::sft},
                                     {"steering_kl", LossTerm::steering_kl},
                                     {"kto", LossTerm::kto},
@@ -140,6 +141,16 @@ const MethodDescription& description_of(Method method) {
     if (description.method == method) return description;
   }
   throw InternalError("a method without a description");
+}
+
+std::vector<Stage> stages_of(Method method, Steering steering) {
+  std::vector<Stage> stages = description_of(method).stages;
+  for (Stage& stage : stages) {
+    if (steering != Steering::path || stage.answers != AnswerStyle::steered) continue;
+    stage.answers = AnswerStyle::paths;
+    std::erase(stage.losses, LossTerm::kto);
+  }
+  return stages;
 }
 
 PresetSettings settings_of(Preset preset, Method method) {

@@ -12,8 +12,9 @@
 
 namespace apportion {
 
-/// What a stage's answers look like: "0 Male", or "Male".
-enum class AnswerStyle { steered, plain };
+/// What a stage's answers look like: "0 Male", or "Male"; `paths`: plain, and a category's probability is the
+/// sum over the answers that name it.
+enum class AnswerStyle { steered, plain, paths };
 
 /// How a test's user turn is put: the wording alone, with the target stated, with a category named that was
 /// drawn from the target, or asking for all answers with their probabilities.
@@ -45,6 +46,10 @@ struct MethodDescription {
 /// All methods, those without training first.
 const std::vector<MethodDescription>& method_table();
 const MethodDescription& description_of(Method method);
+
+/// The method's stages. With Steering::path those of steered answers are trained on paths, without KTO, for
+/// which plain words have no rejected answer.
+std::vector<Stage> stages_of(Method method, Steering steering);
 
 /// Settings that `preset` stands for with `method`: those for every method, then those for this one, which
 /// also win over the method's defaults.

@@ -43,6 +43,8 @@ OptionGroup method_options() {
                                                          {"authors", Preset::authors}};
   std::vector<std::pair<std::string, AdapterKind>> adapters = {{"lora", AdapterKind::lora},
                                                                {"none", AdapterKind::none}};
+  std::vector<std::pair<std::string, Steering>> steerings = {
+      {"digit", Steering::digit}, {"letter", Steering::letter}, {"path", Steering::path}};
   return {
       "Method and adapter",
       {
@@ -59,6 +61,10 @@ OptionGroup method_options() {
                "lora: train low-rank adapters beside the frozen model; none: train all weights, whose "
                "learning rates are 5e-05 and 1e-05 unless set"},
               field(&RunConfig::adapter), adapters),
+          choice_option({"steering", "digit", Identity::yes,
+                         "what stands for a category: a digit (up to 10) or a letter (up to 26) in front of "
+                         "the answer, or, without any, the sum over the answers that name it"},
+                        field(&RunConfig::steering), steerings),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
           number_option({"lora_alpha", "16", Identity::yes, "LoRA products are scaled by alpha / rank"},
@@ -75,7 +81,8 @@ OptionGroup sft_options() {
   using Sft = SftConfig;
   auto stop = [](auto member) { return field(&RunConfig::sft, &Sft::stop, member); };
   std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
-                                                             {"token_mean", SftWeights::token_mean}};
+                                                             {"token_mean", SftWeights::token_mean},
+                                                             {"sequence", SftWeights::sequence}};
   return {"Stage 1: supervised fine-tuning",
           {
               integer_option({"sft_steps", "120", Identity::yes, "steps of stage 1"},
@@ -96,7 +103,8 @@ OptionGroup sft_options() {
                   field(&RunConfig::sft, &Sft::wrong_text), {0, Bound::included, 1, Bound::excluded}),
               choice_option({"sft_weights", "split", Identity::yes,
                              "split: target share on the first token, and on the rest together; token_mean: "
-                             "target share on every token, over the batch's tokens"},
+                             "target share on every token, over the batch's tokens; sequence: the same over "
+                             "its prompts, the default with steering = path"},
                             field(&RunConfig::sft, &Sft::weights), weights),
           }};
 }

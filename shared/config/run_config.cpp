@@ -34,7 +34,7 @@ std::string quote(const RunConfig& config, const Sources& sources, const std::st
 /// Whether a stage of the method has this term with a weight above 0.
 bool trains_with(const RunConfig& config, LossTerm term) {
   if (term == LossTerm::kto && config.calibrate.kto_weight == 0) return false;
-  for (const Stage& stage : description_of(config.method).stages) {
+  for (const Stage& stage : stages_of(config.method, config.steering)) {
     if (stage.has(term)) return true;
   }
   return false;
@@ -49,6 +49,30 @@ void choose_learning_rates(RunConfig& config, const Sources& sources) {
   };
   if (!is_set("sft_learning_rate")) config.sft.learning_rate = 5e-5;
   if (!is_set("calibrate_learning_rate")) config.calibrate.learning_rate = 1e-5;
+}
+
+/// What plain answers cannot have where paths stand for categories.
+void check_paths(const RunConfig& config, const Sources& sources) {
+  const std::vector<Stage> stages = stages_of(config.method, config.steering);
+  if (stages.empty() || stages.front().answers != AnswerStyle::paths) return;
+  if (config.method == Method::kto_only) {
+    throw UserError(fmt::format(
+        "{} needs rejected answers, a steering token with another category's text, which {} does not have; "
+        "method kl-only or full, or steering digit or letter",
+        quote(config, sources, "method"), quote(config, sources, "steering")));
+  }
+  if (config.sft.weights == SftWeights::split) {
+    throw UserError(
+        fmt::format("{} weighs the first token apart, but with {} it stands for no category; it must be "
+                    "sequence or token_mean",
+                    quote(config, sources, "sft_weights"), quote(config, sources, "steering")));
+  }
+  if (config.method == Method::full && config.calibrate.kl_weight == 0) {
+    throw UserError(
+        fmt::format("{} leaves stage 2 without a loss, since with {} it is the KL alone; it must "
+                    "be above 0, or method sft",
+                    quote(config, sources, "kl_weight"), quote(config, sources, "steering")));
+  }
 }
 
 void check_together(const RunConfig& config, const Sources& sources) {
@@ -71,6 +95,7 @@ void check_together(const RunConfig& config, const Sources& sources) {
     throw UserError(fmt::format("{} leaves {} without a loss; it must be above 0",
                                 quote(config, sources, own_weight), quote(config, sources, "method")));
   }
+  check_paths(config, sources);
   if (config.adapter == AdapterKind::none &&
       (config.base.type != BaseType::compute || config.base.place != BasePlace::memory)) {
     throw UserError(fmt::format("{} trains all weights, so {} and {} must be compute and memory",
@@ -95,12 +120,15 @@ void check_together(const RunConfig& config, const Sources& sources) {
 std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   RunConfig chosen;
   for (const Setting& setting : settings) {
-    if (setting.key == "method" || setting.key == "preset") assign_setting(chosen, setting);
+    const bool chooses = setting.key == "method" || setting.key == "preset" || setting.key == "steering";
+    if (chooses) assign_setting(chosen, setting);
   }
   const MethodDescription& method = description_of(chosen.method);
   const PresetSettings preset = settings_of(chosen.preset, chosen.method);
   const std::string of_preset = "preset " + find_option("preset")->print(chosen);
   std::vector<Setting> all;
+  if (chosen.steering == Steering::path)
+    all.push_back({"sft_weights", "sequence", "default of steering path"});
   for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});
   for (const auto& [key, value] : preset.of_method) all.push_back({key, value, of_preset});

@@ -15,7 +15,10 @@ enum class Method { zero_shot, prompted, oracle_draw, verbalized, ift, dpo, sft,
 /// Settings that stand together: the authors' own, to compare with.
 enum class Preset { none, authors };
 enum class ComputeType { automatic, float32, bfloat16 };
-enum class SftWeights { split, token_mean };
+/// What stands for a category in training: a digit or a letter in front of the answer, or all the answers
+/// that name it.
+enum class Steering { digit, letter, path };
+enum class SftWeights { split, token_mean, sequence };
 /// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
 enum class KtoPositions { rest, all };
 /// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
@@ -154,6 +157,7 @@ struct RunConfig {
   DataConfig data;
   Method method = Method::full;
   Preset preset = Preset::none;
+  Steering steering = Steering::digit;
   ComputeType train_compute_type = ComputeType::automatic;
   ComputeType measure_compute_type = ComputeType::float32;
   AdapterKind adapter = AdapterKind::lora;
@@ -182,9 +186,9 @@ struct Setting {
   std::string source;
 };
 
-/// The defaults, those of the preset and of the method over them, then `settings` in order (a later one
-/// wins), checked one by one and together.
-/// Throws UserError that names key, value, source and what would be right; an unknown key names the nearest.
+/// The defaults, those of the steering, the preset and the method over them, then `settings` in order (a
+/// later one wins), checked one by one and together. Throws UserError that names key, value, source and what
+/// would be right; an unknown key names the nearest.
 RunConfig make_run_config(const std::vector<Setting>& settings);
 
 /// Replaces a value that had to be found out (`auto`, a default folder) in its field and in `resolved`.

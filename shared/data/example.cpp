@@ -29,13 +29,16 @@ std::vector<std::string> split_training(const Dataset& dataset, int holdout, Sid
   return wordings;
 }
 
-std::string plain_text(const Dataset& dataset, Subject subject, int said, size_t form) {
-  subject.placeholders["category"] = dataset.categories[static_cast<size_t>(said)].names.front();
+std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {
+  subject.placeholders["category"] = dataset.categories[category].names.front();
   return fill_wording(dataset.answer_forms[form], subject);
 }
 
-std::string answer_text(const Dataset& dataset, const Subject& subject, int category, int said, size_t form) {
-  return steering_text(category) + " " + plain_text(dataset, subject, said, form);
+/// `answer` with the form's text that says `answer.said`.
+void write_text(Answer& answer, const Dataset& dataset, const Subject& subject, Steering steering,
+                size_t form) {
+  answer.text = steering_text(steering, answer.category) + " " +
+                answer_saying(dataset, subject, static_cast<size_t>(answer.said), form);
 }
 
 /// A category other than `category`, each of the others equally likely.
@@ -88,33 +91,32 @@ std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, i
   return prompts;
 }
 
-std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject) {
+std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject, Steering steering) {
   ensure(subject.target.size() == dataset.categories.size(), "a subject with answers has a target");
   const size_t forms = dataset.answer_forms.size();
   std::vector<Answer> answers;
   for (int category = 0; category < static_cast<int>(subject.target.size()); ++category) {
     const double share = subject.target[static_cast<size_t>(category)];
     for (size_t form = 0; form < forms && share > 0; ++form) {
-      const double weight = share / static_cast<double>(forms);
-      answers.push_back(
-          {answer_text(dataset, subject, category, category, form), category, category, weight});
+      answers.push_back({"", category, category, share / static_cast<double>(forms)});
+      write_text(answers.back(), dataset, subject, steering, form);
     }
   }
   return answers;
 }
 
 std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed,
-                                     int wording) {
+                                     int wording, Steering steering) {
   const int categories = static_cast<int>(dataset.categories.size());
   const size_t forms = dataset.answer_forms.size();
-  std::vector<Answer> answers = accepted_answers(dataset, subject);
+  std::vector<Answer> answers = accepted_answers(dataset, subject, steering);
   for (size_t i = 0; i < answers.size(); ++i) {
     const size_t form = i % forms;
     const std::string purpose = "rejected answer/" + std::to_string(wording) + "/" +
                                 std::to_string(answers[i].category) + "/" + std::to_string(form) + "/" +
                                 subject.name;
     answers[i].said = draw_other(answers[i].category, categories, seed, purpose);
-    answers[i].text = answer_text(dataset, subject, answers[i].category, answers[i].said, form);
+    write_text(answers[i], dataset, subject, steering, form);
   }
   return answers;
 }
@@ -126,7 +128,8 @@ std::vector<Answer> plain_answers(const Dataset& dataset, const Subject& subject
   for (int category = 0; category < static_cast<int>(subject.target.size()); ++category) {
     const double weight = subject.target[static_cast<size_t>(category)] / static_cast<double>(forms);
     for (size_t form = 0; form < forms; ++form) {
-      answers.push_back({plain_text(dataset, subject, category, form), category, category, weight});
+      const std::string text = answer_saying(dataset, subject, static_cast<size_t>(category), form);
+      answers.push_back({text, category, category, weight});
     }
   }
   return answers;
@@ -147,6 +150,21 @@ std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& 
   return pairs;
 }
 
-std::string steering_text(int category) { return std::to_string(category); }
+std::string steering_text(Steering steering, int category) {
+  ensure(steering != Steering::path, "a path has no steering token");
+  if (steering == Steering::digit) return std::to_string(category);
+  return {static_cast<char>('A' + category)};
+}
+
+void check_steering(const Dataset& dataset, Steering steering) {
+  constexpr size_t digits = 10, letters = 26;
+  const size_t most = steering == Steering::digit ? digits : letters, count = dataset.categories.size();
+  if (steering == Steering::path || count <= most) return;
+  throw UserError("dataset " + dataset.name + " has " + std::to_string(count) +
+                  " categories, but steering = " + (steering == Steering::digit ? "digit" : "letter") +
+                  " stands for at most " + std::to_string(most) + "; " +
+                  (count <= letters ? "steering = letter (up to 26) or steering = path (any number) is right"
+                                    : "steering = path (any number) is right"));
+}
 
 }  // namespace apportion

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
 
 namespace apportion {
@@ -17,8 +18,9 @@ struct Prompt {
   std::string text;
 };
 
-/// An answer "DIGIT TEXT". `category` is the digit's, `said` the one that its text names; accepted when
-/// equal. Weights of a prompt's accepted answers add to 1: category j's forms share exactly p_j.
+/// An answer "STEERING TEXT", or the text alone. `category` is the digit's or letter's, `said` the one that
+/// its text names; accepted when equal. Weights of a prompt's accepted answers add to 1: category j's forms
+/// share exactly p_j.
 struct Answer {
   std::string text;
   int category;
@@ -41,15 +43,16 @@ std::vector<Subject> subjects_of(const Dataset& dataset, const std::string& set,
 
 /// Category j's accepted answers, one per answer form, each of weight p_j / forms. Categories with p_j = 0
 /// give none.
-std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject);
+std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject,
+                                     Steering steering = Steering::digit);
 
-/// One rejected answer for each accepted one: the same digit and form with the text of another category,
-/// drawn uniformly by a key of (seed, subject's name, wording, category, form); the same weights.
+/// One rejected answer for each accepted one: the same steering text and form with the text of another
+/// category, drawn uniformly by a key of (seed, subject's name, wording, category, form); the same weights.
 std::vector<Answer> rejected_answers(const Dataset& dataset, const Subject& subject, uint64_t seed,
-                                     int wording);
+                                     int wording, Steering steering = Steering::digit);
 
-/// Plain answers, without a digit: category j's text in each form, in the order of categories, then forms,
-/// those with p_j = 0, too. Weights as accepted_answers'; all are accepted.
+/// Plain answers, without a steering text: category j's text in each form, in the order of categories, then
+/// forms, those with p_j = 0, too. Weights as accepted_answers'; all are accepted.
 std::vector<Answer> plain_answers(const Dataset& dataset, const Subject& subject);
 
 /// A pair of plain answers by index, the first one preferred. Weights of a prompt's pairs add to 1.
@@ -62,7 +65,10 @@ struct AnswerPair {
 /// rejected one is uniform over the others, in the same form: p_j / (forms (K - 1)) for each.
 std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& subject);
 
-/// The steering token's text of category j (its digit).
-std::string steering_text(int category);
+/// The steering token's text of category j: its digit or its capital letter. Not for Steering::path.
+std::string steering_text(Steering steering, int category);
+
+/// Throws UserError when the dataset has more categories than there are digits or letters.
+void check_steering(const Dataset& dataset, Steering steering);
 
 }  // namespace apportion

@@ -101,11 +101,6 @@ Category parse_category(const TextLine& line, size_t index) {
 
 std::vector<Category> parse_categories(const std::vector<TextLine>& lines, const std::string& path) {
   if (lines.size() < 2) throw UserError(path + ": one category only; a distribution needs at least two");
-  if (lines.size() > max_categories) {
-    fail_at(lines[max_categories].file, lines[max_categories].line,
-            "more than " + std::to_string(max_categories) +
-                " categories; the digits 0 to 9 are the steering tokens");
-  }
   std::vector<Category> categories;
   std::map<std::string, size_t> owners;
   for (const TextLine& line : lines) {

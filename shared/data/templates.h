@@ -11,9 +11,6 @@
 
 namespace apportion {
 
-/// The digits 0 to 9 are the steering tokens.
-inline constexpr size_t max_categories = 10;
-
 struct Templates {
   std::vector<Category> categories;
   std::vector<TextLine> answers;

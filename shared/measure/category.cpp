@@ -66,11 +66,13 @@ struct CategoryParser::Names {
     int category;
   };
   std::vector<Name> all;
+  size_t categories = 0;
 
   std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
 };
 
 CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_(std::make_unique<Names>()) {
+  names_->categories = categories.size();
   for (size_t category = 0; category < categories.size(); ++category) {
     for (const std::string& name : categories[category].names) {
       names_->all.push_back({normalise(name), static_cast<int>(category)});
@@ -81,6 +83,8 @@ CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_
 
 CategoryParser::~CategoryParser() = default;
 CategoryParser::CategoryParser(CategoryParser&&) noexcept = default;
+
+size_t CategoryParser::categories() const { return names_->categories; }
 
 std::vector<Mention> CategoryParser::Names::mentions_in(const icu::UnicodeString& text) const {
   std::vector<Mention> mentions;

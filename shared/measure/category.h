@@ -21,6 +21,8 @@ class CategoryParser {
   ~CategoryParser();
   CategoryParser(CategoryParser&&) noexcept;
 
+  size_t categories() const;
+
   /// The category last mentioned in `text` (of two mentions that overlap the longer counts), or `unparsed`.
   /// A mention has no letter, digit or mark right before or after it; runs of white space count as one space;
   /// bytes that are not UTF-8 are read as U+FFFD.

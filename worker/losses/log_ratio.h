@@ -16,6 +16,9 @@ struct AnswerEdges {
   at::Tensor accepted_A;  // bool
 };
 
+/// The sum of `value_E` over each answer's edges: [A].
+at::Tensor sum_edges(const at::Tensor& value_E, const AnswerEdges& answers);
+
 /// r(x, y) = log pi(y|x) - log pi_ref(y|x), summed over the answer's edges: [A]. No answers give an empty
 /// one.
 at::Tensor log_ratios(const at::Tensor& log_prob_E, const at::Tensor& reference_E,

@@ -1,5 +1,5 @@
 // Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer to the target
-// distribution.
+// distribution. Without steering tokens q are the categories' of path_log_probs.h, and "tokens" are paths.
 //
 // Legend: I prompts of the micro-batch, K categories.
 #pragma once

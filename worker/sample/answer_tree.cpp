@@ -51,9 +51,10 @@ void AnswerTree::add_prompt(size_t index, int32_t end) {
   PromptResult& out = out_.prompts.emplace_back();
   out.subject = prompt.subject;
   out.wording = prompt.wording;
-  out.counts.assign(prompt.steering_tokens.size() + 2, 0);
-  out.steering.assign(prompt.steering_tokens.size(), 0.0);
-  out.low.assign(prompt.steering_tokens.size(), 0.0);
+  const size_t categories = tools_.parser.categories();
+  out.counts.assign(categories + 2, 0);
+  out.steering.assign(categories, 0.0);
+  out.low.assign(categories, 0.0);
   out.unexplored = exact ? 0 : 1;
 }
 
@@ -115,9 +116,9 @@ void AnswerTree::finish_depth() {
 AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float* log_probs,
                                              const float* probs, int64_t vocabulary) {
   Followers out;
-  out.low.assign(steering(node.prompt).size(), 0.0);
+  out.low.assign(tools_.parser.categories(), 0.0);
   if (node.answer.empty()) {
-    for (size_t j = 0; j < out.low.size(); ++j) {
+    for (size_t j = 0; j < steering(node.prompt).size(); ++j) {
       result_of(node.prompt).steering[j] = probs[steering(node.prompt)[j]];
     }
   }
@@ -165,7 +166,7 @@ void AnswerTree::expand(const AnswerNode& node, const float* probs, int64_t voca
 }
 
 std::vector<double> AnswerTree::read(const std::string& text) const {
-  const size_t categories = prompts_.front().steering_tokens.size();
+  const size_t categories = tools_.parser.categories();
   if (tools_.reading == Reading::shares) return verbalized_shares(tools_.parser, text, categories);
   const int category = tools_.parser.parse(text);
   if (category == unparsed) return {};
@@ -259,7 +260,9 @@ void AnswerTree::cut(const AnswerNode& node) {
 }
 
 UnitResult AnswerTree::result() {
-  for (PromptResult& out : out_.prompts) {
+  for (size_t p = 0; p < prompts_.size(); ++p) {
+    PromptResult& out = out_.prompts[p];
+    if (prompts_[p].steering_tokens.empty()) out.steering = out.low;
     out.unexplored = std::clamp(out.unexplored, 0.0, 1.0);
     std::sort(out.answers.begin(), out.answers.end(), [](const AnswerCount& a, const AnswerCount& b) {
       return std::tie(b.count, a.text, a.log_prob, a.category) <

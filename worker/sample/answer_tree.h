@@ -18,7 +18,7 @@ namespace apportion {
 struct MeasurePrompt {
   int subject = 0, wording = 0;
   std::vector<int32_t> tokens;
-  std::vector<int32_t> steering_tokens;  // [K]
+  std::vector<int32_t> steering_tokens;  // [K]; none where paths stand for categories
   uint64_t rounds = 0;
   std::string draw_key;
 };
@@ -58,7 +58,8 @@ struct AnswerNode {
 /// The answers to a unit of prompts, depth by depth: rounds at temperature 1 with nothing truncated, exact
 /// shares down to config.exact_threshold per node and within config.exact_nodes nodes per prompt (the most
 /// probable first at each depth), steering tokens' probabilities. An answer's text is parsed without its end
-/// of turn; one of max_answer_tokens tokens without an end is cut. Who puts rows through the model is
+/// of turn; one of max_answer_tokens tokens without an end is cut. Where there are no steering tokens, the
+/// explored answers that name a category stand for them. Who puts rows through the model is
 /// measure_units.h's business:
 ///   while (grows()) { next_rows(), take_hidden(), take_logits() for each piece, finish_depth() }
 class AnswerTree {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
+#include <string>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
@@ -32,13 +34,13 @@ std::vector<std::vector<int>> cut(const std::vector<int>& list, int parts) {
   return runs;
 }
 
-int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, int category) {
-  EncodedTurn turn = chat.encode_turn(prompt.text, steering_text(category) + " x");
-  EncodedTurn alone = chat.encode_turn(prompt.text, steering_text(category));
+int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, const std::string& text) {
+  EncodedTurn turn = chat.encode_turn(prompt.text, text + " x");
+  EncodedTurn alone = chat.encode_turn(prompt.text, text);
   if (alone.answer.size() != 2 || turn.answer.front() != alone.answer.front()) {
-    throw UserError(
-        "the steering text '" + steering_text(category) +
-        "' is not one token at the start of an answer in this model's tokenizer; choose another model");
+    throw UserError("the steering text '" + text +
+                    "' is not one token at the start of an answer in this model's tokenizer; choose another "
+                    "model, or steering = path");
   }
   return turn.answer.front();
 }
@@ -104,9 +106,13 @@ class Packer {
   void add(const TrainPrompt& prompt, const TrainPrompt& behind) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
     for (int32_t token : prompt.steering_tokens) steering_.push_back(edges_.edge(end, token));
-    for (size_t j = 0; j < prompt.steering_tokens.size(); ++j)
-      target_.push_back(static_cast<float>(prompt.target[j]));
+    if (prompt.style != AnswerStyle::plain)
+      target_.insert(target_.end(), prompt.target.begin(), prompt.target.end());
     ++out_.prompts;
+    if (prompt.style == AnswerStyle::paths) {
+      for (const auto& answer : prompt.answers)
+        put_edges(paths_, add_answer(end, answer.tokens), answer.weight, true);
+    }
     if (set_ == AnswerSet::pairs) return add_pairs(prompt, end);
     for (const auto& answer : prompt.answers) {
       if (set_ == AnswerSet::none || answer.weight == 0) continue;
@@ -129,9 +135,13 @@ class Packer {
     out_.edges = edges_.index(row_of_node, device);
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
-    const int64_t categories = static_cast<int64_t>(steering_.size()) / std::max<int64_t>(1, out_.prompts);
-    out_.steering_IK = at::tensor(steering_, at::kLong).view({out_.prompts, categories}).to(device);
-    out_.target_IK = at::tensor(target_, at::kFloat).view({out_.prompts, categories}).to(device);
+    const int64_t prompts = std::max<int64_t>(1, out_.prompts);
+    auto by_prompt = [&](const at::Tensor& list) {
+      return list.view({out_.prompts, list.numel() / prompts}).to(device);
+    };
+    out_.steering_IK = by_prompt(at::tensor(steering_, at::kLong));
+    out_.target_IK = by_prompt(at::tensor(target_, at::kFloat));
+    out_.paths = paths_.tensors(device);
     out_.answers = answers_.tensors(device);
     out_.mismatched = mismatched_.tensors(device);
     out_.preferred = preferred_.tensors(device);
@@ -194,7 +204,8 @@ class Packer {
       sft_weight_[static_cast<size_t>(path[i])] +=
           spread ? weight / static_cast<double>(path.size() - 1) : weight;
     }
-    out_.sft_normalizer += weights_ == SftWeights::split ? weight : weight * static_cast<double>(path.size());
+    const bool by_tokens = weights_ == SftWeights::token_mean;
+    out_.sft_normalizer += by_tokens ? weight * static_cast<double>(path.size()) : weight;
   }
 
   /// What KTO covers of the path.
@@ -217,7 +228,7 @@ class Packer {
   std::vector<double> sft_weight_;
   std::vector<int64_t> steering_;
   std::vector<float> target_;
-  AnswerLists answers_, mismatched_, preferred_, dispreferred_;
+  AnswerLists paths_, answers_, mismatched_, preferred_, dispreferred_;
   MicroBatch out_;
 };
 
@@ -230,37 +241,53 @@ void add_answers(TrainPrompt& out, const Prompt& prompt, const std::vector<Answe
     if (steered && (turn.answer.front() != out.steering_tokens[static_cast<size_t>(answer.category)] ||
                     turn.answer.size() < 3)) {
       throw UserError("the answer '" + answer.text +
-                      "' does not start with its steering token alone; answers are written 'DIGIT TEXT'");
+                      "' does not start with its steering token alone; choose another model, or steering = "
+                      "path");
     }
     out.answers.push_back({turn.answer, answer.weight, answer.accepted()});
   }
 }
 
+void check_distinct(const std::vector<Answer>& answers, const Subject& subject) {
+  std::set<std::string> texts;
+  for (const Answer& answer : answers) {
+    if (texts.insert(answer.text).second) continue;
+    throw UserError("two answer forms give subject \"" + subject.name + "\" the same answer '" + answer.text +
+                    "', which with steering = path would count twice; remove one form");
+  }
+}
+
 }  // namespace
 
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories) {
+std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
+                                     Steering steering) {
   std::vector<int32_t> tokens;
-  for (size_t j = 0; j < categories; ++j) tokens.push_back(steering_token(chat, prompt, static_cast<int>(j)));
+  for (size_t j = 0; steering != Steering::path && j < categories; ++j) {
+    tokens.push_back(steering_token(chat, prompt, steering_text(steering, static_cast<int>(j))));
+  }
   return tokens;
 }
 
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
-                                       uint64_t seed, AnswerStyle style) {
+                                       uint64_t seed, AnswerStyle style, Steering steering) {
   std::vector<TrainPrompt> all;
   for (const Prompt& prompt : prompts) {
     const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
     TrainPrompt& out = all.emplace_back();
     out.tokens = chat.encode_prompt(prompt.text);
     out.target = subject.target;
-    if (style == AnswerStyle::plain) {
-      add_answers(out, prompt, plain_answers(dataset, subject), chat);
-      out.pairs = preference_pairs(dataset, subject);
+    out.style = style;
+    if (style != AnswerStyle::steered) {
+      const std::vector<Answer> answers = plain_answers(dataset, subject);
+      if (style == AnswerStyle::paths) check_distinct(answers, subject);
+      add_answers(out, prompt, answers, chat);
+      if (style == AnswerStyle::plain) out.pairs = preference_pairs(dataset, subject);
       continue;
     }
-    out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size());
-    add_answers(out, prompt, accepted_answers(dataset, subject), chat);
-    add_answers(out, prompt, rejected_answers(dataset, subject, seed, prompt.wording), chat);
+    out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size(), steering);
+    add_answers(out, prompt, accepted_answers(dataset, subject, steering), chat);
+    add_answers(out, prompt, rejected_answers(dataset, subject, seed, prompt.wording, steering), chat);
   }
   return all;
 }

@@ -29,17 +29,22 @@ struct TrainPrompt {
   };
   std::vector<TokenAnswer> answers;
   std::vector<AnswerPair> pairs;  // preferences between answers, where these are plain
+  /// With `paths` the answers are all categories' in order, equally many each, those with p_j = 0, too.
+  AnswerStyle style = AnswerStyle::steered;
 };
 
 /// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
-/// UserError when a digit is not one token in that position.
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories);
+/// UserError when a digit or letter is not one token in that position. None with Steering::path.
+std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
+                                     Steering steering);
 
 /// Tokenised prompts of the training set. Steered answers are accepted and rejected ones, and UserError is
-/// thrown when one does not start with its steering token; plain ones are all accepted.
+/// thrown when one does not start with its steering token; plain ones are all accepted. With `paths`
+/// UserError is thrown when two of a prompt's are the same, whose probability would count twice.
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
-                                       uint64_t seed, AnswerStyle style = AnswerStyle::steered);
+                                       uint64_t seed, AnswerStyle style = AnswerStyle::steered,
+                                       Steering steering = Steering::digit);
 
 /// Stage 1's planted fault: `share` of what every answer's form weighs goes to the same steering token with
 /// another category's text, as if it had been accepted. The steering tokens keep their shares.
@@ -71,7 +76,8 @@ struct MicroBatch {
   EdgeIndex edges;
   at::Tensor sft_weight_E;  // float32
   at::Tensor steering_IK;   // int64: the edge of each steering token; K = 0 where answers are plain
-  at::Tensor target_IK;     // float32
+  at::Tensor target_IK;     // float32; K = 0 where categories have no probability of their own
+  AnswerEdges paths;        // of each prompt and category in order, where paths stand for categories
   AnswerEdges answers;      // KTO's, from the second position on, or all positions
   AnswerEdges mismatched;   // likewise; weights add to 1 over a prompt's
   AnswerEdges preferred, dispreferred;  // DPO's pairs, row by row: whole answers

@@ -12,6 +12,7 @@
 #include "shared/base/error.h"
 #include "worker/losses/dpo.h"
 #include "worker/losses/kto.h"
+#include "worker/losses/path_log_probs.h"
 #include "worker/losses/sft.h"
 #include "worker/losses/steering_kl.h"
 #include "worker/parallel/gradients.h"
@@ -21,7 +22,11 @@
 namespace apportion {
 namespace {
 
-at::Tensor steering_log_probs(const MicroBatch& batch, const at::Tensor& log_prob_E) {
+/// log q_j of each prompt's categories: of their steering tokens, or summed over their paths. [I, K]
+at::Tensor category_log_probs(const MicroBatch& batch, const at::Tensor& log_prob_E) {
+  if (batch.paths.weight_A.numel() > 0) {
+    return path_log_probs(log_prob_E, batch.paths, batch.target_IK.size(0), batch.target_IK.size(1));
+  }
   return log_prob_E.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes());
 }
 
@@ -168,7 +173,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     if (kto) estimate_z(pass, own_reference, prompts, report);
     auto loss_of = [&](size_t m) -> Loss {
       const MicroBatch& part = pass.batches[m];
-      at::Tensor kl = steering_kl(steering_log_probs(part, pass.log_prob_E[m]), part.target_IK, prompts);
+      at::Tensor kl = steering_kl(category_log_probs(part, pass.log_prob_E[m]), part.target_IK, prompts);
       if (!kto) return {config.kl_weight * kl};
       at::Tensor r_A = log_ratios(pass.log_prob_E[m], own_reference[m], part.answers);
       at::Tensor kto_term = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
@@ -210,7 +215,7 @@ void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::fun
     at::Tensor& log_prob_E = forward.log_prob_E[m];
     if (!log_prob_E.defined()) continue;
     const MicroBatch& batch = forward.batches[m];
-    at::Tensor q_IK = steering_log_probs(batch, log_prob_E);
+    at::Tensor q_IK = category_log_probs(batch, log_prob_E);
     log_prob_E.set_requires_grad(true);
     const Loss loss = loss_of(m);
     d_log_prob_E[m] = torch::autograd::grad({loss.total}, {log_prob_E})[0];
@@ -234,8 +239,8 @@ void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::fun
   for (size_t i = 0; i < all.size(); ++i) sums[i % columns] += all[i];
   report.loss = sums[0];
   report.kto = sums[1];
-  // Plain answers have no steering tokens that could be on target.
-  const bool steered = !prompts_.front().steering_tokens.empty();
+  // Plain answers are not told by category.
+  const bool steered = prompts_.front().style != AnswerStyle::plain;
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   report.kl = steered ? sums[2] / sums[4] : none;
   report.coverage = steered ? sums[3] / sums[4] : none;

@@ -167,6 +167,18 @@ TEST(Plan, WithoutAnAdapterItsOptionsAreNotRead) {
   EXPECT_EQ(of_rank("4"), of_rank("8"));
 }
 
+TEST(Plan, SteeringChangesEveryTaskButThoseTrainedOnPlainAnswers) {
+  const Labels all = {"before, v2", "stage 1", "stage 2", "after, heldout", "after, v2"};
+  EXPECT_EQ(changed({{"steering", "letter"}}), all);
+  EXPECT_EQ(changed({{"steering", "path"}}), all);
+  const auto ids_with = [](const char* method, const char* steering) {
+    return ids(make_plan(default_config({{"method", method}, {"steering", steering}}), input, "job"));
+  };
+  EXPECT_EQ(ids_with("ift", "digit").at("stage 1"), ids_with("ift", "path").at("stage 1"));
+  EXPECT_NE(ids_with("sft", "path").at("stage 1"), ids_with("ift", "path").at("stage 1"));
+  EXPECT_EQ(ids_with("full", "path"), ids_with("kl-only", "path"));  // no KTO
+}
+
 TEST(Plan, WhatIsNotIdentityChangesNothing) {
   EXPECT_EQ(
       changed(

@@ -39,6 +39,30 @@ TEST(Method, StagesAreAChainOfTheTwoKinds) {
   }
 }
 
+TEST(Method, PathsTakeThePlaceOfSteeringTokensWithoutKto) {
+  for (const MethodDescription& description : method_table()) {
+    for (Steering steering : {Steering::digit, Steering::letter}) {
+      const std::vector<Stage> stages = stages_of(description.method, steering);
+      ASSERT_EQ(stages.size(), description.stages.size());
+      for (size_t i = 0; i < stages.size(); ++i) {
+        EXPECT_EQ(stages[i].answers, description.stages[i].answers);
+        EXPECT_EQ(stages[i].losses, description.stages[i].losses);
+      }
+    }
+    for (const Stage& stage : stages_of(description.method, Steering::path)) {
+      const bool is_plain = description.stages[0].answers == AnswerStyle::plain;
+      EXPECT_EQ(stage.answers, is_plain ? AnswerStyle::plain : AnswerStyle::paths) << description.name;
+      EXPECT_FALSE(stage.has(LossTerm::kto));
+    }
+  }
+  const std::vector<Stage> full = stages_of(Method::full, Steering::path);
+  EXPECT_EQ(full.back().losses, std::vector<LossTerm>{LossTerm::steering_kl});
+  Task task;
+  task.kind = "calibrate";
+  task.identity = stage_identity(full.back());
+  EXPECT_EQ(stage_of(task).answers, AnswerStyle::paths);
+}
+
 TEST(Method, WhatATaskSaysOfItsStageIsReadBack) {
   for (const MethodDescription& description : method_table()) {
     for (const Stage& stage : description.stages) {

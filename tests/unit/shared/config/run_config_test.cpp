@@ -134,6 +134,28 @@ TEST(MakeRunConfig, AllWeightsHaveRatesOfTheirOwnUnlessSet) {
   EXPECT_EQ(make_run_config({}).sft.learning_rate, 4e-3);
 }
 
+TEST(MakeRunConfig, PathsWeighWholeAnswersAndHaveNoKto) {
+  RunConfig config = make_run_config({{"steering", "path", "x.ini, line 1"}});
+  EXPECT_EQ(config.steering, Steering::path);
+  EXPECT_EQ(config.sft.weights, SftWeights::sequence);
+  config = make_run_config({{"steering", "path", "x"}, {"sft_weights", "token_mean", "x"}});
+  EXPECT_EQ(config.sft.weights, SftWeights::token_mean);
+  EXPECT_EQ(make_run_config({{"steering", "letter", "x"}}).sft.weights, SftWeights::split);
+  EXPECT_EQ(error_of({{"steering", "path", "x.ini, line 1"}, {"sft_weights", "split", "x.ini, line 2"}}),
+            "sft_weights = split (x.ini, line 2) weighs the first token apart, but with steering = path "
+            "(x.ini, line 1) it stands for no category; it must be sequence or token_mean");
+  EXPECT_EQ(error_of({{"steering", "path", "x.ini, line 1"}, {"method", "kto-only", "command line"}}),
+            "method = kto-only (command line) needs rejected answers, a steering token with another "
+            "category's text, which steering = path (x.ini, line 1) does not have; method kl-only or full, "
+            "or steering digit or letter");
+  EXPECT_THAT(error_of({{"steering", "path", "x"}, {"kl_weight", "0", "x.ini, line 2"}}),
+              HasSubstr("kl_weight = 0 (x.ini, line 2) leaves stage 2 without a loss"));
+  EXPECT_EQ(error_of({{"steering", "path", "x"}, {"batch_prompts", "1", "x"}, {"micro_batches", "1", "x"}}),
+            "no error");
+  EXPECT_EQ(error_of({{"steering", "path", "x"}, {"method", "ift", "x"}, {"sft_weights", "split", "x"}}),
+            "no error");  // plain answers, whatever stands for a category
+}
+
 TEST(ResolveOption, ChangesFieldAndEcho) {
   RunConfig config = make_run_config({});
   resolve_option(config, "train_compute_type", "bfloat16");

@@ -102,7 +102,7 @@ TEST(Example, RejectedAnswersSayEveryOtherCategoryEquallyOften) {
       EXPECT_FALSE(rejected[i].accepted());
       EXPECT_EQ(rejected[i].category, accepted[i].category);
       EXPECT_EQ(rejected[i].weight, accepted[i].weight);
-      EXPECT_TRUE(rejected[i].text.starts_with(steering_text(rejected[i].category) + " "));
+      EXPECT_TRUE(rejected[i].text.starts_with(steering_text(Steering::digit, rejected[i].category) + " "));
       EXPECT_NE(rejected[i].text.find(dataset.categories[size_t(rejected[i].said)].names[0]),
                 std::string::npos);
       ++said[{rejected[i].category, rejected[i].said}];
@@ -130,6 +130,37 @@ TEST(Example, RejectedAnswersDependOnSeedSubjectAndWordingOnly) {
   }
   EXPECT_GT(over_seeds.size(), 3u);
   EXPECT_GT(over_wordings.size(), 3u);
+}
+
+TEST(Example, ALetterStandsWhereADigitDoes) {
+  const Dataset dataset = make_dataset();
+  const std::vector<Answer> accepted = accepted_answers(dataset, dataset.subjects[0], Steering::letter);
+  EXPECT_EQ(accepted[0].text, "A Red");
+  EXPECT_EQ(accepted[5].text, "C The cook says Blue.");
+  const auto digits = rejected_answers(dataset, dataset.subjects[0], 3, 1);
+  const auto letters = rejected_answers(dataset, dataset.subjects[0], 3, 1, Steering::letter);
+  for (size_t i = 0; i < digits.size(); ++i) {
+    EXPECT_EQ(letters[i].text.substr(1), digits[i].text.substr(1));
+    EXPECT_EQ(letters[i].text[0], "ABC"[letters[i].category]);
+  }
+  EXPECT_EQ(steering_text(Steering::letter, 25), "Z");
+}
+
+TEST(Example, DigitsAndLettersAreCounted) {
+  Dataset dataset = make_dataset();
+  dataset.categories.resize(10, {{"x"}});
+  EXPECT_NO_THROW(check_steering(dataset, Steering::digit));
+  dataset.categories.resize(11, {{"x"}});
+  EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::digit); }),
+            "dataset toy has 11 categories, but steering = digit stands for at most 10; steering = letter "
+            "(up to 26) or steering = path (any number) is right");
+  dataset.categories.resize(26, {{"x"}});
+  EXPECT_NO_THROW(check_steering(dataset, Steering::letter));
+  dataset.categories.resize(27, {{"x"}});
+  EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::letter); }),
+            "dataset toy has 27 categories, but steering = letter stands for at most 26; steering = path "
+            "(any number) is right");
+  EXPECT_NO_THROW(check_steering(dataset, Steering::path));
 }
 
 TEST(Example, PlainAnswersAreAllCategoriesWithoutDigits) {

@@ -61,10 +61,6 @@ TEST(Templates, NamesWrongCategories) {
             "templates.txt, line 2: an empty name; write \"0 = NAME | SYNONYM\"");
   EXPECT_EQ(complaint("[categories]\n0 = Yes\n" + end),
             "templates.txt: one category only; a distribution needs at least two");
-  std::string eleven = "[categories]\n";
-  for (int j = 0; j < 11; ++j) eleven += std::to_string(j) + " = name" + std::to_string(j) + "\n";
-  EXPECT_EQ(complaint(eleven + end),
-            "templates.txt, line 12: more than 10 categories; the digits 0 to 9 are the steering tokens");
 }
 
 TEST(Templates, NamesWrongSections) {

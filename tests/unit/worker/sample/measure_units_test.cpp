@@ -148,5 +148,15 @@ TEST_F(AnswerTreeTest, SteeringIsTheFirstPositionsProbability) {
   EXPECT_NEAR(result.steering[0], world_.prompts()[2].target[0], 0.25);
 }
 
+TEST_F(AnswerTreeTest, WithoutSteeringTokensAnswersThatNameACategoryStandForThem) {
+  MeasurePrompt path = prompt(2, 40);
+  path.steering_tokens.clear();
+  const PromptResult result = measure({path}).prompts[0], digits = measure({prompt(2, 40)}).prompts[0];
+  EXPECT_EQ(result.steering, result.low);
+  EXPECT_EQ(result.low, digits.low);
+  EXPECT_EQ(result.counts, digits.counts);
+  EXPECT_GT(result.low[0], 0);
+}
+
 }  // namespace
 }  // namespace apportion

@@ -199,6 +199,63 @@ TEST(Batch, PlainAnswersHaveNoSteeringTokens) {
   EXPECT_EQ(text.rfind("Male", 0), 0U) << text;
 }
 
+TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
+  TinyWorld world;
+  Dataset dataset = world.dataset();
+  dataset.subjects[0].target = {0, 1};
+  const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", 0, 0), dataset.subjects,
+                                     world.chat(), 1, AnswerStyle::paths);
+  const MicroBatch packed =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, AnswerSet::accepted, SftWeights::sequence, 512, at::kCPU);
+  EXPECT_EQ(packed.target_IK.sizes(), (std::vector<int64_t>{2, 2}));
+  EXPECT_EQ(packed.steering_IK.size(1), 0);
+  EXPECT_EQ(packed.paths.edge_AL.size(0), 8);  // two prompts, two categories, two forms
+  EXPECT_EQ(packed.example_rows, 6);
+  EXPECT_NEAR(packed.sft_normalizer, 2, 1e-12);  // prompts
+  double weights = 0;                            // each token of an answer weighs what the answer does
+  for (int p : {0, 4}) {
+    for (const auto& answer : prompts[static_cast<size_t>(p)].answers)
+      weights += answer.weight * static_cast<double>(answer.tokens.size());
+  }
+  EXPECT_NEAR(packed.sft_weight_E.sum().item<double>(), weights, 1e-5);
+  const MicroBatch bare =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, AnswerSet::none, SftWeights::split, 512, at::kCPU);
+  EXPECT_EQ(bare.tree_tokens, packed.tree_tokens);
+  EXPECT_EQ(bare.paths.edge_AL.size(0), 8);
+}
+
+TEST(Batch, TwoFormsOfOneTextWouldCountTwiceAsPaths) {
+  TinyWorld world;
+  Dataset dataset = world.dataset();
+  dataset.answer_forms.push_back("This is {category}.");
+  const auto prompts = [&](AnswerStyle style) {
+    return train_prompts(dataset, prompts_of(dataset, "train", 0, 1), dataset.subjects, world.chat(), 1,
+                         style);
+  };
+  EXPECT_EQ(testing::error_of([&] { prompts(AnswerStyle::paths); }),
+            "two answer forms give subject \"Nurses\" the same answer 'This is Male.', which with steering = "
+            "path would count twice; remove one form");
+  EXPECT_EQ(testing::error_of([&] { prompts(AnswerStyle::plain); }), "no error");
+}
+
+TEST(Batch, ALetterIsASteeringTokenLikeADigit) {
+  TinyWorld world;
+  const auto prompts =
+      train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0), world.dataset().subjects,
+                    world.chat(), 1, AnswerStyle::steered, Steering::letter);
+  ASSERT_EQ(prompts[0].steering_tokens.size(), 2U);
+  EXPECT_EQ(world.tokenizer().decode(prompts[0].steering_tokens), "AB");
+  EXPECT_EQ(prompts[0].answers.size(), world.prompts()[0].answers.size());
+  const std::string text = world.tokenizer().decode(prompts[0].answers[0].tokens);
+  EXPECT_EQ(text.rfind("A Male", 0), 0U) << text;
+  const Prompt prompt{0, 0, "Who?"};
+  EXPECT_TRUE(steering_tokens(world.chat(), prompt, 12, Steering::path).empty());
+  EXPECT_EQ(testing::error_of([&] { steering_tokens(world.chat(), prompt, 12, Steering::digit); }),
+            "the steering text '10' is not one token at the start of an answer in this model's tokenizer; "
+            "choose another model, or steering = path");
+  EXPECT_EQ(steering_tokens(world.chat(), prompt, 26, Steering::letter).size(), 26U);
+}
+
 TEST(Batch, PairsAreWholeAnswersOfDifferentCategories) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);

@@ -142,6 +142,31 @@ TEST(Trainer, DpoPrefersWhatTheTargetPrefers) {
   EXPECT_TRUE(std::isnan(trainer.log().kl.front()));  // plain answers have no steering tokens
 }
 
+TEST(Trainer, PathsFollowTheTargetInBothStages) {
+  TinyWorld world;
+  const auto prompts = train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0),
+                                     world.dataset().subjects, world.chat(), 1, AnswerStyle::paths);
+  auto collectives = make_local_collectives();
+  Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
+  Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                  [](const StepReport&) {});
+  SftConfig sft;
+  sft.steps = 60;
+  sft.learning_rate = 1e-2;
+  sft.weights = SftWeights::sequence;
+  trainer.run_sft(sft);
+  const TrainLog first = trainer.log();
+  EXPECT_LT(first.coverage.front(), 1e-2);
+  EXPECT_GT(first.coverage.back(), 0.7);
+  EXPECT_LT(first.kl.back(), 0.5);
+  CalibrateConfig config = short_stage();
+  config.kto_weight = 0;
+  trainer.run_calibrate(config);
+  EXPECT_LT(trainer.log().kl.back(), first.kl.back());
+  EXPECT_NEAR(trainer.log().loss.back(), trainer.log().kl.back(), 1e-5);
+  EXPECT_GT(trainer.log().coverage.back(), first.coverage.back());
+}
+
 TEST(Trainer, RefusesAStageTwoWithoutMismatchedPairs) {
   TinyWorld world;
   const std::vector<TrainPrompt> single = {world.prompts()[0]};
