@@ -122,7 +122,7 @@ Done run_measure(const TaskContext& context) {
     adapter = std::make_unique<Adapter>(load_adapter(folder, session.shape(), session.device()));
     adapter->refresh(type);
   }
-  const CategoryParser parser(session.dataset().categories);
+  const CategoryParser parser = CategoryParser::of(session.dataset());
   const Asking asking = asking_of(context.task);
   MeasureConfig measure = session.config().measure;
   if (asking == Asking::for_probabilities) measure.max_answer_tokens = measure.verbalized_tokens;

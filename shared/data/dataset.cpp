@@ -1,5 +1,6 @@
 #include "shared/data/dataset.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -26,6 +27,7 @@ struct Table {
   std::string path;
   std::vector<CsvRow> rows;  // without the header
   size_t categories = 0;
+  std::vector<std::string> reserved;      // placeholders that answer forms fill with a category
   std::vector<std::string> placeholders;  // without the '@', in column order
 };
 
@@ -67,9 +69,10 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
                 "name it in templates.txt or begin it with @");
   }
   std::string placeholder(name.substr(1));
-  if (placeholder == "category") {
+  if (std::count(table.reserved.begin(), table.reserved.end(), placeholder) != 0) {
     fail_at(table.path, line,
-            "column @category would hide {category} of the answer forms; give it another name");
+            "column @" + placeholder + " would hide {" + placeholder +
+                "} of the answer forms; give it another name");
   }
   for (const std::string& other : table.placeholders) {
     if (other == placeholder)
@@ -78,11 +81,12 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
   return placeholder;
 }
 
-Table read_table(const std::string& path, const std::vector<Category>& categories) {
-  Table table{path, read_csv(path), categories.size(), {}};
+Table read_table(const std::string& path, const Templates& templates) {
+  Table table{
+      path, read_csv(path), templates.categories.size(), category_placeholders(templates.attributes), {}};
   const CsvRow header = table.rows.front();
-  check_header(header, categories, path);
-  for (size_t column = 1 + categories.size(); column < header.cells.size(); ++column) {
+  check_header(header, templates.categories, path);
+  for (size_t column = 1 + table.categories; column < header.cells.size(); ++column) {
     table.placeholders.push_back(placeholder_name(header.cells[column], table, header.line));
   }
   table.rows.erase(table.rows.begin());
@@ -109,6 +113,10 @@ std::vector<double> parse_target(const Table& table, const CsvRow& row, Shares s
   bool all_empty = true;
   for (size_t j = 0; j < table.categories; ++j) all_empty = all_empty && trim(row.cells[j + 1]).empty();
   if (all_empty && shares == Shares::optional) return {};
+  if (all_empty) {
+    fail_at(table.path, row.line,
+            "the row has no numbers; write a count or a share such as 1250 or 0.5 for each category");
+  }
   std::vector<double> target;
   double sum = 0;
   for (size_t j = 0; j < table.categories; ++j) {
@@ -155,12 +163,12 @@ std::vector<Subject> parse_subjects(const Table& table, Shares shares, std::set<
   return subjects;
 }
 
-/// Every placeholder of `line` must be a column of `table` (or derived from one); `also` is allowed besides.
-void check_placeholders(const TextLine& line, const Table& table, std::string_view also) {
+/// Every placeholder of `line` must be a column of `table` (or derived from one) or one of `also`.
+void check_placeholders(const TextLine& line, const Table& table, const std::vector<std::string>& also) {
   const std::map<std::string, std::string> known =
       parse_subject(table, table.rows.front(), Shares::optional).placeholders;
   for (const std::string& name : placeholders_of(line)) {
-    if (name == also || known.count(name) != 0) continue;
+    if (known.count(name) != 0 || std::count(also.begin(), also.end(), name) != 0) continue;
     std::vector<std::string> names;
     for (const auto& entry : known) names.push_back("{" + entry.first + "}");
     fail_at(line.file, line.line,
@@ -169,21 +177,26 @@ void check_placeholders(const TextLine& line, const Table& table, std::string_vi
   }
 }
 
-void check_distinct(const Templates& templates) {
-  std::map<std::string, const TextLine*> seen;
-  for (const auto& [set, lines] : templates.wordings) {
-    for (const TextLine& line : lines) {
-      const auto [first, is_new] = seen.try_emplace(line.text, &line);
-      if (is_new) continue;
-      fail_at(line.file, line.line,
-              "this wording was there before (" + first->second->file + ", line " +
-                  std::to_string(first->second->line) + "); remove one");
-    }
+using LinesByText = std::map<std::string, const TextLine*>;
+
+void check_distinct(const std::vector<TextLine>& lines, const std::string& what, LinesByText& seen) {
+  for (const TextLine& line : lines) {
+    const auto [first, is_new] = seen.try_emplace(line.text, &line);
+    if (is_new) continue;
+    fail_at(line.file, line.line,
+            "this " + what + " was there before (" + first->second->file + ", line " +
+                std::to_string(first->second->line) + "); remove one");
   }
 }
 
+void check_distinct(const Templates& templates) {
+  LinesByText wordings, forms;
+  for (const auto& [set, lines] : templates.wordings) check_distinct(lines, "wording", wordings);
+  check_distinct(templates.answers, "answer form", forms);
+}
+
 void check_templates(const Templates& templates, const Table& table) {
-  for (const TextLine& line : templates.answers) check_placeholders(line, table, "category");
+  for (const TextLine& line : templates.answers) check_placeholders(line, table, table.reserved);
   for (const auto& entry : templates.wordings) {
     for (const TextLine& line : entry.second) check_placeholders(line, table, {});
   }
@@ -202,12 +215,28 @@ nlohmann::json to_json(const std::vector<Subject>& subjects) {
   return array;
 }
 
+/// Which of each attribute's categories a joint category is: the last attribute changes fastest.
+std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attributes) {
+  std::vector<size_t> of_each(attributes.size());
+  for (size_t a = attributes.size(); a-- > 0;) {
+    of_each[a] = category % attributes[a].categories.size();
+    category /= attributes[a].categories.size();
+  }
+  return of_each;
+}
+
 }  // namespace
 
 std::string Dataset::digest() const {
   nlohmann::json content;
   content["name"] = name;
   for (const Category& category : categories) content["categories"].push_back(category.names);
+  for (const Attribute& attribute : attributes) {
+    nlohmann::json& of_attribute = content["attributes"].emplace_back();
+    of_attribute["name"] = attribute.name;
+    for (const Category& category : attribute.categories)
+      of_attribute["categories"].push_back(category.names);
+  }
   content["subjects"] = to_json(subjects);
   content["ood_subjects"] = to_json(ood_subjects);
   content["answer_forms"] = answer_forms;
@@ -224,7 +253,7 @@ Dataset parse_dataset(const std::string& folder) {
                     "; a dataset is a folder with targets.csv and templates.txt");
   }
   const Templates templates = read_templates(root.string());
-  const Table targets = read_table((root / "targets.csv").string(), templates.categories);
+  const Table targets = read_table((root / "targets.csv").string(), templates);
   check_distinct(templates);
   check_templates(templates, targets);
 
@@ -232,16 +261,27 @@ Dataset parse_dataset(const std::string& folder) {
   dataset.name = (root.has_filename() ? root : root.parent_path()).filename().string();
   dataset.path = root.string();
   dataset.categories = templates.categories;
+  dataset.attributes = templates.attributes;
   std::set<std::string> names;
   dataset.subjects = parse_subjects(targets, Shares::required, names);
   if (fs::is_regular_file(root / "ood.csv")) {
-    const Table ood = read_table((root / "ood.csv").string(), templates.categories);
+    const Table ood = read_table((root / "ood.csv").string(), templates);
     check_templates(templates, ood);
     dataset.ood_subjects = parse_subjects(ood, Shares::optional, names);
   }
   dataset.answer_forms = texts_of(templates.answers);
   for (const auto& [set, lines] : templates.wordings) dataset.wordings[set] = texts_of(lines);
   return dataset;
+}
+
+std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {
+  const std::vector<size_t> of_each = parts_of(category, dataset.attributes);
+  for (size_t a = 0; a < of_each.size(); ++a) {
+    const Attribute& attribute = dataset.attributes[a];
+    subject.placeholders[attribute.name] = attribute.categories[of_each[a]].names.front();
+  }
+  if (of_each.empty()) subject.placeholders["category"] = dataset.categories[category].names.front();
+  return fill_wording(dataset.answer_forms[form], subject);
 }
 
 std::string fill_wording(const std::string& wording, const Subject& subject) {

@@ -15,6 +15,13 @@ struct Category {
   std::vector<std::string> names;
 };
 
+/// Of a joint dataset ("gender" x "race"): the name, by which answer forms have it as a placeholder, and the
+/// categories of this attribute alone.
+struct Attribute {
+  std::string name;
+  std::vector<Category> categories;
+};
+
 /// One row of targets.csv. `target` has one share per category and adds to 1 (empty in ood.csv when unknown).
 /// `placeholders` maps "role" to its text, and also "a_role" to the text with its article.
 struct Subject {
@@ -26,10 +33,13 @@ struct Subject {
 struct Dataset {
   std::string name;  // the folder's name
   std::string path;
+  /// Of a joint dataset the product of the attributes', the last changing fastest, each with the one name
+  /// "Male+White".
   std::vector<Category> categories;
+  std::vector<Attribute> attributes;  // none, or two and more
   std::vector<Subject> subjects;
   std::vector<Subject> ood_subjects;
-  std::vector<std::string> answer_forms;                     // each has {category} exactly once
+  std::vector<std::string> answer_forms;  // each has {category}, or every attribute's name, exactly once
   std::map<std::string, std::vector<std::string>> wordings;  // "train"; "v2", "v3" where given
 
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
@@ -39,6 +49,9 @@ struct Dataset {
 
 /// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".
 Dataset parse_dataset(const std::string& folder);
+
+/// The text of an answer form that names this category.
+std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form);
 
 /// `wording` with its placeholders filled from the subject. Throws UserError for one without a value.
 std::string fill_wording(const std::string& wording, const Subject& subject);

@@ -29,11 +29,6 @@ std::vector<std::string> split_training(const Dataset& dataset, int holdout, Sid
   return wordings;
 }
 
-std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {
-  subject.placeholders["category"] = dataset.categories[category].names.front();
-  return fill_wording(dataset.answer_forms[form], subject);
-}
-
 /// `answer` with the form's text that says `answer.said`.
 void write_text(Answer& answer, const Dataset& dataset, const Subject& subject, Steering steering,
                 size_t form) {

@@ -11,7 +11,13 @@ namespace apportion {
 namespace {
 
 constexpr std::array<std::string_view, 5> section_names = {"categories", "answers", "train", "v2", "v3"};
-using Sections = std::map<std::string, std::vector<TextLine>>;
+constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
+
+/// Lines by the section's name, and the attributes' names in the file's order.
+struct Sections {
+  std::map<std::string, std::vector<TextLine>> lines;
+  std::vector<std::string> attributes;
+};
 
 bool is_content(std::string_view line) { return !line.empty() && line.front() != '#'; }
 
@@ -42,16 +48,48 @@ void include_lines(const std::string& folder, const TextLine& from, std::string_
   }
 }
 
+/// Takes the attribute's name from "categories NAME".
+std::string attribute_name(const TextLine& line, std::string_view section) {
+  const std::string name(trim(section.substr(categories_of.size())));
+  const bool is_word = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  if (name.empty() || !is_word || name == "category") {
+    fail_at(line.file, line.line,
+            "[" + std::string(section) + "] names an attribute by small letters, digits and underscores, " +
+                "as in [categories gender]");
+  }
+  return name;
+}
+
 std::string open_section(const TextLine& line, Sections& sections) {
   std::string name(trim(std::string_view(line.text).substr(1, line.text.size() - 2)));
-  if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
+  const bool is_attribute = name.starts_with(categories_of);
+  if (is_attribute) {
+    sections.attributes.push_back(attribute_name(line, name));
+    name = std::string(categories_of) + sections.attributes.back();
+  } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
             "unknown section [" + name + "]; there are [categories], [answers], [train], [v2] and [v3]");
   }
-  if (!sections.try_emplace(name).second) {
+  if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
   }
+  if (!sections.attributes.empty() && sections.lines.count("categories") != 0) {
+    fail_at(line.file, line.line,
+            "[categories] beside [categories NAME]; give each a name, or have one section without");
+  }
   return name;
+}
+
+void need_sections(Sections& sections, const std::string& path) {
+  std::vector<std::string> needed = {"answers", "train"};
+  for (const std::string& attribute : sections.attributes)
+    needed.push_back(std::string(categories_of) + attribute);
+  if (sections.attributes.empty()) needed.insert(needed.begin(), "categories");
+  for (const std::string& name : needed) {
+    if (sections.lines[name].empty()) {
+      throw UserError(path + ": section [" + name + "] is missing or empty; add it with at least one line");
+    }
+  }
 }
 
 Sections read_sections(const std::string& folder, const std::string& path) {
@@ -65,16 +103,12 @@ Sections read_sections(const std::string& folder, const std::string& path) {
     } else if (current.empty()) {
       fail_at(path, line.line, "a line before the first section; begin with [categories]");
     } else if (const std::string_view name = included_file(line.text); !name.empty()) {
-      include_lines(folder, line, name, sections[current]);
+      include_lines(folder, line, name, sections.lines[current]);
     } else {
-      sections[current].push_back(std::move(line));
+      sections.lines[current].push_back(std::move(line));
     }
   }
-  for (const char* needed : {"categories", "answers", "train"}) {
-    if (sections[needed].empty()) {
-      throw UserError(path + ": section [" + needed + "] is missing or empty; add it with at least one line");
-    }
-  }
+  need_sections(sections, path);
   return sections;
 }
 
@@ -116,25 +150,72 @@ std::vector<Category> parse_categories(const std::vector<TextLine>& lines, const
   return categories;
 }
 
-void check_answer_form(const TextLine& line) {
-  const std::vector<std::string> names = placeholders_of(line);
-  if (std::count(names.begin(), names.end(), "category") != 1) {
-    fail_at(line.file, line.line,
-            "an answer form has {category} exactly once, as in \"This person is {category}.\"");
+std::vector<Attribute> parse_attributes(Sections& sections, const std::string& path) {
+  if (sections.attributes.size() == 1) {
+    throw UserError(path + ": [" + std::string(categories_of) + sections.attributes.front() +
+                    "] is the only attribute; call the section [categories]");
   }
+  std::vector<Attribute> attributes;
+  for (const std::string& name : sections.attributes) {
+    const std::vector<TextLine>& lines = sections.lines[std::string(categories_of) + name];
+    attributes.push_back({name, parse_categories(lines, path)});
+    for (size_t j = 0; j < lines.size(); ++j) {
+      if (attributes.back().categories[j].names.front().find('+') == std::string::npos) continue;
+      fail_at(lines[j].file, lines[j].line,
+              "a + in a name of a joint attribute; it stands between the attributes' names in targets.csv");
+    }
+  }
+  return attributes;
+}
+
+/// "Male+White" and so on, the last attribute changing fastest.
+std::vector<Category> product_of(const std::vector<Attribute>& attributes) {
+  std::vector<Category> product = {{{""}}};
+  for (const Attribute& attribute : attributes) {
+    std::vector<Category> longer;
+    for (const Category& first : product) {
+      const std::string before = first.names.front().empty() ? "" : first.names.front() + "+";
+      for (const Category& last : attribute.categories) longer.push_back({{before + last.names.front()}});
+    }
+    product = std::move(longer);
+  }
+  return product;
+}
+
+void check_answer_form(const TextLine& line, const std::vector<Attribute>& attributes) {
+  const std::vector<std::string> names = placeholders_of(line);
+  std::string all;  // "{gender}, {race}"
+  bool once = true;
+  for (const std::string& needed : category_placeholders(attributes)) {
+    all += (all.empty() ? "{" : ", {") + needed + "}";
+    once = once && std::count(names.begin(), names.end(), needed) == 1;
+  }
+  if (once) return;
+  const std::string example = attributes.empty() ? "This person is {category}." : all;
+  fail_at(line.file, line.line,
+          "an answer form has " + all + (attributes.empty() ? " exactly once" : " exactly once each") +
+              ", as in \"" + example + "\"");
 }
 
 }  // namespace
+
+std::vector<std::string> category_placeholders(const std::vector<Attribute>& attributes) {
+  std::vector<std::string> names;
+  for (const Attribute& attribute : attributes) names.push_back(attribute.name);
+  return names.empty() ? std::vector<std::string>{"category"} : names;
+}
 
 Templates read_templates(const std::string& folder) {
   const std::string path = (std::filesystem::path(folder) / "templates.txt").string();
   Sections sections = read_sections(folder, path);
   Templates templates;
-  templates.categories = parse_categories(sections["categories"], path);
-  templates.answers = std::move(sections["answers"]);
-  for (const TextLine& line : templates.answers) check_answer_form(line);
+  templates.attributes = parse_attributes(sections, path);
+  templates.categories = templates.attributes.empty() ? parse_categories(sections.lines["categories"], path)
+                                                      : product_of(templates.attributes);
+  templates.answers = std::move(sections.lines["answers"]);
+  for (const TextLine& line : templates.answers) check_answer_form(line, templates.attributes);
   for (const char* name : {"train", "v2", "v3"}) {
-    if (!sections[name].empty()) templates.wordings[name] = std::move(sections[name]);
+    if (!sections.lines[name].empty()) templates.wordings[name] = std::move(sections.lines[name]);
   }
   return templates;
 }

@@ -13,9 +13,13 @@ namespace apportion {
 
 struct Templates {
   std::vector<Category> categories;
+  std::vector<Attribute> attributes;  // of sections [categories NAME]; the categories are their product
   std::vector<TextLine> answers;
   std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3"
 };
+
+/// The placeholders of an answer form that name a category: {category}, or the attributes' names.
+std::vector<std::string> category_placeholders(const std::vector<Attribute>& attributes);
 
 /// Reads FOLDER/templates.txt and the files that its `include = FILE` lines name (relative to the folder).
 /// Throws UserError "FILE, line N: ..." for what docs/datasets.md does not allow.

@@ -65,28 +65,85 @@ struct CategoryParser::Names {
     icu::UnicodeString text;
     int category;
   };
-  std::vector<Name> all;
-  size_t categories = 0;
+  struct OfAttribute {
+    std::vector<Name> all;
+    size_t categories;
 
+    std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
+  };
+  std::vector<OfAttribute> attributes;  // one, but for a joint dataset
+
+  void add(const std::vector<Category>& categories);
+  /// The category of one of each attribute's; the last changes fastest.
+  int index(const std::vector<int>& of_each) const;
   std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
 };
 
-CategoryParser::CategoryParser(const std::vector<Category>& categories) : names_(std::make_unique<Names>()) {
-  names_->categories = categories.size();
-  for (size_t category = 0; category < categories.size(); ++category) {
-    for (const std::string& name : categories[category].names) {
-      names_->all.push_back({normalise(name), static_cast<int>(category)});
-      ensure(!names_->all.back().text.isEmpty(), "a category's name has at least one visible character");
-    }
-  }
+CategoryParser::CategoryParser() : names_(std::make_unique<Names>()) {}
+
+CategoryParser::CategoryParser(const std::vector<Category>& categories) : CategoryParser() {
+  names_->add(categories);
+}
+
+CategoryParser CategoryParser::of(const Dataset& dataset) {
+  if (dataset.attributes.empty()) return CategoryParser(dataset.categories);
+  CategoryParser parser;
+  for (const Attribute& attribute : dataset.attributes) parser.names_->add(attribute.categories);
+  return parser;
 }
 
 CategoryParser::~CategoryParser() = default;
 CategoryParser::CategoryParser(CategoryParser&&) noexcept = default;
 
-size_t CategoryParser::categories() const { return names_->categories; }
+size_t CategoryParser::categories() const {
+  size_t product = 1;
+  for (const Names::OfAttribute& attribute : names_->attributes) product *= attribute.categories;
+  return product;
+}
+
+void CategoryParser::Names::add(const std::vector<Category>& categories) {
+  OfAttribute& attribute = attributes.emplace_back();
+  attribute.categories = categories.size();
+  for (size_t category = 0; category < categories.size(); ++category) {
+    for (const std::string& name : categories[category].names) {
+      attribute.all.push_back({normalise(name), static_cast<int>(category)});
+      ensure(!attribute.all.back().text.isEmpty(), "a category's name has at least one visible character");
+    }
+  }
+}
+
+int CategoryParser::Names::index(const std::vector<int>& of_each) const {
+  int index = 0;
+  for (size_t a = 0; a < attributes.size(); ++a) {
+    if (of_each[a] == unparsed) return unparsed;
+    index = index * static_cast<int>(attributes[a].categories) + of_each[a];
+  }
+  return index;
+}
 
 std::vector<Mention> CategoryParser::Names::mentions_in(const icu::UnicodeString& text) const {
+  std::vector<std::pair<Mention, size_t>> parts;  // with their attribute, in the text's order
+  for (size_t a = 0; a < attributes.size(); ++a) {
+    for (const Mention& mention : attributes[a].mentions_in(text)) parts.emplace_back(mention, a);
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.first.end < b.first.end; });
+  const std::vector<int> none(attributes.size(), unparsed);
+  std::vector<int> named = none;
+  int32_t begin = -1;
+  std::vector<Mention> whole;
+  for (const auto& [mention, attribute] : parts) {
+    if (begin < 0) begin = mention.begin;
+    named[attribute] = mention.category;
+    if (index(named) == unparsed) continue;
+    whole.push_back({begin, mention.end, index(named)});
+    named = none;
+    begin = -1;
+  }
+  return whole;
+}
+
+std::vector<Mention> CategoryParser::Names::OfAttribute::mentions_in(const icu::UnicodeString& text) const {
   std::vector<Mention> mentions;
   for (const Name& name : all) {
     for (int32_t begin = text.indexOf(name.text); begin >= 0; begin = text.indexOf(name.text, begin + 1)) {
@@ -98,8 +155,13 @@ std::vector<Mention> CategoryParser::Names::mentions_in(const icu::UnicodeString
 }
 
 int CategoryParser::parse(std::string_view text) const {
-  const std::vector<Mention> mentions = names_->mentions_in(normalise(text));
-  return mentions.empty() ? unparsed : mentions.back().category;
+  const icu::UnicodeString whole = normalise(text);
+  std::vector<int> last;
+  for (const Names::OfAttribute& attribute : names_->attributes) {
+    const std::vector<Mention> mentions = attribute.mentions_in(whole);
+    last.push_back(mentions.empty() ? unparsed : mentions.back().category);
+  }
+  return names_->index(last);
 }
 
 CategoryParser::CutText CategoryParser::cut(std::string_view text) const {
@@ -118,16 +180,17 @@ CategoryParser::CutText CategoryParser::cut(std::string_view text) const {
 }
 
 void check_answer_forms(const Dataset& dataset) {
-  const CategoryParser parser(dataset.categories);
-  for (Subject subject : dataset.subjects) {
+  const CategoryParser parser = CategoryParser::of(dataset);
+  const std::string placeholders = dataset.attributes.empty() ? "{category}" : "an attribute's placeholder";
+  for (const Subject& subject : dataset.subjects) {
     for (size_t category = 0; category < dataset.categories.size(); ++category) {
-      const std::string& name = dataset.categories[category].names.front();
-      subject.placeholders["category"] = name;
-      for (const std::string& form : dataset.answer_forms) {
-        const std::string text = fill_wording(form, subject);
+      for (size_t form = 0; form < dataset.answer_forms.size(); ++form) {
+        const std::string text = answer_saying(dataset, subject, category, form);
         if (parser.parse(text) == static_cast<int>(category)) continue;
-        throw UserError(dataset.path + "/templates.txt: the answer \"" + text + "\" is not read as " + name +
-                        ", since the last category named counts; let nothing after {category} name another");
+        throw UserError(dataset.path + "/templates.txt: the answer \"" + text + "\" is not read as " +
+                        dataset.categories[category].names.front() +
+                        ", since the last category named counts; let nothing after " + placeholders +
+                        " name another");
       }
     }
   }

@@ -1,5 +1,5 @@
-// From an answer's text to its category: the last whole-word, case-insensitive mention of a category's name.
-// Where the names come from is shared/data/templates.h.
+// From an answer's text to its category: the last whole-word, case-insensitive mention of a category's name,
+// in a joint dataset of one of each attribute. Where the names come from is shared/data/templates.h.
 #pragma once
 
 #include <memory>
@@ -14,22 +14,26 @@ namespace apportion {
 
 inline constexpr int unparsed = -1;
 
-/// Compiled names (and synonyms) of a dataset's categories. Words are Unicode's (ICU).
+/// Compiled names (and synonyms) of a dataset's categories, or of each attribute's of a joint one. Words are
+/// Unicode's (ICU).
 class CategoryParser {
  public:
   explicit CategoryParser(const std::vector<Category>& categories);
+  static CategoryParser of(const Dataset& dataset);
   ~CategoryParser();
   CategoryParser(CategoryParser&&) noexcept;
 
   size_t categories() const;
 
   /// The category last mentioned in `text` (of two mentions that overlap the longer counts), or `unparsed`.
-  /// A mention has no letter, digit or mark right before or after it; runs of white space count as one space;
-  /// bytes that are not UTF-8 are read as U+FFFD.
+  /// Of a joint dataset the one of the last mention of each attribute, unparsed when any has none. A mention
+  /// has no letter, digit or mark right before or after it; runs of white space count as one space; bytes
+  /// that are not UTF-8 are read as U+FFFD.
   int parse(std::string_view text) const;
 
   /// The text cut at its mentions of categories (of mentions that overlap the longest counts): what is before
-  /// the first, and each one's category with what follows it, up to the next. Folded and in UTF-8.
+  /// the first, and each one's category with what follows it, up to the next. Folded and in UTF-8. A joint
+  /// category is mentioned where all attributes have been since the one before.
   struct CutText {
     std::string before;
     std::vector<std::pair<int, std::string>> mentions;
@@ -38,6 +42,7 @@ class CategoryParser {
 
  private:
   struct Names;
+  CategoryParser();
   std::unique_ptr<Names> names_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -283,9 +284,11 @@ TEST_F(ApportionTest, MethodsOfSteeredAnswersGiveTheBytesOfOneProcess) {
   run_methods(Kind::trains_steered, wait_for_all);
 }
 
-/// The small job steered in this way.
-RunConfig steered_config(const std::string& name, const std::string& steering) {
+/// The joint example, whose 16 categories no digit can stand for, steered in this way.
+RunConfig joint_config(const std::string& name, const std::string& steering) {
   RunConfig config = config_for(name, 0);
+  resolve_option(config, "dataset",
+                 std::string(std::getenv("APPORTION_SOURCE")) + "/tests/support/hair-and-eyes");
   resolve_option(config, "steering", steering);
   resolve_option(config, "sft_weights", steering == "path" ? "sequence" : "split");
   resolve_option(config, "test_sets", "v2");
@@ -295,17 +298,16 @@ RunConfig steered_config(const std::string& name, const std::string& steering) {
 
 TEST_F(ApportionTest, LettersAndPathsGiveTheBytesOfOneProcess) {
   for (const char* steering : {"letter", "path"}) {
-    if (test_ranks().rank() == 0)
-      report_of([&] { run_in_one_process(steered_config("steered-one", steering)); });
+    if (test_ranks().rank() == 0) report_of([&] { run_in_one_process(joint_config("joint-one", steering)); });
     wait_for_all();
-    const std::string report = report_of([&] { run_on_all_ranks(steered_config("steered-all", steering)); });
+    const std::string report = report_of([&] { run_on_all_ranks(joint_config("joint-all", steering)); });
     if (test_ranks().rank() != 0) continue;
     EXPECT_NE(report.find("after, v2"), std::string::npos) << report;
-    expect_equal_results(directory() + "/steered-one", directory() + "/steered-all");
-    const auto training = tasks_of(directory() + "/steered-all", true);
+    expect_equal_results(directory() + "/joint-one", directory() + "/joint-all");
+    const auto training = tasks_of(directory() + "/joint-all", true);
     ASSERT_EQ(training.size(), 2u) << steering;
     for (const auto& [name, id] : training) {
-      const TrainFile file = read_train_file(result_path(directory() + "/steered-all", id));
+      const TrainFile file = read_train_file(result_path(directory() + "/joint-all", id));
       EXPECT_GE(file.log.coverage.back(), 0) << name;  // NaN where nothing stands for a category
       const bool kto = std::string(steering) != "path" && name.ends_with("calibrate");
       EXPECT_EQ(file.log.kto.back() != 0, kto) << steering << ", " << name;

@@ -103,6 +103,12 @@ TEST(Dataset, NamesWrongRows) {
   EXPECT_EQ(row_complaint(" ,1,2,b,c\n"),
             "targets.csv, line 3: the row has no subject; name it in the first column");
   EXPECT_EQ(row_complaint("x,1,2,,c\n"), "targets.csv, line 3: column @role is empty; every row fills it");
+  EXPECT_EQ(row_complaint("x,,,b,c\n"),
+            "targets.csv, line 3: the row has no numbers; write a count or a share such as 1250 or 0.5 for "
+            "each category");
+  EXPECT_EQ(row_complaint(",,,,\n"),
+            "targets.csv, line 3: the row has no subject; name it in the first column");
+  EXPECT_EQ(row_complaint("\nx,1,2,b,c\n"), "targets.csv, line 3: an empty line; remove it");
   EXPECT_EQ(row_complaint("x,1,2\n"),
             "targets.csv, line 3: 3 cells; the header has 5 (quote a cell that holds a comma)");
 }
@@ -140,6 +146,40 @@ TEST(Dataset, NamesAWordingThatIsThereTwice) {
       complaint(std::string(header) + "x,1,1,b,c\n", std::string(templates) + "Is {a_role} in {place}?\n");
   EXPECT_TRUE(message.starts_with("templates.txt, line 10: this wording was there before (")) << message;
   EXPECT_TRUE(message.ends_with("templates.txt, line 7); remove one")) << message;
+}
+
+TEST(Dataset, NamesAnAnswerFormThatIsThereTwice) {
+  const std::string twice =
+      "[categories]\n0 = Yes\n1 = No\n[answers]\n{category}\n{category}\n[train]\nIs it so?\n";
+  const std::string message = complaint(std::string(header) + "x,1,1,b,c\n", twice);
+  EXPECT_TRUE(message.starts_with("templates.txt, line 6: this answer form was there before (")) << message;
+}
+
+constexpr const char* joint =
+    "[categories hair]\n0 = Dark\n1 = Fair\n[categories eyes]\n0 = Blue\n1 = Green\n[answers]\n"
+    "{eyes} under {hair}: the {role}\n[train]\nHow does {a_role} look?\n";
+
+TEST(Dataset, ParsesJointAttributes) {
+  DatasetFolder folder;
+  folder.write("targets.csv",
+               "subject,Dark+Blue,Dark+Green,Fair+Blue,Fair+Green,@role\nCooks,1,2,0,5,cook\n");
+  folder.write("templates.txt", joint);
+  const Dataset dataset = parse_dataset(folder.path());
+  ASSERT_EQ(dataset.categories.size(), 4u);
+  EXPECT_EQ(dataset.subjects[0].target, (std::vector<double>{0.125, 0.25, 0, 0.625}));
+  EXPECT_EQ(answer_saying(dataset, dataset.subjects[0], 1, 0), "Green under Dark: the cook");
+  EXPECT_EQ(answer_saying(dataset, dataset.subjects[0], 2, 0), "Blue under Fair: the cook");
+  Dataset other = dataset;
+  other.attributes[1].categories[0].names.emplace_back("azure");
+  EXPECT_NE(other.digest(), dataset.digest());
+}
+
+TEST(Dataset, NamesWrongColumnsOfJointAttributes) {
+  EXPECT_EQ(complaint("subject,Dark+Blue,Fair+Blue,Dark+Green,Fair+Green\nx,1,1,1,1\n", joint),
+            "targets.csv, line 1: column 3 is not \"Dark+Green\", category 1 of templates.txt; the header is "
+            "subject,Dark+Blue,Dark+Green,Fair+Blue,Fair+Green,@role,...");
+  EXPECT_EQ(complaint("subject,Dark+Blue,Dark+Green,Fair+Blue,Fair+Green,@eyes\nx,1,1,1,1,b\n", joint),
+            "targets.csv, line 1: column @eyes would hide {eyes} of the answer forms; give it another name");
 }
 
 TEST(Dataset, OodMayNotAskAboutATrainedSubject) {

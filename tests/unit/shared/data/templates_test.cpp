@@ -63,6 +63,48 @@ TEST(Templates, NamesWrongCategories) {
             "templates.txt: one category only; a distribution needs at least two");
 }
 
+constexpr const char* joint =
+    "[categories gender]\n0 = Male | man\n1 = Female\n[categories mood]\n0 = Glad\n1 = Sad\n2 = Calm\n";
+
+TEST(Templates, ReadsTheProductOfAttributes) {
+  DatasetFolder folder;
+  folder.write("templates.txt", std::string(joint) + "[answers]\n{mood} and {gender}\n[train]\nWho?\n");
+  const Templates templates = read_templates(folder.path());
+  ASSERT_EQ(templates.attributes.size(), 2u);
+  EXPECT_EQ(templates.attributes[0].name, "gender");
+  EXPECT_EQ(templates.attributes[0].categories[0].names, (std::vector<std::string>{"Male", "man"}));
+  EXPECT_EQ(templates.attributes[1].categories.size(), 3u);
+  std::vector<std::string> names;
+  for (const Category& category : templates.categories) names.push_back(category.names.front());
+  EXPECT_EQ(names, (std::vector<std::string>{"Male+Glad", "Male+Sad", "Male+Calm", "Female+Glad",
+                                             "Female+Sad", "Female+Calm"}));
+  EXPECT_EQ(category_placeholders(templates.attributes), (std::vector<std::string>{"gender", "mood"}));
+}
+
+TEST(Templates, NamesWrongAttributes) {
+  const std::string two = joint, end = "[answers]\n{gender}, {mood}\n[train]\nx\n";
+  EXPECT_EQ(complaint("[categories gender]\n0 = Male\n1 = Female\n" + end),
+            "templates.txt: [categories gender] is the only attribute; call the section [categories]");
+  EXPECT_EQ(complaint(two + "[categories]\n0 = a\n1 = b\n" + end),
+            "templates.txt, line 8: [categories] beside [categories NAME]; give each a name, or have one "
+            "section without");
+  EXPECT_EQ(complaint(two + "[categories mood]\n0 = a\n1 = b\n" + end),
+            "templates.txt, line 8: section [categories mood] is here a second time; join the two");
+  EXPECT_EQ(complaint(two + "[categories Hair colour]\n0 = a\n1 = b\n" + end),
+            "templates.txt, line 8: [categories Hair colour] names an attribute by small letters, digits and "
+            "underscores, as in [categories gender]");
+  EXPECT_EQ(complaint(two + "[categories hair]\n# none\n" + end),
+            "templates.txt: section [categories hair] is missing or empty; add it with at least one line");
+  EXPECT_EQ(complaint(two + "[categories hair]\n0 = a\n1 = b+c\n" + end),
+            "templates.txt, line 10: a + in a name of a joint attribute; it stands between the attributes' "
+            "names in targets.csv");
+  for (const char* form : {"{gender}", "{gender}, {mood}, {mood}", "{category}"}) {
+    EXPECT_EQ(complaint(two + "[answers]\n" + form + "\n[train]\nx\n"),
+              "templates.txt, line 9: an answer form has {gender}, {mood} exactly once each, as in "
+              "\"{gender}, {mood}\"");
+  }
+}
+
 TEST(Templates, NamesWrongSections) {
   const std::string begin = categories;
   EXPECT_EQ(complaint(begin + "[answers]\n{category}\n"),

@@ -60,6 +60,43 @@ TEST(CategoryParser, TakesTheLongerOfOverlappingMentions) {
   EXPECT_EQ(nested.parse("New York, then York"), 1);
 }
 
+TEST(CategoryParser, ANameInsideAnotherCategorysCountsOnItsOwnOnly) {
+  const CategoryParser parser(
+      {{{"Black"}}, {{"Black or African American"}}, {{"African American or White"}}, {{"White"}}});
+  EXPECT_EQ(parser.parse("Black"), 0);
+  EXPECT_EQ(parser.parse("Black or White"), 3);
+  EXPECT_EQ(parser.parse("black or african american"), 1);
+  EXPECT_EQ(parser.parse("Black or African American."), 1);
+  EXPECT_EQ(parser.parse("African American or White"), 2);
+  EXPECT_EQ(parser.parse("Black or African American, not Black"), 0);
+  EXPECT_EQ(parser.parse("Black or African Americans"), 0);  // the longer name is no whole word here
+}
+
+Dataset hair_and_eyes() { return parse_dataset("tests/support/hair-and-eyes"); }
+
+TEST(CategoryParser, AJointCategoryIsTheLastMentionOfEachAttribute) {
+  const Dataset dataset = hair_and_eyes();
+  const CategoryParser parser = CategoryParser::of(dataset);
+  ASSERT_EQ(parser.categories(), 16u);
+  EXPECT_EQ(parser.parse("Black hair, brown eyes"), 0);
+  EXPECT_EQ(parser.parse("Green eyes and blonde hair."), 15);
+  EXPECT_EQ(parser.parse("Brown eyes, no, blue eyes, and brown hair"), 5);
+  EXPECT_EQ(parser.parse("B Black hair+Blue eyes"), 1);  // as the category is called in tables and prompts
+  EXPECT_EQ(parser.parse("brown hair"), unparsed);
+  EXPECT_EQ(parser.parse("hazel eyes"), unparsed);
+  EXPECT_EQ(parser.parse("brown"), unparsed);
+}
+
+TEST(CategoryParser, CutsAListOfJointCategoriesWhereAllAttributesAreNamed) {
+  const auto cut =
+      CategoryParser::of(hair_and_eyes())
+          .cut("I say: Black hair, blue eyes: 30%\nRed hair, red hair, green eyes: 70% black hair");
+  EXPECT_EQ(cut.before, "i say: ");
+  ASSERT_EQ(cut.mentions.size(), 2u);
+  EXPECT_EQ(cut.mentions[0], (std::pair<int, std::string>{1, ": 30% "}));
+  EXPECT_EQ(cut.mentions[1], (std::pair<int, std::string>{11, ": 70% black hair"}));
+}
+
 TEST(CategoryParser, CountsWhiteSpaceAsOneSpace) {
   EXPECT_EQ(race("Black  or\n\tAfrican\xC2\xA0"
                  "American"),
@@ -99,6 +136,26 @@ TEST(CategoryParser, RefusesAnAnswerFormThatNamesAnotherCategoryLast) {
         error.what(),
         "/toy/templates.txt: the answer \"Female, not Male\" is not read as Female, since the last category "
         "named counts; let nothing after {category} name another");
+  }
+}
+
+TEST(CategoryParser, ReadsEveryAnswerOfTheJointExample) {
+  Dataset dataset = hair_and_eyes();
+  EXPECT_NO_THROW(check_answer_forms(dataset));
+  for (Attribute& attribute : dataset.attributes) {
+    for (Category& category : attribute.categories) {
+      category.names = {category.names.front().substr(0, category.names.front().find(' '))};
+    }
+  }
+  try {  // "Brown" is a colour of both now
+    check_answer_forms(dataset);
+    FAIL() << "no error";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "tests/support/hair-and-eyes/templates.txt: the answer \"Black, Brown\" is not read as Black "
+        "hair+Brown eyes, since the last category named counts; let nothing after an attribute's "
+        "placeholder name another");
   }
 }
 
