@@ -94,7 +94,7 @@ class Page {
                  {"expected"},
                  {"KL"},
                  {"coverage"},
-                 {"agreement"},
+                 {"agree"},
                  {"unexplored"},
                  {"unparsed"}});
     for (const MeasureView& measure : view.measures) {

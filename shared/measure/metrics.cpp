@@ -201,7 +201,9 @@ std::optional<double> agreement_of(const MeasureResult& result) {
   for (const PromptResult& prompt : result.prompts) {
     for (const AnswerCount& answer : prompt.answers) {
       for (int category = 0; category < result.categories; ++category) {
-        if (!answer.text.starts_with(steering_text(category) + " ")) continue;
+        const bool begins = answer.text.starts_with(steering_text(Steering::digit, category) + " ") ||
+                            answer.text.starts_with(steering_text(Steering::letter, category) + " ");
+        if (!begins) continue;
         steered += answer.count;
         if (answer.category == category) agreeing += answer.count;
       }

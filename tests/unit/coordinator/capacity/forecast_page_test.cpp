@@ -45,9 +45,9 @@ TEST(ForecastPage, JsonHoldsTheSameFigures) {
   EXPECT_TRUE(json["ranks"][1]["fits"].get<bool>());
   const nlohmann::json& parts = json["ranks"][1]["bytes"];
   auto bytes = [&](const char* part) { return parts[part].get<double>(); };
-  const double stays =
-      bytes("blocks") + bytes("embedding") + bytes("trained") + bytes("positions");
-  const double backward = bytes("activations") + std::max(bytes("vocabulary"), bytes("gathered") + bytes("workspace"));
+  const double stays = bytes("blocks") + bytes("embedding") + bytes("trained") + bytes("positions");
+  const double backward =
+      bytes("activations") + std::max(bytes("vocabulary"), bytes("gathered") + bytes("workspace"));
   const Coefficients c = default_coefficients(find_machine("h100-80"));
   EXPECT_NEAR(json["ranks"][1]["needed_bytes"].get<double>(),
               (stays + bytes("gradients") + std::max(backward, bytes("gradient_sum"))) * c.memory_scale +

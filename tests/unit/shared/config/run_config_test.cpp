@@ -30,7 +30,7 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
   }
   EXPECT_EQ(config.sft.steps, 120);
   EXPECT_EQ(config.sft.learning_rate, 4e-3);
-  EXPECT_EQ(config.calibrate.steps, 40);
+  EXPECT_EQ(config.calibrate.steps, 20);
   EXPECT_EQ(config.calibrate.learning_rate, 2e-4);
   EXPECT_EQ(config.measure_compute_type, ComputeType::float32);
   EXPECT_EQ(config.lora.targets.size(), 7u);
