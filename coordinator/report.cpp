@@ -178,11 +178,12 @@ class Page {
         dim("  wordings together; one wording: of each alone. MAE: of the sampled rounds; floor: a perfect "
             "sampler's;"));
     line(
-        dim("  expected: this model's. coverage: mass on the steering tokens, or paths; agreement: of the "
-            "rounds that "
-            "begin with"));
+        dim("  expected: this model's. coverage: mass on the steering tokens, or paths; agree: of the rounds "
+            "that "
+            "begin"));
     line(dim(
-        "  a steering token, those whose text says its category. -: too little parsed or explored to say."));
+        "  with a steering token, those whose text says its category. -: too little parsed or explored to "
+        "say."));
     line();
   }
 

@@ -38,7 +38,8 @@ std::vector<TrainPrompt> prompts() {
     const std::string user = entry.at("user");
     prompt.tokens = session().chat().encode_prompt(user);
     prompt.target = entry.at("target").get<std::vector<double>>();
-    prompt.steering_tokens = steering_tokens(session().chat(), {0, 0, user}, prompt.target.size());
+    prompt.steering_tokens =
+        steering_tokens(session().chat(), {0, 0, user}, prompt.target.size(), Steering::digit);
     for (const auto& answer : entry.at("answers")) {
       const std::string text = answer.at("text");
       prompt.answers.push_back(
