@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "shared/model/shape_text.h"
+#include "worker/device_memory.h"
 
 namespace apportion {
 namespace {
@@ -33,6 +34,7 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
 }
 
 TEST(StepStudy, TimesEveryStepButTheFirst) {
+  keep_tensor_memory();  // what counts tensors' bytes
   const StepStudy study{parse_shape("shape:layers=2,width=64,heads=2,ffn=96,vocabulary=256,context=256"),
                         small_tree(),
                         2,

@@ -160,6 +160,7 @@ TEST(Trainer, PathsFollowTheTargetInBothStages) {
   EXPECT_GT(first.coverage.back(), 0.7);
   EXPECT_LT(first.kl.back(), 0.5);
   CalibrateConfig config = short_stage();
+  config.kl_weight = 1;
   config.kto_weight = 0;
   trainer.run_calibrate(config);
   EXPECT_LT(trainer.log().kl.back(), first.kl.back());
