@@ -52,7 +52,7 @@ std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, 
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
                        const RankDevice& rank, const std::vector<int>& shard_ranks, const RanksConfig& config,
                        const BaseConfig& base) {
-  LoadedModel loaded{shard_ranks, nullptr, nullptr, ""};
+  LoadedModel loaded{shard_ranks, nullptr, nullptr, nullptr, ""};
   BaseLayout layout;
   if (shard_ranks.size() > 1) {
     constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
@@ -108,8 +108,10 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   LoadedModel& loaded = models_[type];
   if (!loaded.model || loaded.trained_by != trained_by) {
     loaded.model.reset();  // two of them need not fit
-    loaded = load_model(*weights(trained_by), shape_, type, {device_, local_ranks_}, shard_ranks,
-                        config_.ranks, config_.base);
+    auto source = weights(trained_by);
+    loaded =
+        load_model(*source, shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks, config_.base);
+    if (config_.base.place == BasePlace::file) loaded.weights = std::move(source);
     loaded.trained_by = trained_by;
   }
   return *loaded.model;

@@ -34,6 +34,7 @@ struct RankDevice {
 struct LoadedModel {
   std::vector<int> shard_ranks;
   std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
+  std::unique_ptr<WeightSource> weights;     // where a base that is left in its file is read from, else null
   std::unique_ptr<Llama> model;
   std::string trained_by;  // the task whose weights these are; empty: the model's own
 };
@@ -44,7 +45,7 @@ std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, 
                                         const RanksConfig& config);
 
 /// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
-/// this call in the same order.
+/// this call in the same order. With BasePlace::file `weights` must outlive the model.
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
                        const RankDevice& rank, const std::vector<int>& shard_ranks, const RanksConfig& config,
                        const BaseConfig& base);
