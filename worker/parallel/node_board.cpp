@@ -171,6 +171,7 @@ void NodeBoard::await(int peer, Stage stage, uint64_t sequence, Patience& patien
     if (reached(peer, stage, sequence)) return;
     throw_if_aborted(patience.operation());
     if (presence == Presence::left || is_given_up) {
+      patience.look();  // an abort of another node's rank, which this peer has seen already
       throw RankError(world_rank(peer), with_rank(patience.operation(), world_rank(peer)) +
                                             ": that rank has " +
                                             (is_given_up ? "given the operation up" : "left the group"));

@@ -18,6 +18,11 @@ class Patience {
   /// the time-out has passed since the Patience was made.
   void pause(int rank);
 
+  /// A look without a pause: before a rank that has gone is blamed for what another has aborted.
+  void look() const {
+    if (look_) look_();
+  }
+
   const std::string& operation() const { return operation_; }
 
  private:
