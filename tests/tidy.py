@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 
+# Asks for CPU features by names that g++ 12 knows and Debian 12's clang 14 does not.
+UNREADABLE = {"worker/device_cpu.cpp"}
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -69,6 +71,8 @@ def main(build, commit):
     work = []
     for source, entry in commands.items():
         path = os.path.relpath(source, SOURCE)
+        if path in UNREADABLE:
+            continue
         if path.startswith(("shared/", "coordinator/")) or (path.startswith("worker/") and path in changed):
             wanted = fingerprint(headers.get(source, []) + [source], entry["command"])
             stamp = folder / (path.replace("/", "_") + ".passed")

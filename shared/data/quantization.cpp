@@ -86,7 +86,7 @@ void pack_q4_1(const float* values, uint64_t blocks, char* out) {
     store_half(scale, out);
     store_half(minimum, out + 2);
     auto number = [&](float value) {
-      return std::min(15, static_cast<int>((value - minimum) * inverse + 0.5F));
+      return std::min(15, static_cast<int>(std::floor((value - minimum) * inverse + 0.5F)));
     };
     for (int i = 0; i < 16; ++i)
       out[4 + i] = static_cast<char>(number(values[i]) | (number(values[i + 16]) << 4));

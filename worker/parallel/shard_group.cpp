@@ -63,9 +63,8 @@ ShardGroup::ShardGroup(std::vector<std::vector<int64_t>> sizes, at::ScalarType t
 
   if (shared.defined()) {
     ensure(shared.numel() == bytes, "shared memory has the length of the packed run");
-    at::Tensor run = shared;
-    fill(run.data_ptr<uint8_t>() + first_, rows);
-    view(run.to(device));
+    fill(shared.data_ptr<uint8_t>() + first_, rows);
+    view(shared.to(device));
   } else if (fixed_) {
     view(read_own(rows));
   } else {

@@ -69,18 +69,16 @@ TokenRows AnswerTree::next_rows() {
 }
 
 void AnswerTree::take_hidden(const at::Tensor& hidden_TC) {
-  hidden_NC_ = hidden_TC.index_select(0, at::tensor(reads_, at::kLong).to(hidden_TC.device()));
+  hidden_ = hidden_TC.index_select(0, at::tensor(reads_, at::kLong).to(hidden_TC.device()));
   followers_.assign(frontier_.size(), {});
-  out_.flops += forward_flops(tools_.model.shape(), 0, {0, 0, hidden_NC_.size(0)});
+  out_.flops += forward_flops(tools_.model.shape(), 0, {0, 0, hidden_.size(0)});
 }
 
-int AnswerTree::pieces() const {
-  return static_cast<int>((hidden_NC_.size(0) + piece_rows - 1) / piece_rows);
-}
+int AnswerTree::pieces() const { return static_cast<int>((hidden_.size(0) + piece_rows - 1) / piece_rows); }
 
 at::Tensor AnswerTree::piece(int index) const {
   const int64_t first = index * piece_rows;
-  return hidden_NC_.narrow(0, first, std::min(piece_rows, hidden_NC_.size(0) - first));
+  return hidden_.narrow(0, first, std::min(piece_rows, hidden_.size(0) - first));
 }
 
 void AnswerTree::take_logits(int index, const at::Tensor& logits_RV) {

@@ -127,7 +127,7 @@ class AnswerTree {
   std::vector<int32_t> nodes_;        // of the tree, to be put through the model next
   std::vector<AnswerNode> frontier_;  // whose next tokens they tell
   std::vector<int64_t> reads_;        // the row of each node of the frontier
-  at::Tensor hidden_NC_;              // of those rows
+  at::Tensor hidden_;                 // of those rows, [N, C]
   std::vector<Followers> followers_;
   std::vector<Expansion> expansion_;  // of each prompt
   UnitResult out_;
