@@ -1,15 +1,19 @@
 // The training tasks: stage 1 from a fresh adapter or the model's weights, stage 2 from what stage 1 left.
 #include <ATen/ATen.h>
+#include <ATen/Version.h>
+#include <torch/headeronly/version.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"
@@ -64,17 +68,52 @@ class ProgressSender {
   double sent_ = 0, tokens_ = 0, flops_ = 0, seconds_ = 0;
 };
 
+/// Lines of a rank that has something to say.
+TrainCheckpoint::Say notes_of(const TaskContext& context) {
+  return [&context](TrainCheckpoint::Note note, const std::string& text) {
+    context.link.send(coordinator_address,
+                      Note{context.task.id, text, note == TrainCheckpoint::Note::warning});
+  };
+}
+
 /// Where the task's state is saved and, unless everything is done anew, looked for.
 TrainCheckpoint make_checkpoint(const TaskContext& context) {
   const OutputConfig& output = context.session.config().output;
   const std::string folder = checkpoint_directory(output.directory, context.task.id);
   if (output.force && context.collectives.group_rank() == 0) remove_directory(folder);
   context.collectives.barrier();
-  auto say = [&context](TrainCheckpoint::Note note, const std::string& text) {
-    context.link.send(coordinator_address,
-                      Note{context.task.id, text, note == TrainCheckpoint::Note::warning});
-  };
-  return {{folder, context.task.id, output.checkpoint_steps}, context.collectives, say};
+  return {{folder, context.task.id, output.checkpoint_steps}, context.collectives, notes_of(context)};
+}
+
+/// Where log-probs under the model that the stage starts from are kept: the key is all that they depend on,
+/// bits of the adapter and kind of the machine included. Collective.
+ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
+  const nlohmann::json& task = context.task.identity;
+  const std::string& directory = context.session.config().output.directory;
+  nlohmann::json key = {{"what", "reference"},
+                        {"pairs", stage.has(LossTerm::dpo)},
+                        {"inputs", context.task.inputs},
+                        {"libtorch", TORCH_VERSION},
+                        {"cpu", at::get_cpu_capability()},
+                        {"options", nlohmann::json::object()}};
+  for (const char* part : {"revision", "model", "dataset", "compute_type", "answers"}) {
+    if (task.contains(part)) key[part] = task[part];
+  }
+  for (const char* option : {"subjects", "holdout_wordings", "seed", "batch_prompts", "micro_batches",
+                             "adapter", "base_type", "steering", "kto_positions", "kto_pairs"}) {
+    if (task.at("options").contains(option)) key["options"][option] = task["options"][option];
+  }
+  for (const std::string& input : context.task.inputs) {
+    const std::string adapter = adapter_directory(directory, input) + "/adapter_model.safetensors";
+    if (std::filesystem::exists(adapter)) key["adapters"].push_back(sha256_file(adapter));
+  }
+  const std::string identity = sha256(key.dump());
+  ReferencePlace place{reference_directory(directory, identity), identity};
+  if (context.session.config().output.force && context.collectives.group_rank() == 0) {
+    remove_directory(place.folder);
+  }
+  context.collectives.barrier();
+  return place;
 }
 
 void say(const TaskContext& context, const std::string& text, bool warning) {
@@ -213,6 +252,7 @@ Done run_training(const TaskContext& context) {
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   Trainer trainer(*training.model, std::move(training.trainee), prompts, config.batch, config.optimizer, seed,
                   context.collectives, std::ref(sender), &checkpoint, config.ranks.recompute);
+  trainer.keep_reference(reference_place(context, stage), notes_of(context));
   run_stage(context, stage, prompts, trainer);
   checkpoint.finish();
 

@@ -198,6 +198,10 @@ std::string checkpoint_directory(const std::string& directory, const std::string
   return task_directory(directory, task_id) + "/checkpoint";
 }
 
+std::string reference_directory(const std::string& directory, const std::string& key) {
+  return directory + "/reference/" + key;
+}
+
 void write_measure_file(const std::string& path, const MeasureFile& file) {
   ensure(file.record.task.kind == "measure", "a measure file is of a measure task");
   MeasureColumns columns = pack(file);

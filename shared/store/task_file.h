@@ -57,6 +57,8 @@ std::string result_path(const std::string& directory, const std::string& task_id
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
 std::string weights_directory(const std::string& directory, const std::string& task_id);
 std::string checkpoint_directory(const std::string& directory, const std::string& task_id);
+/// DIR/reference/KEY: log-probs of a frozen reference, which tasks share.
+std::string reference_directory(const std::string& directory, const std::string& key);
 
 /// Whether the training task trains all weights, as its identity says.
 bool trains_all_weights(const Task& task);

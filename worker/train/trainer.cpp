@@ -44,6 +44,17 @@ void append(TrainLog& log, const StepReport& report) {
   log.seconds.push_back(report.seconds);
 }
 
+/// Throws UserError when a kept reference is not one of these edges.
+void check_reference(const std::vector<at::Tensor>& reference, const std::vector<at::Tensor>& log_prob_E) {
+  for (size_t m = 0; m < log_prob_E.size(); ++m) {
+    const int64_t kept = reference[m].defined() ? reference[m].numel() : 0,
+                  wanted = log_prob_E[m].defined() ? log_prob_E[m].numel() : 0;
+    if (kept == wanted) continue;
+    throw UserError("the kept reference has " + std::to_string(kept) + " log-probs for a micro-batch of " +
+                    std::to_string(wanted) + " edges: remove the folder reference of the results");
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(const Llama& model, Adapter& adapter, const std::vector<TrainPrompt>& prompts,
@@ -122,14 +133,28 @@ void Trainer::run_sft(const SftConfig& config) {
   }
 }
 
-Trainer::Reference Trainer::reference_of(int steps, const Packing& packing) const {
-  Reference reference;
-  for (int step = 0; step < steps; ++step) {
-    const int batch = schedule_.batch_of_step(step);
+void Trainer::keep_reference(ReferencePlace place, TrainCheckpoint::Say say) {
+  kept_reference_.emplace(std::move(place), batch_.micro_batches, collectives_, std::move(say));
+}
+
+Reference Trainer::reference_of(int steps, const Packing& packing) {
+  std::vector<int> batches;  // in the order of their first use
+  for (int step = 0; step < std::min(steps, schedule_.batches()); ++step) {
+    batches.push_back(schedule_.batch_of_step(step));  // an epoch takes each once
+  }
+  Reference reference = kept_reference_ ? kept_reference_->load(batches) : Reference{};
+  for (auto& [batch, parts] : reference) {
+    for (at::Tensor& part : parts) {
+      if (part.defined()) part = part.to(model_.device());
+    }
+  }
+  if (reference.size() == batches.size()) return reference;
+  for (int batch : batches) {
     if (reference.count(batch)) continue;
     reference[batch] = forward(batch, packing, BlockPass::Gradient::none).log_prob_E;
     collectives_.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
   }
+  if (kept_reference_) kept_reference_->save(batches, reference);
   return reference;
 }
 
@@ -168,6 +193,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
     const std::vector<at::Tensor>& own_reference = reference[batch];
     Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
+    if (kto) check_reference(own_reference, pass.log_prob_E);
     StepReport report{step, config.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps);
     if (kto) estimate_z(pass, own_reference, prompts, report);
@@ -193,6 +219,7 @@ void Trainer::run_dpo(const CalibrateConfig& config) {
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
     const std::vector<at::Tensor>& own_reference = reference[batch];
     Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
+    check_reference(own_reference, pass.log_prob_E);
     auto loss_of = [&](size_t m) -> Loss {
       const MicroBatch& part = pass.batches[m];
       at::Tensor accepted_r_Q = log_ratios(pass.log_prob_E[m], own_reference[m], part.preferred);

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shared/config/run_config.h"
@@ -16,6 +16,7 @@
 #include "worker/train/block_pass.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/optimizer.h"
+#include "worker/train/reference.h"
 #include "worker/train/trainee.h"
 
 namespace apportion {
@@ -43,6 +44,9 @@ class Trainer {
           const BatchConfig& batch, const OptimizerConfig& optimizer, uint64_t seed, Collectives& collectives,
           std::function<void(const StepReport&)> report, TrainCheckpoint* checkpoint = nullptr,
           Recompute recompute = Recompute::never);
+
+  /// The reference of the stage to come is looked for there, and kept there. `say` as in TrainCheckpoint.
+  void keep_reference(ReferencePlace place, TrainCheckpoint::Say say);
 
   /// Stage 1. Collective: every rank of the group.
   void run_sft(const SftConfig& config);
@@ -79,12 +83,10 @@ class Trainer {
     SftWeights weights = SftWeights::split;
     KtoConfig kto = {};
   };
-  /// Log-probs of a batch's edges under the adapter that a stage starts from, by batch; one tensor for each
-  /// of this rank's micro-batches.
-  using Reference = std::map<int, std::vector<at::Tensor>>;
   Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const;
-  /// Of all batches that the first `steps` steps take.
-  Reference reference_of(int steps, const Packing& packing) const;
+  /// Under what the stage starts from, of all batches that the first `steps` steps take: read where it is
+  /// kept, and kept where it is computed.
+  Reference reference_of(int steps, const Packing& packing);
   void need_two_prompts() const;
   /// The mean of r over the global batch's mismatched pairs, clamped and not.
   void estimate_z(const Forward& pass, const std::vector<at::Tensor>& reference, double prompts,
@@ -109,6 +111,7 @@ class Trainer {
   Collectives& collectives_;
   std::function<void(const StepReport&)> report_;
   TrainCheckpoint* checkpoint_;
+  std::optional<ReferenceStore> kept_reference_;
   Recompute recompute_;
   TrainLog log_;
   int64_t micro_batches_ = 0;

@@ -29,12 +29,11 @@ void run_to_the_end(Stage stage, Trainer& trainer, TrainCheckpoint& checkpoint) 
 }  // namespace
 
 StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives, const CheckpointPlan& plan,
-                   int stop_after) {
+                   int stop_after, const ReferencePlace* reference) {
   StageRun run;
   Adapter adapter = world.random_adapter(4);
-  TrainCheckpoint checkpoint(plan, collectives, [&](TrainCheckpoint::Note note, const std::string& text) {
-    run.notes.emplace_back(note, text);
-  });
+  auto say = [&](TrainCheckpoint::Note note, const std::string& text) { run.notes.emplace_back(note, text); };
+  TrainCheckpoint checkpoint(plan, collectives, say);
   OptimizerConfig optimizer;
   optimizer.warmup_steps = 2;
   optimizer.weight_decay = 0.1;
@@ -44,6 +43,7 @@ StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives
         if (stop_after != to_the_end && report.step + 1 == stop_after) throw Stopped();
       },
       &checkpoint);
+  if (reference) trainer.keep_reference(*reference, say);
   try {
     run_to_the_end(stage, trainer, checkpoint);
   } catch (const Stopped&) {

@@ -9,6 +9,7 @@
 #include "tests/support/worker/tiny_world.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/checkpoint.h"
+#include "worker/train/reference.h"
 
 namespace apportion::testing {
 
@@ -24,9 +25,9 @@ inline constexpr int stage_steps = 7;
 inline constexpr int to_the_end = 0;
 
 /// Runs the stage's stage_steps steps, or `stop_after` of them: then everything is dropped before the last of
-/// these can be saved. Collective: every rank of the group.
+/// these can be saved. With a `reference` its log-probs are kept there. Collective: every rank of the group.
 StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives, const CheckpointPlan& plan,
-                   int stop_after);
+                   int stop_after, const ReferencePlace* reference = nullptr);
 
 /// All columns but the seconds, one behind the other.
 std::vector<double> comparable(const TrainLog& log);
