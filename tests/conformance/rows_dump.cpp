@@ -1,14 +1,33 @@
-// Writes the rows of a job's first training batch as JSON: each prompt's user turn, its text as the tokenizer
-// sees it, and its weighted answers. tests/bench/rows.json is this program's output. Usage: rows_dump
-// [DATASET]
+// Writes prompts as JSON: each one's user turn, its text as the tokenizer sees it, and its weighted answers.
+// They are a job's first training batch (tests/bench/rows.json) or, with SET, all of that set (train, v2,
+// ...). Usage: rows_dump [DATASET [SET]]
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
 
 #include "shared/data/example.h"
 #include "worker/device.h"
 #include "worker/session.h"
 #include "worker/train/batch.h"
+
+namespace apportion {
+namespace {
+
+std::vector<int> first_batch(const RunConfig& config, int prompts) {
+  const BatchSchedule schedule(prompts, config.batch.batch_prompts, config.data.seed);
+  return schedule.batch(schedule.batch_of_step(0));
+}
+
+std::vector<int> all(int prompts) {
+  std::vector<int> members(static_cast<size_t>(prompts));
+  std::iota(members.begin(), members.end(), 0);
+  return members;
+}
+
+}  // namespace
+}  // namespace apportion
 
 int main(int argc, char** argv) {
   using namespace apportion;
@@ -16,13 +35,13 @@ int main(int argc, char** argv) {
   if (argc > 1) config.data.dataset = argv[1];
   const Session session(config, compute_device(0), 1);
   const Dataset& dataset = session.dataset();
-  const auto prompts = prompts_of(dataset, "train", config.data.holdout_wordings, 0);
-  const auto subjects = subjects_of(dataset, "train", 0);
-  const BatchSchedule schedule(static_cast<int>(prompts.size()), config.batch.batch_prompts,
-                               config.data.seed);
+  const std::string set = argc > 2 ? argv[2] : "train";
+  const auto prompts = prompts_of(dataset, set, config.data.holdout_wordings, 0);
+  const auto subjects = subjects_of(dataset, set, 0);
+  const int count = static_cast<int>(prompts.size());
   nlohmann::ordered_json rows = {{"dataset", config.data.dataset},
                                  {"prompts", nlohmann::ordered_json::array()}};
-  for (int member : schedule.batch(schedule.batch_of_step(0))) {
+  for (int member : argc > 2 ? all(count) : first_batch(config, count)) {
     const Prompt& prompt = prompts[static_cast<size_t>(member)];
     const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
     nlohmann::ordered_json entry = {{"user", prompt.text},

@@ -12,8 +12,9 @@ rounds = 12
 max_answer_tokens = 4
 exact_nodes = 32
 unit_prompts = 4
-sft_steps = 3
+sft_steps = 2
 calibrate_steps = 2
+batch_prompts = 8
 END
 
 check "one process" "$APPORTION_BIN" run real.ini --output "$work/one" >one.log 2>&1
