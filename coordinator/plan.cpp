@@ -38,7 +38,7 @@ Keys keys_of(LossTerm term) {
     case LossTerm::steering_kl:
       return {"kl_weight"};
     case LossTerm::kto:
-      return {"kto_weight",          "beta",          "kto_weight_accepted",
+      return {"text_weight",         "kto_weight",    "beta",     "kto_weight_accepted",
               "kto_weight_rejected", "kto_positions", "kto_pairs"};
     case LossTerm::dpo:
       return {"beta"};

@@ -95,7 +95,7 @@ std::vector<MethodDescription> make_table() {
        "stage 1, then KTO",
        {steered_sft, calibration({LossTerm::kto})},
        Asking::plainly,
-       {}},
+       {{"text_weight", "0"}}},
       {Method::full, "full", "stage 1, then both", {steered_sft, calibration(both)}, Asking::plainly, {}},
   };
 }
@@ -113,6 +113,7 @@ PresetSettings authors_settings(Method method) {
                       {"calibrate_steps", "525"},
                       {"calibrate_learning_rate", "0.0005"},
                       {"kl_weight", "1"},
+                      {"text_weight", "0"},
                       {"kto_positions", "all"},
                       {"kto_pairs", "rotated"},
                       {"batch_prompts", "8"},

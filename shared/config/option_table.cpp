@@ -125,6 +125,11 @@ OptionGroup calibrate_options() {
                         field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
           number_option({"kl_weight", "30", Identity::yes, "weight of the steering tokens' KL in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
+          number_option(
+              {"text_weight", "30", Identity::yes,
+               "weight of the accepted answers' text, behind the first token, beside KTO; 0: KTO alone "
+               "moves it"},
+              field(&RunConfig::calibrate, &Calibrate::text_weight), weight),
           number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),
           number_option({"beta", "0.1", Identity::yes, "KTO and DPO: how sharply log-ratios count"},

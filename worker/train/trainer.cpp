@@ -30,6 +30,11 @@ at::Tensor category_log_probs(const MicroBatch& batch, const at::Tensor& log_pro
   return log_prob_E.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes());
 }
 
+/// Stage 1's weights without those of the first position, which the KL owns. [E]
+at::Tensor text_weights(const MicroBatch& batch) {
+  return batch.sft_weight_E.index_fill(0, batch.steering_IK.flatten(), 0);
+}
+
 void append(TrainLog& log, const StepReport& report) {
   log.step.push_back(report.step);
   log.loss.push_back(report.loss);
@@ -203,7 +208,9 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
       if (!kto) return {config.kl_weight * kl};
       at::Tensor r_A = log_ratios(pass.log_prob_E[m], own_reference[m], part.answers);
       at::Tensor kto_term = kto_loss(r_A, part.answers, report.z, config.kto, prompts);
-      return {config.kl_weight * kl + config.kto_weight * kto_term, kto_term.item<double>()};
+      at::Tensor text = sft_loss(pass.log_prob_E[m], text_weights(part), prompts);
+      return {config.kl_weight * kl + config.text_weight * text + config.kto_weight * kto_term,
+              kto_term.item<double>()};
     };
     finish_step(optimizer, pass, loss_of, report, started);
   }

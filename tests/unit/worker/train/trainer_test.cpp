@@ -104,13 +104,49 @@ TEST(Trainer, KlAloneReadsThePromptsAndLowersTheKl) {
 TEST(Trainer, KtoAloneLowersKtoAndLogsZUnclamped) {
   TinyWorld world;
   CalibrateConfig config = short_stage();
-  config.kl_weight = 0;
+  config.kl_weight = config.text_weight = 0;
   const Trained run = calibrate(world, config);
   EXPECT_LT(run.log.kto.back(), run.log.kto.front());
   EXPECT_NEAR(run.log.loss.back(), run.log.kto.back(), 1e-6);
   for (size_t i = 0; i < run.log.z.size(); ++i)
     EXPECT_EQ(run.log.z[i], std::max(0.0, run.log.z_unclamped[i])) << i;
   EXPECT_LT(*std::min_element(run.log.z_unclamped.begin(), run.log.z_unclamped.end()), 0);
+}
+
+/// KTO's rejected answers end like the accepted ones, and pushing them down moves what both have in common.
+TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
+  TinyWorld world;
+  auto collectives = make_local_collectives();
+  // Two stages, and what stage 1's loss is after each of so many steps of the second.
+  auto text_loss_after = [&](double text_weight) {
+    Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
+    Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
+                    *collectives, [](const StepReport&) {});
+    SftConfig sft;
+    sft.steps = 60;
+    sft.learning_rate = 1e-2;
+    trainer.run_sft(sft);
+    CalibrateConfig config = short_stage();
+    config.text_weight = text_weight;
+    trainer.run_calibrate(config);
+    sft.steps = 1;
+    trainer.run_sft(sft);
+    return trainer.log().loss.back();
+  };
+  EXPECT_LT(text_loss_after(30), text_loss_after(0));
+}
+
+TEST(Trainer, WithoutItsWeightTheTextIsNoPartOfTheLoss) {
+  TinyWorld world;
+  CalibrateConfig config = short_stage();
+  config.steps = 1;
+  config.kl_weight = config.text_weight = 0;
+  const double kto = calibrate(world, config).log.loss[0];
+  config.text_weight = 2;
+  const double two = calibrate(world, config).log.loss[0];
+  config.text_weight = 4;
+  EXPECT_GT(two, kto);
+  EXPECT_NEAR(calibrate(world, config).log.loss[0] - kto, 2 * (two - kto), 1e-5);
 }
 
 TEST(Trainer, TheSwitchesOfKtoChangeWhatIsLearnt) {
