@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 
 namespace apportion {
 namespace {
@@ -61,6 +62,10 @@ CellView load_cell(const std::string& directory, const Cell& cell) {
   // What was done last was done for this cell; an earlier task may have been another cell's first.
   for (const MeasureView& measure : view.measures) {
     if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
+  }
+  // All that zero-shot has may have been measured for another method: the cell's name tells.
+  for (const MethodDescription& method : method_table()) {
+    if (cell.name.ends_with("-" + method.name)) view.method = method.name;
   }
   return view;
 }

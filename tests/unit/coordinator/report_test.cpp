@@ -174,6 +174,17 @@ TEST_F(Report, AnUntouchedModelHasNoAfter) {
   EXPECT_THAT(text, Not(HasSubstr("after, v2")));
 }
 
+TEST_F(Report, TheMethodIsTheCellsWhoeverMeasuredItFirst) {
+  const MeasureFile file = sample_measure(sample_gender_set("v2"), {}, {});  // by a job of method full
+  write_measure_file(result_path(directory_.path(), file.record.task.id), file);
+  write_index(directory_.path(),
+              {{"smoke", "gender-us-real-zero-shot", {{"before/v2", file.record.task.id}}, {}}});
+  EXPECT_THAT(render(), HasSubstr("zero-shot"));
+  ReportOptions options;
+  options.format = ReportFormat::json;
+  EXPECT_EQ(nlohmann::json::parse(render(options))["cells"][0]["method"], "zero-shot");
+}
+
 TEST_F(Report, UnknownTargetsHaveNoErrors) {
   SampleSet set = sample_gender_set("ood");
   MeasureFile file = sample_measure(set, {}, {});
