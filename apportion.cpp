@@ -18,6 +18,7 @@
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
 #include "shared/link/rank_group.h"
+#include "shared/model/recipe.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/layout.h"
@@ -97,9 +98,10 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
-/// With the layout of a job's base over the ranks decided; a study states its own. Collective.
-CommandLine with_layout(CommandLine line, const RankGroup& ranks, int threads) {
+/// With what a job's recipe and layout leave open decided; a study states its own. Collective.
+CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads) {
   if (line.command != Command::run) return line;
+  resolve_recipe(line.config);
   const std::string choice =
       resolve_layout(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
   if (!choice.empty() && !line.config.output.quiet) std::fprintf(stderr, "%s\n", choice.c_str());
@@ -111,7 +113,7 @@ void run(const CommandLine& line, const RankEnv& env) {
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
   install_interrupt_handler();
   try {
-    const CommandLine resolved = with_layout(line, ranks, threads);
+    const CommandLine resolved = with_decisions(line, ranks, threads);
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
       play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads);

@@ -4,13 +4,27 @@ set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
 set(cuda_sources worker/device_cuda.cpp worker/parallel/collectives_nccl.cpp)
 
 file(GLOB worker_sources CONFIGURE_DEPENDS worker/*.cpp worker/*/*.cpp)
-list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl)\\.cpp$")
+list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels)\\.cpp$")
 if(NOT worker_sources)
   message(FATAL_ERROR "worker/ has no sources")
 endif()
 add_library(worker_base STATIC ${worker_sources})
 target_link_libraries(worker_base PUBLIC shared LibTorch::cpu PRIVATE MPI::MPI_C)
 target_precompile_headers(worker_base PRIVATE worker/torch_pch.h)
+
+# row_kernels.cpp once for each instruction set; which one runs is decided at run time.
+function(row_kernels isa)
+  add_library(row_kernels_${isa} OBJECT worker/models/row_kernels.cpp)
+  target_include_directories(row_kernels_${isa} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(row_kernels_${isa} PRIVATE APPORTION_ISA=${isa})
+  target_compile_options(row_kernels_${isa} PRIVATE -O3 -fno-trapping-math -fno-math-errno ${ARGN})
+  target_sources(worker_base PRIVATE $<TARGET_OBJECTS:row_kernels_${isa}>)
+endfunction()
+row_kernels(baseline)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  row_kernels(avx2 -march=x86-64-v3)
+  row_kernels(avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+endif()
 
 # worker_form(NAME SOURCES...): the base with one set of device files, which goes in as objects since each needs
 # the other.

@@ -63,6 +63,8 @@ std::string synthetic_notice(const std::string& model) {
 void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
   const OutputConfig& output = config.output;
   ensure(config.ranks.shard_size > 0, "shard_size is resolved before a job is run");
+  ensure(config.sft.steps > 0 && config.sft.learning_rate > 0 && config.calibrate.learning_rate > 0,
+         "the recipe is resolved before a job is run");
   if (environment.ranks % config.ranks.shard_size != 0) {
     throw UserError(
         fmt::format("shard_size is {}, but the number of ranks (mpirun -n) is {}; a multiple of "

@@ -108,6 +108,17 @@ class Page {
                      decimals(m.agreement), decimals(m.unexplored), decimals(m.unparsed_share)});
     }
     text_ += table.render(style_, 2);
+    correlations(view);
+  }
+
+  void correlations(const CellView& view) {
+    std::string all;
+    for (const MeasureView& measure : view.measures) {
+      if (!measure.metrics.correlation) continue;
+      all += fmt::format("{}{}, {} {}", all.empty() ? "" : dot(), measure.when, measure.test_set,
+                         decimals(measure.metrics.correlation));
+    }
+    if (!all.empty()) line("  correlation of subjects' exact shares with their targets: " + shown(all));
   }
 
   /// A row for each cell, of what was measured last on its first test set.

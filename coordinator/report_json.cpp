@@ -55,6 +55,7 @@ Json measure_json(const MeasureView& view) {
       {"kl", number(metrics.kl)},
       {"coverage", number(metrics.coverage)},
       {"agreement", number(metrics.agreement)},
+      {"correlation", number(metrics.correlation)},
       {"unexplored", number(metrics.unexplored)},
       {"unparsed_share", number(metrics.unparsed_share)},
       {"subjects_with_mae", metrics.subjects_with_mae},

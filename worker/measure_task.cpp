@@ -8,54 +8,17 @@
 
 #include "shared/base/clock.h"
 #include "shared/config/method.h"
-#include "shared/data/example.h"
-#include "shared/data/question.h"
 #include "shared/measure/category.h"
 #include "shared/store/task_file.h"
+#include "worker/asked_prompts.h"
 #include "worker/device.h"
 #include "worker/models/adapter_file.h"
 #include "worker/sample/measure_units.h"
 #include "worker/sample/mixture.h"
 #include "worker/tasks.h"
-#include "worker/train/batch.h"
 
 namespace apportion {
 namespace {
-
-/// A prompt of the test set: what is put to the model, and the share of each part in it.
-struct AskedPrompt {
-  std::vector<MeasurePrompt> parts;
-  std::vector<double> shares;
-};
-
-std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking) {
-  const DataConfig& data = session.config().data;
-  const Dataset& dataset = session.dataset();
-  const auto prompts = prompts_of(dataset, test_set, data.holdout_wordings, data.subjects);
-  const auto subjects = subjects_of(dataset, test_set, data.subjects);
-  const int wordings = static_cast<int>(prompts.size() / subjects.size());
-  const auto rounds = rounds_per_wording(session.config().measure.rounds, wordings);
-  std::vector<AskedPrompt> out;
-  for (const Prompt& prompt : prompts) {
-    const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
-    MeasurePrompt whole;
-    whole.subject = prompt.subject;
-    whole.wording = prompt.wording;
-    whole.steering_tokens =
-        steering_tokens(session.chat(), prompt, dataset.categories.size(), session.config().steering);
-    whole.rounds = rounds[static_cast<size_t>(prompt.wording)];
-    whole.draw_key =
-        dataset.name + '\n' + test_set + '\n' + subject.name + '\n' + std::to_string(prompt.wording) + '\n';
-    AskedPrompt& asked = out.emplace_back();
-    std::vector<std::vector<int32_t>> tokens;
-    for (const Turn& turn : turns_of(prompt, subject, dataset.categories, asking)) {
-      tokens.push_back(session.chat().encode_prompt(turn.text));
-      asked.shares.push_back(turn.share);
-    }
-    asked.parts = split_prompt(whole, asked.shares, tokens, data.seed);
-  }
-  return out;
-}
 
 /// A unit's prompts, put to the model together.
 struct Unit {
@@ -135,9 +98,9 @@ Done run_measure(const TaskContext& context) {
                            session.config().data.seed,
                            asking == Asking::for_probabilities ? Reading::shares : Reading::category};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
-  const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
-                                           static_cast<size_t>(measure.unit_prompts),
-                                           static_cast<size_t>(rank), static_cast<size_t>(ranks));
+  const std::vector<Unit> units = units_of(
+      asked_prompts(session, context.task.test_set, asking, session.config().data.seed),
+      static_cast<size_t>(measure.unit_prompts), static_cast<size_t>(rank), static_cast<size_t>(ranks));
   std::vector<std::vector<MeasurePrompt>> own;
   for (const Unit& unit : units) own.push_back(unit.parts());
 

@@ -113,6 +113,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
                   nullptr, recompute);
   SftConfig sft;
   sft.steps = 1 + study.steps;
+  sft.learning_rate = 1e-3;
   trainer.run_sft(sft);
   StepSample sample = std::exchange(timer.sample(), {});
   sample.base_bytes = static_cast<double>(base_memory().peak);

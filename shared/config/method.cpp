@@ -44,14 +44,9 @@ Stage calibration(std::vector<LossTerm> losses) {
   return {"calibrate", AnswerStyle::steered, std::move(losses)};
 }
 
-// Stage 1 as TRL does it with the authors' adapter. Under Adam a step moves a layer's output in proportion to
-// lora_alpha x rate (alpha / rank times a sum over rank), so the rates are those of the other methods, 4e-3
-// and 2e-4 at alpha 16, halved for alpha 32. docs/adding-a-loss.md has the rule.
-const std::vector<std::pair<std::string, std::string>> ift_defaults = {{"lora_rank", "8"},
-                                                                       {"lora_alpha", "32"},
-                                                                       {"sft_learning_rate", "0.002"},
-                                                                       {"calibrate_learning_rate", "0.0001"},
-                                                                       {"sft_weights", "token_mean"}};
+// Stage 1 as TRL does it with the authors' adapter.
+const std::vector<std::pair<std::string, std::string>> ift_defaults = {
+    {"lora_rank", "8"}, {"lora_alpha", "32"}, {"sft_weights", "token_mean"}};
 
 std::vector<MethodDescription> make_table() {
   const Stage dpo = {"calibrate", AnswerStyle::plain, {LossTerm::dpo}};

@@ -133,6 +133,23 @@ Option number_option(OptionText text, Field member, NumberRange range) {
   return option;
 }
 
+/// As number_option, where 0 stands for what the program finds out; "auto" in texts. The range excludes 0.
+template <typename Field>
+Option number_or_auto_option(OptionText text, Field member, NumberRange range) {
+  Option option = number_option(std::move(text), member, range);
+  option.value_name = "X|auto";
+  option.allowed = "auto, or " + option.allowed;
+  option.assign = [=, number = option.assign](RunConfig& config, const std::string& words) {
+    if (words != "auto") return number(config, words);
+    member(config) = 0;
+    return true;
+  };
+  option.print = [=, number = option.print](const RunConfig& config) {
+    return member(config) == 0 ? std::string("auto") : number(config);
+  };
+  return option;
+}
+
 template <typename Field>
 Option flag_option(OptionText text, Field member) {
   Option option{std::move(text)};

@@ -83,30 +83,34 @@ OptionGroup sft_options() {
   std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
                                                              {"token_mean", SftWeights::token_mean},
                                                              {"sequence", SftWeights::sequence}};
-  return {"Stage 1: supervised fine-tuning",
-          {
-              integer_option({"sft_steps", "120", Identity::yes, "steps of stage 1"},
-                             field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
-              number_option({"sft_learning_rate", "0.004", Identity::yes, "peak learning rate of stage 1"},
-                            field(&RunConfig::sft, &Sft::learning_rate), rate),
-              number_option(
-                  {"sft_stop_kl", "0", Identity::yes,
-                   "stage 1 ends early: when the mean KL of an epoch's steps, and what their coverage lacks, "
-                   "are below this, the learning rate falls to 0 over cooldown_steps; 0: never"},
-                  stop(&StopConfig::kl), {0, Bound::included, 1, Bound::included}),
-              integer_option({"sft_cooldown_steps", "30", Identity::yes, "steps after that"},
-                             stop(&StopConfig::cooldown_steps), {1, most_steps}),
-              number_option(
-                  {"sft_wrong_text", "0", Identity::yes,
-                   "plants a fault, to see whether stage 2 mends it: this share of the answers' weight has "
-                   "another category's text behind the steering token"},
-                  field(&RunConfig::sft, &Sft::wrong_text), {0, Bound::included, 1, Bound::excluded}),
-              choice_option({"sft_weights", "split", Identity::yes,
-                             "split: target share on the first token, and on the rest together; token_mean: "
-                             "target share on every token, over the batch's tokens; sequence: the same over "
-                             "its prompts, the default with steering = path"},
-                            field(&RunConfig::sft, &Sft::weights), weights),
-          }};
+  return {
+      "Stage 1: supervised fine-tuning",
+      {
+          integer_or_auto_option({"sft_steps", "auto", Identity::yes,
+                                  "steps of stage 1; auto: by rule from the number of prompts"},
+                                 field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
+          number_or_auto_option({"sft_learning_rate", "auto", Identity::yes,
+                                 "peak learning rate of stage 1; auto: by rule from the model's width and "
+                                 "the adapter (docs/job-files.md)"},
+                                field(&RunConfig::sft, &Sft::learning_rate), rate),
+          number_option(
+              {"sft_stop_kl", "0", Identity::yes,
+               "stage 1 ends early: when the mean KL of an epoch's steps, and what their coverage lacks, "
+               "are below this, the learning rate falls to 0 over cooldown_steps; 0: never"},
+              stop(&StopConfig::kl), {0, Bound::included, 1, Bound::included}),
+          integer_option({"sft_cooldown_steps", "30", Identity::yes, "steps after that"},
+                         stop(&StopConfig::cooldown_steps), {1, most_steps}),
+          number_option(
+              {"sft_wrong_text", "0", Identity::yes,
+               "plants a fault, to see whether stage 2 mends it: this share of the answers' weight has "
+               "another category's text behind the steering token"},
+              field(&RunConfig::sft, &Sft::wrong_text), {0, Bound::included, 1, Bound::excluded}),
+          choice_option({"sft_weights", "split", Identity::yes,
+                         "split: target share on the first token, and on the rest together; token_mean: "
+                         "target share on every token, over the batch's tokens; sequence: the same over "
+                         "its prompts, the default with steering = path"},
+                        field(&RunConfig::sft, &Sft::weights), weights),
+      }};
 }
 
 OptionGroup calibrate_options() {
@@ -121,8 +125,9 @@ OptionGroup calibrate_options() {
       {
           integer_option({"calibrate_steps", "20", Identity::yes, "steps of stage 2"},
                          field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
-          number_option({"calibrate_learning_rate", "0.0002", Identity::yes, "peak learning rate of stage 2"},
-                        field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
+          number_or_auto_option({"calibrate_learning_rate", "auto", Identity::yes,
+                                 "peak learning rate of stage 2; auto: likewise"},
+                                field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
           number_option({"kl_weight", "30", Identity::yes, "weight of the steering tokens' KL in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
           number_option(

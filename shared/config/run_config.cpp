@@ -41,14 +41,10 @@ bool trains_with(const RunConfig& config, LossTerm term) {
 }
 
 /// Full fine-tuning moves every weight: rates that suit a fresh adapter's few are a hundred times too large.
-void choose_learning_rates(RunConfig& config, const Sources& sources) {
+void choose_learning_rates(RunConfig& config) {
   if (config.adapter != AdapterKind::none) return;
-  auto is_set = [&](const char* key) {  // a method's own default is for adapters, too
-    const auto found = sources.find(key);
-    return found != sources.end() && !found->second.starts_with("default of ");
-  };
-  if (!is_set("sft_learning_rate")) config.sft.learning_rate = 5e-5;
-  if (!is_set("calibrate_learning_rate")) config.calibrate.learning_rate = 1e-5;
+  if (config.sft.learning_rate == 0) config.sft.learning_rate = 5e-5;
+  if (config.calibrate.learning_rate == 0) config.calibrate.learning_rate = 1e-5;
 }
 
 /// What plain answers cannot have where paths stand for categories.
@@ -156,7 +152,7 @@ RunConfig make_run_config(const std::vector<Setting>& settings) {
   };
   for (const Setting& setting : chosen_defaults(settings)) assign(setting);
   for (const Setting& setting : settings) assign(setting);
-  choose_learning_rates(config, sources);
+  choose_learning_rates(config);
   check_together(config, sources);
   for (const Option* option : option_table())
     config.resolved.emplace_back(option->key, option->print(config));

@@ -75,8 +75,8 @@ struct StopConfig {
 };
 
 struct SftConfig {
-  int steps = 120;
-  double learning_rate = 4e-3;
+  int steps = 0;             // 0: by rule (model/recipe.h)
+  double learning_rate = 0;  // likewise
   StopConfig stop;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
@@ -91,7 +91,7 @@ struct KtoConfig {
 
 struct CalibrateConfig {
   int steps = 20;
-  double learning_rate = 2e-4;
+  double learning_rate = 0;  // 0: by rule
   double kl_weight = 30, text_weight = 30, kto_weight = 1;
   KtoConfig kto;  // beta is DPO's, too
 };

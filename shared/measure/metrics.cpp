@@ -213,6 +213,35 @@ std::optional<double> agreement_of(const MeasureResult& result) {
   return static_cast<double>(agreeing) / static_cast<double>(steered);
 }
 
+std::optional<double> pearson(const std::vector<double>& x, const std::vector<double>& y) {
+  const double mean_x = *mean_of(x), mean_y = *mean_of(y);
+  double xx = 0, yy = 0, xy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xx += (x[i] - mean_x) * (x[i] - mean_x);
+    yy += (y[i] - mean_y) * (y[i] - mean_y);
+    xy += (x[i] - mean_x) * (y[i] - mean_y);
+  }
+  constexpr double same = 1e-18;  // squares of what rounding leaves between equal shares
+  if (xx < same || yy < same) return std::nullopt;
+  return xy / std::sqrt(xx * yy);
+}
+
+std::optional<double> correlation_of(const std::vector<SubjectMetrics>& subjects,
+                                     const std::vector<std::vector<double>>& targets, size_t categories) {
+  std::vector<double> found;
+  for (size_t j = 0; j < categories; ++j) {
+    std::vector<double> shares, wanted;
+    for (size_t s = 0; s < subjects.size(); ++s) {
+      if (!subjects[s].exact_error || targets[s].empty()) continue;
+      shares.push_back((subjects[s].exact_low[j] + subjects[s].exact_high[j]) / 2);
+      wanted.push_back(targets[s][j]);
+    }
+    if (shares.size() < 3) return std::nullopt;
+    if (const std::optional<double> one = pearson(shares, wanted)) found.push_back(*one);
+  }
+  return mean_of(found);
+}
+
 /// `known`: how many subjects have a target, hence a floor.
 DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
   DatasetMetrics metrics;
@@ -266,6 +295,7 @@ DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<st
   DatasetMetrics averaged = average_subjects(std::move(metrics), known);
   if (result.subjects > 0) averaged.rounds = rounds_of(result, 0);
   averaged.agreement = agreement_of(result);
+  averaged.correlation = correlation_of(averaged.subjects, targets, static_cast<size_t>(result.categories));
   return averaged;
 }
 

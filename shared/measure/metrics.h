@@ -35,6 +35,10 @@ struct DatasetMetrics {
   /// Of the rounds whose answer begins with a category's steering text and a blank, the share whose text
   /// names that category (unparsed and cut answers do not); absent where no answer begins so.
   std::optional<double> agreement;
+  /// Pearson's, over subjects, between a category's exact shares (the middle of their bounds) and its
+  /// targets; the mean over the categories whose targets differ between subjects. Absent with fewer than
+  /// three subjects that have both, and where targets or shares are all the same.
+  std::optional<double> correlation;
   double worst_exact_error = 0;  // 0 when no subject has one
   double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
   uint64_t rounds = 0;  // per subject

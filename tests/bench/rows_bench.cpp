@@ -88,7 +88,9 @@ void rows(benchmark::State& state) {
                   });
   SftConfig sft;
   sft.steps = 1;
+  sft.learning_rate = 1e-3;
   CalibrateConfig calibrate;
+  calibrate.learning_rate = 1e-4;
   calibrate.steps = 1;
   kto ? trainer.run_calibrate(calibrate) : trainer.run_sft(sft);  // the first step finds no kept memory
   seconds = 0;

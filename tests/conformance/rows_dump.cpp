@@ -15,8 +15,8 @@
 namespace apportion {
 namespace {
 
-std::vector<int> first_batch(const RunConfig& config, int prompts) {
-  const BatchSchedule schedule(prompts, config.batch.batch_prompts, config.data.seed);
+std::vector<int> first_batch(const RunConfig& config, const std::vector<Prompt>& prompts) {
+  const BatchSchedule schedule(wordings_of(prompts), config.batch.batch_prompts, config.data.seed);
   return schedule.batch(schedule.batch_of_step(0));
 }
 
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   const int count = static_cast<int>(prompts.size());
   nlohmann::ordered_json rows = {{"dataset", config.data.dataset},
                                  {"prompts", nlohmann::ordered_json::array()}};
-  for (int member : argc > 2 ? all(count) : first_batch(config, count)) {
+  for (int member : argc > 2 ? all(count) : first_batch(config, prompts)) {
     const Prompt& prompt = prompts[static_cast<size_t>(member)];
     const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
     nlohmann::ordered_json entry = {{"user", prompt.text},

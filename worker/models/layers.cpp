@@ -1,7 +1,11 @@
 #include "worker/models/layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include "shared/base/error.h"
+#include "worker/models/row_kernels.h"
 
 namespace apportion {
 namespace {
@@ -9,51 +13,193 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+constexpr int64_t least_rows_a_thread = 16;
+
+template <typename Value>
+Value* values_of(const at::Tensor& tensor) {
+  return static_cast<Value*>(tensor.data_ptr());
+}
+
+/// work(kernels, first row, rows) on the CPU's kernels for `type`, the rows dealt to threads.
+template <typename Work>
+void for_rows(at::ScalarType type, int64_t rows, Work work) {
+  ensure(type == at::kFloat || type == at::kBFloat16, "a compute type is float32 or bfloat16");
+  at::parallel_for(0, rows, least_rows_a_thread, [&](int64_t first, int64_t last) {
+    if (type == at::kFloat) {
+      work(row_kernels<float>(), first, last - first);
+    } else {
+      work(row_kernels<Bfloat>(), first, last - first);
+    }
+  });
+}
+
+/// The type of the values that kernels take.
+template <typename Value>
+Value value_of(const RowKernels<Value>&);
+
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TC, const at::Tensor& weight_C,
                             double epsilon, at::ScalarType type) {
-    at::Tensor scale_T1 = x_TC.square().mean(-1, true).add_(epsilon).rsqrt_();
+    at::Tensor scale_T1, y_TC;
+    if (x_TC.is_cpu()) {
+      const at::Tensor x = x_TC.contiguous();
+      const int64_t rows = x.size(0), width = x.size(1);
+      scale_T1 = at::empty({rows, 1}, x.options());
+      y_TC = at::empty({rows, width}, x.options().dtype(type));
+      for_rows(type, rows, [&](const auto& kernels, int64_t first, int64_t count) {
+        using Value = decltype(value_of(kernels));
+        kernels.rms_norm(values_of<float>(x) + first * width, values_of<float>(weight_C),
+                         static_cast<float>(epsilon), count, width, values_of<float>(scale_T1) + first,
+                         values_of<Value>(y_TC) + first * width);
+      });
+    } else {
+      scale_T1 = x_TC.square().mean(-1, true).add_(epsilon).rsqrt_();
+      y_TC = (x_TC * scale_T1).mul_(weight_C).to(type);
+    }
     context->save_for_backward({x_TC, weight_C, scale_T1});
-    return (x_TC * scale_T1).mul_(weight_C).to(type);
+    return y_TC;
   }
+
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     const at::Tensor &x_TC = saved[0], &weight_C = saved[1], &scale_T1 = saved[2];
-    at::Tensor d_weight_C, dy_TC = gradients[0].to(at::kFloat), g_TC = dy_TC * weight_C;
-    if (context->needs_input_grad(1)) d_weight_C = (dy_TC * x_TC).mul_(scale_T1).sum(0);
-    at::Tensor inner_T1 = (g_TC * x_TC).mean(-1, true).mul_(scale_T1).mul_(scale_T1);
-    return {g_TC.sub_(x_TC * inner_T1).mul_(scale_T1), d_weight_C, {}, {}};
+    at::Tensor d_weight_C, dx_TC;
+    if (context->needs_input_grad(1)) d_weight_C = (gradients[0].to(at::kFloat) * x_TC).mul_(scale_T1).sum(0);
+    if (x_TC.is_cpu()) {
+      const at::Tensor x = x_TC.contiguous(), dy = gradients[0].contiguous();
+      const int64_t rows = x.size(0), width = x.size(1);
+      dx_TC = at::empty_like(x);
+      for_rows(dy.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+        using Value = decltype(value_of(kernels));
+        kernels.rms_norm_backward(values_of<Value>(dy) + first * width, values_of<float>(x) + first * width,
+                                  values_of<float>(weight_C), values_of<float>(scale_T1) + first, count,
+                                  width, values_of<float>(dx_TC) + first * width);
+      });
+    } else {
+      at::Tensor g_TC = gradients[0].to(at::kFloat) * weight_C;
+      at::Tensor inner_T1 = (g_TC * x_TC).mean(-1, true).mul_(scale_T1).mul_(scale_T1);
+      dx_TC = g_TC.sub_(x_TC * inner_T1).mul_(scale_T1);
+    }
+    return {dx_TC, d_weight_C, {}, {}};
   }
 };
 
-at::Tensor rotate_by(const at::Tensor& x_THD, const at::Tensor& cos, const at::Tensor& sin) {
-  auto halves = x_THD.to(at::kFloat).chunk(2, -1);
-  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1)
-      .to(x_THD.scalar_type());
+/// Rotates `heads` heads of in_TX from column `in_column` on into out_TX from `out_column` on.
+void rotate_columns(const at::Tensor& in_TX, int64_t in_column, const at::Tensor& out_TX, int64_t out_column,
+                    int64_t heads, const at::Tensor& cos, const at::Tensor& sin, double direction) {
+  const int64_t rows = in_TX.size(0), half = cos.size(-1);
+  if (in_TX.is_cpu()) {
+    const int64_t in_stride = in_TX.size(1), out_stride = out_TX.size(1);
+    for_rows(in_TX.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.rotate(values_of<Value>(in_TX) + first * in_stride + in_column,
+                     values_of<float>(cos) + first * half, values_of<float>(sin) + first * half,
+                     {count, heads, 2 * half, in_stride, out_stride}, static_cast<float>(direction),
+                     values_of<Value>(out_TX) + first * out_stride + out_column);
+    });
+    return;
+  }
+  auto halves =
+      in_TX.narrow(1, in_column, heads * 2 * half).view({rows, heads, 2 * half}).to(at::kFloat).chunk(2, -1);
+  const at::Tensor turned = sin * direction;
+  out_TX.narrow(1, out_column, heads * 2 * half)
+      .copy_(at::cat({halves[0] * cos - halves[1] * turned, halves[1] * cos + halves[0] * turned}, -1)
+                 .view({rows, heads * 2 * half}));
 }
 
-struct Rotate : torch::autograd::Function<Rotate> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_THD, const at::Tensor& cos,
-                            const at::Tensor& sin) {
+struct RotateHeads : torch::autograd::Function<RotateHeads> {
+  static variable_list forward(AutogradContext* context, const at::Tensor& qkv_TX, const at::Tensor& cos,
+                               const at::Tensor& sin, int64_t heads, int64_t kv_heads) {
     context->save_for_backward({cos, sin});
-    return rotate_by(x_THD, cos, sin);
+    const int64_t rows = qkv_TX.size(0), head_dim = 2 * cos.size(-1);
+    const int64_t q_width = heads * head_dim, kv_width = kv_heads * head_dim;
+    const at::Tensor in_TX = qkv_TX.contiguous();
+    at::Tensor q = at::empty({rows, q_width}, in_TX.options()),
+               k = at::empty({rows, kv_width}, in_TX.options());
+    rotate_columns(in_TX, 0, q, 0, heads, cos, sin, 1);
+    rotate_columns(in_TX, q_width, k, 0, kv_heads, cos, sin, 1);
+    at::Tensor v = in_TX.narrow(1, q_width + kv_width, kv_width).contiguous();
+    return {q.view({rows, heads, head_dim}), k.view({rows, kv_heads, head_dim}),
+            v.view({rows, kv_heads, head_dim})};
   }
+
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     auto saved = context->get_saved_variables();
-    return {rotate_by(gradients[0], saved[0], -saved[1]), {}, {}};
+    const at::Tensor &cos = saved[0], &sin = saved[1];
+    const int64_t rows = gradients[0].size(0), heads = gradients[0].size(1), kv_heads = gradients[1].size(1);
+    const int64_t q_width = heads * 2 * cos.size(-1), kv_width = kv_heads * 2 * cos.size(-1);
+    at::Tensor d_TX = at::empty({rows, q_width + 2 * kv_width}, gradients[0].options());
+    rotate_columns(gradients[0].reshape({rows, q_width}), 0, d_TX, 0, heads, cos, sin, -1);
+    rotate_columns(gradients[1].reshape({rows, kv_width}), 0, d_TX, q_width, kv_heads, cos, sin, -1);
+    d_TX.narrow(1, q_width + kv_width, kv_width).copy_(gradients[2].reshape({rows, kv_width}));
+    return {d_TX, {}, {}, {}, {}};
   }
 };
 
 struct GatedActivation : torch::autograd::Function<GatedActivation> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up_T2F) {
     context->save_for_backward({gate_up_T2F});
-    auto halves = gate_up_T2F.chunk(2, -1);
-    return at::silu(halves[0]).mul_(halves[1]);
+    if (!gate_up_T2F.is_cpu()) {
+      auto halves = gate_up_T2F.chunk(2, -1);
+      return at::silu(halves[0]).mul_(halves[1]);
+    }
+    const at::Tensor in = gate_up_T2F.contiguous();
+    const int64_t rows = in.size(0), inner = in.size(1) / 2;
+    at::Tensor out_TF = at::empty({rows, inner}, in.options());
+    for_rows(in.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.gated(values_of<Value>(in) + first * 2 * inner, count, inner,
+                    values_of<Value>(out_TF) + first * inner);
+    });
+    return out_TF;
   }
+
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    auto halves = context->get_saved_variables()[0].chunk(2, -1);
-    at::Tensor d_gate = at::silu_backward(gradients[0] * halves[1], halves[0]);
-    return {at::cat({d_gate, gradients[0] * at::silu(halves[0])}, -1)};
+    const at::Tensor in = context->get_saved_variables()[0].contiguous();
+    if (!in.is_cpu()) {
+      auto halves = in.chunk(2, -1);
+      at::Tensor d_gate = at::silu_backward(gradients[0] * halves[1], halves[0]);
+      return {at::cat({d_gate, gradients[0] * at::silu(halves[0])}, -1)};
+    }
+    const at::Tensor d_TF = gradients[0].contiguous();
+    const int64_t rows = in.size(0), inner = in.size(1) / 2;
+    at::Tensor d_in = at::empty_like(in);
+    for_rows(in.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.gated_backward(values_of<Value>(d_TF) + first * inner, values_of<Value>(in) + first * 2 * inner,
+                             count, inner, values_of<Value>(d_in) + first * 2 * inner);
+    });
+    return {d_in};
+  }
+};
+
+struct AddResidual : torch::autograd::Function<AddResidual> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TC, const at::Tensor& y_TC) {
+    context->saved_data["type"] = y_TC.scalar_type();
+    if (!x_TC.is_cpu()) return x_TC + y_TC;
+    const at::Tensor x = x_TC.contiguous(), y = y_TC.contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor out_TC = at::empty_like(x);
+    for_rows(y.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.add(values_of<float>(x) + first * width, values_of<Value>(y) + first * width, count * width,
+                  values_of<float>(out_TC) + first * width);
+    });
+    return out_TC;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::ScalarType type = context->saved_data["type"].toScalarType();
+    if (type == at::kFloat || !gradients[0].is_cpu()) return {gradients[0], gradients[0].to(type)};
+    const at::Tensor d_TC = gradients[0].contiguous();
+    const int64_t rows = d_TC.size(0), width = d_TC.size(1);
+    at::Tensor dy_TC = at::empty(d_TC.sizes(), d_TC.options().dtype(type));
+    for_rows(type, rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.round(values_of<float>(d_TC) + first * width, count * width,
+                    values_of<Value>(dy_TC) + first * width);
+    });
+    return {d_TC, dy_TC};
   }
 };
 
@@ -69,10 +215,16 @@ RotaryTable rotary_table(int64_t positions, int64_t head_dim, double theta, at::
   return {angle.cos().to(at::kFloat).to(device), angle.sin().to(at::kFloat).to(device)};
 }
 
-at::Tensor rotate(const at::Tensor& x_THD, const at::Tensor& cos, const at::Tensor& sin) {
-  return Rotate::apply(x_THD, cos, sin);
+Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Tensor& sin, int64_t heads,
+                   int64_t kv_heads) {
+  auto parts = RotateHeads::apply(qkv_TX, cos, sin, heads, kv_heads);
+  return {parts[0], parts[1], parts[2]};
 }
 
 at::Tensor gated_activation(const at::Tensor& gate_up_T2F) { return GatedActivation::apply(gate_up_T2F); }
+
+at::Tensor add_residual(const at::Tensor& x_TC, const at::Tensor& y_TC) {
+  return AddResidual::apply(x_TC, y_TC);
+}
 
 }  // namespace apportion

@@ -16,11 +16,20 @@ struct RotaryTable {
 };
 RotaryTable rotary_table(int64_t positions, int64_t head_dim, double theta, at::Device device);
 
-/// Rotates the halves of each head (Hugging Face's order: element i with i + D/2) by its row's angle.
-/// x_THD; cos and sin [T, 1, D/2].
-at::Tensor rotate(const at::Tensor& x_THD, const at::Tensor& cos, const at::Tensor& sin);
+/// Queries, keys and values of a fused projection's rows.
+struct Heads {
+  at::Tensor q_THD, k_TGD, v_TGD;
+};
+/// Splits qkv_TX into `heads` query, `kv_heads` key and as many value heads, and rotates the halves of query
+/// and key heads (Hugging Face's order: element i with i + D/2) by their row's angle. cos and sin [T, 1,
+/// D/2].
+Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Tensor& sin, int64_t heads,
+                   int64_t kv_heads);
 
 /// silu(gate) * up of gate_up_T2F = [gate, up]; returns [T, F].
 at::Tensor gated_activation(const at::Tensor& gate_up_T2F);
+
+/// x + y in float32; x_TC float32, y_TC in the compute type.
+at::Tensor add_residual(const at::Tensor& x_TC, const at::Tensor& y_TC);
 
 }  // namespace apportion

@@ -250,12 +250,9 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
   const Block& block = *blocks_[static_cast<size_t>(layer)];
   at::Tensor qkv = adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr);
-  auto parts = qkv.view({rows.plan.rows, heads + 2 * kv_heads, head_dim})
-                   .split_with_sizes({heads + kv_heads, kv_heads}, 1);
   at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
   at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
-  auto qk = rotate(parts[0], cos, sin).split_with_sizes({heads, kv_heads}, 1);
-  at::Tensor k = qk[1], v = parts[1];
+  auto [q, k, v] = rotate_heads(qkv, cos, sin, heads, kv_heads);
   if (cache) {
     cache->write(layer, first_slot, rows.count, k, v);
     k = cache->keys(layer, rows.plan.slots);
@@ -264,7 +261,7 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
     k = k.narrow(0, 0, rows.plan.slots);
     v = v.narrow(0, 0, rows.plan.slots);
   }
-  at::Tensor out_THD = tree_attention(qk[0], k, v, rows.plan);
+  at::Tensor out_THD = tree_attention(q, k, v, rows.plan);
   return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
                         adapter ? adapter->group(layer, 1) : nullptr);
 }
@@ -275,10 +272,10 @@ at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& 
   const Block& block = *blocks_[static_cast<size_t>(layer)];
   auto lora = [&](size_t group) { return adapter ? adapter->group(layer, group) : nullptr; };
   at::Tensor n_TC = rms_norm(x_TC, block.attention_norm, shape_.norm_epsilon, compute_type_);
-  at::Tensor y_TC = x_TC + attention(n_TC, layer, rows, adapter, cache, first_slot);
+  at::Tensor y_TC = add_residual(x_TC, attention(n_TC, layer, rows, adapter, cache, first_slot));
   n_TC = rms_norm(y_TC, block.ffn_norm, shape_.norm_epsilon, compute_type_);
   at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2)));
-  return y_TC + adapted_linear(inner_TF, block.groups[3], lora(3));
+  return add_residual(y_TC, adapted_linear(inner_TF, block.groups[3], lora(3)));
 }
 
 at::Tensor Llama::final_norm(const at::Tensor& x_TC) const {

@@ -16,6 +16,7 @@ void run_to_the_end(Stage stage, Trainer& trainer, TrainCheckpoint& checkpoint) 
   if (stage == Stage::sft) {
     SftConfig config;
     config.steps = stage_steps;
+    config.learning_rate = 4e-3;
     trainer.run_sft(config);
   } else {
     CalibrateConfig config;

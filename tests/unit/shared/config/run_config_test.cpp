@@ -28,10 +28,10 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
     EXPECT_EQ(config.resolved[i].first, option_table()[i]->key);
     EXPECT_EQ(config.resolved[i].second, option_table()[i]->default_value);
   }
-  EXPECT_EQ(config.sft.steps, 120);
-  EXPECT_EQ(config.sft.learning_rate, 4e-3);
+  EXPECT_EQ(config.sft.steps, 0);  // by rule
+  EXPECT_EQ(config.sft.learning_rate, 0);
   EXPECT_EQ(config.calibrate.steps, 20);
-  EXPECT_EQ(config.calibrate.learning_rate, 2e-4);
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "auto");
   EXPECT_EQ(config.measure_compute_type, ComputeType::float32);
   EXPECT_EQ(config.lora.targets.size(), 7u);
 }
@@ -131,7 +131,7 @@ TEST(MakeRunConfig, AllWeightsHaveRatesOfTheirOwnUnlessSet) {
   EXPECT_EQ(config.calibrate.learning_rate, 1e-5);
   EXPECT_EQ(config.value("calibrate_learning_rate"), "1e-05");
   EXPECT_EQ(make_run_config({{"adapter", "none", "x"}}).sft.learning_rate, 5e-5);
-  EXPECT_EQ(make_run_config({}).sft.learning_rate, 4e-3);
+  EXPECT_EQ(make_run_config({}).sft.learning_rate, 0);
 }
 
 TEST(MakeRunConfig, PathsWeighWholeAnswersAndHaveNoKto) {

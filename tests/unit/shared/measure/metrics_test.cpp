@@ -211,6 +211,21 @@ TEST(Metrics, RefusesResultsOfAnotherShape) {
   EXPECT_THROW(measure_metrics(make_result(1, 1, {make_prompt({1, 1, 0, 0}, {}, 1)}), {{1}}), InternalError);
 }
 
+TEST(Metrics, CorrelationIsOverSubjectsAndOfTheMiddleOfTheBounds) {
+  auto share = [](double male, double unexplored) {
+    return make_prompt({1, 1, 0, 0}, {male, 1 - male - unexplored}, unexplored);
+  };
+  const std::vector<std::vector<double>> targets = {{0.1, 0.9}, {0.5, 0.5}, {0.9, 0.1}};
+  const MeasureResult linear = make_result(3, 1, {share(0.3, 0), share(0.5, 0), share(0.7, 0)});
+  EXPECT_NEAR(*measure_metrics(linear, targets).correlation, 1, tight);
+  const MeasureResult bent = make_result(3, 1, {share(0.2, 0), share(0.8, 0), share(0.5, 0)});
+  EXPECT_NEAR(*measure_metrics(bent, targets).correlation, 0.5, tight);  // by hand: 0.12 / sqrt(0.32 x 0.18)
+  EXPECT_FALSE(measure_metrics(linear, {{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}}).correlation);
+  EXPECT_FALSE(measure_metrics(linear, {{0.1, 0.9}, {0.9, 0.1}, {}}).correlation);  // two are no correlation
+  const MeasureResult dark = make_result(3, 1, {share(0.3, 0), share(0.5, 0), share(0.1, 0.8)});
+  EXPECT_FALSE(measure_metrics(dark, targets).correlation);
+}
+
 TEST(Metrics, AgreementIsOfRoundsThatBeginWithASteeringText) {
   MeasureResult result = make_result(1, 1, {make_prompt({60, 30, 8, 2}, {0.6, 0.3}, 0)});
   EXPECT_FALSE(measure_metrics(result, {{0.5, 0.5}}).agreement);

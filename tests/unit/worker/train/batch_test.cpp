@@ -271,7 +271,7 @@ TEST(Batch, PairsAreWholeAnswersOfDifferentCategories) {
 }
 
 TEST(BatchSchedule, EveryPromptOnceAnEpochInEqualBatches) {
-  BatchSchedule schedule(45, 16, 3);
+  BatchSchedule schedule(std::vector<int>(45, 0), 16, 3);
   ASSERT_EQ(schedule.batches(), 3);
   std::multiset<int> seen;
   std::set<int> batches;
@@ -284,6 +284,24 @@ TEST(BatchSchedule, EveryPromptOnceAnEpochInEqualBatches) {
   EXPECT_EQ(batches.size(), 3U);
   EXPECT_EQ(seen.size(), 45U);
   EXPECT_EQ(std::set<int>(seen.begin(), seen.end()).size(), 45U);
+}
+
+TEST(BatchSchedule, PromptsOfAWordingComeByTwos) {
+  std::vector<int> wordings;
+  for (int prompt = 0; prompt < 30; ++prompt) wordings.push_back(prompt % 10);  // three of each
+  const BatchSchedule schedule(wordings, 30, 3);
+  const std::vector<int>& all = schedule.batch(0);
+  auto wording = [&](size_t place) { return wordings[static_cast<size_t>(all[place])]; };
+  std::map<int, std::vector<int>> runs;  // lengths, of each wording
+  for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+    while (end < all.size() && wording(end) == wording(begin)) ++end;
+    runs[wording(begin)].push_back(static_cast<int>(end - begin));
+  }
+  ASSERT_EQ(runs.size(), 10U);
+  for (const auto& [_, lengths] : runs) {
+    EXPECT_TRUE(lengths == std::vector<int>({2, 1}) || lengths == std::vector<int>{3});
+  }
+  EXPECT_EQ(std::set<int>(all.begin(), all.end()).size(), 30U);
 }
 
 TEST(SplitBatch, DealsEveryPromptOnceAndLeavesEmptyListsForTooFew) {

@@ -1,0 +1,53 @@
+// The one recipe's rules, and what is left to them.
+#include "shared/model/recipe.h"
+
+#include <gtest/gtest.h>
+
+namespace apportion {
+namespace {
+
+RecipeInput known() { return {576, {}, 560}; }
+
+TEST(Recipe, WhatTheRulesStartFrom) {
+  const Recipe recipe = recipe_of(known());
+  EXPECT_EQ(recipe.sft_steps, 120);
+  EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 4e-3);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 2e-4);
+}
+
+TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
+  RecipeInput input = known();
+  input.width = 4 * input.width;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
+  input.lora.alpha = 32;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-5);
+  input.width = 4096;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 7.5e-4);  // two digits of 7.5e-4
+}
+
+TEST(Recipe, StepsGrowWithTheRootOfThePromptsAndHaveAFloor) {
+  RecipeInput input = known();
+  input.prompts = 4 * input.prompts;
+  EXPECT_EQ(recipe_of(input).sft_steps, 240);
+  input.prompts = 14;
+  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+}
+
+TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
+  RunConfig config = make_run_config({{"dataset", "gender-us-real", "x"},
+                                      {"model", "shape:layers=2,width=2304,heads=4,ffn=64", "x"},
+                                      {"sft_steps", "7", "x"}});
+  resolve_recipe(config);
+  EXPECT_EQ(config.sft.steps, 7);
+  EXPECT_DOUBLE_EQ(config.sft.learning_rate, 2e-3);
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "0.0001");
+  config = make_run_config({{"dataset", "/nowhere", "x"},
+                            {"sft_steps", "7", "x"},
+                            {"sft_learning_rate", "0.01", "x"},
+                            {"calibrate_learning_rate", "0.01", "x"}});
+  EXPECT_NO_THROW(resolve_recipe(config));  // nothing is read
+}
+
+}  // namespace
+}  // namespace apportion

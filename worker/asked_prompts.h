@@ -1,0 +1,24 @@
+// The prompts of a test set as they are put to a model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shared/config/method.h"
+#include "worker/sample/answer_tree.h"
+#include "worker/session.h"
+
+namespace apportion {
+
+/// A prompt of the test set: what is put to the model, and the share of each part in it.
+struct AskedPrompt {
+  std::vector<MeasurePrompt> parts;
+  std::vector<double> shares;
+};
+
+/// In the order of their subjects, then wordings, with the job's rounds spread over the wordings and their
+/// draws keyed by `seed`.
+std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking,
+                                       uint64_t seed);
+
+}  // namespace apportion

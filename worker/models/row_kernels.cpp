@@ -1,0 +1,153 @@
+// Compiled with APPORTION_ISA = baseline, avx2, avx512 and that set's flags. Nothing of other headers may
+// become code here: the linker could give it to machines without the set.
+#include "worker/models/row_kernels.h"
+
+namespace apportion {
+namespace {
+
+constexpr int64_t lanes = 16;  // partial sums of a row, added in one order on every machine
+
+inline float wide(float value) { return value; }
+inline float wide(Bfloat value) { return __builtin_bit_cast(float, static_cast<uint32_t>(value) << 16); }
+
+inline void put(float value, float& to) { to = value; }
+/// To the nearest, ties to even; what is not a number stays none.
+inline void put(float value, Bfloat& to) {
+  const auto bits = __builtin_bit_cast(uint32_t, value);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  to = static_cast<Bfloat>(value != value ? 0x7fc0U : rounded);
+}
+
+/// e^x: 2^n times a polynomial of the rest (Cephes' expf).
+inline float exponential(float x) {
+  constexpr float most = 88, least = -87, log2_e = 1.44269504F, to_integer = 12582912;  // 1.5 x 2^23
+  x = x > most ? most : x;
+  x = x < least ? least : x;
+  const float n = (x * log2_e + to_integer) - to_integer;
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1;
+  const auto power = static_cast<uint32_t>(static_cast<int32_t>(n)) << 23;
+  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, p) + power);
+}
+
+inline float sum_of(const float* partial) {
+  float sum = 0;
+  for (int64_t l = 0; l < lanes; ++l) sum += partial[l];
+  return sum;
+}
+
+/// Sum over i of f(i) in `lanes` partial sums.
+template <typename F>
+inline float row_sum(int64_t width, F f) {
+  float partial[lanes] = {};
+  int64_t i = 0;
+  for (; i + lanes <= width; i += lanes) {
+    for (int64_t l = 0; l < lanes; ++l) partial[l] += f(i + l);
+  }
+  for (int64_t l = 0; i + l < width; ++l) partial[l] += f(i + l);
+  return sum_of(partial);
+}
+
+template <typename Value>
+inline void rms_norm(const float* x_TC, const float* weight, float epsilon, int64_t rows, int64_t width,
+                     float* scale_T, Value* y_TC) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* x = x_TC + row * width;
+    Value* __restrict y = y_TC + row * width;
+    const float mean = row_sum(width, [x](int64_t i) { return x[i] * x[i]; }) / static_cast<float>(width);
+    const float scale = 1 / __builtin_sqrtf(mean + epsilon);
+    scale_T[row] = scale;
+    for (int64_t i = 0; i < width; ++i) put(x[i] * scale * weight[i], y[i]);
+  }
+}
+
+template <typename Value>
+inline void rms_norm_backward(const Value* dy_TC, const float* x_TC, const float* weight,
+                              const float* scale_T, int64_t rows, int64_t width, float* dx_TC) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* x = x_TC + row * width;
+    const Value* dy = dy_TC + row * width;
+    float* __restrict dx = dx_TC + row * width;
+    const float scale = scale_T[row];
+    const float sum = row_sum(width, [=](int64_t i) { return wide(dy[i]) * weight[i] * x[i]; });
+    const float inner = sum / static_cast<float>(width) * scale * scale;
+    for (int64_t i = 0; i < width; ++i) dx[i] = (wide(dy[i]) * weight[i] - x[i] * inner) * scale;
+  }
+}
+
+template <typename Value>
+inline void rotate(const Value* __restrict in, const float* cos_TD, const float* sin_TD, const HeadRows& size,
+                   float direction, Value* out) {
+  const int64_t half = size.head_dim / 2;
+  for (int64_t row = 0; row < size.rows; ++row) {
+    const float *cos = cos_TD + row * half, *sin = sin_TD + row * half;
+    for (int64_t head = 0; head < size.heads; ++head) {
+      const Value* x = in + row * size.in_stride + head * size.head_dim;
+      Value* __restrict y = out + row * size.out_stride + head * size.head_dim;
+      for (int64_t i = 0; i < half; ++i) {
+        const float first = wide(x[i]), second = wide(x[i + half]), s = direction * sin[i];
+        put(first * cos[i] - second * s, y[i]);
+        put(second * cos[i] + first * s, y[i + half]);
+      }
+    }
+  }
+}
+
+template <typename Value>
+inline void gated(const Value* gate_up, int64_t rows, int64_t inner, Value* out) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const Value* __restrict gate = gate_up + row * 2 * inner, * __restrict up = gate + inner;
+    Value* __restrict y = out + row * inner;
+    for (int64_t i = 0; i < inner; ++i) {
+      const float g = wide(gate[i]);
+      put(g / (1 + exponential(-g)) * wide(up[i]), y[i]);
+    }
+  }
+}
+
+template <typename Value>
+inline void gated_backward(const Value* d_TF, const Value* gate_up, int64_t rows, int64_t inner,
+                           Value* d_gate_up) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const Value* __restrict gate = gate_up + row * 2 * inner, * __restrict up = gate + inner, * __restrict d = d_TF + row * inner;
+    Value* __restrict d_gate = d_gate_up + row * 2 * inner, * __restrict d_up = d_gate + inner;
+    for (int64_t i = 0; i < inner; ++i) {
+      const float g = wide(gate[i]), sigmoid = 1 / (1 + exponential(-g));
+      put(wide(d[i]) * wide(up[i]) * sigmoid * (1 + g * (1 - sigmoid)), d_gate[i]);
+      put(wide(d[i]) * g * sigmoid, d_up[i]);
+    }
+  }
+}
+
+template <typename Value>
+void add(const float* __restrict x, const Value* __restrict y, int64_t count, float* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = x[i] + wide(y[i]);
+}
+
+template <typename Value>
+void round_to(const float* __restrict x, int64_t count, Value* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) put(x[i], out[i]);
+}
+
+template <typename Value>
+constexpr RowKernels<Value> kernels = {rms_norm<Value>, rms_norm_backward<Value>, rotate<Value>,
+                                       gated<Value>,    gated_backward<Value>,    add<Value>,
+                                       round_to<Value>};
+
+}  // namespace
+
+namespace APPORTION_ISA {
+
+extern const RowKernels<float> float_kernels;
+extern const RowKernels<Bfloat> bfloat_kernels;
+const RowKernels<float> float_kernels = kernels<float>;
+const RowKernels<Bfloat> bfloat_kernels = kernels<Bfloat>;
+
+}  // namespace APPORTION_ISA
+}  // namespace apportion

@@ -1,0 +1,48 @@
+// The elementwise parts of a block on a CPU, each in one pass over memory: LibTorch's operations one after
+// the other read and write every value several times, which took a fifth of a training step. Rows are
+// independent, so that results do not depend on how they are dealt to threads. No Torch: layers.cpp calls
+// these for CPU tensors, and LibTorch's operations for others. row_kernels.cpp is compiled once for each
+// instruction set, row_kernels_choice.cpp takes the machine's best.
+//
+// Legend: T rows, C width, F inner width, D head_dim. Arrays are rows without gaps, unless a stride (in
+// values) says otherwise.
+#pragma once
+
+#include <cstdint>
+
+namespace apportion {
+
+/// A bfloat16 value's bits. Kernels compute in float32 and round once, to the nearest, ties to even.
+using Bfloat = uint16_t;
+
+/// Heads to rotate: `in_stride` and `out_stride` are from row to row.
+struct HeadRows {
+  int64_t rows, heads, head_dim, in_stride, out_stride;
+};
+
+/// Of values in the compute type `Value`, float or Bfloat.
+template <typename Value>
+struct RowKernels {
+  /// y = x / sqrt(mean(x^2) + epsilon) * weight; scale_T is each row's factor, without the weight.
+  void (*rms_norm)(const float* x_TC, const float* weight_C, float epsilon, int64_t rows, int64_t width,
+                   float* scale_T, Value* y_TC);
+  void (*rms_norm_backward)(const Value* dy_TC, const float* x_TC, const float* weight_C,
+                            const float* scale_T, int64_t rows, int64_t width, float* dx_TC);
+  /// Element i of a head with i + D/2 by the row's angle, against it where `direction` is -1. cos, sin: [T,
+  /// D/2].
+  void (*rotate)(const Value* in, const float* cos, const float* sin, const HeadRows& size, float direction,
+                 Value* out);
+  /// silu(gate) * up of rows [gate, up]. The exponential is within 2 units in the last place of float32.
+  void (*gated)(const Value* gate_up_T2F, int64_t rows, int64_t inner, Value* out_TF);
+  void (*gated_backward)(const Value* d_TF, const Value* gate_up_T2F, int64_t rows, int64_t inner,
+                         Value* d_gate_up_T2F);
+  /// out = x + y.
+  void (*add)(const float* x, const Value* y, int64_t count, float* out);
+  void (*round)(const float* x, int64_t count, Value* out);
+};
+
+/// The fastest that this machine can run.
+template <typename Value>
+const RowKernels<Value>& row_kernels();
+
+}  // namespace apportion
