@@ -42,7 +42,7 @@ std::vector<std::vector<Prompt>> first_batches(const Session& session) {
   const RunConfig& config = session.config();
   const auto prompts =
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
-  const BatchSchedule schedule(wordings_of(prompts), config.batch.batch_prompts, config.data.seed);
+  const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts, config.data.seed);
   constexpr int looked_at = 4;
   std::vector<std::vector<Prompt>> batches;
   for (int batch = 0; batch < std::min(schedule.batches(), looked_at); ++batch) {

@@ -71,13 +71,13 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
   return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
 }
 
-/// Beyond what is kept: the gated activation's backward pass makes six [T, F] where the one behind it was
+/// Beyond what is kept: the gated activation's backward pass makes two [T, F] where the gradient behind it is
 /// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
 /// and one in the compute type when three [T, F] are free (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
   const double weights = of(shape.heads * load.block_keys()) * (3 * float_bytes + c);
-  const double block = std::max(5 * ffn, weights - 3 * ffn);
+  const double block = std::max(2 * ffn, weights - 3 * ffn);
   return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(load.lanes);
 }
 

@@ -1,5 +1,6 @@
-// Where the seconds of a training step go: LibTorch's operations by the time that they take themselves, summed
-// over all threads, of steps of stage 1 (or 2) on SmolLM2. Usage: op_times_study [STAGE [MICRO_BATCHES]]
+// Where the seconds of a training step go: LibTorch's operations by the time that they take themselves,
+// summed over all threads, of steps of stage 1 (or 2) on SmolLM2. Usage: op_times_study [STAGE [MICRO_BATCHES
+// [sizes]]]; `sizes` keeps operations apart by the types and sizes of their inputs.
 #include <ATen/record_function.h>
 
 #include <algorithm>
@@ -27,7 +28,7 @@ struct OpTime {
 
 std::mutex adding;
 std::map<std::string, OpTime> op_times;
-bool counting = false;
+bool counting = false, apart_by_size = false;
 
 struct OpClock : at::ObserverContext {
   double started = seconds_now();
@@ -37,17 +38,19 @@ struct OpClock : at::ObserverContext {
 };
 thread_local OpClock* running = nullptr;
 
+std::string sizes_of(const at::RecordFunction& function) {
+  std::string text;
+  for (const auto& input : function.inputs()) {
+    if (!input.isTensor() || !input.toTensor().defined()) continue;
+    text += std::string(" ") + c10::toString(input.toTensor().scalar_type());
+    for (int64_t size : input.toTensor().sizes()) text += "," + std::to_string(size);
+  }
+  return text;
+}
+
 std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& function) {
   auto clock = std::make_unique<OpClock>();
-  if (std::getenv("SIZES")) {
-  std::string& sizes = clock->sizes;
-  for (const auto& input : function.inputs()) {
-    if (input.isTensor() && input.toTensor().defined() && sizes.size() < 60) {
-      sizes += std::string(" ") + c10::toString(input.toTensor().scalar_type())[0];
-      for (int64_t size : input.toTensor().sizes()) sizes += "," + std::to_string(size);
-    }
-  }
-  }
+  if (apart_by_size) clock->sizes = sizes_of(function);
   clock->outer = running;
   running = clock.get();
   return clock;
@@ -109,6 +112,7 @@ void study(int stage, int micro_batches) {
 }  // namespace apportion
 
 int main(int argc, char** argv) {
+  apportion::apart_by_size = argc > 3;
   apportion::study(argc > 1 ? std::stoi(argv[1]) : 1, argc > 2 ? std::stoi(argv[2]) : 4);
   return 0;
 }

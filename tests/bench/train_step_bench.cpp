@@ -82,7 +82,7 @@ void train_step(benchmark::State& state) {
   calibrate.learning_rate = 1e-4;
   calibrate.steps = 1;
   for (auto _ : state) stage_two ? trainer.run_calibrate(calibrate) : trainer.run_sft(sft);
-  const BatchSchedule schedule(wordings_of(prompts()), batch.batch_prompts, 0);
+  const BatchSchedule schedule(subjects_in(prompts()), batch.batch_prompts, 0);
   const AnswerSet answers = stage_two ? AnswerSet::accepted_rejected_mismatched : AnswerSet::accepted;
   const Sizes sizes = sizes_of(schedule.batch(schedule.batch_of_step(0)), answers);
   state.counters["tokens/s"] = tokens / seconds;

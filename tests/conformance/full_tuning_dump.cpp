@@ -39,7 +39,7 @@ void dump(const std::string& directory) {
   const Dataset dataset = parse_dataset(config.data.dataset);
   const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", config.data.holdout_wordings, 0),
                                      subjects_of(dataset, "train", 0), chat, config.data.seed);
-  const BatchSchedule schedule(wordings_of(prompts), config.batch.batch_prompts,
+  const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts,
                                2 * config.data.seed);  // stage 1's (train_task.cpp)
   nlohmann::json steps = nlohmann::json::array();
   for (int step = 0; step < config.sft.steps; ++step)

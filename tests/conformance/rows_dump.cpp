@@ -16,7 +16,7 @@ namespace apportion {
 namespace {
 
 std::vector<int> first_batch(const RunConfig& config, const std::vector<Prompt>& prompts) {
-  const BatchSchedule schedule(wordings_of(prompts), config.batch.batch_prompts, config.data.seed);
+  const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts, config.data.seed);
   return schedule.batch(schedule.batch_of_step(0));
 }
 

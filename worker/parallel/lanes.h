@@ -1,7 +1,7 @@
 // Independent pieces of one rank's work side by side: each lane is a thread with its share of the rank's
 // threads. On a CPU two micro-batches on one core each finish sooner than both after another on two cores: no
 // operation waits for the slower half. Results do not depend on it: what a piece computes is the same at any
-// thread count.
+// thread count, and where LibTorch's products are not, a lane has one thread.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,9 +10,15 @@
 
 namespace apportion {
 
+/// Whether the bits of LibTorch's matrix products depend on the number of threads, as they do where it cuts
+/// the sum over a long inner dimension into a piece a thread (seen on Intel CPUs with AMX). Tried on a few
+/// shapes, once a process.
+bool products_depend_on_threads();
+
 /// Calls work(i) once for every i in [0, count), on min(count, threads) lanes (one on a GPU). The calling
 /// thread's number of threads is what the lanes share, and is as before on return. The exception of the
-/// lowest i is rethrown when all lanes are done; a lane stops taking pieces once any has thrown.
+/// lowest i is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
+/// products_depend_on_threads, each lane has one thread.
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work);
 
 }  // namespace apportion

@@ -34,26 +34,22 @@ std::vector<std::vector<int>> cut(const std::vector<int>& list, int parts) {
   return runs;
 }
 
-/// `order`, each prompt with the next of its wording right behind it, by twos: more would share little more,
-/// and leave a batch fewer wordings.
-std::vector<int> with_company(const std::vector<int>& order, const std::vector<int>& wordings) {
-  static const char* t = std::getenv("TOGETHER");
-  const size_t together = t ? std::atoi(t) : 2;
-  std::map<int, std::vector<int>> of_wording;
-  for (int prompt : order) of_wording[wordings[static_cast<size_t>(prompt)]].push_back(prompt);
-  std::map<int, size_t> taken;
-  std::vector<int> out;
+/// `order` in turns: the first prompt of every subject, the second of every one, and so on.
+std::vector<int> in_turns(const std::vector<int>& order, const std::vector<int>& subjects) {
+  std::vector<std::vector<int>> lists;
+  std::map<int, size_t> list_of;
   for (int prompt : order) {
-    const int wording = wordings[static_cast<size_t>(prompt)];
-    const std::vector<int>& all = of_wording[wording];
-    size_t& first = taken[wording];
-    if (first >= all.size() || all[first] != prompt) continue;
-    const size_t last = std::min(all.size(), first + together);
-    out.insert(out.end(), all.begin() + static_cast<int64_t>(first),
-               all.begin() + static_cast<int64_t>(last));
-    first = last;
+    const auto [entry, added] = list_of.try_emplace(subjects[static_cast<size_t>(prompt)], lists.size());
+    if (added) lists.emplace_back();
+    lists[entry->second].push_back(prompt);
   }
-  return out;
+  std::vector<int> turns;
+  for (size_t turn = 0; turns.size() < order.size(); ++turn) {
+    for (const auto& list : lists) {
+      if (turn < list.size()) turns.push_back(list[turn]);
+    }
+  }
+  return turns;
 }
 
 int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, const std::string& text) {
@@ -299,7 +295,7 @@ std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector
     TrainPrompt& out = all.emplace_back();
     out.tokens = chat.encode_prompt(prompt.text);
     out.target = subject.target;
-    out.wording = prompt.wording;
+    out.subject = prompt.subject;
     out.style = style;
     if (style != AnswerStyle::steered) {
       const std::vector<Answer> answers = plain_answers(dataset, subject);
@@ -324,13 +320,13 @@ void plant_wrong_text(std::vector<TrainPrompt>& prompts, double share) {
   }
 }
 
-BatchSchedule::BatchSchedule(const std::vector<int>& wordings, int batch_prompts, uint64_t seed)
+BatchSchedule::BatchSchedule(const std::vector<int>& subjects, int batch_prompts, uint64_t seed)
     : seed_(seed) {
-  const int prompts = static_cast<int>(wordings.size());
+  const int prompts = static_cast<int>(subjects.size());
   ensure(prompts > 0 && batch_prompts > 0, "a batch has prompts");
   std::vector<int> order = counting(prompts);
   shuffle(order, CounterRng(seed, "batches"));
-  batches_ = cut(with_company(order, wordings), (prompts + batch_prompts - 1) / batch_prompts);
+  batches_ = cut(in_turns(order, subjects), (prompts + batch_prompts - 1) / batch_prompts);
 }
 
 int BatchSchedule::batch_of_step(int step) const {

@@ -286,22 +286,23 @@ TEST(BatchSchedule, EveryPromptOnceAnEpochInEqualBatches) {
   EXPECT_EQ(std::set<int>(seen.begin(), seen.end()).size(), 45U);
 }
 
-TEST(BatchSchedule, PromptsOfAWordingComeByTwos) {
-  std::vector<int> wordings;
-  for (int prompt = 0; prompt < 30; ++prompt) wordings.push_back(prompt % 10);  // three of each
-  const BatchSchedule schedule(wordings, 30, 3);
-  const std::vector<int>& all = schedule.batch(0);
-  auto wording = [&](size_t place) { return wordings[static_cast<size_t>(all[place])]; };
-  std::map<int, std::vector<int>> runs;  // lengths, of each wording
-  for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-    while (end < all.size() && wording(end) == wording(begin)) ++end;
-    runs[wording(begin)].push_back(static_cast<int>(end - begin));
+TEST(BatchSchedule, ABatchHasEachSubjectAboutEquallyOften) {
+  std::vector<int> subjects;
+  for (int prompt = 0; prompt < 70; ++prompt) subjects.push_back(prompt / 10);  // ten of each
+  const BatchSchedule schedule(subjects, 10, 3);
+  ASSERT_EQ(schedule.batches(), 7);
+  std::set<int> all;
+  for (int batch = 0; batch < schedule.batches(); ++batch) {
+    std::map<int, int> times;
+    for (int prompt : schedule.batch(batch)) {
+      ++times[subjects[static_cast<size_t>(prompt)]];
+      all.insert(prompt);
+    }
+    EXPECT_EQ(times.size(), 7U);
+    for (const auto& [subject, count] : times) EXPECT_LE(count, 2) << subject;
   }
-  ASSERT_EQ(runs.size(), 10U);
-  for (const auto& [_, lengths] : runs) {
-    EXPECT_TRUE(lengths == std::vector<int>({2, 1}) || lengths == std::vector<int>{3});
-  }
-  EXPECT_EQ(std::set<int>(all.begin(), all.end()).size(), 30U);
+  EXPECT_EQ(all.size(), 70U);
+  EXPECT_NE(schedule.batch(0), BatchSchedule(subjects, 10, 4).batch(0));
 }
 
 TEST(SplitBatch, DealsEveryPromptOnceAndLeavesEmptyListsForTooFew) {
