@@ -128,7 +128,7 @@ OptionGroup calibrate_options() {
           number_or_auto_option({"calibrate_learning_rate", "auto", Identity::yes,
                                  "peak learning rate of stage 2; auto: likewise"},
                                 field(&RunConfig::calibrate, &Calibrate::learning_rate), rate),
-          number_option({"kl_weight", "30", Identity::yes, "weight of the steering tokens' KL in the loss"},
+          number_option({"kl_weight", "300", Identity::yes, "weight of the steering tokens' KL in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
           number_option(
               {"text_weight", "30", Identity::yes,

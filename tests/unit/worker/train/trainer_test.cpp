@@ -127,6 +127,7 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
     sft.learning_rate = 1e-2;
     trainer.run_sft(sft);
     CalibrateConfig config = short_stage();
+    config.kl_weight = 30;
     config.text_weight = text_weight;
     trainer.run_calibrate(config);
     sft.steps = 1;
