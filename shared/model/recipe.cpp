@@ -18,7 +18,9 @@ constexpr double known_width = 576, known_alpha = 16, known_prompts = 560;
 constexpr double known_steps = 120, known_sft_rate = 4e-3, known_calibrate_rate = 2e-4;
 constexpr int least_steps = 40;
 
+/// At most 1, which is all that a rate may be.
 double two_digits(double value) {
+  if (value >= 1) return 1;
   const double unit = std::pow(10.0, std::floor(std::log10(value)) - 1);
   return std::round(value / unit) * unit;
 }

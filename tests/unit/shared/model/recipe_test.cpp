@@ -26,6 +26,15 @@ TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 7.5e-4);  // two digits of 7.5e-4
 }
 
+TEST(Recipe, RatesStayRatesWithAnyAlpha) {
+  RecipeInput input = known();
+  for (double alpha : {1e-6, 1e6}) {
+    input.lora.alpha = alpha;
+    EXPECT_GT(recipe_of(input).calibrate_learning_rate, 0);
+    EXPECT_LE(recipe_of(input).sft_learning_rate, 1);
+  }
+}
+
 TEST(Recipe, StepsGrowWithTheRootOfThePromptsAndHaveAFloor) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
