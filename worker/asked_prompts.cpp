@@ -7,8 +7,7 @@
 
 namespace apportion {
 
-std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking,
-                                       uint64_t seed) {
+std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking) {
   const DataConfig& data = session.config().data;
   const Dataset& dataset = session.dataset();
   const auto prompts = prompts_of(dataset, test_set, data.holdout_wordings, data.subjects);
@@ -32,7 +31,7 @@ std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string
       tokens.push_back(session.chat().encode_prompt(turn.text));
       asked.shares.push_back(turn.share);
     }
-    asked.parts = split_prompt(whole, asked.shares, tokens, seed);
+    asked.parts = split_prompt(whole, asked.shares, tokens, data.seed);
   }
   return out;
 }

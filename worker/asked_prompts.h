@@ -16,9 +16,7 @@ struct AskedPrompt {
   std::vector<double> shares;
 };
 
-/// In the order of their subjects, then wordings, with the job's rounds spread over the wordings and their
-/// draws keyed by `seed`.
-std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking,
-                                       uint64_t seed);
+/// In the order of their subjects, then wordings, with the job's rounds spread over the wordings.
+std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking);
 
 }  // namespace apportion

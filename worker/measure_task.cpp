@@ -98,9 +98,9 @@ Done run_measure(const TaskContext& context) {
                            session.config().data.seed,
                            asking == Asking::for_probabilities ? Reading::shares : Reading::category};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
-  const std::vector<Unit> units = units_of(
-      asked_prompts(session, context.task.test_set, asking, session.config().data.seed),
-      static_cast<size_t>(measure.unit_prompts), static_cast<size_t>(rank), static_cast<size_t>(ranks));
+  const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
+                                           static_cast<size_t>(measure.unit_prompts),
+                                           static_cast<size_t>(rank), static_cast<size_t>(ranks));
   std::vector<std::vector<MeasurePrompt>> own;
   for (const Unit& unit : units) own.push_back(unit.parts());
 

@@ -100,19 +100,28 @@ Option integer_option(OptionText text, Field member, const IntegerRange& range) 
   return option;
 }
 
-/// As integer_option, where 0 stands for what the program finds out; "auto" in texts, and "0" is taken too.
+/// `option`, whose own texts exclude 0, with `auto` for what the program finds out: 0 in the field.
 template <typename Field>
-Option integer_or_auto_option(OptionText text, Field member, const IntegerRange& range) {
-  Option option = integer_option(std::move(text), member, range);
-  option.value_name = "N|auto";
+Option or_auto(Option option, Field member) {
+  option.value_name += "|auto";
   option.allowed = "auto, or " + option.allowed;
-  option.assign = [=, number = option.assign](RunConfig& config, const std::string& words) {
-    if (words != "auto" && words != "0") return number(config, words);
+  option.assign = [=, definite = option.assign](RunConfig& config, const std::string& words) {
+    if (words != "auto") return definite(config, words);
     member(config) = 0;
     return true;
   };
-  option.print = [=, number = option.print](const RunConfig& config) {
-    return member(config) == 0 ? std::string("auto") : number(config);
+  option.print = [=, definite = option.print](const RunConfig& config) {
+    return member(config) == 0 ? std::string("auto") : definite(config);
+  };
+  return option;
+}
+
+/// As integer_option, or auto; "0" is taken for auto, too.
+template <typename Field>
+Option integer_or_auto_option(OptionText text, Field member, const IntegerRange& range) {
+  Option option = or_auto(integer_option(std::move(text), member, range), member);
+  option.assign = [with_auto = option.assign](RunConfig& config, const std::string& words) {
+    return with_auto(config, words == "0" ? "auto" : words);
   };
   return option;
 }
@@ -133,21 +142,10 @@ Option number_option(OptionText text, Field member, NumberRange range) {
   return option;
 }
 
-/// As number_option, where 0 stands for what the program finds out; "auto" in texts. The range excludes 0.
+/// As number_option, or auto. The range excludes 0.
 template <typename Field>
 Option number_or_auto_option(OptionText text, Field member, NumberRange range) {
-  Option option = number_option(std::move(text), member, range);
-  option.value_name = "X|auto";
-  option.allowed = "auto, or " + option.allowed;
-  option.assign = [=, number = option.assign](RunConfig& config, const std::string& words) {
-    if (words != "auto") return number(config, words);
-    member(config) = 0;
-    return true;
-  };
-  option.print = [=, number = option.print](const RunConfig& config) {
-    return member(config) == 0 ? std::string("auto") : number(config);
-  };
-  return option;
+  return or_auto(number_option(std::move(text), member, range), member);
 }
 
 template <typename Field>

@@ -1,6 +1,6 @@
 // Whether sampled rounds say what the exact shares say: the models that a results folder has trained are
 // asked again with many seeds, and the mean of the sampled MAE is set beside the MAE that follows from the
-// exact shares in closed form. Usage: sampled_mae_study RESULTS [SEEDS [TEST_SET [ROUNDS]]]; seeds count from
+// exact shares in closed form. Usage: sampled_mae_study RESULTS [SEEDS [TEST_SET]]; seeds count from
 // 0.
 #include <cmath>
 #include <cstdio>
@@ -23,32 +23,32 @@ RunConfig config_of(const TaskRecord& record) {
   return make_run_config(settings);
 }
 
-/// The rounds of one seed.
-MeasureResult drawn(const MeasureTools& tools, const Session& session, const std::string& test_set) {
-  const auto asked = asked_prompts(session, test_set, Asking::plainly, tools.seed);
-  const auto per_unit = static_cast<size_t>(tools.config.unit_prompts);
+/// The test set's prompts in units, as a measure task has them. Their draws are keyed by the tools' seed.
+std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const std::string& test_set) {
+  const auto per_unit = static_cast<size_t>(session.config().measure.unit_prompts);
   std::vector<std::vector<MeasurePrompt>> units;
-  for (size_t p = 0; p < asked.size(); ++p) {
-    if (p % per_unit == 0) units.emplace_back();
-    units.back().push_back(asked[p].parts.front());
+  for (AskedPrompt& asked : asked_prompts(session, test_set, Asking::plainly)) {
+    if (units.empty() || units.back().size() == per_unit) units.emplace_back();
+    units.back().push_back(std::move(asked.parts.front()));
   }
-  MeasureResult result;
-  result.subjects = asked.back().parts.front().subject + 1;
-  result.wordings = asked.back().parts.front().wording + 1;
-  result.categories = static_cast<int>(session.dataset().categories.size());
-  result.prompts.resize(asked.size());
+  return units;
+}
+
+/// The rounds of one seed, in a result of the sizes of `like`.
+MeasureResult drawn(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
+                    const MeasureResult& like) {
+  MeasureResult result{like.subjects, like.wordings, like.categories, {}};
+  result.prompts.resize(like.prompts.size());
   const auto alone = make_local_collectives();
   measure_units(tools, units, *alone, [&](size_t index, UnitResult unit) {
     for (size_t i = 0; i < unit.prompts.size(); ++i)
-      result.prompts[index * per_unit + i] = std::move(unit.prompts[i]);
+      result.prompts[index * units.front().size() + i] = std::move(unit.prompts[i]);
   });
   return result;
 }
 
-void study(const std::string& directory, const CellView& cell, const MeasureView& measured, int seeds,
-           uint64_t rounds) {
+void study(const std::string& directory, const CellView& cell, const MeasureView& measured, int seeds) {
   RunConfig config = config_of(measured.file.record);
-  if (rounds > 0) config.measure.rounds = rounds;
   config.measure.exact_nodes = 0;  // rounds alone: the exact shares are known
   const at::ScalarType type = resolve_compute_type(config.measure_compute_type);
   Session session(config, compute_device(0), 1);
@@ -57,28 +57,19 @@ void study(const std::string& directory, const CellView& cell, const MeasureView
                                  session.shape(), session.device());
   adapter.refresh(type);
   const CategoryParser parser = CategoryParser::of(session.dataset());
+  const auto units = units_of(session, measured.test_set);
+  const MeasureResult& exact = measured.file.result;
   std::vector<double> maes;
   for (int seed = 0; seed < seeds; ++seed) {
     const MeasureTools tools{
         model,  &adapter,       session.tokenizer(),         session.chat().end_of_turn(),
         parser, config.measure, static_cast<uint64_t>(seed), Reading::category};
-    maes.push_back(
-        *measure_metrics(drawn(tools, session, measured.test_set), measured.file.tables.target).mae);
+    maes.push_back(*measure_metrics(drawn(tools, units, exact), measured.file.tables.target).mae);
   }
-  double mean = 0, squares = 0, expected = 0;
+  const double expected = measured.metrics.expected_mae.value();
+  double mean = 0, squares = 0;
   for (double mae : maes) mean += mae / seeds;
   for (double mae : maes) squares += (mae - mean) * (mae - mean) / (seeds - 1);
-  const MeasureResult& exact = measured.file.result;
-  for (int s = 0; s < exact.subjects; ++s) {
-    const SubjectMetrics& subject = measured.metrics.subjects[static_cast<size_t>(s)];
-    std::vector<double> share;
-    double sum = 0;
-    for (double low : subject.exact_low) sum += low;
-    for (double low : subject.exact_low) share.push_back(low / sum);
-    expected +=
-        expected_mae(share, measured.file.tables.target[static_cast<size_t>(s)], config.measure.rounds) /
-        exact.subjects;
-  }
   const double error = std::sqrt(squares / seeds);
   std::printf(
       "%s, %s, %llu rounds: sampled MAE over %d seeds %.5f (standard error %.5f, a seed's deviation %.5f), "
@@ -100,7 +91,7 @@ int main(int argc, char** argv) {
   for (const CellView& cell : load_cells(directory)) {
     const MeasureView* measured = cell.measure("after", test_set);
     if (!measured || measured->file.record.task.inputs.empty()) continue;
-    study(directory, cell, *measured, seeds, argc > 4 ? std::stoull(argv[4]) : 0);
+    study(directory, cell, *measured, seeds);
   }
   return 0;
 }

@@ -144,10 +144,8 @@ constexpr RowKernels<Value> kernels = {rms_norm<Value>, rms_norm_backward<Value>
 
 namespace APPORTION_ISA {
 
-extern const RowKernels<float> float_kernels;
-extern const RowKernels<Bfloat> bfloat_kernels;
-const RowKernels<float> float_kernels = kernels<float>;
-const RowKernels<Bfloat> bfloat_kernels = kernels<Bfloat>;
+extern const KernelSet kernel_set;
+const KernelSet kernel_set = {kernels<float>, kernels<Bfloat>};
 
 }  // namespace APPORTION_ISA
 }  // namespace apportion

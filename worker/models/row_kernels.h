@@ -41,6 +41,12 @@ struct RowKernels {
   void (*round)(const float* x, int64_t count, Value* out);
 };
 
+/// One instruction set's kernels for both compute types.
+struct KernelSet {
+  RowKernels<float> of_float;
+  RowKernels<Bfloat> of_bfloat;
+};
+
 /// The fastest that this machine can run.
 template <typename Value>
 const RowKernels<Value>& row_kernels();

@@ -3,47 +3,38 @@
 
 namespace apportion {
 
-#define APPORTION_KERNELS(isa)                    \
-  namespace isa {                                 \
-  extern const RowKernels<float> float_kernels;   \
-  extern const RowKernels<Bfloat> bfloat_kernels; \
-  }
-APPORTION_KERNELS(baseline)
+namespace baseline {
+extern const KernelSet kernel_set;
+}
 #ifdef __x86_64__
-APPORTION_KERNELS(avx2)
-APPORTION_KERNELS(avx512)
+namespace avx2 {
+extern const KernelSet kernel_set;
+}
+namespace avx512 {
+extern const KernelSet kernel_set;
+}
 #endif
 
 namespace {
 
-enum class InstructionSet { baseline, avx2, avx512 };
-
-InstructionSet best() {
+const KernelSet& best() {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("x86-64-v4")) return InstructionSet::avx512;
-  if (__builtin_cpu_supports("x86-64-v3")) return InstructionSet::avx2;
+  if (__builtin_cpu_supports("x86-64-v4")) return avx512::kernel_set;
+  if (__builtin_cpu_supports("x86-64-v3")) return avx2::kernel_set;
 #endif
-  return InstructionSet::baseline;
+  return baseline::kernel_set;
 }
 
 }  // namespace
 
 template <>
 const RowKernels<float>& row_kernels<float>() {
-#ifdef __x86_64__
-  if (best() == InstructionSet::avx512) return avx512::float_kernels;
-  if (best() == InstructionSet::avx2) return avx2::float_kernels;
-#endif
-  return baseline::float_kernels;
+  return best().of_float;
 }
 
 template <>
 const RowKernels<Bfloat>& row_kernels<Bfloat>() {
-#ifdef __x86_64__
-  if (best() == InstructionSet::avx512) return avx512::bfloat_kernels;
-  if (best() == InstructionSet::avx2) return avx2::bfloat_kernels;
-#endif
-  return baseline::bfloat_kernels;
+  return best().of_bfloat;
 }
 
 }  // namespace apportion
