@@ -218,6 +218,8 @@ TEST(Metrics, CorrelationIsOverSubjectsAndOfTheMiddleOfTheBounds) {
   const std::vector<std::vector<double>> targets = {{0.1, 0.9}, {0.5, 0.5}, {0.9, 0.1}};
   const MeasureResult linear = make_result(3, 1, {share(0.3, 0), share(0.5, 0), share(0.7, 0)});
   EXPECT_NEAR(*measure_metrics(linear, targets).correlation, 1, tight);
+  const MeasureResult bounded = make_result(3, 1, {share(0.2, 0.2), share(0.5, 0), share(0.7, 0)});
+  EXPECT_NEAR(*measure_metrics(bounded, targets).correlation, 1, tight);  // of Male's 0.3, 0.5, 0.7
   const MeasureResult bent = make_result(3, 1, {share(0.2, 0), share(0.8, 0), share(0.5, 0)});
   EXPECT_NEAR(*measure_metrics(bent, targets).correlation, 0.5, tight);  // by hand: 0.12 / sqrt(0.32 x 0.18)
   EXPECT_FALSE(measure_metrics(linear, {{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}}).correlation);
