@@ -80,6 +80,7 @@ struct SftConfig {
   StopConfig stop;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
+  double text_weight = 0.25;  // split: of an answer behind its first token
 };
 
 struct KtoConfig {

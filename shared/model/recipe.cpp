@@ -14,9 +14,9 @@ namespace apportion {
 namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
-constexpr double known_width = 576, known_alpha = 16, known_prompts = 560;
-constexpr double known_steps = 120, known_sft_rate = 4e-3, known_calibrate_rate = 2e-4;
-constexpr int least_steps = 40;
+constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
+constexpr double known_steps = 60, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
+constexpr int least_steps = 20;
 
 /// At most 1, which is all that a rate may be.
 double two_digits(double value) {
@@ -29,8 +29,9 @@ double two_digits(double value) {
 
 Recipe recipe_of(const RecipeInput& input) {
   const double rates =
-      known_alpha / input.lora.alpha * std::sqrt(known_width / static_cast<double>(input.width));
-  const double steps = known_steps * std::sqrt(static_cast<double>(input.prompts) / known_prompts);
+      std::sqrt(known_alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
+  const double base_steps = input.adapter == AdapterKind::none ? 2 * known_steps : known_steps,
+               steps = base_steps * std::sqrt(static_cast<double>(input.prompts) / known_prompts);
   return {std::max(least_steps, static_cast<int>(std::lround(steps))), two_digits(known_sft_rate * rates),
           two_digits(known_calibrate_rate * rates)};
 }
@@ -41,8 +42,8 @@ void resolve_recipe(RunConfig& config) {
   if (!open) return;
   const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   const auto prompts = prompts_of(dataset, "train", config.data.holdout_wordings, config.data.subjects);
-  const Recipe recipe =
-      recipe_of({shape_of_model(config.data.model).width, config.lora, static_cast<int64_t>(prompts.size())});
+  const Recipe recipe = recipe_of({shape_of_model(config.data.model).width, config.lora, config.adapter,
+                                   static_cast<int64_t>(prompts.size())});
   if (config.sft.steps == 0) resolve_option(config, "sft_steps", std::to_string(recipe.sft_steps));
   if (config.sft.learning_rate == 0)
     resolve_option(config, "sft_learning_rate", fmt::format("{:.2g}", recipe.sft_learning_rate));

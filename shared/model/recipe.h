@@ -12,6 +12,7 @@ namespace apportion {
 struct RecipeInput {
   int64_t width = 0;  // of the model's residual stream
   LoraConfig lora = {};
+  AdapterKind adapter = AdapterKind::lora;
   int64_t prompts = 0;  // of the training set: subjects x wordings
 };
 
@@ -20,12 +21,12 @@ struct Recipe {
   double sft_learning_rate = 0, calibrate_learning_rate = 0;  // two significant digits
 };
 
-/// By rule; at width 576, alpha 16, all seven linear layers and 560 prompts: 120 steps at 4e-3, then 2e-4.
-///   rates: in proportion to 1 / alpha, since a step of Adam moves a layer's output by about alpha x rate
-///   (alpha
-///     / rank, times a sum over the rank); and to width^-1/2, the largest that stays stable as models grow
-///     wider when B starts at 0 (arXiv 2406.08447, Init[A]).
-///   steps: in proportion to the square root of the prompts, at least 40.
+/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 60 steps at 1e-3, then 5e-5.
+///   rates: in proportion to alpha^-1/2: what was found best at alpha 16 (4e-3) and 256 (1e-3). A larger alpha
+///     lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354); and to width^-1/2, the
+///     largest that stays stable as models grow wider when B starts at 0 (arXiv 2406.08447, Init[A]).
+///   steps: in proportion to the square root of the prompts, at least 20; twice as many where all weights are
+///     trained, whose rates stay those of their own.
 Recipe recipe_of(const RecipeInput& input);
 
 /// Puts definite values in the place of `auto` for sft_steps, sft_learning_rate and calibrate_learning_rate;

@@ -35,6 +35,12 @@ at::Tensor text_weights(const MicroBatch& batch) {
   return batch.sft_weight_E.index_fill(0, batch.steering_IK.flatten(), 0);
 }
 
+/// What an edge weighs in stage 1. [E]
+at::Tensor sft_weights(const MicroBatch& batch, const SftConfig& config) {
+  if (config.weights != SftWeights::split) return batch.sft_weight_E;
+  return at::add(batch.sft_weight_E, text_weights(batch), config.text_weight - 1);
+}
+
 void append(TrainLog& log, const StepReport& report) {
   log.step.push_back(report.step);
   log.loss.push_back(report.loss);
@@ -130,7 +136,7 @@ void Trainer::run_sft(const SftConfig& config) {
     for (const MicroBatch& batch : pass.batches) own.push_back(batch.sft_normalizer);
     const double normalizer = sum_over_group(own);
     auto loss_of = [&](size_t m) -> Loss {
-      return {sft_loss(pass.log_prob_E[m], pass.batches[m].sft_weight_E, normalizer)};
+      return {sft_loss(pass.log_prob_E[m], sft_weights(pass.batches[m], config), normalizer)};
     };
     StepReport report{step, end.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps, end);

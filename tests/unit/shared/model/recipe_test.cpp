@@ -6,24 +6,24 @@
 namespace apportion {
 namespace {
 
-RecipeInput known() { return {576, {}, 560}; }
+RecipeInput known() { return {576, {}, AdapterKind::lora, 560}; }
 
 TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
-  EXPECT_EQ(recipe.sft_steps, 120);
-  EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 4e-3);
-  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 2e-4);
+  EXPECT_EQ(recipe.sft_steps, 60);
+  EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 5e-5);
 }
 
 TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   RecipeInput input = known();
   input.width = 4 * input.width;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 5e-4);
+  input.lora.alpha = 16;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
-  input.lora.alpha = 32;
-  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-5);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
   input.width = 4096;
-  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 7.5e-4);  // two digits of 7.5e-4
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1.5e-3);
 }
 
 TEST(Recipe, RatesStayRatesWithAnyAlpha) {
@@ -38,9 +38,15 @@ TEST(Recipe, RatesStayRatesWithAnyAlpha) {
 TEST(Recipe, StepsGrowWithTheRootOfThePromptsAndHaveAFloor) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
-  EXPECT_EQ(recipe_of(input).sft_steps, 240);
+  EXPECT_EQ(recipe_of(input).sft_steps, 120);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+  EXPECT_EQ(recipe_of(input).sft_steps, 20);
+}
+
+TEST(Recipe, AllWeightsTakeTwiceTheSteps) {
+  RecipeInput input = known();
+  input.adapter = AdapterKind::none;
+  EXPECT_EQ(recipe_of(input).sft_steps, 120);
 }
 
 TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
@@ -49,8 +55,8 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
                                       {"sft_steps", "7", "x"}});
   resolve_recipe(config);
   EXPECT_EQ(config.sft.steps, 7);
-  EXPECT_DOUBLE_EQ(config.sft.learning_rate, 2e-3);
-  EXPECT_EQ(config.value("calibrate_learning_rate"), "0.0001");
+  EXPECT_DOUBLE_EQ(config.sft.learning_rate, 5e-4);
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "2.5e-05");
   config = make_run_config({{"dataset", "/nowhere", "x"},
                             {"sft_steps", "7", "x"},
                             {"sft_learning_rate", "0.01", "x"},
