@@ -67,9 +67,10 @@ OptionGroup method_options() {
                         field(&RunConfig::steering), steerings),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
-          number_option({"lora_alpha", "256", Identity::yes,
-                         "LoRA products are scaled by alpha / rank; with Adam a larger one lets B learn faster than A"},
-                        field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
+          number_option(
+              {"lora_alpha", "256", Identity::yes,
+               "LoRA products are scaled by alpha / rank; with Adam a larger one lets B learn faster than A"},
+              field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
           list_option({"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
                        Identity::yes, "linear layers that get LoRA"},
                       field(&RunConfig::lora, &Lora::targets),
@@ -111,9 +112,10 @@ OptionGroup sft_options() {
                          "target share on every token, over the batch's tokens; sequence: the same over "
                          "its prompts, the default with steering = path"},
                         field(&RunConfig::sft, &Sft::weights), weights),
-          number_option({"sft_text_weight", "0.25", Identity::yes,
-                         "with sft_weights = split: weight of an answer behind its first token, which weighs 1"},
-                        field(&RunConfig::sft, &Sft::text_weight), {0, Bound::included, 1e6, Bound::included}),
+          number_option(
+              {"sft_text_weight", "0.25", Identity::yes,
+               "with sft_weights = split: weight of an answer behind its first token, which weighs 1"},
+              field(&RunConfig::sft, &Sft::text_weight), {0, Bound::included, 1e6, Bound::included}),
       }};
 }
 

@@ -50,7 +50,7 @@ struct DataConfig {
 
 struct LoraConfig {
   int rank = 32;
-  double alpha = 16;  // products are scaled by alpha / rank
+  double alpha = 256;  // products are scaled by alpha / rank
   std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
 };
