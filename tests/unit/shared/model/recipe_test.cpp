@@ -35,12 +35,14 @@ TEST(Recipe, RatesStayRatesWithAnyAlpha) {
   }
 }
 
-TEST(Recipe, StepsGrowWithTheRootOfThePromptsAndHaveAFloor) {
+TEST(Recipe, StepsGrowWithThePromptsWithinBounds) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
-  EXPECT_EQ(recipe_of(input).sft_steps, 120);
+  EXPECT_EQ(recipe_of(input).sft_steps, 240);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 20);
+  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+  input.prompts = int64_t{1} << 62;
+  EXPECT_EQ(recipe_of(input).sft_steps, 1000000);
 }
 
 TEST(Recipe, AllWeightsTakeTwiceTheSteps) {
