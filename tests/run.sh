@@ -32,7 +32,8 @@ run_tests() {
   ctest "${options[@]}"
 }
 
-# Memory errors and undefined behaviour, then data races, in shared, coordinator and the links in memory.
+# Memory errors and undefined behaviour in shared, coordinator and the links in memory, then data races where they have
+# threads.
 sanitize() {
   cmake --preset "$1" >/dev/null
   cmake --build "build/$1" --target unit_shared

@@ -59,7 +59,7 @@ OptionGroup method_options() {
           choice_option(
               {"adapter", "lora", Identity::yes,
                "lora: train low-rank adapters beside the frozen model; none: train all weights, whose "
-               "learning rates are 5e-05 and 1e-05 unless set"},
+               "learning rates are 5e-05 and 1e-05 and whose stage 1 has twice the steps unless set"},
               field(&RunConfig::adapter), adapters),
           choice_option({"steering", "digit", Identity::yes,
                          "what stands for a category: a digit (up to 10) or a letter (up to 26) in front of "
@@ -88,9 +88,10 @@ OptionGroup sft_options() {
   return {
       "Stage 1: supervised fine-tuning",
       {
-          integer_or_auto_option({"sft_steps", "auto", Identity::yes,
-                                  "steps of stage 1; auto: by rule from the number of prompts"},
-                                 field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
+          integer_or_auto_option(
+              {"sft_steps", "auto", Identity::yes,
+               "steps of stage 1; auto: by rule from the number of prompts (docs/job-files.md)"},
+              field(&RunConfig::sft, &Sft::steps), {1, most_steps}),
           number_or_auto_option({"sft_learning_rate", "auto", Identity::yes,
                                  "peak learning rate of stage 1; auto: by rule from the model's width and "
                                  "the adapter (docs/job-files.md)"},
@@ -100,7 +101,7 @@ OptionGroup sft_options() {
                "stage 1 ends early: when the mean KL of an epoch's steps, and what their coverage lacks, "
                "are below this, the learning rate falls to 0 over cooldown_steps; 0: never"},
               stop(&StopConfig::kl), {0, Bound::included, 1, Bound::included}),
-          integer_option({"sft_cooldown_steps", "30", Identity::yes, "steps after that"},
+          integer_option({"sft_cooldown_steps", "15", Identity::yes, "steps after that"},
                          stop(&StopConfig::cooldown_steps), {1, most_steps}),
           number_option(
               {"sft_wrong_text", "0", Identity::yes,

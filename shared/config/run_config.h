@@ -71,7 +71,7 @@ struct BatchConfig {
 /// kl.
 struct StopConfig {
   double kl = 0;            // 0: the stage has all its steps
-  int cooldown_steps = 30;  // over which the learning rate then falls to 0
+  int cooldown_steps = 15;  // over which the learning rate then falls to 0
 };
 
 struct SftConfig {

@@ -15,7 +15,7 @@ namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
-constexpr double known_steps = 60, known_sft_rate = 1e-3, known_calibrate_rate = 1e-4;
+constexpr double known_steps = 60, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
 constexpr double least_steps = 40, most_steps = 1e6;  // the latter is the option's
 
 /// At most 1, which is all that a rate may be.

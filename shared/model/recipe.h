@@ -21,7 +21,7 @@ struct Recipe {
   double sft_learning_rate = 0, calibrate_learning_rate = 0;  // two significant digits
 };
 
-/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 60 steps at 1e-3, then 1e-4.
+/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 60 steps at 1e-3, then 5e-5.
 ///   rates: in proportion to alpha^-1/2: what was found best at alpha 16 (4e-3) and 256 (1e-3). A larger
 ///   alpha
 ///     lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354); and to width^-1/2,

@@ -119,7 +119,8 @@ struct AnswerLists {
 /// Builds a micro-batch prompt by prompt.
 class Packer {
  public:
-  Packer(AnswerSet set, SftWeights weights, const KtoConfig& kto) : set_(set), weights_(weights), kto_(kto) {}
+  Packer(AnswerSet set, SftWeights weights, const KtoConfig& kto, double sft_text_weight)
+      : set_(set), weights_(weights), kto_(kto), sft_text_weight_(sft_text_weight) {}
 
   void add(const TrainPrompt& prompt, const TrainPrompt& behind) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
@@ -220,7 +221,7 @@ class Packer {
     for (size_t i = 0; i < path.size(); ++i) {
       const bool spread = weights_ == SftWeights::split && i > 0;
       sft_weight_[static_cast<size_t>(path[i])] +=
-          spread ? weight / static_cast<double>(path.size() - 1) : weight;
+          spread ? sft_text_weight_ * weight / static_cast<double>(path.size() - 1) : weight;
     }
     const bool by_tokens = weights_ == SftWeights::token_mean;
     out_.sft_normalizer += by_tokens ? weight * static_cast<double>(path.size()) : weight;
@@ -241,6 +242,7 @@ class Packer {
   AnswerSet set_;
   SftWeights weights_;
   KtoConfig kto_;
+  double sft_text_weight_;
   TokenTree tree_;
   EdgeTable edges_;
   std::vector<double> sft_weight_;
@@ -346,8 +348,9 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, AnswerSet answers, SftWeights weights,
-                            int64_t context_length, at::Device device, const KtoConfig& kto) {
-  Packer packer(answers, weights, kto);
+                            int64_t context_length, at::Device device, const KtoConfig& kto,
+                            double sft_text_weight) {
+  Packer packer(answers, weights, kto, sft_text_weight);
   for (int member : members) {
     const auto place = static_cast<size_t>(std::find(batch.begin(), batch.end(), member) - batch.begin());
     ensure(place < batch.size(), "a micro-batch is part of its batch");

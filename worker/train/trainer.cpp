@@ -35,12 +35,6 @@ at::Tensor text_weights(const MicroBatch& batch) {
   return batch.sft_weight_E.index_fill(0, batch.steering_IK.flatten(), 0);
 }
 
-/// What an edge weighs in stage 1. [E]
-at::Tensor sft_weights(const MicroBatch& batch, const SftConfig& config) {
-  if (config.weights != SftWeights::split) return batch.sft_weight_E;
-  return at::add(batch.sft_weight_E, text_weights(batch), config.text_weight - 1);
-}
-
 void append(TrainLog& log, const StepReport& report) {
   log.step.push_back(report.step);
   log.loss.push_back(report.loss);
@@ -105,7 +99,8 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     if (part.empty()) return;
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
     packed = pack_micro_batch(prompts_, members, part, packing.answers, packing.weights,
-                              model_.shape().context_length, model_.device(), packing.kto);
+                              model_.shape().context_length, model_.device(), packing.kto,
+                              packing.sft_text_weight);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
   out.pass = trainee_->pass(std::move(items), recompute_);
@@ -125,18 +120,18 @@ int Trainer::first_step(Optimizer& optimizer, int steps) {
 }
 
 void Trainer::run_sft(const SftConfig& config) {
+  const Packing packing{AnswerSet::accepted, config.weights, {}, config.text_weight};
   Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
   for (int step = first_step(optimizer, config.steps);; ++step) {
     const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
     if (step >= end.steps) break;
     const double started = seconds_now();
-    Forward pass = forward(schedule_.batch_of_step(step), {AnswerSet::accepted, config.weights},
-                           BlockPass::Gradient::wanted);
+    Forward pass = forward(schedule_.batch_of_step(step), packing, BlockPass::Gradient::wanted);
     std::vector<double> own;
     for (const MicroBatch& batch : pass.batches) own.push_back(batch.sft_normalizer);
     const double normalizer = sum_over_group(own);
     auto loss_of = [&](size_t m) -> Loss {
-      return {sft_loss(pass.log_prob_E[m], sft_weights(pass.batches[m], config), normalizer)};
+      return {sft_loss(pass.log_prob_E[m], pass.batches[m].sft_weight_E, normalizer)};
     };
     StepReport report{step, end.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps, end);

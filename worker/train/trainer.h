@@ -83,6 +83,7 @@ class Trainer {
     AnswerSet answers;
     SftWeights weights = SftWeights::split;
     KtoConfig kto = {};
+    double sft_text_weight = 1;
   };
   Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const;
   /// Under what the stage starts from, of all batches that the first `steps` steps take: read where it is

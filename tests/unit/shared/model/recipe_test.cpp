@@ -12,7 +12,7 @@ TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
   EXPECT_EQ(recipe.sft_steps, 60);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 1e-4);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 5e-5);
 }
 
 TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
@@ -21,9 +21,13 @@ TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 5e-4);
   input.lora.alpha = 16;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 2e-4);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
   input.width = 4096;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1.5e-3);
+  input = known();
+  input.lora.alpha = 32;  // ift's
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2.8e-3);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1.4e-4);
 }
 
 TEST(Recipe, RatesStayRatesWithAnyAlpha) {
@@ -49,6 +53,8 @@ TEST(Recipe, AllWeightsTakeTwiceTheSteps) {
   RecipeInput input = known();
   input.adapter = AdapterKind::none;
   EXPECT_EQ(recipe_of(input).sft_steps, 120);
+  input.prompts = 14;
+  EXPECT_EQ(recipe_of(input).sft_steps, 40);
 }
 
 TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
@@ -58,7 +64,7 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
   resolve_recipe(config);
   EXPECT_EQ(config.sft.steps, 7);
   EXPECT_DOUBLE_EQ(config.sft.learning_rate, 5e-4);
-  EXPECT_EQ(config.value("calibrate_learning_rate"), "5e-05");
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "2.5e-05");
   config = make_run_config({{"dataset", "/nowhere", "x"},
                             {"sft_steps", "7", "x"},
                             {"sft_learning_rate", "0.01", "x"},

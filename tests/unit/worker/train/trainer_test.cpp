@@ -46,6 +46,36 @@ TEST(Trainer, StageOneLearnsTheTargets) {
   EXPECT_LT(run.log.kl.back(), 0.2);
 }
 
+TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
+  TinyWorld world;
+  auto collectives = make_local_collectives();
+  const auto plain = train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0),
+                                   world.dataset().subjects, world.chat(), 1, AnswerStyle::plain);
+  auto first_step = [&](SftWeights weights, double text_weight, const std::vector<TrainPrompt>& prompts) {
+    Adapter adapter = world.random_adapter(4);
+    Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                    [](const StepReport&) {});
+    SftConfig sft;
+    sft.steps = 1;
+    sft.weights = weights;
+    sft.text_weight = text_weight;
+    trainer.run_sft(sft);
+    return trainer.log();
+  };
+  auto split = [&](double text_weight) {
+    return first_step(SftWeights::split, text_weight, world.prompts());
+  };
+  const TrainLog none = split(0), whole = split(1);
+  EXPECT_NEAR(split(0.25).loss[0], 0.75 * none.loss[0] + 0.25 * whole.loss[0], 1e-5);
+  // Without the text it is the KL and the targets' entropy, which is log 2 at most with two categories.
+  EXPECT_GT(none.loss[0], none.kl[0]);
+  EXPECT_LT(none.loss[0], none.kl[0] + std::log(2) + 1e-5);
+  EXPECT_GT(whole.loss[0], none.loss[0] + 1);
+  EXPECT_GT(first_step(SftWeights::split, 0, plain).loss[0], 1);  // plain answers have a first token too
+  EXPECT_EQ(first_step(SftWeights::token_mean, 0, world.prompts()).loss,
+            first_step(SftWeights::token_mean, 1, world.prompts()).loss);
+}
+
 TEST(Trainer, TheReferenceEqualsThePolicyAtTheFirstStep) {
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     TinyWorld world(type);
