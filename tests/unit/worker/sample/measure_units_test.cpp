@@ -28,6 +28,7 @@ class AnswerTreeTest : public ::testing::Test {
     SftConfig sft;
     sft.steps = 60;
     sft.learning_rate = 1e-2;
+    sft.text_weight = 1;  // so few steps must teach the texts as well
     trainer.run_sft(sft);
     config_.exact_threshold = 1e-4;
     config_.exact_nodes = 4000;
