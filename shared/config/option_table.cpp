@@ -7,7 +7,6 @@ namespace apportion {
 namespace {
 
 // Upper ends are far above any use; they keep products of sizes inside 64 bits and refuse absurd allocations.
-constexpr uint64_t most_steps = 1'000'000;
 constexpr uint64_t most_prompts = 65'536;
 
 constexpr NumberRange rate{0, Bound::excluded, 1, Bound::included};

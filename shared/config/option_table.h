@@ -3,12 +3,16 @@
 // run_config.h.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "shared/config/option.h"
 
 namespace apportion {
+
+/// The largest number of steps that a key takes.
+constexpr uint64_t most_steps = 1'000'000;
 
 /// Keys that belong together, for the help.
 struct OptionGroup {

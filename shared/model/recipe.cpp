@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "shared/config/option_table.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
@@ -16,7 +17,7 @@ namespace {
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
 constexpr double known_steps = 60, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
-constexpr double least_steps = 40, most_steps = 1e6;  // the latter is the option's
+constexpr double least_steps = 40;
 
 /// At most 1, which is all that a rate may be.
 double two_digits(double value) {
@@ -32,7 +33,7 @@ Recipe recipe_of(const RecipeInput& input) {
       std::sqrt(known_alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
   const double base_steps = input.adapter == AdapterKind::none ? 2 * known_steps : known_steps,
                steps = base_steps * static_cast<double>(input.prompts) / known_prompts;
-  return {static_cast<int>(std::lround(std::clamp(steps, least_steps, most_steps))),
+  return {static_cast<int>(std::lround(std::clamp(steps, least_steps, double{most_steps}))),
           two_digits(known_sft_rate * rates), two_digits(known_calibrate_rate * rates)};
 }
 
