@@ -25,10 +25,9 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "seed",        
                             "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
                             "weight_decay",  "clip_norm",        "warmup_steps", "schedule",
                             "adapter",       "base_type"};
-const Keys sft_keys =
-    joined(training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
-                           "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights",
-                           "sft_text_weight"});
+const Keys sft_keys = joined(
+    training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
+                    "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight"});
 const Keys calibrate_keys = joined(training_keys, {"calibrate_steps", "calibrate_learning_rate"});
 
 /// What a term of a stage's loss reads besides what its kind does.
