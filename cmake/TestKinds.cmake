@@ -14,9 +14,9 @@ function(apportion_support name library)
   endif()
 endfunction()
 
-# apportion_unit_tests(NAME SECONDS SOURCES...): one binary, each of its tests a test of ctest, on one thread
-# (ctest runs several at a time) unless a test sets more, started in the source folder. Under a sanitizer, where each
-# start is dear, each half of the binary is one test.
+# apportion_unit_tests(NAME SECONDS SOURCES...): one binary, each of its suites a test of ctest, on one thread
+# (ctest runs several at a time) unless a test sets more, started in the source folder. A suite and not each test,
+# because loading LibTorch takes longer than most tests. Under a sanitizer each half of the binary is one test.
 function(apportion_unit_tests name seconds)
   if(NOT ARGN)
     message(FATAL_ERROR "${name} has no sources")
@@ -31,10 +31,12 @@ function(apportion_unit_tests name seconds)
     endforeach()
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-    PROPERTIES TIMEOUT ${seconds} LABELS unit FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT OMP_NUM_THREADS=1)
-  add_test(NAME ${name}_has_tests COMMAND ${name} --gtest_list_tests)
-  set_tests_properties(${name}_has_tests PROPERTIES TIMEOUT 60 LABELS unit PASS_REGULAR_EXPRESSION "\n  [A-Za-z]")
+  set(properties TIMEOUT ${seconds} LABELS unit FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT OMP_NUM_THREADS=1)
+  set(list ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake)
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DBINARY=$<TARGET_FILE:${name}> -DNAME=${name} -DOUTPUT=${list} "-DPROPERTIES=${properties}"
+      -DWORKING_DIRECTORY=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/cmake/list_suites.cmake)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${list})
 endfunction()
 
 # apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks. The test itself compares its world
