@@ -1,7 +1,6 @@
 // Whether sampled rounds say what the exact shares say: the models that a results folder has trained are
-// asked again with many seeds, and the mean of the sampled MAE is set beside the MAE that follows from the
-// exact shares in closed form. Usage: sampled_mae_study RESULTS [SEEDS [TEST_SET]]; seeds count from
-// 0.
+// asked again and again, with draws of their own each time, and the mean of the sampled MAE is set beside the
+// MAE that follows from the exact shares in closed form. Usage: sampled_mae_study RESULTS [TIMES [TEST_SET]].
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -23,31 +22,41 @@ RunConfig config_of(const TaskRecord& record) {
   return make_run_config(settings);
 }
 
-/// The test set's prompts in units, as a measure task has them. Their draws are keyed by the tools' seed.
-std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const std::string& test_set) {
-  const auto per_unit = static_cast<size_t>(session.config().measure.unit_prompts);
+/// The test set's prompts in units, as a measure task has them, but each stands in its unit once for each
+/// time: what the prompt itself takes is computed once. Draws are keyed by a prompt's key, which says the
+/// time.
+std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const std::string& test_set,
+                                                 int times) {
+  const auto most = static_cast<size_t>(session.config().measure.unit_prompts * times);
   std::vector<std::vector<MeasurePrompt>> units;
-  for (AskedPrompt& asked : asked_prompts(session, test_set, Asking::plainly)) {
-    if (units.empty() || units.back().size() == per_unit) units.emplace_back();
-    units.back().push_back(std::move(asked.parts.front()));
+  for (const AskedPrompt& asked : asked_prompts(session, test_set, Asking::plainly)) {
+    if (units.empty() || units.back().size() == most) units.emplace_back();
+    for (int time = 0; time < times; ++time) {
+      units.back().push_back(asked.parts.front());
+      units.back().back().draw_key += "\ntime " + std::to_string(time);
+    }
   }
   return units;
 }
 
-/// The rounds of one seed, in a result of the sizes of `like`.
-MeasureResult drawn(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-                    const MeasureResult& like) {
-  MeasureResult result{like.subjects, like.wordings, like.categories, {}};
-  result.prompts.resize(like.prompts.size());
+/// The rounds of each time, in results of the sizes of `like`.
+std::vector<MeasureResult> drawn(const MeasureTools& tools,
+                                 const std::vector<std::vector<MeasurePrompt>>& units,
+                                 const MeasureResult& like, int times) {
+  std::vector<MeasureResult> results(static_cast<size_t>(times),
+                                     {like.subjects, like.wordings, like.categories, {}});
+  for (MeasureResult& result : results) result.prompts.resize(like.prompts.size());
   const auto alone = make_local_collectives();
   measure_units(tools, units, *alone, [&](size_t index, UnitResult unit) {
-    for (size_t i = 0; i < unit.prompts.size(); ++i)
-      result.prompts[index * units.front().size() + i] = std::move(unit.prompts[i]);
+    for (size_t i = 0; i < unit.prompts.size(); ++i) {
+      const size_t place = index * units.front().size() + i;
+      results[place % results.size()].prompts[place / results.size()] = std::move(unit.prompts[i]);
+    }
   });
-  return result;
+  return results;
 }
 
-void study(const std::string& directory, const CellView& cell, const MeasureView& measured, int seeds) {
+void study(const std::string& directory, const CellView& cell, const MeasureView& measured, int times) {
   RunConfig config = config_of(measured.file.record);
   config.measure.exact_nodes = 0;  // rounds alone: the exact shares are known
   const at::ScalarType type = resolve_compute_type(config.measure_compute_type);
@@ -57,25 +66,23 @@ void study(const std::string& directory, const CellView& cell, const MeasureView
                                  session.shape(), session.device());
   adapter.refresh(type);
   const CategoryParser parser = CategoryParser::of(session.dataset());
-  const auto units = units_of(session, measured.test_set);
-  const MeasureResult& exact = measured.file.result;
+  const MeasureTools tools{model,  &adapter,       session.tokenizer(), session.chat().end_of_turn(),
+                           parser, config.measure, config.data.seed,    Reading::category};
   std::vector<double> maes;
-  for (int seed = 0; seed < seeds; ++seed) {
-    const MeasureTools tools{
-        model,  &adapter,       session.tokenizer(),         session.chat().end_of_turn(),
-        parser, config.measure, static_cast<uint64_t>(seed), Reading::category};
-    maes.push_back(*measure_metrics(drawn(tools, units, exact), measured.file.tables.target).mae);
+  for (const MeasureResult& result :
+       drawn(tools, units_of(session, measured.test_set, times), measured.file.result, times)) {
+    maes.push_back(*measure_metrics(result, measured.file.tables.target).mae);
   }
   const double expected = measured.metrics.expected_mae.value();
   double mean = 0, squares = 0;
-  for (double mae : maes) mean += mae / seeds;
-  for (double mae : maes) squares += (mae - mean) * (mae - mean) / (seeds - 1);
-  const double error = std::sqrt(squares / seeds);
+  for (double mae : maes) mean += mae / times;
+  for (double mae : maes) squares += (mae - mean) * (mae - mean) / (times - 1);
+  const double error = std::sqrt(squares / times);
   std::printf(
-      "%s, %s, %llu rounds: sampled MAE over %d seeds %.5f (standard error %.5f, a seed's deviation %.5f), "
+      "%s, %s, %llu rounds: sampled MAE of %d times %.5f (standard error %.5f, one time's deviation %.5f), "
       "expected %.5f: %.1f standard errors apart\n",
       cell.cell.name.c_str(), measured.test_set.c_str(),
-      static_cast<unsigned long long>(config.measure.rounds), seeds, mean, error, std::sqrt(squares),
+      static_cast<unsigned long long>(config.measure.rounds), times, mean, error, std::sqrt(squares),
       expected, (mean - expected) / error);
   std::fflush(stdout);
 }
@@ -87,11 +94,11 @@ int main(int argc, char** argv) {
   using namespace apportion;
   if (argc < 2) return 2;
   const std::string directory = argv[1], test_set = argc > 3 ? argv[3] : "v2";
-  const int seeds = argc > 2 ? std::stoi(argv[2]) : 100;
+  const int times = argc > 2 ? std::stoi(argv[2]) : 100;
   for (const CellView& cell : load_cells(directory)) {
     const MeasureView* measured = cell.measure("after", test_set);
     if (!measured || measured->file.record.task.inputs.empty()) continue;
-    study(directory, cell, *measured, seeds);
+    study(directory, cell, *measured, times);
   }
   return 0;
 }
