@@ -65,7 +65,7 @@ StepLoad training_load(const Session& session) {
     std::iota(members.begin(), members.end(), 0);
     for (const auto& part : split_batch(prompts, members, config.batch.micro_batches)) {
       if (part.empty()) continue;
-      const MicroBatch packed = pack_micro_batch(prompts, members, part, answers, config.sft.weights,
+      const MicroBatch packed = pack_micro_batch(prompts, members, part, {answers, config.sft.weights},
                                                  session.shape().context_length, at::kCPU);
       const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
       load.tokens = std::max(load.tokens, packed.tree_tokens);

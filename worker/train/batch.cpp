@@ -119,8 +119,7 @@ struct AnswerLists {
 /// Builds a micro-batch prompt by prompt.
 class Packer {
  public:
-  Packer(AnswerSet set, SftWeights weights, const KtoConfig& kto, double sft_text_weight)
-      : set_(set), weights_(weights), kto_(kto), sft_text_weight_(sft_text_weight) {}
+  explicit Packer(const Packing& packing) : packing_(packing) {}
 
   void add(const TrainPrompt& prompt, const TrainPrompt& behind) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
@@ -132,17 +131,17 @@ class Packer {
       for (const auto& answer : prompt.answers)
         put_edges(paths_, add_answer(end, answer.tokens), answer.weight, true);
     }
-    if (set_ == AnswerSet::pairs) return add_pairs(prompt, end);
+    if (packing_.answers == AnswerSet::pairs) return add_pairs(prompt, end);
     for (const auto& answer : prompt.answers) {
-      if (set_ == AnswerSet::none || answer.weight == 0) continue;
-      if (!answer.accepted && set_ == AnswerSet::accepted) continue;
+      if (packing_.answers == AnswerSet::none || answer.weight == 0) continue;
+      if (!answer.accepted && packing_.answers == AnswerSet::accepted) continue;
       std::vector<int64_t> path = add_answer(end, answer.tokens);
       if (answer.accepted) weigh(path, answer.weight);
-      if (set_ == AnswerSet::accepted_rejected_mismatched)
+      if (packing_.answers == AnswerSet::accepted_rejected_mismatched)
         put(answers_, path, answer.weight, answer.accepted);
       count_row(prompt, answer);
     }
-    if (set_ == AnswerSet::accepted_rejected_mismatched) add_mismatched(prompt, behind, end);
+    if (packing_.answers == AnswerSet::accepted_rejected_mismatched) add_mismatched(prompt, behind, end);
   }
 
   MicroBatch finish(int64_t context_length, at::Device device) {
@@ -176,7 +175,7 @@ class Packer {
 
   void add_mismatched(const TrainPrompt& prompt, const TrainPrompt& behind, int32_t end) {
     std::vector<std::pair<const TrainPrompt::TokenAnswer*, double>> taken;  // with weights
-    const bool rotated = kto_.pairs == KtoPairs::rotated;
+    const bool rotated = packing_.kto.pairs == KtoPairs::rotated;
     for (const auto& answer : prompt.answers) {
       if (rotated && !answer.accepted) taken.emplace_back(&answer, answer.weight);
     }
@@ -219,17 +218,17 @@ class Packer {
   void weigh(const std::vector<int64_t>& path, double weight) {
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     for (size_t i = 0; i < path.size(); ++i) {
-      const bool spread = weights_ == SftWeights::split && i > 0;
+      const bool spread = packing_.weights == SftWeights::split && i > 0;
       sft_weight_[static_cast<size_t>(path[i])] +=
-          spread ? sft_text_weight_ * weight / static_cast<double>(path.size() - 1) : weight;
+          spread ? packing_.sft_text_weight * weight / static_cast<double>(path.size() - 1) : weight;
     }
-    const bool by_tokens = weights_ == SftWeights::token_mean;
+    const bool by_tokens = packing_.weights == SftWeights::token_mean;
     out_.sft_normalizer += by_tokens ? weight * static_cast<double>(path.size()) : weight;
   }
 
   /// What KTO covers of the path.
   void put(AnswerLists& lists, const std::vector<int64_t>& path, double weight, bool accepted) const {
-    const int skipped = kto_.positions == KtoPositions::rest ? 1 : 0;
+    const int skipped = packing_.kto.positions == KtoPositions::rest ? 1 : 0;
     put_edges(lists, {path.begin() + skipped, path.end()}, weight, accepted);
   }
 
@@ -239,10 +238,7 @@ class Packer {
     lists.accepted.push_back(accepted ? 1 : 0);
   }
 
-  AnswerSet set_;
-  SftWeights weights_;
-  KtoConfig kto_;
-  double sft_text_weight_;
+  Packing packing_;
   TokenTree tree_;
   EdgeTable edges_;
   std::vector<double> sft_weight_;
@@ -347,10 +343,9 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 }
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, AnswerSet answers, SftWeights weights,
-                            int64_t context_length, at::Device device, const KtoConfig& kto,
-                            double sft_text_weight) {
-  Packer packer(answers, weights, kto, sft_text_weight);
+                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            at::Device device) {
+  Packer packer(packing);
   for (int member : members) {
     const auto place = static_cast<size_t>(std::find(batch.begin(), batch.end(), member) - batch.begin());
     ensure(place < batch.size(), "a micro-batch is part of its batch");

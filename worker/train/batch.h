@@ -101,14 +101,21 @@ struct MicroBatch {
 std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,
                                           const std::vector<int>& batch, int micro_batches);
 
+/// What a stage packs of each batch.
+struct Packing {
+  AnswerSet answers;
+  SftWeights weights = SftWeights::split;
+  KtoConfig kto = {};
+  double sft_text_weight = 1;
+};
+
 /// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched
 /// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
 /// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
 /// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives. With
 /// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, AnswerSet answers, SftWeights weights,
-                            int64_t context_length, at::Device device, const KtoConfig& kto = {},
-                            double sft_text_weight = 1);
+                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            at::Device device);
 
 }  // namespace apportion

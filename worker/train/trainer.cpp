@@ -98,9 +98,8 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     const auto& part = parts[static_cast<size_t>(range.first) + static_cast<size_t>(m)];
     if (part.empty()) return;
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
-    packed = pack_micro_batch(prompts_, members, part, packing.answers, packing.weights,
-                              model_.shape().context_length, model_.device(), packing.kto,
-                              packing.sft_text_weight);
+    packed =
+        pack_micro_batch(prompts_, members, part, packing, model_.shape().context_length, model_.device());
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
   out.pass = trainee_->pass(std::move(items), recompute_);

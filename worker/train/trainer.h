@@ -78,13 +78,6 @@ class Trainer {
     std::vector<at::Tensor> log_prob_E;
     std::unique_ptr<BlockPass> pass;
   };
-  /// What a stage packs of each batch.
-  struct Packing {
-    AnswerSet answers;
-    SftWeights weights = SftWeights::split;
-    KtoConfig kto = {};
-    double sft_text_weight = 1;
-  };
   Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const;
   /// Under what the stage starts from, of all batches that the first `steps` steps take: read where it is
   /// kept, and kept where it is computed.

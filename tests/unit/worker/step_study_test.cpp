@@ -26,7 +26,7 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
   std::vector<int> batch(prompts.size());
   for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<int>(i);
   const MicroBatch packed =
-      pack_micro_batch(prompts, batch, {0, 1, 2}, AnswerSet::accepted, SftWeights::split, 512, at::kCPU);
+      pack_micro_batch(prompts, batch, {0, 1, 2}, {AnswerSet::accepted, SftWeights::split}, 512, at::kCPU);
   EXPECT_EQ(packed.tree_tokens, tree.tokens());
   EXPECT_EQ(packed.rows.plan.pairs, tree.pairs());
   EXPECT_EQ(packed.edges.rows_R.size(0), tree.rows());

@@ -109,7 +109,7 @@ TEST(PathLogProbs, LossAndGradientOfTheTreeAreThoseOfPaddedRows) {
   const std::vector<int> members = {0, 4, 9};
   for (AnswerSet set : {AnswerSet::none, AnswerSet::accepted}) {
     const MicroBatch batch =
-        pack_micro_batch(prompts, members, members, set, SftWeights::sequence, 512, at::kCPU);
+        pack_micro_batch(prompts, members, members, {set, SftWeights::sequence}, 512, at::kCPU);
     const at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     const at::Tensor tree = steering_kl(path_log_probs(log_probs, batch.paths, 3, 2), batch.target_IK, 3);
@@ -131,7 +131,7 @@ TEST(PathLogProbs, WithOneFormStageOneHasTheGradientOfTheKlTerm) {
   const std::vector<int> members = {0, 4, 9};
   const auto difference = [&](SftWeights weights) {
     const MicroBatch batch =
-        pack_micro_batch(prompts, members, members, AnswerSet::accepted, weights, 512, at::kCPU);
+        pack_micro_batch(prompts, members, members, {AnswerSet::accepted, weights}, 512, at::kCPU);
     const at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     const at::Tensor kl = steering_kl(path_log_probs(log_probs, batch.paths, 3, 2), batch.target_IK, 3);

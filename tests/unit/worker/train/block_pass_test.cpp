@@ -28,7 +28,7 @@ std::vector<MicroBatch> batches(const TinyWorld& world) {
     MicroBatch& batch = list.emplace_back();
     if (members.empty()) continue;
     batch = pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
-                             AnswerSet::accepted_rejected_mismatched, SftWeights::split, 512, at::kCPU);
+                             {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, at::kCPU);
   }
   return list;
 }
