@@ -1,0 +1,45 @@
+"""The recipe of the six datasets in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
+wordings that were never trained on (v2) shares must come near the targets, answers begin with a digit, and texts say
+what it says, none of which the untouched model does. The whole is jobs/paper."""
+
+import json
+import os
+import subprocess
+import tempfile
+
+APPORTION = os.environ["APPORTION_BIN"]
+SOURCE = os.environ["APPORTION_SOURCE"]
+SMALLER = {
+    "subjects": 3,  # 120 prompts
+    "batch_prompts": 8,
+    "sft_steps": 30,
+    "calibrate_steps": 4,
+    "test_sets": "v2",
+    "rounds": 50,
+}
+
+
+def measures(folder):
+    """{before or after: what was measured}."""
+    job = os.path.join(SOURCE, "jobs/paper/gender-us-real.ini")
+    options = [text for key, value in SMALLER.items() for text in (f"--{key}", str(value))]
+    subprocess.run([APPORTION, "run", job, "--output", folder, "--quiet", *options], check=True, stdout=subprocess.DEVNULL)
+    report = subprocess.run([APPORTION, "report", folder, "--json"], check=True, capture_output=True, text=True)
+    (cell,) = json.loads(report.stdout)["cells"]
+    return {measure["when"]: measure for measure in cell["measures"]}
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        found = measures(folder)
+    for when, measure in found.items():
+        print(when, {key: measure[key] for key in ("exact_error", "mae", "expected_mae", "coverage", "agreement")})
+    before, after = found["before"], found["after"]
+    assert before["coverage"] < 0.1, "the untouched model begins with digits: nothing is to be learnt"
+    assert after["exact_error"] < 0.1, f"shares are far from the targets: {after['exact_error']:.3f}"
+    assert after["coverage"] > 0.99, f"answers do not begin with a digit: {after['coverage']:.3f}"
+    assert after["agreement"] > 0.9, f"texts say other than digits: {after['agreement']:.3f}"
+
+
+if __name__ == "__main__":
+    main()
