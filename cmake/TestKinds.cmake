@@ -33,10 +33,13 @@ function(apportion_unit_tests name seconds)
   endif()
   set(properties TIMEOUT ${seconds} LABELS unit FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT OMP_NUM_THREADS=1)
   set(list ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake)
-  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+  set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/list_suites.cmake)
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM BYPRODUCTS ${list}
     COMMAND ${CMAKE_COMMAND} -DBINARY=$<TARGET_FILE:${name}> -DNAME=${name} -DOUTPUT=${list} "-DPROPERTIES=${properties}"
       -DWORKING_DIRECTORY=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/cmake/list_suites.cmake)
-  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${list})
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake
+    "if(EXISTS ${list})\n  include(${list})\nelse()\n  add_test(${name}_is_not_built false)\nendif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake)
 endfunction()
 
 # apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks. The test itself compares its world

@@ -2,7 +2,7 @@
 # Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
 #   bash tests/run.sh            everything
 #   bash tests/run.sh --quick    without what needs Python peers, benches, sanitizers and clang-tidy
-#   bash tests/run.sh REGEX      only set-up, build and the tests whose name matches (ctest -R); also with --quick
+#   bash tests/run.sh REGEX      only set-up, build and the suites and scripts whose name matches (ctest -R); also with --quick
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
 cd "$source_dir"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SmolLM2 itself, in bfloat16 where the CPU has it: one process with all cores gives the same bytes as 3 ranks in one
-# group with fewer threads each, as 4 with the base in shards, of which no rank holds much more than its part, and as 2
-# with packed shards; 3 subjects and a few steps a stage.
+# group with fewer threads each and as 4 with the base in shards, of which no rank holds much more than its part; 2 ranks
+# with packed shards train the same adapters. 3 subjects and a few steps a stage.
 source "$(dirname "$0")/common.sh"
 
 cat >real.ini <<END

@@ -1,6 +1,7 @@
 """The recipe of the six datasets in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
 wordings that were never trained on (v2) shares must come near the targets, answers begin with a digit, and texts say
-what it says, none of which the untouched model does. The whole is jobs/paper."""
+what their digit says; the untouched model begins otherwise. Half and half, so that one answer for all costs 0.5. The
+whole is jobs/paper."""
 
 import json
 import os
@@ -21,7 +22,7 @@ SMALLER = {
 
 def measures(folder):
     """{before or after: what was measured}."""
-    job = os.path.join(SOURCE, "jobs/paper/gender-us-real.ini")
+    job = os.path.join(SOURCE, "jobs/paper/gender-us-even.ini")
     options = [text for key, value in SMALLER.items() for text in (f"--{key}", str(value))]
     subprocess.run([APPORTION, "run", job, "--output", folder, "--quiet", *options], check=True, stdout=subprocess.DEVNULL)
     report = subprocess.run([APPORTION, "report", folder, "--json"], check=True, capture_output=True, text=True)

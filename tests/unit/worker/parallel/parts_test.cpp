@@ -35,6 +35,7 @@ TEST(Parts, CountBeyond31Bits) {
 }
 
 TEST(Parts, SumsFollowTheTreeWhateverTheThreads) {
+  const int before = at::get_num_threads();
   at::set_num_threads(2);
   for (int ranks = 1; ranks <= 9; ++ranks) {
     for (int64_t size : {0, 1, 15, 1024, 1025, 700001}) {
@@ -53,6 +54,7 @@ TEST(Parts, SumsFollowTheTreeWhateverTheThreads) {
       EXPECT_TRUE(at::equal(last, expected)) << ranks << " ranks, " << size;
     }
   }
+  at::set_num_threads(before);
 }
 
 TEST(Parts, TheSuitesReferenceSeesTheOrder) {
