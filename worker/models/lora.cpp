@@ -9,6 +9,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "worker/models/panel_products.h"
 
 namespace apportion {
 namespace {
@@ -35,17 +36,79 @@ void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& l
   }
 }
 
+/// Whether the products of x or dy with this layer are panel_products.h's.
+bool uses_panels(const at::Tensor& x, const LinearGroup& linear, const LoraGroup* lora) {
+  auto even = [](const at::Tensor& matrix) { return matrix.size(0) % 2 == 0 && matrix.size(1) % 2 == 0; };
+  return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.size(0) % 2 == 0 && even(linear.weight_OI) &&
+         (!lora || lora->b_compute.size(1) % 2 == 0) && has_panel_products();
+}
+
+/// Each part's columns in one pass: its base's product and, where it has an adapter, its low-rank one.
+at::Tensor panel_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
+                         at::Tensor& h_TR) {
+  at::Tensor y_TO = at::empty({x_TI.size(0), linear.weight_OI.size(0)}, x_TI.options());
+  if (!lora) {
+    sum_products({{x_TI, linear.weight_OI.t()}}, y_TO);
+    return y_TO;
+  }
+  const int64_t rank = lora->b_compute.size(1);
+  h_TR = at::empty({x_TI.size(0), lora->a_compute.size(0)}, x_TI.options());
+  sum_products({{x_TI, lora->a_compute.t()}}, h_TR);
+  int64_t h_column = 0, b_row = 0;
+  for (size_t i = 0; i < linear.parts.size(); ++i) {
+    const LinearPart& part = linear.parts[i];
+    std::vector<PanelProduct> products = {{x_TI, linear.weight_OI.narrow(0, part.out_offset, part.out).t()}};
+    if (std::find(lora->adapted.begin(), lora->adapted.end(), i) != lora->adapted.end()) {
+      products.push_back({h_TR.narrow(1, h_column, rank), lora->b_compute.narrow(0, b_row, part.out).t()});
+      h_column += rank;
+      b_row += part.out;
+    }
+    sum_products(products, y_TO.narrow(1, part.out_offset, part.out));
+  }
+  return y_TO;
+}
+
+/// Gradients of A and B in float32 from factors in the compute type, and dx where it is defined.
+void panel_backward(const variable_list& saved, const at::Tensor& dy_TO, const LinearGroup& linear,
+                    const LoraGroup& lora, const at::Tensor& dx_TI, at::Tensor& da, at::Tensor& db) {
+  const at::Tensor &x_TI = saved[0], &h_TR = saved[1];
+  const int64_t rank = lora.b_compute.size(1);
+  const at::Tensor h_RT = transposed_copy(h_TR);
+  at::Tensor dh_TR = at::empty_like(h_TR);
+  db = at::empty(lora.b.sizes(), lora.b.options());
+  int64_t b_row = 0;
+  for (size_t i = 0; i < lora.adapted.size(); ++i) {
+    const LinearPart& part = linear.parts[lora.adapted[i]];
+    const int64_t h_column = static_cast<int64_t>(i) * rank;
+    const at::Tensor dy_part = dy_TO.narrow(1, part.out_offset, part.out);
+    sum_products({{dy_part, lora.b_compute.narrow(0, b_row, part.out)}}, dh_TR.narrow(1, h_column, rank));
+    float_product({h_RT.narrow(0, h_column, rank), dy_part}, 1, db.narrow(0, b_row, part.out).t());
+    b_row += part.out;
+  }
+  if (dx_TI.defined()) sum_products({{dy_TO, linear.weight_OI}, {dh_TR, lora.a_compute}}, dx_TI);
+  // a_compute holds A alpha/r, so the scale is still missing from dA (and is already in h for dB).
+  da = at::empty(lora.a.sizes(), lora.a.options());
+  float_product({transposed_copy(dh_TR), x_TI}, static_cast<float>(lora.scale), da);
+}
+
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_TI,
-                            const std::optional<at::Tensor>& a, const std::optional<at::Tensor>& b,
-                            const std::optional<at::Tensor>& leaf_OI, const LinearGroup* linear,
-                            const LoraGroup* lora) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& a,
+                            const std::optional<at::Tensor>& b, const std::optional<at::Tensor>& leaf_OI,
+                            const LinearGroup* linear, const LoraGroup* lora) {
     context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
     context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
-    at::Tensor y_TO = at::linear(x_TI, linear->weight_OI);
+    const at::Tensor x_TI = x.contiguous();
+    at::Tensor y_TO, h_TR;
+    if (uses_panels(x_TI, *linear, lora)) {
+      y_TO = panel_forward(x_TI, *linear, lora, h_TR);
+    } else {
+      y_TO = at::linear(x_TI, linear->weight_OI);
+      if (lora) {
+        h_TR = at::linear(x_TI, lora->a_compute);
+        add_low_rank(y_TO, h_TR, *linear, *lora);
+      }
+    }
     if (lora) {
-      at::Tensor h_TR = at::linear(x_TI, lora->a_compute);
-      add_low_rank(y_TO, h_TR, *linear, *lora);
       context->save_for_backward({x_TI, h_TR});
     } else if (leaf_OI) {
       context->save_for_backward({x_TI});
@@ -58,12 +121,18 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto* linear = reinterpret_cast<const LinearGroup*>(context->saved_data["linear"].toInt());
     const auto* lora = reinterpret_cast<const LoraGroup*>(context->saved_data["lora"].toInt());
-    at::Tensor dy_TO = gradients[0].contiguous();
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor dy_TO = gradients[0].contiguous(), &weight_OI = linear->weight_OI;
+    const bool panels = uses_panels(dy_TO, *linear, lora);
     at::Tensor dx_TI, da, db, dw_OI;
-    if (context->needs_input_grad(0)) dx_TI = at::mm(dy_TO, linear->weight_OI);
-    if (lora) low_rank_backward(context->get_saved_variables(), dy_TO, *linear, *lora, dx_TI, da, db);
-    if (linear->leaf_OI.defined())
-      dw_OI = at::mm(dy_TO.t(), context->get_saved_variables()[0]).to(at::kFloat);
+    if (context->needs_input_grad(0)) {
+      if (!panels) dx_TI = at::mm(dy_TO, weight_OI);
+      if (panels) dx_TI = at::empty({dy_TO.size(0), weight_OI.size(1)}, dy_TO.options());
+      if (panels && !lora) sum_products({{dy_TO, weight_OI}}, dx_TI);
+    }
+    if (lora && panels) panel_backward(saved, dy_TO, *linear, *lora, dx_TI, da, db);
+    if (lora && !panels) low_rank_backward(saved, dy_TO, *linear, *lora, dx_TI, da, db);
+    if (linear->leaf_OI.defined()) dw_OI = at::mm(dy_TO.t(), saved[0]).to(at::kFloat);
     return {dx_TI, da, db, dw_OI, {}, {}};
   }
 

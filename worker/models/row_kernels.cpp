@@ -8,15 +8,10 @@ namespace {
 constexpr int64_t lanes = 16;  // partial sums of a row, added in one order on every machine
 
 inline float wide(float value) { return value; }
-inline float wide(Bfloat value) { return __builtin_bit_cast(float, static_cast<uint32_t>(value) << 16); }
+inline float wide(Bfloat value) { return from_bfloat(value); }
 
 inline void put(float value, float& to) { to = value; }
-/// To the nearest, ties to even; what is not a number stays none.
-inline void put(float value, Bfloat& to) {
-  const auto bits = __builtin_bit_cast(uint32_t, value);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  to = static_cast<Bfloat>(value != value ? 0x7fc0U : rounded);
-}
+inline void put(float value, Bfloat& to) { to = to_bfloat(value); }
 
 /// e^x: 2^n times a polynomial of the rest (Cephes' expf).
 inline float exponential(float x) {

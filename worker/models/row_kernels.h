@@ -10,17 +10,16 @@
 
 #include <cstdint>
 
-namespace apportion {
+#include "worker/models/bfloat.h"
 
-/// A bfloat16 value's bits. Kernels compute in float32 and round once, to the nearest, ties to even.
-using Bfloat = uint16_t;
+namespace apportion {
 
 /// Heads to rotate: `in_stride` and `out_stride` are from row to row.
 struct HeadRows {
   int64_t rows, heads, head_dim, in_stride, out_stride;
 };
 
-/// Of values in the compute type `Value`, float or Bfloat.
+/// Of values in the compute type `Value`, float or Bfloat. They compute in float32 and round once.
 template <typename Value>
 struct RowKernels {
   /// y = x / sqrt(mean(x^2) + epsilon) * weight; scale_T is each row's factor, without the weight.

@@ -1,0 +1,104 @@
+// Nothing of other headers may become code here: the linker could give it to machines without AVX-512.
+#include "worker/models/panel_kernels.h"
+
+namespace apportion {
+namespace {
+
+constexpr int64_t side = 16;  // of the squares that are transposed in registers
+using Words = uint32_t __attribute__((vector_size(4 * side)));
+
+/// Of rows a above b: exchanges a's elements whose index has the bit `D` with those of b that lack it.
+template <int D>
+inline void exchange(Words& a, Words& b) {
+  constexpr int bit = D;
+  auto low = [](int lane) { return (lane & bit) ? lane - bit + side : lane; };
+  auto high = [](int lane) { return (lane & bit) ? lane + side : lane + bit; };
+  const Words first =
+      __builtin_shufflevector(a, b, low(0), low(1), low(2), low(3), low(4), low(5), low(6), low(7), low(8),
+                              low(9), low(10), low(11), low(12), low(13), low(14), low(15));
+  const Words second =
+      __builtin_shufflevector(a, b, high(0), high(1), high(2), high(3), high(4), high(5), high(6), high(7),
+                              high(8), high(9), high(10), high(11), high(12), high(13), high(14), high(15));
+  a = first;
+  b = second;
+}
+
+template <int D>
+inline void exchange_rows(Words* rows) {
+  for (int row = 0; row < side; ++row) {
+    if (!(row & D)) exchange<D>(rows[row], rows[row + D]);
+  }
+}
+
+/// out[j][i] = in[i][j] of `rows` x `columns` words.
+inline void transpose_words(const uint32_t* in, int64_t stride, int64_t rows, int64_t columns, uint32_t* out,
+                            int64_t out_stride) {
+  int64_t row = 0;
+  for (; row + side <= rows; row += side) {
+    int64_t column = 0;
+    for (; column + side <= columns; column += side) {
+      Words square[side];
+      for (int64_t i = 0; i < side; ++i)
+        __builtin_memcpy(&square[i], in + (row + i) * stride + column, sizeof(Words));
+      exchange_rows<8>(square);
+      exchange_rows<4>(square);
+      exchange_rows<2>(square);
+      exchange_rows<1>(square);
+      for (int64_t j = 0; j < side; ++j)
+        __builtin_memcpy(out + (column + j) * out_stride + row, &square[j], sizeof(Words));
+    }
+    for (; column < columns; ++column) {
+      for (int64_t i = 0; i < side; ++i) out[column * out_stride + row + i] = in[(row + i) * stride + column];
+    }
+  }
+  for (; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; ++column)
+      out[column * out_stride + row] = in[row * stride + column];
+  }
+}
+
+}  // namespace
+
+void pack_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* panel) {
+  auto* out = reinterpret_cast<uint32_t*>(panel);
+  for (int64_t row = 0; row < rows; row += 2) {
+    const Bfloat* __restrict even = in + row * stride;
+    const Bfloat* __restrict odd = even + stride;
+    uint32_t* __restrict pairs = out + row / 2 * columns;
+    for (int64_t i = 0; i < columns; ++i) pairs[i] = even[i] | static_cast<uint32_t>(odd[i]) << 16;
+  }
+}
+
+void pack_transposed_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* panel) {
+  transpose_words(reinterpret_cast<const uint32_t*>(in), stride / 2, columns, rows / 2,
+                  reinterpret_cast<uint32_t*>(panel), columns);
+}
+
+void round_rows(const float* in, int64_t rows, int64_t columns, Bfloat* out, int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* __restrict from = in + row * columns;
+    Bfloat* __restrict to = out + row * stride;
+    for (int64_t i = 0; i < columns; ++i) to[i] = to_bfloat(from[i]);
+  }
+}
+
+void scale_rows(const float* in, int64_t rows, int64_t columns, float factor, float* out, int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* from = in + row * columns;
+    float* to = out + row * stride;
+    for (int64_t i = 0; i < columns; ++i) to[i] = from[i] * factor;
+  }
+}
+
+void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, int64_t stride) {
+  transpose_words(reinterpret_cast<const uint32_t*>(in), columns, rows, columns,
+                  reinterpret_cast<uint32_t*>(out), stride);
+}
+
+void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out) {
+  for (int64_t column = 0; column < columns; ++column) {
+    for (int64_t row = 0; row < rows; ++row) out[column * rows + row] = in[row * stride + column];
+  }
+}
+
+}  // namespace apportion

@@ -1,0 +1,35 @@
+// Products of bfloat16 matrices on a CPU with matrix instructions (AMX, AVX-512 bf16), summed in float32 and
+// rounded once, by the micro-kernel that LibTorch brings (oneDNN's brgemm). What at::mm does not do: sums of
+// several products without a pass over memory for each, float32 results, the same bits at any number of
+// threads and for any neighbours in a batch. The right-hand side is brought into the processor's order panel
+// by panel, in its caches.
+//
+// Legend: T rows, K inner, N columns.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace apportion {
+
+/// Whether this machine has such instructions, and LibTorch's micro-kernel runs on them.
+bool has_panel_products();
+
+/// left_TK right_KN. Both bfloat16 on the CPU; one of each one's strides is 1 and left_TK's is the last. K is
+/// even, as is the row stride of a right_KN that is a transposed view (x.t()).
+struct PanelProduct {
+  at::Tensor left_TK, right_KN;
+};
+
+/// out_TN = the sum of the products, rounded once. out_TN: bfloat16, the last stride 1.
+void sum_products(const std::vector<PanelProduct>& products, const at::Tensor& out_TN);
+
+/// out_TN = factor times the product, in float32; out_TN float32, one of its strides 1.
+void float_product(const PanelProduct& product, float factor, const at::Tensor& out_TN);
+
+/// x_TK [T, K] bfloat16 transposed, without gaps.
+at::Tensor transposed_copy(const at::Tensor& x_TK);
+
+}  // namespace apportion
