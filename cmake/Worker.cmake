@@ -4,7 +4,7 @@ set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
 set(cuda_sources worker/device_cuda.cpp worker/parallel/collectives_nccl.cpp)
 
 file(GLOB worker_sources CONFIGURE_DEPENDS worker/*.cpp worker/*/*.cpp)
-list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels|panel_kernels)\\.cpp$")
+list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels|panels/kernels)\\.cpp$")
 if(NOT worker_sources)
   message(FATAL_ERROR "worker/ has no sources")
 endif()
@@ -26,8 +26,8 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   row_kernels(avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 endif()
 
-# panel_kernels.cpp for CPUs that multiply bfloat16, which all have AVX-512; the others never call it.
-add_library(panel_kernels OBJECT worker/models/panel_kernels.cpp)
+# panels/kernels.cpp for CPUs that multiply bfloat16, which all have AVX-512; the others never call it.
+add_library(panel_kernels OBJECT worker/panels/kernels.cpp)
 target_include_directories(panel_kernels PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(panel_kernels PRIVATE -O3)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")

@@ -9,7 +9,8 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
-#include "worker/models/panel_products.h"
+#include "worker/panels/micro_kernel.h"
+#include "worker/panels/products.h"
 
 namespace apportion {
 namespace {
@@ -36,7 +37,7 @@ void add_low_rank(at::Tensor& y_TO, const at::Tensor& h_TR, const LinearGroup& l
   }
 }
 
-/// Whether the products of x or dy with this layer are panel_products.h's.
+/// Whether the products of x or dy with this layer are panels/products.h's.
 bool uses_panels(const at::Tensor& x, const LinearGroup& linear, const LoraGroup* lora) {
   auto even = [](const at::Tensor& matrix) { return matrix.size(0) % 2 == 0 && matrix.size(1) % 2 == 0; };
   return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.size(0) % 2 == 0 && even(linear.weight_OI) &&

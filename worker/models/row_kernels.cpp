@@ -2,52 +2,16 @@
 // become code here: the linker could give it to machines without the set.
 #include "worker/models/row_kernels.h"
 
+#include "worker/panels/kernel_math.h"
+
 namespace apportion {
 namespace {
-
-constexpr int64_t lanes = 16;  // partial sums of a row, added in one order on every machine
 
 inline float wide(float value) { return value; }
 inline float wide(Bfloat value) { return from_bfloat(value); }
 
 inline void put(float value, float& to) { to = value; }
 inline void put(float value, Bfloat& to) { to = to_bfloat(value); }
-
-/// e^x: 2^n times a polynomial of the rest (Cephes' expf).
-inline float exponential(float x) {
-  constexpr float most = 88, least = -87, log2_e = 1.44269504F, to_integer = 12582912;  // 1.5 x 2^23
-  x = x > most ? most : x;
-  x = x < least ? least : x;
-  const float n = (x * log2_e + to_integer) - to_integer;
-  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1;
-  const auto power = static_cast<uint32_t>(static_cast<int32_t>(n)) << 23;
-  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, p) + power);
-}
-
-inline float sum_of(const float* partial) {
-  float sum = 0;
-  for (int64_t l = 0; l < lanes; ++l) sum += partial[l];
-  return sum;
-}
-
-/// Sum over i of f(i) in `lanes` partial sums.
-template <typename F>
-inline float row_sum(int64_t width, F f) {
-  float partial[lanes] = {};
-  int64_t i = 0;
-  for (; i + lanes <= width; i += lanes) {
-    for (int64_t l = 0; l < lanes; ++l) partial[l] += f(i + l);
-  }
-  for (int64_t l = 0; i + l < width; ++l) partial[l] += f(i + l);
-  return sum_of(partial);
-}
 
 template <typename Value>
 inline void rms_norm(const float* x_TC, const float* weight, float epsilon, int64_t rows, int64_t width,

@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "worker/models/bfloat.h"
+#include "worker/panels/bfloat.h"
 
 namespace apportion {
 

@@ -8,6 +8,8 @@
 #include <limits>
 
 #include "shared/base/error.h"
+#include "worker/panels/micro_kernel.h"
+#include "worker/tree/panel_attention.h"
 
 namespace apportion {
 namespace {
@@ -78,6 +80,27 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
   }
 };
 
+/// tree_attention() by panel_attention.h. `plan` outlives the graph: it belongs to the rows of a micro-batch.
+struct PanelAttention : torch::autograd::Function<PanelAttention> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_THD,
+                            const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan* plan) {
+    const at::Tensor q = q_THD.contiguous(), k = k_SGD.contiguous(), v = v_SGD.contiguous();
+    AttentionForward result = panel_attention(q, k, v, *plan);
+    context->save_for_backward({q, k, v, result.weights_NRU});
+    context->saved_data["plan"] = reinterpret_cast<int64_t>(plan);
+    return result.out_THD;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    auto saved = context->get_saved_variables();
+    const auto* plan = reinterpret_cast<const AttentionPlan*>(context->saved_data["plan"].toInt());
+    AttentionGradients found =
+        panel_attention_backward(gradients[0].contiguous(), saved[0], saved[1], saved[2], saved[3], *plan);
+    return {found.dq_THD, found.dk_SGD, found.dv_SGD, {}};
+  }
+};
+
 /// Writes block `block` of the plan: its keys, the mask of its rows, and who uses each slot.
 class PlanWriter {
  public:
@@ -97,6 +120,7 @@ class PlanWriter {
       key_out[u] = keys.empty() ? queries_[0] : keys[real ? static_cast<size_t>(u) : 0];
       if (real) users_[static_cast<size_t>(key_out[u])].push_back(block * width + u);
     }
+    plan_.key_counts.push_back(std::max<int64_t>(1, static_cast<int64_t>(keys.size())));
     for (int64_t row = 0; row < plan_.block_rows; ++row) {
       float* mask = plan_.mask_BQU.data_ptr<float>() + (block * plan_.block_rows + row) * width;
       const auto query = static_cast<size_t>(block * plan_.block_rows + row);
@@ -164,6 +188,8 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
   const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);
   const int64_t share = heads / kv_heads;  // query heads that read one key/value head
   const int64_t blocks = plan.keys_BU.size(0), width = plan.keys_BU.size(1), block_rows = plan.block_rows;
+  if (q_THD.is_cpu() && q_THD.scalar_type() == at::kBFloat16 && head_dim % 2 == 0 && has_panel_products())
+    return PanelAttention::apply(q_THD, k_SGD, v_SGD, &plan);
   at::Tensor keys = plan.keys_BU.flatten();
   auto gather = [&](const at::Tensor& rows_SGD) {
     at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), kv_heads * head_dim});

@@ -2,6 +2,7 @@
 #include "worker/tree/tree_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -40,13 +41,21 @@ at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
 }
 
-class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t>> {};
+/// Number of nodes, rows of a block.
+class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t>> {
+ protected:
+  const TokenTree tree = random_tree(std::get<0>(GetParam()), 3);
+  const AttentionPlan plan = plan_of(tree);
+
+ private:
+  static AttentionPlan plan_of(const TokenTree& tree) {
+    std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
+    std::iota(queries.begin(), queries.end(), 0);
+    return plan_attention(tree, queries, std::get<1>(GetParam()), at::kCPU);
+  }
+};
 
 TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
-  const TokenTree tree = random_tree(std::get<0>(GetParam()), 3);
-  std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
-  std::iota(queries.begin(), queries.end(), 0);
-  const AttentionPlan plan = plan_attention(tree, queries, std::get<1>(GetParam()), at::kCPU);
   at::manual_seed(1);
   at::Tensor q = at::randn({plan.rows, 4, 16}).set_requires_grad(true);
   at::Tensor k = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
@@ -61,6 +70,35 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
     // A single node attends to itself alone: the gradients of q and k are zero there.
     const double bound = 1e-5 * std::max(1.0, dense_gradients[i].norm().item<double>());
     EXPECT_LT((our_gradients[i] - dense_gradients[i]).norm().item<double>(), bound) << i;
+  }
+}
+
+// Of the same rounded inputs: what differs is the rounding of weights, results and gradients of scores.
+TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
+  at::manual_seed(1);
+  auto rounded = [](at::Tensor x) { return x.to(at::kBFloat16); };
+  const at::Tensor q = rounded(at::randn({plan.rows, 6, 16})), k = rounded(at::randn({tree.size(), 2, 16})),
+                   v = rounded(at::randn({tree.size(), 2, 16})),
+                   weight = rounded(at::randn({tree.size(), 6, 16}));
+  auto run = [&](at::ScalarType type) {
+    std::vector<at::Tensor> leaves;
+    for (const at::Tensor& x : {q, k, v})
+      leaves.push_back(x.to(type).detach().clone().set_requires_grad(true));
+    at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan).narrow(0, 0, tree.size());
+    auto found = torch::autograd::grad({(out * weight.to(type)).sum()}, {leaves[0], leaves[1], leaves[2]});
+    found.push_back(out.detach());
+    return found;
+  };
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto wide = run(at::kFloat), narrow = run(at::kBFloat16);
+  at::set_num_threads(3);
+  const auto again = run(at::kBFloat16);
+  at::set_num_threads(before);
+  for (size_t i = 0; i < wide.size(); ++i) {
+    const double bound = 0.01 * std::max(1.0, wide[i].norm().item<double>());
+    EXPECT_LT((narrow[i].to(at::kFloat) - wide[i]).norm().item<double>(), bound) << i;
+    EXPECT_TRUE(at::equal(narrow[i], again[i])) << i;
   }
 }
 

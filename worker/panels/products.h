@@ -2,7 +2,7 @@
 // rounded once, by the micro-kernel that LibTorch brings (oneDNN's brgemm). What at::mm does not do: sums of
 // several products without a pass over memory for each, float32 results, the same bits at any number of
 // threads and for any neighbours in a batch. The right-hand side is brought into the processor's order panel
-// by panel, in its caches.
+// by panel, in its caches. Only where has_panel_products() (micro_kernel.h).
 //
 // Legend: T rows, K inner, N columns.
 #pragma once
@@ -13,9 +13,6 @@
 #include <vector>
 
 namespace apportion {
-
-/// Whether this machine has such instructions, and LibTorch's micro-kernel runs on them.
-bool has_panel_products();
 
 /// left_TK right_KN. Both bfloat16 on the CPU; one of each one's strides is 1 and left_TK's is the last. K is
 /// even, as is the row stride of a right_KN that is a transposed view (x.t()).

@@ -1,5 +1,7 @@
 // Nothing of other headers may become code here: the linker could give it to machines without AVX-512.
-#include "worker/models/panel_kernels.h"
+#include "worker/panels/kernels.h"
+
+#include "worker/panels/kernel_math.h"
 
 namespace apportion {
 namespace {
@@ -28,6 +30,18 @@ inline void exchange_rows(Words* rows) {
   for (int row = 0; row < side; ++row) {
     if (!(row & D)) exchange<D>(rows[row], rows[row + D]);
   }
+}
+
+inline float row_most(int64_t width, const float* x) {
+  float most[lanes];
+  for (float& part : most) part = -__builtin_inff();
+  int64_t i = 0;
+  for (; i + lanes <= width; i += lanes) {
+    for (int64_t l = 0; l < lanes; ++l) most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+  }
+  for (; i < width; ++i) most[0] = x[i] > most[0] ? x[i] : most[0];
+  for (float part : most) most[0] = part > most[0] ? part : most[0];
+  return most[0];
 }
 
 /// out[j][i] = in[i][j] of `rows` x `columns` words.
@@ -96,9 +110,48 @@ void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, 
 }
 
 void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out) {
-  for (int64_t column = 0; column < columns; ++column) {
-    for (int64_t row = 0; row < rows; ++row) out[column * rows + row] = in[row * stride + column];
+  constexpr int64_t strip = 32;  // columns whose pairs of rows fit in the first cache
+  uint32_t pairs[strip * 256];
+  for (int64_t first = 0; first < columns; first += strip) {
+    const int64_t width = columns - first < strip ? columns - first : strip;
+    for (int64_t row = 0; row < rows; row += 512) {
+      const int64_t count = rows - row < 512 ? rows - row : 512;
+      pack_panel(in + row * stride + first, stride, count, width, reinterpret_cast<Bfloat*>(pairs));
+      transpose_words(pairs, width, count / 2, width, reinterpret_cast<uint32_t*>(out + first * rows + row),
+                      rows / 2);
+    }
   }
+}
+
+void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, int64_t rows,
+                  int64_t columns, int64_t padded, Bfloat* weights) {
+  for (int64_t row = 0; row < rows; ++row) {
+    float* __restrict x = scores + row * columns;
+    const float* bias = mask + row * mask_stride;
+    Bfloat* __restrict out = weights + row * padded;
+    for (int64_t i = 0; i < columns; ++i) x[i] = x[i] * scale + bias[i];
+    const float top = row_most(columns, x);
+    for (int64_t i = 0; i < columns; ++i) x[i] = bias[i] < 0 ? 0 : exponential(x[i] - top);
+    const float factor = 1 / row_sum(columns, [x](int64_t i) { return x[i]; });
+    for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat(x[i] * factor);
+    for (int64_t i = columns; i < padded; ++i) out[i] = 0;
+  }
+}
+
+void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale, int64_t rows,
+                           int64_t columns, int64_t padded, Bfloat* d_scores) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* d = d_weights + row * columns;
+    const Bfloat* w = weights + row * padded;
+    Bfloat* __restrict out = d_scores + row * padded;
+    const float inner = row_sum(columns, [=](int64_t i) { return d[i] * from_bfloat(w[i]); });
+    for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
+    for (int64_t i = columns; i < padded; ++i) out[i] = 0;
+  }
+}
+
+void add_values(const float* in, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] += in[i];
 }
 
 }  // namespace apportion

@@ -1,10 +1,12 @@
-#include "worker/models/panel_products.h"
+#include "worker/panels/products.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <vector>
+
+#include "worker/panels/micro_kernel.h"
 
 namespace apportion {
 namespace {

@@ -1,13 +1,13 @@
 // Moving bfloat16 matrices in and out of the order in which a CPU's matrix instructions read them. A panel is
 // some columns of a matrix [K, N], pairs of its rows alternating: [K / 2][columns][2]. Only for machines that
-// panel_products.h says yes to: compiled with AVX-512, which every CPU with such instructions has.
+// panels/products.h says yes to: compiled with AVX-512, which every CPU with such instructions has.
 //
 // Legend: strides are in values, from row to row; float32 inputs have no gaps between rows.
 #pragma once
 
 #include <cstdint>
 
-#include "worker/models/bfloat.h"
+#include "worker/panels/bfloat.h"
 
 namespace apportion {
 
@@ -23,7 +23,17 @@ void round_rows(const float* in, int64_t rows, int64_t columns, Bfloat* out, int
 void scale_rows(const float* in, int64_t rows, int64_t columns, float factor, float* out, int64_t stride);
 /// out [columns, rows] = in [rows, columns] transposed.
 void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, int64_t stride);
-/// out [columns, rows], without gaps, = in [rows, columns] transposed.
+/// out [columns, rows], without gaps, = in [rows, columns] transposed; `rows` is even.
 void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out);
+
+/// weights = softmax(scores * scale + mask) of each row, rounded; zeros up to `padded` columns, which is
+/// their stride. The mask, of `mask_stride`, is 0 or -infinity, with a 0 in every row. Overwrites the scores.
+void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, int64_t rows,
+                  int64_t columns, int64_t padded, Bfloat* weights);
+/// Gradient of the scores from that of the weights, which has the scores' form; as weights.
+void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale, int64_t rows,
+                           int64_t columns, int64_t padded, Bfloat* d_scores);
+/// out += in, `count` values.
+void add_values(const float* in, int64_t count, float* out);
 
 }  // namespace apportion

@@ -1,14 +1,13 @@
-#include "worker/models/panel_products.h"
+#include "worker/panels/products.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/native/CPUBlas.h>
 
 #include <algorithm>
-#include <exception>
 
 #include "shared/base/error.h"
-#include "worker/models/panel_kernels.h"
+#include "worker/panels/kernels.h"
+#include "worker/panels/micro_kernel.h"
 
 namespace apportion {
 namespace {
@@ -17,16 +16,6 @@ constexpr int64_t panel_columns = 64, chunk_rows = 256;
 constexpr int64_t least_work = int64_t{1} << 20;  // multiplications a thread
 
 Bfloat* bits(const at::Tensor& tensor) { return static_cast<Bfloat*>(tensor.data_ptr()); }
-const at::BFloat16* values(const Bfloat* bits) { return reinterpret_cast<const at::BFloat16*>(bits); }
-
-/// The processor's matrix state is set up by the micro-kernel and must be given back before other code
-/// multiplies on this thread: oneDNN's own products would find each other's.
-struct MatrixState {
-  MatrixState() = default;
-  ~MatrixState() { at::native::cpublas::brgemm_release(); }
-  MatrixState(const MatrixState&) = delete;
-  MatrixState& operator=(const MatrixState&) = delete;
-};
 
 struct Columns {
   int64_t first, count;
@@ -63,58 +52,35 @@ void multiply(const std::vector<PanelProduct>& products, int64_t rows, int64_t c
   const int64_t panels = (columns + panel_columns - 1) / panel_columns;
   const int64_t grain = std::max<int64_t>(1, least_work / std::max<int64_t>(1, rows * inner * panel_columns));
   at::parallel_for(0, panels, grain, [&](int64_t first_panel, int64_t last_panel) {
-    thread_local std::vector<Bfloat> panel;
-    thread_local std::vector<float> sums;
-    panel.resize(static_cast<size_t>(inner * panel_columns));
-    sums.resize(static_cast<size_t>(std::min(rows, chunk_rows) * panel_columns));
+    thread_local Scratch<Bfloat> panel_memory;
+    thread_local Scratch<float> sums_memory;
+    Bfloat* panel = panel_memory.get(inner * panel_columns);
+    float* sums = sums_memory.get(std::min(rows, chunk_rows) * panel_columns);
     const MatrixState state;
     for (int64_t p = first_panel; p < last_panel; ++p) {
       const int64_t first = p * panel_columns;
       const Columns these{first, std::min(panel_columns, columns - first)};
-      Bfloat* place = panel.data();
+      Bfloat* place = panel;
       for (const PanelProduct& product : products) {
         pack(product.right_KN, these, place);
         place += product.left_TK.size(1) * these.count;
       }
       for (int64_t row = 0; row < rows; row += chunk_rows) {
         const int64_t count = std::min(chunk_rows, rows - row);
-        const Bfloat* right = panel.data();
+        const Bfloat* right = panel;
         for (size_t i = 0; i < products.size(); ++i) {
           const at::Tensor& left = products[i].left_TK;
-          at::native::cpublas::brgemm(count, these.count, left.size(1), left.stride(0), these.count,
-                                      these.count, i > 0, values(bits(left) + row * left.stride(0)),
-                                      values(right), sums.data());
+          multiply_panel({count, left.size(1), these.count}, bits(left) + row * left.stride(0),
+                         left.stride(0), right, i > 0, sums);
           right += left.size(1) * these.count;
         }
-        store(sums.data(), row, count, these);
+        store(sums, row, count, these);
       }
     }
   });
 }
 
-bool micro_kernel_runs() {
-#ifdef __x86_64__
-  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("x86-64-v4")) return false;
-  try {
-    const std::vector<Bfloat> ones(64, 0x3f80);
-    float sums[4] = {};
-    const MatrixState state;
-    at::native::cpublas::brgemm(2, 2, 32, 32, 2, 2, false, values(ones.data()), values(ones.data()), sums);
-    return sums[0] == 32 && sums[3] == 32;
-  } catch (const std::exception&) {
-    return false;  // it is made of what ONEDNN_MAX_CPU_ISA allows
-  }
-#else
-  return false;
-#endif
-}
-
 }  // namespace
-
-bool has_panel_products() {
-  static const bool has = micro_kernel_runs();
-  return has;
-}
 
 void sum_products(const std::vector<PanelProduct>& products, const at::Tensor& out_TN) {
   ensure(out_TN.scalar_type() == at::kBFloat16 && out_TN.stride(1) == 1, "sums are stored in rows");

@@ -1,0 +1,60 @@
+// The product of rows with one panel (kernels.h), by the micro-kernel that LibTorch brings (oneDNN's brgemm).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "worker/panels/bfloat.h"
+
+namespace apportion {
+
+/// Whether this machine has instructions for it (AMX, AVX-512 bf16) and LibTorch's micro-kernel runs on them.
+bool has_panel_products();
+
+/// Sets up on a thread what multiply_panel() needs, and gives the processor's matrix state back at the end:
+/// oneDNN's own products on this thread would find each other's.
+class MatrixState {
+ public:
+  MatrixState() = default;
+  ~MatrixState();
+  MatrixState(const MatrixState&) = delete;
+  MatrixState& operator=(const MatrixState&) = delete;
+};
+
+/// Memory that a thread keeps for the next call, at the start of a cache line: matrix instructions load whole
+/// lines.
+template <typename Value>
+class Scratch {
+ public:
+  /// Room for `count` values, of any content.
+  Value* get(int64_t count) {
+    constexpr size_t line = 64;
+    const auto bytes = (static_cast<size_t>(count) * sizeof(Value) + line - 1) / line * line;
+    if (bytes > bytes_) {
+      memory_.reset(static_cast<Value*>(std::aligned_alloc(line, bytes)));
+      bytes_ = memory_ ? bytes : throw std::bad_alloc();
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(Value* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<Value, Free> memory_;
+  size_t bytes_ = 0;
+};
+
+struct PanelSize {
+  int64_t rows, inner, columns;  // inner is even
+};
+
+/// sums [rows, columns] (+)= left [rows, inner] panel. `stride`: of left, in values. While a MatrixState
+/// lives.
+void multiply_panel(const PanelSize& size, const Bfloat* left, int64_t stride, const Bfloat* panel, bool add,
+                    float* sums);
+
+}  // namespace apportion

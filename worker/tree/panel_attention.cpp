@@ -1,0 +1,196 @@
+#include "worker/tree/panel_attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "worker/panels/kernels.h"
+#include "worker/panels/micro_kernel.h"
+
+namespace apportion {
+namespace {
+
+Bfloat* bits(const at::Tensor& tensor) { return static_cast<Bfloat*>(tensor.data_ptr()); }
+
+/// Sizes of an attention, as in the legend; `padded` is the even width of stored weights.
+struct Sizes {
+  int64_t rows, heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
+  float scale;
+
+  int64_t stacked_rows() const { return share * block_rows; }
+  int64_t row_stride() const { return heads * head_dim; }
+  /// Where the rows of block `block` for query head `head` of key/value head `kv_head` begin in [T, H, D].
+  int64_t place(int64_t block, int64_t kv_head, int64_t head) const {
+    return (block * block_rows * heads + kv_head * share + head) * head_dim;
+  }
+};
+
+Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const AttentionPlan& plan) {
+  Sizes s{};
+  s.rows = q_THD.size(0), s.heads = q_THD.size(1), s.head_dim = q_THD.size(2), s.kv_heads = k_SGD.size(1);
+  s.share = s.heads / s.kv_heads;
+  s.blocks = plan.keys_BU.size(0), s.width = plan.keys_BU.size(1), s.block_rows = plan.block_rows;
+  s.padded = (s.width + 1) / 2 * 2;
+  s.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s.head_dim)));
+  return s;
+}
+
+/// One block and key/value head at a time; all pointers are to the thread's scratch or the whole tensors.
+class HeadBlock {
+ public:
+  HeadBlock(const Sizes& sizes, const AttentionPlan& plan)
+      : s_(sizes),
+        plan_(plan),
+        rows_(rows_memory_.get(s_.padded * s_.head_dim)),
+        panel_(panel_memory_.get(std::max(s_.padded, s_.stacked_rows()) * std::max(s_.head_dim, s_.padded))),
+        sums_(sums_memory_.get(std::max(s_.padded, s_.stacked_rows()) * std::max(s_.head_dim, s_.padded))) {}
+
+  void at(int64_t block, int64_t kv_head) {
+    block_ = block;
+    kv_head_ = kv_head;
+    keys_ = plan_.key_counts[static_cast<size_t>(block)];
+    even_keys_ = (keys_ + 1) / 2 * 2;
+  }
+
+  void forward(const Bfloat* q, const Bfloat* k, const Bfloat* v, Bfloat* weights, Bfloat* out) {
+    weights += stored();
+    gather(k);
+    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, keys_, panel_);
+    by_query_head(q, keys_);
+    for (int64_t head = 0; head < s_.share; ++head) {
+      const int64_t row = head * s_.block_rows;
+      softmax_rows(sums_ + row * keys_, mask(), s_.width, s_.scale, s_.block_rows, keys_, s_.padded,
+                   weights + row * s_.padded);
+    }
+    gather(v);
+    pack_panel(rows_, s_.head_dim, even_keys_, s_.head_dim, panel_);
+    multiply_panel({s_.stacked_rows(), even_keys_, s_.head_dim}, weights, s_.padded, panel_, false, sums_);
+    store_queries(out);
+  }
+
+  struct Inputs {
+    const Bfloat *d_out, *q, *k, *v, *weights;
+  };
+  /// dk and dv [S, G, D] are float32 sums over blocks.
+  void backward(const Inputs& in, Bfloat* dq, float* dk, float* dv) {
+    const Bfloat* weights = in.weights + stored();
+    Bfloat* turned = turned_memory_.get(s_.padded * s_.stacked_rows());
+    Bfloat* d_scores = scores_memory_.get(s_.stacked_rows() * s_.padded);
+    pack_queries(in.d_out);
+    add_to_keys(weights, turned, dv);
+    gather(in.v);
+    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, keys_, panel_);
+    by_query_head(in.d_out, keys_);
+    softmax_backward_rows(sums_, weights, s_.scale, s_.stacked_rows(), keys_, s_.padded, d_scores);
+    gather(in.k);
+    pack_panel(rows_, s_.head_dim, even_keys_, s_.head_dim, panel_);
+    multiply_panel({s_.stacked_rows(), even_keys_, s_.head_dim}, d_scores, s_.padded, panel_, false, sums_);
+    store_queries(dq);
+    pack_queries(in.q);
+    add_to_keys(d_scores, turned, dk);
+  }
+
+ private:
+  int64_t stored() const { return (block_ * s_.kv_heads + kv_head_) * s_.stacked_rows() * s_.padded; }
+  const float* mask() const { return plan_.mask_BQU.data_ptr<float>() + block_ * s_.block_rows * s_.width; }
+  int64_t key_place(int64_t key) const {
+    const int64_t slot = plan_.keys_BU.data_ptr<int64_t>()[block_ * s_.width + key];
+    return (slot * s_.kv_heads + kv_head_) * s_.head_dim;
+  }
+
+  /// rows_ = the block's keys (or values), and zeros where their number is odd.
+  void gather(const Bfloat* from_SGD) {
+    const auto bytes = static_cast<size_t>(s_.head_dim) * sizeof(Bfloat);
+    for (int64_t key = 0; key < keys_; ++key)
+      std::memcpy(rows_ + key * s_.head_dim, from_SGD + key_place(key), bytes);
+    if (even_keys_ > keys_) std::memset(rows_ + keys_ * s_.head_dim, 0, bytes);
+  }
+
+  /// sums_ [R, columns] = rows of x_THD times the panel.
+  void by_query_head(const Bfloat* x_THD, int64_t columns) {
+    for (int64_t head = 0; head < s_.share; ++head) {
+      multiply_panel({s_.block_rows, s_.head_dim, columns}, x_THD + s_.place(block_, kv_head_, head),
+                     s_.row_stride(), panel_, false, sums_ + head * s_.block_rows * columns);
+    }
+  }
+
+  void store_queries(Bfloat* out_THD) {
+    for (int64_t head = 0; head < s_.share; ++head) {
+      round_rows(sums_ + head * s_.block_rows * s_.head_dim, s_.block_rows, s_.head_dim,
+                 out_THD + s_.place(block_, kv_head_, head), s_.row_stride());
+    }
+  }
+
+  void pack_queries(const Bfloat* x_THD) {
+    for (int64_t head = 0; head < s_.share; ++head) {
+      pack_panel(x_THD + s_.place(block_, kv_head_, head), s_.row_stride(), s_.block_rows, s_.head_dim,
+                 panel_ + head * s_.block_rows * s_.head_dim);
+    }
+  }
+
+  /// out_SGD += left_RU^T times the panel of queries, key by key.
+  void add_to_keys(const Bfloat* left_RU, Bfloat* turned_UR, float* out_SGD) {
+    transpose_rows(left_RU, s_.padded, s_.stacked_rows(), keys_, turned_UR);
+    multiply_panel({keys_, s_.stacked_rows(), s_.head_dim}, turned_UR, s_.stacked_rows(), panel_, false,
+                   sums_);
+    for (int64_t key = 0; key < keys_; ++key)
+      add_values(sums_ + key * s_.head_dim, s_.head_dim, out_SGD + key_place(key));
+  }
+
+  static thread_local Scratch<Bfloat> rows_memory_, panel_memory_, turned_memory_, scores_memory_;
+  static thread_local Scratch<float> sums_memory_;
+  const Sizes& s_;
+  const AttentionPlan& plan_;
+  Bfloat *rows_, *panel_;
+  float* sums_;
+  int64_t block_ = 0, kv_head_ = 0, keys_ = 0, even_keys_ = 0;
+};
+
+thread_local Scratch<Bfloat> HeadBlock::rows_memory_, HeadBlock::panel_memory_, HeadBlock::turned_memory_,
+    HeadBlock::scores_memory_;
+thread_local Scratch<float> HeadBlock::sums_memory_;
+
+}  // namespace
+
+AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
+                                 const AttentionPlan& plan) {
+  const Sizes s = sizes_of(q_THD, k_SGD, plan);
+  AttentionForward result{at::empty_like(q_THD),
+                          at::empty({s.blocks * s.kv_heads, s.stacked_rows(), s.padded}, q_THD.options())};
+  at::parallel_for(0, s.blocks * s.kv_heads, 4, [&](int64_t first, int64_t last) {
+    const MatrixState state;
+    HeadBlock head_block(s, plan);
+    for (int64_t n = first; n < last; ++n) {
+      head_block.at(n / s.kv_heads, n % s.kv_heads);
+      head_block.forward(bits(q_THD), bits(k_SGD), bits(v_SGD), bits(result.weights_NRU),
+                         bits(result.out_THD));
+    }
+  });
+  return result;
+}
+
+AttentionGradients panel_attention_backward(const at::Tensor& d_out_THD, const at::Tensor& q_THD,
+                                            const at::Tensor& k_SGD, const at::Tensor& v_SGD,
+                                            const at::Tensor& weights_NRU, const AttentionPlan& plan) {
+  const Sizes s = sizes_of(q_THD, k_SGD, plan);
+  at::Tensor dq_THD = at::empty_like(q_THD), dk_SGD = at::zeros(k_SGD.sizes(), at::kFloat),
+             dv_SGD = at::zeros(k_SGD.sizes(), at::kFloat);
+  const HeadBlock::Inputs inputs{bits(d_out_THD), bits(q_THD), bits(k_SGD), bits(v_SGD), bits(weights_NRU)};
+  // A key's sum over blocks is one thread's, in the order of blocks.
+  at::parallel_for(0, s.kv_heads, 1, [&](int64_t first, int64_t last) {
+    const MatrixState state;
+    HeadBlock head_block(s, plan);
+    for (int64_t kv_head = first; kv_head < last; ++kv_head) {
+      for (int64_t block = 0; block < s.blocks; ++block) {
+        head_block.at(block, kv_head);
+        head_block.backward(inputs, bits(dq_THD), dk_SGD.data_ptr<float>(), dv_SGD.data_ptr<float>());
+      }
+    }
+  });
+  return {dq_THD, dk_SGD.to(k_SGD.scalar_type()), dv_SGD.to(v_SGD.scalar_type())};
+}
+
+}  // namespace apportion

@@ -1,0 +1,27 @@
+// tree_attention()'s values and gradients in bfloat16 on CPUs with matrix instructions: each block of queries
+// and key/value head in the processor's caches, from the heads as they lie. Only where has_panel_products()
+// (panels/micro_kernel.h), and for an even block_rows and head_dim.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/tree/tree_attention.h"
+
+namespace apportion {
+
+struct AttentionForward {
+  at::Tensor out_THD;
+  at::Tensor weights_NRU;  // of block and key/value head N, query heads of one key/value head and rows R
+};
+/// q_THD, k_SGD and v_SGD bfloat16, without gaps.
+AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
+                                 const AttentionPlan& plan);
+
+struct AttentionGradients {
+  at::Tensor dq_THD, dk_SGD, dv_SGD;
+};
+AttentionGradients panel_attention_backward(const at::Tensor& d_out_THD, const at::Tensor& q_THD,
+                                            const at::Tensor& k_SGD, const at::Tensor& v_SGD,
+                                            const at::Tensor& weights_NRU, const AttentionPlan& plan);
+
+}  // namespace apportion
