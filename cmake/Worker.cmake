@@ -29,7 +29,7 @@ endif()
 # panels/kernels.cpp for CPUs that multiply bfloat16, which all have AVX-512; the others never call it.
 add_library(panel_kernels OBJECT worker/panels/kernels.cpp)
 target_include_directories(panel_kernels PRIVATE ${CMAKE_SOURCE_DIR})
-target_compile_options(panel_kernels PRIVATE -O3)
+target_compile_options(panel_kernels PRIVATE -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   target_compile_options(panel_kernels PRIVATE -march=x86-64-v4 -mprefer-vector-width=512)
 endif()

@@ -196,7 +196,7 @@ struct AddResidual : torch::autograd::Function<AddResidual> {
     at::Tensor dy_TC = at::empty(d_TC.sizes(), d_TC.options().dtype(type));
     for_rows(type, rows, [&](const auto& kernels, int64_t first, int64_t count) {
       using Value = decltype(value_of(kernels));
-      kernels.round(values_of<float>(d_TC) + first * width, count * width,
+      kernels.scale(values_of<float>(d_TC) + first * width, 1, count * width,
                     values_of<Value>(dy_TC) + first * width);
     });
     return {d_TC, dy_TC};

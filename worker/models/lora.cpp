@@ -1,6 +1,7 @@
 #include "worker/models/lora.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "worker/models/row_kernels.h"
 #include "worker/panels/micro_kernel.h"
 #include "worker/panels/products.h"
 
@@ -21,6 +23,17 @@ using torch::autograd::variable_list;
 const char* name_of_group(size_t group) {
   static constexpr const char* names[] = {"self_attn", "self_attn", "mlp", "mlp"};
   return names[group];
+}
+
+/// copy = values * scale in `type`; its memory serves again.
+void scaled_copy(const at::Tensor& values, double scale, at::ScalarType type, at::Tensor& copy) {
+  if (!values.is_cpu() || type != at::kBFloat16) {
+    copy = values.mul(scale).to(type);
+    return;
+  }
+  if (!copy.defined() || copy.scalar_type() != type) copy = at::empty(values.sizes(), type);
+  row_kernels<Bfloat>().scale(values.data_ptr<float>(), static_cast<float>(scale), values.numel(),
+                              static_cast<Bfloat*>(copy.data_ptr()));
 }
 
 /// Adds each adapted part's low-rank product to its columns of y (in place). h_TR = x (A alpha/r)^T.
@@ -233,13 +246,19 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
 }
 
 void Adapter::refresh(at::ScalarType compute_type) {
+  std::vector<LoraGroup*> all;
   for (auto& row : groups_) {
     for (auto& lora : row) {
-      if (!lora) continue;
-      lora->a_compute = lora->a.detach().mul(lora->scale).to(compute_type);
-      lora->b_compute = lora->b.detach().to(compute_type);
+      if (lora) all.push_back(lora.get());
     }
   }
+  at::parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      LoraGroup& lora = *all[static_cast<size_t>(i)];
+      scaled_copy(lora.a.detach(), lora.scale, compute_type, lora.a_compute);
+      scaled_copy(lora.b.detach(), 1, compute_type, lora.b_compute);
+    }
+  });
 }
 
 std::vector<at::Tensor> Adapter::leaves_of(int64_t layer) const {

@@ -90,21 +90,35 @@ void add(const float* __restrict x, const Value* __restrict y, int64_t count, fl
 }
 
 template <typename Value>
-void round_to(const float* __restrict x, int64_t count, Value* __restrict out) {
-  for (int64_t i = 0; i < count; ++i) put(x[i], out[i]);
+void scale(const float* __restrict x, float factor, int64_t count, Value* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) put(x[i] * factor, out[i]);
+}
+
+void adam(const AdamStep& step, const float* __restrict gradient, int64_t count,
+          float* __restrict first_moment, float* __restrict second_moment, float* __restrict values) {
+  const AdamStep s = step;
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i] * s.clip;
+    const float first = first_moment[i] * s.beta1 + g * (1 - s.beta1);
+    const float second = second_moment[i] * s.beta2 + g * g * (1 - s.beta2);
+    first_moment[i] = first;
+    second_moment[i] = second;
+    values[i] =
+        values[i] * s.decay - s.rate * first / (__builtin_sqrtf(second) / s.root_correction + s.epsilon);
+  }
 }
 
 template <typename Value>
 constexpr RowKernels<Value> kernels = {rms_norm<Value>, rms_norm_backward<Value>, rotate<Value>,
                                        gated<Value>,    gated_backward<Value>,    add<Value>,
-                                       round_to<Value>};
+                                       scale<Value>};
 
 }  // namespace
 
 namespace APPORTION_ISA {
 
 extern const KernelSet kernel_set;
-const KernelSet kernel_set = {kernels<float>, kernels<Bfloat>};
+const KernelSet kernel_set = {adam, kernels<float>, kernels<Bfloat>};
 
 }  // namespace APPORTION_ISA
 }  // namespace apportion

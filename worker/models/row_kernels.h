@@ -37,16 +37,27 @@ struct RowKernels {
                          Value* d_gate_up_T2F);
   /// out = x + y.
   void (*add)(const float* x, const Value* y, int64_t count, float* out);
-  void (*round)(const float* x, int64_t count, Value* out);
+  /// out = x * factor.
+  void (*scale)(const float* x, float factor, int64_t count, Value* out);
+};
+
+/// A step of AdamW (arXiv 1711.05101, algorithm 2) but for each value's own numbers: `clip` is the gradient's
+/// factor, `decay` the value's; `rate` is already divided by the first moment's bias correction, and
+/// `root_correction` is the root of the second's.
+struct AdamStep {
+  float clip, decay, beta1, beta2, rate, root_correction, epsilon;
 };
 
 /// One instruction set's kernels for both compute types.
 struct KernelSet {
+  void (*adam)(const AdamStep& step, const float* gradient, int64_t count, float* first_moment,
+               float* second_moment, float* values);
   RowKernels<float> of_float;
   RowKernels<Bfloat> of_bfloat;
 };
 
 /// The fastest that this machine can run.
+const KernelSet& kernel_set();
 template <typename Value>
 const RowKernels<Value>& row_kernels();
 

@@ -15,9 +15,7 @@ extern const KernelSet kernel_set;
 }
 #endif
 
-namespace {
-
-const KernelSet& best() {
+const KernelSet& kernel_set() {
 #ifdef __x86_64__
   if (__builtin_cpu_supports("x86-64-v4")) return avx512::kernel_set;
   if (__builtin_cpu_supports("x86-64-v3")) return avx2::kernel_set;
@@ -25,16 +23,14 @@ const KernelSet& best() {
   return baseline::kernel_set;
 }
 
-}  // namespace
-
 template <>
 const RowKernels<float>& row_kernels<float>() {
-  return best().of_float;
+  return kernel_set().of_float;
 }
 
 template <>
 const RowKernels<Bfloat>& row_kernels<Bfloat>() {
-  return best().of_bfloat;
+  return kernel_set().of_bfloat;
 }
 
 }  // namespace apportion

@@ -11,6 +11,43 @@
 namespace apportion {
 namespace {
 
+/// leaf `first` = the sum of leaves [first, last), `count` values of each.
+void add_leaves(const std::vector<float*>& leaves, size_t first, size_t last, int64_t count) {
+  if (last - first == 1) return;
+  const size_t middle = first + (last - first + 1) / 2;
+  add_leaves(leaves, first, middle, count);
+  add_leaves(leaves, middle, last, count);
+  float* left = leaves[first];
+  const float* right = leaves[middle];
+  for (int64_t i = 0; i < count; ++i) left[i] += right[i];
+}
+
+/// The sum of leaves [first, last), which are consumed: on a CPU in one pass over memory, by pieces that stay
+/// in the caches.
+at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
+  if (last - first == 1) return std::move(leaves[first]);
+  const bool plain = std::all_of(
+      leaves.begin() + static_cast<int64_t>(first), leaves.begin() + static_cast<int64_t>(last),
+      [](const at::Tensor& leaf) { return leaf.defined() && leaf.is_cpu() && leaf.is_contiguous(); });
+  if (!plain) {
+    const size_t middle = first + (last - first + 1) / 2;
+    at::Tensor left = sum_of(leaves, first, middle), right = sum_of(leaves, middle, last);
+    if (!left.defined() || !right.defined()) return left.defined() ? left : right;
+    return left.add_(right);
+  }
+  constexpr int64_t piece = 8192;
+  const int64_t count = leaves[first].numel(), pieces = (count + piece - 1) / piece;
+  at::parallel_for(0, pieces, 8, [&](int64_t from, int64_t to) {
+    std::vector<float*> places(leaves.size());
+    for (int64_t p = from; p < to; ++p) {
+      for (size_t leaf = first; leaf < last; ++leaf)
+        places[leaf] = leaves[leaf].data_ptr<float>() + p * piece;
+      add_leaves(places, first, last, std::min(piece, count - p * piece));
+    }
+  });
+  return std::move(leaves[first]);
+}
+
 class TreeSum {
  public:
   TreeSum(std::vector<at::Tensor>& own, int micro_batches, Collectives& collectives)
@@ -22,10 +59,10 @@ class TreeSum {
 
   /// The sum of leaves [first, last), on the owner of leaf `first`; undefined on the others.
   at::Tensor sum(int first, int last) {
-    if (last - first == 1) {
-      return owner(first) == collectives_.group_rank()
-                 ? std::move(own_[static_cast<size_t>(first - own_range_.first)])
-                 : at::Tensor();
+    if (owner(first) == owner(last - 1)) {
+      if (owner(first) != collectives_.group_rank()) return {};
+      return sum_of(own_, static_cast<size_t>(first - own_range_.first),
+                    static_cast<size_t>(last - own_range_.first));
     }
     const int middle = first + (last - first + 1) / 2;
     at::Tensor left = sum(first, middle), right = sum(middle, last);
@@ -51,15 +88,6 @@ class TreeSum {
   Collectives& collectives_;
   MicroBatchRange own_range_;
 };
-
-/// The sum of leaves [first, last).
-at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
-  if (last - first == 1) return std::move(leaves[first]);
-  const size_t middle = first + (last - first + 1) / 2;
-  at::Tensor left = sum_of(leaves, first, middle), right = sum_of(leaves, middle, last);
-  if (!left.defined() || !right.defined()) return left.defined() ? left : right;
-  return left.add_(right);
-}
 
 }  // namespace
 

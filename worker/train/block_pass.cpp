@@ -84,7 +84,9 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
 std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   const auto count = static_cast<int>(present_.size());
   std::vector<at::Tensor> d_TC(present_.size()), gradients;
-  for (size_t item = 0; item < items_.size(); ++item) gradients.push_back(at::zeros_like(adapter_->values()));
+  for (const PassItem& item : items_) {  // of a present one the blocks write every value
+    gradients.push_back(item.rows ? at::empty_like(adapter_->values()) : at::zeros_like(adapter_->values()));
+  }
   std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);
   std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV);
   d_logits_RV.clear();

@@ -1,6 +1,7 @@
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
 #include <numeric>
@@ -10,6 +11,11 @@
 #include "worker/parallel/gradients.h"
 
 namespace apportion {
+namespace {
+
+constexpr int64_t least_values_a_thread = 65536;
+
+}  // namespace
 
 Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders)
     : config_(config),
@@ -30,19 +36,36 @@ void Optimizer::resume(const at::Tensor& first_moment, const at::Tensor& second_
   step_ = steps;
 }
 
+void Optimizer::update(const AdamStep& step, const at::Tensor& gradient, at::Tensor& values) {
+  const float* g = gradient.data_ptr<float>();
+  float *first = first_moment_.data_ptr<float>(), *second = second_moment_.data_ptr<float>(),
+        *value = values.data_ptr<float>();
+  at::parallel_for(0, values.numel(), least_values_a_thread, [&](int64_t from, int64_t to) {
+    kernel_set().adam(step, g + from, to - from, first + from, second + from, value + from);
+  });
+}
+
 double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double norm = norm_of(gradient);
   if (!std::isfinite(norm)) {
     throw RankError(-1, "the gradient is not finite at step " + std::to_string(step_) +
                             " of this stage; a lower learning rate would be right");
   }
-  if (config_.clip_norm > 0 && norm > config_.clip_norm) gradient.mul_(config_.clip_norm / norm);
+  const double clip = config_.clip_norm > 0 && norm > config_.clip_norm ? config_.clip_norm / norm : 1;
   ++step_;
+  const double correction1 = 1 - std::pow(config_.beta1, step_),
+               correction2 = 1 - std::pow(config_.beta2, step_), decay = 1 - lr * config_.weight_decay;
+  if (values.is_cpu()) {
+    update({static_cast<float>(clip), static_cast<float>(decay), static_cast<float>(config_.beta1),
+            static_cast<float>(config_.beta2), static_cast<float>(lr / correction1),
+            static_cast<float>(std::sqrt(correction2)), static_cast<float>(config_.epsilon)},
+           gradient, values);
+    return norm;
+  }
+  gradient.mul_(clip);
   first_moment_.mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
   second_moment_.mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
-  const double correction1 = 1 - std::pow(config_.beta1, step_),
-               correction2 = 1 - std::pow(config_.beta2, step_);
-  if (config_.weight_decay > 0) values.mul_(1 - lr * config_.weight_decay);
+  values.mul_(decay);
   // The gradient is of no more use: its memory serves.
   at::Tensor denominator =
       at::sqrt_out(gradient, second_moment_).div_(std::sqrt(correction2)).add_(config_.epsilon);

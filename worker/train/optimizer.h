@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "shared/config/run_config.h"
+#include "worker/models/row_kernels.h"
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
@@ -29,6 +30,8 @@ class Optimizer {
 
  private:
   double norm_of(const at::Tensor& gradient) const;
+  /// One pass over memory, on a CPU.
+  void update(const AdamStep& step, const at::Tensor& gradient, at::Tensor& values);
 
   OptimizerConfig config_;
   Collectives* holders_;
