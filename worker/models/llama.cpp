@@ -8,7 +8,9 @@
 #include <string>
 
 #include "shared/base/error.h"
+#include "worker/models/adapted_linear.h"
 #include "worker/models/packed_linear.h"
+#include "worker/panels/micro_kernel.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
@@ -73,6 +75,23 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
   }
   rows.ids_T = at::tensor(ids, at::kLong).to(device);
   rows.positions_T = at::tensor(positions, at::kLong).to(device);
+  return rows;
+}
+
+TokenRows join_rows(const std::vector<const TokenRows*>& parts) {
+  TokenRows rows;
+  std::vector<at::Tensor> ids, positions;
+  std::vector<const AttentionPlan*> plans;
+  for (const TokenRows* part : parts) {
+    rows.part_rows.push_back(part->plan.rows);
+    ids.push_back(part->ids_T);
+    positions.push_back(part->positions_T);
+    plans.push_back(&part->plan);
+  }
+  rows.plan = join_plans(plans);
+  rows.count = rows.plan.slots;
+  rows.ids_T = at::cat(ids);
+  rows.positions_T = at::cat(positions);
   return rows;
 }
 
@@ -239,6 +258,12 @@ void Llama::gather_all() const {
   vocabulary_->gather_all();
 }
 
+bool Llama::rows_are_independent(const Adapter& adapter) const {
+  bool even = shape_.head_dim % 2 == 0 && adapter.config().rank % 2 == 0;
+  for (const auto& sizes : block_sizes(shape_)) even = even && sizes[0] % 2 == 0 && sizes[1] % 2 == 0;
+  return even && device_.is_cpu() && compute_type_ == at::kBFloat16 && has_panel_products();
+}
+
 bool Llama::is_whole() const {
   return !is_packed() && vocabulary_->is_whole() &&
          std::all_of(blocks_.begin(), blocks_.end(),
@@ -249,7 +274,8 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
                             const Adapter* adapter, KvCache* cache, int64_t first_slot) const {
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
   const Block& block = *blocks_[static_cast<size_t>(layer)];
-  at::Tensor qkv = adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr);
+  at::Tensor qkv =
+      adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr, rows.part_rows);
   at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
   at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
   auto [q, k, v] = rotate_heads(qkv, cos, sin, heads, kv_heads);
@@ -263,7 +289,7 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
   }
   at::Tensor out_THD = tree_attention(q, k, v, rows.plan);
   return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
-                        adapter ? adapter->group(layer, 1) : nullptr);
+                        adapter ? adapter->group(layer, 1) : nullptr, rows.part_rows);
 }
 
 at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,
@@ -274,8 +300,8 @@ at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& 
   at::Tensor n_TC = rms_norm(x_TC, block.attention_norm, shape_.norm_epsilon, compute_type_);
   at::Tensor y_TC = add_residual(x_TC, attention(n_TC, layer, rows, adapter, cache, first_slot));
   n_TC = rms_norm(y_TC, block.ffn_norm, shape_.norm_epsilon, compute_type_);
-  at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2)));
-  return add_residual(y_TC, adapted_linear(inner_TF, block.groups[3], lora(3)));
+  at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2), rows.part_rows));
+  return add_residual(y_TC, adapted_linear(inner_TF, block.groups[3], lora(3), rows.part_rows));
 }
 
 at::Tensor Llama::final_norm(const at::Tensor& x_TC) const {

@@ -27,12 +27,17 @@ struct TokenRows {
   int64_t count = 0;
   at::Tensor ids_T, positions_T;  // int64, padded to plan.rows
   AttentionPlan plan;
+  std::vector<int64_t> part_rows;  // of rows that were joined: how many each part has
 };
 
 /// Rows for the nodes `queries` of `tree`, attending in blocks of `block_rows`. Throws UserError when a path
 /// is longer than `context_length`.
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
                      int64_t context_length, at::Device device);
+
+/// The rows of `parts` (whole trees, without a cache) on top of each other, for where a row's results do not
+/// depend on the rows beside it (Llama::rows_are_independent).
+TokenRows join_rows(const std::vector<const TokenRows*>& parts);
 
 /// The way through the blocks.
 enum class Direction { forward, backward };
@@ -66,6 +71,10 @@ class Llama {
   /// Collective over the layout's ranks, also with no items.
   void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
             const std::function<void(int64_t layer)>& after = {}) const;
+
+  /// Whether each row of block() has the same bits whatever rows are beside it, forward and backward: all
+  /// products are panels/products.h's.
+  bool rows_are_independent(const Adapter& adapter) const;
 
   /// Embedding and head.
   const Vocabulary& vocabulary() const { return *vocabulary_; }

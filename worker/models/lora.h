@@ -45,6 +45,8 @@ struct LoraGroup {
   at::Tensor a_compute;  // a * alpha / r in compute type, one copy a step
   at::Tensor b_compute;  // b in compute type
   double scale = 1;      // alpha / r
+  // A and B as leaves of the graph for each part of the rows (adapted_linear.h): all of one memory.
+  std::vector<at::Tensor> leaves;
 };
 
 class Adapter {
@@ -61,8 +63,11 @@ class Adapter {
   void refresh(at::ScalarType compute_type);
   /// The leaves that gradients are asked for, in the order in which they lie in values().
   const std::vector<at::Tensor>& leaves() const { return leaves_; }
-  /// Those of block `layer`. A leaf's storage_offset() is its place in values().
-  std::vector<at::Tensor> leaves_of(int64_t layer) const;
+  /// Those of block `layer` for one part of the rows. A leaf's storage_offset() is its place in values().
+  std::vector<at::Tensor> leaves_of(int64_t layer, size_t part = 0) const;
+  /// From here on rows may go through the adapter in up to so many parts, each with gradients of its own.
+  void allow_parts(size_t parts);
+  size_t parts() const { return parts_; }
   /// The adapters of group `group` of block `layer`; null where there are none.
   const LoraGroup* group(int64_t layer, size_t group) const;
   /// Values of LoRA weights that one token passes (for counting FLOPs).
@@ -82,12 +87,7 @@ class Adapter {
   at::Tensor values_;
   std::vector<at::Tensor> leaves_;
   std::vector<std::vector<std::unique_ptr<LoraGroup>>> groups_;  // [layer][group]
+  size_t parts_ = 1;
 };
-
-/// y = x W^T + (x A^T) B^T alpha / r for each adapted part. x_TI in compute type; `lora` may be null.
-/// Saves no weight; saves x only where there is an adapter (and x A^T) or W is trained. Gradients of A, B and
-/// of linear.leaf_OI, which receives W's, are float32; the product that W's is made by is in the compute
-/// type.
-at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora);
 
 }  // namespace apportion

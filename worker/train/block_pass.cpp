@@ -1,7 +1,10 @@
 #include "worker/train/block_pass.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
 
 #include "shared/base/error.h"
 #include "worker/parallel/lanes.h"
@@ -26,12 +29,37 @@ BlockPass::BlockPass(const Llama& model, const Adapter* adapter, std::vector<Pas
       adapter_(adapter) {
   for (size_t item = 0; item < items_.size(); ++item) {
     if (items_[item].rows) present_.push_back(item);
-    state_[item].blocks.resize(static_cast<size_t>(model.shape().layers));
+  }
+  make_bunches();
+  block_steps_.resize(bunches_.size());
+  for (auto& steps : block_steps_) steps.resize(static_cast<size_t>(model.shape().layers));
+}
+
+void BlockPass::make_bunches() {
+  size_t count = present_.size();
+  if (adapter_ && model_.rows_are_independent(*adapter_)) {
+    const auto lanes = static_cast<size_t>(at::get_num_threads());
+    const size_t fewest = (count + adapter_->parts() - 1) / adapter_->parts();
+    count = std::min(count, std::max(lanes, fewest));
+  }
+  for (size_t b = 0; b < count; ++b) {
+    auto bunch = std::make_unique<Bunch>();
+    std::vector<const TokenRows*> parts;
+    int64_t row = 0;
+    for (size_t i = b * present_.size() / count; i < (b + 1) * present_.size() / count; ++i) {
+      bunch->items.push_back(present_[i]);
+      bunch->first_row.push_back(row);
+      parts.push_back(items_[present_[i]].rows);
+      row += parts.back()->plan.rows;
+    }
+    if (parts.size() > 1) bunch->joined = join_rows(parts);
+    bunch->rows = parts.size() > 1 ? &bunch->joined : parts[0];
+    bunches_.push_back(std::move(bunch));
   }
 }
 
-at::Tensor BlockPass::run_block(int64_t layer, size_t item, const at::Tensor& x_TC) {
-  return model_.block(layer, x_TC, *items_[item].rows, adapter_);
+at::Tensor BlockPass::run_block(int64_t layer, size_t bunch, const at::Tensor& x_TC) {
+  return model_.block(layer, x_TC, *bunches_[bunch]->rows, adapter_);
 }
 
 at::Tensor BlockPass::head_rows(size_t item, const at::Tensor& x_TC) const {
@@ -42,23 +70,28 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
   const bool wanted = gradient == Gradient::wanted, keeps_graph = wanted && recompute_ == Recompute::never;
   const auto count = static_cast<int>(present_.size());
   std::vector<at::Tensor> ids_T, x_TC, hidden_RC(present_.size());
-  for (size_t item : present_) ids_T.push_back(items_[item].rows->ids_T);
+  for (const auto& bunch : bunches_) ids_T.push_back(bunch->rows->ids_T);
   x_TC = model_.vocabulary().embed(ids_T);
-  model_.walk(Direction::forward, count, [&](int64_t layer, int index) {
+  model_.walk(Direction::forward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
     at::AutoGradMode mode(keeps_graph);
-    at::Tensor& x = x_TC[static_cast<size_t>(index)];
-    const size_t item = present_[static_cast<size_t>(index)];
+    const auto bunch = static_cast<size_t>(lane);
+    at::Tensor& x = x_TC[bunch];
     at::Tensor in = keeps_graph && goes_below(layer) ? leaf(x) : x;
-    at::Tensor out = run_block(layer, item, in);
-    if (wanted) state_[item].blocks[static_cast<size_t>(layer)] = {in, keeps_graph ? out : at::Tensor()};
+    at::Tensor out = run_block(layer, bunch, in);
+    if (wanted) block_steps_[bunch][static_cast<size_t>(layer)] = {in, keeps_graph ? out : at::Tensor()};
     x = out.detach();
   });
-  for (size_t index = 0; index < present_.size(); ++index) {
-    at::AutoGradMode mode(wanted);
-    Step& head = state_[present_[index]].head;
-    head.in_TC = wanted ? leaf(x_TC[index]) : x_TC[index];
-    head.out_TC = head_rows(present_[index], head.in_TC);
-    hidden_RC[index] = head.out_TC.detach();
+  size_t present = 0;
+  for (size_t b = 0; b < bunches_.size(); ++b) {
+    for (size_t part = 0; part < bunches_[b]->items.size(); ++part, ++present) {
+      at::AutoGradMode mode(wanted);
+      Step& head = state_[present_[present]].head;
+      const at::Tensor rows_TC =
+          x_TC[b].narrow(0, bunches_[b]->first_row[part], items_[present_[present]].rows->plan.rows);
+      head.in_TC = wanted ? leaf(rows_TC) : rows_TC;
+      head.out_TC = head_rows(present_[present], head.in_TC);
+      hidden_RC[present] = head.out_TC.detach();
+    }
   }
   std::vector<at::Tensor> logits_RV = model_.vocabulary().logits(hidden_RC), log_prob_E(items_.size());
   run_lanes(count, model_.device(), [&](int index) {
@@ -82,45 +115,55 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
 }
 
 std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
-  const auto count = static_cast<int>(present_.size());
-  std::vector<at::Tensor> d_TC(present_.size()), gradients;
+  std::vector<at::Tensor> gradients;
   for (const PassItem& item : items_) {  // of a present one the blocks write every value
     gradients.push_back(item.rows ? at::empty_like(adapter_->values()) : at::zeros_like(adapter_->values()));
   }
   std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);
-  std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV);
+  std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV), d_TC;
   d_logits_RV.clear();
-  for (size_t index = 0; index < present_.size(); ++index) {
-    Step head = std::exchange(state_[present_[index]].head, {});
-    d_TC[index] = torch::autograd::grad({head.out_TC}, {head.in_TC}, {d_hidden_RC[index]})[0];
+  size_t index = 0;
+  for (const auto& bunch : bunches_) {
+    std::vector<at::Tensor> parts;
+    for (size_t item : bunch->items) {
+      Step head = std::exchange(state_[item].head, {});
+      parts.push_back(torch::autograd::grad({head.out_TC}, {head.in_TC}, {d_hidden_RC[index++]})[0]);
+    }
+    d_TC.push_back(parts.size() > 1 ? at::cat(parts) : parts[0]);
   }
-  model_.walk(Direction::backward, count, [&](int64_t layer, int index) {
-    const size_t item = present_[static_cast<size_t>(index)];
-    block_backward(layer, item, d_TC[static_cast<size_t>(index)], gradients[item]);
+  model_.walk(Direction::backward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
+    const auto b = static_cast<size_t>(lane);
+    block_backward(layer, b, d_TC[b], gradients);
   });
   return gradients;
 }
 
-BlockPass::Step BlockPass::take_block(int64_t layer, size_t item) {
+BlockPass::Step BlockPass::take_block(int64_t layer, size_t bunch) {
   at::AutoGradMode mode(true);
-  Step step = std::exchange(state_[item].blocks[static_cast<size_t>(layer)], {});
+  Step step = std::exchange(block_steps_[bunch][static_cast<size_t>(layer)], {});
   if (!step.out_TC.defined()) {
     if (goes_below(layer)) step.in_TC = leaf(step.in_TC);
-    step.out_TC = run_block(layer, item, step.in_TC);
+    step.out_TC = run_block(layer, bunch, step.in_TC);
   }
   return step;
 }
 
-void BlockPass::block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient) {
-  Step step = take_block(layer, item);
+void BlockPass::block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
+                               const std::vector<at::Tensor>& gradients) {
+  Step step = take_block(layer, bunch);
+  const std::vector<size_t>& items = bunches_[bunch]->items;
   torch::autograd::variable_list inputs;
-  for (const at::Tensor& values : adapter_->leaves_of(layer)) inputs.push_back(values);
-  const size_t leaves = inputs.size();
+  for (size_t part = 0; part < items.size(); ++part) {
+    for (const at::Tensor& values : adapter_->leaves_of(layer, part)) inputs.push_back(values);
+  }
+  const size_t leaves = inputs.size() / items.size();
   if (layer > 0) inputs.push_back(step.in_TC);
   if (!step.out_TC.requires_grad()) return;  // the first block without an adapter
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_TC});
-  for (size_t i = 0; i < leaves; ++i) {
-    gradient.narrow(0, inputs[i].storage_offset(), found[i].numel()).copy_(found[i].flatten());
+  for (size_t i = 0; i < leaves * items.size(); ++i) {
+    gradients[items[i / leaves]]
+        .narrow(0, inputs[i].storage_offset(), found[i].numel())
+        .copy_(found[i].flatten());
   }
   if (layer > 0) d_TC = found.back();
 }

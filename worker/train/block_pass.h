@@ -1,11 +1,13 @@
 // One pass of a rank's micro-batches forward and backward through the model, block by block: a block's
 // weights are asked for once for all micro-batches, in the forward pass and again in the backward pass, so
-// that sharded ones are gathered twice a step and none is kept in between. Which losses there are is
-// trainer.h's business.
+// that sharded ones are gathered twice a step and none is kept in between. Where a row's results do not
+// depend on the rows beside it, the micro-batches of a lane go through the blocks together. Which losses
+// there are is trainer.h's business.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <vector>
 
 #include "shared/config/run_config.h"
@@ -43,33 +45,43 @@ class BlockPass {
   /// Without an adapter all weights are trained (full_pass.h).
   BlockPass(const Llama& model, const Adapter* adapter, std::vector<PassItem> items, Recompute recompute);
 
-  /// What an item keeps of a block.
+  /// Items that go through the blocks together, one after the other in their order.
+  struct Bunch {
+    std::vector<size_t> items;
+    TokenRows joined;                // of several items
+    const TokenRows* rows;           // of the only item, or joined
+    std::vector<int64_t> first_row;  // of each item
+  };
+  /// What a bunch keeps of a block, or an item of the head.
   struct Step {
     at::Tensor in_TC, out_TC;  // out_TC with its graph, unless it is computed again
   };
   struct State {
-    std::vector<Step> blocks;
     Step head;                // from the last block's output to the rows that are read, after the final norm
     at::Tensor log_probs_RV;  // of those rows
   };
   /// The gradient of the logits of each item that is not empty, in the compute type.
   std::vector<at::Tensor> logits_gradients(const std::vector<at::Tensor>& d_log_prob_E);
-  /// The item's block with its graph, which is its caller's from here on; computed again where only its input
-  /// was kept.
-  Step take_block(int64_t layer, size_t item);
+  /// The bunch's block with its graph, which is its caller's from here on; computed again where only its
+  /// input was kept.
+  Step take_block(int64_t layer, size_t bunch);
 
   const Llama& model_;
   std::vector<PassItem> items_;
   std::vector<size_t> present_;  // items that are not empty
   Recompute recompute_;
   std::vector<State> state_;
+  std::vector<std::unique_ptr<Bunch>> bunches_;  // without joining: one for each present item
+  std::vector<std::vector<Step>> block_steps_;   // [bunch][layer]
 
  private:
-  at::Tensor run_block(int64_t layer, size_t item, const at::Tensor& x_TC);
+  void make_bunches();
+  at::Tensor run_block(int64_t layer, size_t bunch, const at::Tensor& x_TC);
   at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
   /// Whether the gradient of the block's input is asked for: below the first block lies only the embedding.
   bool goes_below(int64_t layer) const { return layer > 0 || !adapter_; }
-  void block_backward(int64_t layer, size_t item, at::Tensor& d_TC, at::Tensor& gradient);
+  void block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
+                      const std::vector<at::Tensor>& gradients);
 
   const Adapter* adapter_;
 };

@@ -21,8 +21,8 @@ FullPass::FullPass(const Llama& model, std::vector<PassItem> items, Recompute re
 std::vector<at::Tensor> FullPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   head_backward(d_log_prob_E);
   model_.walk(
-      Direction::backward, static_cast<int>(present_.size()),
-      [&](int64_t layer, int index) { block_backward(layer, present_[static_cast<size_t>(index)]); },
+      Direction::backward, static_cast<int>(bunches_.size()),
+      [&](int64_t layer, int index) { block_backward(layer, static_cast<size_t>(index)); },
       [&](int64_t layer) {
         gradient_.add(index_.block(layer), tree_sum(std::move(d_block_)));
         d_block_.assign(items_.size(), at::Tensor());
@@ -61,8 +61,9 @@ void FullPass::head_backward(const std::vector<at::Tensor>& d_log_prob_E) {
   }
 }
 
-void FullPass::block_backward(int64_t layer, size_t item) {
-  Step step = take_block(layer, item);
+void FullPass::block_backward(int64_t layer, size_t bunch) {
+  Step step = take_block(layer, bunch);
+  const size_t item = bunches_[bunch]->items[0];  // the only one: gradients of weights would be joined
   torch::autograd::variable_list inputs = model_.leaves_of(layer);
   constexpr size_t norms = 2;
   inputs.push_back(step.in_TC);

@@ -22,8 +22,7 @@ class FullPass : public BlockPass {
 
  private:
   void head_backward(const std::vector<at::Tensor>& d_log_prob_E);
-  void block_backward(int64_t layer, size_t item);
-  void add_block(int64_t layer);
+  void block_backward(int64_t layer, size_t bunch);
   void embedding_backward();
   at::Tensor& norms_of(size_t item);
   /// What items have, empty ones undefined, in the order of items: the leaves of the sum over micro-batches.

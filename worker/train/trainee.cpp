@@ -13,6 +13,7 @@ class AdapterTrainee : public Trainee {
   AdapterTrainee(const Llama& model, Adapter& adapter) : model_(model), adapter_(adapter) {}
 
   std::unique_ptr<BlockPass> pass(std::vector<PassItem> items, Recompute recompute) override {
+    adapter_.allow_parts(items.size());
     return std::make_unique<BlockPass>(model_, adapter_, std::move(items), recompute);
   }
   at::Tensor gradient(std::vector<at::Tensor> own, int micro_batches, Collectives& group) override {

@@ -183,6 +183,26 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
   return plan;
 }
 
+AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts) {
+  AttentionPlan joined;
+  joined.block_rows = parts[0]->block_rows;
+  int64_t width = 0;
+  for (const AttentionPlan* part : parts) width = std::max(width, part->keys_BU.size(1));
+  std::vector<at::Tensor> keys, masks;
+  for (const AttentionPlan* part : parts) {
+    const int64_t more = width - part->keys_BU.size(1);
+    keys.push_back(at::constant_pad_nd(part->keys_BU, {0, more}) + joined.rows);
+    masks.push_back(at::constant_pad_nd(part->mask_BQU, {0, more}, -std::numeric_limits<float>::infinity()));
+    joined.key_counts.insert(joined.key_counts.end(), part->key_counts.begin(), part->key_counts.end());
+    joined.rows += part->rows;
+    joined.pairs += part->pairs;
+  }
+  joined.slots = joined.rows;
+  joined.keys_BU = at::cat(keys);
+  joined.mask_BQU = at::cat(masks);
+  return joined;
+}
+
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
                           const AttentionPlan& plan) {
   const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);

@@ -3,6 +3,7 @@
 #include "worker/train/block_pass.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -109,6 +110,26 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
       }
     }
   }
+}
+
+// One thread is one lane: all three micro-batches go through the blocks together.
+TEST(BlockPass, SameBitsTogetherAsApart) {
+  TinyWorld world(at::kBFloat16);
+  Adapter adapter = world.random_adapter(3);
+  auto list = batches(world);
+  list.push_back(list[0]);
+  list.push_back(list[2]);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  for (Recompute recompute : {Recompute::never, Recompute::always}) {
+    const Result apart = pass(world.model(), adapter, list, recompute);
+    for (size_t parts : {2, 3, 4}) {
+      adapter.allow_parts(parts);
+      expect_same_bits(apart, pass(world.model(), adapter, list, recompute));
+    }
+    adapter = world.random_adapter(3);
+  }
+  at::set_num_threads(before);
 }
 
 TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {

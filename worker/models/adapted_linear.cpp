@@ -1,0 +1,197 @@
+#include "worker/models/adapted_linear.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "shared/base/error.h"
+#include "worker/panels/micro_kernel.h"
+#include "worker/panels/products.h"
+
+namespace apportion {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// An adapted part of a group: its columns of y, of h = x (A alpha/r)^T, and its rows of B.
+struct AdaptedPart {
+  const LinearPart* part;
+  int64_t h_column, b_row, rank;
+
+  at::Tensor of_y(const at::Tensor& y_TO) const { return y_TO.narrow(1, part->out_offset, part->out); }
+  at::Tensor of_h(const at::Tensor& h_TR) const { return h_TR.narrow(1, h_column, rank); }
+  at::Tensor of_b(const at::Tensor& b) const { return b.narrow(0, b_row, part->out); }
+};
+
+std::vector<AdaptedPart> adapted_parts(const LinearGroup& linear, const LoraGroup& lora) {
+  const int64_t rank = lora.b_compute.size(1);
+  std::vector<AdaptedPart> parts;
+  int64_t b_row = 0;
+  for (size_t i = 0; i < lora.adapted.size(); ++i) {
+    const LinearPart& part = linear.parts[lora.adapted[i]];
+    parts.push_back({&part, static_cast<int64_t>(i) * rank, b_row, rank});
+    b_row += part.out;
+  }
+  return parts;
+}
+
+/// Each part's columns in one pass: its base's product and, where it has an adapter, its low-rank one.
+at::Tensor panel_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
+                         at::Tensor& h_TR) {
+  at::Tensor y_TO = at::empty({x_TI.size(0), linear.weight_OI.size(0)}, x_TI.options());
+  if (!lora) {
+    sum_products({{x_TI, linear.weight_OI.t()}}, y_TO);
+    return y_TO;
+  }
+  h_TR = at::empty({x_TI.size(0), lora->a_compute.size(0)}, x_TI.options());
+  sum_products({{x_TI, lora->a_compute.t()}}, h_TR);
+  const std::vector<AdaptedPart> adapted = adapted_parts(linear, *lora);
+  for (const LinearPart& part : linear.parts) {
+    std::vector<PanelProduct> products = {{x_TI, linear.weight_OI.narrow(0, part.out_offset, part.out).t()}};
+    for (const AdaptedPart& low_rank : adapted) {
+      if (low_rank.part == &part)
+        products.push_back({low_rank.of_h(h_TR), low_rank.of_b(lora->b_compute).t()});
+    }
+    sum_products(products, y_TO.narrow(1, part.out_offset, part.out));
+  }
+  return y_TO;
+}
+
+at::Tensor plain_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
+                         at::Tensor& h_TR) {
+  at::Tensor y_TO = at::linear(x_TI, linear.weight_OI);
+  if (!lora) return y_TO;
+  h_TR = at::linear(x_TI, lora->a_compute);
+  for (const AdaptedPart& part : adapted_parts(linear, *lora)) {
+    at::Tensor columns = part.of_y(y_TO);
+    columns.addmm_(part.of_h(h_TR), part.of_b(lora->b_compute).t());
+  }
+  return y_TO;
+}
+
+/// dh = dy B, each part's columns.
+at::Tensor low_rank_gradient(const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora,
+                             bool panels) {
+  at::Tensor dh_TR = at::empty({dy_TO.size(0), lora.a_compute.size(0)}, dy_TO.options());
+  for (const AdaptedPart& part : adapted_parts(linear, lora)) {
+    at::Tensor columns = part.of_h(dh_TR);
+    if (panels) {
+      sum_products({{part.of_y(dy_TO), part.of_b(lora.b_compute)}}, columns);
+    } else {
+      columns.copy_(at::mm(part.of_y(dy_TO), part.of_b(lora.b_compute)));
+    }
+  }
+  return dh_TR;
+}
+
+/// dx = dy W + dh (A alpha/r).
+at::Tensor input_gradient(const at::Tensor& dy_TO, const at::Tensor& dh_TR, const LinearGroup& linear,
+                          const LoraGroup* lora, bool panels) {
+  if (!panels) {
+    at::Tensor dx_TI = at::mm(dy_TO, linear.weight_OI);
+    return lora ? dx_TI.addmm_(dh_TR, lora->a_compute) : dx_TI;
+  }
+  at::Tensor dx_TI = at::empty({dy_TO.size(0), linear.weight_OI.size(1)}, dy_TO.options());
+  std::vector<PanelProduct> products = {{dy_TO, linear.weight_OI}};
+  if (lora) products.push_back({dh_TR, lora->a_compute});
+  sum_products(products, dx_TI);
+  return dx_TI;
+}
+
+/// dA and dB of some rows, from factors in the compute type and summed in float32. a_compute holds A alpha/r,
+/// so that the scale is still missing from dA, and is already in h for dB.
+void adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, const at::Tensor& dh_TR,
+                       const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora, bool panels,
+                       at::Tensor& da, at::Tensor& db) {
+  da = at::empty(lora.a.sizes(), lora.a.options());
+  db = at::empty(lora.b.sizes(), lora.b.options());
+  if (panels) {
+    float_product({transposed_copy(dh_TR), x_TI}, static_cast<float>(lora.scale), da);
+  } else {
+    at::mm_out(da, dh_TR.to(at::kFloat).t(), x_TI.to(at::kFloat)).mul_(lora.scale);
+  }
+  const at::Tensor h = panels ? transposed_copy(h_TR) : h_TR.to(at::kFloat);
+  for (const AdaptedPart& part : adapted_parts(linear, lora)) {
+    at::Tensor rows = part.of_b(db);
+    if (panels) {
+      float_product({h.narrow(0, part.h_column, part.rank), part.of_y(dy_TO)}, 1, rows.t());
+    } else {
+      at::mm_out(rows, part.of_y(dy_TO).to(at::kFloat).t(), part.of_h(h));
+    }
+  }
+}
+
+struct LinearFunction : torch::autograd::Function<LinearFunction> {
+  /// Leaves enter through their compute copies, and receive the gradients.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::TensorList& leaves,
+                            const LinearGroup* linear, const LoraGroup* lora,
+                            const std::vector<int64_t>* part_rows) {
+    context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
+    context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
+    context->saved_data["part_rows"] = reinterpret_cast<int64_t>(part_rows);
+    const at::Tensor x_TI = x.contiguous();
+    at::Tensor h_TR;
+    at::Tensor y_TO = uses_panels(x_TI, *linear, lora) ? panel_forward(x_TI, *linear, lora, h_TR)
+                                                       : plain_forward(x_TI, *linear, lora, h_TR);
+    if (lora) {
+      context->save_for_backward({x_TI, h_TR});
+    } else if (!leaves.empty()) {
+      context->save_for_backward({x_TI});
+    }
+    return y_TO;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto* linear = reinterpret_cast<const LinearGroup*>(context->saved_data["linear"].toInt());
+    const auto* lora = reinterpret_cast<const LoraGroup*>(context->saved_data["lora"].toInt());
+    const auto* part_rows =
+        reinterpret_cast<const std::vector<int64_t>*>(context->saved_data["part_rows"].toInt());
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor dy_TO = gradients[0].contiguous();
+    const bool panels = uses_panels(dy_TO, *linear, lora);
+    variable_list found(1);
+    at::Tensor dh_TR;
+    if (lora) dh_TR = low_rank_gradient(dy_TO, *linear, *lora, panels);
+    if (context->needs_input_grad(0)) found[0] = input_gradient(dy_TO, dh_TR, *linear, lora, panels);
+    if (linear->leaf_OI.defined()) found.push_back(at::mm(dy_TO.t(), saved[0]).to(at::kFloat));
+    if (lora) {
+      int64_t row = 0;
+      const std::vector<int64_t> whole = {dy_TO.size(0)};
+      for (int64_t rows : part_rows->empty() ? whole : *part_rows) {
+        auto part = [&](const at::Tensor& x) { return x.narrow(0, row, rows); };
+        at::Tensor da, db;
+        adapter_gradients(part(saved[0]), part(saved[1]), part(dh_TR), part(dy_TO), *linear, *lora, panels,
+                          da, db);
+        found.insert(found.end(), {da, db});
+        row += rows;
+      }
+    }
+    found.resize(found.size() + 3);  // what is no tensor has none
+    return found;
+  }
+
+  static bool uses_panels(const at::Tensor& x, const LinearGroup& linear, const LoraGroup* lora) {
+    const at::Tensor& weight_OI = linear.weight_OI;
+    return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.size(0) % 2 == 0 &&
+           weight_OI.size(0) % 2 == 0 && weight_OI.size(1) % 2 == 0 &&
+           (!lora || lora->b_compute.size(1) % 2 == 0) && has_panel_products();
+  }
+};
+
+}  // namespace
+
+at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
+                          const std::vector<int64_t>& part_rows) {
+  std::vector<at::Tensor> leaves;
+  if (linear.leaf_OI.defined()) leaves.push_back(linear.leaf_OI);
+  if (lora) {
+    const auto parts = static_cast<int64_t>(std::max<size_t>(1, part_rows.size()));
+    ensure(2 * parts <= static_cast<int64_t>(lora->leaves.size()), "an adapter has leaves for every part");
+    leaves.insert(leaves.end(), lora->leaves.begin(), lora->leaves.begin() + 2 * parts);
+  }
+  return LinearFunction::apply(x_TI, at::TensorList(leaves), &linear, lora, &part_rows);
+}
+
+}  // namespace apportion
