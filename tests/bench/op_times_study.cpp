@@ -2,6 +2,7 @@
 // summed over all threads, of steps of stage 1 (or 2) on SmolLM2. Usage: op_times_study [STAGE [MICRO_BATCHES
 // [sizes]]]; `sizes` keeps operations apart by the types and sizes of their inputs.
 #include <ATen/record_function.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -48,6 +49,16 @@ std::string sizes_of(const at::RecordFunction& function) {
   return text;
 }
 
+/// Processor time of this process so far.
+double processor_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& function) {
   auto clock = std::make_unique<OpClock>();
   if (apart_by_size) clock->sizes = sizes_of(function);
@@ -79,9 +90,10 @@ void study(int stage, int micro_batches) {
   Adapter adapter(model.shape(), config.lora, 0, model.device());
   const auto alone = make_local_collectives();
   constexpr int steps = 6;
-  double seconds = 0;
+  double seconds = 0, processor_before = 0;
   Trainer trainer(model, adapter, prompts, {16, micro_batches}, OptimizerConfig{}, 0, *alone,
                   [&](const StepReport& step) {
+                    if (!counting) processor_before = processor_seconds();
                     counting = true;
                     if (step.step > 0) seconds += step.seconds / (steps - 1);
                   });
@@ -94,12 +106,14 @@ void study(int stage, int micro_batches) {
   calibrate.learning_rate = 1e-4;
   if (stage == 2) trainer.run_calibrate(calibrate);
   if (stage == 1) trainer.run_sft(sft);
+  const double processor = (processor_seconds() - processor_before) / (steps - 1);
   std::vector<std::pair<std::string, OpTime>> sorted(op_times.begin(), op_times.end());
   std::sort(sorted.begin(), sorted.end(),
             [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   double all = 0;
   for (const auto& [name, time] : sorted) all += time.seconds / (steps - 1);
-  std::printf("a step: %.3f s, of all threads %.3f s in operations\n", seconds, all);
+  std::printf("a step: %.3f s, %.3f s of all threads, of these %.3f s in LibTorch's operations\n", seconds,
+              processor, all);
   for (const auto& [name, time] : sorted) {
     const double own = time.seconds / (steps - 1);
     if (own < 0.002 * all) break;
