@@ -26,12 +26,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   row_kernels(avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 endif()
 
-# panels/kernels.cpp for CPUs that multiply bfloat16, which all have AVX-512; the others never call it.
+# panels/kernels.cpp for CPUs that multiply bfloat16, all with AVX-512 and its bf16; the others never call it.
 add_library(panel_kernels OBJECT worker/panels/kernels.cpp)
 target_include_directories(panel_kernels PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(panel_kernels PRIVATE -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-  target_compile_options(panel_kernels PRIVATE -march=x86-64-v4 -mprefer-vector-width=512)
+  target_compile_options(panel_kernels PRIVATE -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512)
 endif()
 target_sources(worker_base PRIVATE $<TARGET_OBJECTS:panel_kernels>)
 

@@ -1,6 +1,10 @@
 // Nothing of other headers may become code here: the linker could give it to machines without AVX-512.
 #include "worker/panels/kernels.h"
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include "worker/panels/kernel_math.h"
 
 namespace apportion {
@@ -30,6 +34,21 @@ inline void exchange_rows(Words* rows) {
   for (int row = 0; row < side; ++row) {
     if (!(row & D)) exchange<D>(rows[row], rows[row + D]);
   }
+}
+
+/// out = even[0], odd[0], even[1], ... of 32 values each.
+inline void interleave(const Bfloat* even, const Bfloat* odd, Bfloat* out) {
+  using Values = Bfloat __attribute__((vector_size(64)));
+  Values a, b;
+  __builtin_memcpy(&a, even, sizeof a);
+  __builtin_memcpy(&b, odd, sizeof b);
+  const Values low = __builtin_shufflevector(a, b, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8,
+                                             40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+  const Values high =
+      __builtin_shufflevector(a, b, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56,
+                              25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63);
+  __builtin_memcpy(out, &low, sizeof low);
+  __builtin_memcpy(out + 32, &high, sizeof high);
 }
 
 inline float row_most(int64_t width, const float* x) {
@@ -74,12 +93,21 @@ inline void transpose_words(const uint32_t* in, int64_t stride, int64_t rows, in
 }  // namespace
 
 void pack_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* panel) {
-  auto* out = reinterpret_cast<uint32_t*>(panel);
+  constexpr int64_t width = 32, ahead = 16;
   for (int64_t row = 0; row < rows; row += 2) {
-    const Bfloat* __restrict even = in + row * stride;
-    const Bfloat* __restrict odd = even + stride;
-    uint32_t* __restrict pairs = out + row / 2 * columns;
-    for (int64_t i = 0; i < columns; ++i) pairs[i] = even[i] | static_cast<uint32_t>(odd[i]) << 16;
+    const Bfloat *even = in + row * stride, *odd = even + stride;
+    Bfloat* pairs = panel + row * columns;
+    int64_t i = 0;
+    for (; i + width <= columns; i += width) {
+      // A panel is two cache lines of each row: too little for the processor to see where it goes on.
+      __builtin_prefetch(even + ahead * stride + i);
+      __builtin_prefetch(odd + ahead * stride + i);
+      interleave(even + i, odd + i, pairs + 2 * i);
+    }
+    for (; i < columns; ++i) {
+      pairs[2 * i] = even[i];
+      pairs[2 * i + 1] = odd[i];
+    }
   }
 }
 
@@ -92,7 +120,14 @@ void round_rows(const float* in, int64_t rows, int64_t columns, Bfloat* out, int
   for (int64_t row = 0; row < rows; ++row) {
     const float* __restrict from = in + row * columns;
     Bfloat* __restrict to = out + row * stride;
-    for (int64_t i = 0; i < columns; ++i) to[i] = to_bfloat(from[i]);
+    int64_t i = 0;
+#ifdef __AVX512BF16__
+    for (; i + 32 <= columns; i += 32) {
+      const __m512bh two = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + 16), _mm512_loadu_ps(from + i));
+      __builtin_memcpy(to + i, &two, sizeof two);
+    }
+#endif
+    for (; i < columns; ++i) to[i] = to_bfloat(from[i]);
   }
 }
 
