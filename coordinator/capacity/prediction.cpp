@@ -57,7 +57,8 @@ RankLayout step_layout(const StudyPoint& point, const RunConfig& config) {
 
 StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
                             const CalibratedMachine& machine) {
-  const RankLayout layout = step_layout(point, config);
+  RankLayout layout = step_layout(point, config);
+  layout.panels = machine.machine.name == "cpu" && layout.compute_bytes == 2;
   const StepLoad load = load_of(point, config);
   StepPrediction expected;
   expected.seconds = step_time(point.shape, config.lora, load, layout, machine).total();

@@ -71,14 +71,20 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
   return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
 }
 
+/// Micro-batches that are in a block at once.
+int64_t together(const StepLoad& load, const RankLayout& layout) {
+  return layout.panels && layout.tuning == Tuning::adapter ? load.micro_batches : load.lanes;
+}
+
 /// Beyond what is kept: the gated activation's backward pass makes two [T, F] where the gradient behind it is
 /// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
-/// and one in the compute type when three [T, F] are free (layers.cpp, tree_attention.cpp).
+/// and one in the compute type when three [T, F] are free, unless it is in panels (layers.cpp,
+/// tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
   const double weights = of(shape.heads * load.block_keys()) * (3 * float_bytes + c);
-  const double block = std::max(2 * ffn, weights - 3 * ffn);
-  return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(load.lanes);
+  const double block = layout.panels ? 2 * ffn : std::max(2 * ffn, weights - 3 * ffn);
+  return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(together(load, layout));
 }
 
 double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
@@ -89,7 +95,7 @@ double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const S
   double blocks = of(shape.layers) * block * of(load.micro_batches);
   if (layout.recompute == Recompute::always) {
     blocks = of(shape.layers) * tokens * float_bytes * of(shape.width) * of(load.micro_batches) +
-             block * of(load.lanes);
+             block * of(together(load, layout));
   }
   return blocks + tokens * plan * of(load.micro_batches);
 }
@@ -134,9 +140,10 @@ double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, c
                               const RankLayout& layout) {
   const double c = layout.compute_bytes, q = of(shape.heads * shape.head_dim);
   const double norms = 2 * (float_bytes * of(shape.width) + float_bytes);  // their inputs and scales
-  // q, the gathered keys and values, and the weights of all heads.
-  const double gathered_keys = of(load.block_keys()) / 32 * of(shape.kv_heads * shape.head_dim);
-  const double attention = c * (q + 2 * gathered_keys + of(shape.heads * load.block_keys()));
+  // q, keys and values (gathered for each block of queries, or as they are), and the weights of all heads.
+  const double key_copies = layout.panels ? 1 : of(load.block_keys()) / 32;
+  const double keys = key_copies * of(shape.kv_heads * shape.head_dim);
+  const double attention = c * (q + 2 * keys + of(shape.heads * load.block_keys()));
   const double gated = 2 * c * of(shape.ffn_width);
   return of(load.padded_tokens()) * (norms + attention + gated + saved_inputs(shape, lora, layout));
 }

@@ -36,6 +36,9 @@ struct RankLayout {
   BaseType base = BaseType::compute;  // storage of the frozen base; full fine-tuning has float32 masters
   double compute_bytes = 2;           // of a value that is computed with: 2 (bfloat16) or 4 (float32)
   BasePlace place = BasePlace::memory;
+  // Linear layers and attention multiply in panels (worker/panels): keys are not copied for each block of
+  // queries, and all micro-batches of a lane go through a block together.
+  bool panels = false;
 
   /// Whether blocks and chunks are brought in for each use: from other ranks, or from the file.
   bool is_passing() const { return shard_size > 1 || place == BasePlace::file; }

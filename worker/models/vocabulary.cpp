@@ -7,6 +7,8 @@
 #include <string>
 
 #include "shared/model/memory.h"
+#include "worker/panels/micro_kernel.h"
+#include "worker/panels/products.h"
 #include "worker/parallel/gradients.h"
 #include "worker/parallel/lanes.h"
 #include "worker/tree/tree_attention.h"
@@ -187,14 +189,20 @@ at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const
 }
 
 std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor>& d_logits_RV) const {
+  const bool panels =
+      device_.is_cpu() && compute_type_ == at::kBFloat16 && width_ % 2 == 0 && has_panel_products();
   std::vector<at::Tensor> inputs, d_hidden_RC;
   for (const at::Tensor& d_logits : d_logits_RV) {
-    inputs.push_back(padded(d_logits));
+    inputs.push_back(panels ? d_logits : padded(d_logits));
     d_hidden_RC.push_back(at::zeros({inputs.back().size(0), width_}, d_logits.options().dtype(at::kFloat)));
   }
   walk(head(), d_logits_RV.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
     at::Tensor part = inputs[item].narrow(1, chunk.first, chunk.rows);
-    d_hidden_RC[item].add_(at::mm(part, computed(chunk, matrix_VC)));
+    if (panels && chunk.rows % 2 == 0) {
+      add_product({part, computed(chunk, matrix_VC)}, d_hidden_RC[item]);
+    } else {
+      d_hidden_RC[item].add_(at::mm(part, computed(chunk, matrix_VC)));
+    }
   });
   for (size_t item = 0; item < d_logits_RV.size(); ++item) {
     d_hidden_RC[item] = d_hidden_RC[item].narrow(0, 0, d_logits_RV[item].size(0));

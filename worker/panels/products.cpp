@@ -108,6 +108,17 @@ void float_product(const PanelProduct& product, float factor, const at::Tensor& 
            });
 }
 
+void add_product(const PanelProduct& product, const at::Tensor& out_TN) {
+  ensure(out_TN.scalar_type() == at::kFloat && out_TN.stride(1) == 1, "sums are added to rows");
+  auto* out = out_TN.data_ptr<float>();
+  const int64_t stride = out_TN.stride(0);
+  multiply({product}, out_TN.size(0), out_TN.size(1),
+           [&](const float* sums, int64_t row, int64_t count, Columns columns) {
+             for (int64_t i = 0; i < count; ++i)
+               add_values(sums + i * columns.count, columns.count, out + (row + i) * stride + columns.first);
+           });
+}
+
 at::Tensor transposed_copy(const at::Tensor& x_TK) {
   at::Tensor out_KT = at::empty({x_TK.size(1), x_TK.size(0)}, x_TK.options());
   transpose_rows(bits(x_TK), x_TK.stride(0), x_TK.size(0), x_TK.size(1), bits(out_KT));

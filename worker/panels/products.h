@@ -26,6 +26,9 @@ void sum_products(const std::vector<PanelProduct>& products, const at::Tensor& o
 /// out_TN = factor times the product, in float32; out_TN float32, one of its strides 1.
 void float_product(const PanelProduct& product, float factor, const at::Tensor& out_TN);
 
+/// out_TN += the product; out_TN float32, the last stride 1.
+void add_product(const PanelProduct& product, const at::Tensor& out_TN);
+
 /// x_TK [T, K] bfloat16 transposed, without gaps.
 at::Tensor transposed_copy(const at::Tensor& x_TK);
 

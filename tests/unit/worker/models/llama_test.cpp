@@ -14,6 +14,7 @@
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
 #include "worker/losses/log_probs.h"
+#include "worker/panels/micro_kernel.h"
 
 namespace apportion {
 namespace {
@@ -84,9 +85,13 @@ Measured measure(at::ScalarType type) {
   StepLoad load{tree.size(), block_keys - 32, read, 1, 1};
   RankLayout layout;
   layout.compute_bytes = static_cast<double>(c10::elementSize(type));
+  layout.panels = type == at::kBFloat16 && has_panel_products();
   const RankMemory memory = rank_memory(shape, lora, load, layout);
   measured.predicted_kept = memory.activations;
   measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);
+  // The head in the compute type is made here, and counted with the embedding.
+  if (type != at::kFloat)
+    measured.predicted_most += 2.0 * static_cast<double>(shape.vocabulary * shape.width);
   return measured;
 }
 

@@ -76,6 +76,14 @@ TEST_F(PanelProducts, float32_results_in_rows_and_in_columns) {
   }
 }
 
+TEST_F(PanelProducts, added_to_what_is_there) {
+  const PanelProduct product{numbers(300, 96, 0), numbers(96, 200, 1)};
+  at::Tensor out_TN = at::ones({300, 210}, at::kFloat);
+  add_product(product, out_TN.narrow(1, 5, 200));
+  expect_within(out_TN.narrow(1, 5, 200), exact(product) + 1, 1e-6);
+  EXPECT_TRUE(out_TN.narrow(1, 205, 5).eq(1).all().item<bool>());
+}
+
 TEST_F(PanelProducts, bits_depend_neither_on_threads_nor_on_other_rows) {
   const PanelProduct product{numbers(320, 1536, 0), numbers(576, 1536, 1).t()};
   const int before = at::get_num_threads();
