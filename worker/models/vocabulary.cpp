@@ -189,8 +189,8 @@ at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const
 }
 
 std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor>& d_logits_RV) const {
-  const bool panels =
-      device_.is_cpu() && compute_type_ == at::kBFloat16 && width_ % 2 == 0 && has_panel_products();
+  const bool panels = device_.is_cpu() && compute_type_ == at::kBFloat16 && width_ % 2 == 0 &&
+                      vocabulary_ % 2 == 0 && has_panel_products();
   std::vector<at::Tensor> inputs, d_hidden_RC;
   for (const at::Tensor& d_logits : d_logits_RV) {
     inputs.push_back(panels ? d_logits : padded(d_logits));
@@ -198,7 +198,7 @@ std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor
   }
   walk(head(), d_logits_RV.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
     at::Tensor part = inputs[item].narrow(1, chunk.first, chunk.rows);
-    if (panels && chunk.rows % 2 == 0) {
+    if (panels) {
       add_product({part, computed(chunk, matrix_VC)}, d_hidden_RC[item]);
     } else {
       d_hidden_RC[item].add_(at::mm(part, computed(chunk, matrix_VC)));
