@@ -1,3 +1,4 @@
+// Sums of products against the same in float64, their bits against other threads and neighbours.
 #include "worker/panels/products.h"
 
 #include <ATen/ATen.h>
