@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <condition_variable>
 #include <exception>
+#include <functional>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -25,6 +28,62 @@ class ThreadsOf {
 
  private:
   int before_;
+};
+
+/// Threads that wait for work between calls of run_lanes: what LibTorch keeps for each thread (the kernels
+/// that it makes for sizes of products) is made once, not at every call. One pool for each thread that runs
+/// lanes.
+class LanePool {
+ public:
+  LanePool() = default;
+  LanePool(const LanePool&) = delete;
+  LanePool& operator=(const LanePool&) = delete;
+  ~LanePool() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  /// Calls lane() on `others` threads and on this one; returns when all have.
+  void run(int others, const std::function<void()>& lane) {
+    {
+      const std::lock_guard lock(mutex_);
+      lane_ = &lane;
+      to_begin_ = to_end_ = others;
+    }
+    while (static_cast<int>(threads_.size()) < others) threads_.emplace_back([this] { serve(); });
+    changed_.notify_all();
+    lane();
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return to_end_ == 0; });
+  }
+
+ private:
+  void serve() {
+    (void)at::get_num_threads();  // else a new thread's first parallel loop would take over the process's
+                                  // number
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return ending_ || to_begin_ > 0; });
+      if (ending_) return;
+      --to_begin_;
+      const std::function<void()>& lane = *lane_;
+      lock.unlock();
+      lane();
+      lock.lock();
+      if (--to_end_ == 0) done_.notify_one();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_, done_;
+  const std::function<void()>* lane_ = nullptr;
+  int to_begin_ = 0, to_end_ = 0;
+  bool ending_ = false;
+  std::vector<std::thread> threads_;
 };
 
 bool same_on(int threads, const std::function<at::Tensor()>& product) {
@@ -74,8 +133,6 @@ void run_lanes(int count, at::Device device, const std::function<void(int)>& wor
   std::atomic<int> next = 0;
   std::atomic<bool> failed = false;
   auto lane = [&] {
-    (void)at::get_num_threads();  // else a new thread's first parallel loop would take over the process's
-                                  // number
     at::set_num_threads(share);
     c10::GradMode::set_enabled(gradient);
     for (int i = next++; i < count && !failed; i = next++) {
@@ -87,10 +144,8 @@ void run_lanes(int count, at::Device device, const std::function<void(int)>& wor
       }
     }
   };
-  std::vector<std::thread> others;
-  for (int index = 1; index < lanes; ++index) others.emplace_back(lane);
-  lane();
-  for (std::thread& other : others) other.join();
+  thread_local LanePool pool;
+  pool.run(lanes - 1, lane);
   at::set_num_threads(threads);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
