@@ -4,7 +4,7 @@ set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
 set(cuda_sources worker/device_cuda.cpp worker/parallel/collectives_nccl.cpp)
 
 file(GLOB worker_sources CONFIGURE_DEPENDS worker/*.cpp worker/*/*.cpp)
-list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels|panels/kernels)\\.cpp$")
+list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels|panel_kernels)\\.cpp$")
 if(NOT worker_sources)
   message(FATAL_ERROR "worker/ has no sources")
 endif()
@@ -14,7 +14,7 @@ target_precompile_headers(worker_base PRIVATE worker/torch_pch.h)
 
 # row_kernels.cpp once for each instruction set; which one runs is decided at run time.
 function(row_kernels isa)
-  add_library(row_kernels_${isa} OBJECT worker/models/row_kernels.cpp)
+  add_library(row_kernels_${isa} OBJECT worker/kernels/row_kernels.cpp)
   target_include_directories(row_kernels_${isa} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_definitions(row_kernels_${isa} PRIVATE APPORTION_ISA=${isa})
   target_compile_options(row_kernels_${isa} PRIVATE -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off ${ARGN})
@@ -26,10 +26,11 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   row_kernels(avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 endif()
 
-# panels/kernels.cpp for CPUs that multiply bfloat16, all with AVX-512 and its bf16; the others never call it.
-add_library(panel_kernels OBJECT worker/panels/kernels.cpp)
+# panel_kernels.cpp for CPUs that multiply bfloat16, all with AVX-512 and its bf16; the others never call it.
+add_library(panel_kernels OBJECT worker/kernels/panel_kernels.cpp)
 target_include_directories(panel_kernels PRIVATE ${CMAKE_SOURCE_DIR})
-target_compile_options(panel_kernels PRIVATE -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off)
+# Pairs of values are moved as words: no strict aliasing.
+target_compile_options(panel_kernels PRIVATE -O3 -fno-strict-aliasing -fno-trapping-math -fno-math-errno -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   target_compile_options(panel_kernels PRIVATE -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512)
 endif()

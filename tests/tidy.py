@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 # Asks for CPU features by names that g++ 12 knows and Debian 12's clang 14 does not.
-UNREADABLE = {"worker/device_cpu.cpp", "worker/models/row_kernels_choice.cpp"}
+UNREADABLE = {"worker/device_cpu.cpp", "worker/kernels/row_kernels_choice.cpp"}
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 

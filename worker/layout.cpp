@@ -9,7 +9,7 @@
 #include "shared/data/example.h"
 #include "shared/model/memory.h"
 #include "worker/device.h"
-#include "worker/panels/micro_kernel.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/train/batch.h"
 
 namespace apportion {
@@ -104,8 +104,8 @@ class JobNeeds {
         ranks_(ranks),
         one_node_(session.device().is_cpu() && place.local_ranks == ranks && config_.ranks.node_sharing &&
                   config_.base.place == BasePlace::memory),
-        on_cpu_(session.device().is_cpu()),
-        threads_(on_cpu_ ? place.allowed_threads : 1) {}
+        device_(session.device()),
+        threads_(device_.is_cpu() ? place.allowed_threads : 1) {}
 
   double operator()(int64_t shard_size, Recompute recompute) const {
     return with_reserve(std::max(training(shard_size, recompute), measuring(shard_size)));
@@ -134,7 +134,7 @@ class JobNeeds {
     layout.place = config_.ranks.resident == Residence::always ? BasePlace::memory : config_.base.place;
     const at::ScalarType resolved = resolve_compute_type(type);
     layout.compute_bytes = static_cast<double>(c10::elementSize(resolved));
-    layout.panels = on_cpu_ && resolved == at::kBFloat16 && has_panel_products();
+    layout.panels = multiplies_in_panels(device_, resolved);
     return layout;
   }
 
@@ -172,7 +172,7 @@ class JobNeeds {
   const Work work_;
   const int ranks_;
   const bool one_node_;  // its ranks see one memory
-  const bool on_cpu_;
+  const at::Device device_;
   const int64_t threads_;
 };
 

@@ -10,8 +10,8 @@
 #include "shared/model/shape_text.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/layout.h"
-#include "worker/panels/micro_kernel.h"
 #include "worker/parallel/shard_group.h"
 #include "worker/peak.h"
 
@@ -64,7 +64,7 @@ Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t
     layout.base = study.base.type;
     layout.place = study.base.place;
     layout.compute_bytes = static_cast<double>(c10::elementSize(study.type));
-    layout.panels = study.rank.device.is_cpu() && study.type == at::kBFloat16 && has_panel_products();
+    layout.panels = multiplies_in_panels(study.rank.device, study.type);
     return with_reserve(rank_memory(study.shape, study.lora, load, layout).total());
   };
   return fitting_layout("the shape " + canonical_shape(study.shape),

@@ -20,6 +20,7 @@
 #include "shared/data/example.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
+#include "worker/kernels/micro_kernel.h"
 #include "worker/losses/kto.h"
 #include "worker/models/adapter_file.h"
 #include "worker/models/weights_file.h"
@@ -95,6 +96,7 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
                         {"inputs", context.task.inputs},
                         {"libtorch", TORCH_VERSION},
                         {"cpu", at::get_cpu_capability()},
+                        {"panels", has_panel_products()},
                         {"options", nlohmann::json::object()}};
   for (const char* part : {"revision", "model", "dataset", "compute_type", "answers"}) {
     if (task.contains(part)) key[part] = task[part];

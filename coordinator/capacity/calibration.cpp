@@ -20,13 +20,14 @@ struct Observation {
   double seconds = 0;
 };
 
-std::vector<Observation> observations_of(const std::vector<StudyRow>& rows, const RunConfig& config) {
+std::vector<Observation> observations_of(const std::vector<StudyRow>& rows, const RunConfig& config,
+                                         const Machine& machine) {
   std::vector<Observation> observations;
   for (const StudyRow& row : rows) {
     const StepFigures figures = figures_of(row);
     if (!figures.exposed_seconds) continue;
     const int share = (row.point.micro_batches + row.point.ranks - 1) / row.point.ranks;
-    RankLayout layout = step_layout(row.point, config);
+    RankLayout layout = step_layout(row.point, config, machine);
     layout.shard_size = 1;
     observations.push_back({&row.point.shape, study_tree(config.scale).load(share), layout,
                             figures.seconds - *figures.exposed_seconds});
@@ -65,7 +66,7 @@ CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& 
     }
   }
   measured.machine.peak_flops = peak / ranks;
-  const std::vector<Observation> observations = observations_of(rows, config);
+  const std::vector<Observation> observations = observations_of(rows, config, machine);
   double best = 1, least = std::numeric_limits<double>::infinity();
   constexpr double step = 1.01;  // far finer than such seconds repeat
   constexpr int steps = 460;     // factors from 0.01 to 100

@@ -43,7 +43,7 @@ CalibratedMachine planned_machine(const CapacityConfig& capacity) {
   return parse_coefficients(read_file(capacity.coefficients), capacity.coefficients, capacity.machine);
 }
 
-RankLayout step_layout(const StudyPoint& point, const RunConfig& config) {
+RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine) {
   RankLayout layout;
   layout.ranks = point.ranks;
   layout.shard_size = config.ranks.resident == Residence::never ? point.shard_size : 1;
@@ -52,13 +52,13 @@ RankLayout step_layout(const StudyPoint& point, const RunConfig& config) {
   layout.base = config.base.type;
   layout.place = config.base.place;
   layout.compute_bytes = point.task.identity.at("compute_type") == "float32" ? 4 : 2;
+  layout.panels = machine.is_cpu && layout.compute_bytes == 2;
   return layout;
 }
 
 StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
                             const CalibratedMachine& machine) {
-  RankLayout layout = step_layout(point, config);
-  layout.panels = machine.machine.name == "cpu" && layout.compute_bytes == 2;
+  const RankLayout layout = step_layout(point, config, machine.machine);
   const StepLoad load = load_of(point, config);
   StepPrediction expected;
   expected.seconds = step_time(point.shape, config.lora, load, layout, machine).total();

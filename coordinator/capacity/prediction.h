@@ -18,7 +18,7 @@ namespace apportion {
 CalibratedMachine planned_machine(const CapacityConfig& capacity);
 
 /// How a point's base lies over its ranks: one that stays on every rank costs a step what a whole one does.
-RankLayout step_layout(const StudyPoint& point, const RunConfig& config);
+RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine);
 
 struct StepPrediction {
   double seconds = 0;       // of a step, on the rank with the most micro-batches

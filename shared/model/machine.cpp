@@ -20,7 +20,7 @@ const std::vector<Machine>& machines() {
   static const std::vector<Machine> table = {
       // One core of the machine that this program was written on (measure_peak and copies between processes).
       {"cpu", 0.4 * tera, 0.095 * tera, 11 * gibi, 20 * giga, 3 * giga, 1 * giga, 2,
-       "one core of an AMD EPYC (Zen 4) with AVX-512 bf16, measured"},
+       "one core of an AMD EPYC (Zen 4) with AVX-512 bf16, measured", true},
       // NVIDIA A100 80GB data sheet (SXM4): 312 TFLOP/s (float32 19.5), 2,039 GB/s, NVLink 600 GB/s; DGX
       // A100: 8 x 200 Gb/s.
       {"a100-80", 312 * tera, 19.5 * tera, 80 * giga, 2039 * giga, 300 * giga, 25 * giga, 8,
@@ -148,7 +148,7 @@ const Machine& find_machine(const std::string& name) {
 
 Coefficients default_coefficients(const Machine& machine) {
   Coefficients coefficients;
-  if (machine.name == "cpu") {
+  if (machine.is_cpu) {
     coefficients.matrix_efficiency = 0.68;
     coefficients.attention_efficiency = 0.03;
     coefficients.memory_efficiency = 0.5;

@@ -16,7 +16,8 @@ struct Machine {
   double link_bandwidth = 0;     // bytes/s of one rank to the others of its node, one direction
   double network_bandwidth = 0;  // bytes/s of one rank's share of its node's network, one direction
   int ranks_per_node = 1;
-  std::string source;  // of the figures
+  std::string source;   // of the figures
+  bool is_cpu = false;  // its ranks multiply bfloat16 in panels (RankLayout)
 };
 
 /// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling

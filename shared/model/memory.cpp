@@ -34,8 +34,8 @@ bool is_target(const LoraConfig& lora, const char* name) {
 
 double of(int64_t value) { return static_cast<double>(value); }
 
-/// Bytes of x and x A^T that the linear layers of a block save for each token (lora.cpp): the input of each
-/// group with an adapter, and its low-rank product. Full fine-tuning needs every input.
+/// Bytes of x and x A^T that the linear layers of a block save for each token (adapted_linear.cpp): the input
+/// of each group with an adapter, and its low-rank product. Full fine-tuning needs every input.
 double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
   const double c = layout.compute_bytes;
   std::array<double, 4> inputs{};

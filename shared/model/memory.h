@@ -36,7 +36,7 @@ struct RankLayout {
   BaseType base = BaseType::compute;  // storage of the frozen base; full fine-tuning has float32 masters
   double compute_bytes = 2;           // of a value that is computed with: 2 (bfloat16) or 4 (float32)
   BasePlace place = BasePlace::memory;
-  // Linear layers and attention multiply in panels (worker/panels): keys are not copied for each block of
+  // Linear layers and attention multiply in panels (worker/kernels): keys are not copied for each block of
   // queries, and all micro-batches of a lane go through a block together.
   bool panels = false;
 

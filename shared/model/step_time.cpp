@@ -73,10 +73,11 @@ class StepModel {
     Pass pass;
     pass.block_forward = std::max(matrix_seconds(base), weights) + matrix_seconds(adapters) + attention +
                          2 * kept + overhead / 3;
-    // The gradients of A and B are products in float32 (lora.cpp), and so are the logits (log_probs.cpp).
+    // The gradients of A and B are products in float32 unless in panels (adapted_linear.cpp); so are the
+    // logits (vocabulary.cpp).
+    const double gradients = layout_.panels ? matrix_seconds(adapters) : float_seconds(adapters);
     pass.block_backward = std::max(matrix_seconds(base * (full() ? 2 : 1)), weights) +
-                          matrix_seconds(adapters) + float_seconds(adapters) + 2 * attention + 4 * kept +
-                          2 * overhead / 3;
+                          matrix_seconds(adapters) + gradients + 2 * attention + 4 * kept + 2 * overhead / 3;
     if (layout_.recompute == Recompute::always) pass.block_backward += pass.block_forward;
     const double head = forward_flops(shape_, 0, {0, 0, load_.vocabulary_rows});
     const double logits = memory_seconds(4 * of(load_.vocabulary_rows * shape_.vocabulary));
@@ -125,10 +126,11 @@ class StepModel {
     return 2 * (replicas - 1) * hop_seconds(4 * of(shape_.parameters()) / of(layout_.shard_size) / replicas);
   }
 
-  /// AdamW on float32 values: about twelve passes over them (optimizer.cpp), and the norm of the gradient.
+  /// AdamW on float32 values: about twelve passes over them, on a CPU one that reads four and writes three
+  /// (optimizer.cpp); and the norm of the gradient.
   double optimizer_seconds() const {
     const double values = full() ? of(shape_.parameters()) / of(layout_.shard_size) : of(adapter());
-    return memory_seconds(14 * 4 * values);
+    return memory_seconds((machine_.machine.is_cpu ? 8 : 14) * 4 * values);
   }
 
   const ModelShape& shape_;

@@ -6,8 +6,7 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
-#include "worker/panels/micro_kernel.h"
-#include "worker/panels/products.h"
+#include "worker/kernels/panel_products.h"
 
 namespace apportion {
 namespace {
@@ -127,10 +126,10 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   /// Leaves enter through their compute copies, and receive the gradients.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::TensorList& leaves,
                             const LinearGroup* linear, const LoraGroup* lora,
-                            const std::vector<int64_t>* part_rows) {
+                            const std::vector<int64_t>& part_rows) {
     context->saved_data["linear"] = reinterpret_cast<int64_t>(linear);
     context->saved_data["lora"] = reinterpret_cast<int64_t>(lora);
-    context->saved_data["part_rows"] = reinterpret_cast<int64_t>(part_rows);
+    context->saved_data["part_rows"] = part_rows;
     const at::Tensor x_TI = x.contiguous();
     at::Tensor h_TR;
     at::Tensor y_TO = uses_panels(x_TI, *linear, lora) ? panel_forward(x_TI, *linear, lora, h_TR)
@@ -146,8 +145,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto* linear = reinterpret_cast<const LinearGroup*>(context->saved_data["linear"].toInt());
     const auto* lora = reinterpret_cast<const LoraGroup*>(context->saved_data["lora"].toInt());
-    const auto* part_rows =
-        reinterpret_cast<const std::vector<int64_t>*>(context->saved_data["part_rows"].toInt());
+    std::vector<int64_t> part_rows = context->saved_data["part_rows"].toIntVector();
     const variable_list saved = context->get_saved_variables();
     const at::Tensor dy_TO = gradients[0].contiguous();
     const bool panels = uses_panels(dy_TO, *linear, lora);
@@ -158,8 +156,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     if (linear->leaf_OI.defined()) found.push_back(at::mm(dy_TO.t(), saved[0]).to(at::kFloat));
     if (lora) {
       int64_t row = 0;
-      const std::vector<int64_t> whole = {dy_TO.size(0)};
-      for (int64_t rows : part_rows->empty() ? whole : *part_rows) {
+      if (part_rows.empty()) part_rows = {dy_TO.size(0)};
+      for (int64_t rows : part_rows) {
         auto part = [&](const at::Tensor& x) { return x.narrow(0, row, rows); };
         at::Tensor da, db;
         adapter_gradients(part(saved[0]), part(saved[1]), part(dh_TR), part(dy_TO), *linear, *lora, panels,
@@ -173,14 +171,18 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   }
 
   static bool uses_panels(const at::Tensor& x, const LinearGroup& linear, const LoraGroup* lora) {
-    const at::Tensor& weight_OI = linear.weight_OI;
-    return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.size(0) % 2 == 0 &&
-           weight_OI.size(0) % 2 == 0 && weight_OI.size(1) % 2 == 0 &&
-           (!lora || lora->b_compute.size(1) % 2 == 0) && has_panel_products();
+    const int64_t rank = lora ? lora->b_compute.size(1) : 0;
+    return x.size(0) % 2 == 0 && fits_panels(linear.parts, linear.weight_OI.size(1), rank) &&
+           multiplies_in_panels(x.device(), x.scalar_type());
   }
 };
 
 }  // namespace
+
+bool fits_panels(const std::vector<LinearPart>& parts, int64_t inputs, int64_t rank) {
+  return inputs % 2 == 0 && rank % 2 == 0 &&
+         std::all_of(parts.begin(), parts.end(), [](const LinearPart& part) { return part.out % 2 == 0; });
+}
 
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
                           const std::vector<int64_t>& part_rows) {
@@ -191,7 +193,7 @@ at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, con
     ensure(2 * parts <= static_cast<int64_t>(lora->leaves.size()), "an adapter has leaves for every part");
     leaves.insert(leaves.end(), lora->leaves.begin(), lora->leaves.begin() + 2 * parts);
   }
-  return LinearFunction::apply(x_TI, at::TensorList(leaves), &linear, lora, &part_rows);
+  return LinearFunction::apply(x_TI, at::TensorList(leaves), &linear, lora, part_rows);
 }
 
 }  // namespace apportion

@@ -5,7 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "shared/base/error.h"
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {

@@ -1,5 +1,6 @@
-// The pieces of a Llama block that are neither linear layers (lora.h) nor attention (tree/): RMS norm, rotary
-// positions, the gated activation. The residual stream is float32; linear layers read the compute type.
+// The pieces of a Llama block that are neither linear layers (adapted_linear.h) nor attention (tree/): RMS
+// norm, rotary positions, the gated activation. The residual stream is float32; linear layers read the
+// compute type.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "shared/base/error.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/models/adapted_linear.h"
 #include "worker/models/packed_linear.h"
-#include "worker/panels/micro_kernel.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
@@ -259,9 +259,12 @@ void Llama::gather_all() const {
 }
 
 bool Llama::rows_are_independent(const Adapter& adapter) const {
-  bool even = shape_.head_dim % 2 == 0 && adapter.config().rank % 2 == 0;
-  for (const auto& sizes : block_sizes(shape_)) even = even && sizes[0] % 2 == 0 && sizes[1] % 2 == 0;
-  return even && device_.is_cpu() && compute_type_ == at::kBFloat16 && has_panel_products();
+  if (shape_.head_dim % 2 != 0 || !multiplies_in_panels(device_, compute_type_)) return false;
+  const auto groups = block_groups(shape_);
+  for (size_t group = 0; group < groups.size(); ++group) {
+    if (!fits_panels(groups[group], group_inputs(shape_, group), adapter.config().rank)) return false;
+  }
+  return true;
 }
 
 bool Llama::is_whole() const {

@@ -73,7 +73,7 @@ class Llama {
             const std::function<void(int64_t layer)>& after = {}) const;
 
   /// Whether each row of block() has the same bits whatever rows are beside it, forward and backward: all
-  /// products are panels/products.h's.
+  /// products are kernels/panel_products.h's.
   bool rows_are_independent(const Adapter& adapter) const;
 
   /// Embedding and head.

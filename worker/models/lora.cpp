@@ -8,7 +8,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {
@@ -108,13 +108,15 @@ void Adapter::refresh(at::ScalarType compute_type) {
       if (lora) all.push_back(lora.get());
     }
   }
-  at::parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t first, int64_t last) {
+  auto renew = [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       LoraGroup& lora = *all[static_cast<size_t>(i)];
       scaled_copy(lora.a.detach(), lora.scale, compute_type, lora.a_compute);
       scaled_copy(lora.b.detach(), 1, compute_type, lora.b_compute);
     }
-  });
+  };
+  const auto count = static_cast<int64_t>(all.size());
+  values_.is_cpu() ? at::parallel_for(0, count, 1, renew) : renew(0, count);
 }
 
 std::vector<at::Tensor> Adapter::leaves_of(int64_t layer, size_t part) const {

@@ -7,8 +7,7 @@
 #include <string>
 
 #include "shared/model/memory.h"
-#include "worker/panels/micro_kernel.h"
-#include "worker/panels/products.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/parallel/gradients.h"
 #include "worker/parallel/lanes.h"
 #include "worker/tree/tree_attention.h"
@@ -189,8 +188,7 @@ at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const
 }
 
 std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor>& d_logits_RV) const {
-  const bool panels = device_.is_cpu() && compute_type_ == at::kBFloat16 && width_ % 2 == 0 &&
-                      vocabulary_ % 2 == 0 && has_panel_products();
+  const bool panels = width_ % 2 == 0 && vocabulary_ % 2 == 0 && multiplies_in_panels(device_, compute_type_);
   std::vector<at::Tensor> inputs, d_hidden_RC;
   for (const at::Tensor& d_logits : d_logits_RV) {
     inputs.push_back(panels ? d_logits : padded(d_logits));

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "shared/base/error.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {
@@ -17,9 +18,7 @@ void add_leaves(const std::vector<float*>& leaves, size_t first, size_t last, in
   const size_t middle = first + (last - first + 1) / 2;
   add_leaves(leaves, first, middle, count);
   add_leaves(leaves, middle, last, count);
-  float* left = leaves[first];
-  const float* right = leaves[middle];
-  for (int64_t i = 0; i < count; ++i) left[i] += right[i];
+  kernel_set().accumulate(leaves[middle], count, leaves[first]);
 }
 
 /// The sum of leaves [first, last), which are consumed: on a CPU in one pass over memory, by pieces that stay

@@ -56,9 +56,10 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double correction1 = 1 - std::pow(config_.beta1, step_),
                correction2 = 1 - std::pow(config_.beta2, step_), decay = 1 - lr * config_.weight_decay;
   if (values.is_cpu()) {
-    update({static_cast<float>(clip), static_cast<float>(decay), static_cast<float>(config_.beta1),
-            static_cast<float>(config_.beta2), static_cast<float>(lr / correction1),
-            static_cast<float>(std::sqrt(correction2)), static_cast<float>(config_.epsilon)},
+    auto narrow = [](double value) { return static_cast<float>(value); };
+    update({narrow(clip), narrow(decay), narrow(config_.beta1), narrow(1 - config_.beta1),
+            narrow(config_.beta2), narrow(1 - config_.beta2), narrow(lr / correction1),
+            narrow(std::sqrt(correction2)), narrow(config_.epsilon)},
            gradient, values);
     return norm;
   }

@@ -4,7 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "shared/config/run_config.h"
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 #include "worker/parallel/collectives.h"
 
 namespace apportion {

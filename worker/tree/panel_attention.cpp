@@ -7,15 +7,21 @@
 #include <cmath>
 #include <cstring>
 
-#include "worker/panels/kernels.h"
-#include "worker/panels/micro_kernel.h"
+#include "worker/kernels/micro_kernel.h"
+#include "worker/kernels/panel_kernels.h"
 
 namespace apportion {
 namespace {
 
 Bfloat* bits(const at::Tensor& tensor) { return static_cast<Bfloat*>(tensor.data_ptr()); }
 
-/// Sizes of an attention, as in the legend; `padded` is the even width of stored weights.
+/// Keys of a block are filled up to a multiple of this with zeros: the inner dimension that matrix
+/// instructions take at once, and few sizes of products, each of which has a kernel of its own.
+constexpr int64_t key_multiple = 32;
+
+int64_t padded_keys(int64_t keys) { return (keys + key_multiple - 1) / key_multiple * key_multiple; }
+
+/// Sizes of an attention, as in the legend; `padded` is the width of stored weights.
 struct Sizes {
   int64_t rows, heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
   float scale;
@@ -33,7 +39,7 @@ Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const Attention
   s.rows = q_THD.size(0), s.heads = q_THD.size(1), s.head_dim = q_THD.size(2), s.kv_heads = k_SGD.size(1);
   s.share = s.heads / s.kv_heads;
   s.blocks = plan.keys_BU.size(0), s.width = plan.keys_BU.size(1), s.block_rows = plan.block_rows;
-  s.padded = (s.width + 1) / 2 * 2;
+  s.padded = padded_keys(s.width);
   s.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s.head_dim)));
   return s;
 }
@@ -45,29 +51,30 @@ class HeadBlock {
       : s_(sizes),
         plan_(plan),
         rows_(rows_memory_.get(s_.padded * s_.head_dim)),
-        panel_(panel_memory_.get(std::max(s_.padded, s_.stacked_rows()) * std::max(s_.head_dim, s_.padded))),
-        sums_(sums_memory_.get(std::max(s_.padded, s_.stacked_rows()) * std::max(s_.head_dim, s_.padded))) {}
+        panel_(panel_memory_.get(std::max(s_.padded, s_.stacked_rows()) * s_.head_dim)),
+        sums_(sums_memory_.get(
+            std::max(s_.stacked_rows() * s_.padded, std::max(s_.padded, s_.stacked_rows()) * s_.head_dim))) {}
 
   void at(int64_t block, int64_t kv_head) {
     block_ = block;
     kv_head_ = kv_head;
     keys_ = plan_.key_counts[static_cast<size_t>(block)];
-    even_keys_ = (keys_ + 1) / 2 * 2;
+    padded_ = padded_keys(keys_);
   }
 
   void forward(const Bfloat* q, const Bfloat* k, const Bfloat* v, Bfloat* weights, Bfloat* out) {
     weights += stored();
     gather(k);
-    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, keys_, panel_);
-    by_query_head(q, keys_);
+    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, padded_, panel_);
+    by_query_head(q);
     for (int64_t head = 0; head < s_.share; ++head) {
       const int64_t row = head * s_.block_rows;
-      softmax_rows(sums_ + row * keys_, mask(), s_.width, s_.scale, s_.block_rows, keys_, s_.padded,
+      softmax_rows(sums_ + row * padded_, mask(), s_.width, s_.scale, softmax_size(s_.block_rows),
                    weights + row * s_.padded);
     }
     gather(v);
-    pack_panel(rows_, s_.head_dim, even_keys_, s_.head_dim, panel_);
-    multiply_panel({s_.stacked_rows(), even_keys_, s_.head_dim}, weights, s_.padded, panel_, false, sums_);
+    pack_panel(rows_, s_.head_dim, padded_, s_.head_dim, panel_);
+    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, weights, s_.padded, panel_, false, sums_);
     store_queries(out);
   }
 
@@ -82,12 +89,12 @@ class HeadBlock {
     pack_queries(in.d_out);
     add_to_keys(weights, turned, dv);
     gather(in.v);
-    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, keys_, panel_);
-    by_query_head(in.d_out, keys_);
-    softmax_backward_rows(sums_, weights, s_.scale, s_.stacked_rows(), keys_, s_.padded, d_scores);
+    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, padded_, panel_);
+    by_query_head(in.d_out);
+    softmax_backward_rows(sums_, weights, s_.scale, softmax_size(s_.stacked_rows()), d_scores);
     gather(in.k);
-    pack_panel(rows_, s_.head_dim, even_keys_, s_.head_dim, panel_);
-    multiply_panel({s_.stacked_rows(), even_keys_, s_.head_dim}, d_scores, s_.padded, panel_, false, sums_);
+    pack_panel(rows_, s_.head_dim, padded_, s_.head_dim, panel_);
+    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, d_scores, s_.padded, panel_, false, sums_);
     store_queries(dq);
     pack_queries(in.q);
     add_to_keys(d_scores, turned, dk);
@@ -101,19 +108,21 @@ class HeadBlock {
     return (slot * s_.kv_heads + kv_head_) * s_.head_dim;
   }
 
-  /// rows_ = the block's keys (or values), and zeros where their number is odd.
+  SoftmaxSize softmax_size(int64_t rows) const { return {rows, keys_, padded_, s_.padded}; }
+
+  /// rows_ = the block's keys (or values), and zeros up to padded_.
   void gather(const Bfloat* from_SGD) {
     const auto bytes = static_cast<size_t>(s_.head_dim) * sizeof(Bfloat);
     for (int64_t key = 0; key < keys_; ++key)
       std::memcpy(rows_ + key * s_.head_dim, from_SGD + key_place(key), bytes);
-    if (even_keys_ > keys_) std::memset(rows_ + keys_ * s_.head_dim, 0, bytes);
+    std::memset(rows_ + keys_ * s_.head_dim, 0, static_cast<size_t>(padded_ - keys_) * bytes);
   }
 
-  /// sums_ [R, columns] = rows of x_THD times the panel.
-  void by_query_head(const Bfloat* x_THD, int64_t columns) {
+  /// sums_ [R, padded_] = rows of x_THD times the panel.
+  void by_query_head(const Bfloat* x_THD) {
     for (int64_t head = 0; head < s_.share; ++head) {
-      multiply_panel({s_.block_rows, s_.head_dim, columns}, x_THD + s_.place(block_, kv_head_, head),
-                     s_.row_stride(), panel_, false, sums_ + head * s_.block_rows * columns);
+      multiply_panel({s_.block_rows, s_.head_dim, padded_}, x_THD + s_.place(block_, kv_head_, head),
+                     s_.row_stride(), panel_, false, sums_ + head * s_.block_rows * padded_);
     }
   }
 
@@ -133,8 +142,8 @@ class HeadBlock {
 
   /// out_SGD += left_RU^T times the panel of queries, key by key.
   void add_to_keys(const Bfloat* left_RU, Bfloat* turned_UR, float* out_SGD) {
-    transpose_rows(left_RU, s_.padded, s_.stacked_rows(), keys_, turned_UR);
-    multiply_panel({keys_, s_.stacked_rows(), s_.head_dim}, turned_UR, s_.stacked_rows(), panel_, false,
+    transpose_rows(left_RU, s_.padded, s_.stacked_rows(), padded_, turned_UR);
+    multiply_panel({padded_, s_.stacked_rows(), s_.head_dim}, turned_UR, s_.stacked_rows(), panel_, false,
                    sums_);
     for (int64_t key = 0; key < keys_; ++key)
       add_values(sums_ + key * s_.head_dim, s_.head_dim, out_SGD + key_place(key));
@@ -146,7 +155,7 @@ class HeadBlock {
   const AttentionPlan& plan_;
   Bfloat *rows_, *panel_;
   float* sums_;
-  int64_t block_ = 0, kv_head_ = 0, keys_ = 0, even_keys_ = 0;
+  int64_t block_ = 0, kv_head_ = 0, keys_ = 0, padded_ = 0;  // of the block
 };
 
 thread_local Scratch<Bfloat> HeadBlock::rows_memory_, HeadBlock::panel_memory_, HeadBlock::turned_memory_,

@@ -1,6 +1,6 @@
 // tree_attention()'s values and gradients in bfloat16 on CPUs with matrix instructions: each block of queries
-// and key/value head in the processor's caches, from the heads as they lie. Only where has_panel_products()
-// (panels/micro_kernel.h), and for an even block_rows and head_dim.
+// and key/value head in the processor's caches, from the heads as they lie. Only where multiplies_in_panels()
+// (kernels/panel_products.h), and for an even block_rows and head_dim.
 #pragma once
 
 #include <ATen/core/Tensor.h>

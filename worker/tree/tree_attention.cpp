@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "shared/base/error.h"
-#include "worker/panels/micro_kernel.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/tree/panel_attention.h"
 
 namespace apportion {
@@ -80,23 +80,29 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
   }
 };
 
-/// tree_attention() by panel_attention.h. `plan` outlives the graph: it belongs to the rows of a micro-batch.
+/// A plan in an autograd context.
+struct KeptPlan : torch::CustomClassHolder {
+  explicit KeptPlan(const AttentionPlan& kept) : plan(kept) {}
+  AttentionPlan plan;
+};
+
+/// tree_attention() by panel_attention.h.
 struct PanelAttention : torch::autograd::Function<PanelAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_THD,
-                            const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan* plan) {
+                            const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan& plan) {
     const at::Tensor q = q_THD.contiguous(), k = k_SGD.contiguous(), v = v_SGD.contiguous();
-    AttentionForward result = panel_attention(q, k, v, *plan);
+    AttentionForward result = panel_attention(q, k, v, plan);
     context->save_for_backward({q, k, v, result.weights_NRU});
-    context->saved_data["plan"] = reinterpret_cast<int64_t>(plan);
+    context->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<KeptPlan>(plan));
     return result.out_THD;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     auto saved = context->get_saved_variables();
-    const auto* plan = reinterpret_cast<const AttentionPlan*>(context->saved_data["plan"].toInt());
-    AttentionGradients found =
-        panel_attention_backward(gradients[0].contiguous(), saved[0], saved[1], saved[2], saved[3], *plan);
+    const auto kept = c10::static_intrusive_pointer_cast<KeptPlan>(context->saved_data["plan"].toCapsule());
+    AttentionGradients found = panel_attention_backward(gradients[0].contiguous(), saved[0], saved[1],
+                                                        saved[2], saved[3], kept->plan);
     return {found.dq_THD, found.dk_SGD, found.dv_SGD, {}};
   }
 };
@@ -208,8 +214,8 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
   const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);
   const int64_t share = heads / kv_heads;  // query heads that read one key/value head
   const int64_t blocks = plan.keys_BU.size(0), width = plan.keys_BU.size(1), block_rows = plan.block_rows;
-  if (q_THD.is_cpu() && q_THD.scalar_type() == at::kBFloat16 && head_dim % 2 == 0 && has_panel_products())
-    return PanelAttention::apply(q_THD, k_SGD, v_SGD, &plan);
+  if (head_dim % 2 == 0 && block_rows % 2 == 0 && multiplies_in_panels(q_THD.device(), q_THD.scalar_type()))
+    return PanelAttention::apply(q_THD, k_SGD, v_SGD, plan);
   at::Tensor keys = plan.keys_BU.flatten();
   auto gather = [&](const at::Tensor& rows_SGD) {
     at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), kv_heads * head_dim});

@@ -19,7 +19,7 @@ RunConfig config() {
 std::vector<StudyRow> predicted_rows(const CalibratedMachine& machine) {
   std::vector<StudyRow> rows = sample_study(config());
   for (StudyRow& row : rows) {
-    const RankLayout layout = step_layout(row.point, config());
+    const RankLayout layout = step_layout(row.point, config(), machine.machine);
     const StepLoad load = study_tree(config().scale).load(row.point.micro_batches / row.point.ranks);
     const double seconds = step_time(row.point.shape, config().lora, load, layout, machine).total();
     for (StepSample& sample : row.file.samples) {

@@ -12,7 +12,7 @@
 #include <limits>
 #include <vector>
 
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
+#include "worker/kernels/panel_products.h"
 #include "worker/losses/log_probs.h"
-#include "worker/panels/micro_kernel.h"
 
 namespace apportion {
 namespace {
@@ -85,7 +85,7 @@ Measured measure(at::ScalarType type) {
   StepLoad load{tree.size(), block_keys - 32, read, 1, 1};
   RankLayout layout;
   layout.compute_bytes = static_cast<double>(c10::elementSize(type));
-  layout.panels = type == at::kBFloat16 && has_panel_products();
+  layout.panels = multiplies_in_panels(at::kCPU, type);
   const RankMemory memory = rank_memory(shape, lora, load, layout);
   measured.predicted_kept = memory.activations;
   measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);

@@ -5,6 +5,8 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace apportion {
 namespace {
 
@@ -32,6 +34,25 @@ TEST(Gradients, TreeSumAddsPairsBeforePairs) {
   auto local = make_local_collectives();
   EXPECT_EQ(tree_sum(leaves, leaves[0], 4, *local).item<float>(), (big + 1.0F) + (1.0F + 1.0F));
   EXPECT_NE((big + 1.0F) + (1.0F + 1.0F), ((big + 1.0F) + 1.0F) + (1.0F + 1.0F) + 1.0F);
+}
+
+// More values than one piece; with a leaf that is not there the others are added one operation after another.
+TEST(Gradients, TreeSumInPiecesHasTheBitsOfWholeSums) {
+  at::manual_seed(3);
+  std::vector<at::Tensor> leaves;
+  for (int i = 0; i < 5; ++i) leaves.push_back(at::randn({20001}) * std::pow(1000.0, i));
+  const at::Tensor wanted = ((leaves[0] + leaves[1]) + leaves[2]) + (leaves[3] + leaves[4]);
+  auto copies = [&] {
+    std::vector<at::Tensor> all;
+    for (const at::Tensor& leaf : leaves) all.push_back(leaf.clone());
+    return all;
+  };
+  EXPECT_TRUE(at::equal(tree_sum(copies()), wanted));
+  auto local = make_local_collectives();
+  EXPECT_TRUE(at::equal(tree_sum(copies(), leaves[0], 5, *local), wanted));
+  auto some = copies();
+  some[2].reset();
+  EXPECT_TRUE(at::equal(tree_sum(some), (leaves[0] + leaves[1]) + (leaves[3] + leaves[4])));
 }
 
 TEST(Gradients, SquareSumHasTheSameBitsAtAnyNumberOfThreads) {

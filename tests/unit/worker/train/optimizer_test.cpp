@@ -2,6 +2,7 @@
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,6 +31,32 @@ TEST(Optimizer, FollowsAdamW) {
     x -= 0.01 * (m / (1 - std::pow(config.beta1, step))) /
          (std::sqrt(v / (1 - std::pow(config.beta2, step))) + config.epsilon);
     EXPECT_NEAR(values.item<double>(), x, 1e-6) << step;
+  }
+}
+
+// More values than a thread takes at least; each by its own numbers.
+TEST(Optimizer, StepsManyValuesAsOne) {
+  constexpr int64_t count = 200001;
+  OptimizerConfig config;
+  config.clip_norm = 0;
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  at::Tensor values = at::arange(count, at::kFloat).sin();
+  const at::Tensor start = values.clone(), slope = at::arange(count, at::kFloat).cos();
+  Optimizer optimizer(config, values);
+  for (int step = 0; step < 3; ++step) {
+    at::Tensor gradient = slope * (step + 1);
+    optimizer.step(values, gradient, 0.01);
+  }
+  at::set_num_threads(before);
+  for (int64_t i : {int64_t{0}, int64_t{15}, int64_t{17}, count / 2, count - 1}) {
+    at::Tensor one = start.narrow(0, i, 1).clone();
+    Optimizer alone(config, one);
+    for (int step = 0; step < 3; ++step) {
+      at::Tensor gradient = slope.narrow(0, i, 1) * (step + 1);
+      alone.step(one, gradient, 0.01);
+    }
+    EXPECT_EQ(values[i].item<float>(), one.item<float>()) << i;
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "tests/support/worker/tiny_world.h"
+#include "worker/kernels/panel_products.h"
 
 namespace apportion {
 namespace {
@@ -105,6 +106,50 @@ TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
 INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
                          ::testing::Combine(::testing::Values(1, 63, 64, 65, 97, 300),
                                             ::testing::Values(packed_block_rows, growing_block_rows)));
+
+TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
+  if (!multiplies_in_panels(at::kCPU, at::kBFloat16)) GTEST_SKIP() << "this CPU does not multiply bfloat16";
+  at::manual_seed(1);
+  std::vector<AttentionPlan> plans;
+  std::vector<const AttentionPlan*> all;
+  std::vector<at::Tensor> inputs[4],
+      alone[4];  // q, k, v and the result's gradient; those of q, k, v, the result
+  auto run = [](const AttentionPlan& plan, const at::Tensor* in) {
+    std::vector<at::Tensor> leaves;
+    for (int i = 0; i < 3; ++i) leaves.push_back(in[i].detach().clone().set_requires_grad(true));
+    const at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan);
+    auto found = torch::autograd::grad({out}, {leaves[0], leaves[1], leaves[2]}, {in[3]});
+    found.push_back(out.detach());
+    return found;
+  };
+  for (int32_t nodes : {70, 1, 131}) {
+    const TokenTree tree = random_tree(nodes, static_cast<uint64_t>(nodes));
+    std::vector<int32_t> queries(static_cast<size_t>(nodes));
+    std::iota(queries.begin(), queries.end(), 0);
+    plans.push_back(plan_attention(tree, queries, packed_block_rows, at::kCPU));
+    const int64_t rows = plans.back().rows;
+    at::Tensor in[4];
+    for (int i = 0; i < 4; ++i) {
+      in[i] = at::randn({rows, i == 1 || i == 2 ? 2 : 6, 16}).to(at::kBFloat16);
+      inputs[i].push_back(in[i]);
+    }
+    for (int i : {1, 2}) in[i] = in[i].narrow(0, 0, nodes);
+    const auto found = run(plans.back(), in);
+    for (size_t i = 0; i < 4; ++i) alone[i].push_back(found[i]);
+  }
+  for (const AttentionPlan& plan : plans) all.push_back(&plan);
+  const at::Tensor joined_inputs[4] = {at::cat(inputs[0]), at::cat(inputs[1]), at::cat(inputs[2]),
+                                       at::cat(inputs[3])};
+  const auto joined = run(join_plans(all), joined_inputs);
+  int64_t row = 0;
+  for (size_t part = 0; part < plans.size(); ++part) {
+    for (size_t i = 0; i < 4; ++i) {
+      const at::Tensor& wanted = alone[i][part];
+      EXPECT_TRUE(at::equal(joined[i].narrow(0, row, wanted.size(0)), wanted)) << part << " " << i;
+    }
+    row += plans[part].rows;
+  }
+}
 
 TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
   TokenTree tree;

@@ -1,4 +1,5 @@
-// The product of rows with one panel (kernels.h), by the micro-kernel that LibTorch brings (oneDNN's brgemm).
+// The product of rows with one panel (panel_kernels.h), by the micro-kernel that LibTorch brings (oneDNN's
+// brgemm).
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,7 @@
 #include <memory>
 #include <new>
 
-#include "worker/panels/bfloat.h"
+#include "worker/kernels/bfloat.h"
 
 namespace apportion {
 
@@ -34,8 +35,11 @@ class Scratch {
     constexpr size_t line = 64;
     const auto bytes = (static_cast<size_t>(count) * sizeof(Value) + line - 1) / line * line;
     if (bytes > bytes_) {
+      memory_.reset();
+      bytes_ = 0;
       memory_.reset(static_cast<Value*>(std::aligned_alloc(line, bytes)));
-      bytes_ = memory_ ? bytes : throw std::bad_alloc();
+      if (!memory_) throw std::bad_alloc();
+      bytes_ = bytes;
     }
     return memory_.get();
   }

@@ -2,7 +2,7 @@
 // rounded once, by the micro-kernel that LibTorch brings (oneDNN's brgemm). What at::mm does not do: sums of
 // several products without a pass over memory for each, float32 results, the same bits at any number of
 // threads and for any neighbours in a batch. The right-hand side is brought into the processor's order panel
-// by panel, in its caches. Only where has_panel_products() (micro_kernel.h).
+// by panel, in its caches. Only where multiplies_in_panels().
 //
 // Legend: T rows, K inner, N columns.
 #pragma once
@@ -14,8 +14,11 @@
 
 namespace apportion {
 
-/// left_TK right_KN. Both bfloat16 on the CPU; one of each one's strides is 1 and left_TK's is the last. K is
-/// even, as is the row stride of a right_KN that is a transposed view (x.t()).
+/// Whether products in `type` on `device` may be made here.
+bool multiplies_in_panels(at::Device device, at::ScalarType type);
+
+/// left_TK right_KN, both bfloat16. left_TK's rows have no gaps within; so have right_KN's rows or, of a
+/// transposed view (x.t()), its columns, which then start at even places. K is even.
 struct PanelProduct {
   at::Tensor left_TK, right_KN;
 };
@@ -29,7 +32,7 @@ void float_product(const PanelProduct& product, float factor, const at::Tensor& 
 /// out_TN += the product; out_TN float32, the last stride 1.
 void add_product(const PanelProduct& product, const at::Tensor& out_TN);
 
-/// x_TK [T, K] bfloat16 transposed, without gaps.
+/// x_TK [T, K] bfloat16 transposed, without gaps. T is even.
 at::Tensor transposed_copy(const at::Tensor& x_TK);
 
 }  // namespace apportion

@@ -1,4 +1,4 @@
-#include "worker/panels/products.h"
+#include "worker/kernels/panel_products.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
-#include "worker/panels/kernels.h"
-#include "worker/panels/micro_kernel.h"
+#include "worker/kernels/micro_kernel.h"
+#include "worker/kernels/panel_kernels.h"
 
 namespace apportion {
 namespace {
@@ -36,7 +36,8 @@ void check(const PanelProduct& product) {
   const at::Tensor &left = product.left_TK, &right = product.right_KN;
   ensure(left.scalar_type() == at::kBFloat16 && right.scalar_type() == at::kBFloat16 && left.stride(1) == 1 &&
              left.size(1) == right.size(0) && left.size(1) % 2 == 0 &&
-             (right.stride(1) == 1 || (right.stride(0) == 1 && right.stride(1) % 2 == 0)),
+             (right.stride(1) == 1 ||
+              (right.stride(0) == 1 && right.stride(1) % 2 == 0 && right.storage_offset() % 2 == 0)),
          "a product's factors are bfloat16 rows over an even inner dimension");
 }
 
@@ -82,6 +83,10 @@ void multiply(const std::vector<PanelProduct>& products, int64_t rows, int64_t c
 
 }  // namespace
 
+bool multiplies_in_panels(at::Device device, at::ScalarType type) {
+  return device.is_cpu() && type == at::kBFloat16 && has_panel_products();
+}
+
 void sum_products(const std::vector<PanelProduct>& products, const at::Tensor& out_TN) {
   ensure(out_TN.scalar_type() == at::kBFloat16 && out_TN.stride(1) == 1, "sums are stored in rows");
   const int64_t stride = out_TN.stride(0);
@@ -120,6 +125,8 @@ void add_product(const PanelProduct& product, const at::Tensor& out_TN) {
 }
 
 at::Tensor transposed_copy(const at::Tensor& x_TK) {
+  ensure(x_TK.scalar_type() == at::kBFloat16 && x_TK.stride(1) == 1 && x_TK.size(0) % 2 == 0,
+         "an even number of bfloat16 rows is transposed");
   at::Tensor out_KT = at::empty({x_TK.size(1), x_TK.size(0)}, x_TK.options());
   transpose_rows(bits(x_TK), x_TK.stride(0), x_TK.size(0), x_TK.size(1), bits(out_KT));
   return out_KT;

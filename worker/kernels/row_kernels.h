@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "worker/panels/bfloat.h"
+#include "worker/kernels/bfloat.h"
 
 namespace apportion {
 
@@ -45,11 +45,13 @@ struct RowKernels {
 /// factor, `decay` the value's; `rate` is already divided by the first moment's bias correction, and
 /// `root_correction` is the root of the second's.
 struct AdamStep {
-  float clip, decay, beta1, beta2, rate, root_correction, epsilon;
+  float clip, decay, beta1, rest1, beta2, rest2, rate, root_correction, epsilon;  // rest: 1 - beta
 };
 
 /// One instruction set's kernels for both compute types.
 struct KernelSet {
+  /// out += in.
+  void (*accumulate)(const float* in, int64_t count, float* out);
   void (*adam)(const AdamStep& step, const float* gradient, int64_t count, float* first_moment,
                float* second_moment, float* values);
   RowKernels<float> of_float;

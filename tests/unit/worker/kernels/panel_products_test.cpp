@@ -1,5 +1,5 @@
 // Sums of products against the same in float64, their bits against other threads and neighbours.
-#include "worker/panels/products.h"
+#include "worker/kernels/panel_products.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "worker/panels/micro_kernel.h"
+#include "worker/kernels/micro_kernel.h"
 
 namespace apportion {
 namespace {
@@ -86,18 +86,32 @@ TEST_F(PanelProducts, added_to_what_is_there) {
 }
 
 TEST_F(PanelProducts, bits_depend_neither_on_threads_nor_on_other_rows) {
-  const PanelProduct product{numbers(320, 1536, 0), numbers(576, 1536, 1).t()};
   const int before = at::get_num_threads();
-  std::vector<at::Tensor> outs;
-  for (int threads : {1, 2, 3}) {
-    at::set_num_threads(threads);
-    sum_products({product}, outs.emplace_back(at::empty({320, 576}, at::kBFloat16)));
-    EXPECT_TRUE(at::equal(outs.back(), outs[0])) << threads;
+  for (int64_t inner : {64, 86, 1536}) {
+    for (int64_t columns : {1, 65, 576}) {
+      const PanelProduct one{numbers(320, inner, 0), numbers(columns, inner, 1).t()};
+      const PanelProduct other{numbers(320, 32, 2), numbers(32, columns, 3)};
+      at::Tensor sums, floats = at::zeros({320, columns}), added = at::zeros({320, columns});
+      for (int threads : {1, 2, 3}) {
+        at::set_num_threads(threads);
+        at::Tensor again = at::empty({320, columns}, at::kBFloat16), floats_again = at::empty_like(floats),
+                   added_again = at::zeros_like(added);
+        sum_products({one, other}, again);
+        float_product(one, 1, floats_again);
+        add_product(one, added_again);
+        if (threads == 1) sums = again, floats = floats_again, added = added_again;
+        EXPECT_TRUE(at::equal(again, sums) && at::equal(floats_again, floats) &&
+                    at::equal(added_again, added));
+      }
+      for (int64_t rows : {1, 17, 32, 64, 96, 128, 224, 256, 288}) {
+        at::Tensor some = at::empty({rows, columns}, at::kBFloat16);
+        auto last = [&](const at::Tensor& x) { return x.narrow(0, 320 - rows, rows); };
+        sum_products({{last(one.left_TK), one.right_KN}, {last(other.left_TK), other.right_KN}}, some);
+        EXPECT_TRUE(at::equal(some, last(sums))) << inner << " " << columns << " " << rows;
+      }
+    }
   }
   at::set_num_threads(before);
-  at::Tensor some = at::empty({17, 576}, at::kBFloat16);
-  sum_products({{product.left_TK.narrow(0, 250, 17), product.right_KN}}, some);
-  EXPECT_TRUE(at::equal(some, outs[0].narrow(0, 250, 17)));
 }
 
 // The micro-kernel and LibTorch's products set up the processor's matrix state each in its own way.

@@ -1,8 +1,8 @@
 // Compiled with APPORTION_ISA = baseline, avx2, avx512 and that set's flags. Nothing of other headers may
 // become code here: the linker could give it to machines without the set.
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
-#include "worker/panels/kernel_math.h"
+#include "worker/kernels/kernel_math.h"
 
 namespace apportion {
 namespace {
@@ -94,13 +94,17 @@ void scale(const float* __restrict x, float factor, int64_t count, Value* __rest
   for (int64_t i = 0; i < count; ++i) put(x[i] * factor, out[i]);
 }
 
+void accumulate(const float* __restrict in, int64_t count, float* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) out[i] += in[i];
+}
+
 void adam(const AdamStep& step, const float* __restrict gradient, int64_t count,
           float* __restrict first_moment, float* __restrict second_moment, float* __restrict values) {
   const AdamStep s = step;
   for (int64_t i = 0; i < count; ++i) {
     const float g = gradient[i] * s.clip;
-    const float first = first_moment[i] * s.beta1 + g * (1 - s.beta1);
-    const float second = second_moment[i] * s.beta2 + g * g * (1 - s.beta2);
+    const float first = first_moment[i] * s.beta1 + g * s.rest1;
+    const float second = second_moment[i] * s.beta2 + g * g * s.rest2;
     first_moment[i] = first;
     second_moment[i] = second;
     values[i] =
@@ -118,7 +122,7 @@ constexpr RowKernels<Value> kernels = {rms_norm<Value>, rms_norm_backward<Value>
 namespace APPORTION_ISA {
 
 extern const KernelSet kernel_set;
-const KernelSet kernel_set = {adam, kernels<float>, kernels<Bfloat>};
+const KernelSet kernel_set = {accumulate, adam, kernels<float>, kernels<Bfloat>};
 
 }  // namespace APPORTION_ISA
 }  // namespace apportion

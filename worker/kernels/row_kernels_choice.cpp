@@ -1,5 +1,5 @@
 // Which instruction set's kernels this machine gets. The kernels are row_kernels.cpp's.
-#include "worker/models/row_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 

@@ -1,13 +1,13 @@
 // Moving bfloat16 matrices in and out of the order in which a CPU's matrix instructions read them. A panel is
 // some columns of a matrix [K, N], pairs of its rows alternating: [K / 2][columns][2]. Only for machines that
-// panels/products.h says yes to: compiled with AVX-512, which every CPU with such instructions has.
+// micro_kernel.h says yes to: compiled with AVX-512, which every CPU with such instructions has.
 //
 // Legend: strides are in values, from row to row; float32 inputs have no gaps between rows.
 #pragma once
 
 #include <cstdint>
 
-#include "worker/panels/bfloat.h"
+#include "worker/kernels/bfloat.h"
 
 namespace apportion {
 
@@ -17,7 +17,8 @@ void pack_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns,
 /// n.
 void pack_transposed_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* panel);
 
-/// out = in [rows, columns], rounded to the nearest, ties to even.
+/// out = in [rows, columns], rounded to the nearest, ties to even (by the processor's instruction, which
+/// takes numbers below the normal ones for zero, in whole runs of 32 columns).
 void round_rows(const float* in, int64_t rows, int64_t columns, Bfloat* out, int64_t stride);
 /// out = in [rows, columns] * factor.
 void scale_rows(const float* in, int64_t rows, int64_t columns, float factor, float* out, int64_t stride);
@@ -26,13 +27,18 @@ void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, 
 /// out [columns, rows], without gaps, = in [rows, columns] transposed; `rows` is even.
 void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out);
 
-/// weights = softmax(scores * scale + mask) of each row, rounded; zeros up to `padded` columns, which is
-/// their stride. The mask, of `mask_stride`, is 0 or -infinity, with a 0 in every row. Overwrites the scores.
-void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, int64_t rows,
-                  int64_t columns, int64_t padded, Bfloat* weights);
-/// Gradient of the scores from that of the weights, which has the scores' form; as weights.
-void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale, int64_t rows,
-                           int64_t columns, int64_t padded, Bfloat* d_scores);
+/// Rows of a softmax: `columns` values of `padded` places, whose rest becomes zero; from row to row `padded`
+/// of scores and their gradients, `stride` of weights and what has their form.
+struct SoftmaxSize {
+  int64_t rows, columns, padded, stride;
+};
+/// weights = softmax(scores * scale + mask) of each row, rounded. The mask, of `mask_stride`, is 0 or
+/// -infinity, with a 0 in every row. Overwrites the scores.
+void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, const SoftmaxSize& size,
+                  Bfloat* weights);
+/// Gradient of the scores from that of the weights.
+void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale,
+                           const SoftmaxSize& size, Bfloat* d_scores);
 /// out += in, `count` values.
 void add_values(const float* in, int64_t count, float* out);
 
