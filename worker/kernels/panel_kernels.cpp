@@ -160,28 +160,33 @@ void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t colu
 
 void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, const SoftmaxSize& size,
                   Bfloat* weights) {
+  const int64_t columns = size.columns, padded = size.padded;  // which no store can change
   for (int64_t row = 0; row < size.rows; ++row) {
-    float* __restrict x = scores + row * size.padded;
+    float* __restrict x = scores + row * padded;
     const float* bias = mask + row * mask_stride;
     Bfloat* __restrict out = weights + row * size.stride;
-    for (int64_t i = 0; i < size.columns; ++i) x[i] = x[i] * scale + bias[i];
-    const float top = row_most(size.columns, x);
-    for (int64_t i = 0; i < size.columns; ++i) x[i] = bias[i] < 0 ? 0 : exponential(x[i] - top);
-    const float factor = 1 / row_sum(size.columns, [x](int64_t i) { return x[i]; });
-    for (int64_t i = 0; i < size.columns; ++i) out[i] = to_bfloat(x[i] * factor);
-    for (int64_t i = size.columns; i < size.padded; ++i) out[i] = 0;
+    for (int64_t i = 0; i < columns; ++i) x[i] = x[i] * scale + bias[i];
+    const float top = row_most(columns, x);
+    for (int64_t i = 0; i < columns; ++i) {
+      const float power = exponential(x[i] - top);
+      x[i] = bias[i] < 0 ? 0 : power;
+    }
+    const float factor = 1 / row_sum(columns, [x](int64_t i) { return x[i]; });
+    for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat(x[i] * factor);
+    for (int64_t i = columns; i < padded; ++i) out[i] = 0;
   }
 }
 
 void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale,
                            const SoftmaxSize& size, Bfloat* d_scores) {
+  const int64_t columns = size.columns, padded = size.padded;  // which no store can change
   for (int64_t row = 0; row < size.rows; ++row) {
-    const float* d = d_weights + row * size.padded;
+    const float* d = d_weights + row * padded;
     const Bfloat* w = weights + row * size.stride;
     Bfloat* __restrict out = d_scores + row * size.stride;
-    const float inner = row_sum(size.columns, [=](int64_t i) { return d[i] * from_bfloat(w[i]); });
-    for (int64_t i = 0; i < size.columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
-    for (int64_t i = size.columns; i < size.padded; ++i) out[i] = 0;
+    const float inner = row_sum(columns, [=](int64_t i) { return d[i] * from_bfloat(w[i]); });
+    for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
+    for (int64_t i = columns; i < padded; ++i) out[i] = 0;
   }
 }
 
