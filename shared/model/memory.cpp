@@ -92,12 +92,14 @@ double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const S
   const double tokens = of(load.padded_tokens()), block = block_activation_bytes(shape, lora, load, layout);
   // The plan of attention (mask in float32, keys and their users as int64), and cos and sin of the rows.
   const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + float_bytes * of(shape.head_dim);
+  // Micro-batches that go through the blocks together have a plan together, too.
+  const double plans = together(load, layout) > load.lanes ? 2 : 1;
   double blocks = of(shape.layers) * block * of(load.micro_batches);
   if (layout.recompute == Recompute::always) {
     blocks = of(shape.layers) * tokens * float_bytes * of(shape.width) * of(load.micro_batches) +
              block * of(together(load, layout));
   }
-  return blocks + tokens * plan * of(load.micro_batches);
+  return blocks + plans * tokens * plan * of(load.micro_batches);
 }
 
 }  // namespace
