@@ -96,7 +96,7 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
                         {"inputs", context.task.inputs},
                         {"libtorch", TORCH_VERSION},
                         {"cpu", at::get_cpu_capability()},
-                        {"panels", has_panel_products()},
+                        {"panels", panel_fingerprint()},
                         {"options", nlohmann::json::object()}};
   for (const char* part : {"revision", "model", "dataset", "compute_type", "answers"}) {
     if (task.contains(part)) key[part] = task[part];

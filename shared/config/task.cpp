@@ -7,8 +7,7 @@ namespace apportion {
 
 int task_revision(const std::string& kind) {
   if (kind == "sft" || kind == "calibrate") return 4;
-  if (kind == "measure") return 2;
-  if (kind == "scale") return 3;
+  if (kind == "measure" || kind == "scale") return 3;
   throw InternalError("unknown kind of task: " + kind);
 }
 

@@ -63,6 +63,20 @@ bool has_panel_products() {
   return has;
 }
 
+uint32_t panel_fingerprint() {
+  if (!has_panel_products()) return 0;
+  constexpr int64_t inner = 512;
+  std::vector<Bfloat> left, panel;
+  for (int64_t k = 0; k < inner; ++k) {  // thirds and sevenths: sums that no order makes exact
+    left.push_back(to_bfloat(static_cast<float>(k % 61 + 1) / 3));
+    panel.push_back(to_bfloat(static_cast<float>(k % 53 - 26) / 7));
+  }
+  float sum = 0;
+  const MatrixState state;
+  multiply_panel({1, inner, 1}, left.data(), inner, panel.data(), false, &sum);
+  return __builtin_bit_cast(uint32_t, sum);
+}
+
 MatrixState::~MatrixState() { at::native::cpublas::brgemm_release(); }
 
 void multiply_panel(const PanelSize& size, const Bfloat* left, int64_t stride, const Bfloat* panel, bool add,

@@ -15,6 +15,10 @@ namespace apportion {
 /// Whether this machine has instructions for it (AMX, AVX-512 bf16) and LibTorch's micro-kernel runs on them.
 bool has_panel_products();
 
+/// Tells kinds of machines apart whose instructions add in another order: bits of one fixed sum of products;
+/// 0 without has_panel_products().
+uint32_t panel_fingerprint();
+
 /// Sets up on a thread what multiply_panel() needs, and gives the processor's matrix state back at the end:
 /// oneDNN's own products on this thread would find each other's.
 class MatrixState {

@@ -164,7 +164,7 @@ void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float s
   for (int64_t row = 0; row < size.rows; ++row) {
     float* __restrict x = scores + row * padded;
     const float* bias = mask + row * mask_stride;
-    Bfloat* __restrict out = weights + row * size.stride;
+    Bfloat* __restrict out = weights + row * padded;
     for (int64_t i = 0; i < columns; ++i) x[i] = x[i] * scale + bias[i];
     const float top = row_most(columns, x);
     for (int64_t i = 0; i < columns; ++i) {
@@ -182,8 +182,8 @@ void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float 
   const int64_t columns = size.columns, padded = size.padded;  // which no store can change
   for (int64_t row = 0; row < size.rows; ++row) {
     const float* d = d_weights + row * padded;
-    const Bfloat* w = weights + row * size.stride;
-    Bfloat* __restrict out = d_scores + row * size.stride;
+    const Bfloat* w = weights + row * padded;
+    Bfloat* __restrict out = d_scores + row * padded;
     const float inner = row_sum(columns, [=](int64_t i) { return d[i] * from_bfloat(w[i]); });
     for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
     for (int64_t i = columns; i < padded; ++i) out[i] = 0;

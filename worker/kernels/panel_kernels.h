@@ -27,10 +27,9 @@ void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, 
 /// out [columns, rows], without gaps, = in [rows, columns] transposed; `rows` is even.
 void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out);
 
-/// Rows of a softmax: `columns` values of `padded` places, whose rest becomes zero; from row to row `padded`
-/// of scores and their gradients, `stride` of weights and what has their form.
+/// Rows of a softmax: `columns` values of `padded` places, whose rest becomes zero.
 struct SoftmaxSize {
-  int64_t rows, columns, padded, stride;
+  int64_t rows, columns, padded;
 };
 /// weights = softmax(scores * scale + mask) of each row, rounded. The mask, of `mask_stride`, is 0 or
 /// -infinity, with a 0 in every row. Overwrites the scores.

@@ -1,8 +1,8 @@
-// The elementwise parts of a block on a CPU, each in one pass over memory: LibTorch's operations one after
-// the other read and write every value several times, which took a fifth of a training step. Rows are
-// independent, so that results do not depend on how they are dealt to threads. No Torch: layers.cpp calls
-// these for CPU tensors, and LibTorch's operations for others. row_kernels.cpp is compiled once for each
-// instruction set, row_kernels_choice.cpp takes the machine's best.
+// The elementwise parts of a block, AdamW and sums of gradients on a CPU, each in one pass over memory:
+// LibTorch's operations one after the other read and write every value several times, which took a fifth of a
+// training step. Rows are independent, so that results do not depend on how they are dealt to threads. No
+// Torch: who calls these has CPU tensors, and LibTorch's operations for others. row_kernels.cpp is compiled
+// once for each instruction set, row_kernels_choice.cpp takes the machine's best.
 //
 // Legend: T rows, C width, F inner width, D head_dim. Arrays are rows without gaps, unless a stride (in
 // values) says otherwise.

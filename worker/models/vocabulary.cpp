@@ -16,6 +16,7 @@ namespace apportion {
 namespace {
 
 at::Tensor padded(const at::Tensor& rows_RX) {
+  if (padded_rows(rows_RX.size(0)) == rows_RX.size(0)) return rows_RX;
   return at::constant_pad_nd(rows_RX, {0, 0, 0, padded_rows(rows_RX.size(0)) - rows_RX.size(0)});
 }
 
@@ -191,7 +192,7 @@ std::vector<at::Tensor> Vocabulary::logits_backward(const std::vector<at::Tensor
   const bool panels = width_ % 2 == 0 && vocabulary_ % 2 == 0 && multiplies_in_panels(device_, compute_type_);
   std::vector<at::Tensor> inputs, d_hidden_RC;
   for (const at::Tensor& d_logits : d_logits_RV) {
-    inputs.push_back(panels ? d_logits : padded(d_logits));
+    inputs.push_back(padded(d_logits));
     d_hidden_RC.push_back(at::zeros({inputs.back().size(0), width_}, d_logits.options().dtype(at::kFloat)));
   }
   walk(head(), d_logits_RV.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "shared/base/error.h"
+
 namespace apportion {
 namespace {
 
@@ -47,18 +49,20 @@ class LanePool {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  /// Calls lane() on `others` threads and on this one; returns when all have.
+  /// Calls lane(), which throws nothing, on `others` threads and on this one; returns when all have.
   void run(int others, const std::function<void()>& lane) {
+    ensure(!lane_, "lanes do not run lanes side by side of their own");
+    while (static_cast<int>(threads_.size()) < others) threads_.emplace_back([this] { serve(); });
     {
       const std::lock_guard lock(mutex_);
       lane_ = &lane;
       to_begin_ = to_end_ = others;
     }
-    while (static_cast<int>(threads_.size()) < others) threads_.emplace_back([this] { serve(); });
     changed_.notify_all();
     lane();
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return to_end_ == 0; });
+    lane_ = nullptr;
   }
 
  private:
@@ -118,6 +122,7 @@ bool products_depend_on_threads() {
 
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work) {
   const int threads = at::get_num_threads();
+  const ThreadsOf before(threads);  // set back whatever happens
   const int lanes = device.is_cpu() ? std::min(count, threads) : 1;
   int share = device.is_cpu()
                   ? static_cast<int>(std::bit_floor(static_cast<unsigned>(threads / std::max(1, lanes))))
@@ -146,7 +151,6 @@ void run_lanes(int count, at::Device device, const std::function<void(int)>& wor
   };
   thread_local LanePool pool;
   pool.run(lanes - 1, lane);
-  at::set_num_threads(threads);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }

@@ -17,8 +17,8 @@ bool products_depend_on_threads();
 
 /// Calls work(i) once for every i in [0, count), on min(count, threads) lanes (one on a GPU). The calling
 /// thread's number of threads is what the lanes share, and is as before on return. Lanes are this thread and
-/// others that wait for its next call. The exception of the
-/// lowest i is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
+/// others that wait for its next call; work() runs no several lanes of its own. The exception of the lowest i
+/// is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
 /// products_depend_on_threads, each lane has one thread.
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work);
 

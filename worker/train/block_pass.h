@@ -36,6 +36,8 @@ class BlockPass {
   /// `Gradient::none` keeps nothing for backward(). Collective over the ranks that share the base.
   enum class Gradient { none, wanted };
   std::vector<at::Tensor> forward(Gradient gradient);
+  /// How many ways through the blocks the items take, alone or together.
+  size_t bunches() const { return bunches_.size(); }
 
   /// The gradient of all adapter values, float32 [n], for each item, from that of its log-probs; zeros for an
   /// empty item. Once after forward(Gradient::wanted). Collective likewise.

@@ -63,10 +63,10 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
            gradient, values);
     return norm;
   }
-  gradient.mul_(clip);
+  if (clip != 1) gradient.mul_(clip);
   first_moment_.mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
   second_moment_.mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
-  values.mul_(decay);
+  if (decay != 1) values.mul_(decay);
   // The gradient is of no more use: its memory serves.
   at::Tensor denominator =
       at::sqrt_out(gradient, second_moment_).div_(std::sqrt(correction2)).add_(config_.epsilon);

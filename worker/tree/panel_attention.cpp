@@ -21,9 +21,10 @@ constexpr int64_t key_multiple = 32;
 
 int64_t padded_keys(int64_t keys) { return (keys + key_multiple - 1) / key_multiple * key_multiple; }
 
-/// Sizes of an attention, as in the legend; `padded` is the width of stored weights.
+/// Sizes of an attention, as in the legend; `padded` is the most that a block's
+/// weights are wide; each block's lie at the start of its place, as wide as its own keys.
 struct Sizes {
-  int64_t rows, heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
+  int64_t heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
   float scale;
 
   int64_t stacked_rows() const { return share * block_rows; }
@@ -36,7 +37,7 @@ struct Sizes {
 
 Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const AttentionPlan& plan) {
   Sizes s{};
-  s.rows = q_THD.size(0), s.heads = q_THD.size(1), s.head_dim = q_THD.size(2), s.kv_heads = k_SGD.size(1);
+  s.heads = q_THD.size(1), s.head_dim = q_THD.size(2), s.kv_heads = k_SGD.size(1);
   s.share = s.heads / s.kv_heads;
   s.blocks = plan.keys_BU.size(0), s.width = plan.keys_BU.size(1), s.block_rows = plan.block_rows;
   s.padded = padded_keys(s.width);
@@ -70,11 +71,11 @@ class HeadBlock {
     for (int64_t head = 0; head < s_.share; ++head) {
       const int64_t row = head * s_.block_rows;
       softmax_rows(sums_ + row * padded_, mask(), s_.width, s_.scale, softmax_size(s_.block_rows),
-                   weights + row * s_.padded);
+                   weights + row * padded_);
     }
     gather(v);
     pack_panel(rows_, s_.head_dim, padded_, s_.head_dim, panel_);
-    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, weights, s_.padded, panel_, false, sums_);
+    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, weights, padded_, panel_, false, sums_);
     store_queries(out);
   }
 
@@ -94,7 +95,7 @@ class HeadBlock {
     softmax_backward_rows(sums_, weights, s_.scale, softmax_size(s_.stacked_rows()), d_scores);
     gather(in.k);
     pack_panel(rows_, s_.head_dim, padded_, s_.head_dim, panel_);
-    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, d_scores, s_.padded, panel_, false, sums_);
+    multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, d_scores, padded_, panel_, false, sums_);
     store_queries(dq);
     pack_queries(in.q);
     add_to_keys(d_scores, turned, dk);
@@ -108,7 +109,7 @@ class HeadBlock {
     return (slot * s_.kv_heads + kv_head_) * s_.head_dim;
   }
 
-  SoftmaxSize softmax_size(int64_t rows) const { return {rows, keys_, padded_, s_.padded}; }
+  SoftmaxSize softmax_size(int64_t rows) const { return {rows, keys_, padded_}; }
 
   /// rows_ = the block's keys (or values), and zeros up to padded_.
   void gather(const Bfloat* from_SGD) {
@@ -142,7 +143,7 @@ class HeadBlock {
 
   /// out_SGD += left_RU^T times the panel of queries, key by key.
   void add_to_keys(const Bfloat* left_RU, Bfloat* turned_UR, float* out_SGD) {
-    transpose_rows(left_RU, s_.padded, s_.stacked_rows(), padded_, turned_UR);
+    transpose_rows(left_RU, padded_, s_.stacked_rows(), padded_, turned_UR);
     multiply_panel({padded_, s_.stacked_rows(), s_.head_dim}, turned_UR, s_.stacked_rows(), panel_, false,
                    sums_);
     for (int64_t key = 0; key < keys_; ++key)

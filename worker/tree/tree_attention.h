@@ -34,8 +34,8 @@ struct AttentionPlan {
   int64_t block_rows = 0;           // Q
   int64_t slots = 0;                // S: slots of the key/value store that may be read
   int64_t pairs = 0;                // unmasked (query, key) pairs, for counting FLOPs
-  at::Tensor keys_BU;               // int64 slot of each key; padding repeats the block's first
-  std::vector<int64_t> key_counts;  // [B] keys before the padding
+  at::Tensor keys_BU;               // int64 slot of each key; padding names a slot of the same tree
+  std::vector<int64_t> key_counts;  // [B] keys before the padding, at least 1
   at::Tensor mask_BQU;              // float32: 0 where the row descends from the key (or is it), else -inf
   at::Tensor users,
       user_offsets;  // int64: where in keys_BU each slot occurs, slot by slot (for the gradient)

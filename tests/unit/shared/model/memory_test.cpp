@@ -55,6 +55,23 @@ TEST(Memory, AResidentBaseGathersNothingAndKeepsTheHeadTwice) {
   EXPECT_EQ(rank_memory(tied, {}, load(), shards(1)).embedding, table * 4 + table * 2);
 }
 
+TEST(Memory, PanelsCopyNoKeysAndTakeMicroBatchesTogether) {
+  StepLoad four = load();
+  four.micro_batches = 4;
+  four.lanes = 2;
+  RankLayout plain = shards(1), panels = plain;
+  panels.panels = true;
+  const RankMemory before = rank_memory(shape, {}, four, plain), after = rank_memory(shape, {}, four, panels);
+  // A block of 32 queries has copies of 288 keys and values of 8 heads of 128: nine for each token, now one.
+  const double copies = 32 * 4 * 2048.0 * (9 - 1) * 2 * 2 * 8 * 128;
+  const double plan = 4 * 2048.0 * (288 * (4 + 0.5) + 4 * 128);
+  EXPECT_NEAR(after.activations, before.activations - copies + plan, 1);
+  // In the workspace four micro-batches instead of two: gates and the residual's gradient.
+  EXPECT_NEAR(after.workspace, 4 * 2048.0 * (2 * 2 * 14336 + 4 * 4096), 1);
+  panels.tuning = plain.tuning = Tuning::full;  // whose micro-batches go alone
+  EXPECT_NEAR(rank_memory(shape, {}, four, panels).workspace, 2 * 2048.0 * (2 * 2 * 14336 + 4 * 4096), 1);
+}
+
 TEST(Memory, PackedBasesAreSmallerAndUnpackedOnArrival) {
   RankLayout layout = shards(8);
   for (auto [type, bytes] : {std::pair(BaseType::int8, 34.0 / 32), std::pair(BaseType::q4, 20.0 / 32)}) {

@@ -61,6 +61,24 @@ TEST(StepTime, LogitsAndAdaptersGradientsAreFloat32) {
   EXPECT_NEAR(slow.compute - equal.compute, flops * (1e-14 - 1e-15), 1e-6);
 }
 
+TEST(StepTime, InPanelsAdaptersGradientsAreNotAndACpusAdamWIsOnePass) {
+  CalibratedMachine machine = ideal();
+  machine.machine.float_flops = 1e12;
+  RankLayout plain = layout_of(1, 1), panels = plain;
+  panels.panels = true;
+  const double adapters = 2 * 4096.0 * static_cast<double>(adapter_parameters(shape, {}));
+  const double saved = step_time(shape, {}, load(), plain, machine).total() -
+                       step_time(shape, {}, load(), panels, machine).total();
+  EXPECT_NEAR(saved, adapters / 1e12 - adapters / 1e15, 1e-4);
+  machine.machine.memory_bandwidth = 1e11;
+  CalibratedMachine cpu = machine;
+  cpu.machine.is_cpu = true;
+  const double passes = 6 * 4 * static_cast<double>(adapter_parameters(shape, {})) / 1e11;
+  EXPECT_NEAR(
+      step_time(shape, {}, load(), plain, machine).total() - step_time(shape, {}, load(), plain, cpu).total(),
+      passes, 1e-6);
+}
+
 TEST(StepTime, FullTuningComputesTheWeightsGradientsToo) {
   RankLayout full = layout_of(1, 1);
   full.tuning = Tuning::full;

@@ -5,8 +5,6 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <vector>
-
 #include "worker/kernels/micro_kernel.h"
 
 namespace apportion {
@@ -126,10 +124,12 @@ TEST_F(PanelProducts, between_products_of_libtorch) {
 }
 
 TEST_F(PanelProducts, transposed_copy_has_no_gaps) {
-  const at::Tensor x = numbers(70, 90, 0).narrow(1, 4, 50);
-  const at::Tensor turned = transposed_copy(x);
-  EXPECT_TRUE(turned.is_contiguous());
-  EXPECT_TRUE(at::equal(turned, x.t()));
+  for (int64_t rows : {70, 1100}) {
+    const at::Tensor x = numbers(rows, 90, 0).narrow(1, 4, 50);
+    const at::Tensor turned = transposed_copy(x);
+    EXPECT_TRUE(turned.is_contiguous());
+    EXPECT_TRUE(at::equal(turned, x.t()));
+  }
 }
 
 }  // namespace

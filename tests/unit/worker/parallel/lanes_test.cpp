@@ -1,10 +1,16 @@
 // Every piece of work once, errors come back, and the caller's threads are as before.
 #include "worker/parallel/lanes.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <vector>
 
 #include "shared/base/error.h"
@@ -35,6 +41,38 @@ TEST_P(Lanes, PassOnTheErrorOfTheFirstPiece) {
   };
   EXPECT_THROW(run_lanes(3, at::kCPU, work), UserError);
   EXPECT_EQ(at::get_num_threads(), GetParam());
+}
+
+/// The threads that run `count` pieces.
+std::set<std::thread::id> threads_of(int count, bool gradient) {
+  std::set<std::thread::id> ids;
+  std::mutex adding;
+  std::atomic<int> begun = 0;
+  const at::AutoGradMode mode(gradient);
+  const int lanes = std::min(count, at::get_num_threads());
+  run_lanes(count, at::kCPU, [&](int i) {
+    EXPECT_EQ(at::GradMode::is_enabled(), gradient);
+    ++begun;
+    while (i < lanes && begun < lanes) std::this_thread::yield();  // each lane takes one of the first pieces
+    const std::lock_guard lock(adding);
+    ids.insert(std::this_thread::get_id());
+  });
+  EXPECT_EQ(static_cast<int>(ids.size()), lanes);
+  return ids;
+}
+
+// They wait for the next call, which may be of more or fewer lanes, with or without gradients.
+TEST_P(Lanes, AreTheSameThreadsAtTheNextCall) {
+  std::thread fresh([] {  // with no lanes yet
+    (void)at::get_num_threads();
+    at::set_num_threads(GetParam());
+    const auto two = threads_of(2, true), all = threads_of(5, false);
+    EXPECT_TRUE(std::includes(all.begin(), all.end(), two.begin(), two.end()));
+    EXPECT_EQ(threads_of(5, true), all);
+    EXPECT_THROW(run_lanes(5, at::kCPU, [](int) { throw UserError("all pieces"); }), UserError);
+    EXPECT_EQ(threads_of(5, false), all);
+  });
+  fresh.join();
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, Lanes, ::testing::Values(1, 2, 3));

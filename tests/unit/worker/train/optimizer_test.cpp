@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "shared/base/error.h"
@@ -67,6 +68,13 @@ TEST(Optimizer, ClipsTheNormAndReportsItUnclipped) {
   Optimizer one(config, a), other(config, b);
   EXPECT_NEAR(one.step(a, large, 0.1), 50, 1e-4);
   EXPECT_NEAR(other.step(b, clipped, 0.1), 1, 1e-6);
+  // The first step does not depend on a gradient's size: the moments do, and so the second step.
+  EXPECT_TRUE(at::allclose(one.first_moment(), other.first_moment()));
+  EXPECT_TRUE(at::allclose(one.second_moment(), other.second_moment()));
+  for (auto [optimizer, values] : {std::pair(&one, &a), std::pair(&other, &b)}) {
+    at::Tensor small = at::tensor({0.3F, -0.2F});
+    optimizer->step(*values, small, 0.1);
+  }
   EXPECT_TRUE(at::allclose(a, b));
 }
 

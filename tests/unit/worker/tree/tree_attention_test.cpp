@@ -76,30 +76,33 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
 
 // Of the same rounded inputs: what differs is the rounding of weights, results and gradients of scores.
 TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
-  at::manual_seed(1);
-  auto rounded = [](at::Tensor x) { return x.to(at::kBFloat16); };
-  const at::Tensor q = rounded(at::randn({plan.rows, 6, 16})), k = rounded(at::randn({tree.size(), 2, 16})),
-                   v = rounded(at::randn({tree.size(), 2, 16})),
-                   weight = rounded(at::randn({tree.size(), 6, 16}));
-  auto run = [&](at::ScalarType type) {
-    std::vector<at::Tensor> leaves;
-    for (const at::Tensor& x : {q, k, v})
-      leaves.push_back(x.to(type).detach().clone().set_requires_grad(true));
-    at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan).narrow(0, 0, tree.size());
-    auto found = torch::autograd::grad({(out * weight.to(type)).sum()}, {leaves[0], leaves[1], leaves[2]});
-    found.push_back(out.detach());
-    return found;
-  };
-  const int before = at::get_num_threads();
-  at::set_num_threads(1);
-  const auto wide = run(at::kFloat), narrow = run(at::kBFloat16);
-  at::set_num_threads(3);
-  const auto again = run(at::kBFloat16);
-  at::set_num_threads(before);
-  for (size_t i = 0; i < wide.size(); ++i) {
-    const double bound = 0.01 * std::max(1.0, wide[i].norm().item<double>());
-    EXPECT_LT((narrow[i].to(at::kFloat) - wide[i]).norm().item<double>(), bound) << i;
-    EXPECT_TRUE(at::equal(narrow[i], again[i])) << i;
+  for (int64_t head_dim : {6, 16, 64}) {
+    at::manual_seed(1);
+    auto rounded = [](at::Tensor x) { return x.to(at::kBFloat16); };
+    const at::Tensor q = rounded(at::randn({plan.rows, 6, head_dim})),
+                     k = rounded(at::randn({tree.size(), 2, head_dim})),
+                     v = rounded(at::randn({tree.size(), 2, head_dim})),
+                     weight = rounded(at::randn({tree.size(), 6, head_dim}));
+    auto run = [&](at::ScalarType type) {
+      std::vector<at::Tensor> leaves;
+      for (const at::Tensor& x : {q, k, v})
+        leaves.push_back(x.to(type).detach().clone().set_requires_grad(true));
+      at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan).narrow(0, 0, tree.size());
+      auto found = torch::autograd::grad({(out * weight.to(type)).sum()}, {leaves[0], leaves[1], leaves[2]});
+      found.push_back(out.detach());
+      return found;
+    };
+    const int before = at::get_num_threads();
+    at::set_num_threads(1);
+    const auto wide = run(at::kFloat), narrow = run(at::kBFloat16);
+    at::set_num_threads(3);
+    const auto again = run(at::kBFloat16);
+    at::set_num_threads(before);
+    for (size_t i = 0; i < wide.size(); ++i) {
+      const double bound = 0.01 * std::max(1.0, wide[i].norm().item<double>());
+      EXPECT_LT((narrow[i].to(at::kFloat) - wide[i]).norm().item<double>(), bound) << i;
+      EXPECT_TRUE(at::equal(narrow[i], again[i])) << i;
+    }
   }
 }
 
