@@ -1,8 +1,8 @@
-"""Training speed beside TRL on the same rows, one after the other on the same machine: rows a second of
-SFTTrainer and KTOTrainer with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json,
-one batch of 16 prompts; a row is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers in
-bfloat16 with AdamW and do the whole batch; TRL cuts it into micro-batches of each size that is tried, without dropout,
-and its best is compared. Reference log-probs are computed beforehand on both sides.
+"""Training speed beside TRL on the same rows, in turns on the same machine: rows a second of SFTTrainer and KTOTrainer
+with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16 prompts; a row
+is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers in bfloat16 with AdamW and do the whole
+batch; TRL cuts it into micro-batches of each size that is tried, without dropout. Its best is compared with the median of
+ours, which are measured before each run of TRL's. Reference log-probs are computed beforehand on both sides.
 
 Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]     (about ten minutes on two cores)
 """
@@ -10,6 +10,7 @@ Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]     (about t
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
@@ -90,19 +91,22 @@ def main():
     parser.add_argument("--batches", default="4,8,16,32")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    ours = our_rates(options.repeats)
+    sittings = []  # ours, before each run of the peer's: a machine's speed may wander with its neighbours
     for objective in ("SFT", "KTO"):
         rows = rows_of(os.path.join(SOURCE, "tests/bench/rows.json"), objective == "KTO")
         if options.rows:
             rows = rows[: options.rows]
         rates = {}
         for size in map(int, options.batches.split(",")):
+            sittings.append(our_rates(options.repeats))
             rates[size] = peer_rate(objective, rows, size)
             print(f"  TRL {objective}, micro-batches of {size}: {rates[size]:.2f} rows/s", flush=True)
         best = max(rates, key=rates.get)
-        print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program "
-              f"{ours[objective, True]:.1f} rows/s ({ours[objective, True] / rates[best]:.1f} times), every row a tree of its "
-              f"own {ours[objective, False]:.2f} rows/s ({ours[objective, False] / rates[best]:.2f} times)", flush=True)
+        ours, alone = (statistics.median(sitting[objective, sharing] for sitting in sittings) for sharing in (True, False))
+        print("  ours at each sitting: " + ", ".join(f"{sitting[objective, True]:.1f}" for sitting in sittings), flush=True)
+        print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program {ours:.1f} rows/s "
+              f"({ours / rates[best]:.1f} times), every row a tree of its own {alone:.2f} rows/s "
+              f"({alone / rates[best]:.2f} times)", flush=True)
 
 
 if __name__ == "__main__":
