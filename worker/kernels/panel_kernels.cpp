@@ -190,8 +190,4 @@ void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float 
   }
 }
 
-void add_values(const float* in, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] += in[i];
-}
-
 }  // namespace apportion

@@ -38,7 +38,5 @@ void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float s
 /// Gradient of the scores from that of the weights.
 void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale,
                            const SoftmaxSize& size, Bfloat* d_scores);
-/// out += in, `count` values.
-void add_values(const float* in, int64_t count, float* out);
 
 }  // namespace apportion

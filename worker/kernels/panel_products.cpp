@@ -8,6 +8,7 @@
 #include "shared/base/error.h"
 #include "worker/kernels/micro_kernel.h"
 #include "worker/kernels/panel_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {
@@ -120,7 +121,8 @@ void add_product(const PanelProduct& product, const at::Tensor& out_TN) {
   multiply({product}, out_TN.size(0), out_TN.size(1),
            [&](const float* sums, int64_t row, int64_t count, Columns columns) {
              for (int64_t i = 0; i < count; ++i)
-               add_values(sums + i * columns.count, columns.count, out + (row + i) * stride + columns.first);
+               kernel_set().accumulate(sums + i * columns.count, columns.count,
+                                       out + (row + i) * stride + columns.first);
            });
 }
 

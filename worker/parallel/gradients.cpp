@@ -12,10 +12,16 @@
 namespace apportion {
 namespace {
 
+/// Where the tree over leaves [first, last) parts, whoever has them.
+template <typename Index>
+Index middle_of(Index first, Index last) {
+  return first + (last - first + 1) / 2;
+}
+
 /// leaf `first` = the sum of leaves [first, last), `count` values of each.
 void add_leaves(const std::vector<float*>& leaves, size_t first, size_t last, int64_t count) {
   if (last - first == 1) return;
-  const size_t middle = first + (last - first + 1) / 2;
+  const size_t middle = middle_of(first, last);
   add_leaves(leaves, first, middle, count);
   add_leaves(leaves, middle, last, count);
   kernel_set().accumulate(leaves[middle], count, leaves[first]);
@@ -29,7 +35,7 @@ at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
       leaves.begin() + static_cast<int64_t>(first), leaves.begin() + static_cast<int64_t>(last),
       [](const at::Tensor& leaf) { return leaf.defined() && leaf.is_cpu() && leaf.is_contiguous(); });
   if (!plain) {
-    const size_t middle = first + (last - first + 1) / 2;
+    const size_t middle = middle_of(first, last);
     at::Tensor left = sum_of(leaves, first, middle), right = sum_of(leaves, middle, last);
     if (!left.defined() || !right.defined()) return left.defined() ? left : right;
     return left.add_(right);
@@ -63,7 +69,7 @@ class TreeSum {
       return sum_of(own_, static_cast<size_t>(first - own_range_.first),
                     static_cast<size_t>(last - own_range_.first));
     }
-    const int middle = first + (last - first + 1) / 2;
+    const int middle = middle_of(first, last);
     at::Tensor left = sum(first, middle), right = sum(middle, last);
     const int left_owner = owner(first), right_owner = owner(middle), rank = collectives_.group_rank();
     if (left_owner != right_owner && rank == right_owner) collectives_.send(right, left_owner);

@@ -122,14 +122,13 @@ bool products_depend_on_threads() {
 
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work) {
   const int threads = at::get_num_threads();
-  const ThreadsOf before(threads);  // set back whatever happens
   const int lanes = device.is_cpu() ? std::min(count, threads) : 1;
   int share = device.is_cpu()
                   ? static_cast<int>(std::bit_floor(static_cast<unsigned>(threads / std::max(1, lanes))))
                   : 1;
   if (share > 1 && products_depend_on_threads()) share = 1;
+  const ThreadsOf own_lane(device.is_cpu() ? share : threads);
   if (lanes <= 1) {
-    const ThreadsOf lane(device.is_cpu() ? share : threads);
     for (int i = 0; i < count; ++i) work(i);
     return;
   }

@@ -9,6 +9,7 @@
 
 #include "worker/kernels/micro_kernel.h"
 #include "worker/kernels/panel_kernels.h"
+#include "worker/kernels/row_kernels.h"
 
 namespace apportion {
 namespace {
@@ -147,7 +148,7 @@ class HeadBlock {
     multiply_panel({padded_, s_.stacked_rows(), s_.head_dim}, turned_UR, s_.stacked_rows(), panel_, false,
                    sums_);
     for (int64_t key = 0; key < keys_; ++key)
-      add_values(sums_ + key * s_.head_dim, s_.head_dim, out_SGD + key_place(key));
+      kernel_set().accumulate(sums_ + key * s_.head_dim, s_.head_dim, out_SGD + key_place(key));
   }
 
   static thread_local Scratch<Bfloat> rows_memory_, panel_memory_, turned_memory_, scores_memory_;
