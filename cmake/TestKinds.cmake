@@ -110,6 +110,7 @@ function(apportion_bench source)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
     benchmark::benchmark benchmark::benchmark_main)
+  target_precompile_headers(${name} REUSE_FROM worker_base)
   add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01)
   set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
