@@ -65,7 +65,8 @@ function(apportion_rank_test source)
 endfunction()
 
 # apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script
-# that imports a peer runs in the tests' virtual environment and has the label peers.
+# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ run side by
+# side, on one thread each: much of their time is spent on one thread anyway.
 function(apportion_script_test script)
   cmake_path(GET script STEM stem)
   cmake_path(GET script PARENT_PATH folder)
@@ -86,9 +87,15 @@ function(apportion_script_test script)
       list(APPEND labels peers)
     endif()
   endif()
+  set(environment ${script_environment})
+  set(alone TRUE)
+  if(folder STREQUAL "conformance")
+    list(APPEND environment OMP_NUM_THREADS=1)
+    set(alone FALSE)
+  endif()
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL TRUE LABELS "${labels}"
-    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL ${alone} LABELS "${labels}"
+    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${environment}")
 endfunction()
 
 # apportion_gpu_program(NAME SOURCES...): built when asked for, with the worker for CUDA; tests/gpu/run.sh runs it.

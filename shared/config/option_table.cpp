@@ -129,7 +129,7 @@ OptionGroup calibrate_options() {
   return {
       "Stage 2: calibration",
       {
-          integer_option({"calibrate_steps", "20", Identity::yes, "steps of stage 2"},
+          integer_option({"calibrate_steps", "30", Identity::yes, "steps of stage 2"},
                          field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
           number_or_auto_option({"calibrate_learning_rate", "auto", Identity::yes,
                                  "peak learning rate of stage 2; auto: likewise"},
@@ -183,7 +183,10 @@ OptionGroup optimizer_options() {
                  &Optimizer::epsilon, {0, Bound::excluded, 1, Bound::included}),
           number({"weight_decay", "0", Identity::yes, "AdamW: decoupled weight decay"},
                  &Optimizer::weight_decay, {0, Bound::included, 10, Bound::included}),
-          number({"clip_norm", "1", Identity::yes, "gradients of a larger norm are scaled down to it"},
+          number({"clip_norm", "1", Identity::yes,
+                  "gradients of a larger norm are scaled down to it; stage 2: to it times the largest of "
+                  "kl_weight, "
+                  "text_weight and kto_weight"},
                  &Optimizer::clip_norm, {0, Bound::excluded, 1e6, Bound::included}),
           integer_option({"warmup_steps", "10", Identity::yes, "steps over which the learning rate rises"},
                          field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),

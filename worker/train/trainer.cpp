@@ -49,6 +49,16 @@ void append(TrainLog& log, const StepReport& report) {
   log.seconds.push_back(report.seconds);
 }
 
+/// AdamW for a loss of weighted terms. A common factor of the weights changes none of its steps (but for
+/// epsilon), so clip_norm is for a largest weight of 1. Clipped at 1 as it stands, every gradient of stage 2
+/// (norms of 2 to 46) would have one length however near the target, and the shares would swing about it for
+/// as long as the rate lasts.
+OptimizerConfig of_weighted_terms(OptimizerConfig optimizer, const CalibrateConfig& config) {
+  const double kto = config.kto_weight, text = kto > 0 ? config.text_weight : 0;
+  optimizer.clip_norm *= std::max({config.kl_weight, text, kto});
+  return optimizer;
+}
+
 /// Throws UserError when a kept reference is not one of these edges.
 void check_reference(const std::vector<at::Tensor>& reference, const std::vector<at::Tensor>& log_prob_E) {
   for (size_t m = 0; m < log_prob_E.size(); ++m) {
@@ -191,7 +201,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
   const Packing packing{kto ? AnswerSet::accepted_rejected_mismatched : AnswerSet::none, SftWeights::split,
                         config.kto};
   Reference reference = kto ? reference_of(config.steps, packing) : Reference{};
-  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
+  Optimizer optimizer(of_weighted_terms(optimizer_config_, config), trainee_->values(), trainee_->holders());
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);

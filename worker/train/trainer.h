@@ -54,6 +54,7 @@ class Trainer {
   /// Stage 2 from the adapter as it is: a frozen copy of it is the reference. Loss = kl_weight L_KL +
   /// text_weight L_text + kto_weight L_KTO, L_text being stage 1's loss (split) behind the first position,
   /// and without KTO not there; a term of weight 0 is not computed, and without KTO there is no reference.
+  /// clip_norm counts in units of the largest weight.
   /// Throws UserError for KTO on a global batch of one prompt. Collective: every rank of the group.
   void run_calibrate(const CalibrateConfig& config);
 

@@ -103,11 +103,12 @@ TEST(Trainer, RepeatsToTheBit) {
 }
 
 /// Stage 2 alone with this configuration.
-Trained calibrate(const TinyWorld& world, const CalibrateConfig& config) {
+Trained calibrate(const TinyWorld& world, const CalibrateConfig& config,
+                  const OptimizerConfig& optimizer = {}) {
   auto collectives = make_local_collectives();
   Adapter adapter = world.random_adapter(4);
-  Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
-                  *collectives, [](const StepReport&) {});
+  Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, optimizer, 5, *collectives,
+                  [](const StepReport&) {});
   trainer.run_calibrate(config);
   return {adapter.values(), trainer.log()};
 }
@@ -165,6 +166,28 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
     return trainer.log().loss.back();
   };
   EXPECT_LT(text_loss_after(30), text_loss_after(0));
+}
+
+/// AdamW does not know a loss's unit, and the clip is in units of its largest weight.
+TEST(Trainer, OneFactorOnAllWeightsOfStageTwoChangesNoStep) {
+  TinyWorld world;
+  auto after = [&](double factor) {
+    CalibrateConfig config = short_stage();
+    config.kl_weight *= factor;
+    config.text_weight *= factor;
+    config.kto_weight *= factor;
+    OptimizerConfig optimizer;
+    optimizer.epsilon = 1e-20;  // which has a unit
+    return calibrate(world, config, optimizer);
+  };
+  const Trained whole = after(1), small = after(0x1p-12);
+  auto longest = [](const Trained& run) {
+    return *std::max_element(run.log.grad_norm.begin(), run.log.grad_norm.end());
+  };
+  ASSERT_GT(longest(whole), CalibrateConfig{}.kl_weight);  // clipped
+  ASSERT_LT(longest(small), 1);                            // in its own unit it would not be
+  EXPECT_TRUE(at::allclose(whole.values, small.values, 1e-4, 1e-6))
+      << (whole.values - small.values).abs().max().item<float>();
 }
 
 TEST(Trainer, WithoutItsWeightTheTextIsNoPartOfTheLoss) {
