@@ -42,8 +42,8 @@ function(apportion_unit_tests name seconds)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake)
 endfunction()
 
-# apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks. The test itself compares its world
-# with APPORTION_EXPECT_RANKS. tests/ranks/shared links no Torch.
+# apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks, several of them with nothing beside.
+# The test itself compares its world with APPORTION_EXPECT_RANKS. tests/ranks/shared links no Torch.
 function(apportion_rank_test source)
   cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/ranks OUTPUT_VARIABLE path)
   string(REGEX REPLACE "_test\\.cpp$" "" name "ranks/${path}")
@@ -55,10 +55,14 @@ function(apportion_rank_test source)
     target_precompile_headers(${target} REUSE_FROM worker_base)
   endif()
   foreach(ranks RANGE 1 4)
+    set(alone TRUE)
+    if(ranks EQUAL 1)
+      set(alone FALSE)
+    endif()
     add_test(NAME ${name}/${ranks}
       COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n ${ranks} $<TARGET_FILE:${target}>)
     # mpirun's own limit comes first: it takes its ranks with it, ctest's would leave them behind.
-    set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks RUN_SERIAL TRUE
+    set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks RUN_SERIAL ${alone}
       FAIL_REGULAR_EXPRESSION "${ran_nothing}"
       ENVIRONMENT "APPORTION_EXPECT_RANKS=${ranks};MPIEXEC_TIMEOUT=180;OMP_NUM_THREADS=1;${script_environment}")
   endforeach()
