@@ -55,16 +55,15 @@ function(apportion_rank_test source)
     target_precompile_headers(${target} REUSE_FROM worker_base)
   endif()
   foreach(ranks RANGE 1 4)
-    set(alone TRUE)
-    if(ranks EQUAL 1)
-      set(alone FALSE)
-    endif()
     add_test(NAME ${name}/${ranks}
       COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n ${ranks} $<TARGET_FILE:${target}>)
     # mpirun's own limit comes first: it takes its ranks with it, ctest's would leave them behind.
-    set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks RUN_SERIAL ${alone}
+    set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks
       FAIL_REGULAR_EXPRESSION "${ran_nothing}"
       ENVIRONMENT "APPORTION_EXPECT_RANKS=${ranks};MPIEXEC_TIMEOUT=180;OMP_NUM_THREADS=1;${script_environment}")
+    if(ranks GREATER 1)
+      set_tests_properties(${name}/${ranks} PROPERTIES RUN_SERIAL TRUE)
+    endif()
   endforeach()
 endfunction()
 
@@ -91,15 +90,14 @@ function(apportion_script_test script)
       list(APPEND labels peers)
     endif()
   endif()
-  set(environment ${script_environment})
-  set(alone TRUE)
-  if(folder STREQUAL "conformance")
-    list(APPEND environment OMP_NUM_THREADS=1)
-    set(alone FALSE)
-  endif()
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL ${alone} LABELS "${labels}"
-    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${environment}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${labels}"
+    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  if(folder STREQUAL "conformance")
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
+  else()
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
 endfunction()
 
 # apportion_gpu_program(NAME SOURCES...): built when asked for, with the worker for CUDA; tests/gpu/run.sh runs it.

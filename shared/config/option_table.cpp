@@ -185,8 +185,7 @@ OptionGroup optimizer_options() {
                  &Optimizer::weight_decay, {0, Bound::included, 10, Bound::included}),
           number({"clip_norm", "1", Identity::yes,
                   "gradients of a larger norm are scaled down to it; stage 2: to it times the largest of "
-                  "kl_weight, "
-                  "text_weight and kto_weight"},
+                  "kl_weight, text_weight and kto_weight"},
                  &Optimizer::clip_norm, {0, Bound::excluded, 1e6, Bound::included}),
           integer_option({"warmup_steps", "10", Identity::yes, "steps over which the learning rate rises"},
                          field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
