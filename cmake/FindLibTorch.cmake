@@ -6,6 +6,7 @@ find_library(LibTorch_CPU torch_cpu PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAUL
 find_library(LibTorch_C10 c10 PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_CUDA torch_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_C10_CUDA c10_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
+find_library(LibTorch_OPENMP NAMES libgomp.so.1 PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 if(LibTorch_INCLUDE_DIR)
   file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" libtorch_lines
     REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
@@ -13,14 +14,17 @@ if(LibTorch_INCLUDE_DIR)
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
-  REQUIRED_VARS LibTorch_CPU LibTorch_C10 LibTorch_INCLUDE_DIR
+  REQUIRED_VARS LibTorch_CPU LibTorch_C10 LibTorch_OPENMP LibTorch_INCLUDE_DIR
   VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE "run cluster/install-deps.sh, or set LIBTORCH_SITE")
 if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   file(GLOB libtorch_nvidia_lib_dirs "${LIBTORCH_SITE}/nvidia/*/lib")
   add_library(LibTorch::cpu INTERFACE IMPORTED)
   target_include_directories(LibTorch::cpu SYSTEM INTERFACE "${LibTorch_INCLUDE_DIR}")
-  target_link_libraries(LibTorch::cpu INTERFACE "${LibTorch_CPU}" "${LibTorch_C10}")
+  # at::parallel_for is a header's: in code that is compiled without OpenMP it is a plain loop. The runtime is the one
+  # that LibTorch brings and uses itself.
+  target_compile_options(LibTorch::cpu INTERFACE -fopenmp)
+  target_link_libraries(LibTorch::cpu INTERFACE "${LibTorch_CPU}" "${LibTorch_C10}" "${LibTorch_OPENMP}")
   target_link_options(LibTorch::cpu INTERFACE
     -Wl,--allow-shlib-undefined
     "LINKER:-rpath,${LIBTORCH_SITE}/torch/lib")

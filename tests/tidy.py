@@ -17,10 +17,10 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 
 def compile_commands(build):
-    """{source: its command}, for clang: without precompiled headers (so that missing includes show) and g++'s own."""
+    """{source: its command}, for clang: without precompiled headers (so that missing includes show), g++'s own and its OpenMP."""
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
-        command = re.sub(r"-Winvalid-pch -include \S+|-Wno-restrict|-Werror\b", "", entry["command"])
+        command = re.sub(r"-Winvalid-pch -include \S+|-Wno-restrict|-Werror\b|-fopenmp", "", entry["command"])
         commands.setdefault(entry["file"], dict(entry, command=command))
     return commands
 

@@ -1,6 +1,7 @@
 // Where the seconds of a training step go: LibTorch's operations by the time that they take themselves,
-// summed over all threads, of steps of stage 1 (or 2) on SmolLM2. Usage: op_times_study [STAGE [MICRO_BATCHES
-// [sizes]]]; `sizes` keeps operations apart by the types and sizes of their inputs.
+// summed over all threads, of steps of stage 1 (or 2) on SmolLM2; and each step's time, so that two builds
+// can be compared on a machine with noise by the fastest of several runs. Usage: op_times_study [STAGE
+// [MICRO_BATCHES [sizes]]]; `sizes` keeps operations apart by the types and sizes of their inputs.
 #include <ATen/record_function.h>
 #include <sys/resource.h>
 
@@ -89,13 +90,16 @@ void study(int stage, int micro_batches) {
   const Llama& model = session.model(resolve_compute_type(ComputeType::automatic), {0});
   Adapter adapter(model.shape(), config.lora, 0, model.device());
   const auto alone = make_local_collectives();
-  constexpr int steps = 6;
+  constexpr int steps = 11;
   double seconds = 0, processor_before = 0;
+  std::string each;
   Trainer trainer(model, adapter, prompts, {16, micro_batches}, OptimizerConfig{}, 0, *alone,
                   [&](const StepReport& step) {
                     if (!counting) processor_before = processor_seconds();
                     counting = true;
-                    if (step.step > 0) seconds += step.seconds / (steps - 1);
+                    if (step.step == 0) return;
+                    seconds += step.seconds / (steps - 1);
+                    each += " " + std::to_string(step.seconds);
                   });
   at::addGlobalCallback(at::RecordFunctionCallback(start, finish).needsInputs(true));
   SftConfig sft;
@@ -112,8 +116,8 @@ void study(int stage, int micro_batches) {
             [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   double all = 0;
   for (const auto& [name, time] : sorted) all += time.seconds / (steps - 1);
-  std::printf("a step: %.3f s, %.3f s of all threads, of these %.3f s in LibTorch's operations\n", seconds,
-              processor, all);
+  std::printf("a step: %.3f s, %.3f s of all threads, of these %.3f s in LibTorch's operations\neach:%s\n",
+              seconds, processor, all, each.c_str());
   for (const auto& [name, time] : sorted) {
     const double own = time.seconds / (steps - 1);
     if (own < 0.002 * all) break;

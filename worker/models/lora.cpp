@@ -1,7 +1,6 @@
 #include "worker/models/lora.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
 #include "worker/kernels/row_kernels.h"
+#include "worker/parallel/lanes.h"
 
 namespace apportion {
 namespace {
@@ -116,7 +116,7 @@ void Adapter::refresh(at::ScalarType compute_type) {
     }
   };
   const auto count = static_cast<int64_t>(all.size());
-  values_.is_cpu() ? at::parallel_for(0, count, 1, renew) : renew(0, count);
+  values_.is_cpu() ? run_pieces(count, 1, renew) : renew(0, count);
 }
 
 std::vector<at::Tensor> Adapter::leaves_of(int64_t layer, size_t part) const {

@@ -1,13 +1,13 @@
 #include "worker/parallel/gradients.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "shared/base/error.h"
 #include "worker/kernels/row_kernels.h"
+#include "worker/parallel/lanes.h"
 
 namespace apportion {
 namespace {
@@ -42,7 +42,7 @@ at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
   }
   constexpr int64_t piece = 8192;
   const int64_t count = leaves[first].numel(), pieces = (count + piece - 1) / piece;
-  at::parallel_for(0, pieces, 8, [&](int64_t from, int64_t to) {
+  run_pieces(pieces, 8, [&](int64_t from, int64_t to) {
     std::vector<float*> places(leaves.size());
     for (int64_t p = from; p < to; ++p) {
       for (size_t leaf = first; leaf < last; ++leaf)
@@ -124,7 +124,7 @@ double square_sum(const at::Tensor& values) {
   const float* data = host.data_ptr<float>();
   const int64_t size = host.numel(), blocks = (size + block - 1) / block;
   std::vector<double> partial(static_cast<size_t>(blocks));
-  at::parallel_for(0, blocks, 16, [&](int64_t first, int64_t last) {
+  run_pieces(blocks, 16, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       double sum = 0;
       for (int64_t i = b * block; i < std::min(size, (b + 1) * block); ++i)

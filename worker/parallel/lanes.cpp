@@ -20,6 +20,9 @@
 namespace apportion {
 namespace {
 
+/// Whether this thread is at work in a lane.
+thread_local bool in_lane = false;
+
 /// A thread's number of threads for its parallel loops, set back at the end.
 class ThreadsOf {
  public:
@@ -139,6 +142,7 @@ void run_lanes(int count, at::Device device, const std::function<void(int)>& wor
   auto lane = [&] {
     at::set_num_threads(share);
     c10::GradMode::set_enabled(gradient);
+    in_lane = true;
     for (int i = next++; i < count && !failed; i = next++) {
       try {
         work(i);
@@ -147,12 +151,24 @@ void run_lanes(int count, at::Device device, const std::function<void(int)>& wor
         failed = true;
       }
     }
+    in_lane = false;
   };
   thread_local LanePool pool;
   pool.run(lanes - 1, lane);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }
+}
+
+void run_pieces(int64_t count, int64_t least, const std::function<void(int64_t first, int64_t last)>& work) {
+  if (in_lane) {
+    at::parallel_for(0, count, least, work);
+    return;
+  }
+  const int64_t pieces =
+      std::clamp<int64_t>(count / std::max<int64_t>(1, least), 1, std::max(1, at::get_num_threads()));
+  run_lanes(static_cast<int>(pieces), at::kCPU,
+            [&](int piece) { work(count * piece / pieces, count * (piece + 1) / pieces); });
 }
 
 }  // namespace apportion

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <functional>
 
 namespace apportion {
@@ -21,5 +22,10 @@ bool products_depend_on_threads();
 /// is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
 /// products_depend_on_threads, each lane has one thread.
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work);
+
+/// work(first, last) over [0, count) on the host, cut into a piece for each of the caller's threads where
+/// every piece has `least` or more. Between lanes it goes to them and not to at::parallel_for's threads:
+/// those wait for more by running, in the way of the next lanes.
+void run_pieces(int64_t count, int64_t least, const std::function<void(int64_t first, int64_t last)>& work);
 
 }  // namespace apportion

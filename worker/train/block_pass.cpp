@@ -46,7 +46,8 @@ void BlockPass::make_bunches() {
     auto bunch = std::make_unique<Bunch>();
     std::vector<const TokenRows*> parts;
     int64_t row = 0;
-    for (size_t i = b * present_.size() / count; i < (b + 1) * present_.size() / count; ++i) {
+    bunch->first_present = b * present_.size() / count;
+    for (size_t i = bunch->first_present; i < (b + 1) * present_.size() / count; ++i) {
       bunch->items.push_back(present_[i]);
       bunch->first_row.push_back(row);
       parts.push_back(items_[present_[i]].rows);
@@ -81,18 +82,19 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
     if (wanted) block_steps_[bunch][static_cast<size_t>(layer)] = {in, keeps_graph ? out : at::Tensor()};
     x = out.detach();
   });
-  size_t present = 0;
-  for (size_t b = 0; b < bunches_.size(); ++b) {
-    for (size_t part = 0; part < bunches_[b]->items.size(); ++part, ++present) {
-      at::AutoGradMode mode(wanted);
-      Step& head = state_[present_[present]].head;
+  run_lanes(static_cast<int>(bunches_.size()), model_.device(), [&](int lane) {
+    const auto b = static_cast<size_t>(lane);
+    const at::AutoGradMode mode(wanted);
+    for (size_t part = 0; part < bunches_[b]->items.size(); ++part) {
+      const size_t present = bunches_[b]->first_present + part, item = present_[present];
+      Step& head = state_[item].head;
       const at::Tensor rows_TC =
-          x_TC[b].narrow(0, bunches_[b]->first_row[part], items_[present_[present]].rows->plan.rows);
+          x_TC[b].narrow(0, bunches_[b]->first_row[part], items_[item].rows->plan.rows);
       head.in_TC = wanted ? leaf(rows_TC) : rows_TC;
-      head.out_TC = head_rows(present_[present], head.in_TC);
+      head.out_TC = head_rows(item, head.in_TC);
       hidden_RC[present] = head.out_TC.detach();
     }
-  }
+  });
   std::vector<at::Tensor> logits_RV = model_.vocabulary().logits(hidden_RC), log_prob_E(items_.size());
   run_lanes(count, model_.device(), [&](int index) {
     const size_t item = present_[static_cast<size_t>(index)];
@@ -122,15 +124,17 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
   std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);
   std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV), d_TC;
   d_logits_RV.clear();
-  size_t index = 0;
-  for (const auto& bunch : bunches_) {
+  d_TC.resize(bunches_.size());
+  run_lanes(static_cast<int>(bunches_.size()), model_.device(), [&](int lane) {
+    const Bunch& bunch = *bunches_[static_cast<size_t>(lane)];
     std::vector<at::Tensor> parts;
-    for (size_t item : bunch->items) {
-      Step head = std::exchange(state_[item].head, {});
-      parts.push_back(torch::autograd::grad({head.out_TC}, {head.in_TC}, {d_hidden_RC[index++]})[0]);
+    for (size_t part = 0; part < bunch.items.size(); ++part) {
+      Step head = std::exchange(state_[bunch.items[part]].head, {});
+      parts.push_back(
+          torch::autograd::grad({head.out_TC}, {head.in_TC}, {d_hidden_RC[bunch.first_present + part]})[0]);
     }
-    d_TC.push_back(parts.size() > 1 ? at::cat(parts) : parts[0]);
-  }
+    d_TC[static_cast<size_t>(lane)] = parts.size() > 1 ? at::cat(parts) : parts[0];
+  });
   model_.walk(Direction::backward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
     const auto b = static_cast<size_t>(lane);
     block_backward(layer, b, d_TC[b], gradients);

@@ -49,6 +49,7 @@ class BlockPass {
 
   /// Items that go through the blocks together, one after the other in their order.
   struct Bunch {
+    size_t first_present;  // index of the first item among those present; the others follow it
     std::vector<size_t> items;
     TokenRows joined;                // of several items
     const TokenRows* rows;           // of the only item, or joined

@@ -1,7 +1,6 @@
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <cmath>
 #include <numeric>
@@ -9,6 +8,7 @@
 
 #include "shared/base/error.h"
 #include "worker/parallel/gradients.h"
+#include "worker/parallel/lanes.h"
 
 namespace apportion {
 namespace {
@@ -40,7 +40,7 @@ void Optimizer::update(const AdamStep& step, const at::Tensor& gradient, at::Ten
   const float* g = gradient.data_ptr<float>();
   float *first = first_moment_.data_ptr<float>(), *second = second_moment_.data_ptr<float>(),
         *value = values.data_ptr<float>();
-  at::parallel_for(0, values.numel(), least_values_a_thread, [&](int64_t from, int64_t to) {
+  run_pieces(values.numel(), least_values_a_thread, [&](int64_t from, int64_t to) {
     kernel_set().adam(step, g + from, to - from, first + from, second + from, value + from);
   });
 }

@@ -75,6 +75,34 @@ TEST_P(Lanes, AreTheSameThreadsAtTheNextCall) {
   fresh.join();
 }
 
+/// How often run_pieces came to each of `count` values.
+std::vector<int> visits(int64_t count, int64_t least) {
+  std::vector<std::atomic<int>> visited(static_cast<size_t>(count));
+  run_pieces(count, least, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) ++visited[static_cast<size_t>(i)];
+  });
+  return {visited.begin(), visited.end()};
+}
+
+TEST_P(Lanes, TakePiecesOfARangeOnce) {
+  for (int64_t count : {0, 1, 2, 7, 100}) {
+    for (int64_t least : {1, 5, 1000}) EXPECT_EQ(visits(count, least), std::vector<int>(count, 1)) << count;
+  }
+  run_lanes(3, at::kCPU, [](int) { EXPECT_EQ(visits(50, 1), std::vector<int>(50, 1)); });
+  EXPECT_EQ(at::get_num_threads(), GetParam());
+}
+
+// Without OpenMP's flag at::parallel_for would be a plain loop in our code.
+TEST_P(Lanes, LeaveParallelLoopsTheThreadsTheyShare) {
+  std::set<int> threads;
+  std::mutex adding;
+  at::parallel_for(0, GetParam(), 1, [&](int64_t, int64_t) {
+    const std::lock_guard lock(adding);
+    threads.insert(at::get_thread_num());
+  });
+  EXPECT_EQ(static_cast<int>(threads.size()), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, Lanes, ::testing::Values(1, 2, 3));
 
 }  // namespace
