@@ -6,7 +6,7 @@ find_library(LibTorch_CPU torch_cpu PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAUL
 find_library(LibTorch_C10 c10 PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_CUDA torch_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_C10_CUDA c10_cuda PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
-find_library(LibTorch_OPENMP NAMES libgomp.so.1 PATHS "${LIBTORCH_SITE}/torch/lib" NO_DEFAULT_PATH)
+file(GLOB LibTorch_OPENMP "${LIBTORCH_SITE}/torch/lib/libgomp*.so*" "${LIBTORCH_SITE}/torch.libs/libgomp*.so*")
 if(LibTorch_INCLUDE_DIR)
   file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" libtorch_lines
     REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
