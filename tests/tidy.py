@@ -17,7 +17,8 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 
 def compile_commands(build):
-    """{source: its command}, for clang: without precompiled headers (so that missing includes show), g++'s own and its OpenMP."""
+    """{source: its command}, for clang: without precompiled headers (so that missing includes show), g++'s own options
+    and OpenMP, whose header it lacks."""
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         command = re.sub(r"-Winvalid-pch -include \S+|-Wno-restrict|-Werror\b|-fopenmp", "", entry["command"])

@@ -165,8 +165,11 @@ void run_pieces(int64_t count, int64_t least, const std::function<void(int64_t f
     at::parallel_for(0, count, least, work);
     return;
   }
-  const int64_t pieces =
-      std::clamp<int64_t>(count / std::max<int64_t>(1, least), 1, std::max(1, at::get_num_threads()));
+  const int64_t pieces = std::min<int64_t>(count / least, at::get_num_threads());
+  if (pieces < 2) {
+    work(0, count);
+    return;
+  }
   run_lanes(static_cast<int>(pieces), at::kCPU,
             [&](int piece) { work(count * piece / pieces, count * (piece + 1) / pieces); });
 }

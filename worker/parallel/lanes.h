@@ -23,9 +23,9 @@ bool products_depend_on_threads();
 /// products_depend_on_threads, each lane has one thread.
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work);
 
-/// work(first, last) over [0, count) on the host, cut into a piece for each of the caller's threads where
-/// every piece has `least` or more. Between lanes it goes to them and not to at::parallel_for's threads:
-/// those wait for more by running, in the way of the next lanes.
+/// work(first, last) over [0, count) on the host, cut into as many pieces as the caller has threads and each
+/// has `least` (1 or more) of. Outside a lane they are lanes, and not at::parallel_for's threads: those wait
+/// for more by running, in the way of the next lanes.
 void run_pieces(int64_t count, int64_t least, const std::function<void(int64_t first, int64_t last)>& work);
 
 }  // namespace apportion

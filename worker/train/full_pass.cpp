@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/parallel/gradients.h"
+#include "worker/parallel/lanes.h"
 
 namespace apportion {
 
@@ -51,14 +52,15 @@ void FullPass::head_backward(const std::vector<at::Tensor>& d_log_prob_E) {
   model_.vocabulary().head_gradient(
       by_item(hidden_RC), by_item(std::move(d_logits_RV)),
       [&](size_t chunk, const at::Tensor& d_VC) { gradient_.add_tensor(index_.head(chunk), d_VC); });
-  for (size_t index = 0; index < present_.size(); ++index) {
+  run_lanes(static_cast<int>(present_.size()), model_.device(), [&](int lane) {
+    const auto index = static_cast<size_t>(lane);
     const size_t item = present_[index];
     Step head = std::exchange(state_[item].head, {});
     auto found =
         torch::autograd::grad({head.out_TC}, {head.in_TC, model_.output_norm()}, {d_hidden_RC[index]});
     d_stream_[item] = found[0];
     gradient_.views(index_.norms(), norms_of(item)).back().copy_(found[1]);
-  }
+  });
 }
 
 void FullPass::block_backward(int64_t layer, size_t bunch) {

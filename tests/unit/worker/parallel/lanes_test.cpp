@@ -75,12 +75,15 @@ TEST_P(Lanes, AreTheSameThreadsAtTheNextCall) {
   fresh.join();
 }
 
-/// How often run_pieces came to each of `count` values.
+/// How often run_pieces came to each of `count` values, in as many pieces as it says.
 std::vector<int> visits(int64_t count, int64_t least) {
   std::vector<std::atomic<int>> visited(static_cast<size_t>(count));
+  std::atomic<int64_t> pieces = 0;
   run_pieces(count, least, [&](int64_t first, int64_t last) {
+    ++pieces;
     for (int64_t i = first; i < last; ++i) ++visited[static_cast<size_t>(i)];
   });
+  EXPECT_EQ(pieces, std::max<int64_t>(1, std::min<int64_t>(count / least, at::get_num_threads())));
   return {visited.begin(), visited.end()};
 }
 
