@@ -27,7 +27,8 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "seed",        
                             "adapter",       "base_type"};
 const Keys sft_keys = joined(
     training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
-                    "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight"});
+                    "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
+                    "sft_text_every", "sft_common_weight", "sft_optimizer", "muon_momentum"});
 const Keys calibrate_keys = joined(training_keys, {"calibrate_steps", "calibrate_learning_rate"});
 
 /// What a term of a stage's loss reads besides what its kind does.

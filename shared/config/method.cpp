@@ -105,6 +105,7 @@ PresetSettings authors_settings(Method method) {
                       {"sft_steps", "350"},
                       {"sft_learning_rate", "0.0005"},
                       {"sft_weights", "token_mean"},
+                      {"sft_optimizer", "adamw"},
                       {"calibrate_steps", "525"},
                       {"calibrate_learning_rate", "0.0005"},
                       {"kl_weight", "1"},

@@ -84,6 +84,8 @@ OptionGroup sft_options() {
   std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
                                                              {"token_mean", SftWeights::token_mean},
                                                              {"sequence", SftWeights::sequence}};
+  std::vector<std::pair<std::string, OptimizerKind>> optimizers = {{"adamw", OptimizerKind::adamw},
+                                                                   {"muon", OptimizerKind::muon}};
   return {
       "Stage 1: supervised fine-tuning",
       {
@@ -116,6 +118,20 @@ OptionGroup sft_options() {
               {"sft_text_weight", "0.25", Identity::yes,
                "with sft_weights = split: weight of an answer behind its first token, which weighs 1"},
               field(&RunConfig::sft, &Sft::text_weight), {0, Bound::included, 1e6, Bound::included}),
+          integer_option(
+              {"sft_text_every", "4", Identity::yes,
+               "with sft_weights = split: one prompt of so many has its answers' text, which weighs so many "
+               "times more; the turn goes on each epoch"},
+              field(&RunConfig::sft, &Sft::text_every), {1, most_prompts}),
+          number_option({"sft_common_weight", "0.25", Identity::yes,
+                         "with sft_weights = split: weight of the steering tokens' error that a batch's "
+                         "prompts have in common; 1: as of any other"},
+                        field(&RunConfig::sft, &Sft::common_weight),
+                        {0, Bound::included, 1, Bound::included}),
+          choice_option({"sft_optimizer", "muon", Identity::yes,
+                         "muon: steps along each matrix's mean gradient with all its singular values made "
+                         "equal; adamw: the only one with adapter = none"},
+                        field(&RunConfig::sft, &Sft::optimizer), optimizers),
       }};
 }
 
@@ -181,13 +197,15 @@ OptionGroup optimizer_options() {
                  decay),
           number({"adam_epsilon", "1e-08", Identity::yes, "AdamW: added to the root mean square"},
                  &Optimizer::epsilon, {0, Bound::excluded, 1, Bound::included}),
-          number({"weight_decay", "0", Identity::yes, "AdamW: decoupled weight decay"},
-                 &Optimizer::weight_decay, {0, Bound::included, 10, Bound::included}),
+          number({"weight_decay", "0", Identity::yes, "decoupled weight decay"}, &Optimizer::weight_decay,
+                 {0, Bound::included, 10, Bound::included}),
+          number({"muon_momentum", "0.6", Identity::yes, "Muon: decay of the mean"}, &Optimizer::momentum,
+                 decay),
           number({"clip_norm", "1", Identity::yes,
                   "gradients of a larger norm are scaled down to it; stage 2: to it times the largest of "
                   "kl_weight, text_weight and kto_weight"},
                  &Optimizer::clip_norm, {0, Bound::excluded, 1e6, Bound::included}),
-          integer_option({"warmup_steps", "10", Identity::yes, "steps over which the learning rate rises"},
+          integer_option({"warmup_steps", "5", Identity::yes, "steps over which the learning rate rises"},
                          field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
           choice_option({"schedule", "cosine", Identity::yes, "learning rate after the warm-up"},
                         field(&RunConfig::optimizer, &Optimizer::schedule), schedules),

@@ -98,6 +98,10 @@ void check_together(const RunConfig& config, const Sources& sources) {
                                 quote(config, sources, "adapter"), quote(config, sources, "base_type"),
                                 quote(config, sources, "base_place")));
   }
+  if (config.adapter == AdapterKind::none && config.sft.optimizer == OptimizerKind::muon) {
+    throw UserError(fmt::format("{} trains all weights, so {} must be adamw",
+                                quote(config, sources, "adapter"), quote(config, sources, "sft_optimizer")));
+  }
   if (config.ranks.shard_size > 0 && config.ranks.group_size % config.ranks.shard_size != 0) {
     throw UserError(fmt::format("{} must be a multiple of {}", quote(config, sources, "group_size"),
                                 quote(config, sources, "shard_size")));
@@ -116,7 +120,8 @@ void check_together(const RunConfig& config, const Sources& sources) {
 std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   RunConfig chosen;
   for (const Setting& setting : settings) {
-    const bool chooses = setting.key == "method" || setting.key == "preset" || setting.key == "steering";
+    const bool chooses = setting.key == "method" || setting.key == "preset" || setting.key == "steering" ||
+                         setting.key == "adapter";
     if (chooses) assign_setting(chosen, setting);
   }
   const MethodDescription& method = description_of(chosen.method);
@@ -125,6 +130,8 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   std::vector<Setting> all;
   if (chosen.steering == Steering::path)
     all.push_back({"sft_weights", "sequence", "default of steering path"});
+  if (chosen.adapter == AdapterKind::none)
+    all.push_back({"sft_optimizer", "adamw", "default of adapter none"});
   for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});
   for (const auto& [key, value] : preset.of_method) all.push_back({key, value, of_preset});

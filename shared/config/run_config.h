@@ -24,6 +24,8 @@ enum class KtoPositions { rest, all };
 /// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
 /// as the authors do, half of those and half the prompt's own rejected ones.
 enum class KtoPairs { mismatched, rotated };
+/// How a gradient becomes a step (worker/train/optimizer.h).
+enum class OptimizerKind { adamw, muon };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
 /// What training changes: low-rank adapters beside a frozen base, or all weights.
@@ -57,9 +59,11 @@ struct LoraConfig {
 
 struct OptimizerConfig {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
+  double momentum = 0.6;  // Muon's
   double clip_norm = 1;
-  int warmup_steps = 10;
+  int warmup_steps = 5;
   LearningRateSchedule schedule = LearningRateSchedule::cosine;
+  OptimizerKind kind = OptimizerKind::adamw;  // a stage's own
 };
 
 struct BatchConfig {
@@ -78,9 +82,12 @@ struct SftConfig {
   int steps = 0;             // 0: by rule (model/recipe.h)
   double learning_rate = 0;  // likewise
   StopConfig stop;
+  OptimizerKind optimizer = OptimizerKind::muon;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
-  double text_weight = 0.25;  // split: of an answer behind its first token
+  double text_weight = 0.25;    // split: of an answer behind its first token
+  int text_every = 4;           // split: prompts of a batch of which one has its answers' text, in turns
+  double common_weight = 0.25;  // split: of the error that a batch's prompts have in common
 };
 
 struct KtoConfig {

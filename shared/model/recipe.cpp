@@ -16,8 +16,8 @@ namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
-constexpr double known_steps = 60, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
-constexpr double least_steps = 40;
+constexpr double known_steps = 40, known_full_steps = 120, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
+constexpr double least_steps = 30;
 
 /// At most 1, which is all that a rate may be.
 double two_digits(double value) {
@@ -31,7 +31,7 @@ double two_digits(double value) {
 Recipe recipe_of(const RecipeInput& input) {
   const double rates =
       std::sqrt(known_alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
-  const double base_steps = input.adapter == AdapterKind::none ? 2 * known_steps : known_steps,
+  const double base_steps = input.adapter == AdapterKind::none ? known_full_steps : known_steps,
                steps = base_steps * static_cast<double>(input.prompts) / known_prompts;
   return {static_cast<int>(std::lround(std::clamp(steps, least_steps, double{most_steps}))),
           two_digits(known_sft_rate * rates), two_digits(known_calibrate_rate * rates)};

@@ -21,12 +21,12 @@ struct Recipe {
   double sft_learning_rate = 0, calibrate_learning_rate = 0;  // two significant digits
 };
 
-/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 60 steps at 1e-3, then 5e-5.
+/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 40 steps at 1e-3, then 5e-5.
 /// Rates are in proportion to alpha^-1/2, between what was found best at alpha 16 (4e-3) and 256 (1e-3): a
 /// larger alpha lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354). And to
 /// width^-1/2, the largest that stays stable as models grow wider when B starts at 0 (arXiv 2406.08447,
-/// Init[A]). Steps are in proportion to the prompts (16 a step: 1.7 passes over them), within 40 and
-/// most_steps; twice as many where all weights are trained, whose rates are their own.
+/// Init[A]). Steps are in proportion to the prompts (16 a step: 1.1 passes over them), within 30 and
+/// most_steps; three times as many where all weights are trained, whose rates are their own.
 Recipe recipe_of(const RecipeInput& input);
 
 /// Puts definite values in the place of `auto` for sft_steps, sft_learning_rate and calibrate_learning_rate;

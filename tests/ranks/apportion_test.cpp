@@ -203,6 +203,7 @@ TEST_F(ApportionTest, AllWeightsInShardsOnAllRanks) {
   const int ranks = test_ranks().size();
   auto all_weights = [](RunConfig config, const std::string& name) {
     resolve_option(config, "adapter", "none");
+    resolve_option(config, "sft_optimizer", "adamw");
     config.output.directory = directory() + "/" + name;
     return config;
   };

@@ -9,6 +9,10 @@ at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double gl
   return ((p_IK * q_IK).sum() + entropy) * (-1 / global_prompts);
 }
 
+at::Tensor less_of_error(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts) {
+  return ((q_IK.detach() - q_IK) * error_K).sum() / global_prompts;
+}
+
 at::Tensor steering_coverage(const at::Tensor& q_IK) { return q_IK.exp().sum(-1); }
 
 }  // namespace apportion

@@ -121,7 +121,8 @@ class Packer {
  public:
   explicit Packer(const Packing& packing) : packing_(packing) {}
 
-  void add(const TrainPrompt& prompt, const TrainPrompt& behind) {
+  /// Without `text` an answer is its first token alone.
+  void add(const TrainPrompt& prompt, const TrainPrompt& behind, bool text) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
     for (int32_t token : prompt.steering_tokens) steering_.push_back(edges_.edge(end, token));
     if (prompt.style != AnswerStyle::plain)
@@ -135,6 +136,10 @@ class Packer {
     for (const auto& answer : prompt.answers) {
       if (packing_.answers == AnswerSet::none || answer.weight == 0) continue;
       if (!answer.accepted && packing_.answers == AnswerSet::accepted) continue;
+      if (!text) {
+        weigh({edges_.edge(end, answer.tokens.front())}, answer.weight);
+        continue;
+      }
       std::vector<int64_t> path = add_answer(end, answer.tokens);
       if (answer.accepted) weigh(path, answer.weight);
       if (packing_.answers == AnswerSet::accepted_rejected_mismatched)
@@ -219,8 +224,9 @@ class Packer {
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     for (size_t i = 0; i < path.size(); ++i) {
       const bool spread = packing_.weights == SftWeights::split && i > 0;
-      sft_weight_[static_cast<size_t>(path[i])] +=
-          spread ? packing_.sft_text_weight * weight / static_cast<double>(path.size() - 1) : weight;
+      sft_weight_[static_cast<size_t>(path[i])] += spread ? packing_.sft_text_weight * packing_.text_every *
+                                                                weight / static_cast<double>(path.size() - 1)
+                                                          : weight;
     }
     const bool by_tokens = packing_.weights == SftWeights::token_mean;
     out_.sft_normalizer += by_tokens ? weight * static_cast<double>(path.size()) : weight;
@@ -346,11 +352,13 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
                             const std::vector<int>& members, const Packing& packing, int64_t context_length,
                             at::Device device) {
   Packer packer(packing);
+  int turn = packing.text_turn;
   for (int member : members) {
     const auto place = static_cast<size_t>(std::find(batch.begin(), batch.end(), member) - batch.begin());
     ensure(place < batch.size(), "a micro-batch is part of its batch");
     const int behind = batch[(place + 1) % batch.size()];
-    packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)]);
+    packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)],
+               turn++ % packing.text_every == 0);
   }
   return packer.finish(context_length, device);
 }

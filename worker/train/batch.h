@@ -107,6 +107,8 @@ struct Packing {
   SftWeights weights = SftWeights::split;
   KtoConfig kto = {};
   double sft_text_weight = 1;
+  int text_every = 1;  // accepted ones: member k has its answers' text where k + text_turn is divisible by it
+  int text_turn = 0;
 };
 
 /// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "shared/base/error.h"
@@ -17,11 +18,31 @@ constexpr int64_t least_values_a_thread = 65536;
 
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders)
+at::Tensor equal_singular_values(const at::Tensor& matrix) {
+  const bool tall = matrix.size(0) > matrix.size(1);
+  const at::Tensor wide = tall ? matrix.t().contiguous() : matrix;
+  const auto [squares, vectors] = at::linalg_eigh(at::mm(wide, wide.t()).to(at::kCPU, at::kDouble));
+  const double largest = squares[-1].item<double>();
+  if (!(largest > 0)) return at::zeros_like(matrix);
+  const at::Tensor inverses = squares.clamp_min(largest * 1e-6).rsqrt();
+  const at::Tensor root =
+      at::mm(vectors * inverses.unsqueeze(0), vectors.t()).mul_(std::sqrt(static_cast<double>(wide.size(1))));
+  const at::Tensor equal = at::mm(root.to(matrix.device(), at::kFloat), wide);
+  return tall ? equal.t() : equal;
+}
+
+Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders,
+                     std::vector<MatrixPlace> matrices)
     : config_(config),
       holders_(holders),
+      matrices_(std::move(matrices)),
       first_moment_(at::zeros_like(values)),
-      second_moment_(at::zeros_like(values)) {}
+      second_moment_(at::zeros_like(values)) {
+  if (config.kind != OptimizerKind::muon) return;
+  int64_t filled = 0;
+  for (const MatrixPlace& place : matrices_) filled += place.rows * place.columns;
+  ensure(!holders_ && filled == values.numel(), "Muon's matrices fill the values, whole on every rank");
+}
 
 double Optimizer::norm_of(const at::Tensor& gradient) const {
   const double own = square_sum(gradient);
@@ -45,6 +66,18 @@ void Optimizer::update(const AdamStep& step, const at::Tensor& gradient, at::Ten
   });
 }
 
+void Optimizer::update_matrices(double clip, double lr, const at::Tensor& gradient, at::Tensor& values) {
+  run_lanes(static_cast<int>(matrices_.size()), values.device(), [&](int index) {
+    const MatrixPlace& place = matrices_[static_cast<size_t>(index)];
+    auto part = [&](const at::Tensor& all) {
+      return all.narrow(0, place.offset, place.rows * place.columns).view({place.rows, place.columns});
+    };
+    at::Tensor mean = part(first_moment_), value = part(values);
+    mean.mul_(config_.momentum).add_(part(gradient), clip * (1 - config_.momentum));
+    value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean), lr);
+  });
+}
+
 double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double norm = norm_of(gradient);
   if (!std::isfinite(norm)) {
@@ -53,6 +86,10 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   }
   const double clip = config_.clip_norm > 0 && norm > config_.clip_norm ? config_.clip_norm / norm : 1;
   ++step_;
+  if (config_.kind == OptimizerKind::muon) {
+    update_matrices(clip, lr, gradient, values);
+    return norm;
+  }
   const double correction1 = 1 - std::pow(config_.beta1, step_),
                correction2 = 1 - std::pow(config_.beta2, step_), decay = 1 - lr * config_.weight_decay;
   if (values.is_cpu()) {

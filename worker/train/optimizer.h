@@ -1,7 +1,11 @@
-// AdamW (arXiv 1711.05101) on one flat float32 tensor; the gradient's norm is clipped first.
+// AdamW (arXiv 1711.05101) on one flat float32 tensor, or Muon (arXiv 2502.16982) on the matrices that fill
+// it; the gradient's norm is clipped first.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "shared/config/run_config.h"
 #include "worker/kernels/row_kernels.h"
@@ -9,11 +13,24 @@
 
 namespace apportion {
 
+/// A matrix among flat values, row by row.
+struct MatrixPlace {
+  int64_t offset = 0, rows = 0, columns = 0;
+};
+
+/// The matrix U S V^T with all singular values S made equal, so that its root mean square is 1. What is below
+/// a thousandth of the largest one is rounding and is not raised to it; a matrix of zeros stays. By the
+/// eigenvalues of its Gram matrix on the shorter side (r of [r, n] as LoRA's: r x r), where arXiv 2502.16982
+/// takes five steps of Newton-Schulz. On a CPU to be called in a lane, for the same bits at any number of
+/// threads.
+at::Tensor equal_singular_values(const at::Tensor& matrix);
+
 class Optimizer {
  public:
   /// `holders` are the ranks whose values are one vector together (they outlive this); null: every rank has
-  /// all.
-  Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders = nullptr);
+  /// all. Muon needs `matrices` that fill the values, which every rank has all of.
+  Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders = nullptr,
+            std::vector<MatrixPlace> matrices = {});
 
   /// Updates `values` in place with `gradient` (both [n] float32; the gradient is consumed) at rate `lr`.
   /// Returns the whole gradient's norm before clipping; over holders it is rounded to float32, so that the
@@ -21,8 +38,8 @@ class Optimizer {
   /// Collective over the holders.
   double step(at::Tensor& values, at::Tensor& gradient, double lr);
 
-  /// The gradient's running mean and mean square, [n] float32: with the number of steps all that a step
-  /// leaves.
+  /// The gradient's running mean and mean square (Muon: zeros), [n] float32: with the number of steps all
+  /// that a step leaves.
   const at::Tensor& first_moment() const { return first_moment_; }
   const at::Tensor& second_moment() const { return second_moment_; }
   /// Goes on as after `steps` steps that left these moments.
@@ -33,8 +50,13 @@ class Optimizer {
   /// One pass over memory, on a CPU.
   void update(const AdamStep& step, const at::Tensor& gradient, at::Tensor& values);
 
+  /// Muon's step: each matrix of the mean gradient with equal singular values, times lr. `clip` scales the
+  /// gradient.
+  void update_matrices(double clip, double lr, const at::Tensor& gradient, at::Tensor& values);
+
   OptimizerConfig config_;
   Collectives* holders_;
+  std::vector<MatrixPlace> matrices_;
   at::Tensor first_moment_, second_moment_;
   int step_ = 0;
 };

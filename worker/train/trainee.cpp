@@ -21,6 +21,14 @@ class AdapterTrainee : public Trainee {
   }
   at::Tensor& values() override { return adapter_.values(); }
   Collectives* holders() override { return nullptr; }
+  std::vector<MatrixPlace> matrices() override {
+    std::vector<MatrixPlace> places;
+    for (const Adapter::Entry& entry : adapter_.entries()) {
+      for (const at::Tensor& matrix : {entry.a, entry.b})
+        places.push_back({matrix.storage_offset(), matrix.size(0), matrix.size(1)});
+    }
+    return places;
+  }
   void refresh() override { adapter_.refresh(model_.compute_type()); }
   std::vector<StatePart> state_parts(Collectives& group) const override {
     const auto rows = static_cast<uint64_t>(adapter_.values().numel());

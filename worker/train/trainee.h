@@ -12,6 +12,7 @@
 #include "worker/models/llama.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/block_pass.h"
+#include "worker/train/optimizer.h"
 
 namespace apportion {
 
@@ -37,6 +38,8 @@ class Trainee {
   /// backward pass of this rank's returned. Collective.
   virtual at::Tensor gradient(std::vector<at::Tensor> own, int micro_batches, Collectives& group) = 0;
 
+  /// Matrices in values(), which they fill; none where their rows may lie on several ranks.
+  virtual std::vector<MatrixPlace> matrices() { return {}; }
   /// Float32 [n]: all that is trained, or this rank's part. After writing to it call refresh.
   virtual at::Tensor& values() = 0;
   /// The ranks whose values() together are all that is trained; null: it is replicated.

@@ -104,12 +104,16 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
   Forward out;
   out.batches.resize(static_cast<size_t>(range.last - range.first));
   std::vector<PassItem> items(out.batches.size());
+  std::vector<int> turns = {packing.text_turn};  // of the parts' first members, whichever rank has them
+  for (const auto& part : parts) turns.push_back(turns.back() + static_cast<int>(part.size()));
   run_lanes(static_cast<int>(items.size()), model_.device(), [&](int m) {
-    const auto& part = parts[static_cast<size_t>(range.first) + static_cast<size_t>(m)];
+    const size_t index = static_cast<size_t>(range.first) + static_cast<size_t>(m);
+    const auto& part = parts[index];
     if (part.empty()) return;
+    Packing own = packing;
+    own.text_turn = turns[index];
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
-    packed =
-        pack_micro_batch(prompts_, members, part, packing, model_.shape().context_length, model_.device());
+    packed = pack_micro_batch(prompts_, members, part, own, model_.shape().context_length, model_.device());
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
   });
   out.pass = trainee_->pass(std::move(items), recompute_);
@@ -117,9 +121,32 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
   return out;
 }
 
-double Trainer::sum_over_group(const std::vector<double>& own) const {
-  std::vector<double> all = collectives_.all_gather(own);
-  return std::accumulate(all.begin(), all.end(), 0.0);
+std::vector<double> Trainer::sums_over_group(const std::vector<double>& own, size_t columns) const {
+  std::vector<double> all = collectives_.all_gather(own), sums(columns, 0.0);
+  for (size_t i = 0; i < all.size(); ++i) sums[i % columns] += all[i];
+  return sums;
+}
+
+double Trainer::sum_over_group(const std::vector<double>& own) const { return sums_over_group(own, 1)[0]; }
+
+at::Tensor Trainer::common_error(const Forward& pass, double prompts) const {
+  const size_t categories = prompts_.front().target.size();
+  std::vector<double> own;
+  for (size_t m = 0; m < pass.batches.size(); ++m) {
+    if (!pass.log_prob_E[m].defined()) continue;
+    at::Tensor q_IK = category_log_probs(pass.batches[m], pass.log_prob_E[m]).exp();
+    at::Tensor error_K = (q_IK - pass.batches[m].target_IK).sum(0).to(at::kCPU, at::kDouble);
+    const double* error = error_K.const_data_ptr<double>();
+    own.insert(own.end(), error, error + categories);
+  }
+  at::Tensor mean_K = at::tensor(sums_over_group(own, categories)).div_(prompts);
+  return mean_K.to(model_.device(), at::kFloat);
+}
+
+Optimizer Trainer::make_optimizer(OptimizerKind kind) {
+  OptimizerConfig config = optimizer_config_;
+  config.kind = kind;
+  return {config, trainee_->values(), trainee_->holders(), trainee_->matrices()};
 }
 
 int Trainer::first_step(Optimizer& optimizer, int steps) {
@@ -129,18 +156,29 @@ int Trainer::first_step(Optimizer& optimizer, int steps) {
 }
 
 void Trainer::run_sft(const SftConfig& config) {
-  const Packing packing{AnswerSet::accepted, config.weights, {}, config.text_weight};
-  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
+  Packing packing{AnswerSet::accepted, config.weights, {}, config.text_weight};
+  const bool first_apart =
+      config.weights == SftWeights::split && prompts_.front().style == AnswerStyle::steered;
+  if (first_apart) packing.text_every = config.text_every;
+  Optimizer optimizer = make_optimizer(config.optimizer);
   for (int step = first_step(optimizer, config.steps);; ++step) {
     const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
     if (step >= end.steps) break;
     const double started = seconds_now();
-    Forward pass = forward(schedule_.batch_of_step(step), packing, BlockPass::Gradient::wanted);
+    const int batch = schedule_.batch_of_step(step);
+    packing.text_turn = step / schedule_.batches();
+    Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
     std::vector<double> own;
-    for (const MicroBatch& batch : pass.batches) own.push_back(batch.sft_normalizer);
+    for (const MicroBatch& part : pass.batches) own.push_back(part.sft_normalizer);
     const double normalizer = sum_over_group(own);
+    const auto prompts = static_cast<double>(schedule_.batch(batch).size());
+    const at::Tensor error_K = first_apart ? common_error(pass, prompts) : at::Tensor();
     auto loss_of = [&](size_t m) -> Loss {
-      return {sft_loss(pass.log_prob_E[m], pass.batches[m].sft_weight_E, normalizer)};
+      const MicroBatch& part = pass.batches[m];
+      at::Tensor loss = sft_loss(pass.log_prob_E[m], part.sft_weight_E, normalizer);
+      if (!first_apart) return {loss};
+      at::Tensor q_IK = category_log_probs(part, pass.log_prob_E[m]);
+      return {loss + (1 - config.common_weight) * less_of_error(q_IK, error_K, prompts)};
     };
     StepReport report{step, end.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps, end);
@@ -229,7 +267,7 @@ void Trainer::run_calibrate(const CalibrateConfig& config) {
 void Trainer::run_dpo(const CalibrateConfig& config) {
   const Packing packing{AnswerSet::pairs};
   Reference reference = reference_of(config.steps, packing);
-  Optimizer optimizer(optimizer_config_, trainee_->values(), trainee_->holders());
+  Optimizer optimizer = make_optimizer();
   for (int step = first_step(optimizer, config.steps); step < config.steps; ++step) {
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
@@ -279,8 +317,7 @@ void Trainer::finish_step(Optimizer& optimizer, Forward& forward, const std::fun
   report.grad_norm = optimizer.step(trainee_->values(), total, report.lr);
   trainee_->refresh();
 
-  std::vector<double> sums(columns, 0.0), all = collectives_.all_gather(own);
-  for (size_t i = 0; i < all.size(); ++i) sums[i % columns] += all[i];
+  const std::vector<double> sums = sums_over_group(own, columns);
   report.loss = sums[0];
   report.kto = sums[1];
   // Plain answers are not told by category.

@@ -87,7 +87,11 @@ class Trainer {
   /// The mean of r over the global batch's mismatched pairs, clamped and not.
   void estimate_z(const Forward& pass, const std::vector<at::Tensor>& reference, double prompts,
                   StepReport& report) const;
-  /// Backward, sum over the group, AdamW step, log.
+  /// The mean over the global batch of the steering tokens' probabilities less their targets. [K]
+  at::Tensor common_error(const Forward& pass, double prompts) const;
+  /// Of what is trained.
+  Optimizer make_optimizer(OptimizerKind kind = OptimizerKind::adamw);
+  /// Backward, sum over the group, optimizer's step, log.
   void finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,
                    StepReport report, double started);
   TrainState state(Optimizer& optimizer) {
@@ -95,7 +99,8 @@ class Trainer {
   }
   /// The step to begin with: 0, or after those of a checkpoint, whose state is in force then.
   int first_step(Optimizer& optimizer, int steps);
-  /// Sum over all micro-batches of the group, in their order.
+  /// Sums over all micro-batches of the group, in their order; `own` has a row of `columns` for each of ours.
+  std::vector<double> sums_over_group(const std::vector<double>& own, size_t columns) const;
   double sum_over_group(const std::vector<double>& own) const;
 
   const Llama& model_;

@@ -110,6 +110,14 @@ TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
               HasSubstr("batch_prompts = 8 (preset authors)"));
 }
 
+TEST(MakeRunConfig, MuonIsForAdaptersAndNotTheAuthors) {
+  EXPECT_EQ(make_run_config({}).sft.optimizer, OptimizerKind::muon);
+  EXPECT_EQ(make_run_config({{"adapter", "none", "x"}}).sft.optimizer, OptimizerKind::adamw);
+  EXPECT_EQ(make_run_config({{"preset", "authors", "x"}}).sft.optimizer, OptimizerKind::adamw);
+  EXPECT_EQ(error_of({{"adapter", "none", "x"}, {"sft_optimizer", "muon", "y.ini, line 2"}}),
+            "adapter = none (x) trains all weights, so sft_optimizer = muon (y.ini, line 2) must be adamw");
+}
+
 TEST(MakeRunConfig, AMethodOfOneLossNeedsItsWeight) {
   EXPECT_EQ(error_of({{"method", "kl-only", "command line"}, {"kl_weight", "0", "x.ini, line 1"}}),
             "kl_weight = 0 (x.ini, line 1) leaves method = kl-only (command line) without a loss; it must be "

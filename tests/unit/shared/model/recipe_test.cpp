@@ -10,7 +10,7 @@ RecipeInput known() { return {576, {}, AdapterKind::lora, 560}; }
 
 TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
-  EXPECT_EQ(recipe.sft_steps, 60);
+  EXPECT_EQ(recipe.sft_steps, 40);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
   EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 5e-5);
 }
@@ -42,19 +42,19 @@ TEST(Recipe, RatesStayRatesWithAnyAlpha) {
 TEST(Recipe, StepsGrowWithThePromptsWithinBounds) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
-  EXPECT_EQ(recipe_of(input).sft_steps, 240);
+  EXPECT_EQ(recipe_of(input).sft_steps, 160);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+  EXPECT_EQ(recipe_of(input).sft_steps, 30);
   input.prompts = int64_t{1} << 62;
   EXPECT_EQ(recipe_of(input).sft_steps, 1000000);
 }
 
-TEST(Recipe, AllWeightsTakeTwiceTheSteps) {
+TEST(Recipe, AllWeightsTakeThreeTimesTheSteps) {
   RecipeInput input = known();
   input.adapter = AdapterKind::none;
   EXPECT_EQ(recipe_of(input).sft_steps, 120);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+  EXPECT_EQ(recipe_of(input).sft_steps, 30);
 }
 
 TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {

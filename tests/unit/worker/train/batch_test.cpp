@@ -103,6 +103,41 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
 
+// Each member has its text in one turn of all, so that over the turns everything weighs what it weighs at
+// once.
+TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
+  TinyWorld world;
+  constexpr int every = 4;
+  std::vector<int> all(world.prompts().size());
+  std::iota(all.begin(), all.end(), 0);
+  auto pack = [&](int text_every, int turn) {
+    const Packing packing{AnswerSet::accepted, SftWeights::split, {}, 0.25, text_every, turn};
+    return pack_micro_batch(world.prompts(), all, all, packing, 512, at::kCPU);
+  };
+  auto first_and_rest = [](const MicroBatch& batch) {
+    const double whole = batch.sft_weight_E.sum().item<double>();
+    const double first = batch.sft_weight_E.index_select(0, batch.steering_IK.flatten()).sum().item<double>();
+    return std::pair(first, whole - first);
+  };
+  const MicroBatch at_once = pack(1, 0);
+  const auto [first, rest] = first_and_rest(at_once);
+  const auto prompts = static_cast<double>(all.size());
+  EXPECT_NEAR(first, prompts, 1e-4);
+  EXPECT_NEAR(rest, 0.25 * prompts, 1e-4);
+  int64_t rows = 0;
+  double rests = 0;
+  for (int turn = 0; turn < every; ++turn) {
+    const MicroBatch batch = pack(every, turn);
+    EXPECT_NEAR(first_and_rest(batch).first, first, 1e-4) << turn;
+    EXPECT_EQ(batch.sft_normalizer, at_once.sft_normalizer);
+    EXPECT_LT(batch.tree_tokens, at_once.tree_tokens);
+    rests += first_and_rest(batch).second;
+    rows += batch.example_rows;
+  }
+  EXPECT_NEAR(rests, every * rest, 1e-3);
+  EXPECT_EQ(rows, at_once.example_rows);
+}
+
 TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   TinyWorld world;
   const std::vector<int> batch = {2, 9};

@@ -58,6 +58,7 @@ class FullWeightsTest : public ::testing::Test {
           },
           &checkpoint);
       SftConfig config;
+      config.optimizer = OptimizerKind::adamw;
       config.steps = of;
       config.learning_rate = 2e-3;
       try {

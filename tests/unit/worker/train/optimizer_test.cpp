@@ -1,10 +1,11 @@
-// AdamW against its equations in double, and the clip of the norm.
+// AdamW and Muon against their equations in double, and the clip of the norm.
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <thread>
 #include <utility>
@@ -76,6 +77,86 @@ TEST(Optimizer, ClipsTheNormAndReportsItUnclipped) {
     optimizer->step(*values, small, 0.1);
   }
   EXPECT_TRUE(at::allclose(a, b));
+}
+
+/// U V^T of the singular value decomposition, by LAPACK in double, with a root mean square of 1.
+at::Tensor polar_factor(const at::Tensor& matrix) {
+  const auto [u, s, v] = at::linalg_svd(matrix.to(at::kDouble), false);
+  return (at::mm(u, v) * std::sqrt(std::max(matrix.size(0), matrix.size(1)))).to(at::kFloat);
+}
+
+at::Tensor waves(int64_t rows, int64_t columns, int64_t from) {
+  return at::arange(from, from + rows * columns, at::kFloat)
+             .mul_(0.7)
+             .sin_()
+             .mul_(0.01)
+             .view({rows, columns}) +
+         at::eye(rows, columns) * 0.02;
+}
+
+TEST(Muon, MakesSingularValuesEqual) {
+  for (auto [rows, columns] : {std::pair(3, 50), std::pair(50, 3), std::pair(8, 8)}) {
+    const at::Tensor matrix = waves(rows, columns, 1), equal = equal_singular_values(matrix);
+    EXPECT_LT((equal - polar_factor(matrix)).abs().max().item<double>(), 1e-4) << rows;
+  }
+  EXPECT_TRUE(at::equal(equal_singular_values(at::zeros({3, 50})), at::zeros({3, 50})));
+}
+
+// One direction alone: the others are rounding, and are not made as large as it.
+TEST(Muon, LeavesRoundingAsItIs) {
+  const at::Tensor u = at::arange(1, 9, at::kFloat).sin_().unsqueeze(1),
+                   v = at::arange(1, 41, at::kFloat).cos_().unsqueeze(0), matrix = at::mm(u, v);
+  const at::Tensor expected = matrix * (std::sqrt(40) / matrix.norm().item<double>());
+  EXPECT_LT((equal_singular_values(matrix) - expected).norm().item<double>(), 1e-2 * std::sqrt(40));
+}
+
+TEST(Muon, StepsEachMatrixByItsMeanGradient) {
+  OptimizerConfig config;
+  config.kind = OptimizerKind::muon;
+  config.weight_decay = 0.1;
+  config.clip_norm = 0.05;
+  const std::vector<MatrixPlace> places = {{0, 3, 20}, {60, 20, 3}};
+  at::Tensor values = at::arange(120, at::kFloat).cos_(), expected = values.clone(), mean = at::zeros({120});
+  Optimizer optimizer(config, values, nullptr, places);
+  for (int step = 0; step < 3; ++step) {
+    at::Tensor gradient = at::cat({waves(3, 20, step).flatten(), waves(20, 3, 7 + step).flatten()});
+    const double norm = gradient.norm().item<double>();
+    ASSERT_GT(norm, config.clip_norm);
+    mean = mean * config.momentum + gradient * ((1 - config.momentum) * config.clip_norm / norm);
+    const at::Tensor directions = at::cat({polar_factor(mean.narrow(0, 0, 60).view({3, 20})).flatten(),
+                                           polar_factor(mean.narrow(0, 60, 60).view({20, 3})).flatten()});
+    expected = expected * (1 - 0.01 * 0.1) - directions * 0.01;
+    EXPECT_NEAR(optimizer.step(values, gradient, 0.01), norm, 1e-6);
+    EXPECT_LT((values - expected).abs().max().item<double>(), 1e-5) << step;
+  }
+}
+
+TEST(Muon, HasTheSameBitsOnAnyNumberOfThreads) {
+  OptimizerConfig config;
+  config.kind = OptimizerKind::muon;
+  std::vector<MatrixPlace> places;
+  for (int64_t i = 0; i < 7; ++i) places.push_back({i * 32 * 600, 32, 600});
+  const int before = at::get_num_threads();
+  std::vector<at::Tensor> found;
+  for (int threads : {1, 2, 3, 8}) {
+    at::set_num_threads(threads);
+    at::Tensor values = at::zeros({7 * 32 * 600});
+    Optimizer optimizer(config, values, nullptr, places);
+    for (int step = 0; step < 2; ++step) {
+      at::Tensor gradient = waves(7 * 32, 600, step).flatten();
+      optimizer.step(values, gradient, 0.01);
+    }
+    found.push_back(values);
+  }
+  at::set_num_threads(before);
+  for (const at::Tensor& values : found) EXPECT_TRUE(at::equal(values, found[0]));
+}
+
+TEST(Muon, NeedsMatricesThatFillTheValues) {
+  OptimizerConfig config;
+  config.kind = OptimizerKind::muon;
+  EXPECT_THROW(Optimizer(config, at::zeros({12})), InternalError);
+  EXPECT_THROW(Optimizer(config, at::zeros({12}), nullptr, {{0, 3, 3}}), InternalError);
 }
 
 TEST(Optimizer, RefusesAGradientThatIsNotFinite) {

@@ -76,6 +76,53 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
             first_step(SftWeights::token_mean, 1, world.prompts()).loss);
 }
 
+// Four times the same prompt: all of its error is common to the batch.
+TEST(Trainer, WhatABatchHasInCommonWeighsWhatItIsGiven) {
+  TinyWorld world;
+  auto collectives = make_local_collectives();
+  const std::vector<TrainPrompt> same(4, world.prompts()[0]);
+  auto norm = [&](double common_weight) {
+    Adapter adapter = world.random_adapter(4);
+    Trainer trainer(world.model(), adapter, same, BatchConfig{4, 2}, OptimizerConfig{}, 5, *collectives,
+                    [](const StepReport&) {});
+    SftConfig sft;
+    sft.steps = 1;
+    sft.text_weight = 0;
+    sft.common_weight = common_weight;
+    trainer.run_sft(sft);
+    return trainer.log().grad_norm[0];
+  };
+  // Tokens that stand for no category have an error, too: what is left of the others' is not all there is.
+  const double whole = norm(1), half = norm(0.5), none = norm(0);
+  EXPECT_GT(whole, 0.1);
+  EXPECT_LT(none, half);
+  EXPECT_LT(half, whole);
+}
+
+// Text in turns goes on each epoch, and by places in the whole batch: micro-batches and ranks change nothing.
+TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
+  TinyWorld world;
+  auto collectives = make_local_collectives();
+  auto losses = [&](int micro_batches, int text_every) {
+    Adapter adapter = world.random_adapter(4);
+    Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, micro_batches}, OptimizerConfig{},
+                    5, *collectives, [](const StepReport&) {});
+    SftConfig sft;
+    sft.steps = 4;  // two epochs
+    sft.learning_rate = 0;
+    sft.text_every = text_every;
+    trainer.run_sft(sft);
+    return std::pair(trainer.log().loss, trainer.log().tokens);
+  };
+  const auto [four, few_tokens] = losses(4, 3);
+  const auto [one, tokens] = losses(1, 3);
+  for (size_t step = 0; step < four.size(); ++step) EXPECT_NEAR(four[step], one[step], 1e-4);
+  EXPECT_LT(few_tokens[0], losses(4, 1).second[0]);
+  EXPECT_EQ(losses(4, 1).second[0] + losses(4, 1).second[1], losses(4, 1).second[2] + losses(4, 1).second[3]);
+  EXPECT_GT(std::abs(four[0] + four[1] - four[2] - four[3]),
+            1e-4);  // other prompts' texts in the second epoch
+}
+
 TEST(Trainer, TheReferenceEqualsThePolicyAtTheFirstStep) {
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     TinyWorld world(type);
