@@ -59,6 +59,9 @@ StepLoad training_load(const Session& session) {
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
   const auto answers =
       config.method == Method::sft ? AnswerSet::accepted : AnswerSet::accepted_rejected_mismatched;
+  Packing packing{answers, config.sft.weights};
+  if (config.method == Method::sft && config.sft.weights == SftWeights::split)
+    packing.text_every = config.sft.text_every;
   StepLoad load;
   for (const std::vector<Prompt>& batch : first_batches(session)) {
     const auto prompts = train_prompts(session.dataset(), batch, subjects, session.chat(), config.data.seed);
@@ -66,8 +69,8 @@ StepLoad training_load(const Session& session) {
     std::iota(members.begin(), members.end(), 0);
     for (const auto& part : split_batch(prompts, members, config.batch.micro_batches)) {
       if (part.empty()) continue;
-      const MicroBatch packed = pack_micro_batch(prompts, members, part, {answers, config.sft.weights},
-                                                 session.shape().context_length, at::kCPU);
+      const MicroBatch packed =
+          pack_micro_batch(prompts, members, part, packing, session.shape().context_length, at::kCPU);
       const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
       load.tokens = std::max(load.tokens, packed.tree_tokens);
       load.path = std::max(load.path, block_keys - 32);  // StepLoad::block_keys() adds them

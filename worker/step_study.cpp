@@ -113,9 +113,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   StepTimer timer(report);
   Trainer trainer(*loaded.model, adapter, prompts, batch, OptimizerConfig{}, 0, group, std::ref(timer),
                   nullptr, recompute);
-  SftConfig sft;
-  sft.steps = 1 + study.steps;
-  sft.learning_rate = 1e-3;
+  const SftConfig sft = whole_sft(1 + study.steps, 1e-3);
   trainer.run_sft(sft);
   StepSample sample = std::exchange(timer.sample(), {});
   sample.base_bytes = static_cast<double>(base_memory().peak);

@@ -45,8 +45,11 @@ Stage calibration(std::vector<LossTerm> losses) {
 }
 
 // Stage 1 as TRL does it with the authors' adapter.
-const std::vector<std::pair<std::string, std::string>> ift_defaults = {
-    {"lora_rank", "8"}, {"lora_alpha", "32"}, {"sft_weights", "token_mean"}};
+const std::vector<std::pair<std::string, std::string>> ift_defaults = {{"lora_rank", "8"},
+                                                                       {"lora_alpha", "32"},
+                                                                       {"sft_weights", "token_mean"},
+                                                                       {"sft_optimizer", "adamw"},
+                                                                       {"warmup_steps", "10"}};
 
 std::vector<MethodDescription> make_table() {
   const Stage dpo = {"calibrate", AnswerStyle::plain, {LossTerm::dpo}};

@@ -66,10 +66,9 @@ OptionGroup method_options() {
                         field(&RunConfig::steering), steerings),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
-          number_option(
-              {"lora_alpha", "256", Identity::yes,
-               "LoRA products are scaled by alpha / rank; with Adam a larger one lets B learn faster than A"},
-              field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
+          number_option({"lora_alpha", "256", Identity::yes,
+                         "LoRA products are scaled by alpha / rank; a larger one lets B learn faster than A"},
+                        field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
           list_option({"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
                        Identity::yes, "linear layers that get LoRA"},
                       field(&RunConfig::lora, &Lora::targets),
@@ -118,16 +117,15 @@ OptionGroup sft_options() {
               {"sft_text_weight", "0.25", Identity::yes,
                "with sft_weights = split: weight of an answer behind its first token, which weighs 1"},
               field(&RunConfig::sft, &Sft::text_weight), {0, Bound::included, 1e6, Bound::included}),
-          integer_option(
-              {"sft_text_every", "4", Identity::yes,
-               "with sft_weights = split: one prompt of so many has its answers' text, which weighs so many "
-               "times more; the turn goes on each epoch"},
-              field(&RunConfig::sft, &Sft::text_every), {1, most_prompts}),
+          integer_option({"sft_text_every", "4", Identity::yes,
+                          "with sft_weights = split and steering tokens: one prompt of so many has its "
+                          "answers' text, which weighs so many times as much; each in its turn"},
+                         field(&RunConfig::sft, &Sft::text_every), {1, most_prompts}),
           number_option({"sft_common_weight", "0.25", Identity::yes,
-                         "with sft_weights = split: weight of the steering tokens' error that a batch's "
-                         "prompts have in common; 1: as of any other"},
+                         "likewise: weight of the steering tokens' mean error over a batch; 1: none of its "
+                         "own"},
                         field(&RunConfig::sft, &Sft::common_weight),
-                        {0, Bound::included, 1, Bound::included}),
+                        {0, Bound::excluded, 1, Bound::included}),
           choice_option({"sft_optimizer", "muon", Identity::yes,
                          "muon: steps along each matrix's mean gradient with all its singular values made "
                          "equal; adamw: the only one with adapter = none"},

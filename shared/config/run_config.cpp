@@ -128,10 +128,19 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   const PresetSettings preset = settings_of(chosen.preset, chosen.method);
   const std::string of_preset = "preset " + find_option("preset")->print(chosen);
   std::vector<Setting> all;
-  if (chosen.steering == Steering::path)
-    all.push_back({"sft_weights", "sequence", "default of steering path"});
-  if (chosen.adapter == AdapterKind::none)
-    all.push_back({"sft_optimizer", "adamw", "default of adapter none"});
+  auto choose = [&](const char* because, std::initializer_list<std::pair<const char*, const char*>> values) {
+    for (const auto& [key, value] : values) all.push_back({key, value, because});
+  };
+  if (chosen.steering == Steering::path) {
+    choose("default of steering path",
+           {{"sft_weights", "sequence"}, {"sft_optimizer", "adamw"}, {"warmup_steps", "10"}});
+  }
+  if (chosen.adapter == AdapterKind::none) {
+    choose("default of adapter none", {{"sft_optimizer", "adamw"},
+                                       {"sft_text_every", "1"},
+                                       {"sft_common_weight", "1"},
+                                       {"warmup_steps", "10"}});
+  }
   for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});
   for (const auto& [key, value] : preset.of_method) all.push_back({key, value, of_preset});

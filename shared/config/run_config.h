@@ -90,6 +90,18 @@ struct SftConfig {
   double common_weight = 0.25;  // split: of the error that a batch's prompts have in common
 };
 
+/// Stage 1 with every prompt's texts and errors as they are, and AdamW: what a step costs is told of that,
+/// and what peers do is compared with it.
+inline SftConfig whole_sft(int steps, double learning_rate) {
+  SftConfig sft;
+  sft.steps = steps;
+  sft.learning_rate = learning_rate;
+  sft.optimizer = OptimizerKind::adamw;
+  sft.text_every = 1;
+  sft.common_weight = 1;
+  return sft;
+}
+
 struct KtoConfig {
   double beta = 0.1;
   double weight_accepted = 1, weight_rejected = 1;  // w_d, w_u

@@ -16,7 +16,8 @@ namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
-constexpr double known_steps = 40, known_full_steps = 120, known_sft_rate = 1e-3, known_calibrate_rate = 5e-5;
+constexpr double known_steps = 40, known_adamw_steps = 60, known_full_steps = 120, known_sft_rate = 1e-3,
+                 known_calibrate_rate = 5e-5;
 constexpr double least_steps = 30;
 
 /// At most 1, which is all that a rate may be.
@@ -31,7 +32,9 @@ double two_digits(double value) {
 Recipe recipe_of(const RecipeInput& input) {
   const double rates =
       std::sqrt(known_alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
-  const double base_steps = input.adapter == AdapterKind::none ? known_full_steps : known_steps,
+  const double base_steps = input.adapter == AdapterKind::none        ? known_full_steps
+                            : input.optimizer == OptimizerKind::adamw ? known_adamw_steps
+                                                                      : known_steps,
                steps = base_steps * static_cast<double>(input.prompts) / known_prompts;
   return {static_cast<int>(std::lround(std::clamp(steps, least_steps, double{most_steps}))),
           two_digits(known_sft_rate * rates), two_digits(known_calibrate_rate * rates)};
@@ -44,7 +47,7 @@ void resolve_recipe(RunConfig& config) {
   const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   const auto prompts = prompts_of(dataset, "train", config.data.holdout_wordings, config.data.subjects);
   const Recipe recipe = recipe_of({shape_of_model(config.data.model).width, config.lora, config.adapter,
-                                   static_cast<int64_t>(prompts.size())});
+                                   config.sft.optimizer, static_cast<int64_t>(prompts.size())});
   if (config.sft.steps == 0) resolve_option(config, "sft_steps", std::to_string(recipe.sft_steps));
   if (config.sft.learning_rate == 0)
     resolve_option(config, "sft_learning_rate", fmt::format("{:.2g}", recipe.sft_learning_rate));

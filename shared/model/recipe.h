@@ -13,7 +13,8 @@ struct RecipeInput {
   int64_t width = 0;  // of the model's residual stream
   LoraConfig lora = {};
   AdapterKind adapter = AdapterKind::lora;
-  int64_t prompts = 0;  // of the training set: subjects x wordings
+  OptimizerKind optimizer = OptimizerKind::muon;  // of stage 1
+  int64_t prompts = 0;                            // of the training set: subjects x wordings
 };
 
 struct Recipe {
@@ -26,7 +27,8 @@ struct Recipe {
 /// larger alpha lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354). And to
 /// width^-1/2, the largest that stays stable as models grow wider when B starts at 0 (arXiv 2406.08447,
 /// Init[A]). Steps are in proportion to the prompts (16 a step: 1.1 passes over them), within 30 and
-/// most_steps; three times as many where all weights are trained, whose rates are their own.
+/// most_steps; half as many more with AdamW, and three times as many where all weights are trained, whose
+/// rates are their own.
 Recipe recipe_of(const RecipeInput& input);
 
 /// Puts definite values in the place of `auto` for sft_steps, sft_learning_rate and calibrate_learning_rate;

@@ -102,9 +102,7 @@ void study(int stage, int micro_batches) {
                     each += " " + std::to_string(step.seconds);
                   });
   at::addGlobalCallback(at::RecordFunctionCallback(start, finish).needsInputs(true));
-  SftConfig sft;
-  sft.steps = steps;
-  sft.learning_rate = 1e-3;
+  const SftConfig sft = whole_sft(steps, 1e-3);
   CalibrateConfig calibrate;
   calibrate.steps = steps;
   calibrate.learning_rate = 1e-4;

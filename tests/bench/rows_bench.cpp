@@ -85,9 +85,7 @@ void rows(benchmark::State& state) {
                   [&](const StepReport& step) { seconds.push_back(step.seconds); });
   constexpr int steps =
       2;  // the first finds no kept memory and no moments; the peer's second is on its clock, too
-  SftConfig sft;
-  sft.steps = steps;
-  sft.learning_rate = 1e-3;
+  const SftConfig sft = whole_sft(steps, 1e-3);
   CalibrateConfig calibrate;
   calibrate.learning_rate = 1e-4;
   calibrate.steps = steps;

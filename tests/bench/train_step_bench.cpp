@@ -75,9 +75,7 @@ void train_step(benchmark::State& state) {
                     flops += step.flops;
                     state.SetIterationTime(step.seconds);
                   });
-  SftConfig sft;
-  sft.steps = 1;
-  sft.learning_rate = 1e-3;
+  const SftConfig sft = whole_sft(1, 1e-3);
   CalibrateConfig calibrate;
   calibrate.learning_rate = 1e-4;
   calibrate.steps = 1;

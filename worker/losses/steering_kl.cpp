@@ -9,7 +9,7 @@ at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double gl
   return ((p_IK * q_IK).sum() + entropy) * (-1 / global_prompts);
 }
 
-at::Tensor less_of_error(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts) {
+at::Tensor common_error_term(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts) {
   return ((q_IK.detach() - q_IK) * error_K).sum() / global_prompts;
 }
 

@@ -12,11 +12,11 @@ namespace apportion {
 /// tokens' log-probs over the WHOLE vocabulary, p_IK the targets; terms with p_j = 0 are 0.
 at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double global_prompts);
 
-/// A term of value 0 that takes `error_K`, a mean over the global batch of exp(q) - p, from the errors that
-/// the prompts' gradients are made of: its gradient is what a sum of p_j q_j would add were the targets
-/// nearer to the shares by error_K. What all prompts have in common moves far more easily than what tells
-/// them apart, swings, and takes the steps of the latter with it; times 1 - w, a factor of w is left of it.
-at::Tensor less_of_error(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts);
+/// Of value 0, and with the gradient that the KL has more when each target is p + error_K in place of p.
+/// `error_K` is a mean over the global batch of exp(q) - p: what all prompts have in common moves far more
+/// easily than what tells them apart, swings, and is most of the gradient while it does. Added 1 - w times,
+/// it counts about w times as much. Where q = p for all prompts nothing changes.
+at::Tensor common_error_term(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts);
 
 /// sum_j exp(q_j), the mass on the steering tokens: [I].
 at::Tensor steering_coverage(const at::Tensor& q_IK);

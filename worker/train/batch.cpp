@@ -333,6 +333,12 @@ BatchSchedule::BatchSchedule(const std::vector<int>& subjects, int batch_prompts
   batches_ = cut(in_turns(order, subjects), (prompts + batch_prompts - 1) / batch_prompts);
 }
 
+int BatchSchedule::prompts_before(int index) const {
+  int prompts = 0;
+  for (int before = 0; before < index; ++before) prompts += static_cast<int>(batch(before).size());
+  return prompts;
+}
+
 int BatchSchedule::batch_of_step(int step) const {
   std::vector<int> order = counting(batches());
   shuffle(order, CounterRng(seed_, "epoch " + std::to_string(step / batches())));

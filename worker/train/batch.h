@@ -61,6 +61,8 @@ class BatchSchedule {
   BatchSchedule(const std::vector<int>& subjects, int batch_prompts, uint64_t seed);
   int batches() const { return static_cast<int>(batches_.size()); }
   const std::vector<int>& batch(int index) const { return batches_[static_cast<size_t>(index)]; }
+  /// In the batches of lower index.
+  int prompts_before(int index) const;
   /// Index of the batch of a step, counted from 0.
   int batch_of_step(int step) const;
 
@@ -107,7 +109,9 @@ struct Packing {
   SftWeights weights = SftWeights::split;
   KtoConfig kto = {};
   double sft_text_weight = 1;
-  int text_every = 1;  // accepted ones: member k has its answers' text where k + text_turn is divisible by it
+  // Accepted answers: members[k] has their text where text_every divides k + text_turn, and that weighs
+  // text_every times as much; the others' answers are their first token.
+  int text_every = 1;
   int text_turn = 0;
 };
 

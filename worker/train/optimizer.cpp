@@ -1,7 +1,9 @@
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -32,16 +34,23 @@ at::Tensor equal_singular_values(const at::Tensor& matrix) {
 }
 
 Optimizer::Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders,
-                     std::vector<MatrixPlace> matrices)
+                     std::vector<MatrixPlace> matrices, Collectives* group)
     : config_(config),
       holders_(holders),
+      group_(group),
       matrices_(std::move(matrices)),
       first_moment_(at::zeros_like(values)),
       second_moment_(at::zeros_like(values)) {
   if (config.kind != OptimizerKind::muon) return;
+  std::sort(matrices_.begin(), matrices_.end(),
+            [](const MatrixPlace& one, const MatrixPlace& other) { return one.offset < other.offset; });
   int64_t filled = 0;
-  for (const MatrixPlace& place : matrices_) filled += place.rows * place.columns;
-  ensure(!holders_ && filled == values.numel(), "Muon's matrices fill the values, whole on every rank");
+  bool fill = !holders_;
+  for (const MatrixPlace& place : matrices_) {
+    fill = fill && place.offset == filled;
+    filled += place.rows * place.columns;
+  }
+  ensure(fill && filled == values.numel(), "Muon's matrices fill the values, whole on every rank");
 }
 
 double Optimizer::norm_of(const at::Tensor& gradient) const {
@@ -67,15 +76,27 @@ void Optimizer::update(const AdamStep& step, const at::Tensor& gradient, at::Ten
 }
 
 void Optimizer::update_matrices(double clip, double lr, const at::Tensor& gradient, at::Tensor& values) {
+  const auto ranks = static_cast<size_t>(group_ ? group_->size() : 1),
+             rank = static_cast<size_t>(group_ ? group_->group_rank() : 0);
+  auto begin = [&](size_t of) { return matrices_.size() * of / ranks; };
   run_lanes(static_cast<int>(matrices_.size()), values.device(), [&](int index) {
-    const MatrixPlace& place = matrices_[static_cast<size_t>(index)];
+    at::set_num_threads(1);  // whatever the lane has: the bits of products and eigenvalues may depend on it
+    const auto i = static_cast<size_t>(index);
+    const MatrixPlace& place = matrices_[i];
     auto part = [&](const at::Tensor& all) {
       return all.narrow(0, place.offset, place.rows * place.columns).view({place.rows, place.columns});
     };
     at::Tensor mean = part(first_moment_), value = part(values);
     mean.mul_(config_.momentum).add_(part(gradient), clip * (1 - config_.momentum));
+    if (i < begin(rank) || i >= begin(rank + 1)) return;
     value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean), lr);
   });
+  if (ranks == 1) return;
+  auto offset = [&](size_t i) { return i < matrices_.size() ? matrices_[i].offset : values.numel(); };
+  std::vector<int64_t> counts;
+  for (size_t of = 0; of < ranks; ++of) counts.push_back(offset(begin(of + 1)) - offset(begin(of)));
+  const at::Tensor own = values.narrow(0, offset(begin(rank)), counts[rank]).clone();
+  group_->all_gather(own, values, counts);
 }
 
 double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {

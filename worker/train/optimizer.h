@@ -18,24 +18,25 @@ struct MatrixPlace {
   int64_t offset = 0, rows = 0, columns = 0;
 };
 
-/// The matrix U S V^T with all singular values S made equal, so that its root mean square is 1. What is below
-/// a thousandth of the largest one is rounding and is not raised to it; a matrix of zeros stays. By the
-/// eigenvalues of its Gram matrix on the shorter side (r of [r, n] as LoRA's: r x r), where arXiv 2502.16982
-/// takes five steps of Newton-Schulz. On a CPU to be called in a lane, for the same bits at any number of
-/// threads.
+/// The matrix U S V^T with all singular values S made equal, so that one of full rank has a root mean square
+/// of 1 (arXiv 2502.16982 takes 0.2 of that, and five steps of Newton-Schulz for it). What is below a
+/// thousandth of the largest one is rounding and is not raised to it; a matrix of zeros stays. By the
+/// eigenvalues of its Gram matrix on the shorter side, r x r of LoRA's: r^3, on the host. The bits are those
+/// of the calling thread's number of threads.
 at::Tensor equal_singular_values(const at::Tensor& matrix);
 
 class Optimizer {
  public:
   /// `holders` are the ranks whose values are one vector together (they outlive this); null: every rank has
-  /// all. Muon needs `matrices` that fill the values, which every rank has all of.
+  /// all. Muon needs `matrices` that fill the values, which every rank has all of; the ranks of `group` take
+  /// some each and have the same values after a step whatever their CPUs (null: this rank takes all).
   Optimizer(const OptimizerConfig& config, const at::Tensor& values, Collectives* holders = nullptr,
-            std::vector<MatrixPlace> matrices = {});
+            std::vector<MatrixPlace> matrices = {}, Collectives* group = nullptr);
 
   /// Updates `values` in place with `gradient` (both [n] float32; the gradient is consumed) at rate `lr`.
   /// Returns the whole gradient's norm before clipping; over holders it is rounded to float32, so that the
   /// order of its sum, in float64 rank by rank, hardly ever shows. Throws RankError when it is not finite.
-  /// Collective over the holders.
+  /// Collective over the holders, with Muon over the group.
   double step(at::Tensor& values, at::Tensor& gradient, double lr);
 
   /// The gradient's running mean and mean square (Muon: zeros), [n] float32: with the number of steps all
@@ -55,8 +56,8 @@ class Optimizer {
   void update_matrices(double clip, double lr, const at::Tensor& gradient, at::Tensor& values);
 
   OptimizerConfig config_;
-  Collectives* holders_;
-  std::vector<MatrixPlace> matrices_;
+  Collectives *holders_, *group_;
+  std::vector<MatrixPlace> matrices_;  // by offset
   at::Tensor first_moment_, second_moment_;
   int step_ = 0;
 };

@@ -146,7 +146,7 @@ at::Tensor Trainer::common_error(const Forward& pass, double prompts) const {
 Optimizer Trainer::make_optimizer(OptimizerKind kind) {
   OptimizerConfig config = optimizer_config_;
   config.kind = kind;
-  return {config, trainee_->values(), trainee_->holders(), trainee_->matrices()};
+  return {config, trainee_->values(), trainee_->holders(), trainee_->matrices(), &collectives_};
 }
 
 int Trainer::first_step(Optimizer& optimizer, int steps) {
@@ -157,28 +157,28 @@ int Trainer::first_step(Optimizer& optimizer, int steps) {
 
 void Trainer::run_sft(const SftConfig& config) {
   Packing packing{AnswerSet::accepted, config.weights, {}, config.text_weight};
-  const bool first_apart =
+  const bool steered_split =
       config.weights == SftWeights::split && prompts_.front().style == AnswerStyle::steered;
-  if (first_apart) packing.text_every = config.text_every;
+  if (steered_split) packing.text_every = config.text_every;
   Optimizer optimizer = make_optimizer(config.optimizer);
   for (int step = first_step(optimizer, config.steps);; ++step) {
     const StageEnd end = stage_end(config.stop, log_, schedule_.batches(), config.steps);
     if (step >= end.steps) break;
     const double started = seconds_now();
     const int batch = schedule_.batch_of_step(step);
-    packing.text_turn = step / schedule_.batches();
+    packing.text_turn = step / schedule_.batches() + schedule_.prompts_before(batch);
     Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
     std::vector<double> own;
     for (const MicroBatch& part : pass.batches) own.push_back(part.sft_normalizer);
     const double normalizer = sum_over_group(own);
     const auto prompts = static_cast<double>(schedule_.batch(batch).size());
-    const at::Tensor error_K = first_apart ? common_error(pass, prompts) : at::Tensor();
+    const at::Tensor error_K = steered_split ? common_error(pass, prompts) : at::Tensor();
     auto loss_of = [&](size_t m) -> Loss {
       const MicroBatch& part = pass.batches[m];
       at::Tensor loss = sft_loss(pass.log_prob_E[m], part.sft_weight_E, normalizer);
-      if (!first_apart) return {loss};
+      if (!steered_split) return {loss};
       at::Tensor q_IK = category_log_probs(part, pass.log_prob_E[m]);
-      return {loss + (1 - config.common_weight) * less_of_error(q_IK, error_K, prompts)};
+      return {loss + (1 - config.common_weight) * common_error_term(q_IK, error_K, prompts)};
     };
     StepReport report{step, end.steps};
     report.lr = learning_rate(optimizer_config_, config.learning_rate, step, config.steps, end);

@@ -89,7 +89,7 @@ class Trainer {
                   StepReport& report) const;
   /// The mean over the global batch of the steering tokens' probabilities less their targets. [K]
   at::Tensor common_error(const Forward& pass, double prompts) const;
-  /// Of what is trained.
+  /// A stage's own, of trainee_'s values.
   Optimizer make_optimizer(OptimizerKind kind = OptimizerKind::adamw);
   /// Backward, sum over the group, optimizer's step, log.
   void finish_step(Optimizer& optimizer, Forward& forward, const std::function<Loss(size_t)>& loss_of,

@@ -112,8 +112,10 @@ TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
 
 TEST(MakeRunConfig, MuonIsForAdaptersAndNotTheAuthors) {
   EXPECT_EQ(make_run_config({}).sft.optimizer, OptimizerKind::muon);
-  EXPECT_EQ(make_run_config({{"adapter", "none", "x"}}).sft.optimizer, OptimizerKind::adamw);
-  EXPECT_EQ(make_run_config({{"preset", "authors", "x"}}).sft.optimizer, OptimizerKind::adamw);
+  for (auto [key, value] : {std::pair("adapter", "none"), std::pair("preset", "authors"),
+                            std::pair("steering", "path"), std::pair("method", "ift")}) {
+    EXPECT_EQ(make_run_config({{key, value, "x"}}).sft.optimizer, OptimizerKind::adamw) << value;
+  }
   EXPECT_EQ(error_of({{"adapter", "none", "x"}, {"sft_optimizer", "muon", "y.ini, line 2"}}),
             "adapter = none (x) trains all weights, so sft_optimizer = muon (y.ini, line 2) must be adamw");
 }

@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-RecipeInput known() { return {576, {}, AdapterKind::lora, 560}; }
+RecipeInput known() { return {576, {}, AdapterKind::lora, OptimizerKind::muon, 560}; }
 
 TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
@@ -45,6 +45,9 @@ TEST(Recipe, StepsGrowWithThePromptsWithinBounds) {
   EXPECT_EQ(recipe_of(input).sft_steps, 160);
   input.prompts = 14;
   EXPECT_EQ(recipe_of(input).sft_steps, 30);
+  input = known();
+  input.optimizer = OptimizerKind::adamw;
+  EXPECT_EQ(recipe_of(input).sft_steps, 60);
   input.prompts = int64_t{1} << 62;
   EXPECT_EQ(recipe_of(input).sft_steps, 1000000);
 }

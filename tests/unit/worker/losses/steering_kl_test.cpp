@@ -37,7 +37,7 @@ TEST(SteeringKl, LessOfTheCommonErrorMovesTheTargetsAndNoValue) {
   at::Tensor logits = at::arange(12, at::kFloat).sin_().view({3, 4}).set_requires_grad(true);
   const at::Tensor log_probs = logits.log_softmax(-1), q = log_probs.narrow(1, 0, 2);
   const at::Tensor error_K = (q.detach().exp() - p).mean(0);
-  const at::Tensor less = less_of_error(q, error_K, 3);
+  const at::Tensor less = common_error_term(q, error_K, 3);
   EXPECT_EQ(less.item<float>(), 0);
   (steering_kl(q, p, 3) + 0.75 * less).backward();
   const at::Tensor moved = p + 0.75 * error_K, all = log_probs.detach().exp();

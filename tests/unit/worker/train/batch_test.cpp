@@ -108,11 +108,14 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
 TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   TinyWorld world;
   constexpr int every = 4;
-  std::vector<int> all(world.prompts().size());
+  std::vector<TrainPrompt> prompts = world.prompts();
+  prompts[1].answers.resize(1);  // so that turns can be told apart
+  prompts[1].answers[0].weight = 1;
+  std::vector<int> all(prompts.size());
   std::iota(all.begin(), all.end(), 0);
   auto pack = [&](int text_every, int turn) {
     const Packing packing{AnswerSet::accepted, SftWeights::split, {}, 0.25, text_every, turn};
-    return pack_micro_batch(world.prompts(), all, all, packing, 512, at::kCPU);
+    return pack_micro_batch(prompts, all, all, packing, 512, at::kCPU);
   };
   auto first_and_rest = [](const MicroBatch& batch) {
     const double whole = batch.sft_weight_E.sum().item<double>();
@@ -121,9 +124,9 @@ TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   };
   const MicroBatch at_once = pack(1, 0);
   const auto [first, rest] = first_and_rest(at_once);
-  const auto prompts = static_cast<double>(all.size());
-  EXPECT_NEAR(first, prompts, 1e-4);
-  EXPECT_NEAR(rest, 0.25 * prompts, 1e-4);
+  const auto count = static_cast<double>(all.size());
+  EXPECT_NEAR(first, count, 1e-4);
+  EXPECT_NEAR(rest, 0.25 * count, 1e-4);
   int64_t rows = 0;
   double rests = 0;
   for (int turn = 0; turn < every; ++turn) {
@@ -136,6 +139,7 @@ TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   }
   EXPECT_NEAR(rests, every * rest, 1e-3);
   EXPECT_EQ(rows, at_once.example_rows);
+  EXPECT_LT(pack(every, 3).example_rows, pack(every, 0).example_rows);  // 1 + 3 is divisible by 4
 }
 
 TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
@@ -339,6 +343,14 @@ TEST(BatchSchedule, ABatchHasEachSubjectAboutEquallyOften) {
   }
   EXPECT_EQ(all.size(), 70U);
   EXPECT_NE(schedule.batch(0), BatchSchedule(subjects, 10, 4).batch(0));
+}
+
+TEST(BatchSchedule, CountsThePromptsOfEarlierBatches) {
+  const BatchSchedule schedule(std::vector<int>(11, 0), 4, 1);
+  ASSERT_EQ(schedule.batches(), 3);
+  EXPECT_EQ(schedule.prompts_before(0), 0);
+  EXPECT_EQ(schedule.prompts_before(2),
+            static_cast<int>(schedule.batch(0).size() + schedule.batch(1).size()));
 }
 
 TEST(SplitBatch, DealsEveryPromptOnceAndLeavesEmptyListsForTooFew) {

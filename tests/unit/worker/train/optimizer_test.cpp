@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "shared/base/error.h"
+#include "worker/parallel/collectives.h"
 
 namespace apportion {
 namespace {
@@ -131,25 +133,54 @@ TEST(Muon, StepsEachMatrixByItsMeanGradient) {
   }
 }
 
-TEST(Muon, HasTheSameBitsOnAnyNumberOfThreads) {
+/// `count` matrices, one behind the other, after two steps of Muon by each of `group`: the values of each.
+std::vector<at::Tensor> after_two_steps(int64_t count, std::vector<std::unique_ptr<Collectives>>& group) {
   OptimizerConfig config;
   config.kind = OptimizerKind::muon;
   std::vector<MatrixPlace> places;
-  for (int64_t i = 0; i < 7; ++i) places.push_back({i * 32 * 600, 32, 600});
-  const int before = at::get_num_threads();
-  std::vector<at::Tensor> found;
-  for (int threads : {1, 2, 3, 8}) {
-    at::set_num_threads(threads);
-    at::Tensor values = at::zeros({7 * 32 * 600});
-    Optimizer optimizer(config, values, nullptr, places);
-    for (int step = 0; step < 2; ++step) {
-      at::Tensor gradient = waves(7 * 32, 600, step).flatten();
-      optimizer.step(values, gradient, 0.01);
-    }
-    found.push_back(values);
+  for (int64_t i = 0; i < count; ++i) places.push_back({i * 32 * 600, 32, 600});
+  const int threads_each = at::get_num_threads();
+  std::vector<at::Tensor> values;
+  for (size_t rank = 0; rank < group.size(); ++rank) values.push_back(at::zeros({count * 32 * 600}));
+  std::vector<std::thread> threads;
+  for (size_t rank = 0; rank < group.size(); ++rank) {
+    threads.emplace_back([&, rank] {
+      at::set_num_threads(threads_each);
+      Optimizer optimizer(config, values[rank], nullptr, places, group[rank].get());
+      for (int step = 0; step < 2; ++step) {
+        at::Tensor gradient = waves(count * 32, 600, step).flatten();
+        optimizer.step(values[rank], gradient, 0.01);
+      }
+    });
   }
-  at::set_num_threads(before);
-  for (const at::Tensor& values : found) EXPECT_TRUE(at::equal(values, found[0]));
+  for (std::thread& thread : threads) thread.join();
+  return values;
+}
+
+// Two matrices on eight threads: a lane has four, where the machine's products do not depend on it.
+TEST(Muon, HasTheSameBitsOnAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  for (int64_t count : {2, 7}) {
+    std::vector<at::Tensor> found;
+    for (int threads : {1, 2, 3, 8}) {
+      at::set_num_threads(threads);
+      auto alone = make_threads_collectives(1, 1, 20);
+      found.push_back(after_two_steps(count, alone)[0]);
+    }
+    at::set_num_threads(before);
+    EXPECT_GT(found[0].abs().max().item<double>(), 0.01);
+    for (const at::Tensor& values : found) EXPECT_TRUE(at::equal(values, found[0])) << count;
+  }
+}
+
+// Some ranks have no matrix.
+TEST(Muon, RanksShareTheMatricesAndHaveTheSameValues) {
+  auto alone = make_threads_collectives(1, 1, 20), group = make_threads_collectives(4, 1, 20);
+  for (int64_t count : {2, 7}) {
+    const at::Tensor expected = after_two_steps(count, alone)[0];
+    for (const at::Tensor& values : after_two_steps(count, group))
+      EXPECT_TRUE(at::equal(values, expected)) << count;
+  }
 }
 
 TEST(Muon, NeedsMatricesThatFillTheValues) {
@@ -157,6 +188,7 @@ TEST(Muon, NeedsMatricesThatFillTheValues) {
   config.kind = OptimizerKind::muon;
   EXPECT_THROW(Optimizer(config, at::zeros({12})), InternalError);
   EXPECT_THROW(Optimizer(config, at::zeros({12}), nullptr, {{0, 3, 3}}), InternalError);
+  EXPECT_THROW(Optimizer(config, at::zeros({12}), nullptr, {{0, 2, 3}, {4, 2, 3}}), InternalError);
 }
 
 TEST(Optimizer, RefusesAGradientThatIsNotFinite) {

@@ -9,6 +9,7 @@
 
 #include "shared/base/error.h"
 #include "tests/support/worker/tiny_world.h"
+#include "worker/train/trainee.h"
 
 namespace apportion {
 namespace {
@@ -51,7 +52,8 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
   auto collectives = make_local_collectives();
   const auto plain = train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0),
                                    world.dataset().subjects, world.chat(), 1, AnswerStyle::plain);
-  auto first_step = [&](SftWeights weights, double text_weight, const std::vector<TrainPrompt>& prompts) {
+  auto first_step = [&](SftWeights weights, double text_weight, const std::vector<TrainPrompt>& prompts,
+                        int text_every = 4, double common_weight = 0.25) {
     Adapter adapter = world.random_adapter(4);
     Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
                     [](const StepReport&) {});
@@ -59,6 +61,8 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
     sft.steps = 1;
     sft.weights = weights;
     sft.text_weight = text_weight;
+    sft.text_every = text_every;
+    sft.common_weight = common_weight;
     trainer.run_sft(sft);
     return trainer.log();
   };
@@ -72,6 +76,9 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
   EXPECT_LT(none.loss[0], none.kl[0] + std::log(2) + 1e-5);
   EXPECT_GT(whole.loss[0], none.loss[0] + 1);
   EXPECT_GT(first_step(SftWeights::split, 0, plain).loss[0], 1);  // plain answers have a first token too
+  // Plain answers are their text, and have no steering tokens' error.
+  EXPECT_EQ(first_step(SftWeights::split, 1, plain).grad_norm,
+            first_step(SftWeights::split, 1, plain, 1, 1).grad_norm);
   EXPECT_EQ(first_step(SftWeights::token_mean, 0, world.prompts()).loss,
             first_step(SftWeights::token_mean, 1, world.prompts()).loss);
 }
@@ -112,15 +119,31 @@ TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
     sft.learning_rate = 0;
     sft.text_every = text_every;
     trainer.run_sft(sft);
-    return std::pair(trainer.log().loss, trainer.log().tokens);
+    return trainer.log();
   };
-  const auto [four, few_tokens] = losses(4, 3);
-  const auto [one, tokens] = losses(1, 3);
-  for (size_t step = 0; step < four.size(); ++step) EXPECT_NEAR(four[step], one[step], 1e-4);
-  EXPECT_LT(few_tokens[0], losses(4, 1).second[0]);
-  EXPECT_EQ(losses(4, 1).second[0] + losses(4, 1).second[1], losses(4, 1).second[2] + losses(4, 1).second[3]);
-  EXPECT_GT(std::abs(four[0] + four[1] - four[2] - four[3]),
-            1e-4);  // other prompts' texts in the second epoch
+  const TrainLog four = losses(4, 3), one = losses(1, 3);
+  for (size_t step = 0; step < four.loss.size(); ++step) {
+    EXPECT_NEAR(four.loss[step], one.loss[step], 1e-4);
+    EXPECT_NEAR(four.grad_norm[step] / one.grad_norm[step], 1, 1e-4);  // the common error's part, too
+  }
+  EXPECT_LT(four.tokens[0], losses(4, 1).tokens[0]);
+  // Other prompts' texts in the second epoch.
+  EXPECT_GT(std::abs(four.loss[0] + four.loss[1] - four.loss[2] - four.loss[3]), 1e-4);
+}
+
+TEST(Trainer, AnAdaptersMatricesAreThoseOfItsLayers) {
+  TinyWorld world;
+  Adapter adapter = world.random_adapter(4);
+  const auto entries = adapter.entries();
+  const auto places = train_adapter(world.model(), adapter)->matrices();
+  ASSERT_EQ(places.size(), 2 * entries.size());
+  for (size_t i = 0; i < places.size(); ++i) {
+    const at::Tensor& matrix = i % 2 == 0 ? entries[i / 2].a : entries[i / 2].b;
+    const MatrixPlace& place = places[i];
+    const at::Tensor there = adapter.values().narrow(0, place.offset, place.rows * place.columns);
+    EXPECT_TRUE(at::equal(there.view({place.rows, place.columns}), matrix));
+    EXPECT_EQ(std::min(place.rows, place.columns), TinyWorld::lora().rank);
+  }
 }
 
 TEST(Trainer, TheReferenceEqualsThePolicyAtTheFirstStep) {
