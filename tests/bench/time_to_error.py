@@ -12,7 +12,7 @@ the digits' probabilities alone, as if every text agreed with its digit; only tr
 This program: stage 1 of jobs/smoke.ini with `--steps` steps, each number a run of its own from nothing, until the error
 (text included) is 0.05; all runs are shown.
 
-Usage: time_to_error.py [--rates 5e-4,1e-4,1e-5] [--budget 20] [--steps 30,35,40] [--ours SECONDS]
+Usage: time_to_error.py [--rates 5e-4,1e-4,1e-5] [--budget 20] [--steps 15,20,25] [--ours SECONDS]
 """
 
 import argparse
@@ -192,7 +192,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rates", default="5e-4,1e-4,1e-5")
     parser.add_argument("--budget", type=float, default=20, help="times our seconds after which a rate is given up")
-    parser.add_argument("--steps", default="30,35,40,60,80")
+    parser.add_argument("--steps", default="15,20,25,30,40,60")
     parser.add_argument("--ours", type=float, default=0, help="our seconds, if they were measured already")
     parser.add_argument("--every", type=float, default=60, help="seconds between looks at the authors' error")
     options = parser.parse_args()
