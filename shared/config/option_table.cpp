@@ -151,7 +151,7 @@ OptionGroup calibrate_options() {
           number_option({"kl_weight", "300", Identity::yes, "weight of the steering tokens' KL in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kl_weight), weight),
           number_option(
-              {"text_weight", "30", Identity::yes,
+              {"text_weight", "100", Identity::yes,
                "weight of the accepted answers' text, behind the first token, beside KTO; 0: KTO alone "
                "moves it"},
               field(&RunConfig::calibrate, &Calibrate::text_weight), weight),

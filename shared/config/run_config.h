@@ -112,7 +112,7 @@ struct KtoConfig {
 struct CalibrateConfig {
   int steps = 30;
   double learning_rate = 0;  // 0: by rule
-  double kl_weight = 300, text_weight = 30, kto_weight = 1;
+  double kl_weight = 300, text_weight = 100, kto_weight = 1;
   KtoConfig kto;  // beta is DPO's, too
 };
 

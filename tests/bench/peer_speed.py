@@ -1,10 +1,12 @@
 """Training speed beside TRL on the same rows, in turns on the same machine: rows a second of SFTTrainer and KTOTrainer
 with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16 prompts; a row
-is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers in bfloat16 with AdamW and do the whole
-batch; TRL cuts it into micro-batches of each size that is tried, without dropout. Its best is compared with the median of
-ours, which are measured before each run of TRL's. Reference log-probs are computed beforehand on both sides.
+is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers with AdamW and do the whole batch, in
+bfloat16 where the CPU multiplies it and else in float32, which this program chooses, too; TRL cuts it into micro-batches
+of each size that is tried, without dropout. Its best is compared with the median of ours, which are measured before each
+run of TRL's. Reference log-probs are computed beforehand on both sides.
 
-Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]     (about ten minutes on two cores)
+Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N] [--dtype T]
+(about ten minutes on two cores; half an hour where they multiply in float32)
 """
 
 import argparse
@@ -46,17 +48,23 @@ def rows_of(path, rejected):
     return rows
 
 
-def peer_rate(objective, rows, size):
+def fast_dtype():
+    """What `train_compute_type = auto` takes (worker/device_cpu.cpp)."""
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
+
+
+def peer_rate(objective, rows, size, dtype):
     """Rows a second of TRL's steps but the first; a step is all rows in micro-batches of `size`."""
     folder, name = os.path.split(os.path.join(SOURCE, MODEL))
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.bfloat16,
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=getattr(torch, dtype),
                                                  quantization_config=GgufConfig(dequantize=True))
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     tokenizer.pad_token = tokenizer.pad_token or END
     count = len(rows) // size * size  # whole micro-batches
     with tempfile.TemporaryDirectory() as output:
         common = dict(output_dir=output, per_device_train_batch_size=size, gradient_accumulation_steps=count // size,
-                      max_steps=2, learning_rate=1e-3, bf16=True, use_cpu=True, report_to=[], logging_steps=1000,
+                      max_steps=2, learning_rate=1e-3, bf16=dtype == "bfloat16", use_cpu=True, report_to=[], logging_steps=1000,
                       save_strategy="no", disable_tqdm=True, dataloader_num_workers=0, gradient_checkpointing=False)
         lora = LoraConfig(r=32, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
         clock = StepClock()
@@ -72,16 +80,15 @@ def peer_rate(objective, rows, size):
     return count / min(clock.seconds[1:])
 
 
-def our_rates(repeats):
+def our_rates(repeats, sharing):
     bench = os.path.join(SOURCE, "build/cpu/tests/rows_bench")
-    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}"]
+    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}", f"--benchmark_filter=sharing:{sharing}"]
     environment = {**os.environ, "APPORTION_SOURCE": SOURCE}
     report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment).stdout)
     rates = {}
     for run in report["benchmarks"]:
-        if run.get("aggregate_name") == "median":
-            key = ("SFT" if "objective:1" in run["name"] else "KTO", "sharing:1" in run["name"])
-            rates[key] = run["rows/s"]
+        if run.get("aggregate_name", "") == ("median" if repeats > 1 else ""):  # of one run there are no aggregates
+            rates["SFT" if "objective:1" in run["name"] else "KTO"] = run["rows/s"]
     return rates
 
 
@@ -90,7 +97,9 @@ def main():
     parser.add_argument("--rows", type=int, default=64, help="rows of a TRL step, from the beginning of the list; 0: all")
     parser.add_argument("--batches", default="4,8,16,32")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default=fast_dtype(), choices=["bfloat16", "float32"], help="TRL's; ours is as above")
     options = parser.parse_args()
+    unshared = our_rates(options.repeats, sharing=0)
     sittings = []  # ours, before each run of the peer's: a machine's speed may wander with its neighbours
     for objective in ("SFT", "KTO"):
         rows = rows_of(os.path.join(SOURCE, "tests/bench/rows.json"), objective == "KTO")
@@ -98,12 +107,12 @@ def main():
             rows = rows[: options.rows]
         rates = {}
         for size in map(int, options.batches.split(",")):
-            sittings.append(our_rates(options.repeats))
-            rates[size] = peer_rate(objective, rows, size)
-            print(f"  TRL {objective}, micro-batches of {size}: {rates[size]:.2f} rows/s", flush=True)
+            sittings.append(our_rates(options.repeats, sharing=1))
+            rates[size] = peer_rate(objective, rows, size, options.dtype)
+            print(f"  TRL {objective}, micro-batches of {size}, {options.dtype}: {rates[size]:.2f} rows/s", flush=True)
         best = max(rates, key=rates.get)
-        ours, alone = (statistics.median(sitting[objective, sharing] for sitting in sittings) for sharing in (True, False))
-        print("  ours at each sitting: " + ", ".join(f"{sitting[objective, True]:.1f}" for sitting in sittings), flush=True)
+        ours, alone = statistics.median(sitting[objective] for sitting in sittings), unshared[objective]
+        print("  ours at each sitting: " + ", ".join(f"{sitting[objective]:.1f}" for sitting in sittings), flush=True)
         print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program {ours:.1f} rows/s "
               f"({ours / rates[best]:.1f} times), every row a tree of its own {alone:.2f} rows/s "
               f"({alone / rates[best]:.2f} times)", flush=True)
