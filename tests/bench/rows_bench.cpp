@@ -1,7 +1,8 @@
 // Rows a second of a training step on SmolLM2 for the rows of tests/bench/rows.json, which peer_speed.py
 // gives to TRL too. A row is one distinct (prompt, answer); weights and duplicates count nothing. Arguments:
-// objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO) and sharing (1: a
-// step's rows are one batch of trees, in 4 micro-batches; 0: every row is a tree of its own).
+// objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO), sharing (1: a
+// step's rows are one batch of trees; 0: every row is a tree of its own) and micro_batches (4 is the default;
+// prompts share their beginning within one; with every row a tree of its own: 0, one each).
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -76,7 +77,8 @@ void rows(benchmark::State& state) {
   const bool kto = state.range(0) == 2, sharing = state.range(1) == 1;
   std::vector<TrainPrompt> list = prompts();
   if (!sharing) list = one_row_each(list, 2, kto);
-  const BatchConfig batch{static_cast<int>(list.size()), sharing ? 4 : static_cast<int>(list.size())};
+  const BatchConfig batch{static_cast<int>(list.size()),
+                          sharing ? static_cast<int>(state.range(2)) : static_cast<int>(list.size())};
   const Llama& model = session().model(resolve_compute_type(ComputeType::automatic), {0});
   Adapter adapter(model.shape(), session().config().lora, 0, model.device());
   auto collectives = make_local_collectives();
@@ -101,8 +103,9 @@ void rows(benchmark::State& state) {
 }
 
 BENCHMARK(rows)
-    ->ArgNames({"objective", "sharing"})
-    ->ArgsProduct({{1, 2}, {1, 0}})
+    ->ArgNames({"objective", "sharing", "micro_batches"})
+    ->ArgsProduct({{1, 2}, {1}, {4, 2, 1}})
+    ->ArgsProduct({{1, 2}, {0}, {0}})
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 

@@ -12,6 +12,7 @@
 #include "shared/model/cost.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/parallel/lanes.h"
 #include "worker/session.h"
 #include "worker/train/trainer.h"
 
@@ -19,8 +20,9 @@ namespace apportion {
 namespace {
 
 Session& session() {
-  static const bool kept = (keep_tensor_memory(), true);
-  (void)kept;
+  // What a process does once, before the first step that is timed.
+  static const bool prepared = (keep_tensor_memory(), products_depend_on_threads(), true);
+  (void)prepared;
   static RunConfig config;
   static Session loaded(config, compute_device(0), 1);
   return loaded;
