@@ -108,8 +108,8 @@ function(apportion_gpu_program name)
   target_precompile_headers(${name} REUSE_FROM worker_base)
 endfunction()
 
-# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs. One with a main of its own, which
-# starts MPI, is in the list rank_benches and runs on two ranks.
+# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what NAME_smoke asks
+# for. One with a main of its own, which starts MPI, is in the list rank_benches and runs on two ranks.
 function(apportion_bench source)
   cmake_path(GET source STEM name)
   set(launcher)
@@ -120,7 +120,7 @@ function(apportion_bench source)
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
     benchmark::benchmark benchmark::benchmark_main)
   target_precompile_headers(${name} REUSE_FROM worker_base)
-  add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01)
+  add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01 ${${name}_smoke})
   set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
 endfunction()

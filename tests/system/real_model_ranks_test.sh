@@ -33,22 +33,26 @@ check "packed shards" on_ranks 2 "$APPORTION_BIN" run real.ini --group_size 2 --
 check "no adapters" [ -n "$(adapters one)" ]
 check "a packed base trains other adapters" [ "$(adapters one)" = "$(adapters packed)" ]
 
-# base_peak FOLDER FILE: the most bytes of frozen base on any rank, as the result says.
-base_peak() {
-  h5dump -a /about/base_peak_bytes_by_rank "$1/$2" | sed -n 's/^ *(0): "\(.*\)"$/\1/p' | tr , '\n' | sort -n | tail -1
-}
+# about FILE NAME: what the result says.
+about() { h5dump -a "/about/$2" "$1" | sed -n 's/^ *(0): "\(.*\)"$/\1/p'; }
 
-# No rank held more than its part, two blocks and 5%. A block has 3,538,944 weights, in 4 bytes at most.
+# base_peak FILE: the most bytes of frozen base on any rank.
+base_peak() { about "$1" base_peak_bytes_by_rank | tr , '\n' | sort -n | tail -1; }
+
+# No rank held more than its part, two blocks and 5%. A block has 3,538,944 weights.
 holds_little() {
-  local file=$1 whole most
-  whole=$(base_peak one "$file")
-  most=$(base_peak shards "$file")
-  echo "$file: whole $whole bytes, most on a rank $most"
-  [ "$whole" -gt 300000000 ] && [ "$most" -le $(((whole / 4 + 2 * 3538944 * ($2)) * 105 / 100)) ]
+  local whole most bytes
+  whole=$(base_peak "one/$1")
+  most=$(base_peak "shards/$1")
+  case "$(about "one/$1" compute_type)" in
+    float32) bytes=4 ;;
+    bfloat16) bytes=2 ;;
+    *) return 1 ;;
+  esac
+  echo "$1: $bytes bytes a weight, whole $whole bytes, most on a rank $most"
+  [ "$whole" -gt 300000000 ] && [ "$most" -le $(((whole / 4 + 2 * 3538944 * bytes) * 105 / 100)) ]
 }
 for file in $(cd one && echo tasks/*/result.h5); do
-  bytes=4
-  [ -e "one/$(dirname "$file")/adapter" ] && bytes=2
-  check "$file: a rank holds too much of the base" holds_little "$file" $bytes
+  check "$file: a rank holds too much of the base" holds_little "$file"
 done
 finish
