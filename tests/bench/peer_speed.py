@@ -120,7 +120,7 @@ def main():
         for micro_batches in OURS:
             ours = [sitting[objective, micro_batches] for sitting in sittings]
             median = statistics.median(ours)
-            print(f"  trees in {micro_batches} micro-batches: {median:.1f} rows/s, {median / rates[best]:.1f} times (each sitting: "
+            print(f"  trees, micro_batches = {micro_batches}: {median:.1f} rows/s, {median / rates[best]:.1f} times (each sitting: "
                   + ", ".join(f"{rate:.1f}" for rate in ours) + ")", flush=True)
 
 
