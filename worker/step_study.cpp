@@ -111,8 +111,9 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   const auto prompts = study_prompts(study.tree, study.micro_batches, study.shape.vocabulary);
   const BatchConfig batch{static_cast<int>(prompts.size()), study.micro_batches};
   StepTimer timer(report);
-  Trainer trainer(*loaded.model, adapter, prompts, batch, OptimizerConfig{}, 0, group, std::ref(timer),
-                  nullptr, recompute);
+  Trainer trainer(
+      {*loaded.model, prompts, batch, OptimizerConfig{}, 0, group, std::ref(timer), nullptr, recompute},
+      adapter);
   const SftConfig sft = whole_sft(1 + study.steps, 1e-3);
   trainer.run_sft(sft);
   StepSample sample = std::exchange(timer.sample(), {});

@@ -134,17 +134,21 @@ void say_balance(const TaskContext& context, const std::vector<TrainPrompt>& pro
   say(context, balance.text, !balance.in_range);
 }
 
-void run_stage(const TaskContext& context, const Stage& stage, const std::vector<TrainPrompt>& prompts,
-               Trainer& trainer) {
-  const RunConfig& config = context.session.config();
-  if (stage.has(LossTerm::sft)) return trainer.run_sft(config.sft);
-  if (stage.has(LossTerm::dpo)) return trainer.run_dpo(config.calibrate);
+/// Of the stage's terms those that it has, at the job's weights.
+Objective objective_of(const Stage& stage, const RunConfig& config) {
+  if (stage.has(LossTerm::sft)) return sft_objective(config.sft, config.optimizer, stage.answers);
+  if (stage.has(LossTerm::dpo)) return dpo_objective(config.calibrate, config.optimizer);
   CalibrateConfig calibrate = config.calibrate;
   if (!stage.has(LossTerm::steering_kl)) calibrate.kl_weight = 0;
   if (!stage.has(LossTerm::kto)) calibrate.kto_weight = 0;
-  if (calibrate.kto_weight == 0) return trainer.run_calibrate(calibrate);
-  say_balance(context, prompts, calibrate.kto);
-  trainer.run_calibrate(calibrate);
+  return calibrate_objective(calibrate, config.optimizer);
+}
+
+void run_stage(const TaskContext& context, const Objective& objective,
+               const std::vector<TrainPrompt>& prompts, Trainer& trainer) {
+  if (!objective.reference_point) return trainer.run(objective);
+  say_balance(context, prompts, objective.packing.kto);
+  trainer.run(objective);
   const std::vector<double>& z = trainer.log().z_unclamped;
   const auto clamped = std::count_if(z.begin(), z.end(), [](double value) { return value < 0; });
   say(context,
@@ -252,10 +256,11 @@ Done run_training(const TaskContext& context) {
   ProgressSender sender(context, session.peak(type));
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
-  Trainer trainer(*training.model, std::move(training.trainee), prompts, config.batch, config.optimizer, seed,
-                  context.collectives, std::ref(sender), &checkpoint, config.ranks.recompute);
+  Trainer trainer({*training.model, prompts, config.batch, config.optimizer, seed, context.collectives,
+                   std::ref(sender), &checkpoint, config.ranks.recompute},
+                  std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
-  run_stage(context, stage, prompts, trainer);
+  run_stage(context, objective_of(stage, config), prompts, trainer);
   checkpoint.finish();
 
   Done done;

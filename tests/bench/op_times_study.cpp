@@ -93,14 +93,20 @@ void study(int stage, int micro_batches) {
   constexpr int steps = 11;
   double seconds = 0, processor_before = 0;
   std::string each;
-  Trainer trainer(model, adapter, prompts, {16, micro_batches}, OptimizerConfig{}, 0, *alone,
-                  [&](const StepReport& step) {
-                    if (!counting) processor_before = processor_seconds();
-                    counting = true;
-                    if (step.step == 0) return;
-                    seconds += step.seconds / (steps - 1);
-                    each += " " + std::to_string(step.seconds);
-                  });
+  Trainer trainer({model,
+                   prompts,
+                   {16, micro_batches},
+                   OptimizerConfig{},
+                   0,
+                   *alone,
+                   [&](const StepReport& step) {
+                     if (!counting) processor_before = processor_seconds();
+                     counting = true;
+                     if (step.step == 0) return;
+                     seconds += step.seconds / (steps - 1);
+                     each += " " + std::to_string(step.seconds);
+                   }},
+                  adapter);
   at::addGlobalCallback(at::RecordFunctionCallback(start, finish).needsInputs(true));
   const SftConfig sft = whole_sft(steps, 1e-3);
   CalibrateConfig calibrate;

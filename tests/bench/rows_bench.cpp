@@ -85,8 +85,9 @@ void rows(benchmark::State& state) {
   Adapter adapter(model.shape(), session().config().lora, 0, model.device());
   auto collectives = make_local_collectives();
   std::vector<double> seconds;
-  Trainer trainer(model, adapter, list, batch, OptimizerConfig{}, 0, *collectives,
-                  [&](const StepReport& step) { seconds.push_back(step.seconds); });
+  Trainer trainer({model, list, batch, OptimizerConfig{}, 0, *collectives,
+                   [&](const StepReport& step) { seconds.push_back(step.seconds); }},
+                  adapter);
   constexpr int steps =
       2;  // the first finds no kept memory and no moments; the peer's second is on its clock, too
   const SftConfig sft = whole_sft(steps, 1e-3);

@@ -70,13 +70,14 @@ void train_step(benchmark::State& state) {
   Adapter adapter(model.shape(), session().config().lora, 0, model.device());
   auto collectives = make_local_collectives();
   double seconds = 0, tokens = 0, flops = 0;
-  Trainer trainer(model, adapter, prompts(), batch, OptimizerConfig{}, 0, *collectives,
-                  [&](const StepReport& step) {
-                    seconds += step.seconds;
-                    tokens += step.tokens;
-                    flops += step.flops;
-                    state.SetIterationTime(step.seconds);
-                  });
+  Trainer trainer({model, prompts(), batch, OptimizerConfig{}, 0, *collectives,
+                   [&](const StepReport& step) {
+                     seconds += step.seconds;
+                     tokens += step.tokens;
+                     flops += step.flops;
+                     state.SetIterationTime(step.seconds);
+                   }},
+                  adapter);
   const SftConfig sft = whole_sft(1, 1e-3);
   CalibrateConfig calibrate;
   calibrate.learning_rate = 1e-4;

@@ -38,12 +38,12 @@ StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives
   OptimizerConfig optimizer;
   optimizer.warmup_steps = 2;
   optimizer.weight_decay = 0.1;
-  Trainer trainer(
-      world.model(), adapter, world.prompts(), BatchConfig{6, 4}, optimizer, 5, collectives,
-      [&](const StepReport& report) {
-        if (stop_after != to_the_end && report.step + 1 == stop_after) throw Stopped();
-      },
-      &checkpoint);
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, optimizer, 5, collectives,
+                   [&](const StepReport& report) {
+                     if (stop_after != to_the_end && report.step + 1 == stop_after) throw Stopped();
+                   },
+                   &checkpoint},
+                  adapter);
   if (reference) trainer.keep_reference(*reference, say);
   try {
     run_to_the_end(stage, trainer, checkpoint);

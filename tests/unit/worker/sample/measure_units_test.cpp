@@ -23,8 +23,9 @@ class AnswerTreeTest : public ::testing::Test {
       : adapter_(world_.model().shape(), TinyWorld::lora(), 1, at::kCPU),
         parser_(world_.dataset().categories) {
     auto collectives = make_local_collectives();
-    Trainer trainer(world_.model(), adapter_, world_.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
-                    *collectives, [](const StepReport&) {});
+    Trainer trainer({world_.model(), world_.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                     [](const StepReport&) {}},
+                    adapter_);
     SftConfig sft;
     sft.steps = 60;
     sft.learning_rate = 1e-2;

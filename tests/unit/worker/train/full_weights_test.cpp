@@ -51,12 +51,12 @@ class FullWeightsTest : public ::testing::Test {
       OptimizerConfig optimizer;
       optimizer.weight_decay = 0.1;
       optimizer.warmup_steps = 1;
-      Trainer trainer(
-          rank.model, std::move(rank.weights), world.prompts(), BatchConfig{6, 4}, optimizer, 5, rank.group,
-          [&](const StepReport& report) {
-            if (report.step == stop) throw Stopped();
-          },
-          &checkpoint);
+      Trainer trainer({rank.model, world.prompts(), BatchConfig{6, 4}, optimizer, 5, rank.group,
+                       [&](const StepReport& report) {
+                         if (report.step == stop) throw Stopped();
+                       },
+                       &checkpoint},
+                      std::move(rank.weights));
       SftConfig config;
       config.optimizer = OptimizerKind::adamw;
       config.steps = of;
@@ -153,8 +153,9 @@ TEST_F(FullWeightsTest, BeginsWithTheModelsWeightsWhichLoadAgain) {
 TEST_F(FullWeightsTest, StageTwoBeginsWithItsReference) {
   const TinyWorld world(at::kBFloat16);
   on_full_ranks(world, {2, 1, Node::many}, [&](FullRank& rank) {
-    Trainer trainer(rank.model, std::move(rank.weights), world.prompts(), BatchConfig{6, 4},
-                    OptimizerConfig{}, 5, rank.group, [](const StepReport&) {});
+    Trainer trainer({rank.model, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, rank.group,
+                     [](const StepReport&) {}},
+                    std::move(rank.weights));
     CalibrateConfig config;
     config.steps = 3;
     config.learning_rate = 1e-3;

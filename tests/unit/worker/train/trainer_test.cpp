@@ -24,8 +24,9 @@ struct Trained {
 Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibrate_steps,
               double rate = 3e-3) {
   auto collectives = make_local_collectives();
-  Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
-                  *collectives, [](const StepReport&) {});
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                   [](const StepReport&) {}},
+                  adapter);
   SftConfig sft;
   sft.steps = sft_steps;
   sft.learning_rate = rate;
@@ -55,8 +56,9 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
   auto first_step = [&](SftWeights weights, double text_weight, const std::vector<TrainPrompt>& prompts,
                         int text_every = 4, double common_weight = 0.25) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                    [](const StepReport&) {});
+    Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                     [](const StepReport&) {}},
+                    adapter);
     SftConfig sft;
     sft.steps = 1;
     sft.weights = weights;
@@ -90,8 +92,9 @@ TEST(Trainer, WhatABatchHasInCommonWeighsWhatItIsGiven) {
   const std::vector<TrainPrompt> same(4, world.prompts()[0]);
   auto norm = [&](double common_weight) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer(world.model(), adapter, same, BatchConfig{4, 2}, OptimizerConfig{}, 5, *collectives,
-                    [](const StepReport&) {});
+    Trainer trainer({world.model(), same, BatchConfig{4, 2}, OptimizerConfig{}, 5, *collectives,
+                     [](const StepReport&) {}},
+                    adapter);
     SftConfig sft;
     sft.steps = 1;
     sft.text_weight = 0;
@@ -112,8 +115,9 @@ TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
   auto collectives = make_local_collectives();
   auto losses = [&](int micro_batches, int text_every) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, micro_batches}, OptimizerConfig{},
-                    5, *collectives, [](const StepReport&) {});
+    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, micro_batches}, OptimizerConfig{}, 5,
+                     *collectives, [](const StepReport&) {}},
+                    adapter);
     SftConfig sft;
     sft.steps = 4;  // two epochs
     sft.learning_rate = 0;
@@ -177,8 +181,9 @@ Trained calibrate(const TinyWorld& world, const CalibrateConfig& config,
                   const OptimizerConfig& optimizer = {}) {
   auto collectives = make_local_collectives();
   Adapter adapter = world.random_adapter(4);
-  Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, optimizer, 5, *collectives,
-                  [](const StepReport&) {});
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, optimizer, 5, *collectives,
+                   [](const StepReport&) {}},
+                  adapter);
   trainer.run_calibrate(config);
   return {adapter.values(), trainer.log()};
 }
@@ -221,8 +226,9 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
   // Two stages, and what stage 1's loss is after each of so many steps of the second.
   auto text_loss_after = [&](double text_weight) {
     Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
-    Trainer trainer(world.model(), adapter, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5,
-                    *collectives, [](const StepReport&) {});
+    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                     [](const StepReport&) {}},
+                    adapter);
     SftConfig sft;
     sft.steps = 60;
     sft.learning_rate = 1e-2;
@@ -293,8 +299,9 @@ TEST(Trainer, DpoPrefersWhatTheTargetPrefers) {
                                      world.dataset().subjects, world.chat(), 1, AnswerStyle::plain);
   auto collectives = make_local_collectives();
   Adapter adapter = world.random_adapter(4);
-  Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                  [](const StepReport&) {});
+  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                   [](const StepReport&) {}},
+                  adapter);
   CalibrateConfig config = short_stage();
   trainer.run_dpo(config);
   EXPECT_NEAR(trainer.log().loss.front(), std::log(2.0), 1e-6);  // r = 0 everywhere: log sigmoid(0)
@@ -308,8 +315,9 @@ TEST(Trainer, PathsFollowTheTargetInBothStages) {
                                      world.dataset().subjects, world.chat(), 1, AnswerStyle::paths);
   auto collectives = make_local_collectives();
   Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
-  Trainer trainer(world.model(), adapter, prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                  [](const StepReport&) {});
+  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                   [](const StepReport&) {}},
+                  adapter);
   SftConfig sft;
   sft.steps = 60;
   sft.learning_rate = 1e-2;
@@ -333,8 +341,9 @@ TEST(Trainer, RefusesAStageTwoWithoutMismatchedPairs) {
   const std::vector<TrainPrompt> single = {world.prompts()[0]};
   Adapter adapter = world.random_adapter(1);
   auto collectives = make_local_collectives();
-  Trainer trainer(world.model(), adapter, single, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                  [](const StepReport&) {});
+  Trainer trainer({world.model(), single, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+                   [](const StepReport&) {}},
+                  adapter);
   CalibrateConfig config;
   config.steps = 1;
   EXPECT_THROW(trainer.run_calibrate(config), UserError);

@@ -1,0 +1,146 @@
+// The objectives of the stages; see objective.h.
+#include "worker/train/objective.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "worker/losses/dpo.h"
+#include "worker/losses/kto.h"
+#include "worker/losses/path_log_probs.h"
+#include "worker/losses/sft.h"
+#include "worker/losses/steering_kl.h"
+
+namespace apportion {
+namespace {
+
+/// Stage 1's weights without those of the first position, which the KL owns. [E]
+at::Tensor text_weights(const MicroBatch& batch) {
+  return batch.sft_weight_E.index_fill(0, batch.steering_IK.flatten(), 0);
+}
+
+/// The sum over the micro-batch's prompts of the steering tokens' probabilities less their targets. [K]
+std::vector<double> summed_error(const MicroBatchPass& pass) {
+  at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E).exp();
+  at::Tensor error_K = (q_IK - pass.batch.target_IK).sum(0).to(at::kCPU, at::kDouble);
+  const double* error = error_K.const_data_ptr<double>();
+  return {error, error + error_K.numel()};
+}
+
+/// AdamW for a loss of weighted terms. A common factor of the weights changes none of its steps (but for
+/// epsilon), so clip_norm is for a largest weight of 1. Clipped at 1 as it stands, every gradient of stage 2
+/// (norms of 2 to 46) would have one length however near the target, and the shares would swing about it for
+/// as long as the rate lasts.
+OptimizerConfig of_weighted_terms(OptimizerConfig optimizer, const CalibrateConfig& config) {
+  const double kto = config.kto_weight, text = kto > 0 ? config.text_weight : 0;
+  optimizer.clip_norm *= std::max({config.kl_weight, text, kto});
+  return optimizer;
+}
+
+OptimizerConfig of_kind(OptimizerConfig optimizer, OptimizerKind kind) {
+  optimizer.kind = kind;
+  return optimizer;
+}
+
+/// Sums: the weights of all answers, then the error that the batch's prompts have in common.
+Objective steered_split_objective(Objective objective, const SftConfig& config) {
+  objective.packing.text_every = config.text_every;
+  objective.contribution = [](const MicroBatchPass& pass) {
+    std::vector<double> own = {pass.batch.sft_normalizer};
+    for (double error : summed_error(pass)) own.push_back(error);
+    return own;
+  };
+  const double common_weight = config.common_weight;
+  objective.loss = [common_weight](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
+    const std::vector<double> summed(totals.sums.begin() + 1, totals.sums.end());
+    const at::Tensor error_K =
+        at::tensor(summed).div_(totals.prompts).to(pass.log_prob_E.device(), at::kFloat);
+    at::Tensor loss = sft_loss(pass.log_prob_E, pass.batch.sft_weight_E, totals.sums[0]);
+    at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E);
+    return {loss + (1 - common_weight) * common_error_term(q_IK, error_K, totals.prompts)};
+  };
+  return objective;
+}
+
+}  // namespace
+
+at::Tensor category_log_probs(const MicroBatch& batch, const at::Tensor& log_prob_E) {
+  if (batch.paths.weight_A.numel() > 0) {
+    return path_log_probs(log_prob_E, batch.paths, batch.target_IK.size(0), batch.target_IK.size(1));
+  }
+  return log_prob_E.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes());
+}
+
+Objective sft_objective(const SftConfig& config, const OptimizerConfig& optimizer, AnswerStyle style) {
+  Objective objective;
+  objective.packing = {AnswerSet::accepted, config.weights, {}, config.text_weight};
+  objective.steps = config.steps;
+  objective.learning_rate = config.learning_rate;
+  objective.stop = config.stop;
+  objective.optimizer = of_kind(optimizer, config.optimizer);
+  if (config.weights == SftWeights::split && style == AnswerStyle::steered)
+    return steered_split_objective(std::move(objective), config);
+  objective.contribution = [](const MicroBatchPass& pass) {
+    return std::vector<double>{pass.batch.sft_normalizer};
+  };
+  objective.loss = [](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
+    return {sft_loss(pass.log_prob_E, pass.batch.sft_weight_E, totals.sums[0])};
+  };
+  return objective;
+}
+
+Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConfig& optimizer) {
+  const bool kto = config.kto_weight > 0;
+  Objective objective;
+  objective.packing = {kto ? AnswerSet::accepted_rejected_mismatched : AnswerSet::none, SftWeights::split,
+                       config.kto};
+  objective.needs_reference = objective.needs_two_prompts = kto;
+  objective.steps = config.steps;
+  objective.learning_rate = config.learning_rate;
+  objective.optimizer = of_weighted_terms(of_kind(optimizer, OptimizerKind::adamw), config);
+  if (!kto) {
+    objective.loss = [config](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
+      const at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E);
+      return {config.kl_weight * steering_kl(q_IK, pass.batch.target_IK, totals.prompts)};
+    };
+    return objective;
+  }
+  objective.contribution = [](const MicroBatchPass& pass) {
+    const AnswerEdges& mismatched = pass.batch.mismatched;
+    at::Tensor r_A = log_ratios(pass.log_prob_E, pass.reference_E, mismatched);
+    return std::vector<double>{(r_A * mismatched.weight_A).sum().item<double>()};
+  };
+  objective.reference_point = [](const BatchTotals& totals) -> ReferencePoint {
+    const double mean = totals.sums[0] / totals.prompts;
+    return {std::max(0.0, mean), mean};
+  };
+  objective.loss = [config, point = objective.reference_point](const MicroBatchPass& pass,
+                                                               const BatchTotals& totals) -> Loss {
+    at::Tensor kl =
+        steering_kl(category_log_probs(pass.batch, pass.log_prob_E), pass.batch.target_IK, totals.prompts);
+    at::Tensor r_A = log_ratios(pass.log_prob_E, pass.reference_E, pass.batch.answers);
+    at::Tensor kto_term = kto_loss(r_A, pass.batch.answers, point(totals).z, config.kto, totals.prompts);
+    at::Tensor text = sft_loss(pass.log_prob_E, text_weights(pass.batch), totals.prompts);
+    return {config.kl_weight * kl + config.text_weight * text + config.kto_weight * kto_term,
+            kto_term.item<double>()};
+  };
+  return objective;
+}
+
+Objective dpo_objective(const CalibrateConfig& config, const OptimizerConfig& optimizer) {
+  Objective objective;
+  objective.packing = {AnswerSet::pairs};
+  objective.needs_reference = true;
+  objective.steps = config.steps;
+  objective.learning_rate = config.learning_rate;
+  objective.optimizer = of_kind(optimizer, OptimizerKind::adamw);
+  objective.loss = [beta = config.kto.beta](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
+    const MicroBatch& batch = pass.batch;
+    at::Tensor accepted_r_Q = log_ratios(pass.log_prob_E, pass.reference_E, batch.preferred);
+    at::Tensor rejected_r_Q = log_ratios(pass.log_prob_E, pass.reference_E, batch.dispreferred);
+    return {dpo_loss(accepted_r_Q, rejected_r_Q, batch.preferred.weight_A, beta, totals.prompts)};
+  };
+  return objective;
+}
+
+}  // namespace apportion
