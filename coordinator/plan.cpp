@@ -100,13 +100,13 @@ class Planner {
     task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
     task.identity.update(stage_identity(stage));
     add(std::move(task));
-    trained_ = plan_.cell.training[stage.kind] = plan_.tasks.back().id;
+    trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
 
   void add_measure(When when, const std::string& test_set, Asking asking) {
     const std::string name = when == When::before ? "before" : "after";
     Task task;
-    task.kind = "measure";
+    task.kind = TaskKind::measure;
     task.label = name + ", " + test_set;
     if (!trained_.empty()) task.inputs = {trained_};
     task.test_set = test_set;
@@ -128,12 +128,9 @@ class Planner {
       const bool read = config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
       if (read) options[key] = config_.value(key);
     }
-    return {{"kind", task.kind},
-            {"revision", task_revision(task.kind)},
-            {"options", options},
-            {"compute_type", compute_type},
-            {"model", input_.model_digest},
-            {"dataset", input_.dataset_digest},
+    return {{"kind", name_of(task.kind)},   {"revision", description_of(task.kind).revision},
+            {"options", options},           {"compute_type", compute_type},
+            {"model", input_.model_digest}, {"dataset", input_.dataset_digest},
             {"inputs", task.inputs}};
   }
 
@@ -150,7 +147,7 @@ class Planner {
 std::vector<std::string> scale_identity_keys() { return scale_keys; }
 
 std::vector<std::string> stage_keys(const Stage& stage) {
-  Keys keys = stage.kind == "sft" ? sft_keys : calibrate_keys;
+  Keys keys = stage.kind == TaskKind::sft ? sft_keys : calibrate_keys;
   if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
   for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
   return keys;

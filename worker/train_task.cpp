@@ -241,7 +241,7 @@ Done run_training(const TaskContext& context) {
   Session& session = context.session;
   const RunConfig& config = session.config();
   const Stage stage = stage_of(context.task);
-  const bool calibrate = context.task.kind == "calibrate";
+  const bool calibrate = context.task.kind == TaskKind::calibrate;
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
   Training training = config.adapter == AdapterKind::none ? train_all_weights(context, type)
                                                           : train_an_adapter(context, type);

@@ -37,11 +37,11 @@ Value value_in(const Names<Value>& names, const std::string& name) {
   throw InternalError("a task of a method that this program does not know: " + name);
 }
 
-const Stage steered_sft = {"sft", AnswerStyle::steered, {LossTerm::sft}};
-const Stage plain_sft = {"sft", AnswerStyle::plain, {LossTerm::sft}};
+const Stage steered_sft = {TaskKind::sft, AnswerStyle::steered, {LossTerm::sft}};
+const Stage plain_sft = {TaskKind::sft, AnswerStyle::plain, {LossTerm::sft}};
 
 Stage calibration(std::vector<LossTerm> losses) {
-  return {"calibrate", AnswerStyle::steered, std::move(losses)};
+  return {TaskKind::calibrate, AnswerStyle::steered, std::move(losses)};
 }
 
 // Stage 1 as TRL does it with the authors' adapter.
@@ -52,7 +52,7 @@ const std::vector<std::pair<std::string, std::string>> ift_defaults = {{"lora_ra
                                                                        {"warmup_steps", "10"}};
 
 std::vector<MethodDescription> make_table() {
-  const Stage dpo = {"calibrate", AnswerStyle::plain, {LossTerm::dpo}};
+  const Stage dpo = {TaskKind::calibrate, AnswerStyle::plain, {LossTerm::dpo}};
   const std::vector<LossTerm> both = {LossTerm::steering_kl, LossTerm::kto};
   return {
       {Method::zero_shot, "zero-shot", "the model as it is", {}, Asking::plainly, {}},

@@ -210,6 +210,43 @@ OptionGroup optimizer_options() {
       }};
 }
 
+OptionGroup keep_options() {
+  using Keep = KeepConfig;
+  auto of = [](auto member) { return field(&RunConfig::keep, member); };
+  return {
+      "What must not change",
+      {
+          number_option(
+              {"retain_weight", "1", Identity::yes,
+               "weight of the replay prompts' KL from the untouched model, in both stages, in units of "
+               "the loss's largest weight; 0: nothing holds the model to what it was"},
+              of(&Keep::weight), weight),
+          integer_option({"retain_prompts", "12", Identity::yes, "replay prompts that join a step"},
+                         of(&Keep::prompts), {1, most_prompts}),
+          integer_option(
+              {"retain_text_every", "4", Identity::yes,
+               "one replay prompt of so many is kept at every token of an answer that the untouched "
+               "model gives, the others at the answer's first token"},
+              of(&Keep::text_every), {1, most_prompts}),
+          integer_option({"retain_tokens", "16", Identity::yes, "longest of these answers, in tokens"},
+                         of(&Keep::tokens), {1, 4096}),
+          text_option(
+              {"keep_train", "keep-train", Identity::no,
+               "list of replay prompts by kind, a file or one that comes with the program; a dataset's "
+               "[keep] is added"},
+              of(&Keep::train), "NAME|PATH", EmptyText::refused),
+          text_option(
+              {"keep_test", "keep-test", Identity::no,
+               "list of prompts on which the report compares the trained model with the untouched one"},
+              of(&Keep::test), "NAME|PATH", EmptyText::refused),
+          flag_option(
+              {"retention", "true", Identity::no,
+               "measure what training changed elsewhere: KL and leak on keep_test, the perplexity of plain "
+               "text, easy questions"},
+              of(&Keep::measure)),
+      }};
+}
+
 OptionGroup measure_options() {
   using Measure = MeasureConfig;
   return {
@@ -400,10 +437,10 @@ OptionGroup output_options() {
 }  // namespace
 
 const std::vector<OptionGroup>& option_groups() {
-  static const std::vector<OptionGroup> groups = {
-      data_options(),      method_options(),  sft_options(),     calibrate_options(),
-      optimizer_options(), measure_options(), compute_options(), base_options(),
-      capacity_options(),  scale_options(),   output_options()};
+  static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
+                                                  calibrate_options(), optimizer_options(), keep_options(),
+                                                  measure_options(),   compute_options(),   base_options(),
+                                                  capacity_options(),  scale_options(),     output_options()};
   return groups;
 }
 

@@ -57,6 +57,16 @@ struct LoraConfig {
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
 };
 
+/// What training must not change: replay prompts that join its steps, and prompts that are measured.
+struct KeepConfig {
+  std::string train = "keep-train", test = "keep-test";  // NAME | PATH
+  double weight = 1;                                     // 0: nothing is kept
+  int prompts = 12;                                      // replay prompts of a step
+  int text_every = 4;                                    // of which one has the base's answer
+  int tokens = 16;                                       // of such an answer, at most
+  bool measure = true;
+};
+
 struct OptimizerConfig {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
   double momentum = 0.6;  // Muon's
@@ -186,6 +196,7 @@ struct RunConfig {
   BatchConfig batch;
   SftConfig sft;
   CalibrateConfig calibrate;
+  KeepConfig keep;
   MeasureConfig measure;
   BaseConfig base;
   RanksConfig ranks;

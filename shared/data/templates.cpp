@@ -10,7 +10,8 @@
 namespace apportion {
 namespace {
 
-constexpr std::array<std::string_view, 5> section_names = {"categories", "answers", "train", "v2", "v3"};
+constexpr std::array<std::string_view, 7> section_names = {"categories", "answers", "train",    "v2",
+                                                           "v3",         "keep",    "keep-test"};
 constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
 
 /// Lines by the section's name, and the attributes' names in the file's order.
@@ -68,7 +69,9 @@ std::string open_section(const TextLine& line, Sections& sections) {
     name = std::string(categories_of) + sections.attributes.back();
   } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
-            "unknown section [" + name + "]; there are [categories], [answers], [train], [v2] and [v3]");
+            "unknown section [" + name +
+                "]; there are [categories], [answers], [train], [v2], [v3], [keep] and "
+                "[keep-test]");
   }
   if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
@@ -214,7 +217,7 @@ Templates read_templates(const std::string& folder) {
                                                       : product_of(templates.attributes);
   templates.answers = std::move(sections.lines["answers"]);
   for (const TextLine& line : templates.answers) check_answer_form(line, templates.attributes);
-  for (const char* name : {"train", "v2", "v3"}) {
+  for (const char* name : {"train", "v2", "v3", "keep", "keep-test"}) {
     if (!sections.lines[name].empty()) templates.wordings[name] = std::move(sections.lines[name]);
   }
   return templates;

@@ -97,7 +97,7 @@ SampleSet sample_race_set(const std::string& test_set) {
 Task sample_task(const std::string& kind, const std::string& label, const std::string& dataset,
                  const std::vector<std::string>& inputs, const std::string& test_set) {
   Task task;
-  task.kind = kind;
+  task.kind = task_kind(kind);
   task.label = label;
   task.inputs = inputs;
   task.test_set = test_set;
