@@ -81,6 +81,16 @@ std::string find_dataset(const std::string& name_or_path) {
   throw UserError(message);
 }
 
+std::string find_common_file(const std::string& file) {
+  std::vector<fs::path> tried;
+  std::error_code ignored;
+  for (const fs::path& folder : dataset_folders()) {
+    tried.push_back(folder / "common" / file);
+    if (fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
+  }
+  throw UserError("the program's own list " + file + " is not at " + join(tried) + "; install it again");
+}
+
 std::string find_model(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;
