@@ -30,10 +30,11 @@ struct Added {
   std::string digest, notice;  // empty: nothing
 };
 
-Added added_to(const Dataset& dataset, const DataConfig& config) {
-  const std::vector<std::string> added = added_wordings(dataset, config);
+Added added_to(const Dataset& dataset, const RunConfig& config) {
+  if (stages_of(config.method, config.steering).empty()) return {};
+  const std::vector<std::string> added = added_wordings(dataset, config.data);
   if (added.empty()) return {};
-  const size_t own = wordings_of(dataset, "train", config.holdout_wordings).size();
+  const size_t own = wordings_of(dataset, "train", config.data.holdout_wordings).size();
   return {
       sha256(nlohmann::json(added).dump()),
       fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
@@ -93,7 +94,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   check_steering(dataset, config.steering);
   check_answer_forms(dataset);
-  const Added added = added_to(dataset, config.data);
+  const Added added = added_to(dataset, config);
   Plan plan = plan_job(config, environment, dataset, added.digest);
   const Asking asking = description_of(config.method).asking;
   Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets, asking),
@@ -101,7 +102,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
-    if (!added.notice.empty() && !plan.cell.training.empty()) status.line(added.notice);
+    if (!added.notice.empty()) status.line(added.notice);
     CoordinatorOptions options;
     options.ranks = environment.ranks;
     options.groups = {config.ranks.group_size, config.batch.micro_batches, config.ranks.shard_size};

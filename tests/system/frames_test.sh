@@ -53,4 +53,5 @@ check "nineteen wordings" run fewer --test_sets v2 --holdout_wordings 1
 check "another number added to nineteen" grep -q "training adds 21 framed wordings to the dataset's 19 " fewer.log
 check "nothing is trained" run untouched --test_sets v2 --holdout_wordings 1 --method zero-shot
 check "a line where nothing is trained" [ "$(told untouched.log)" = 0 ]
+check "all are held out where nothing is trained" run held --test_sets v2 --holdout_wordings 20 --method zero-shot
 finish
