@@ -21,10 +21,10 @@ Keys joined(const Keys& first, const Keys& second) {
   return keys;
 }
 
-const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
-                            "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
-                            "weight_decay",  "clip_norm",        "warmup_steps", "schedule",
-                            "adapter",       "base_type"};
+const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "seed",
+                            "batch_prompts", "micro_batches",    "adam_beta1", "adam_beta2",
+                            "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
+                            "schedule",      "adapter",          "base_type"};
 const Keys sft_keys = joined(
     training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                     "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
@@ -99,6 +99,7 @@ class Planner {
     if (!trained_.empty()) task.inputs = {trained_};
     task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
     task.identity.update(stage_identity(stage));
+    if (!input_.frames_digest.empty()) task.identity["frames"] = input_.frames_digest;
     add(std::move(task));
     trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
@@ -122,11 +123,16 @@ class Planner {
     plan_.tasks.push_back(std::move(task));
   }
 
+  /// An id has no key that changes nothing in this job: its tasks are then those of a job without it.
+  bool reads(const std::string& key) const {
+    if (key == "frames") return !input_.frames_digest.empty();
+    return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
+  }
+
   nlohmann::json identity(const Task& task, const Keys& keys, const std::string& compute_type) const {
     nlohmann::json options = nlohmann::json::object();
     for (const std::string& key : keys) {
-      const bool read = config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
-      if (read) options[key] = config_.value(key);
+      if (reads(key)) options[key] = config_.value(key);
     }
     return {{"kind", name_of(task.kind)},   {"revision", description_of(task.kind).revision},
             {"options", options},           {"compute_type", compute_type},

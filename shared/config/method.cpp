@@ -102,7 +102,8 @@ std::vector<MethodDescription> make_table() {
 // batches of 8 (2 epochs of stage 1, 3 of stage 2). They chose rates by hand, from 1e-6 to 5e-4.
 PresetSettings authors_settings(Method method) {
   PresetSettings settings;
-  settings.general = {{"lora_rank", "32"},
+  settings.general = {{"frames", "none"},
+                      {"lora_rank", "32"},
                       {"lora_alpha", "16"},
                       {"lora_targets", "q_proj,v_proj"},
                       {"sft_steps", "350"},

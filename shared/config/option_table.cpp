@@ -15,6 +15,8 @@ constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
 
 OptionGroup data_options() {
   using Data = DataConfig;
+  std::vector<std::pair<std::string, Framing>> framings = {{"auto", Framing::automatic},
+                                                           {"none", Framing::none}};
   return {"Data and model",
           {
               text_option({"dataset", "gender-us-real", Identity::no,
@@ -29,6 +31,10 @@ OptionGroup data_options() {
               integer_option({"holdout_wordings", "4", Identity::yes,
                               "training wordings kept out of training, for the test set heldout"},
                              field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
+              choice_option({"frames", "auto", Identity::yes,
+                             "auto: where fewer than 20 wordings are trained on, frames of the program's own "
+                             "are put around them until there are 40 (docs/datasets.md)"},
+                            field(&RunConfig::data, &Data::frames), framings),
               integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
                              field(&RunConfig::data, &Data::seed), {}),
           }};

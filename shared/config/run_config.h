@@ -19,6 +19,8 @@ enum class ComputeType { automatic, float32, bfloat16 };
 /// that name it.
 enum class Steering { digit, letter, path };
 enum class SftWeights { split, token_mean, sequence };
+/// Whether training adds framed wordings to a dataset that has few (data/frames.h).
+enum class Framing { automatic, none };
 /// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
 enum class KtoPositions { rest, all };
 /// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
@@ -47,6 +49,7 @@ struct DataConfig {
   std::string model = "smollm2";           // NAME | PATH
   int subjects = 0;                        // the first so many; 0: all
   int holdout_wordings = 4;                // training wordings kept out of training
+  Framing frames = Framing::automatic;
   uint64_t seed = 0;
 };
 
