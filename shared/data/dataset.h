@@ -10,9 +10,11 @@
 
 namespace apportion {
 
-/// A category in steering order; `names[0]` is the one that is written, the rest are synonyms.
+/// A category in steering order; `names[0]` is the one that is written, the rest are synonyms. By its judge
+/// words (pronouns) a judge of stories knows it, too; an answer is not read for them.
 struct Category {
   std::vector<std::string> names;
+  std::vector<std::string> judge_words = {};
 };
 
 /// Of a joint dataset ("gender" x "race"): the name, by which answer forms have it as a placeholder, and the
@@ -43,7 +45,7 @@ struct Dataset {
   std::map<std::string, std::vector<std::string>> wordings;  // "train"; "v2", "v3" where given
 
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
-  /// spelling.
+  /// spelling, nor of judge words, which only judge tasks read.
   std::string digest() const;
 };
 
