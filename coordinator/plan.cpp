@@ -58,6 +58,8 @@ bool holds_training_wordings(const std::string& test_set) {
   return test_set == "heldout" || test_set == "train";
 }
 
+constexpr const char* story_test_set = "v3";
+
 /// "before" training, or before the method's own way of asking, or "after" it.
 enum class When { before, after };
 
@@ -113,8 +115,26 @@ class Planner {
     task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
     task.identity["test_set"] = test_set;
     if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
+    const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
+    if (stories) task.identity["reading"] = reading_stories;
     add(std::move(task));
     plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
+    if (stories) add_judges(Task(plan_.tasks.back()), name + "/" + test_set);
+  }
+
+  void add_judges(const Task& measured, const std::string& name) {
+    for (const nlohmann::json& judge : input_.judges) {
+      Task task;
+      task.kind = "judge";
+      task.inputs = {measured.id};
+      task.test_set = measured.test_set;
+      task.identity = {{"kind", task.kind},          {"revision", task_revision(task.kind)},
+                       {"inputs", task.inputs},      {"judge", judge},
+                       {"reading", reading_stories}, {"test_set", task.test_set}};
+      task.label = measured.label + ", " + judge_name(task);
+      plan_.cell.judged[name + "/" + judge_name(task)] = task_id(task.identity);
+      add(std::move(task));
+    }
   }
 
   void add(Task task) {
@@ -157,8 +177,10 @@ std::vector<std::string> stage_keys(const Stage& stage) {
 }
 
 std::vector<std::string> measure_keys_of(const std::string& test_set, Asking asking) {
-  const bool probabilities = asking == Asking::for_probabilities;
-  Keys keys = joined(measure_keys, {probabilities ? "verbalized_tokens" : "max_answer_tokens"});
+  const char* tokens = asking == Asking::for_probabilities ? "verbalized_tokens"
+                       : test_set == story_test_set        ? "story_tokens"
+                                                           : "max_answer_tokens";
+  Keys keys = joined(measure_keys, {tokens});
   return holds_training_wordings(test_set) ? joined(keys, {"holdout_wordings"}) : keys;
 }
 

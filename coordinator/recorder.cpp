@@ -1,6 +1,7 @@
 // The results of finished tasks on their way into files; see recorder.h.
 #include "coordinator/recorder.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "shared/base/error.h"
@@ -73,6 +74,13 @@ void Recorder::record(GroupRun& group, double now) const {
     write_train_file(path, {std::move(record), done.log, done.adapter_digest});
     remove_directory(checkpoint_directory(directory_, task.id));
   }
+}
+
+void Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
+  judged.record = {task, config_, about_};
+  judged.record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
+  make_directories(task_directory(directory_, task.id));
+  write_measure_file(result_path(directory_, task.id), judged);
 }
 
 std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "shared/base/clock.h"
 #include "shared/config/method.h"
@@ -92,11 +93,16 @@ Done run_measure(const TaskContext& context) {
   const Asking asking = asking_of(context.task);
   MeasureConfig measure = session.config().measure;
   if (asking == Asking::for_probabilities) measure.max_answer_tokens = measure.verbalized_tokens;
+  std::optional<StoryRule> stories;
+  if (reads_stories(context.task)) {
+    stories.emplace(session.dataset());
+    measure.max_answer_tokens = measure.story_tokens;
+  }
   const uint64_t seed = session.config().data.seed;
   const MeasureTools tools{model,   adapter.get(), session.tokenizer(), session.chat().end_of_turn(),
                            measure, seed};
   const AnswerReader reader{parser, asking == Asking::for_probabilities ? Reading::shares : Reading::category,
-                            seed};
+                            seed, stories ? &*stories : nullptr};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
   const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
                                            static_cast<size_t>(measure.unit_prompts),

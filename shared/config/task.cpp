@@ -8,6 +8,7 @@ namespace apportion {
 int task_revision(const std::string& kind) {
   if (kind == "calibrate") return 5;
   if (kind == "sft") return 4;
+  if (kind == "judge") return 1;
   if (kind == "measure" || kind == "scale") return 3;
   throw InternalError("unknown kind of task: " + kind);
 }

@@ -8,7 +8,8 @@
 namespace apportion {
 
 /// `kind`: "measure" (one test set), "sft" (stage 1), "calibrate" (stage 2), "scale" (timed steps
-/// of a synthetic shape: its id holds ranks and layout, too, for they are the question).
+/// of a synthetic shape: its id holds ranks and layout, too, for they are the question), "judge" (the stories
+/// that its input measured, read by a judge; done by the coordinator).
 struct Task {
   std::string id;  // SHA-256 of identity.dump()
   std::string kind;

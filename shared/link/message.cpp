@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 2;
+constexpr int protocol_version = 3;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -29,7 +29,8 @@ template <typename Fields>
 void visit(Fields& fields, PromptResult& prompt) {
   fields("subject", prompt.subject)("wording", prompt.wording)("counts", prompt.counts);
   fields("steering", prompt.steering)("low", prompt.low)("unexplored", prompt.unexplored);
-  fields("draws_near_boundary", prompt.draws_near_boundary)("answers", prompt.answers);
+  fields("draws_near_boundary", prompt.draws_near_boundary)("no_story", prompt.no_story);
+  fields("answers", prompt.answers);
 }
 
 template <typename Fields>

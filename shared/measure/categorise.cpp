@@ -24,12 +24,18 @@ std::vector<double> read(const AnswerReader& reader, const std::string& text) {
   return shares;
 }
 
-void count(const GivenAnswer& answer, int32_t category, uint64_t rounds, PromptResult& out) {
+/// Where rounds of an answer are counted.
+uint64_t& column_of(const GivenAnswer& answer, int32_t category, const AnswerReader& reader,
+                    PromptResult& out) {
   const size_t categories = out.low.size();
-  const size_t column = answer.finish == Finish::cut ? categories + 1
-                        : category == unparsed       ? categories
-                                                     : static_cast<size_t>(category);
-  out.counts[column] += rounds;
+  if (category == no_story) return out.no_story;
+  if (category != unparsed) return out.counts[static_cast<size_t>(category)];
+  return out.counts[answer.finish == Finish::cut && !reader.stories ? categories + 1 : categories];
+}
+
+void count(const AnswerReader& reader, const GivenAnswer& answer, int32_t category, uint64_t rounds,
+           PromptResult& out) {
+  column_of(answer, category, reader, out) += rounds;
   out.answers.push_back({category, rounds, answer.log_prob, answer.finish, answer.text});
 }
 
@@ -41,13 +47,14 @@ void draw_categories(const AnswerReader& reader, const std::string& draw_key, co
   const SplitCounts split =
       split_rounds(answer.count, probabilities.data(), static_cast<int64_t>(probabilities.size()), rng);
   out.draws_near_boundary += split.near_boundary;
-  for (const auto& [category, rounds] : split.count_of_token) count(answer, category, rounds, out);
+  for (const auto& [category, rounds] : split.count_of_token) count(reader, answer, category, rounds, out);
 }
 
 void add(const AnswerReader& reader, const std::string& draw_key, const GivenAnswer& answer,
          PromptResult& out) {
-  if (answer.finish == Finish::cut) {
-    if (answer.count > 0) count(answer, unparsed, answer.count, out);
+  const bool is_cut = answer.finish == Finish::cut && !reader.stories;
+  if (is_cut || (reader.stories && !reader.stories->is_story(answer.text))) {
+    if (answer.count > 0) count(reader, answer, is_cut ? unparsed : no_story, answer.count, out);
     return;
   }
   const std::vector<double> shares = read(reader, answer.text);
@@ -60,7 +67,8 @@ void add(const AnswerReader& reader, const std::string& draw_key, const GivenAns
     return;
   }
   const auto one = std::find(shares.begin(), shares.end(), 1.0);
-  count(answer, shares.empty() ? unparsed : static_cast<int32_t>(one - shares.begin()), answer.count, out);
+  count(reader, answer, shares.empty() ? unparsed : static_cast<int32_t>(one - shares.begin()), answer.count,
+        out);
 }
 
 }  // namespace

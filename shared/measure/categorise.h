@@ -7,6 +7,7 @@
 #include "shared/measure/answers.h"
 #include "shared/measure/category.h"
 #include "shared/measure/histogram.h"
+#include "shared/measure/story.h"
 
 namespace apportion {
 
@@ -14,15 +15,16 @@ namespace apportion {
 /// one.
 enum class Reading { category, shares };
 
-/// How answers are read. `seed` is of the draws of stated shares.
+/// How answers are read. `seed` is of the draws of stated shares. With `stories` only stories count.
 struct AnswerReader {
   const CategoryParser& parser;
   Reading reading = Reading::category;
   uint64_t seed = 0;
+  const StoryRule* stories = nullptr;
 };
 
-/// Cut answers are never read. Where no first tokens were asked for, the explored answers that name a
-/// category stand for the steering tokens.
+/// Cut answers are never read, but for stories: one that is long enough is a story without its end. Where no
+/// first tokens were asked for, the explored answers that name a category stand for the steering tokens.
 PromptResult categorise(const AnswerReader& reader, const PromptAnswers& prompt);
 
 }  // namespace apportion

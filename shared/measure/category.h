@@ -14,6 +14,8 @@
 namespace apportion {
 
 inline constexpr int unparsed = -1;
+inline constexpr int no_story = -2;      // where stories were asked for (story.h)
+inline constexpr int judge_failed = -3;  // a judge was asked and gave no category that there is
 
 /// By which words a text mentions a category: its names and synonyms, or its judge words besides.
 enum class Words { names, names_and_judge_words };

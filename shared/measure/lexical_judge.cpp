@@ -1,5 +1,7 @@
 #include "shared/measure/lexical_judge.h"
 
+#include "shared/config/method.h"
+
 namespace apportion {
 namespace {
 
@@ -20,7 +22,7 @@ nlohmann::json LexicalJudge::identity(const Dataset& dataset) {
   nlohmann::json words = nlohmann::json::array();
   if (dataset.attributes.empty()) words.push_back(words_of(dataset.categories));
   for (const Attribute& attribute : dataset.attributes) words.push_back(words_of(attribute.categories));
-  return {{"name", "lexical"}, {"revision", rule_revision}, {"words", words}};
+  return {{"name", lexical_judge}, {"revision", rule_revision}, {"words", words}};
 }
 
 }  // namespace apportion

@@ -7,6 +7,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/measure/metrics.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
@@ -27,9 +28,13 @@ std::string config_json(const std::vector<std::pair<std::string, std::string>>& 
   return json.dump();
 }
 
+bool has_answers(const Task& task) { return task.kind == "measure" || is_judged(task); }
+
+int64_t version_of(const Task& task) { return reads_stories(task) ? layout::story_version : layout::version; }
+
 void write_record(Hdf5Writer& writer, const TaskRecord& record) {
   writer.attribute(root, layout::format, layout::result_format);
-  writer.attribute(root, layout::version_name, layout::version);
+  writer.attribute(root, layout::version_name, version_of(record.task));
   writer.attribute(root, layout::task, record.task.id);
   writer.attribute(root, layout::kind, record.task.kind);
   writer.attribute(root, layout::label, record.task.label);
@@ -53,9 +58,9 @@ void check_format(const Hdf5Reader& reader) {
   std::string format = reader.text(root, layout::format);
   if (format != layout::result_format) reader.fail("this is an " + format + ", not a result");
   int64_t version = reader.integer(root, layout::version_name);
-  if (version != layout::version) {
-    reader.fail("its layout is version " + std::to_string(version) + "; this program reads version " +
-                std::to_string(layout::version));
+  if (version < layout::version || version > layout::story_version) {
+    reader.fail("its layout is version " + std::to_string(version) + "; this program reads versions " +
+                std::to_string(layout::version) + " to " + std::to_string(layout::story_version));
   }
 }
 
@@ -99,6 +104,9 @@ std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const Me
   add(layout::kl, [](const SubjectMetrics& s) { return s.kl.value_or(nan_value); });
   add(layout::coverage, [](const SubjectMetrics& s) { return s.coverage; });
   add(layout::unparsed_share, [](const SubjectMetrics& s) { return s.unparsed_share; });
+  if (reads_stories(file.record.task)) {
+    add(layout::no_story_share, [](const SubjectMetrics& s) { return s.no_story_share; });
+  }
   return columns;
 }
 
@@ -203,7 +211,7 @@ std::string reference_directory(const std::string& directory, const std::string&
 }
 
 void write_measure_file(const std::string& path, const MeasureFile& file) {
-  ensure(file.record.task.kind == "measure", "a measure file is of a measure task");
+  ensure(has_answers(file.record.task), "a measure file is of a measure task or a judge's");
   MeasureColumns columns = pack(file);
   std::string fault = find_fault(columns);
   if (!fault.empty()) throw InternalError("a result that must not be stored: " + fault);
@@ -224,9 +232,11 @@ MeasureFile read_measure_file(const std::string& path) {
   Hdf5Reader reader(path);
   MeasureFile file;
   file.record = read_record(reader);
-  if (file.record.task.kind != "measure")
+  if (!has_answers(file.record.task))
     reader.fail("this is the result of a task of kind " + file.record.task.kind);
   MeasureColumns columns;
+  columns.stories = reads_stories(file.record.task);
+  columns.judged = is_judged(file.record.task);
   for_each_dataset(columns, [&](const char* name, auto& array) {
     using Value = typename std::decay_t<decltype(array.values)>::value_type;
     array = reader.dataset<Value>(name);

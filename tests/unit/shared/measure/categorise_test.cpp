@@ -54,6 +54,32 @@ TEST_F(CategoriseTest, RoundsAreCountedAndExploredProbabilityIsSummed) {
   EXPECT_EQ(result.answers[3].category, unparsed);
 }
 
+TEST_F(CategoriseTest, WhereStoriesAreAskedForOnlyStoriesCount) {
+  const std::string tale =
+      " went to work early, saw many people, had a short lunch, was tired, came home late and "
+      "slept well that night.";
+  add("A Male" + tale, 0.25, 5, true);
+  add("A Female" + tale, 0.125, 3, false, Finish::cut);
+  add("Somebody" + tale, 0.0625, 2, true);
+  add("0 Male", 0.25, 7, true);
+  add("0 Male and", 0.125, 1, true, Finish::cut);
+  Dataset dataset;
+  dataset.categories = {{{"Male"}}, {{"Female"}}};
+  dataset.subjects = {{"s", {0.5, 0.5}, {}}};
+  dataset.answer_forms = {"{category}"};
+  const StoryRule stories(dataset);
+  const PromptResult result = categorise({parser_, Reading::category, 7, &stories}, prompt_);
+  EXPECT_EQ(result.counts, (std::vector<uint64_t>{5, 3, 2, 0}));
+  EXPECT_EQ(result.no_story, 8U);
+  EXPECT_DOUBLE_EQ(result.low[0], 0.25);
+  ASSERT_EQ(result.answers.size(), 5U);
+  EXPECT_EQ(result.answers[0].text, "0 Male");
+  EXPECT_EQ(result.answers[0].category, no_story);
+  EXPECT_EQ(result.answers[2].category, 1) << "a story is read as far as it goes";
+  EXPECT_EQ(result.answers[2].finish, Finish::cut);
+  EXPECT_EQ(read().no_story, 0U);
+}
+
 TEST_F(CategoriseTest, FirstTokensThatWereAskedForStandAsTheyAre) {
   prompt_.first_tokens = {0.5, 0.375};
   add("Male", 0.25, 1, true);
