@@ -26,11 +26,18 @@ class WordJudge : public Judge {
   LexicalJudge judge_;
 };
 
-std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, const Dataset& dataset) {
+std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, const Dataset& dataset,
+                                 const std::function<void()>& interrupted) {
   const nlohmann::json& identity = task.identity.at("judge");
   if (judge_name(task) == lexical_judge) return std::make_unique<WordJudge>(dataset);
   const std::string cache = config.output.directory + "/judgements/" + sha256(identity.dump()) + ".jsonl";
-  return std::make_unique<ServerJudge>(config.judge, judge_key(config.judge), dataset, cache);
+  ServerLine line = real_line();
+  line.post = [interrupted, send = line.post](const HttpRequest& request) {
+    interrupted();
+    return send(request);
+  };
+  return std::make_unique<ServerJudge>(config.judge, judge_key(config.judge), dataset, cache,
+                                       std::move(line));
 }
 
 /// What rounds of a judged answer add to.
@@ -82,7 +89,7 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
   const double started = seconds_now();
   double shown = started;
   MeasureFile file = read_measure_file(result_path(config.output.directory, task.inputs.front()));
-  const std::unique_ptr<Judge> judge = judge_for(task, config, dataset);
+  const std::unique_ptr<Judge> judge = judge_for(task, config, dataset, interrupted);
   file.result = judged(std::move(file.result), *judge, [&](size_t done, size_t all) {
     interrupted();
     if (seconds_now() - shown < period_s) return;

@@ -28,7 +28,7 @@ MeasureResult judged(MeasureResult measured, Judge& judge,
                      const std::function<void(size_t done, size_t all)>& told);
 
 /// Judges and records one task whose input is done. Throws UserError when the judge cannot judge at all, and
-/// what `interrupted` throws between two texts.
+/// what `interrupted` throws between two texts or requests.
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
                     const Recorder& recorder, Status& status, const std::function<void()>& interrupted);
 

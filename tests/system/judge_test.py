@@ -79,7 +79,7 @@ def serve(server):
 def run(folder, options, code=0, key=None):
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
     words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    environment = dict(os.environ)
+    environment = dict(os.environ, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     environment.pop("APPORTION_JUDGE_KEY", None)
     if key:
         environment["APPORTION_JUDGE_KEY"] = key
@@ -122,6 +122,10 @@ def short_answers_are_no_story(work):
     for measure in stories:
         assert measure["no_story_share"] == measure["unparsed_share"] == 1, measure
         assert measure["mae"] is None and measure["judge"] == "lexical"
+    # Judging is the coordinator's: the same on two ranks.
+    two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", *job[:-1], f"{work}/two"]
+    subprocess.run(two, check=True, capture_output=True)
+    assert cell_of(f"{work}/two")["measures"] == cell_of(f"{work}/tiny")["measures"]
     subprocess.run([APPORTION, "export", f"{work}/tiny", "--csv", f"{work}/rows.csv"], check=True)
     with open(f"{work}/rows.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["outcome"] == "no story"]
