@@ -114,13 +114,14 @@ void Coordinator::handle_failure(int from, const Failed& failed) const {
   throw Error(reason, failed.exit_code);
 }
 
-void Coordinator::check_interrupt() const {
-  if (int signal = options_.interrupted()) {
-    throw Error(fmt::format("stopped by {}; finished tasks stay, the same command goes on from them",
-                            interrupt_name(signal)),
-                interrupt_exit_code);
-  }
+void stop_for(int signal) {
+  if (signal == 0) return;
+  throw Error(fmt::format("stopped by {}; finished tasks stay, the same command goes on from them",
+                          interrupt_name(signal)),
+              interrupt_exit_code);
 }
+
+void Coordinator::check_interrupt() const { stop_for(options_.interrupted()); }
 
 void Coordinator::check_silence() const {
   if (auto rank = health_.silent_rank(seconds_now())) {

@@ -25,6 +25,9 @@ struct CoordinatorOptions {
   std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
 };
 
+/// Throws Error with interrupt_exit_code for a signal that asks to stop; nothing for 0.
+void stop_for(int signal);
+
 class Coordinator {
  public:
   /// `states` says which of `tasks` (each after its inputs) are done already. References outlive this.

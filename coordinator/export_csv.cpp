@@ -4,13 +4,13 @@
 #include <charconv>
 #include <cmath>
 #include <iostream>
-#include <numeric>
 #include <sstream>
 #include <vector>
 
 #include "coordinator/report_data.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 
 namespace apportion {
 namespace {
@@ -40,7 +40,7 @@ void write_prompt(std::ostream& out, const std::string& cell_fields, const Measu
   const MeasureTables& tables = file.tables;
   const size_t s = static_cast<size_t>(prompt.subject), k = tables.categories.size();
   const size_t index = s * static_cast<size_t>(file.result.wordings) + static_cast<size_t>(prompt.wording);
-  const uint64_t rounds = std::accumulate(prompt.counts.begin(), prompt.counts.end(), uint64_t{0});
+  const uint64_t rounds = rounds_of(prompt);
   const std::string start = cell_fields + field(tables.subjects[s]) + "," + std::to_string(prompt.wording) +
                             "," + field(tables.prompts[index]) + ",";
   for (size_t j = 0; j < k + 2; ++j) {
@@ -57,6 +57,13 @@ void write_prompt(std::ostream& out, const std::string& cell_fields, const Measu
     }
     out << "," << field(prompt.unexplored) << "\r\n";
   }
+  if (!reads_stories(file.record.task)) return;
+  if (is_judged(file.record.task)) {
+    out << start << "failed,,," << prompt.judge_failed << "," << rounds << ",,,," << field(prompt.unexplored)
+        << "\r\n";
+  }
+  out << start << "no story,,," << prompt.no_story << "," << rounds << ",,,," << field(prompt.unexplored)
+      << "\r\n";
 }
 
 }  // namespace
@@ -68,7 +75,7 @@ void export_csv(const std::string& directory, std::ostream& out) {
     for (const MeasureView& measure : view.measures) {
       std::string fields;
       for (const std::string& text :
-           {view.cell.job, view.cell.name, view.dataset, view.method, measure.when, measure.test_set}) {
+           {view.cell.job, view.cell.name, view.dataset, view.method, measure.when, set_name(measure)}) {
         fields += field(text) + ",";
       }
       for (const PromptResult& prompt : measure.file.result.prompts)

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "shared/base/error.h"
@@ -31,7 +30,7 @@ void Aggregator::check(const PromptResult& prompt) const {
       prompt.low.size() != categories) {
     throw InternalError("a histogram came with another number of categories: " + place());
   }
-  uint64_t rounds = std::accumulate(prompt.counts.begin(), prompt.counts.end(), uint64_t{0});
+  uint64_t rounds = rounds_of(prompt);
   if (rounds != rounds_[static_cast<size_t>(prompt.wording)]) {
     throw InternalError("a histogram has " + std::to_string(rounds) + " rounds instead of " +
                         std::to_string(rounds_[static_cast<size_t>(prompt.wording)]) + ": " + place());

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "coordinator/coordinator.h"
+#include "coordinator/judge/judging.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/report.h"
@@ -13,9 +15,11 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
+#include "shared/data/keep.h"
 #include "shared/link/interrupt.h"
 #include "shared/measure/category.h"
 #include "shared/model/shape_text.h"
@@ -40,6 +44,12 @@ Added added_to(const Dataset& dataset, const RunConfig& config) {
       fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
 }
 
+/// Of all that a retention task asks and reads.
+std::string keep_digest(const RunConfig& config, const Dataset& dataset) {
+  return sha256(digest_of(keep_prompts(config.keep.test, KeepUse::test, dataset, config.data)) +
+                sha256_file(find_list(plain_text_list)) + sha256_file(find_list(easy_questions_list)));
+}
+
 Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset,
               const std::string& frames_digest) {
   PlanInput input;
@@ -49,6 +59,10 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   input.train_compute_type = environment.train_compute_type;
   input.measure_compute_type = environment.measure_compute_type;
   input.frames_digest = frames_digest;
+  if (config.keep.weight > 0)
+    input.replay_digest = digest_of(keep_prompts(config.keep.train, KeepUse::train, dataset, config.data));
+  if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
+  input.judges = judges_of(config, dataset);
   return make_plan(config, input, environment.name);
 }
 
@@ -68,6 +82,15 @@ std::vector<TaskState> existing_states(const OutputConfig& output, const std::ve
     if (state == ArtefactState::damaged) status.warn(tasks[task].label + " is done again: " + why);
   }
   return states;
+}
+
+void run_judges(const std::vector<Task>& tasks, const RunConfig& config, const Dataset& dataset,
+                const Recorder& recorder, Status& status) {
+  const std::vector<TaskState> states = existing_states(config.output, tasks, status);
+  for (size_t task = 0; task < tasks.size(); ++task) {
+    if (states[task] == TaskState::done) continue;
+    run_judge_task(tasks[task], config, dataset, recorder, status, [] { stop_for(interrupt_signal()); });
+  }
 }
 
 std::string synthetic_notice(const std::string& model) {
@@ -109,8 +132,12 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     options.rounds = config.measure.rounds;
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;
-    std::vector<TaskState> states = existing_states(output, plan.tasks, status);
-    Coordinator(link, recorder, status, plan.tasks, std::move(states), options).run();
+    const auto first_judged = std::stable_partition(plan.tasks.begin(), plan.tasks.end(),
+                                                    [](const Task& task) { return !is_judged(task); });
+    const std::vector<Task> of_ranks(plan.tasks.begin(), first_judged),
+        of_judges(first_judged, plan.tasks.end());
+    Coordinator(link, recorder, status, of_ranks, existing_states(output, of_ranks, status), options).run();
+    run_judges(of_judges, config, dataset, recorder, status);
   }
   write_index(output.directory, {plan.cell});
   std::fputs(render_report(output.directory, output).c_str(), stdout);

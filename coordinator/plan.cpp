@@ -25,6 +25,7 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "
                             "batch_prompts", "micro_batches",    "adam_beta1", "adam_beta2",
                             "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
                             "schedule",      "adapter",          "base_type"};
+const Keys retain_keys = {"retain_weight", "retain_prompts", "retain_text_every", "retain_tokens"};
 const Keys sft_keys = joined(
     training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                     "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
@@ -58,6 +59,8 @@ bool holds_training_wordings(const std::string& test_set) {
   return test_set == "heldout" || test_set == "train";
 }
 
+constexpr const char* story_test_set = "v3";
+
 /// "before" training, or before the method's own way of asking, or "after" it.
 enum class When { before, after };
 
@@ -77,6 +80,7 @@ class Planner {
     }
     if (stages_.empty()) need_test_sets();
     for (size_t number = 0; number < stages_.size(); ++number) add_stage(number);
+    if (config_.keep.measure && !trained_.empty()) add_retention();
     if (stages_.empty() && method_.asking == Asking::plainly) return std::move(plan_);
     for (const std::string& test_set : config_.measure.test_sets) {
       const bool after = !stages_.empty() || !holds_training_wordings(test_set);
@@ -100,6 +104,7 @@ class Planner {
     task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
     task.identity.update(stage_identity(stage));
     if (!input_.frames_digest.empty()) task.identity["frames"] = input_.frames_digest;
+    if (config_.keep.weight > 0) task.identity["replay"] = input_.replay_digest;
     add(std::move(task));
     trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
@@ -114,8 +119,39 @@ class Planner {
     task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
     task.identity["test_set"] = test_set;
     if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
+    const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
+    if (stories) task.identity["reading"] = reading_stories;
     add(std::move(task));
     plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
+    if (stories) add_judges(Task(plan_.tasks.back()), name + "/" + test_set);
+  }
+
+  void add_retention() {
+    Task task;
+    task.kind = TaskKind::retention;
+    task.label = "retention";
+    task.inputs = {trained_};
+    task.identity =
+        identity(task, {"seed", "base_type", "steering", "retain_tokens"}, input_.train_compute_type);
+    task.identity["options"]["retain_tokens"] = config_.value("retain_tokens");
+    task.identity["keep"] = input_.keep_digest;
+    add(std::move(task));
+    plan_.cell.retention = plan_.tasks.back().id;
+  }
+
+  void add_judges(const Task& measured, const std::string& name) {
+    for (const nlohmann::json& judge : input_.judges) {
+      Task task;
+      task.kind = TaskKind::judge;
+      task.inputs = {measured.id};
+      task.test_set = measured.test_set;
+      task.identity = {{"kind", name_of(task.kind)}, {"revision", description_of(task.kind).revision},
+                       {"inputs", task.inputs},      {"judge", judge},
+                       {"reading", reading_stories}, {"test_set", task.test_set}};
+      task.label = measured.label + ", " + judge_name(task);
+      plan_.cell.judged[name + "/" + judge_name(task)] = task_id(task.identity);
+      add(std::move(task));
+    }
   }
 
   void add(Task task) {
@@ -126,6 +162,7 @@ class Planner {
   /// An id has no key that changes nothing in this job: its tasks are then those of a job without it.
   bool reads(const std::string& key) const {
     if (key == "frames") return !input_.frames_digest.empty();
+    if (key.starts_with("retain_")) return config_.keep.weight > 0;
     return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
   }
 
@@ -154,14 +191,17 @@ std::vector<std::string> scale_identity_keys() { return scale_keys; }
 
 std::vector<std::string> stage_keys(const Stage& stage) {
   Keys keys = stage.kind == TaskKind::sft ? sft_keys : calibrate_keys;
+  keys = joined(keys, retain_keys);
   if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
   for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
   return keys;
 }
 
 std::vector<std::string> measure_keys_of(const std::string& test_set, Asking asking) {
-  const bool probabilities = asking == Asking::for_probabilities;
-  Keys keys = joined(measure_keys, {probabilities ? "verbalized_tokens" : "max_answer_tokens"});
+  const char* tokens = asking == Asking::for_probabilities ? "verbalized_tokens"
+                       : test_set == story_test_set        ? "story_tokens"
+                                                           : "max_answer_tokens";
+  Keys keys = joined(measure_keys, {tokens});
   return holds_training_wordings(test_set) ? joined(keys, {"holdout_wordings"}) : keys;
 }
 

@@ -18,7 +18,11 @@ struct PlanInput {
   std::string dataset_digest;                            // content and name (Dataset::digest)
   std::string dataset_name;                              // for the cell's name only: the digest covers it
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
+  std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
+  std::string keep_digest = {};    // of all that a retention task asks and reads
   std::string frames_digest = {};  // of the wordings that training adds (added_wordings); empty: none
+  std::vector<nlohmann::json> judges =
+      {};  // of stories: what the verdicts of each depend on, its "name" among it
 };
 
 /// `tasks` in an order in which each comes after its inputs; every id once. `cell` names them for the index.
@@ -30,6 +34,7 @@ struct Plan {
 /// The tasks of the method as its description has them (shared/config/method.h): measures the untouched model
 /// on the test sets of wordings that it was not trained on, trains the stages, and measures again on all test
 /// sets, asking in the method's way; a method that trains nothing leaves test sets of training wordings out.
+/// Each judge reads each set of stories that was measured.
 /// `job` is the job's name in the index. Throws UserError when there is nothing to measure.
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job);
 

@@ -1,6 +1,7 @@
 // The results of finished tasks on their way into files; see recorder.h.
 #include "coordinator/recorder.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "shared/base/error.h"
@@ -66,6 +67,9 @@ void Recorder::record(GroupRun& group, double now) const {
   std::string path = result_path(directory_, task.id);
   if (const MeasureTables* tables = tables_of(task)) {
     write_measure_file(path, {std::move(record), *tables, group.take_result()});
+  } else if (task.kind == TaskKind::retention) {
+    const nlohmann::json result = nlohmann::json::parse(group.first_done().retention);
+    write_retention_file(path, {std::move(record), retention_from_json(result)});
   } else if (task.kind == TaskKind::scale) {
     write_scale_file(path, {std::move(record), group.samples()});
   } else {
@@ -73,6 +77,13 @@ void Recorder::record(GroupRun& group, double now) const {
     write_train_file(path, {std::move(record), done.log, done.adapter_digest});
     remove_directory(checkpoint_directory(directory_, task.id));
   }
+}
+
+void Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
+  judged.record = {task, config_, about_};
+  judged.record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
+  make_directories(task_directory(directory_, task.id));
+  write_measure_file(result_path(directory_, task.id), judged);
 }
 
 std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,

@@ -8,8 +8,10 @@
 
 #include "coordinator/report_data.h"
 #include "coordinator/report_json.h"
+#include "coordinator/retention_table.h"
 #include "coordinator/subject_table.h"
 #include "coordinator/table.h"
+#include "shared/config/method.h"
 
 namespace apportion {
 namespace {
@@ -56,6 +58,7 @@ class Page {
       line();
       summary(view);
     }
+    if (view.retention) text_ += "\n" + render_retention(style_, view.retention->result);
     if (!view.training.empty()) training(view);
     for (const std::string& problem : view.problems)
       line("  " + painted(style_, Paint::red, "! ") + shown(problem));
@@ -98,27 +101,67 @@ class Page {
                  {"unexplored"},
                  {"unparsed"}});
     for (const MeasureView& measure : view.measures) {
+      if (is_of_stories(measure)) continue;
       const DatasetMetrics& m = measure.metrics;
       size_t subjects = m.subjects.size();
-      table.add_row({shown(measure.when + ", " + measure.test_set),
+      table.add_row({shown(measure.when + ", " + set_name(measure)),
                      mean_cell(m.exact_error, m.subjects_with_exact, subjects),
                      m.subjects_with_exact ? decimals(m.worst_exact_error) : none,
                      decimals(m.exact_error_per_wording), mean_cell(m.mae, m.subjects_with_mae, subjects),
                      decimals(m.floor), decimals(m.expected_mae), decimals(m.kl), decimals(m.coverage),
                      decimals(m.agreement), decimals(m.unexplored), decimals(m.unparsed_share)});
     }
-    text_ += table.render(style_, 2);
+    if (!std::all_of(view.measures.begin(), view.measures.end(), is_of_stories)) {
+      text_ += table.render(style_, 2);
+    }
     correlations(view);
+    stories(view);
   }
 
   void correlations(const CellView& view) {
     std::string all;
     for (const MeasureView& measure : view.measures) {
       if (!measure.metrics.correlation) continue;
-      all += fmt::format("{}{}, {} {}", all.empty() ? "" : dot(), measure.when, measure.test_set,
+      all += fmt::format("{}{}, {} {}", all.empty() ? "" : dot(), measure.when, set_name(measure),
                          decimals(measure.metrics.correlation));
     }
     if (!all.empty()) line("  correlation of subjects' exact shares with their targets: " + shown(all));
+  }
+
+  static bool is_of_stories(const MeasureView& measure) { return reads_stories(measure.file.record.task); }
+
+  /// A row for each judge of each set of stories: nothing of them is exact.
+  void stories(const CellView& view) {
+    if (std::none_of(view.measures.begin(), view.measures.end(), is_of_stories)) return;
+    Table table({{"stories", Align::left},
+                 {"judge", Align::left},
+                 {"MAE"},
+                 {"floor"},
+                 {"KL"},
+                 {"coverage"},
+                 {"no story"},
+                 {"failed"},
+                 {"unparsed in all"}});
+    for (const MeasureView& measure : view.measures) {
+      if (!is_of_stories(measure)) continue;
+      const DatasetMetrics& m = measure.metrics;
+      table.add_row({shown(measure.when + ", " + measure.test_set),
+                     measure.judge.empty() ? none : shown(measure.judge, 32),
+                     mean_cell(m.mae, m.subjects_with_mae, m.subjects.size()), decimals(m.floor),
+                     decimals(m.kl), decimals(m.coverage), decimals(m.no_story_share),
+                     decimals(m.failed_share), decimals(m.unparsed_share)});
+    }
+    text_ += table.render(style_, 2);
+    agreements(view);
+  }
+
+  void agreements(const CellView& view) {
+    for (const JudgeAgreement& pair : judge_agreements(view)) {
+      line("  " + shown(fmt::format(
+                      "judges {} and {} agree on {} of the rounds of {}, {} (Cohen's kappa {}, {} rounds)",
+                      pair.one, pair.other, decimals(pair.agreement.share), pair.when, pair.test_set,
+                      decimals(pair.agreement.kappa), pair.agreement.rounds)));
+    }
   }
 
   /// A row for each cell, of what was measured last on its first test set.
@@ -211,7 +254,7 @@ class Page {
     for (const CellView& view : cells) {
       for (const MeasureView& measure : view.measures) {
         entry(task_glob(measure.file.record.task.id) + "/result.h5",
-              shown(view.cell.name + dot() + measure.when + ", " + measure.test_set));
+              shown(view.cell.name + dot() + measure.when + ", " + set_name(measure)));
       }
       if (view.training.empty()) continue;
       const Task& task = view.training.back().file.record.task;
@@ -231,8 +274,11 @@ class Page {
     const CellView& view = cells[0];
     const MeasureView& measure = view.measures.back();
     line(fmt::format("  python3 -c 'import h5py; print(h5py.File(\"{}/index.h5\")[", shown(directory_)));
-    line(fmt::format("    \"jobs/{}/{}/{}/{}/rounds/counts\"][:])'", shown(view.cell.job),
-                     shown(view.cell.name), measure.when, measure.test_set));
+    const bool judged = !measure.judge.empty();
+    const std::string name =
+        measure.when + "/" + measure.test_set + (judged ? "/" + shown(measure.judge) : std::string());
+    line(fmt::format("    \"jobs/{}/{}/{}{}/rounds/counts\"][:])'", shown(view.cell.job),
+                     shown(view.cell.name), judged ? "judged/" : "", name));
   }
 
   const std::string directory_;

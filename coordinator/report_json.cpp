@@ -3,6 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "shared/config/method.h"
+
 namespace apportion {
 namespace {
 
@@ -61,9 +63,39 @@ Json measure_json(const MeasureView& view) {
       {"subjects_with_mae", metrics.subjects_with_mae},
       {"subjects_with_exact", metrics.subjects_with_exact},
       {"subjects", Json::array()}};
+  const bool stories = reads_stories(view.file.record.task);
+  if (stories) json["no_story_share"] = number(metrics.no_story_share);
+  if (!view.judge.empty()) {
+    json["judge"] = view.judge;
+    json["failed_share"] = number(metrics.failed_share);
+  }
   for (size_t s = 0; s < tables.subjects.size(); ++s) {
     json["subjects"].push_back(subject_json(tables.subjects[s], tables.target[s], metrics.subjects[s]));
+    if (stories) json["subjects"].back()["no_story_share"] = number(metrics.subjects[s].no_story_share);
   }
+  return json;
+}
+
+Json group_json(const RetentionGroup& group) {
+  return {{"prompts", group.prompts},
+          {"kl_per_token", number(group.kl)},
+          {"base_leak", number(group.base_leak)},
+          {"leak", number(group.leak)},
+          {"added_leak", number(group.added_leak)}};
+}
+
+Json retention_json(const RetentionFile& file) {
+  const RetentionSummary summary = summary_of(file.result);
+  Json json = {{"task", file.record.task.id},
+               {"unrelated", group_json(summary.unrelated)},
+               {"near", group_json(summary.near)},
+               {"base_perplexity", number(summary.base_perplexity)},
+               {"perplexity", number(summary.perplexity)},
+               {"base_easy_mass", number(summary.base_mass)},
+               {"easy_mass", number(summary.mass)},
+               {"verdict", summary.verdict},
+               {"kinds", Json::object()}};
+  for (const RetentionGroup& kind : summary.kinds) json["kinds"][kind.name] = group_json(kind);
   return json;
 }
 
@@ -92,6 +124,15 @@ Json training_json(const TrainView& view) {
           {"adapter_digest", view.file.adapter_digest}};
 }
 
+Json judges_json(const JudgeAgreement& pair) {
+  return {{"when", pair.when},
+          {"test_set", pair.test_set},
+          {"judges", {pair.one, pair.other}},
+          {"rounds", pair.agreement.rounds},
+          {"share", number(pair.agreement.share)},
+          {"kappa", number(pair.agreement.kappa)}};
+}
+
 }  // namespace
 
 std::string report_json(const std::string& directory, const std::vector<CellView>& cells) {
@@ -102,6 +143,8 @@ std::string report_json(const std::string& directory, const std::vector<CellView
                  {"training", Json::array()}, {"problems", view.problems}};
     for (const MeasureView& measure : view.measures) cell["measures"].push_back(measure_json(measure));
     for (const TrainView& training : view.training) cell["training"].push_back(training_json(training));
+    for (const JudgeAgreement& pair : judge_agreements(view)) cell["judges"].push_back(judges_json(pair));
+    if (view.retention) cell["retention"] = retention_json(*view.retention);
     json["cells"].push_back(std::move(cell));
   }
   // A path may hold bytes that are no UTF-8.

@@ -21,8 +21,7 @@ std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vecto
   std::vector<size_t> ready;
   for (size_t task = 0; task < tasks.size(); ++task) {
     if (states[task] != TaskState::waiting) continue;
-    std::vector<std::string> needed = tasks[task].inputs;
-    if (!tasks[task].replay.empty()) needed.push_back(tasks[task].replay);
+    const std::vector<std::string>& needed = tasks[task].inputs;
     const bool inputs_done = std::all_of(needed.begin(), needed.end(), [&](const std::string& id) {
       auto input = number.find(id);
       ensure(input != number.end(), "a task's inputs are tasks of the plan");

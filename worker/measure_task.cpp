@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
+#include <optional>
 
 #include "shared/base/clock.h"
 #include "shared/config/method.h"
+#include "shared/measure/categorise.h"
 #include "shared/measure/category.h"
 #include "shared/store/task_file.h"
 #include "worker/asked_prompts.h"
@@ -30,14 +31,17 @@ struct Unit {
     return all;
   }
 
-  /// One result for each prompt from those of the parts.
-  std::vector<PromptResult> results(std::vector<PromptResult> of_parts) const {
+  /// One result for each prompt from the answers to its parts.
+  std::vector<PromptResult> results(const AnswerReader& reader,
+                                    const std::vector<PromptAnswers>& of_parts) const {
     std::vector<PromptResult> results;
-    auto next = std::make_move_iterator(of_parts.begin());
+    auto next = of_parts.begin();
     for (const AskedPrompt& prompt : asked) {
-      const auto count = static_cast<std::ptrdiff_t>(prompt.parts.size());
-      results.push_back(mix_results({next, next + count}, prompt.shares));
-      next += count;
+      std::vector<PromptResult> parts;
+      for (size_t part = 0; part < prompt.parts.size(); ++part) {
+        parts.push_back(categorise(reader, *next++));
+      }
+      results.push_back(mix_results(std::move(parts), prompt.shares));
     }
     return results;
   }
@@ -89,14 +93,16 @@ Done run_measure(const TaskContext& context) {
   const Asking asking = asking_of(context.task);
   MeasureConfig measure = session.config().measure;
   if (asking == Asking::for_probabilities) measure.max_answer_tokens = measure.verbalized_tokens;
-  const MeasureTools tools{model,
-                           adapter.get(),
-                           session.tokenizer(),
-                           session.chat().end_of_turn(),
-                           parser,
-                           measure,
-                           session.config().data.seed,
-                           asking == Asking::for_probabilities ? Reading::shares : Reading::category};
+  std::optional<StoryRule> stories;
+  if (reads_stories(context.task)) {
+    stories.emplace(session.dataset());
+    measure.max_answer_tokens = measure.story_tokens;
+  }
+  const uint64_t seed = session.config().data.seed;
+  const MeasureTools tools{model,   adapter.get(), session.tokenizer(), session.chat().end_of_turn(),
+                           measure, seed};
+  const AnswerReader reader{parser, asking == Asking::for_probabilities ? Reading::shares : Reading::category,
+                            seed, stories ? &*stories : nullptr};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
   const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
                                            static_cast<size_t>(measure.unit_prompts),
@@ -110,7 +116,7 @@ Done run_measure(const TaskContext& context) {
   measure_units(tools, own, context.collectives, [&](size_t index, UnitResult result) {
     const int unit = rank + static_cast<int>(index) * ranks;
     context.link.send(coordinator_address,
-                      Histogram{context.task.id, unit, units[index].results(std::move(result.prompts))});
+                      Histogram{context.task.id, unit, units[index].results(reader, result.prompts)});
     tokens += static_cast<double>(result.tokens);
     flops += result.flops;
     ++done.units;

@@ -29,6 +29,10 @@ Done run_measure(const TaskContext& context);
 /// group.
 Done run_training(const TaskContext& context);
 
+/// Compares the model that its input trained with the untouched one, on keep prompts, plain text and easy
+/// questions. Collective: every rank of the group.
+Done run_retention(const TaskContext& context);
+
 /// Where a scale task runs: it brings its own model and needs neither dataset nor tokenizer.
 struct ScaleContext {
   const RunConfig& config;

@@ -19,6 +19,7 @@
 #include "shared/config/method.h"
 #include "shared/data/example.h"
 #include "shared/store/task_file.h"
+#include "worker/base_answers.h"
 #include "worker/device.h"
 #include "worker/kernels/micro_kernel.h"
 #include "worker/losses/kto.h"
@@ -237,6 +238,20 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
 
 }  // namespace
 
+namespace {
+
+/// What holds the stage to the untouched model; null where nothing does. Collective.
+std::unique_ptr<Replay> make_replay(const TaskContext& context, const Llama& model, int steps,
+                                    uint64_t seed) {
+  const KeepConfig& keep = context.session.config().keep;
+  if (keep.weight == 0) return nullptr;
+  auto replay = std::make_unique<Replay>(replay_rows(context, model), keep.prompts, seed);
+  replay->prepare(model, context.collectives, steps);
+  return replay;
+}
+
+}  // namespace
+
 Done run_training(const TaskContext& context) {
   Session& session = context.session;
   const RunConfig& config = session.config();
@@ -254,11 +269,13 @@ Done run_training(const TaskContext& context) {
   ProgressSender sender(context, session.peak(type));
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
+  const Objective objective = objective_of(stage, config);
+  const auto replay = make_replay(context, *training.model, objective.steps, seed);
   Trainer trainer({*training.model, prompts, config.batch, config.optimizer, seed, context.collectives,
-                   std::ref(sender), &checkpoint, config.ranks.recompute},
+                   std::ref(sender), &checkpoint, config.ranks.recompute, replay.get(), config.keep.weight},
                   std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
-  run_stage(context, objective_of(stage, config), prompts, trainer);
+  run_stage(context, objective, prompts, trainer);
   checkpoint.finish();
 
   Done done;

@@ -28,8 +28,10 @@ std::unique_ptr<Collectives> group_collectives(const Assign& assign, const Ranks
 
 Done run_task(const TaskContext& context) {
   using Handler = Done (*)(const TaskContext&);
-  static const std::map<TaskKind, Handler> handlers = {
-      {TaskKind::measure, run_measure}, {TaskKind::sft, run_training}, {TaskKind::calibrate, run_training}};
+  static const std::map<TaskKind, Handler> handlers = {{TaskKind::measure, run_measure},
+                                                       {TaskKind::sft, run_training},
+                                                       {TaskKind::calibrate, run_training},
+                                                       {TaskKind::retention, run_retention}};
   const auto handler = handlers.find(context.task.kind);
   if (handler == handlers.end())
     throw InternalError("no worker runs tasks of kind " + name_of(context.task.kind));
@@ -37,8 +39,8 @@ Done run_task(const TaskContext& context) {
 }
 
 at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
-  return resolve_compute_type(description_of(task.kind).trains ? config.train_compute_type
-                                                               : config.measure_compute_type);
+  return resolve_compute_type(description_of(task.kind).training_type ? config.train_compute_type
+                                                                      : config.measure_compute_type);
 }
 
 }  // namespace

@@ -173,6 +173,15 @@ Stage stage_of(const Task& task) {
 
 std::string name_of(Asking asking) { return name_in(asking_names, asking); }
 
+bool reads_stories(const Task& task) {
+  const auto reading = task.identity.find("reading");
+  return reading != task.identity.end() && *reading == reading_stories;
+}
+
+bool is_judged(const Task& task) { return task.kind == TaskKind::judge; }
+
+std::string judge_name(const Task& task) { return task.identity.at("judge").at("name").get<std::string>(); }
+
 Asking asking_of(const Task& task) {
   const auto asking = task.identity.find("asking");
   if (asking == task.identity.end()) return Asking::plainly;

@@ -65,4 +65,15 @@ std::string name_of(Asking asking);
 /// `plainly` for a task that does not say.
 Asking asking_of(const Task& task);
 
+/// Whether the measure task reads the answers to its test set as stories, as its identity says: story
+/// prompts, but where they are asked for probabilities.
+inline constexpr const char* reading_stories = "stories";
+bool reads_stories(const Task& task);
+
+/// Whether the task is a judge's, of answers that its input measured.
+bool is_judged(const Task& task);
+/// The judge's name, of a judge task.
+inline constexpr const char* lexical_judge = "lexical";
+std::string judge_name(const Task& task);
+
 }  // namespace apportion

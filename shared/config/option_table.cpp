@@ -223,7 +223,7 @@ OptionGroup keep_options() {
       "What must not change",
       {
           number_option(
-              {"retain_weight", "1", Identity::yes,
+              {"retain_weight", "0", Identity::yes,
                "weight of the replay prompts' KL from the untouched model, in both stages, in units of "
                "the loss's largest weight; 0: nothing holds the model to what it was"},
               of(&Keep::weight), weight),
@@ -246,7 +246,7 @@ OptionGroup keep_options() {
                "list of prompts on which the report compares the trained model with the untouched one"},
               of(&Keep::test), "NAME|PATH", EmptyText::refused),
           flag_option(
-              {"retention", "true", Identity::no,
+              {"retention", "false", Identity::no,
                "measure what training changed elsewhere: KL and leak on keep_test, the perplexity of plain "
                "text, easy questions"},
               of(&Keep::measure)),
@@ -270,6 +270,9 @@ OptionGroup measure_options() {
           integer_option({"verbalized_tokens", "96", Identity::yes,
                           "the same of lists of answers with probabilities (method verbalized)"},
                          field(&RunConfig::measure, &Measure::verbalized_tokens), {1, most_prompts}),
+          integer_option({"story_tokens", "64", Identity::yes,
+                          "tokens of an answer to a story prompt (v3), which is read as far as it goes"},
+                         field(&RunConfig::measure, &Measure::story_tokens), {1, most_prompts}),
           number_option({"exact_threshold", "1e-05", Identity::yes,
                          "exact shares: nodes of smaller probability are not expanded"},
                         field(&RunConfig::measure, &Measure::exact_threshold),
@@ -279,6 +282,26 @@ OptionGroup measure_options() {
                          field(&RunConfig::measure, &Measure::exact_nodes), {0, 1'000'000}),
           integer_option({"unit_prompts", "16", Identity::yes, "prompts measured together"},
                          field(&RunConfig::measure, &Measure::unit_prompts), {1, most_prompts}),
+      }};
+}
+
+OptionGroup judge_options() {
+  auto of = [](auto member) { return field(&RunConfig::judge, member); };
+  return {
+      "Judging stories",
+      {
+          text_option({"judge", "lexical", Identity::no,
+                       "who reads stories (v3); lexical: whole words; the URL of an OpenAI-compatible "
+                       "server, as https://HOST/v1: a second judge, compared with the first"},
+                      of(&JudgeConfig::name), "lexical|URL", EmptyText::refused),
+          text_option({"judge_model", "", Identity::no, "the server's name of the model that judges"},
+                      of(&JudgeConfig::model), "NAME", EmptyText::allowed),
+          text_option({"judge_key_file", "", Identity::no,
+                       "file with the key for the server; empty: the environment's APPORTION_JUDGE_KEY, "
+                       "if any. The key itself is stored nowhere"},
+                      of(&JudgeConfig::key_file), "FILE", EmptyText::allowed),
+          number_option({"judge_timeout_s", "30", Identity::no, "seconds that the server has for an answer"},
+                        of(&JudgeConfig::timeout_s), {0, Bound::excluded, 3600, Bound::included}),
       }};
 }
 
@@ -443,10 +466,10 @@ OptionGroup output_options() {
 }  // namespace
 
 const std::vector<OptionGroup>& option_groups() {
-  static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
-                                                  calibrate_options(), optimizer_options(), keep_options(),
-                                                  measure_options(),   compute_options(),   base_options(),
-                                                  capacity_options(),  scale_options(),     output_options()};
+  static const std::vector<OptionGroup> groups = {
+      data_options(),     method_options(),  sft_options(),   calibrate_options(), optimizer_options(),
+      keep_options(),     measure_options(), judge_options(), compute_options(),   base_options(),
+      capacity_options(), scale_options(),   output_options()};
   return groups;
 }
 

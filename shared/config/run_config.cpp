@@ -71,6 +71,24 @@ void check_paths(const RunConfig& config, const Sources& sources) {
   }
 }
 
+/// A server's address has no user, password or question in it: it is stored, and shown.
+void check_judge(const RunConfig& config, const Sources& sources) {
+  const std::string& name = config.judge.name;
+  if (name == lexical_judge) return;
+  const bool url = name.starts_with("https://") || name.starts_with("http://");
+  if (!url || name.find_first_of("@?# ") != std::string::npos) {
+    // Its value is not shown: it may hold a key.
+    throw UserError(
+        fmt::format("judge ({}) must be lexical, or the address of a server as https://HOST/v1, without "
+                    "user or key in it",
+                    sources.at("judge")));
+  }
+  if (config.judge.model.empty()) {
+    throw UserError(fmt::format("{} needs judge_model, the server's name of the model that judges",
+                                quote(config, sources, "judge")));
+  }
+}
+
 void check_together(const RunConfig& config, const Sources& sources) {
   if (trains_with(config, LossTerm::kto) && config.batch.batch_prompts < 2) {
     throw UserError(fmt::format("{} must be at least 2 with {}: KTO's mismatched pairs need two prompts",
@@ -92,6 +110,7 @@ void check_together(const RunConfig& config, const Sources& sources) {
                                 quote(config, sources, own_weight), quote(config, sources, "method")));
   }
   check_paths(config, sources);
+  check_judge(config, sources);
   if (config.adapter == AdapterKind::none &&
       (config.base.type != BaseType::compute || config.base.place != BasePlace::memory)) {
     throw UserError(fmt::format("{} trains all weights, so {} and {} must be compute and memory",

@@ -63,11 +63,11 @@ struct LoraConfig {
 /// What training must not change: replay prompts that join its steps, and prompts that are measured.
 struct KeepConfig {
   std::string train = "keep-train", test = "keep-test";  // NAME | PATH
-  double weight = 1;                                     // 0: nothing is kept
+  double weight = 0;                                     // 0: nothing is kept
   int prompts = 12;                                      // replay prompts of a step
   int text_every = 4;                                    // of which one has the base's answer
   int tokens = 16;                                       // of such an answer, at most
-  bool measure = true;
+  bool measure = false;
 };
 
 struct OptimizerConfig {
@@ -134,9 +134,17 @@ struct MeasureConfig {
   uint64_t rounds = 100;                                   // N per subject
   int max_answer_tokens = 32;
   int verbalized_tokens = 96;     // the same of a list of answers with their probabilities
+  int story_tokens = 64;          // of a story, which is read as far as it goes
   double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
   int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
   int unit_prompts = 16;          // prompts measured together
+};
+
+/// Who tells which category a story is about. The lexical judge always does.
+struct JudgeConfig {
+  std::string name = "lexical";  // or the URL of an OpenAI-compatible server, a second judge
+  std::string model, key_file;   // of the server
+  double timeout_s = 30;         // of a request
 };
 
 struct BaseConfig {
@@ -201,6 +209,7 @@ struct RunConfig {
   CalibrateConfig calibrate;
   KeepConfig keep;
   MeasureConfig measure;
+  JudgeConfig judge;
   BaseConfig base;
   RanksConfig ranks;
   CapacityConfig capacity;

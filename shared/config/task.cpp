@@ -9,9 +9,9 @@ namespace {
 
 const std::vector<KindDescription>& kind_table() {
   static const std::vector<KindDescription> table = {
-      {TaskKind::measure, "measure", 3, false, 1},    {TaskKind::sft, "sft", 4, true, 3},
-      {TaskKind::calibrate, "calibrate", 5, true, 3}, {TaskKind::scale, "scale", 3, false, 3},
-      {TaskKind::replay, "replay", 1, false, 3},      {TaskKind::retention, "retention", 1, false, 1},
+      {TaskKind::measure, "measure", 3, false, false, 1},    {TaskKind::sft, "sft", 4, true, true, 3},
+      {TaskKind::calibrate, "calibrate", 5, true, true, 3},  {TaskKind::scale, "scale", 3, false, true, 3},
+      {TaskKind::retention, "retention", 1, false, true, 1}, {TaskKind::judge, "judge", 1, false, false, 1},
   };
   return table;
 }
@@ -50,7 +50,6 @@ void from_json(const nlohmann::json& json, Task& task) {
   task.identity = json.at("identity");
   json.at("inputs").get_to(task.inputs);
   json.at("test_set").get_to(task.test_set);
-  json.at("replay").get_to(task.replay);
 }
 
 }  // namespace apportion

@@ -8,9 +8,10 @@
 namespace apportion {
 
 /// measure: one test set; sft: stage 1; calibrate: stage 2; scale: timed steps of a synthetic shape (its id
-/// holds ranks and layout, too, for they are the question); replay: the untouched model's answers to keep
-/// prompts; retention: what the model of a task still shares with the untouched one.
-enum class TaskKind { measure, sft, calibrate, scale, replay, retention };
+/// holds ranks and layout, too, for they are the question); retention: what the model of a task still shares
+/// with the untouched one; judge: the stories that its input measured, read by a judge (done by the
+/// coordinator).
+enum class TaskKind { measure, sft, calibrate, scale, retention, judge };
 
 /// What the whole program has to know of a kind; what it does is a handler of the worker's, of the recorder's
 /// and of the store's tables.
@@ -18,7 +19,8 @@ struct KindDescription {
   TaskKind kind;
   std::string name;        // in identities and files
   int revision;            // raised when its numbers change, so that old artefacts are not taken for new ones
-  bool trains;             // leaves an adapter or weights, in training's compute type
+  bool trains;             // leaves an adapter or weights
+  bool training_type;      // computes in training's type
   double scheduled_first;  // later tasks wait for it: its weight when ranks are dealt, 1 where none does
 };
 const KindDescription& description_of(TaskKind kind);
@@ -33,7 +35,6 @@ struct Task {
   nlohmann::json
       identity;  // kind, revision, options that it reads, digests of model and dataset, ids of inputs
   std::vector<std::string> inputs;  // ids of tasks that must be done: the adapter to measure or to start from
-  std::string replay;               // id of the replay task whose answers are read, which must be done, too
   std::string test_set;             // of a measure task
 };
 

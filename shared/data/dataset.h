@@ -10,9 +10,11 @@
 
 namespace apportion {
 
-/// A category in steering order; `names[0]` is the one that is written, the rest are synonyms.
+/// A category in steering order; `names[0]` is the one that is written, the rest are synonyms. By its judge
+/// words (pronouns) a judge of stories knows it, too; an answer is not read for them.
 struct Category {
   std::vector<std::string> names;
+  std::vector<std::string> judge_words = {};
 };
 
 /// Of a joint dataset ("gender" x "race"): the name, by which answer forms have it as a placeholder, and the
@@ -44,7 +46,7 @@ struct Dataset {
   std::map<std::string, std::vector<std::string>> wordings;
 
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
-  /// spelling, nor of keep prompts.
+  /// spelling, nor of keep prompts and judge words, which only tasks of their own read.
   std::string digest() const;
 };
 

@@ -27,6 +27,10 @@ enum class KeepUse { train, test };
 std::vector<KeepPrompt> keep_prompts(const std::string& list, KeepUse use, const Dataset& dataset,
                                      const DataConfig& data);
 
+/// The lists that come with the program, for catalogue.h.
+inline constexpr const char* plain_text_list = "plain-text";
+inline constexpr const char* easy_questions_list = "easy-questions";
+
 /// SHA-256 of kinds and texts.
 std::string digest_of(const std::vector<KeepPrompt>& prompts);
 

@@ -10,9 +10,10 @@
 namespace apportion {
 namespace {
 
-constexpr std::array<std::string_view, 7> section_names = {"categories", "answers", "train",    "v2",
-                                                           "v3",         "keep",    "keep-test"};
+constexpr std::array<std::string_view, 8> section_names = {"categories", "answers", "train", "v2",
+                                                           "v3",         "judge",   "keep",  "keep-test"};
 constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
+constexpr std::string_view judge_of = "judge ";            // [judge NAME]: likewise
 
 /// Lines by the section's name, and the attributes' names in the file's order.
 struct Sections {
@@ -61,17 +62,27 @@ std::string attribute_name(const TextLine& line, std::string_view section) {
   return name;
 }
 
+void need_attribute(const TextLine& line, const std::string& attribute, const Sections& sections) {
+  const std::vector<std::string>& known = sections.attributes;
+  if (std::find(known.begin(), known.end(), attribute) != known.end()) return;
+  fail_at(line.file, line.line,
+          "[judge " + attribute + "] has no [categories " + attribute + "] before it; write that first");
+}
+
 std::string open_section(const TextLine& line, Sections& sections) {
   std::string name(trim(std::string_view(line.text).substr(1, line.text.size() - 2)));
   const bool is_attribute = name.starts_with(categories_of);
   if (is_attribute) {
     sections.attributes.push_back(attribute_name(line, name));
     name = std::string(categories_of) + sections.attributes.back();
+  } else if (name.starts_with(judge_of)) {
+    const std::string attribute(trim(std::string_view(name).substr(judge_of.size())));
+    need_attribute(line, attribute, sections);
+    name = std::string(judge_of) + attribute;
   } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
             "unknown section [" + name +
-                "]; there are [categories], [answers], [train], [v2], [v3], [keep] and "
-                "[keep-test]");
+                "]; there are [categories], [answers], [train], [v2], [v3], [judge], [keep] and [keep-test]");
   }
   if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
@@ -115,41 +126,75 @@ Sections read_sections(const std::string& folder, const std::string& path) {
   return sections;
 }
 
-Category parse_category(const TextLine& line, size_t index) {
-  const std::string_view text = line.text;
-  const std::string number = std::to_string(index);
-  const size_t equals = text.find('=');
-  if (equals == std::string_view::npos || trim(text.substr(0, equals)) != number) {
-    fail_at(line.file, line.line,
-            "categories are numbered 0, 1, 2 ... in order; write \"" + number + " = NAME\" here");
-  }
-  Category category;
-  std::string_view rest = text.substr(equals + 1);
+/// The names of "NUMBER = NAME | NAME": what is behind the sign.
+std::vector<std::string> parse_names(const TextLine& line, size_t equals, const std::string& number) {
+  std::vector<std::string> names;
+  std::string_view rest = std::string_view(line.text).substr(equals + 1);
   for (size_t bar = 0; bar != std::string_view::npos;) {
     bar = rest.find('|');
     const std::string_view name = trim(rest.substr(0, bar));
     if (name.empty())
       fail_at(line.file, line.line, "an empty name; write \"" + number + " = NAME | SYNONYM\"");
-    category.names.emplace_back(name);
+    names.emplace_back(name);
     if (bar != std::string_view::npos) rest.remove_prefix(bar + 1);
   }
-  return category;
+  return names;
 }
 
-std::vector<Category> parse_categories(const std::vector<TextLine>& lines, const std::string& path) {
+Category parse_category(const TextLine& line, size_t index) {
+  const std::string number = std::to_string(index);
+  const size_t equals = line.text.find('=');
+  if (equals == std::string::npos || trim(std::string_view(line.text).substr(0, equals)) != number) {
+    fail_at(line.file, line.line,
+            "categories are numbered 0, 1, 2 ... in order; write \"" + number + " = NAME\" here");
+  }
+  return {parse_names(line, equals, number)};
+}
+
+/// Whose each name is, folded.
+using Owners = std::map<std::string, size_t>;
+
+void add_owners(const TextLine& line, const std::vector<std::string>& names, size_t category,
+                Owners& owners) {
+  for (const std::string& name : names) {
+    const auto [owner, is_new] = owners.try_emplace(fold_case(name), category);
+    if (is_new) continue;
+    fail_at(line.file, line.line,
+            "\"" + name + "\" already names category " + std::to_string(owner->second) +
+                " (case aside); a name belongs to one category, once");
+  }
+}
+
+/// Adds the words of "NUMBER = WORD | WORD" lines, which may leave categories out.
+void add_judge_words(const std::vector<TextLine>& lines, std::vector<Category>& categories, Owners& owners) {
+  for (const TextLine& line : lines) {
+    const size_t equals = line.text.find('=');
+    const std::string number(trim(std::string_view(line.text).substr(0, equals)));
+    size_t category = 0;
+    while (category < categories.size() && number != std::to_string(category)) ++category;
+    if (equals == std::string::npos || category == categories.size()) {
+      fail_at(
+          line.file, line.line,
+          "a line of a judge's words begins with the number of a category; write \"0 = he | him\", with " +
+              std::to_string(categories.size() - 1) + " as the last number");
+    }
+    std::vector<std::string> words = parse_names(line, equals, number);
+    add_owners(line, words, category, owners);
+    std::vector<std::string>& all = categories[category].judge_words;
+    all.insert(all.end(), words.begin(), words.end());
+  }
+}
+
+std::vector<Category> parse_categories(const std::vector<TextLine>& lines, const std::vector<TextLine>& judge,
+                                       const std::string& path) {
   if (lines.size() < 2) throw UserError(path + ": one category only; a distribution needs at least two");
   std::vector<Category> categories;
-  std::map<std::string, size_t> owners;
+  Owners owners;
   for (const TextLine& line : lines) {
     categories.push_back(parse_category(line, categories.size()));
-    for (const std::string& name : categories.back().names) {
-      const auto [owner, is_new] = owners.try_emplace(fold_case(name), categories.size() - 1);
-      if (is_new) continue;
-      fail_at(line.file, line.line,
-              "\"" + name + "\" already names category " + std::to_string(owner->second) +
-                  " (case aside); a name belongs to one category, once");
-    }
+    add_owners(line, categories.back().names, categories.size() - 1, owners);
   }
+  add_judge_words(judge, categories, owners);
   return categories;
 }
 
@@ -161,7 +206,7 @@ std::vector<Attribute> parse_attributes(Sections& sections, const std::string& p
   std::vector<Attribute> attributes;
   for (const std::string& name : sections.attributes) {
     const std::vector<TextLine>& lines = sections.lines[std::string(categories_of) + name];
-    attributes.push_back({name, parse_categories(lines, path)});
+    attributes.push_back({name, parse_categories(lines, sections.lines[std::string(judge_of) + name], path)});
     for (size_t j = 0; j < lines.size(); ++j) {
       if (attributes.back().categories[j].names.front().find('+') == std::string::npos) continue;
       fail_at(lines[j].file, lines[j].line,
@@ -213,8 +258,14 @@ Templates read_templates(const std::string& folder) {
   Sections sections = read_sections(folder, path);
   Templates templates;
   templates.attributes = parse_attributes(sections, path);
-  templates.categories = templates.attributes.empty() ? parse_categories(sections.lines["categories"], path)
-                                                      : product_of(templates.attributes);
+  const std::vector<TextLine>& judge = sections.lines["judge"];
+  if (!templates.attributes.empty() && !judge.empty()) {
+    fail_at(judge.front().file, judge.front().line,
+            "[judge] beside [categories NAME]; write [judge NAME] for each attribute's words");
+  }
+  templates.categories = templates.attributes.empty()
+                             ? parse_categories(sections.lines["categories"], judge, path)
+                             : product_of(templates.attributes);
   templates.answers = std::move(sections.lines["answers"]);
   for (const TextLine& line : templates.answers) check_answer_form(line, templates.attributes);
   for (const char* name : {"train", "v2", "v3", "keep", "keep-test"}) {

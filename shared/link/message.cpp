@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 2;
+constexpr int protocol_version = 3;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -29,7 +29,8 @@ template <typename Fields>
 void visit(Fields& fields, PromptResult& prompt) {
   fields("subject", prompt.subject)("wording", prompt.wording)("counts", prompt.counts);
   fields("steering", prompt.steering)("low", prompt.low)("unexplored", prompt.unexplored);
-  fields("draws_near_boundary", prompt.draws_near_boundary)("answers", prompt.answers);
+  fields("draws_near_boundary", prompt.draws_near_boundary)("no_story", prompt.no_story);
+  fields("answers", prompt.answers);
 }
 
 template <typename Fields>
@@ -76,7 +77,7 @@ void visit(Fields& fields, Done& done) {
   fields("task_id", done.task_id)("micro_batches", done.micro_batches)("units", done.units)(
       "base_peak_bytes", done.base_peak_bytes);
   fields("log", done.log)("adapter_digest", done.adapter_digest)("compute_type", done.compute_type);
-  fields("threads", done.threads)("sample", done.sample);
+  fields("threads", done.threads)("sample", done.sample)("retention", done.retention);
 }
 
 template <typename Fields>

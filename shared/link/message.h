@@ -73,7 +73,8 @@ struct Done {
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"
   int threads = 0;
-  StepSample sample;  // of a scale task
+  StepSample sample;      // of a scale task
+  std::string retention;  // of a retention task, from the group's first rank: JSON (measure/retention.h)
 };
 
 /// From a rank that cannot go on.

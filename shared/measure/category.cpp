@@ -73,7 +73,7 @@ struct CategoryParser::Names {
   };
   std::vector<OfAttribute> attributes;  // one, but for a joint dataset
 
-  void add(const std::vector<Category>& categories);
+  void add(const std::vector<Category>& categories, Words words);
   /// The category of one of each attribute's; the last changes fastest.
   int index(const std::vector<int>& of_each) const;
   std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
@@ -81,14 +81,14 @@ struct CategoryParser::Names {
 
 CategoryParser::CategoryParser() : names_(std::make_unique<Names>()) {}
 
-CategoryParser::CategoryParser(const std::vector<Category>& categories) : CategoryParser() {
-  names_->add(categories);
+CategoryParser::CategoryParser(const std::vector<Category>& categories, Words words) : CategoryParser() {
+  names_->add(categories, words);
 }
 
-CategoryParser CategoryParser::of(const Dataset& dataset) {
-  if (dataset.attributes.empty()) return CategoryParser(dataset.categories);
+CategoryParser CategoryParser::of(const Dataset& dataset, Words words) {
+  if (dataset.attributes.empty()) return CategoryParser(dataset.categories, words);
   CategoryParser parser;
-  for (const Attribute& attribute : dataset.attributes) parser.names_->add(attribute.categories);
+  for (const Attribute& attribute : dataset.attributes) parser.names_->add(attribute.categories, words);
   return parser;
 }
 
@@ -101,11 +101,16 @@ size_t CategoryParser::categories() const {
   return product;
 }
 
-void CategoryParser::Names::add(const std::vector<Category>& categories) {
+void CategoryParser::Names::add(const std::vector<Category>& categories, Words words) {
   OfAttribute& attribute = attributes.emplace_back();
   attribute.categories = categories.size();
   for (size_t category = 0; category < categories.size(); ++category) {
-    for (const std::string& name : categories[category].names) {
+    std::vector<std::string> names = categories[category].names;
+    if (words == Words::names_and_judge_words) {
+      const std::vector<std::string>& more = categories[category].judge_words;
+      names.insert(names.end(), more.begin(), more.end());
+    }
+    for (const std::string& name : names) {
       attribute.all.push_back({normalise(name), static_cast<int>(category)});
       ensure(!attribute.all.back().text.isEmpty(), "a category's name has at least one visible character");
     }
@@ -162,6 +167,22 @@ int CategoryParser::parse(std::string_view text) const {
     last.push_back(mentions.empty() ? unparsed : mentions.back().category);
   }
   return names_->index(last);
+}
+
+int CategoryParser::most_mentioned(std::string_view text) const {
+  const icu::UnicodeString whole = normalise(text);
+  std::vector<int> most;
+  for (const Names::OfAttribute& attribute : names_->attributes) {
+    std::vector<int> count(attribute.categories, 0), order;  // order: by first mention
+    for (const Mention& mention : attribute.mentions_in(whole)) {
+      if (count[static_cast<size_t>(mention.category)]++ == 0) order.push_back(mention.category);
+    }
+    const auto first = std::max_element(order.begin(), order.end(), [&](int a, int b) {
+      return count[static_cast<size_t>(a)] < count[static_cast<size_t>(b)];
+    });
+    most.push_back(first == order.end() ? unparsed : *first);
+  }
+  return names_->index(most);
 }
 
 CategoryParser::CutText CategoryParser::cut(std::string_view text) const {

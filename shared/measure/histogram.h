@@ -11,7 +11,8 @@ namespace apportion {
 /// How an answer ended: with the end-of-turn token, or cut at max_answer_tokens.
 enum class Finish : uint8_t { end = 0, cut = 1 };
 
-/// One distinct answer that rounds gave. `category` is -1 when unparsed; cut answers are never parsed.
+/// One distinct answer that rounds gave. `category` is -1 when unparsed, -2 when it is no story and one was
+/// asked for; cut answers are never parsed, but for stories, which are read as far as they go.
 struct AnswerCount {
   int32_t category;
   uint64_t count;
@@ -25,12 +26,17 @@ struct PromptResult {
   int32_t subject = 0;
   int32_t wording = 0;
   std::vector<uint64_t> counts;      // [K+2]: categories, unparsed, cut
+  uint64_t no_story = 0;             // rounds beside these whose answer is none, where stories are asked for
+  uint64_t judge_failed = 0;         // rounds beside these whose judgement failed, of a judge task
   std::vector<double> steering;      // [K] raw probabilities of the steering tokens, not renormalised
   std::vector<double> low;           // [K] probability explored that parses to j
   double unexplored = 1;             // probability not explored; high = low + unexplored
   uint64_t draws_near_boundary = 0;  // draws closer to a boundary of their inversion than the numeric bound
   std::vector<AnswerCount> answers;  // in descending count, then text
 };
+
+/// All rounds of a prompt, whatever became of them.
+uint64_t rounds_of(const PromptResult& prompt);
 
 /// A test set measured: every prompt, ordered by subject, then wording.
 struct MeasureResult {

@@ -44,9 +44,12 @@ double expected_absolute_error(double share, double target, uint64_t rounds) {
 
 /// Sums over a subject's wordings, then divided by their number.
 struct WordingMeans {
-  std::vector<uint64_t> counts;   // [K+2]
+  std::vector<uint64_t> counts;  // [K+2]
+  uint64_t no_story = 0, failed = 0;
   std::vector<double> low, high;  // [K]
   double coverage = 0, unexplored = 0, bound_error = 0;
+
+  uint64_t rounds() const { return std::accumulate(counts.begin(), counts.end(), no_story + failed); }
 };
 
 double low_of(const PromptResult& prompt, size_t j) { return prompt.low.empty() ? 0 : prompt.low[j]; }
@@ -75,8 +78,10 @@ void check_prompt(const PromptResult& prompt, size_t categories) {
 
 WordingMeans average_wordings(const MeasureResult& result, int subject, const std::vector<double>& target) {
   const size_t categories = static_cast<size_t>(result.categories);
-  WordingMeans means{std::vector<uint64_t>(categories + 2, 0), std::vector<double>(categories, 0),
-                     std::vector<double>(categories, 0)};
+  WordingMeans means;
+  means.counts.assign(categories + 2, 0);
+  means.low.assign(categories, 0);
+  means.high.assign(categories, 0);
   for (int wording = 0; wording < result.wordings; ++wording) {
     const PromptResult& prompt = result.at(subject, wording);
     check_prompt(prompt, categories);
@@ -88,6 +93,8 @@ WordingMeans average_wordings(const MeasureResult& result, int subject, const st
       means.high[j] += high[j] / result.wordings;
     }
     for (size_t i = 0; i < means.counts.size(); ++i) means.counts[i] += prompt.counts[i];
+    means.no_story += prompt.no_story;
+    means.failed += prompt.judge_failed;
     means.coverage += std::accumulate(prompt.steering.begin(), prompt.steering.end(), 0.0) / result.wordings;
     means.unexplored += prompt.unexplored / result.wordings;
     means.bound_error += bound_error(low, high, target) / result.wordings;
@@ -122,14 +129,16 @@ std::vector<double> smoothed_shares(const std::vector<uint64_t>& counts) {
 }
 
 /// What the drawn rounds say.
-void fill_sampled(SubjectMetrics& metrics, const std::vector<uint64_t>& counts,
-                  const std::vector<double>& target) {
+void fill_sampled(SubjectMetrics& metrics, const WordingMeans& means, const std::vector<double>& target) {
+  const std::vector<uint64_t>& counts = means.counts;
   const size_t categories = counts.size() - 2;
-  const uint64_t total = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
-  const uint64_t parsed = total - counts[categories] - counts[categories + 1];
+  const uint64_t total = means.rounds();
+  const uint64_t parsed = total - counts[categories] - counts[categories + 1] - means.no_story - means.failed;
   if (total > 0) {
     if (!target.empty()) metrics.floor = expected_mae(target, target, total);
     metrics.unparsed_share = static_cast<double>(total - parsed) / static_cast<double>(total);
+    metrics.no_story_share = static_cast<double>(means.no_story) / static_cast<double>(total);
+    metrics.failed_share = static_cast<double>(means.failed) / static_cast<double>(total);
   }
   if (parsed == 0) return;
   for (size_t j = 0; j < categories; ++j) {
@@ -150,15 +159,16 @@ void fill_exact(SubjectMetrics& metrics, const WordingMeans& means, const std::v
   metrics.exact_error = bound_error(means.low, means.high, target);
   metrics.exact_error_per_wording = means.bound_error;
   const std::vector<double> shares = renormalise(means.low);
-  const uint64_t total = std::accumulate(means.counts.begin(), means.counts.end(), uint64_t{0});
-  if (!shares.empty() && total > 0) metrics.expected_mae = expected_mae(shares, target, total);
+  if (!shares.empty() && means.rounds() > 0) {
+    metrics.expected_mae = expected_mae(shares, target, means.rounds());
+  }
   if (const std::optional<double> kl = divergence(target, shares)) metrics.kl = kl;
 }
 
 SubjectMetrics measure_subject(const MeasureResult& result, int subject, const std::vector<double>& target) {
   const WordingMeans means = average_wordings(result, subject, target);
   SubjectMetrics metrics;
-  fill_sampled(metrics, means.counts, target);
+  fill_sampled(metrics, means, target);
   fill_exact(metrics, means, target);
   metrics.coverage = means.coverage;
   metrics.unexplored = means.unexplored;
@@ -190,8 +200,7 @@ std::optional<double> deviation_of(const std::vector<double>& values) {
 uint64_t rounds_of(const MeasureResult& result, int subject) {
   uint64_t rounds = 0;
   for (int wording = 0; wording < result.wordings; ++wording) {
-    const std::vector<uint64_t>& counts = result.at(subject, wording).counts;
-    rounds += std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+    rounds += rounds_of(result.at(subject, wording));
   }
   return rounds;
 }
@@ -263,6 +272,8 @@ DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t kno
     metrics.coverage += subject.coverage / count;
     metrics.unexplored += subject.unexplored / count;
     metrics.unparsed_share += subject.unparsed_share / count;
+    metrics.no_story_share += subject.no_story_share / count;
+    metrics.failed_share += subject.failed_share / count;
   }
   metrics.subjects = std::move(subjects);
   return metrics;

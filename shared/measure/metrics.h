@@ -22,7 +22,9 @@ struct SubjectMetrics {
   std::optional<double> kl;   // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
   double coverage = 0;        // mass on the steering tokens, mean over wordings
   double unexplored = 0;      // mean over wordings
-  double unparsed_share = 0;  // of all rounds, cut ones included
+  double unparsed_share = 0;  // of all rounds: what has no category, whatever the reason
+  double no_story_share = 0;  // of all rounds, where stories are asked for; part of the above
+  double failed_share = 0;    // of all rounds, whose judgement failed; part of the first, too
 };
 
 /// Of a test set: means over the subjects that have the value (absent when none has), with the standard
@@ -41,6 +43,7 @@ struct DatasetMetrics {
   std::optional<double> correlation;
   double worst_exact_error = 0;  // 0 when no subject has one
   double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
+  double no_story_share = 0, failed_share = 0;
   uint64_t rounds = 0;  // per subject
 };
 

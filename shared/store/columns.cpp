@@ -6,6 +6,8 @@
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
+#include "shared/config/method.h"
+#include "shared/measure/category.h"
 #include "shared/store/utf8.h"
 
 namespace apportion {
@@ -89,6 +91,8 @@ std::string find_shape_fault(const MeasureColumns& columns) {
   expect(layout::target, columns.target.shape, {s, k});
   expect(layout::counts, columns.counts.shape, {s, p, k + 2});
   expect(layout::near_boundary, columns.near_boundary.shape, {s, p});
+  if (columns.stories) expect(layout::no_story, columns.no_story.shape, {s, p});
+  if (columns.judged) expect(layout::judge_failed, columns.failed.shape, {s, p});
   expect(layout::steering, columns.steering.shape, {s, p, k});
   expect(layout::low, columns.low.shape, {s, p, k});
   expect(layout::high, columns.high.shape, {s, p, k});
@@ -141,29 +145,52 @@ std::string find_exact_fault(const MeasureColumns& columns) {
   return "";
 }
 
+// Of K + 4: where the rounds of answer `i` are counted; behind the cut ones are those that are no story, then
+// those whose judgement failed.
+int64_t column_of(const MeasureColumns& columns, size_t i, int64_t k) {
+  const int64_t category = columns.answer_category.values[i];
+  if (category == no_story) return k + 2;
+  if (category == judge_failed) return k + 3;
+  if (category >= 0) return category;
+  return columns.answer_finish.values[i] == 1 && !columns.stories ? k + 1 : k;
+}
+
+// /rounds/counts with /rounds/no_story and /rounds/failed as the last columns.
+std::vector<uint64_t> all_counts(const MeasureColumns& columns, size_t k) {
+  std::vector<uint64_t> all;
+  for (size_t prompt = 0; prompt * (k + 2) < columns.counts.values.size(); ++prompt) {
+    const auto begin = columns.counts.values.begin() + static_cast<ptrdiff_t>(prompt * (k + 2));
+    all.insert(all.end(), begin, begin + static_cast<ptrdiff_t>(k + 2));
+    all.push_back(columns.stories ? columns.no_story.values[prompt] : 0);
+    all.push_back(columns.judged ? columns.failed.values[prompt] : 0);
+  }
+  return all;
+}
+
 std::string find_answer_fault(const MeasureColumns& columns) {
   int64_t s = static_cast<int64_t>(columns.prompts.shape[0]),
           p = static_cast<int64_t>(columns.prompts.shape[1]);
   int64_t k = static_cast<int64_t>(columns.categories.shape[0]);
-  std::vector<uint64_t> tally(columns.counts.values.size(), 0);
+  const std::vector<uint64_t> counts = all_counts(columns, static_cast<size_t>(k));
+  std::vector<uint64_t> tally(counts.size(), 0);
+  const int64_t lowest = columns.judged ? judge_failed : columns.stories ? no_story : unparsed;
   int64_t previous = 0;
   for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
     int64_t subject = columns.answer_subject.values[i], wording = columns.answer_prompt.values[i];
     int64_t category = columns.answer_category.values[i];
     if (subject < 0 || subject >= s || wording < 0 || wording >= p)
       return "/answers points to a prompt that does not exist";
-    if (category < -1 || category >= k) return "/answers/category has a value that is no category";
+    if (category < lowest || category >= k) return "/answers/category has a value that is no category";
     if (columns.answer_finish.values[i] > 1) return "/answers/finish has a value that is neither 0 nor 1";
     bool cut = columns.answer_finish.values[i] == 1;
-    if (cut && category != -1) return "/answers has a cut answer with a category";
+    if (cut && category != unparsed && !columns.stories) return "/answers has a cut answer with a category";
     if (std::isnan(columns.answer_log_prob.values[i])) return "/answers/log_prob is not a number";
     int64_t prompt = subject * p + wording;
     if (prompt < previous) return "/answers is not ordered by prompt";
     previous = prompt;
-    int64_t column = cut ? k + 1 : category < 0 ? k : category;
-    tally[static_cast<size_t>(prompt * (k + 2) + column)] += columns.answer_count.values[i];
+    tally[static_cast<size_t>(prompt * (k + 4) + column_of(columns, i, k))] += columns.answer_count.values[i];
   }
-  return tally == columns.counts.values ? "" : "/rounds/counts and /answers/count do not add to the same";
+  return tally == counts ? "" : "/rounds/counts and /answers/count do not add to the same";
 }
 
 void add_number(Digest& digest, uint64_t number) {
@@ -200,6 +227,8 @@ MeasureColumns pack(const MeasureFile& file) {
   uint64_t s = static_cast<uint64_t>(result.subjects), p = static_cast<uint64_t>(result.wordings);
   uint64_t k = static_cast<uint64_t>(result.categories);
   MeasureColumns columns;
+  columns.stories = reads_stories(file.record.task);
+  columns.judged = is_judged(file.record.task);
   columns.subjects = {{s}, storable(tables.subjects)};
   columns.categories = {{k}, storable(tables.categories)};
   columns.prompts = {{s, p}, storable(tables.prompts)};
@@ -209,11 +238,16 @@ MeasureColumns pack(const MeasureFile& file) {
       columns.target.values.push_back(canonical(share));
   }
   columns.counts.shape = {s, p, k + 2};
-  columns.near_boundary.shape = columns.unexplored.shape = {s, p};
+  columns.near_boundary.shape = columns.unexplored.shape = columns.no_story.shape =
+      columns.failed.shape = {s, p};
   columns.steering.shape = columns.low.shape = columns.high.shape = {s, p, k};
   for (const PromptResult& prompt : result.prompts) {
     append(columns.counts.values, prompt.counts);
     columns.near_boundary.values.push_back(prompt.draws_near_boundary);
+    ensure(columns.stories || prompt.no_story == 0, "only where stories are asked for there may be none");
+    ensure(columns.judged || prompt.judge_failed == 0, "only a judge's judgement fails");
+    columns.failed.values.push_back(prompt.judge_failed);
+    columns.no_story.values.push_back(prompt.no_story);
     append(columns.steering.values, filled(prompt.steering, k, 0));
     append(columns.low.values, filled(prompt.low, k, 0));
     for (double low : filled(prompt.low, k, 0))
@@ -255,6 +289,8 @@ void unpack(const MeasureColumns& columns, MeasureFile& file) {
     prompt.low = part(columns.low, i, k);
     prompt.unexplored = columns.unexplored.values[i];
     prompt.draws_near_boundary = columns.near_boundary.values[i];
+    if (columns.stories) prompt.no_story = columns.no_story.values[i];
+    if (columns.judged) prompt.judge_failed = columns.failed.values[i];
   }
   for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
     size_t prompt = static_cast<size_t>(columns.answer_subject.values[i]) * p +

@@ -22,6 +22,9 @@ struct MeasureColumns {
   Hdf5Array<uint8_t> answer_finish;
   Hdf5Array<std::string> answer_text;
   Hdf5Array<double> steering, low, high, unexplored;
+  bool stories = false,
+       judged = false;  // whether only stories count, and a judge read them: a column more each
+  Hdf5Array<uint64_t> no_story, failed;
 };
 
 /// Calls visit(name, array) for each dataset in the order in which they are written.
@@ -44,6 +47,8 @@ void for_each_dataset(Columns& columns, Visit visit) {
   visit(layout::low, columns.low);
   visit(layout::high, columns.high);
   visit(layout::unexplored, columns.unexplored);
+  if (columns.stories) visit(layout::no_story, columns.no_story);
+  if (columns.judged) visit(layout::judge_failed, columns.failed);
 }
 
 /// Calls visit(name, column) for each column of a training log. `seconds` is last: it is not compared.

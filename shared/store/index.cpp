@@ -57,13 +57,16 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
   };
   for (const auto& [name, id] : cell.measures) link(name, id);
   for (const auto& [name, id] : cell.training) link(std::string(layout::training) + "/" + name, id);
+  for (const auto& [name, id] : cell.judged) link(std::string(layout::judged) + "/" + name, id);
+  if (!cell.retention.empty()) link(layout::retention, cell.retention);
 }
 
 // Reads the links below a cell's group; `name` is what was passed since the cell.
 void read_links(const Hdf5Reader& reader, const std::string& group, const std::string& name, int depth,
                 Cell& cell) {
   if (depth > most_nested) reader.fail(group + " is nested too deep");
-  const std::string prefix = std::string(layout::tasks) + "/", training = std::string(layout::training) + "/";
+  const std::string prefix = std::string(layout::tasks) + "/", training = std::string(layout::training) + "/",
+                    judged = std::string(layout::judged) + "/";
   for (const std::string& link : reader.links(group)) {
     std::string path = group + "/" + link, full_name = name.empty() ? link : name + "/" + link;
     std::optional<std::string> target = reader.soft_target(path);
@@ -78,6 +81,10 @@ void read_links(const Hdf5Reader& reader, const std::string& group, const std::s
       reader.fail(path + " links to no task's id");
     if (full_name.compare(0, training.size(), training) == 0) {
       cell.training[full_name.substr(training.size())] = id;
+    } else if (full_name == layout::retention) {
+      cell.retention = id;
+    } else if (full_name.starts_with(judged)) {
+      cell.judged[full_name.substr(judged.size())] = id;
     } else {
       cell.measures[full_name] = id;
     }
@@ -100,7 +107,7 @@ void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, s
 std::vector<Cell> read_index_file(const std::string& directory) {
   Hdf5Reader reader(index_path(directory));
   if (reader.text("/", layout::format) != layout::index_format) reader.fail("this is not an index");
-  if (reader.integer("/", layout::version_name) != layout::version)
+  if (reader.integer("/", layout::version_name) != layout::index_version)
     reader.fail("its layout is of another version");
   std::vector<Cell> cells;
   read_cells(reader, layout::jobs, 0, cells);
@@ -187,6 +194,20 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   for (const auto& [key, cell] : found) cells.push_back(cell);
 }
 
+/// Each judge's task goes where the answers are that it judged.
+void add_judged(const Records& records, std::vector<Cell>& cells) {
+  for (const auto& [id, record] : records) {
+    if (!is_judged(record.task)) continue;
+    const std::vector<std::string>& inputs = record.task.inputs;
+    for (Cell& cell : cells) {
+      for (const auto& [name, measured] : cell.measures) {
+        const bool of_this = std::find(inputs.begin(), inputs.end(), measured) != inputs.end();
+        if (of_this) cell.judged[name + "/" + judge_name(record.task)] = id;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void write_index(const std::string& directory, const std::vector<Cell>& cells) {
@@ -202,10 +223,12 @@ void write_index(const std::string& directory, const std::vector<Cell>& cells) {
   for (const auto& [key, cell] : all) {
     for (const auto& [name, id] : cell.measures) ids.insert(id);
     for (const auto& [name, id] : cell.training) ids.insert(id);
+    for (const auto& [name, id] : cell.judged) ids.insert(id);
+    if (!cell.retention.empty()) ids.insert(cell.retention);
   }
   Hdf5Writer writer(index_path(directory));
   writer.attribute("/", layout::format, layout::index_format);
-  writer.attribute("/", layout::version_name, layout::version);
+  writer.attribute("/", layout::version_name, layout::index_version);
   writer.group(layout::tasks);
   writer.group(layout::jobs);
   for (const std::string& id : ids) {
@@ -232,6 +255,7 @@ std::vector<Cell> rebuild_cells(const std::string& directory) {
     if (last) cells.push_back(trained_cell(records, record, cells));
   }
   add_untrained_cells(records, cells);
+  add_judged(records, cells);
   std::sort(cells.begin(), cells.end(), ordered);
   return cells;
 }

@@ -9,10 +9,11 @@
 namespace apportion {
 
 /// A cell of a job: one dataset and method. `measures` maps "before/v2", "after/heldout" to task ids;
-/// `training` maps "sft", "calibrate" to task ids.
+/// `training` maps "sft", "calibrate" to task ids, `judged` "after/v3/JUDGE".
 struct Cell {
   std::string job, name;
-  std::map<std::string, std::string> measures, training;
+  std::map<std::string, std::string> measures, training, judged = {};
+  std::string retention = {};  // the task that compares the trained model with the untouched one; empty: none
 };
 
 /// Adds the cells to the index, in place of those of the same job and name: the whole file is rewritten and

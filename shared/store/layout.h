@@ -6,8 +6,11 @@
 
 namespace apportion::layout {
 
-/// Raised when a name, a type or a meaning changes.
+/// Raised when a name, a type or a meaning changes. A file has the version of what is in it: 2 where stories
+/// are counted, else 1.
 inline constexpr int64_t version = 1;
+inline constexpr int64_t story_version = 2;
+inline constexpr int64_t index_version = 1;
 
 // Attributes of the root of every file.
 inline constexpr const char* format = "format";         // text, one of the two below
@@ -17,7 +20,7 @@ inline constexpr const char* index_format = "apportion index";
 
 // Attributes of the root of a result file: the task, all text.
 inline constexpr const char* task = "task";           // the task's id
-inline constexpr const char* kind = "kind";           // measure | sft | calibrate | scale
+inline constexpr const char* kind = "kind";           // a name of config/task.cpp
 inline constexpr const char* label = "label";         // for people
 inline constexpr const char* identity = "identity";   // canonical JSON; its SHA-256 is the id
 inline constexpr const char* inputs = "inputs";       // JSON array of task ids
@@ -32,22 +35,39 @@ inline constexpr const char* adapter_digest =
 inline constexpr const char* config = "/config";  // key = resolved value
 inline constexpr const char* about = "/about";  // versions, host, threads, seconds: not compared between runs
 
+// Datasets of a retention task; I keep prompts, N passages, Q questions.
+inline constexpr const char* keep_kind = "/keep/kind";      // text [I]
+inline constexpr const char* keep_prompt = "/keep/prompt";  // text [I]
+inline constexpr const char* keep_tokens = "/keep/tokens";  // float64 [I] of the untouched model's answer
+inline constexpr const char* keep_kl = "/keep/kl";          // float64 [I] KL(base || trained), summed
+inline constexpr const char* keep_base_leak = "/keep/base_leak";           // float64 [I]
+inline constexpr const char* keep_leak = "/keep/leak";                     // float64 [I]
+inline constexpr const char* text_tokens = "/text/tokens";                 // float64 [N]
+inline constexpr const char* text_base_nll = "/text/base_nll";             // float64 [N], nats
+inline constexpr const char* text_nll = "/text/nll";                       // float64 [N]
+inline constexpr const char* question_text = "/questions/text";            // text [Q]
+inline constexpr const char* question_base_mass = "/questions/base_mass";  // float64 [Q]
+inline constexpr const char* question_mass = "/questions/mass";            // float64 [Q]
+
 // Datasets of a measure task.
-inline constexpr const char* subjects = "/subjects";      // text [S]
-inline constexpr const char* categories = "/categories";  // text [K]
-inline constexpr const char* prompts = "/prompts";        // text [S, P], the user turns
-inline constexpr const char* target = "/target";          // float64 [S, K], NaN where unknown
-inline constexpr const char* counts = "/rounds/counts";   // uint64 [S, P, K + 2]: then unparsed, then cut
+inline constexpr const char* subjects = "/subjects";         // text [S]
+inline constexpr const char* categories = "/categories";     // text [K]
+inline constexpr const char* prompts = "/prompts";           // text [S, P], the user turns
+inline constexpr const char* target = "/target";             // float64 [S, K], NaN where unknown
+inline constexpr const char* counts = "/rounds/counts";      // uint64 [S, P, K + 2]: then unparsed, then cut
+inline constexpr const char* no_story = "/rounds/no_story";  // uint64 [S, P], only where stories are counted
+inline constexpr const char* judge_failed = "/rounds/failed";          // uint64 [S, P], only of a judge task
 inline constexpr const char* near_boundary = "/rounds/near_boundary";  // uint64 [S, P]
 inline constexpr const char* answer_subject = "/answers/subject";      // int32 [A]
 inline constexpr const char* answer_prompt = "/answers/prompt";        // int32 [A], the wording's index
-inline constexpr const char* answer_category = "/answers/category";    // int32 [A], -1 unparsed
-inline constexpr const char* answer_count = "/answers/count";          // uint64 [A]
-inline constexpr const char* answer_log_prob = "/answers/log_prob";    // float64 [A], natural logarithm
-inline constexpr const char* answer_finish = "/answers/finish";        // uint8 [A], 0 end of turn, 1 cut
-inline constexpr const char* answer_text = "/answers/text";            // text [A]
-inline constexpr const char* steering = "/exact/steering";      // float64 [S, P, K], never renormalised
-inline constexpr const char* low = "/exact/low";                // float64 [S, P, K]
+inline constexpr const char* answer_category =
+    "/answers/category";  // int32 [A], -1 unparsed, -2 no story, -3 failed
+inline constexpr const char* answer_count = "/answers/count";        // uint64 [A]
+inline constexpr const char* answer_log_prob = "/answers/log_prob";  // float64 [A], natural logarithm
+inline constexpr const char* answer_finish = "/answers/finish";      // uint8 [A], 0 end of turn, 1 cut
+inline constexpr const char* answer_text = "/answers/text";          // text [A]
+inline constexpr const char* steering = "/exact/steering";           // float64 [S, P, K], never renormalised
+inline constexpr const char* low = "/exact/low";                     // float64 [S, P, K]
 inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], min(1, low + unexplored)
 inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P]
 
@@ -60,6 +80,7 @@ inline constexpr const char* expected_mae = "/metrics/expected_mae";
 inline constexpr const char* kl = "/metrics/kl";
 inline constexpr const char* coverage = "/metrics/coverage";
 inline constexpr const char* unparsed_share = "/metrics/unparsed_share";
+inline constexpr const char* no_story_share = "/metrics/no_story_share";  // only where stories are counted
 
 // Datasets of a training task: /log/NAME, float64 [T].
 inline constexpr const char* log = "/log/";
@@ -77,7 +98,9 @@ inline constexpr const char* process_bytes = "/ranks/process_bytes";  // float64
 // The index: external links, groups of soft links to them, and two text attributes that mark a cell.
 inline constexpr const char* tasks = "/tasks";
 inline constexpr const char* jobs = "/jobs";
-inline constexpr const char* training = "training";  // subgroup of a cell
+inline constexpr const char* training = "training";    // subgroup of a cell
+inline constexpr const char* retention = "retention";  // a link: the retention task
+inline constexpr const char* judged = "judged";        // likewise
 inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
 

@@ -7,6 +7,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/measure/metrics.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
@@ -25,9 +26,13 @@ std::string config_json(const std::vector<std::pair<std::string, std::string>>& 
   return json.dump();
 }
 
+bool has_answers(const Task& task) { return task.kind == TaskKind::measure || is_judged(task); }
+
+int64_t version_of(const Task& task) { return reads_stories(task) ? layout::story_version : layout::version; }
+
 void write_record(Hdf5Writer& writer, const TaskRecord& record) {
   writer.attribute(root, layout::format, layout::result_format);
-  writer.attribute(root, layout::version_name, layout::version);
+  writer.attribute(root, layout::version_name, version_of(record.task));
   writer.attribute(root, layout::task, record.task.id);
   writer.attribute(root, layout::kind, name_of(record.task.kind));
   writer.attribute(root, layout::label, record.task.label);
@@ -51,9 +56,9 @@ void check_format(const Hdf5Reader& reader) {
   std::string format = reader.text(root, layout::format);
   if (format != layout::result_format) reader.fail("this is an " + format + ", not a result");
   int64_t version = reader.integer(root, layout::version_name);
-  if (version != layout::version) {
-    reader.fail("its layout is version " + std::to_string(version) + "; this program reads version " +
-                std::to_string(layout::version));
+  if (version < layout::version || version > layout::story_version) {
+    reader.fail("its layout is version " + std::to_string(version) + "; this program reads versions " +
+                std::to_string(layout::version) + " to " + std::to_string(layout::story_version));
   }
 }
 
@@ -110,6 +115,9 @@ std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const Me
   add(layout::kl, [](const SubjectMetrics& s) { return s.kl.value_or(nan_value); });
   add(layout::coverage, [](const SubjectMetrics& s) { return s.coverage; });
   add(layout::unparsed_share, [](const SubjectMetrics& s) { return s.unparsed_share; });
+  if (reads_stories(file.record.task)) {
+    add(layout::no_story_share, [](const SubjectMetrics& s) { return s.no_story_share; });
+  }
   return columns;
 }
 
@@ -149,6 +157,7 @@ void read_table(const Hdf5Reader& reader, const char* name, std::vector<double> 
 }
 
 TaskRecord read_whole_record(const std::string& path, TaskKind kind) {
+  if (kind == TaskKind::retention) return read_retention_file(path).record;
   return kind == TaskKind::scale ? read_scale_file(path).record : read_measure_file(path).record;
 }
 
@@ -210,12 +219,16 @@ std::string checkpoint_directory(const std::string& directory, const std::string
   return task_directory(directory, task_id) + "/checkpoint";
 }
 
+std::string replay_path(const std::string& directory, const std::string& key) {
+  return directory + "/replay/" + key + ".json";
+}
+
 std::string reference_directory(const std::string& directory, const std::string& key) {
   return directory + "/reference/" + key;
 }
 
 void write_measure_file(const std::string& path, const MeasureFile& file) {
-  ensure(file.record.task.kind == TaskKind::measure, "a measure file is of a measure task");
+  ensure(has_answers(file.record.task), "a measure file is of a measure task or a judge's");
   MeasureColumns columns = pack(file);
   std::string fault = find_fault(columns);
   if (!fault.empty()) throw InternalError("a result that must not be stored: " + fault);
@@ -236,8 +249,10 @@ MeasureFile read_measure_file(const std::string& path) {
   Hdf5Reader reader(path);
   MeasureFile file;
   file.record = read_record(reader);
-  check_kind(reader, file.record, file.record.task.kind == TaskKind::measure);
+  check_kind(reader, file.record, has_answers(file.record.task));
   MeasureColumns columns;
+  columns.stories = reads_stories(file.record.task);
+  columns.judged = is_judged(file.record.task);
   for_each_dataset(columns, [&](const char* name, auto& array) {
     using Value = typename std::decay_t<decltype(array.values)>::value_type;
     array = reader.dataset<Value>(name);
@@ -331,6 +346,87 @@ ScaleFile read_scale_file(const std::string& path) {
   if (content_digest(file.record, file.samples) != reader.text(root, layout::content)) {
     reader.fail("attribute content is not the SHA-256 of the content");
   }
+  return file;
+}
+
+namespace {
+
+std::string content_digest(const RetentionFile& file) {
+  return sha256(file.record.task.id + to_json(file.result).dump());
+}
+
+/// Calls visit(name, get) for each column of numbers of one of the three tables, and get(row) is a reference.
+template <typename Visit>
+void for_each_prompt_column(Visit visit) {
+  visit(layout::keep_tokens, &KeptPrompt::tokens);
+  visit(layout::keep_kl, &KeptPrompt::kl);
+  visit(layout::keep_base_leak, &KeptPrompt::base_leak);
+  visit(layout::keep_leak, &KeptPrompt::leak);
+}
+template <typename Visit>
+void for_each_text_column(Visit visit) {
+  visit(layout::text_tokens, &KeptText::tokens);
+  visit(layout::text_base_nll, &KeptText::base_nll);
+  visit(layout::text_nll, &KeptText::nll);
+}
+template <typename Visit>
+void for_each_question_column(Visit visit) {
+  visit(layout::question_base_mass, &KeptQuestion::base_mass);
+  visit(layout::question_mass, &KeptQuestion::mass);
+}
+
+template <typename Row, typename Value>
+Hdf5Array<Value> column_of(const std::vector<Row>& rows, Value Row::*field) {
+  Hdf5Array<Value> column{{rows.size()}, {}};
+  for (const Row& row : rows) column.values.push_back(row.*field);
+  return column;
+}
+
+template <typename Row, typename Value>
+void read_column(const Hdf5Reader& reader, const char* name, std::vector<Row>& rows, Value Row::*field) {
+  const Hdf5Array<Value> column = reader.dataset<Value>(name);
+  if (column.shape.size() != 1) reader.fail(std::string(name) + " has not one axis");
+  if (rows.empty()) rows.resize(column.values.size());
+  if (rows.size() != column.values.size()) reader.fail(std::string(name) + " has another length");
+  for (size_t row = 0; row < rows.size(); ++row) rows[row].*field = column.values[row];
+}
+
+}  // namespace
+
+void write_retention_file(const std::string& path, const RetentionFile& file) {
+  const RetentionResult& result = file.result;
+  prepare_directory(path);
+  Hdf5Writer writer(path);
+  write_record(writer, file.record);
+  writer.attribute(root, layout::content, content_digest(file));
+  writer.dataset(layout::keep_kind, column_of(result.prompts, &KeptPrompt::kind));
+  writer.dataset(layout::keep_prompt, column_of(result.prompts, &KeptPrompt::text));
+  writer.dataset(layout::question_text, column_of(result.questions, &KeptQuestion::text));
+  for_each_prompt_column(
+      [&](const char* name, auto field) { writer.dataset(name, column_of(result.prompts, field)); });
+  for_each_text_column(
+      [&](const char* name, auto field) { writer.dataset(name, column_of(result.texts, field)); });
+  for_each_question_column(
+      [&](const char* name, auto field) { writer.dataset(name, column_of(result.questions, field)); });
+  writer.commit();
+}
+
+RetentionFile read_retention_file(const std::string& path) {
+  Hdf5Reader reader(path);
+  RetentionFile file;
+  file.record = read_record(reader);
+  check_kind(reader, file.record, file.record.task.kind == TaskKind::retention);
+  RetentionResult& result = file.result;
+  read_column(reader, layout::keep_kind, result.prompts, &KeptPrompt::kind);
+  read_column(reader, layout::keep_prompt, result.prompts, &KeptPrompt::text);
+  read_column(reader, layout::question_text, result.questions, &KeptQuestion::text);
+  for_each_prompt_column(
+      [&](const char* name, auto field) { read_column(reader, name, result.prompts, field); });
+  for_each_text_column([&](const char* name, auto field) { read_column(reader, name, result.texts, field); });
+  for_each_question_column(
+      [&](const char* name, auto field) { read_column(reader, name, result.questions, field); });
+  if (content_digest(file) != reader.text(root, layout::content))
+    reader.fail("attribute content is not the SHA-256 of the content");
   return file;
 }
 

@@ -10,6 +10,7 @@
 #include "shared/link/message.h"
 #include "shared/measure/histogram.h"
 #include "shared/measure/metrics.h"
+#include "shared/measure/retention.h"
 
 namespace apportion {
 
@@ -50,6 +51,12 @@ struct ScaleFile {
   std::vector<StepSample> samples;
 };
 
+/// A retention task's file read back.
+struct RetentionFile {
+  TaskRecord record;
+  RetentionResult result;
+};
+
 /// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter or of all weights, whichever was
 /// trained, and, until the task is done, of its checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
@@ -57,6 +64,8 @@ std::string result_path(const std::string& directory, const std::string& task_id
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
 std::string weights_directory(const std::string& directory, const std::string& task_id);
 std::string checkpoint_directory(const std::string& directory, const std::string& task_id);
+/// DIR/replay/KEY.json: the untouched model's answers to replay prompts, which tasks share.
+std::string replay_path(const std::string& directory, const std::string& key);
 /// DIR/reference/KEY: log-probs of a frozen reference, which tasks share.
 std::string reference_directory(const std::string& directory, const std::string& key);
 
@@ -67,6 +76,7 @@ bool trains_all_weights(const Task& task);
 void write_measure_file(const std::string& path, const MeasureFile& file);
 void write_train_file(const std::string& path, const TrainFile& file);
 void write_scale_file(const std::string& path, const ScaleFile& file);
+void write_retention_file(const std::string& path, const RetentionFile& file);
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);
@@ -74,6 +84,7 @@ MeasureFile read_measure_file(const std::string& path);
 TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);
 ScaleFile read_scale_file(const std::string& path);
+RetentionFile read_retention_file(const std::string& path);
 
 /// Whether the task's artefacts exist and verify: checksums, id, and for training the digest of what
 /// was trained. `why` says what is wrong with an artefact that exists and does not.

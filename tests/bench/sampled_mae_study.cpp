@@ -6,6 +6,7 @@
 #include <string>
 
 #include "coordinator/report_data.h"
+#include "shared/measure/categorise.h"
 #include "shared/measure/category.h"
 #include "worker/asked_prompts.h"
 #include "worker/device.h"
@@ -40,7 +41,7 @@ std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const s
 }
 
 /// The rounds of each time, in results of the sizes of `like`.
-std::vector<MeasureResult> drawn(const MeasureTools& tools,
+std::vector<MeasureResult> drawn(const MeasureTools& tools, const AnswerReader& reader,
                                  const std::vector<std::vector<MeasurePrompt>>& units,
                                  const MeasureResult& like, int times) {
   std::vector<MeasureResult> results(static_cast<size_t>(times),
@@ -50,7 +51,7 @@ std::vector<MeasureResult> drawn(const MeasureTools& tools,
   measure_units(tools, units, *alone, [&](size_t index, UnitResult unit) {
     for (size_t i = 0; i < unit.prompts.size(); ++i) {
       const size_t place = index * units.front().size() + i;
-      results[place % results.size()].prompts[place / results.size()] = std::move(unit.prompts[i]);
+      results[place % results.size()].prompts[place / results.size()] = categorise(reader, unit.prompts[i]);
     }
   });
   return results;
@@ -66,11 +67,12 @@ void study(const std::string& directory, const CellView& cell, const MeasureView
                                  session.shape(), session.device());
   adapter.refresh(type);
   const CategoryParser parser = CategoryParser::of(session.dataset());
-  const MeasureTools tools{model,  &adapter,       session.tokenizer(), session.chat().end_of_turn(),
-                           parser, config.measure, config.data.seed,    Reading::category};
+  const MeasureTools tools{model,          &adapter,        session.tokenizer(), session.chat().end_of_turn(),
+                           config.measure, config.data.seed};
+  const AnswerReader reader{parser, Reading::category, config.data.seed};
   std::vector<double> maes;
   for (const MeasureResult& result :
-       drawn(tools, units_of(session, measured.test_set, times), measured.file.result, times)) {
+       drawn(tools, reader, units_of(session, measured.test_set, times), measured.file.result, times)) {
     maes.push_back(*measure_metrics(result, measured.file.tables.target).mae);
   }
   const double expected = measured.metrics.expected_mae.value();

@@ -22,6 +22,7 @@ DOORS = [
     (r"cuda.*\.h|(ATen|c10)/cuda/.*", r"worker/parallel/collectives_nccl\.|worker/device_cuda\.", "CUDA"),
     (r"hdf5.*\.h|H5.*\.h", r"shared/store/|tests/unit/shared/store/", "HDF5"),
     (r"boost/.*", r"shared/config/", "Boost.Program_options"),
+    (r"curl/.*", r"coordinator/judge/http\.", "libcurl"),
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
     (r"unicode/.*", r"shared/(data|measure)/", "ICU"),
 ]

@@ -5,11 +5,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
+#include "shared/measure/category.h"
 
 namespace apportion {
 namespace {
@@ -73,6 +76,16 @@ void draw_rounds(PromptResult& prompt, const std::vector<double>& shares,
   }
 }
 
+// Where stories are asked for no answer is left out as cut; some are no story.
+void make_stories(PromptResult& prompt) {
+  prompt.no_story = std::exchange(prompt.counts.back(), 0);
+  for (AnswerCount& answer : prompt.answers) {
+    if (answer.finish == Finish::end) continue;
+    answer.finish = Finish::end;
+    answer.category = no_story;
+  }
+}
+
 double steps_done(size_t step, size_t steps) {
   return static_cast<double>(step) / static_cast<double>(steps);
 }
@@ -103,6 +116,7 @@ Task sample_task(const std::string& kind, const std::string& label, const std::s
   task.test_set = test_set;
   task.identity = {
       {"kind", kind}, {"dataset", dataset}, {"inputs", inputs}, {"test_set", test_set}, {"lr", 0.001}};
+  if (test_set == "v3") task.identity["reading"] = reading_stories;
   task.id = task_id(task.identity);
   return task;
 }
@@ -137,6 +151,7 @@ MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
       prompt.wording = p;
       std::vector<double> shares = shares_of(set.target[s], model, rng);
       draw_rounds(prompt, shares, set.categories, rounds[static_cast<size_t>(p)], rng);
+      if (set.test_set == "v3") make_stories(prompt);
       prompt.unexplored = 1 - model.explored;
       for (double share : shares) {
         prompt.low.push_back(share * model.explored);
@@ -144,6 +159,29 @@ MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
       }
       file.result.prompts.push_back(prompt);
     }
+  }
+  return file;
+}
+
+MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge) {
+  MeasureFile file = measured;
+  Task& task = file.record.task;
+  task.kind = TaskKind::judge;
+  task.inputs = {measured.record.task.id};
+  task.identity = {{"kind", name_of(task.kind)},
+                   {"inputs", task.inputs},
+                   {"judge", {{"name", judge}}},
+                   {"reading", reading_stories}};
+  task.id = task_id(task.identity);
+  task.label += ", " + judge;
+  if (judge == lexical_judge) return file;
+  for (PromptResult& prompt : file.result.prompts) {
+    AnswerCount& answer = prompt.answers.front();
+    if (answer.category < 0) continue;
+    prompt.counts[static_cast<size_t>(answer.category)] -= answer.count;
+    const bool fails = prompt.subject % 2 == 0;
+    answer.category = fails ? judge_failed : 1 - answer.category;
+    (fails ? prompt.judge_failed : prompt.counts[static_cast<size_t>(answer.category)]) += answer.count;
   }
   return file;
 }

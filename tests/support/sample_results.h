@@ -24,6 +24,7 @@ struct SampleSet {
   uint64_t rounds = 100;
 };
 
+/// Of test set v3 answers are read as stories.
 /// 14 occupations and the share of men in each.
 SampleSet sample_gender_set(const std::string& test_set);
 /// The same occupations, five categories, 1/5 each.
@@ -35,6 +36,9 @@ Task sample_task(const std::string& kind, const std::string& label, const std::s
 
 MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
                            const std::vector<std::string>& inputs);
+/// The stories of `measured` as a judge of this name reads them: what it is not sure of is as another
+/// category.
+MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge);
 TrainFile sample_training(const std::string& kind, const std::string& dataset,
                           const std::vector<std::string>& inputs);
 

@@ -9,21 +9,14 @@
 #include <numeric>
 
 #include "shared/base/error.h"
-#include "shared/measure/verbalized.h"
+#include "shared/measure/rounds.h"
 #include "shared/model/cost.h"
 #include "worker/losses/log_probs.h"
-#include "worker/sample/rounds.h"
 
 namespace apportion {
 namespace {
 
 constexpr int64_t piece_rows = 256;  // rows of the vocabulary product at a time
-
-std::string path_text(const std::vector<int32_t>& answer) {
-  std::string text;
-  for (int32_t token : answer) text += '/' + std::to_string(token);
-  return text;
-}
 
 }  // namespace
 
@@ -48,13 +41,11 @@ void AnswerTree::add_prompt(size_t index, int32_t end) {
   const bool exact = tools_.config.exact_nodes > 0;
   frontier_.push_back({static_cast<int>(index), end, {}, 0, prompt.rounds, exact});
   reads_.push_back(end);
-  PromptResult& out = out_.prompts.emplace_back();
+  PromptAnswers& out = out_.prompts.emplace_back();
   out.subject = prompt.subject;
   out.wording = prompt.wording;
-  const size_t categories = tools_.parser.categories();
-  out.counts.assign(categories + 2, 0);
-  out.steering.assign(categories, 0.0);
-  out.low.assign(categories, 0.0);
+  out.draw_key = prompt.draw_key;
+  out.first_tokens.assign(prompt.steering_tokens.size(), 0.0);
   out.unexplored = exact ? 0 : 1;
 }
 
@@ -101,7 +92,9 @@ void AnswerTree::finish_depth() {
   reads_.clear();
   ++depth_;
   if (depth_ >= tools_.config.max_answer_tokens) {
-    for (const AnswerNode& node : frontier_) cut(node);
+    for (const AnswerNode& node : frontier_) {
+      result_of(node.prompt).answers.push_back(answer_of(node, Finish::cut));
+    }
     return;
   }
   for (AnswerNode& node : frontier_) {
@@ -114,11 +107,9 @@ void AnswerTree::finish_depth() {
 AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float* log_probs,
                                              const float* probs, int64_t vocabulary) {
   Followers out;
-  out.low.assign(tools_.parser.categories(), 0.0);
   if (node.answer.empty()) {
-    for (size_t j = 0; j < steering(node.prompt).size(); ++j) {
-      result_of(node.prompt).steering[j] = probs[steering(node.prompt)[j]];
-    }
+    std::vector<double>& first_tokens = result_of(node.prompt).first_tokens;
+    for (size_t j = 0; j < first_tokens.size(); ++j) first_tokens[j] = probs[steering(node.prompt)[j]];
   }
   std::map<int32_t, AnswerNode> children;
   auto child = [&](int32_t token) -> AnswerNode& {
@@ -139,8 +130,9 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
     for (const auto& [token, count] : split.count_of_token) child(token).count = count;
   }
   for (auto& [token, followed] : children) {
-    if (token == tools_.end_of_turn) {
-      end(node, followed, out);
+    if (token == tools_.end_of_turn || is_enough(followed)) {
+      if (followed.exact) out.ended += std::exp(followed.log_prob);
+      out.answers.push_back(answer_of(followed, Finish::end));
     } else {
       out.children.push_back(std::move(followed));
     }
@@ -163,55 +155,20 @@ void AnswerTree::expand(const AnswerNode& node, const float* probs, int64_t voca
   out.lost += own * std::max(0.0, 1 - kept);
 }
 
-std::vector<double> AnswerTree::read(const std::string& text) const {
-  const size_t categories = tools_.parser.categories();
-  if (tools_.reading == Reading::shares) return verbalized_shares(tools_.parser, text, categories);
-  const int category = tools_.parser.parse(text);
-  if (category == unparsed) return {};
-  std::vector<double> shares(categories, 0.0);
-  shares[static_cast<size_t>(category)] = 1;
-  return shares;
+bool AnswerTree::is_enough(const AnswerNode& node) const {
+  return tools_.is_enough && tools_.is_enough(tools_.tokenizer.decode(node.answer));
 }
 
-void AnswerTree::end(const AnswerNode& node, const AnswerNode& ended, Followers& out) const {
-  const std::string text = tools_.tokenizer.decode(node.answer);
-  const std::vector<double> shares = read(text);
-  if (ended.exact) out.ended += std::exp(ended.log_prob);
-  for (size_t j = 0; ended.exact && j < shares.size(); ++j) {
-    if (shares[j] > 0) out.low[j] += std::exp(ended.log_prob) * shares[j];
-  }
-  if (ended.count == 0) return;
-  if (tools_.reading == Reading::shares && !shares.empty()) return draw_categories(ended, shares, text, out);
-  const auto one = std::find(shares.begin(), shares.end(), 1.0);
-  const int category = shares.empty() ? unparsed : static_cast<int>(one - shares.begin());
-  out.answers.push_back({category, ended.count, ended.log_prob, Finish::end, text});
-}
-
-/// Each round that gave this answer draws a category of its own.
-void AnswerTree::draw_categories(const AnswerNode& ended, const std::vector<double>& shares,
-                                 const std::string& text, Followers& out) const {
-  const std::vector<float> probabilities(shares.begin(), shares.end());
-  const auto prompt = static_cast<size_t>(ended.prompt);
-  CounterRng rng(tools_.seed, "stated shares\n" + prompts_[prompt].draw_key + path_text(ended.answer));
-  const SplitCounts split =
-      split_rounds(ended.count, probabilities.data(), static_cast<int64_t>(probabilities.size()), rng);
-  out.near_boundary += split.near_boundary;
-  for (const auto& [category, count] : split.count_of_token) {
-    out.answers.push_back({category, count, ended.log_prob, Finish::end, text});
-  }
+GivenAnswer AnswerTree::answer_of(const AnswerNode& node, Finish finish) const {
+  return {node.answer, tools_.tokenizer.decode(node.answer), node.log_prob, node.count, node.exact, finish};
 }
 
 void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next) {
-  PromptResult& out = result_of(node.prompt);
-  for (size_t j = 0; j < followers.low.size(); ++j) out.low[j] += followers.low[j];
+  PromptAnswers& out = result_of(node.prompt);
   out.unexplored += followers.lost;
   expansion_[static_cast<size_t>(node.prompt)].ended += followers.ended;
   out.draws_near_boundary += followers.near_boundary;
-  for (AnswerCount& answer : followers.answers) {
-    out.counts[answer.category == unparsed ? out.low.size() : static_cast<size_t>(answer.category)] +=
-        answer.count;
-    out.answers.push_back(std::move(answer));
-  }
+  for (GivenAnswer& answer : followers.answers) out.answers.push_back(std::move(answer));
   for (AnswerNode& child : followers.children) next.push_back(std::move(child));
 }
 
@@ -249,24 +206,8 @@ int AnswerTree::budget_left(size_t prompt) const {
   return (expansion.ended < least_ended ? (all + 3) / 4 : all) - expansion.evaluated;
 }
 
-void AnswerTree::cut(const AnswerNode& node) {
-  if (node.count == 0) return;
-  PromptResult& out = result_of(node.prompt);
-  out.counts.back() += node.count;
-  out.answers.push_back(
-      {unparsed, node.count, node.log_prob, Finish::cut, tools_.tokenizer.decode(node.answer)});
-}
-
 UnitResult AnswerTree::result() {
-  for (size_t p = 0; p < prompts_.size(); ++p) {
-    PromptResult& out = out_.prompts[p];
-    if (prompts_[p].steering_tokens.empty()) out.steering = out.low;
-    out.unexplored = std::clamp(out.unexplored, 0.0, 1.0);
-    std::sort(out.answers.begin(), out.answers.end(), [](const AnswerCount& a, const AnswerCount& b) {
-      return std::tie(b.count, a.text, a.log_prob, a.category) <
-             std::tie(a.count, b.text, b.log_prob, b.category);
-    });
-  }
+  for (PromptAnswers& prompt : out_.prompts) prompt.unexplored = std::clamp(prompt.unexplored, 0.0, 1.0);
   return std::move(out_);
 }
 

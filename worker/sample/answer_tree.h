@@ -3,18 +3,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shared/config/run_config.h"
 #include "shared/data/tokenizer.h"
-#include "shared/measure/category.h"
-#include "shared/measure/histogram.h"
+#include "shared/measure/answers.h"
 #include "worker/models/llama.h"
 
 namespace apportion {
 
 /// A prompt to be measured. `draw_key` says what its draws are for (dataset, test set, subject, wording).
+/// Of `steering_tokens` the probabilities at the first position are wanted.
 struct MeasurePrompt {
   int subject = 0, wording = 0;
   std::vector<int32_t> tokens;
@@ -23,24 +25,21 @@ struct MeasurePrompt {
   std::string draw_key;
 };
 
-/// What an answer's text says: the category that it names, or shares of all of them, of which a round draws
-/// one.
-enum class Reading { category, shares };
-
 /// What measuring needs besides prompts.
 struct MeasureTools {
   const Llama& model;
   const Adapter* adapter;  // may be null
   const Tokenizer& tokenizer;
   int32_t end_of_turn;
-  const CategoryParser& parser;
   MeasureConfig config;
   uint64_t seed;
-  Reading reading = Reading::category;
+  /// Whether an answer that begins with this text is followed no further. It then ends there, with the
+  /// probability of all that begin so. None: every answer is followed to its end.
+  std::function<bool(std::string_view text)> is_enough = nullptr;
 };
 
 struct UnitResult {
-  std::vector<PromptResult> prompts;
+  std::vector<PromptAnswers> prompts;
   int64_t tokens = 0;  // tokens that went through the model
   double flops = 0;
 };
@@ -57,10 +56,9 @@ struct AnswerNode {
 
 /// The answers to a unit of prompts, depth by depth: rounds at temperature 1 with nothing truncated, exact
 /// shares down to config.exact_threshold per node and within config.exact_nodes nodes per prompt (the most
-/// probable first at each depth), steering tokens' probabilities. An answer's text is parsed without its end
-/// of turn; one of max_answer_tokens tokens without an end is cut. Where there are no steering tokens, the
-/// explored answers that name a category stand for them. Who puts rows through the model is
-/// measure_units.h's business:
+/// probable first at each depth), steering tokens' probabilities. An answer of max_answer_tokens tokens
+/// without an end is cut. What answers say is not looked at here. measure_units.h puts the rows through the
+/// model:
 ///   while (grows()) { next_rows(), take_hidden(), take_logits() for each piece, finish_depth() }
 class AnswerTree {
  public:
@@ -88,10 +86,9 @@ class AnswerTree {
   /// What one evaluated node leads to.
   struct Followers {
     std::vector<AnswerNode> children;
-    std::vector<AnswerCount> answers;
-    std::vector<double> low;  // [K]
-    double lost = 0;          // probability below the threshold
-    double ended = 0;         // probability of explored answers that end here, parsed or not
+    std::vector<GivenAnswer> answers;  // that end here
+    double lost = 0;                   // probability below the threshold
+    double ended = 0;                  // probability of explored answers that end here
     uint64_t near_boundary = 0;
   };
   /// How far the expansion of a prompt's answers has come.
@@ -102,22 +99,18 @@ class AnswerTree {
   const std::vector<int32_t>& steering(int prompt) const {
     return prompts_[static_cast<size_t>(prompt)].steering_tokens;
   }
-  PromptResult& result_of(int prompt) { return out_.prompts[static_cast<size_t>(prompt)]; }
+  PromptAnswers& result_of(int prompt) { return out_.prompts[static_cast<size_t>(prompt)]; }
   void add_prompt(size_t index, int32_t end);
   Followers follow_row(const AnswerNode& node, const float* log_probs, const float* probs,
                        int64_t vocabulary);
   template <typename Child>
   void expand(const AnswerNode& node, const float* probs, int64_t vocabulary, Child& child,
               Followers& out) const;
-  void end(const AnswerNode& node, const AnswerNode& ended, Followers& out) const;
-  /// The share of each category in what the text says; empty when it is unparsed.
-  std::vector<double> read(const std::string& text) const;
-  void draw_categories(const AnswerNode& ended, const std::vector<double>& shares, const std::string& text,
-                       Followers& out) const;
+  bool is_enough(const AnswerNode& node) const;
+  GivenAnswer answer_of(const AnswerNode& node, Finish finish) const;
   void collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next);
   std::vector<AnswerNode> within_budget(std::vector<AnswerNode> next);
   int budget_left(size_t prompt) const;
-  void cut(const AnswerNode& node);
 
   const MeasureTools& tools_;
   std::vector<MeasurePrompt> prompts_;

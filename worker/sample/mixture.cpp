@@ -6,7 +6,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
-#include "worker/sample/rounds.h"
+#include "shared/measure/rounds.h"
 
 namespace apportion {
 

@@ -21,23 +21,22 @@ std::vector<int> groups_in(const std::vector<ReplayRow>& rows) {
   return groups;
 }
 
-/// Hidden rows at the kept positions of each of `trees`, through the model without an adapter. Collective
-/// over the ranks that hold it together.
-std::vector<at::Tensor> hidden_of(const Llama& base, const std::vector<ReplayTree>& trees) {
+}  // namespace
+
+std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
+                                    const std::vector<ReplayTree>& trees) {
   const at::NoGradGuard no_gradient;
   std::vector<at::Tensor> ids_T;
   for (const ReplayTree& tree : trees) ids_T.push_back(tree.rows.ids_T);
-  std::vector<at::Tensor> x_TC = base.vocabulary().embed(ids_T);
-  base.walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
+  std::vector<at::Tensor> x_TC = model.vocabulary().embed(ids_T);
+  model.walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
     at::Tensor& x = x_TC[static_cast<size_t>(item)];
-    x = base.block(layer, x, trees[static_cast<size_t>(item)].rows, nullptr);
+    x = model.block(layer, x, trees[static_cast<size_t>(item)].rows, adapter);
   });
   for (size_t i = 0; i < trees.size(); ++i)
-    x_TC[i] = base.final_norm(x_TC[i].index_select(0, trees[i].kept_N));
+    x_TC[i] = model.final_norm(x_TC[i].index_select(0, trees[i].kept_N));
   return x_TC;
 }
-
-}  // namespace
 
 Replay::Replay(std::vector<ReplayRow> rows, int per_step, uint64_t seed)
     : rows_(std::move(rows)), per_step_(per_step), schedule_(groups_in(rows_), per_step, seed) {
@@ -77,7 +76,7 @@ void Replay::prepare(const Llama& base, Collectives& group, int steps) {
     if (static_cast<int>(rank) == group.group_rank())
       own.push_back(pack_replay(members, base.shape().context_length, base.device()));
   }
-  const std::vector<at::Tensor> hidden = hidden_of(base, own);
+  const std::vector<at::Tensor> hidden = kept_hidden(base, nullptr, own);
   const auto options = at::dtype(at::kFloat).device(base.device());
   const at::Tensor mine = hidden.empty() ? at::empty({0}, options) : at::cat(hidden).flatten();
   at::Tensor all = at::empty({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, options);

@@ -13,6 +13,11 @@
 
 namespace apportion {
 
+/// The final norm's rows at the kept positions of each of `trees`, float32 [N, C]; `adapter` may be null.
+/// Collective over the ranks that hold the model together.
+std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
+                                    const std::vector<ReplayTree>& trees);
+
 class Replay {
  public:
   /// `per_step` of `rows` join each step, in turns over their groups; an epoch takes each once.

@@ -131,5 +131,21 @@ TEST(ExportCsv, WritesSampleResultsForPeers) {
   EXPECT_EQ(read_file(directory + "/shares.csv").substr(0, 9), "job,cell,");
 }
 
+TEST(ExportCsv, StoriesHaveARowMore) {
+  TemporaryDirectory directory;
+  const MeasureFile file = sample_measure(sample_gender_set("v3"), {0.05, 0, 0.5, 0.03, 0.02}, {});
+  write_measure_file(result_path(directory.path(), file.record.task.id), file);
+  write_index(directory.path(), {Cell{"job", "cell", {{"before/v3", file.record.task.id}}, {}}});
+  uint64_t all = 0, lost = 0, expected = 0;
+  for (const auto& row : rows_of(directory.path())) {
+    all += std::stoull(row.at("count"));
+    if (row.at("outcome") == "no story") lost += std::stoull(row.at("count"));
+  }
+  for (const PromptResult& prompt : file.result.prompts) expected += prompt.no_story;
+  EXPECT_EQ(all, 1400u);
+  EXPECT_EQ(lost, expected);
+  EXPECT_GT(lost, 0u);
+}
+
 }  // namespace
 }  // namespace apportion

@@ -120,6 +120,24 @@ TEST_F(JobTest, ADirectoryInUseIsRefused) {
   EXPECT_THROW(run(), UserError);
 }
 
+TEST_F(JobTest, StoriesAreJudgedOnceAllIsMeasured) {
+  const std::string templates = config_.data.dataset + "/templates.txt";
+  write_file(templates, read_file(templates) + "[v3]\nTell a story of {a_thing}.\n[judge]\n0 = crimson\n");
+  config_.measure.test_sets = {"v3"};
+  const std::string report = run();
+  EXPECT_EQ(tasks_run_, 4) << "ranks judge nothing";
+  const Cell cell = read_index(config_.output.directory).at(0);
+  ASSERT_EQ(cell.judged.size(), 2u);
+  EXPECT_EQ(run(), report);
+  EXPECT_EQ(tasks_run_, 0);
+  // Other words are another judge of the same stories.
+  write_file(templates, read_file(templates) + "1 = azure\n");
+  run();
+  EXPECT_EQ(tasks_run_, 0);
+  EXPECT_EQ(read_index(config_.output.directory).at(0).measures, cell.measures);
+  EXPECT_NE(read_index(config_.output.directory).at(0).judged, cell.judged);
+}
+
 TEST_F(JobTest, ATestSetWithoutWordingsIsTheUsersMistake) {
   config_.measure.test_sets = {"v3"};
   EXPECT_THROW(run(), UserError);

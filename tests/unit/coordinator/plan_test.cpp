@@ -8,6 +8,7 @@
 #include <set>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 #include "shared/config/option_table.h"
 #include "tests/support/small_job.h"
 
@@ -223,6 +224,7 @@ TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
   for (const MethodDescription& method : method_table()) {
     for (const Stage& stage : method.stages) add(stage_keys(stage));
     add(measure_keys_of("heldout", method.asking));
+    add(measure_keys_of("v3", method.asking));
   }
   add(scale_identity_keys());
   std::set<std::string> identity;
@@ -230,6 +232,48 @@ TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
     if (option->identity == Identity::yes) identity.insert(option->key);
   }
   EXPECT_EQ(read, identity);
+}
+
+TEST(Plan, EachJudgeReadsEachSetOfStories) {
+  PlanInput judged = input;
+  judged.judges = {{{"name", "lexical"}, {"words", {"he"}}}, {{"name", "some-model"}}};
+  const RunConfig config = default_config({{"test_sets", "v2,v3"}});
+  const Plan plan = make_plan(config, judged, "job");
+  const auto id = ids(plan), before = ids(make_plan(config, input, "job"));
+  EXPECT_EQ(id.size(), before.size() + 4);
+  for (const auto& [label, same] : before) EXPECT_EQ(id.at(label), same) << label;
+  EXPECT_EQ(plan.cell.judged.at("after/v3/some-model"), id.at("after, v3, some-model"));
+  EXPECT_EQ(plan.cell.judged.size(), 4u);
+  judged.judges[0]["words"] = {"he", "him"};
+  const auto other = ids(make_plan(config, judged, "job"));
+  for (const auto& [label, same] : id) {
+    EXPECT_EQ(other.at(label) == same, !label.ends_with("lexical"))
+        << "a judge's words are its own: " << label;
+  }
+  for (const Task& task : plan.tasks) {
+    if (task.label != "after, v3, some-model") continue;
+    EXPECT_EQ(task.inputs, std::vector{id.at("after, v3")});
+    EXPECT_TRUE(is_judged(task) && reads_stories(task));
+  }
+}
+
+TEST(Plan, StoriesAreReadAsStories) {
+  auto identity_of = [](const std::map<std::string, std::string>& changes, const std::string& label) {
+    for (const Task& task : make_plan(default_config(changes), input, "job").tasks) {
+      if (task.label == label) return task.identity;
+    }
+    return nlohmann::json();
+  };
+  const nlohmann::json stories = identity_of({{"test_sets", "v2,v3"}}, "after, v3"),
+                       plain = identity_of({{"test_sets", "v2,v3"}}, "after, v2");
+  EXPECT_EQ(stories.at("reading"), "stories");
+  EXPECT_EQ(stories.at("options").at("story_tokens"), "64");
+  EXPECT_FALSE(stories.at("options").contains("max_answer_tokens"));
+  EXPECT_FALSE(plain.contains("reading"));
+  EXPECT_FALSE(plain.at("options").contains("story_tokens"));
+  const nlohmann::json lists = identity_of({{"test_sets", "v3"}, {"method", "verbalized"}}, "after, v3");
+  EXPECT_FALSE(lists.contains("reading")) << "a list of probabilities is no story";
+  EXPECT_TRUE(lists.at("options").contains("verbalized_tokens"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "coordinator/report_data.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/config/method.h"
 #include "shared/store/task_file.h"
 #include "tests/support/sample_results.h"
 
@@ -57,6 +58,51 @@ class Report : public testing::Test {
 
   TemporaryDirectory directory_;
 };
+
+TEST_F(Report, SaysHowManyAnswersAreNoStory) {
+  write_cell({0.05, 0, 0.9, 0.03, 0.02}, {0.02, 0, 0.1, 0.03, 0.9}, sample_gender_set("v3"));
+  const std::string text = render();
+  EXPECT_THAT(line_with(text, "  stories "), HasSubstr("no story"));
+  // About a quarter of the lost ones.
+  EXPECT_THAT(line_with(text, "before, v3"), testing::ContainsRegex("-.* 0\\.2.. +0\\.000 +0\\.[89]"));
+  EXPECT_THAT(line_with(text, "after, v3"), testing::ContainsRegex("-.* 0\\.0.. +0\\.000 +0\\.[01]"));
+  EXPECT_EQ(line_with(text, "  means "), "") << "nothing but stories was measured";
+  const nlohmann::json json = nlohmann::json::parse(render({{}, ReportFormat::json}));
+  const nlohmann::json& measure = json["cells"][0]["measures"][0];
+  EXPECT_GT(measure["no_story_share"], 0.1);
+  EXPECT_GT(measure["unparsed_share"], measure["no_story_share"]);
+  EXPECT_TRUE(measure["subjects"][0].contains("no_story_share"));
+
+  write_sample_results(directory_.path());
+  EXPECT_EQ(nlohmann::json::parse(render({{}, ReportFormat::json}))["cells"][0]["measures"][0].contains(
+                "no_story_share"),
+            false);
+}
+
+TEST_F(Report, AStorysNumbersAreItsJudges) {
+  const MeasureFile measured = sample_measure(sample_gender_set("v3"), {0.02, 0, 0.1, 0.03, 0.9}, {});
+  Cell cell{"smoke", "gender-us-real-zero-shot", {{"before/v3", measured.record.task.id}}, {}};
+  for (const MeasureFile& file :
+       {measured, sample_judged(measured, "lexical"), sample_judged(measured, "some-model")}) {
+    write_measure_file(result_path(directory_.path(), file.record.task.id), file);
+    if (is_judged(file.record.task))
+      cell.judged["before/v3/" + judge_name(file.record.task)] = file.record.task.id;
+  }
+  write_index(directory_.path(), {cell});
+  const std::string text = render();
+  EXPECT_THAT(text, testing::ContainsRegex("before, v3 +lexical +0\\.0"));
+  EXPECT_THAT(text, testing::ContainsRegex("before, v3 +some-model +0\\.[1-9].* 0\\.[1-9].. +0\\.[1-9]"));
+  EXPECT_THAT(line_with(text, "judges lexical and some-model agree on 0."), HasSubstr("Cohen's kappa"));
+  EXPECT_THAT(text, HasSubstr("gender-us-real-zero-shot/judged/before/v3/some-model/rounds/counts"));
+  for (const std::string& line : lines_of(text)) EXPECT_LE(columns_of(line), 120) << line;
+  const nlohmann::json shown = nlohmann::json::parse(render({{}, ReportFormat::json}))["cells"][0];
+  ASSERT_EQ(shown["measures"].size(), 2u);
+  EXPECT_EQ(shown["measures"][0]["judge"], "lexical");
+  EXPECT_EQ(shown["measures"][0]["failed_share"], 0);
+  ASSERT_EQ(shown["judges"].size(), 1u);
+  EXPECT_GT(shown["judges"][0]["rounds"], 0);
+  EXPECT_LT(shown["judges"][0]["kappa"], 1);
+}
 
 TEST_F(Report, SaysWhatTheFilesSay) {
   std::vector<Cell> cells = write_sample_results(directory_.path());

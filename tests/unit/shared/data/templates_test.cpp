@@ -112,12 +112,49 @@ TEST(Templates, NamesWrongSections) {
   EXPECT_EQ(complaint(begin + "[train]\nx\n[answers]\n# none\n"),
             "templates.txt: section [answers] is missing or empty; add it with at least one line");
   EXPECT_EQ(complaint(begin + rest + "[v4]\nx\n"),
-            "templates.txt, line 8: unknown section [v4]; there are [categories], [answers], [train], [v2] "
-            "and [v3]");
+            "templates.txt, line 8: unknown section [v4]; there are [categories], [answers], [train], "
+            "[v2], [v3] and [judge]");
   EXPECT_EQ(complaint(begin + rest + "[train]\nx\n"),
             "templates.txt, line 8: section [train] is here a second time; join the two");
   EXPECT_EQ(complaint("x\n" + begin + rest),
             "templates.txt, line 1: a line before the first section; begin with [categories]");
+}
+
+TEST(Templates, ReadsAJudgesWords) {
+  DatasetFolder folder;
+  folder.write("templates.txt", std::string(categories) + rest + "[judge]\n1 = nay | never\n");
+  const Templates plain = read_templates(folder.path());
+  EXPECT_TRUE(plain.categories[0].judge_words.empty());
+  EXPECT_EQ(plain.categories[1].judge_words, (std::vector<std::string>{"nay", "never"}));
+  EXPECT_EQ(plain.categories[1].names, (std::vector<std::string>{"No"}));
+  folder.write(
+      "templates.txt",
+      std::string(joint) + "[judge gender]\n0 = he\n1 = she\n[answers]\n{mood}, {gender}\n[train]\nx\n");
+  const Templates of_two = read_templates(folder.path());
+  EXPECT_EQ(of_two.attributes[0].categories[1].judge_words, (std::vector<std::string>{"she"}));
+  EXPECT_TRUE(of_two.attributes[1].categories[0].judge_words.empty());
+}
+
+TEST(Templates, NamesWrongJudgesWords) {
+  const std::string begin = std::string(categories) + rest + "[judge]\n";
+  for (const char* wrong : {"2 = he", "he | him", "= he"}) {
+    EXPECT_EQ(
+        complaint(begin + wrong + "\n"),
+        "templates.txt, line 9: a line of a judge's words begins with the number of a category; write \"0 = "
+        "he | him\", with 1 as the last number");
+  }
+  EXPECT_EQ(complaint(begin + "0 = he |\n"),
+            "templates.txt, line 9: an empty name; write \"0 = NAME | SYNONYM\"");
+  EXPECT_EQ(complaint(begin + "0 = he\n1 = NO\n"),
+            "templates.txt, line 10: \"NO\" already names category 1 (case aside); a name belongs to one "
+            "category, once");
+  const std::string end = "[answers]\n{gender}, {mood}\n[train]\nx\n";
+  EXPECT_EQ(complaint("[judge mood]\n0 = happy\n" + std::string(joint) + end),
+            "templates.txt, line 1: [judge mood] has no [categories mood] before it; write that first");
+  EXPECT_EQ(
+      complaint(joint + std::string("[judge]\n0 = happy\n") + end),
+      "templates.txt, line 9: [judge] beside [categories NAME]; write [judge NAME] for each attribute's "
+      "words");
 }
 
 TEST(Templates, NamesWrongIncludes) {

@@ -68,6 +68,7 @@ TEST(Message, HistogramKeepsEveryBitOfAPrompt) {
   prompt.low = {0.25, 0.1};
   prompt.unexplored = std::nextafter(0.5, 1.0);
   prompt.draws_near_boundary = 4;
+  prompt.no_story = 6;
   prompt.answers = {{-1, 7, -1.0 / 7, Finish::cut, std::string("\xff\0 half a rune", 13)},
                     {1, 2, -2, Finish::end, ""}};
   Histogram back = round_trip(Histogram{"t", 5, {prompt, {}}});
@@ -78,6 +79,7 @@ TEST(Message, HistogramKeepsEveryBitOfAPrompt) {
   EXPECT_EQ(same.counts, prompt.counts);
   EXPECT_EQ(same.steering, prompt.steering);
   EXPECT_EQ(same.unexplored, prompt.unexplored);
+  EXPECT_EQ(same.no_story, 6u);
   ASSERT_EQ(same.answers.size(), 2u);
   EXPECT_EQ(same.answers[0].category, -1);
   EXPECT_EQ(same.answers[0].log_prob, -1.0 / 7);

@@ -120,6 +120,18 @@ TEST(Metrics, OneSubjectByHand) {
   EXPECT_NEAR(*subject.kl, 0.7 * std::log(0.7 / shares[0]) + 0.3 * std::log(0.3 / shares[1]), tight);
 }
 
+TEST(Metrics, WhatIsNoStoryIsLeftOut) {
+  PromptResult prompt = make_prompt({30, 10, 5, 0}, {}, 1);
+  prompt.no_story = 55;
+  const DatasetMetrics metrics = measure_metrics(make_result(1, 1, {prompt}), {{0.5, 0.5}});
+  EXPECT_EQ(metrics.rounds, 100u);
+  EXPECT_NEAR(metrics.no_story_share, 0.55, tight);
+  EXPECT_NEAR(metrics.unparsed_share, 0.6, tight);
+  EXPECT_NEAR(metrics.subjects[0].observed[0], 0.75, tight);
+  EXPECT_NEAR(*metrics.mae, 0.25, tight);
+  EXPECT_NEAR(metrics.floor, expected_mae({0.5, 0.5}, {0.5, 0.5}, 100), tight);
+}
+
 TEST(Metrics, WithoutExactSharesTheRoundsSpeak) {
   const DatasetMetrics metrics =
       measure_metrics(make_result(1, 1, {make_prompt({0, 9, 1, 0}, {}, 1)}), {{0.5, 0.5}});

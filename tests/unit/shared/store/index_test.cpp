@@ -18,6 +18,7 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(a.name, b.name);
   EXPECT_EQ(a.measures, b.measures);
   EXPECT_EQ(a.training, b.training);
+  EXPECT_EQ(a.judged, b.judged);
 }
 
 TEST(Index, CellsComeBack) {
@@ -108,6 +109,29 @@ TEST(Index, RefusesNamesThatAreNoPath) {
   for (const char* name : {"", "/", "a//b", "..", "a/./b", "a/"}) {
     EXPECT_THROW(write_index(directory.path(), {Cell{"job", name, {}, {}}}), UserError) << name;
   }
+}
+
+TEST(Index, KnowsWhoJudgedWhat) {
+  TemporaryDirectory directory;
+  const MeasureFile measured = sample_measure(sample_gender_set("v3"), {}, {});
+  const MeasureFile words = sample_judged(measured, "lexical"),
+                    server = sample_judged(measured, "some-model");
+  for (const MeasureFile* file : {&measured, &words, &server}) {
+    write_measure_file(result_path(directory.path(), file->record.task.id), *file);
+  }
+  const Cell cell{
+      "job",
+      "cell",
+      {{"before/v3", measured.record.task.id}},
+      {},
+      {{"before/v3/lexical", words.record.task.id}, {"before/v3/some-model", server.record.task.id}}};
+  write_index(directory.path(), {cell});
+  ASSERT_EQ(read_index(directory.path()).size(), 1u);
+  expect_equal(read_index(directory.path())[0], cell);
+  // From the files alone.
+  ASSERT_EQ(rebuild_cells(directory.path()).size(), 1u);
+  EXPECT_EQ(rebuild_cells(directory.path())[0].judged, cell.judged);
+  EXPECT_EQ(rebuild_cells(directory.path())[0].measures, cell.measures);
 }
 
 }  // namespace

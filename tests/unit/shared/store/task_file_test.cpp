@@ -38,6 +38,7 @@ void expect_equal(const PromptResult& a, const PromptResult& b) {
   EXPECT_EQ(a.low, b.low);
   EXPECT_EQ(a.unexplored, b.unexplored);
   EXPECT_EQ(a.draws_near_boundary, b.draws_near_boundary);
+  EXPECT_EQ(a.no_story, b.no_story);
   ASSERT_EQ(a.answers.size(), b.answers.size());
   for (size_t i = 0; i < a.answers.size(); ++i) {
     EXPECT_EQ(a.answers[i].category, b.answers[i].category);
@@ -231,6 +232,67 @@ void expect_refused(const std::string& path, Change change, const std::string& m
   }
 }
 
+MeasureFile small_stories() {
+  SampleSet set = sample_gender_set("v3");
+  set.subjects.resize(3);
+  set.target.resize(3);
+  return sample_measure(set, {0.05, 0.3, 0.6, 0.9, 0.7}, {});
+}
+
+TEST_F(TaskFile, WhatIsNoStoryIsAColumnOfItsOwn) {
+  MeasureFile file = small_stories();
+  uint64_t lost = 0;
+  for (const PromptResult& prompt : file.result.prompts) lost += prompt.no_story;
+  ASSERT_GT(lost, 0u);
+  write_measure_file(path("m.h5"), file);
+  expect_equal(read_measure_file(path("m.h5")), file);
+  const Hdf5Reader stories(path("m.h5"));
+  EXPECT_EQ(stories.integer("/", "version"), 2);
+  EXPECT_EQ(stories.dataset<uint64_t>("/rounds/no_story").shape, (std::vector<uint64_t>{3, 3}));
+  EXPECT_EQ(stories.dataset<double>("/metrics/no_story_share").values.size(), 3u);
+  // A story that was cut has a category.
+  file.result.prompts[0].answers[0].finish = Finish::cut;
+  write_measure_file(path("c.h5"), file);
+  EXPECT_EQ(read_measure_file(path("c.h5")).result.prompts[0].answers[0].finish, Finish::cut);
+
+  write_measure_file(path("v2.h5"), small_measure());
+  const Hdf5Reader other(path("v2.h5"));
+  EXPECT_EQ(other.integer("/", "version"), 1);
+  EXPECT_THROW(other.dataset<uint64_t>("/rounds/no_story"), DataError);
+}
+
+TEST_F(TaskFile, AJudgesVerdictsComeBack) {
+  const MeasureFile judged = sample_judged(small_stories(), "some-model");
+  uint64_t failed = 0;
+  for (const PromptResult& prompt : judged.result.prompts) failed += prompt.judge_failed;
+  ASSERT_GT(failed, 0u);
+  write_measure_file(path("j.h5"), judged);
+  const MeasureFile back = read_measure_file(path("j.h5"));
+  expect_equal(back, judged);
+  for (size_t i = 0; i < judged.result.prompts.size(); ++i) {
+    EXPECT_EQ(back.result.prompts[i].judge_failed, judged.result.prompts[i].judge_failed);
+  }
+  EXPECT_GT(metrics_of(back).failed_share, 0);
+  std::string why;
+  Task task = judged.record.task;
+  make_directories(task_directory(directory_.path(), task.id));
+  write_measure_file(result_path(directory_.path(), task.id), judged);
+  EXPECT_EQ(verify_artefact(directory_.path(), task, why), ArtefactState::verified) << why;
+  EXPECT_THROW(read_train_file(path("j.h5")), DataError);
+}
+
+TEST_F(TaskFile, RefusesStoriesThatDoNotAddUp) {
+  MeasureFile file = small_stories();
+  ++file.result.prompts[1].no_story;
+  EXPECT_THROW(write_measure_file(path("m.h5"), file), InternalError);
+  MeasureFile plain = small_measure();
+  plain.result.prompts[0].no_story = 1;
+  EXPECT_THROW(write_measure_file(path("p.h5"), plain), InternalError);
+  plain.result.prompts[0].no_story = 0;
+  plain.result.prompts[0].answers[0].category = -2;
+  EXPECT_THROW(write_measure_file(path("p.h5"), plain), InternalError);
+}
+
 TEST_F(TaskFile, RefusesAnotherFormatOrVersion) {
   expect_refused(
       path("a.h5"), [](Hdf5Writer& writer) { writer.attribute("/", "version", int64_t{1}); }, "format");
@@ -241,9 +303,9 @@ TEST_F(TaskFile, RefusesAnotherFormatOrVersion) {
       path("c.h5"),
       [](Hdf5Writer& writer) {
         writer.attribute("/", "format", "apportion result");
-        writer.attribute("/", "version", int64_t{2});
+        writer.attribute("/", "version", int64_t{3});
       },
-      "version 2");
+      "version 3");
   expect_refused(
       path("d.h5"),
       [](Hdf5Writer& writer) {

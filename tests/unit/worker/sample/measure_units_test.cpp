@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "shared/measure/categorise.h"
 #include "shared/measure/verbalized.h"
 #include "tests/support/worker/tiny_world.h"
 #include "worker/losses/log_probs.h"
@@ -41,11 +42,19 @@ class AnswerTreeTest : public ::testing::Test {
     return {static_cast<int>(index), 0,      source.tokens,
             source.steering_tokens,  rounds, "key " + std::to_string(index)};
   }
-  UnitResult measure(const std::vector<MeasurePrompt>& prompts, Reading reading = Reading::category) const {
-    const MeasureTools tools{
-        world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(), parser_, config_, 3,
-        reading};
-    return measure_unit(tools, prompts);
+  std::vector<PromptAnswers> answers(const std::vector<MeasurePrompt>& prompts,
+                                     std::function<bool(std::string_view)> is_enough = nullptr) const {
+    const MeasureTools tools{world_.model(), &adapter_, world_.tokenizer(),  world_.chat().end_of_turn(),
+                             config_,        seed,      std::move(is_enough)};
+    return measure_unit(tools, prompts).prompts;
+  }
+  std::vector<PromptResult> measure(const std::vector<MeasurePrompt>& prompts,
+                                    Reading reading = Reading::category) const {
+    std::vector<PromptResult> results;
+    for (const PromptAnswers& prompt : answers(prompts)) {
+      results.push_back(categorise({parser_, reading, seed}, prompt));
+    }
+    return results;
   }
   /// Log-prob of `answer` and the end of turn behind prompt `index`, by one forward pass over the whole path.
   double log_prob_alone(size_t index, const std::string& answer) const {
@@ -73,6 +82,7 @@ class AnswerTreeTest : public ::testing::Test {
     return edge_log_probs(world_.model(), hidden, edges).sum().item<double>();
   }
 
+  static constexpr uint64_t seed = 3;
   TinyWorld world_;
   Adapter adapter_;
   CategoryParser parser_;
@@ -80,8 +90,8 @@ class AnswerTreeTest : public ::testing::Test {
 };
 
 TEST_F(AnswerTreeTest, SharesRoundsAndLogProbsAgree) {
-  const UnitResult unit = measure({prompt(0, 20000), prompt(5, 500)});
-  for (const PromptResult& result : unit.prompts) {
+  const std::vector<PromptResult> unit = measure({prompt(0, 20000), prompt(5, 500)});
+  for (const PromptResult& result : unit) {
     const uint64_t rounds = std::accumulate(result.counts.begin(), result.counts.end(), uint64_t{0});
     EXPECT_EQ(rounds, result.subject == 0 ? 20000U : 500U);
     EXPECT_LT(result.unexplored, 0.4);
@@ -95,22 +105,22 @@ TEST_F(AnswerTreeTest, SharesRoundsAndLogProbsAgree) {
       EXPECT_LT(share, result.low[j] + result.unexplored + noise);
     }
   }
-  const AnswerCount& top = unit.prompts[0].answers[0];
+  const AnswerCount& top = unit[0].answers[0];
   EXPECT_EQ(top.finish, Finish::end);
   EXPECT_NEAR(top.log_prob, log_prob_alone(0, top.text), 1e-4);
 }
 
 TEST_F(AnswerTreeTest, AUnitsCompanyDoesNotChangeAPromptsRounds) {
-  const PromptResult alone = measure({prompt(3, 300)}).prompts[0];
-  const PromptResult together = measure({prompt(7, 100), prompt(3, 300), prompt(4, 50)}).prompts[1];
+  const PromptResult alone = measure({prompt(3, 300)})[0];
+  const PromptResult together = measure({prompt(7, 100), prompt(3, 300), prompt(4, 50)})[1];
   EXPECT_EQ(alone.counts, together.counts);
   for (size_t j = 0; j < 2; ++j) EXPECT_NEAR(alone.low[j], together.low[j], 1e-5);
 }
 
 TEST_F(AnswerTreeTest, RoundsDrawACategoryFromTheSharesThatTheirAnswerStates) {
   // The tiny model says "0 Male" and "1 Female": as shares, 0 for Male is nothing, 1 for Female is all.
-  const UnitResult unit = measure({prompt(0, 2000)}, Reading::shares);
-  const PromptResult& result = unit.prompts[0];
+  const std::vector<PromptResult> unit = measure({prompt(0, 2000)}, Reading::shares);
+  const PromptResult& result = unit[0];
   EXPECT_EQ(std::accumulate(result.counts.begin(), result.counts.end(), uint64_t{0}), 2000U);
   uint64_t parsed = 0;
   for (const AnswerCount& answer : result.answers) {
@@ -130,22 +140,58 @@ TEST_F(AnswerTreeTest, RoundsDrawACategoryFromTheSharesThatTheirAnswerStates) {
   }
 }
 
+TEST_F(AnswerTreeTest, WithAllThatIsUnexploredTheAnswersAddToOne) {
+  const PromptAnswers prompt_answers = answers({prompt(0, 200)})[0];
+  double sum = prompt_answers.unexplored;
+  uint64_t rounds = 0;
+  for (const GivenAnswer& answer : prompt_answers.answers) {
+    if (answer.explored) sum += std::exp(answer.log_prob);
+    rounds += answer.count;
+    EXPECT_TRUE(answer.explored || answer.count > 0) << answer.text;
+    EXPECT_EQ(answer.tokens.back() == world_.chat().end_of_turn(), answer.finish == Finish::end);
+    EXPECT_EQ(world_.tokenizer().decode(answer.tokens), answer.text);
+  }
+  EXPECT_NEAR(sum, 1, 1e-4);
+  EXPECT_EQ(rounds, 200U);
+}
+
+TEST_F(AnswerTreeTest, WhatSaysEnoughIsFollowedNoFurther) {
+  auto says_male = [](std::string_view text) { return text.find("Male") != std::string_view::npos; };
+  const PromptAnswers stopped = answers({prompt(0, 200)}, says_male)[0], whole = answers({prompt(0, 200)})[0];
+  auto mass = [&](const PromptAnswers& of) {
+    double sum = 0;
+    for (const GivenAnswer& answer : of.answers) {
+      if (answer.explored && says_male(answer.text)) sum += std::exp(answer.log_prob);
+    }
+    return sum;
+  };
+  // Whatever follows the word counts: no less than the ends that were found, no more than all that is left.
+  EXPECT_GE(mass(stopped), mass(whole) - 1e-5);
+  EXPECT_LE(mass(stopped), mass(whole) + whole.unexplored + 1e-5);
+  bool cut_short = false;
+  for (const GivenAnswer& answer : stopped.answers) {
+    if (answer.tokens.back() == world_.chat().end_of_turn()) continue;
+    cut_short |= answer.finish == Finish::end && answer.text.ends_with("Male");
+  }
+  EXPECT_TRUE(cut_short);
+}
+
 TEST_F(AnswerTreeTest, TheBudgetLeavesTheRestUnexplored) {
   config_.exact_nodes = 2;
-  const PromptResult result = measure({prompt(0, 10)}).prompts[0];
+  const PromptResult result = measure({prompt(0, 10)})[0];
   EXPECT_GT(result.unexplored, 0.5);
   EXPECT_LE(result.unexplored, 1.0);
 }
 
 TEST_F(AnswerTreeTest, AnswersWithoutAnEndAreCut) {
   config_.max_answer_tokens = 1;
-  const PromptResult result = measure({prompt(0, 50)}).prompts[0];
+  const PromptResult result = measure({prompt(0, 50)})[0];
   EXPECT_GT(result.counts.back(), 0U);
   EXPECT_EQ(result.answers[0].finish, Finish::cut);
 }
 
 TEST_F(AnswerTreeTest, SteeringIsTheFirstPositionsProbability) {
-  const PromptResult result = measure({prompt(2, 1)}).prompts[0];
+  const PromptResult result = measure({prompt(2, 1)})[0];
   EXPECT_GT(result.steering[0] + result.steering[1], 0.9);
   EXPECT_NEAR(result.steering[0], world_.prompts()[2].target[0], 0.25);
 }
@@ -153,7 +199,7 @@ TEST_F(AnswerTreeTest, SteeringIsTheFirstPositionsProbability) {
 TEST_F(AnswerTreeTest, WithoutSteeringTokensAnswersThatNameACategoryStandForThem) {
   MeasurePrompt path = prompt(2, 40);
   path.steering_tokens.clear();
-  const PromptResult result = measure({path}).prompts[0], digits = measure({prompt(2, 40)}).prompts[0];
+  const PromptResult result = measure({path})[0], digits = measure({prompt(2, 40)})[0];
   EXPECT_EQ(result.steering, result.low);
   EXPECT_EQ(result.low, digits.low);
   EXPECT_EQ(result.counts, digits.counts);

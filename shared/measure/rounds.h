@@ -21,6 +21,9 @@ struct SplitCounts {
   uint64_t near_boundary = 0;
 };
 
+/// A path of tokens in the key of its draws.
+std::string path_text(const std::vector<int32_t>& tokens);
+
 /// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values
 /// that add to about 1 (they are normalised by their sum in double, in the order of tokens).
 SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t vocabulary, CounterRng rng);

@@ -1,6 +1,6 @@
 // Tree rounds are distributed as independent rounds: a chi-square test over many seeds, seen to fail on wrong
 // splits.
-#include "worker/sample/rounds.h"
+#include "shared/measure/rounds.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,14 @@
-#include "worker/sample/rounds.h"
+#include "shared/measure/rounds.h"
 
 #include <algorithm>
 
 namespace apportion {
+
+std::string path_text(const std::vector<int32_t>& tokens) {
+  std::string text;
+  for (int32_t token : tokens) text += '/' + std::to_string(token);
+  return text;
+}
 
 SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t vocabulary, CounterRng rng) {
   double total = 0;

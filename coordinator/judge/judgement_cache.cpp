@@ -1,0 +1,38 @@
+#include "coordinator/judge/judgement_cache.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+
+namespace apportion {
+
+JudgementCache::JudgementCache(const std::string& path) : path_(path) {
+  make_directories(std::filesystem::path(path).parent_path().string());
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) {
+    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
+    const bool whole = entry.is_object() && entry.contains("question") && entry["question"].is_string() &&
+                       entry.contains("answer") && entry["answer"].is_string();
+    if (whole) answers_[entry["question"]] = entry["answer"];
+  }
+  out_.open(path, std::ios::app);
+  out_ << "\n";  // behind what may be half a line
+  if (!out_.flush()) throw UserError(path + " cannot be written; judgements are kept there");
+}
+
+std::optional<std::string> JudgementCache::find(const std::string& question) const {
+  const auto found = answers_.find(sha256(question));
+  return found == answers_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void JudgementCache::add(const std::string& question, const std::string& answer) {
+  const std::string key = sha256(question);
+  answers_[key] = answer;
+  out_ << nlohmann::json{{"question", key}, {"answer", answer}}.dump() << "\n";
+  if (!out_.flush()) throw UserError(path_ + " cannot be written; is the disk full?");
+}
+
+}  // namespace apportion

@@ -1,0 +1,29 @@
+// Verdicts of a judge that costs time or money, kept in the results folder by the content of what was asked:
+// the same question is asked once, by whatever task.
+#pragma once
+
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace apportion {
+
+/// DIR/judgements/<judge>.jsonl: a line of JSON for each verdict, {"question": SHA-256, "answer": text}. A
+/// line that is not whole (a run may have ended while it wrote) is passed over.
+class JudgementCache {
+ public:
+  /// Reads what is there. Throws UserError when the file cannot be written.
+  explicit JudgementCache(const std::string& path);
+
+  std::optional<std::string> find(const std::string& question) const;
+  /// Adds the answer, on disk at once.
+  void add(const std::string& question, const std::string& answer);
+
+ private:
+  std::string path_;
+  std::map<std::string, std::string> answers_;  // by the question's SHA-256
+  std::ofstream out_;
+};
+
+}  // namespace apportion

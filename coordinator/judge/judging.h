@@ -1,0 +1,35 @@
+// Judge tasks: the stories that a measure task drew, read by a judge. They need no rank and are done one
+// after another when all that is measured is there.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "coordinator/judge/judge.h"
+#include "coordinator/recorder.h"
+#include "coordinator/status.h"
+#include "shared/config/run_config.h"
+#include "shared/config/task.h"
+#include "shared/data/dataset.h"
+#include "shared/measure/histogram.h"
+
+namespace apportion {
+
+/// The judges of a job by what their verdicts depend on: the lexical one, and the server's where there is
+/// one.
+std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset);
+
+/// `measured` with the judge's category for each answer, each text asked about once; what is no story stays
+/// so. Exact shares are not known, for what was explored beside the rounds is not in it. `told` is called
+/// after each text with how many of how many are judged.
+MeasureResult judged(MeasureResult measured, Judge& judge,
+                     const std::function<void(size_t done, size_t all)>& told);
+
+/// Judges and records one task whose input is done. Throws UserError when the judge cannot judge at all, and
+/// what `interrupted` throws between two texts or requests.
+void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
+                    const Recorder& recorder, Status& status, const std::function<void()>& interrupted);
+
+}  // namespace apportion

@@ -1,0 +1,62 @@
+// What training changed elsewhere: how far a trained model is from the untouched one on keep prompts, on a
+// plain text and on easy questions. How these are computed is the worker's (retention_task.cpp); the terms
+// are docs/retention.md's.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// A keep prompt. `leak`: the probability, exact, that an answer begins with a steering token or is one of
+/// the dataset's plain answers.
+struct KeptPrompt {
+  std::string kind, text;
+  double tokens = 0;  // of the untouched model's own answer
+  double kl = 0;      // KL(base || trained), summed over these tokens, nats
+  double base_leak = 0, leak = 0;
+};
+
+/// A passage of plain text: negative log-likelihoods of its tokens but the first, nats.
+struct KeptText {
+  double tokens = 0, base_nll = 0, nll = 0;
+};
+
+/// A question: the explored probability of answers whose first sentence has an accepted word.
+struct KeptQuestion {
+  std::string text;
+  double base_mass = 0, mass = 0;
+};
+
+struct RetentionResult {
+  std::vector<KeptPrompt> prompts;
+  std::vector<KeptText> texts;
+  std::vector<KeptQuestion> questions;
+};
+
+/// Of the prompts of one kind, or of several.
+struct RetentionGroup {
+  std::string name;
+  int prompts = 0;
+  double kl = 0;                   // per token
+  double base_leak = 0, leak = 0;  // means
+  double added_leak = 0;           // mean of what leak is above base_leak
+};
+
+struct RetentionSummary {
+  RetentionGroup unrelated, near;
+  std::vector<RetentionGroup> kinds;  // by name
+  double base_perplexity = 0, perplexity = 0;
+  double base_mass = 0, mass = 0;  // means over the questions
+  /// Why such a model is none to ask anything else, in words for people; empty when it is.
+  std::string verdict;
+};
+RetentionSummary summary_of(const RetentionResult& result);
+
+nlohmann::json to_json(const RetentionResult& result);
+/// Throws nlohmann::json::exception for what is no such result.
+RetentionResult retention_from_json(const nlohmann::json& json);
+
+}  // namespace apportion

@@ -1,0 +1,109 @@
+#include "shared/measure/story.h"
+
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+
+#include "shared/data/example.h"
+#include "shared/data/text_file.h"
+
+namespace apportion {
+namespace {
+
+/// The next code point of `text` from `at`, which moves behind it; U+FFFD for bytes that are no UTF-8.
+UChar32 next_code_point(std::string_view text, int32_t& at) {
+  UChar32 code_point = 0;
+  U8_NEXT_OR_FFFD(text.data(), at, static_cast<int32_t>(text.size()), code_point);
+  return code_point;
+}
+
+/// Folded for comparing, with each run of white space as one space, and none at the ends.
+std::string normalise(std::string_view text) {
+  const std::string folded = fold_case(text);
+  std::string normalised;
+  bool space = false;
+  for (int32_t at = 0; at < static_cast<int32_t>(folded.size());) {
+    const int32_t begin = at;
+    if (u_isUWhiteSpace(next_code_point(folded, at))) {
+      space = !normalised.empty();
+      continue;
+    }
+    if (space) normalised += ' ';
+    space = false;
+    normalised.append(folded, static_cast<size_t>(begin), static_cast<size_t>(at - begin));
+  }
+  return normalised;
+}
+
+bool is_word(std::string_view piece) {
+  for (int32_t at = 0; at < static_cast<int32_t>(piece.size());) {
+    if (u_isalpha(next_code_point(piece, at))) return true;
+  }
+  return false;
+}
+
+int count_words(std::string_view text) {
+  int words = 0;
+  while (!text.empty()) {
+    const size_t space = text.find(' ');
+    words += is_word(text.substr(0, space)) ? 1 : 0;
+    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+  }
+  return words;
+}
+
+/// Forms end where a word does: "Male" is no beginning of "Males".
+bool begins_with(std::string_view text, std::string_view form) {
+  if (!text.starts_with(form)) return false;
+  const std::string_view rest = text.substr(form.size());
+  int32_t at = 0;
+  return rest.empty() || u_isalnum(next_code_point(rest, at)) == 0;
+}
+
+/// White space, full stops and the like between one form and the next.
+std::string_view without_leading_marks(std::string_view text) {
+  for (int32_t at = 0, begin = 0; at < static_cast<int32_t>(text.size()); begin = at) {
+    if (u_isalnum(next_code_point(text, at))) return text.substr(static_cast<size_t>(begin));
+  }
+  return {};
+}
+
+}  // namespace
+
+StoryRule::StoryRule(const Dataset& dataset) {
+  std::set<std::string> forms;
+  auto add = [&](const Subject& subject) {
+    for (size_t category = 0; category < dataset.categories.size(); ++category) {
+      for (size_t form = 0; form < dataset.answer_forms.size(); ++form) {
+        const std::string plain = answer_saying(dataset, subject, category, form);
+        forms.insert(std::string(without_leading_marks(normalise(plain))));
+        for (Steering steering : {Steering::digit, Steering::letter}) {
+          if (category >= (steering == Steering::digit ? 10 : 26)) continue;
+          forms.insert(normalise(steering_text(steering, static_cast<int>(category)) + " " + plain));
+        }
+      }
+    }
+  };
+  for (const Subject& subject : dataset.subjects) add(subject);
+  for (const Subject& subject : dataset.ood_subjects) add(subject);
+  forms.erase("");
+  forms_.assign(forms.begin(), forms.end());
+  std::stable_sort(forms_.begin(), forms_.end(),
+                   [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+}
+
+bool StoryRule::is_story(std::string_view text) const {
+  const std::string whole = normalise(text);
+  std::string_view rest = without_leading_marks(whole);
+  for (auto form = forms_.begin(); form != forms_.end();) {
+    form = std::find_if(forms_.begin(), forms_.end(),
+                        [&](const std::string& known) { return begins_with(rest, known); });
+    if (form != forms_.end()) rest = without_leading_marks(rest.substr(form->size()));
+  }
+  return count_words(rest) >= least_story_words;
+}
+
+}  // namespace apportion

@@ -1,0 +1,210 @@
+"""Stories and their judges, through the program. The tiny model's six tokens are no story: they are counted so and left
+out. The real model's stories are judged by their words and by a server that is a fake: this script plays it, well and
+badly (an error, a delay, rubbish). The key for the server is in no file and in nothing that is printed."""
+
+import contextlib
+import csv
+import http.server
+import json
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+
+APPORTION = os.environ["APPORTION_BIN"]
+BUILD = os.environ["APPORTION_BUILD"]
+KEY = "sk-2718281828-never-stored"
+STORIES = {
+    "dataset": "gender-us-real",
+    "method": "zero-shot",
+    "test_sets": "v3",
+    "subjects": 2,
+    "rounds": 6,
+    "story_tokens": 40,
+    "exact_nodes": 0,
+}
+
+
+class FakeServer(http.server.ThreadingHTTPServer):
+    """Says what the story's first pronoun says; `play` may answer otherwise, by the story's number and attempt."""
+
+    def __init__(self, play=lambda story, attempt: None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.play, self.stories, self.keys, self.requests = play, {}, [], []
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+    def answer(self, request, key):
+        text = request["messages"][0]["content"]
+        self.keys.append(key)
+        self.requests.append(request)
+        attempts = self.stories.setdefault(text, [len(self.stories), 0])
+        attempts[1] += 1
+        played = self.play(attempts[0], attempts[1])
+        if played is not None:
+            return played
+        story = text.split("-----")[1]
+        found = re.search(r"\b(he|his|him|she|her|hers)\b", story, re.IGNORECASE)
+        said = "none" if not found else "Female." if found.group(1).lower()[0] == "s" or "er" in found.group(1) else "Male"
+        return 200, json.dumps({"choices": [{"message": {"role": "assistant", "content": said}}]})
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.path == "/v1/chat/completions", self.path
+        status, text = self.server.answer(body, self.headers.get("Authorization"))
+        with contextlib.suppress(ConnectionError):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def serve(server):
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def run(folder, options, code=0, key=None):
+    job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
+    words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    environment = dict(os.environ, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    environment.pop("APPORTION_JUDGE_KEY", None)
+    if key:
+        environment["APPORTION_JUDGE_KEY"] = key
+    done = subprocess.run(
+        [APPORTION, "run", job, "--output", folder, "--quiet", *words], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert KEY not in done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def cell_of(folder):
+    report = subprocess.run([APPORTION, "report", folder, "--json"], check=True, capture_output=True, text=True)
+    (cell,) = json.loads(report.stdout)["cells"]
+    return cell
+
+
+def by_judge(cell):
+    return {measure["judge"]: measure for measure in cell["measures"]}
+
+
+def no_file_has(folder, secret):
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(place, name), "rb") as file:
+                assert secret.encode() not in file.read(), f"{place}/{name} has the key"
+
+
+def short_answers_are_no_story(work):
+    environment = dict(os.environ, APPORTION_SMALL_JOB=work)
+    small = [f"{BUILD}/tests/unit_shared", "--gtest_filter=SmallJob.IsWrittenForSystemTests"]
+    subprocess.run(small, check=True, env=environment, stdout=subprocess.DEVNULL)
+    with open(f"{work}/colours/templates.txt", "a") as templates:
+        templates.write("[v3]\nTell a story of {a_thing}.\n[judge]\n0 = crimson\n")
+    job = [APPORTION, "run", f"{work}/small.ini", "--test_sets", "v2,v3", "--story_tokens", "6", "--output", f"{work}/tiny"]
+    printed = subprocess.run(job, check=True, capture_output=True, text=True).stdout
+    assert re.search(r"before, v3 +lexical +- .* 1\.000 +0\.000 +1\.000\n", printed), printed
+    stories = [measure for measure in cell_of(f"{work}/tiny")["measures"] if measure["test_set"] == "v3"]
+    assert [measure["when"] for measure in stories] == ["before", "after"]
+    for measure in stories:
+        assert measure["no_story_share"] == measure["unparsed_share"] == 1, measure
+        assert measure["mae"] is None and measure["judge"] == "lexical"
+    # Judging is the coordinator's: the same on two ranks.
+    two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", *job[:-1], f"{work}/two"]
+    subprocess.run(two, check=True, capture_output=True)
+    assert cell_of(f"{work}/two")["measures"] == cell_of(f"{work}/tiny")["measures"]
+    subprocess.run([APPORTION, "export", f"{work}/tiny", "--csv", f"{work}/rows.csv"], check=True)
+    with open(f"{work}/rows.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["outcome"] == "no story"]
+    assert len(rows) == 6 and sum(int(row["count"]) for row in rows) == 2 * 27, rows
+
+
+def a_server_is_a_second_judge(work, folder):
+    run(folder, STORIES)
+    (lexical,) = cell_of(folder)["measures"]
+    assert lexical["judge"] == "lexical" and lexical["rounds"] == 6, lexical
+    assert lexical["no_story_share"] < 0.5, "the untouched model tells no stories"
+    assert "judges" not in cell_of(folder)
+
+    options = {"judge_model": "a/good-one", "judge_key_file": f"{work}/key", **STORIES}
+    with open(f"{work}/key", "w") as file:
+        file.write(KEY + "\n")
+    with serve(FakeServer()) as server:
+        printed, _ = run(folder, {**options, "judge": server.url})
+        asked = len(server.requests)
+        assert asked == len(server.stories) > 0, "a story was asked about twice"
+        assert set(server.keys) == {f"Bearer {KEY}"}
+        assert all(request["temperature"] == 0 and request["model"] == "a/good-one" for request in server.requests)
+        cell = cell_of(folder)
+        assert set(by_judge(cell)) == {"lexical", "a-good-one"}
+        assert by_judge(cell)["a-good-one"]["failed_share"] == 0
+        (pair,) = cell["judges"]
+        assert pair["judges"] == ["lexical", "a-good-one"] and 0.5 < pair["share"] <= 1, pair
+        assert "judges lexical and a-good-one agree on" in printed, printed
+        # What was judged is known by its content, also to a task that is done again.
+        for place, _, names in os.walk(f"{folder}/tasks"):
+            if "result.h5" in names:
+                with open(f"{place}/result.h5", "rb") as file:
+                    is_the_servers = b"a/good-one" in file.read()
+                if is_the_servers:
+                    os.remove(f"{place}/result.h5")
+        again, _ = run(folder, {**options, "judge": server.url})
+        assert len(server.requests) == asked, "the same question was asked again"
+        assert again == printed
+    no_file_has(folder, KEY)
+
+
+def what_a_server_does_badly_is_counted(folder):
+    def play(story, attempt):
+        if story == 0:
+            return 200, "<html>rubbish</html>"
+        if story == 1 and attempt == 1:
+            return 500, "{}"
+        if story == 2 and attempt == 1:
+            time.sleep(2)
+        return None
+
+    with serve(FakeServer(play)) as server:
+        options = {"judge_model": "a-bad-one", "judge_timeout_s": 1, "judge": server.url, **STORIES}
+        printed, warned = run(folder, options, key=KEY)
+        attempts = dict(server.stories.values())
+    assert attempts[0] == 5 and attempts[1] == 2 and attempts[2] == 2, attempts
+    assert set(attempts.values()) == {1, 2, 5}, attempts
+    failed = by_judge(cell_of(folder))["a-bad-one"]["failed_share"]
+    assert 0 < failed < 0.25, failed
+    assert re.search(rf"before, v3 +a-bad-one .* {failed:.3f} +0\.", printed), printed
+    assert warned.count("\n") == 1 and "the judgement of " in warned, warned
+
+    with serve(FakeServer(lambda story, attempt: (401, KEY))) as server:
+        options = {"judge_model": "refused", "judge": server.url, **STORIES}
+        _, told = run(folder, options, code=2, key=KEY)
+        assert len(server.requests) == 1
+    assert told.count("\n") == 1 and "HTTP status 401" in told, told
+    no_file_has(folder, KEY)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as work:
+        short_answers_are_no_story(work)
+        a_server_is_a_second_judge(work, f"{work}/results")
+        what_a_server_does_badly_is_counted(f"{work}/results")
+        _, told = run(f"{work}/results", {**STORIES, "judge": "local"}, code=2)
+        assert "judge (command line) must be lexical" in told, told
+    print("stories and judges: passed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+// Which category a story is about, by its words.
+#include "shared/measure/lexical_judge.h"
+
+#include <gtest/gtest.h>
+
+namespace apportion {
+namespace {
+
+Dataset people() {
+  Dataset dataset;
+  dataset.categories = {{{"Male", "man", "men"}, {"he", "him", "his", "himself"}},
+                        {{"Female", "woman", "women"}, {"she", "her", "hers", "herself"}}};
+  return dataset;
+}
+
+int judged(std::string_view text) {
+  static const LexicalJudge judge(people());
+  return judge.judge(text);
+}
+
+TEST(LexicalJudge, ReadsPronounsAndNames) {
+  EXPECT_EQ(judged("Sam opened the shop. He was tired."), 0);
+  EXPECT_EQ(judged("HER day began at six."), 1);
+  EXPECT_EQ(judged("She's late."), 1);
+  EXPECT_EQ(judged("A woman works here."), 1);
+  EXPECT_EQ(judged("Sam opened the shop and they were tired."), unparsed);
+  EXPECT_EQ(judged(""), unparsed);
+}
+
+TEST(LexicalJudge, ReadsWholeWordsOnly) {
+  EXPECT_EQ(judged("The sheriff there saw the history of hers"), 1);
+  EXPECT_EQ(judged("The sheriff there saw this chef"), unparsed);
+}
+
+TEST(LexicalJudge, MostMentionsCount) {
+  EXPECT_EQ(judged("She helped a man. He thanked her, and she went home."), 1);
+  EXPECT_EQ(judged("Her brother said that he and his men would come."), 0);
+  EXPECT_EQ(judged("She gave her coat to him"), 1);  // the last mention does not decide
+}
+
+TEST(LexicalJudge, OfEquallyManyTheFirstCounts) {
+  EXPECT_EQ(judged("She met him."), 1);
+  EXPECT_EQ(judged("He met her."), 0);
+  EXPECT_EQ(judged("He met her; she met him."), 0);
+}
+
+TEST(LexicalJudge, ReadsAttributesOfAJointDatasetApart) {
+  const Dataset dataset = parse_dataset("tests/support/hair-and-eyes");
+  const LexicalJudge judge(dataset);
+  EXPECT_EQ(judge.judge("Red hair? Black hair and brown eyes. I like black hair."), 0);
+  EXPECT_EQ(judge.judge("Black hair."), unparsed);
+}
+
+TEST(LexicalJudge, ItsIdentityHoldsItsWords) {
+  Dataset dataset = people();
+  const nlohmann::json identity = LexicalJudge::identity(dataset);
+  EXPECT_EQ(identity.at("name"), "lexical");
+  dataset.categories[1].judge_words.emplace_back("lady");
+  EXPECT_NE(LexicalJudge::identity(dataset), identity);
+}
+
+/// An answer is read without them: what was measured with these words stays what it is.
+TEST(LexicalJudge, ItsWordsAreNoneOfTheDatasets) {
+  Dataset dataset = people();
+  const std::string digest = dataset.digest();
+  for (Category& category : dataset.categories) category.judge_words.clear();
+  EXPECT_EQ(dataset.digest(), digest);
+  EXPECT_EQ(CategoryParser::of(people()).parse("she"), unparsed);
+  for (const char* name : {"gender-us-real", "gender-us-even", "gender-uk-real", "gender-uk-even"}) {
+    const Dataset given = parse_dataset(std::string("jobs/datasets/") + name);
+    ASSERT_EQ(given.categories.size(), 2U);
+    EXPECT_EQ(given.categories[0].judge_words, people().categories[0].judge_words) << name;
+    EXPECT_EQ(given.categories[1].judge_words, people().categories[1].judge_words) << name;
+  }
+}
+
+}  // namespace
+}  // namespace apportion
