@@ -39,8 +39,7 @@ std::string task_id(const nlohmann::json& identity) { return sha256(identity.dum
 void to_json(nlohmann::json& json, const Task& task) {
   json = {{"id", task.id},         {"kind", name_of(task.kind)},
           {"label", task.label},   {"identity", task.identity},
-          {"inputs", task.inputs}, {"test_set", task.test_set},
-          {"replay", task.replay}};
+          {"inputs", task.inputs}, {"test_set", task.test_set}};
 }
 
 void from_json(const nlohmann::json& json, Task& task) {
