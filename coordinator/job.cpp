@@ -12,6 +12,7 @@
 #include "coordinator/recorder.h"
 #include "coordinator/report.h"
 #include "coordinator/status.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"
@@ -27,7 +28,23 @@ namespace apportion {
 
 namespace {
 
-Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset) {
+/// What training adds to the dataset's own wordings, and how that is told.
+struct Added {
+  std::string digest, notice;  // empty: nothing
+};
+
+Added added_to(const Dataset& dataset, const RunConfig& config) {
+  if (stages_of(config.method, config.steering).empty()) return {};
+  const std::vector<std::string> added = added_wordings(dataset, config.data);
+  if (added.empty()) return {};
+  const size_t own = wordings_of(dataset, "train", config.data.holdout_wordings).size();
+  return {
+      sha256(nlohmann::json(added).dump()),
+      fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
+}
+
+Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset,
+              const std::string& frames_digest) {
   PlanInput input;
   input.model_digest = model_digest(config.data.model);
   input.dataset_digest = dataset.digest();
@@ -35,6 +52,7 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   input.train_compute_type = environment.train_compute_type;
   input.measure_compute_type = environment.measure_compute_type;
   input.judges = judges_of(config, dataset);
+  input.frames_digest = frames_digest;
   return make_plan(config, input, environment.name);
 }
 
@@ -89,13 +107,15 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   check_steering(dataset, config.steering);
   check_answer_forms(dataset);
-  Plan plan = plan_job(config, environment, dataset);
+  const Added added = added_to(dataset, config);
+  Plan plan = plan_job(config, environment, dataset, added.digest);
   const Asking asking = description_of(config.method).asking;
   Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets, asking),
                     environment.ranks);
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
+    if (!added.notice.empty()) status.line(added.notice);
     CoordinatorOptions options;
     options.ranks = environment.ranks;
     options.groups = {config.ranks.group_size, config.batch.micro_batches, config.ranks.shard_size};

@@ -21,10 +21,10 @@ Keys joined(const Keys& first, const Keys& second) {
   return keys;
 }
 
-const Keys training_keys = {"subjects",      "holdout_wordings", "seed",         "batch_prompts",
-                            "micro_batches", "adam_beta1",       "adam_beta2",   "adam_epsilon",
-                            "weight_decay",  "clip_norm",        "warmup_steps", "schedule",
-                            "adapter",       "base_type"};
+const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "seed",
+                            "batch_prompts", "micro_batches",    "adam_beta1", "adam_beta2",
+                            "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
+                            "schedule",      "adapter",          "base_type"};
 const Keys sft_keys = joined(
     training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
                     "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
@@ -101,14 +101,15 @@ class Planner {
     if (!trained_.empty()) task.inputs = {trained_};
     task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
     task.identity.update(stage_identity(stage));
+    if (!input_.frames_digest.empty()) task.identity["frames"] = input_.frames_digest;
     add(std::move(task));
-    trained_ = plan_.cell.training[stage.kind] = plan_.tasks.back().id;
+    trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
 
   void add_measure(When when, const std::string& test_set, Asking asking) {
     const std::string name = when == When::before ? "before" : "after";
     Task task;
-    task.kind = "measure";
+    task.kind = TaskKind::measure;
     task.label = name + ", " + test_set;
     if (!trained_.empty()) task.inputs = {trained_};
     task.test_set = test_set;
@@ -125,10 +126,10 @@ class Planner {
   void add_judges(const Task& measured, const std::string& name) {
     for (const nlohmann::json& judge : input_.judges) {
       Task task;
-      task.kind = "judge";
+      task.kind = TaskKind::judge;
       task.inputs = {measured.id};
       task.test_set = measured.test_set;
-      task.identity = {{"kind", task.kind},          {"revision", task_revision(task.kind)},
+      task.identity = {{"kind", name_of(task.kind)}, {"revision", description_of(task.kind).revision},
                        {"inputs", task.inputs},      {"judge", judge},
                        {"reading", reading_stories}, {"test_set", task.test_set}};
       task.label = measured.label + ", " + judge_name(task);
@@ -142,18 +143,20 @@ class Planner {
     plan_.tasks.push_back(std::move(task));
   }
 
+  /// An id has no key that changes nothing in this job: its tasks are then those of a job without it.
+  bool reads(const std::string& key) const {
+    if (key == "frames") return !input_.frames_digest.empty();
+    return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
+  }
+
   nlohmann::json identity(const Task& task, const Keys& keys, const std::string& compute_type) const {
     nlohmann::json options = nlohmann::json::object();
     for (const std::string& key : keys) {
-      const bool read = config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
-      if (read) options[key] = config_.value(key);
+      if (reads(key)) options[key] = config_.value(key);
     }
-    return {{"kind", task.kind},
-            {"revision", task_revision(task.kind)},
-            {"options", options},
-            {"compute_type", compute_type},
-            {"model", input_.model_digest},
-            {"dataset", input_.dataset_digest},
+    return {{"kind", name_of(task.kind)},   {"revision", description_of(task.kind).revision},
+            {"options", options},           {"compute_type", compute_type},
+            {"model", input_.model_digest}, {"dataset", input_.dataset_digest},
             {"inputs", task.inputs}};
   }
 
@@ -170,7 +173,7 @@ class Planner {
 std::vector<std::string> scale_identity_keys() { return scale_keys; }
 
 std::vector<std::string> stage_keys(const Stage& stage) {
-  Keys keys = stage.kind == "sft" ? sft_keys : calibrate_keys;
+  Keys keys = stage.kind == TaskKind::sft ? sft_keys : calibrate_keys;
   if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
   for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
   return keys;

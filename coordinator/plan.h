@@ -19,7 +19,8 @@ struct PlanInput {
   std::string dataset_name;                              // for the cell's name only: the digest covers it
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::vector<nlohmann::json> judges =
-      {};  // of stories: what the verdicts of each depend on, its "name" among it
+      {};                          // of stories: what the verdicts of each depend on, its "name" among it
+  std::string frames_digest = {};  // of the wordings that training adds (added_wordings); empty: none
 };
 
 /// `tasks` in an order in which each comes after its inputs; every id once. `cell` names them for the index.

@@ -56,7 +56,7 @@ Recorder::Recorder(const RunConfig& config, std::map<std::string, MeasureTables>
 }
 
 const MeasureTables* Recorder::tables_of(const Task& task) const {
-  return task.kind == "measure" ? &tables_.at(tables_key(task.test_set, asking_of(task))) : nullptr;
+  return task.kind == TaskKind::measure ? &tables_.at(tables_key(task.test_set, asking_of(task))) : nullptr;
 }
 
 void Recorder::record(GroupRun& group, double now) const {
@@ -67,7 +67,7 @@ void Recorder::record(GroupRun& group, double now) const {
   std::string path = result_path(directory_, task.id);
   if (const MeasureTables* tables = tables_of(task)) {
     write_measure_file(path, {std::move(record), *tables, group.take_result()});
-  } else if (task.kind == "scale") {
+  } else if (task.kind == TaskKind::scale) {
     write_scale_file(path, {std::move(record), group.samples()});
   } else {
     const Done& done = group.first_done();

@@ -10,10 +10,9 @@ namespace apportion {
 
 namespace {
 
-bool is_training(const Task& task) { return task.kind != "measure"; }
-
-/// A training task is worth more ranks than a measurement: what comes after waits for it.
-double weight_of(const Task& task) { return is_training(task) ? 3 : 1; }
+/// A task that others wait for is worth more ranks than one that ends a chain.
+double weight_of(const Task& task) { return description_of(task.kind).scheduled_first; }
+bool is_awaited(const Task& task) { return weight_of(task) > 1; }
 
 std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vector<TaskState>& states) {
   ensure(tasks.size() == states.size(), "every task has a state");
@@ -22,12 +21,13 @@ std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vecto
   std::vector<size_t> ready;
   for (size_t task = 0; task < tasks.size(); ++task) {
     if (states[task] != TaskState::waiting) continue;
-    bool inputs_done =
-        std::all_of(tasks[task].inputs.begin(), tasks[task].inputs.end(), [&](const std::string& id) {
-          auto input = number.find(id);
-          ensure(input != number.end(), "a task's inputs are tasks of the plan");
-          return states[input->second] == TaskState::done;
-        });
+    std::vector<std::string> needed = tasks[task].inputs;
+    if (!tasks[task].replay.empty()) needed.push_back(tasks[task].replay);
+    const bool inputs_done = std::all_of(needed.begin(), needed.end(), [&](const std::string& id) {
+      auto input = number.find(id);
+      ensure(input != number.end(), "a task's inputs are tasks of the plan");
+      return states[input->second] == TaskState::done;
+    });
     if (inputs_done) ready.push_back(task);
   }
   return ready;
@@ -78,7 +78,7 @@ std::vector<Assignment> next_assignments(const std::vector<Task>& tasks, const s
   // alone keeps the plan's order, in which the untouched model is measured first.
   bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
   if (side_by_side) {
-    std::stable_partition(ready.begin(), ready.end(), [&](size_t task) { return is_training(tasks[task]); });
+    std::stable_partition(ready.begin(), ready.end(), [&](size_t task) { return is_awaited(tasks[task]); });
   }
   std::vector<double> weights;
   for (size_t task : ready) weights.push_back(weight_of(tasks[task]));

@@ -41,8 +41,7 @@ struct Work {
 /// Prompts of the training set, batch by batch, of the first batches alone: so few are tokenised in no time.
 std::vector<std::vector<Prompt>> first_batches(const Session& session) {
   const RunConfig& config = session.config();
-  const auto prompts =
-      prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
+  const auto prompts = training_prompts(session.dataset(), config.data);
   const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts, config.data.seed);
   constexpr int looked_at = 4;
   std::vector<std::vector<Prompt>> batches;

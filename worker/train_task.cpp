@@ -98,7 +98,7 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
                         {"cpu", at::get_cpu_capability()},
                         {"panels", panel_fingerprint()},
                         {"options", nlohmann::json::object()}};
-  for (const char* part : {"revision", "model", "dataset", "compute_type", "answers"}) {
+  for (const char* part : {"revision", "model", "dataset", "compute_type", "answers", "frames"}) {
     if (task.contains(part)) key[part] = task[part];
   }
   for (const char* option : {"subjects", "holdout_wordings", "seed", "batch_prompts", "micro_batches",
@@ -241,15 +241,13 @@ Done run_training(const TaskContext& context) {
   Session& session = context.session;
   const RunConfig& config = session.config();
   const Stage stage = stage_of(context.task);
-  const bool calibrate = context.task.kind == "calibrate";
+  const bool calibrate = context.task.kind == TaskKind::calibrate;
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
   Training training = config.adapter == AdapterKind::none ? train_all_weights(context, type)
                                                           : train_an_adapter(context, type);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
-  auto prompts = train_prompts(
-      session.dataset(),
-      prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects), subjects,
-      session.chat(), config.data.seed, stage.answers, config.steering);
+  auto prompts = train_prompts(session.dataset(), training_prompts(session.dataset(), config.data), subjects,
+                               session.chat(), config.data.seed, stage.answers, config.steering);
   if (!calibrate && config.sft.wrong_text > 0) plant_wrong_text(prompts, config.sft.wrong_text);
 
   TrainCheckpoint checkpoint = make_checkpoint(context);

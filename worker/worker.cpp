@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <bit>
+#include <map>
 
 #include "shared/base/error.h"
 #include "worker/device.h"
@@ -26,14 +27,18 @@ std::unique_ptr<Collectives> group_collectives(const Assign& assign, const Ranks
 }
 
 Done run_task(const TaskContext& context) {
-  if (context.task.kind == "measure") return run_measure(context);
-  if (context.task.kind == "sft" || context.task.kind == "calibrate") return run_training(context);
-  throw InternalError("no worker runs tasks of kind " + context.task.kind);
+  using Handler = Done (*)(const TaskContext&);
+  static const std::map<TaskKind, Handler> handlers = {
+      {TaskKind::measure, run_measure}, {TaskKind::sft, run_training}, {TaskKind::calibrate, run_training}};
+  const auto handler = handlers.find(context.task.kind);
+  if (handler == handlers.end())
+    throw InternalError("no worker runs tasks of kind " + name_of(context.task.kind));
+  return handler->second(context);
 }
 
 at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
-  return resolve_compute_type(task.kind == "measure" ? config.measure_compute_type
-                                                     : config.train_compute_type);
+  return resolve_compute_type(description_of(task.kind).trains ? config.train_compute_type
+                                                               : config.measure_compute_type);
 }
 
 }  // namespace
@@ -54,7 +59,7 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
     auto collectives = group_collectives(*assign, config.ranks, device);
     reset_base_memory_peak();
     Done done;
-    if (assign->task.kind == "scale") {
+    if (assign->task.kind == TaskKind::scale) {
       done =
           run_scale({config, {device, place.local_ranks}, link, *collectives, assign->task, assign->group});
     } else {

@@ -25,7 +25,7 @@ namespace {
 
 Task scale_task(const RunConfig& config, const std::string& compute_type, const StudyPoint& point) {
   Task task;
-  task.kind = "scale";
+  task.kind = TaskKind::scale;
   task.label = fmt::format("{}, ranks {}, shards {}, micro-batches {}", point.name, point.ranks,
                            point.shard_size, point.micro_batches);
   nlohmann::json layout = {
@@ -33,8 +33,8 @@ Task scale_task(const RunConfig& config, const std::string& compute_type, const 
   // Elsewhere these only say how a result is made; here they are what is measured.
   for (const char* key : {"threads", "node_sharing", "resident", "recompute", "base_place"})
     layout[key] = config.value(key);
-  task.identity = {{"kind", task.kind},
-                   {"revision", task_revision(task.kind)},
+  task.identity = {{"kind", name_of(task.kind)},
+                   {"revision", description_of(task.kind).revision},
                    {"options", identity_options(config, scale_identity_keys())},
                    {"compute_type", compute_type},
                    {"model", canonical_shape(point.shape)},

@@ -37,11 +37,11 @@ Value value_in(const Names<Value>& names, const std::string& name) {
   throw InternalError("a task of a method that this program does not know: " + name);
 }
 
-const Stage steered_sft = {"sft", AnswerStyle::steered, {LossTerm::sft}};
-const Stage plain_sft = {"sft", AnswerStyle::plain, {LossTerm::sft}};
+const Stage steered_sft = {TaskKind::sft, AnswerStyle::steered, {LossTerm::sft}};
+const Stage plain_sft = {TaskKind::sft, AnswerStyle::plain, {LossTerm::sft}};
 
 Stage calibration(std::vector<LossTerm> losses) {
-  return {"calibrate", AnswerStyle::steered, std::move(losses)};
+  return {TaskKind::calibrate, AnswerStyle::steered, std::move(losses)};
 }
 
 // Stage 1 as TRL does it with the authors' adapter.
@@ -52,7 +52,7 @@ const std::vector<std::pair<std::string, std::string>> ift_defaults = {{"lora_ra
                                                                        {"warmup_steps", "10"}};
 
 std::vector<MethodDescription> make_table() {
-  const Stage dpo = {"calibrate", AnswerStyle::plain, {LossTerm::dpo}};
+  const Stage dpo = {TaskKind::calibrate, AnswerStyle::plain, {LossTerm::dpo}};
   const std::vector<LossTerm> both = {LossTerm::steering_kl, LossTerm::kto};
   return {
       {Method::zero_shot, "zero-shot", "the model as it is", {}, Asking::plainly, {}},
@@ -102,7 +102,8 @@ std::vector<MethodDescription> make_table() {
 // batches of 8 (2 epochs of stage 1, 3 of stage 2). They chose rates by hand, from 1e-6 to 5e-4.
 PresetSettings authors_settings(Method method) {
   PresetSettings settings;
-  settings.general = {{"lora_rank", "32"},
+  settings.general = {{"frames", "none"},
+                      {"lora_rank", "32"},
                       {"lora_alpha", "16"},
                       {"lora_targets", "q_proj,v_proj"},
                       {"sft_steps", "350"},
@@ -177,7 +178,7 @@ bool reads_stories(const Task& task) {
   return reading != task.identity.end() && *reading == reading_stories;
 }
 
-bool is_judged(const Task& task) { return task.kind == "judge"; }
+bool is_judged(const Task& task) { return task.kind == TaskKind::judge; }
 
 std::string judge_name(const Task& task) { return task.identity.at("judge").at("name").get<std::string>(); }
 

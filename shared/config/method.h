@@ -23,10 +23,10 @@ enum class Asking { plainly, with_target, with_category, for_probabilities };
 /// Terms of a stage's loss, in the order in which they are added.
 enum class LossTerm { sft, steering_kl, kto, dpo };
 
-/// One training task. `kind` is the task's: "sft" for the first, "calibrate" for one that starts from the
+/// One training task. `kind` is the task's: sft for the first, calibrate for one that starts from the
 /// first's adapter, whose model is then its reference.
 struct Stage {
-  std::string kind;
+  TaskKind kind;
   AnswerStyle answers;
   std::vector<LossTerm> losses;
 

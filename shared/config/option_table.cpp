@@ -15,6 +15,8 @@ constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
 
 OptionGroup data_options() {
   using Data = DataConfig;
+  std::vector<std::pair<std::string, Framing>> framings = {{"auto", Framing::automatic},
+                                                           {"none", Framing::none}};
   return {"Data and model",
           {
               text_option({"dataset", "gender-us-real", Identity::no,
@@ -29,6 +31,10 @@ OptionGroup data_options() {
               integer_option({"holdout_wordings", "4", Identity::yes,
                               "training wordings kept out of training, for the test set heldout"},
                              field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
+              choice_option({"frames", "auto", Identity::yes,
+                             "auto: where fewer than 20 wordings are trained on, frames of the program's own "
+                             "are put around them until there are 40 (docs/datasets.md)"},
+                            field(&RunConfig::data, &Data::frames), framings),
               integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
                              field(&RunConfig::data, &Data::seed), {}),
           }};
@@ -207,6 +213,43 @@ OptionGroup optimizer_options() {
                          field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
           choice_option({"schedule", "cosine", Identity::yes, "learning rate after the warm-up"},
                         field(&RunConfig::optimizer, &Optimizer::schedule), schedules),
+      }};
+}
+
+OptionGroup keep_options() {
+  using Keep = KeepConfig;
+  auto of = [](auto member) { return field(&RunConfig::keep, member); };
+  return {
+      "What must not change",
+      {
+          number_option(
+              {"retain_weight", "1", Identity::yes,
+               "weight of the replay prompts' KL from the untouched model, in both stages, in units of "
+               "the loss's largest weight; 0: nothing holds the model to what it was"},
+              of(&Keep::weight), weight),
+          integer_option({"retain_prompts", "12", Identity::yes, "replay prompts that join a step"},
+                         of(&Keep::prompts), {1, most_prompts}),
+          integer_option(
+              {"retain_text_every", "4", Identity::yes,
+               "one replay prompt of so many is kept at every token of an answer that the untouched "
+               "model gives, the others at the answer's first token"},
+              of(&Keep::text_every), {1, most_prompts}),
+          integer_option({"retain_tokens", "16", Identity::yes, "longest of these answers, in tokens"},
+                         of(&Keep::tokens), {1, 4096}),
+          text_option(
+              {"keep_train", "keep-train", Identity::no,
+               "list of replay prompts by kind, a file or one that comes with the program; a dataset's "
+               "[keep] is added"},
+              of(&Keep::train), "NAME|PATH", EmptyText::refused),
+          text_option(
+              {"keep_test", "keep-test", Identity::no,
+               "list of prompts on which the report compares the trained model with the untouched one"},
+              of(&Keep::test), "NAME|PATH", EmptyText::refused),
+          flag_option(
+              {"retention", "true", Identity::no,
+               "measure what training changed elsewhere: KL and leak on keep_test, the perplexity of plain "
+               "text, easy questions"},
+              of(&Keep::measure)),
       }};
 }
 
@@ -423,10 +466,10 @@ OptionGroup output_options() {
 }  // namespace
 
 const std::vector<OptionGroup>& option_groups() {
-  static const std::vector<OptionGroup> groups = {data_options(),      method_options(),    sft_options(),
-                                                  calibrate_options(), optimizer_options(), measure_options(),
-                                                  judge_options(),     compute_options(),   base_options(),
-                                                  capacity_options(),  scale_options(),     output_options()};
+  static const std::vector<OptionGroup> groups = {
+      data_options(),     method_options(),  sft_options(),   calibrate_options(), optimizer_options(),
+      keep_options(),     measure_options(), judge_options(), compute_options(),   base_options(),
+      capacity_options(), scale_options(),   output_options()};
   return groups;
 }
 

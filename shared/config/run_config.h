@@ -19,6 +19,8 @@ enum class ComputeType { automatic, float32, bfloat16 };
 /// that name it.
 enum class Steering { digit, letter, path };
 enum class SftWeights { split, token_mean, sequence };
+/// Whether training adds framed wordings to a dataset that has few (data/frames.h).
+enum class Framing { automatic, none };
 /// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
 enum class KtoPositions { rest, all };
 /// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
@@ -47,6 +49,7 @@ struct DataConfig {
   std::string model = "smollm2";           // NAME | PATH
   int subjects = 0;                        // the first so many; 0: all
   int holdout_wordings = 4;                // training wordings kept out of training
+  Framing frames = Framing::automatic;
   uint64_t seed = 0;
 };
 
@@ -55,6 +58,16 @@ struct LoraConfig {
   double alpha = 256;  // products are scaled by alpha / rank
   std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
+};
+
+/// What training must not change: replay prompts that join its steps, and prompts that are measured.
+struct KeepConfig {
+  std::string train = "keep-train", test = "keep-test";  // NAME | PATH
+  double weight = 1;                                     // 0: nothing is kept
+  int prompts = 12;                                      // replay prompts of a step
+  int text_every = 4;                                    // of which one has the base's answer
+  int tokens = 16;                                       // of such an answer, at most
+  bool measure = true;
 };
 
 struct OptimizerConfig {
@@ -194,6 +207,7 @@ struct RunConfig {
   BatchConfig batch;
   SftConfig sft;
   CalibrateConfig calibrate;
+  KeepConfig keep;
   MeasureConfig measure;
   JudgeConfig judge;
   BaseConfig base;

@@ -5,29 +5,53 @@
 
 namespace apportion {
 
-int task_revision(const std::string& kind) {
-  if (kind == "calibrate") return 5;
-  if (kind == "sft") return 4;
-  if (kind == "judge") return 1;
-  if (kind == "measure" || kind == "scale") return 3;
-  throw InternalError("unknown kind of task: " + kind);
+namespace {
+
+const std::vector<KindDescription>& kind_table() {
+  static const std::vector<KindDescription> table = {
+      {TaskKind::measure, "measure", 3, false, 1},    {TaskKind::sft, "sft", 4, true, 3},
+      {TaskKind::calibrate, "calibrate", 5, true, 3}, {TaskKind::scale, "scale", 3, false, 3},
+      {TaskKind::replay, "replay", 1, false, 3},      {TaskKind::retention, "retention", 1, false, 1},
+      {TaskKind::judge, "judge", 1, false, 1},
+  };
+  return table;
+}
+
+}  // namespace
+
+const KindDescription& description_of(TaskKind kind) {
+  for (const KindDescription& description : kind_table()) {
+    if (description.kind == kind) return description;
+  }
+  throw InternalError("a kind of task without a description");
+}
+
+TaskKind task_kind(const std::string& name) {
+  std::string names;
+  for (const KindDescription& description : kind_table()) {
+    if (description.name == name) return description.kind;
+    names += (names.empty() ? "" : ", ") + description.name;
+  }
+  throw UserError("a task of kind \"" + name + "\", which this program does not know; there are " + names);
 }
 
 std::string task_id(const nlohmann::json& identity) { return sha256(identity.dump()); }
 
 void to_json(nlohmann::json& json, const Task& task) {
-  json = {{"id", task.id},         {"kind", task.kind},
+  json = {{"id", task.id},         {"kind", name_of(task.kind)},
           {"label", task.label},   {"identity", task.identity},
-          {"inputs", task.inputs}, {"test_set", task.test_set}};
+          {"inputs", task.inputs}, {"test_set", task.test_set},
+          {"replay", task.replay}};
 }
 
 void from_json(const nlohmann::json& json, Task& task) {
   json.at("id").get_to(task.id);
-  json.at("kind").get_to(task.kind);
+  task.kind = task_kind(json.at("kind").get<std::string>());
   json.at("label").get_to(task.label);
   task.identity = json.at("identity");
   json.at("inputs").get_to(task.inputs);
   json.at("test_set").get_to(task.test_set);
+  json.at("replay").get_to(task.replay);
 }
 
 }  // namespace apportion

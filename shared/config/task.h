@@ -7,21 +7,36 @@
 
 namespace apportion {
 
-/// `kind`: "measure" (one test set), "sft" (stage 1), "calibrate" (stage 2), "scale" (timed steps
-/// of a synthetic shape: its id holds ranks and layout, too, for they are the question), "judge" (the stories
-/// that its input measured, read by a judge; done by the coordinator).
+/// measure: one test set; sft: stage 1; calibrate: stage 2; scale: timed steps of a synthetic shape (its id
+/// holds ranks and layout, too, for they are the question); replay: the untouched model's answers to keep
+/// prompts; retention: what the model of a task still shares with the untouched one; judge: the stories that
+/// its input measured, read by a judge (the coordinator does it, no rank).
+enum class TaskKind { measure, sft, calibrate, scale, replay, retention, judge };
+
+/// What the whole program has to know of a kind; what it does is a handler of the worker's, of the recorder's
+/// and of the store's tables.
+struct KindDescription {
+  TaskKind kind;
+  std::string name;        // in identities and files
+  int revision;            // raised when its numbers change, so that old artefacts are not taken for new ones
+  bool trains;             // leaves an adapter or weights, in training's compute type
+  double scheduled_first;  // later tasks wait for it: its weight when ranks are dealt, 1 where none does
+};
+const KindDescription& description_of(TaskKind kind);
+/// Throws UserError for a name that is none.
+TaskKind task_kind(const std::string& name);
+inline const std::string& name_of(TaskKind kind) { return description_of(kind).name; }
+
 struct Task {
   std::string id;  // SHA-256 of identity.dump()
-  std::string kind;
+  TaskKind kind = TaskKind::measure;
   std::string label;  // for people: "stage 1", "before, v2"
   nlohmann::json
       identity;  // kind, revision, options that it reads, digests of model and dataset, ids of inputs
   std::vector<std::string> inputs;  // ids of tasks that must be done: the adapter to measure or to start from
+  std::string replay;               // id of the replay task whose answers are read, which must be done, too
   std::string test_set;             // of a measure task
 };
-
-/// Raised when a kind's numbers change, so that old artefacts are not taken for new ones.
-int task_revision(const std::string& kind);
 
 /// SHA-256 of canonical JSON (sorted keys, no spaces).
 std::string task_id(const nlohmann::json& identity);

@@ -81,6 +81,17 @@ std::string find_dataset(const std::string& name_or_path) {
   throw UserError(message);
 }
 
+std::string find_list(const std::string& name_or_path) {
+  std::error_code ignored;
+  if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;
+  std::vector<fs::path> tried;
+  for (const fs::path& folder : dataset_folders()) {
+    tried.push_back(folder / "common" / (name_or_path + ".txt"));
+    if (is_name(name_or_path) && fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
+  }
+  throw UserError("\"" + name_or_path + "\" is neither a file nor at " + join(tried));
+}
+
 std::string find_model(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;

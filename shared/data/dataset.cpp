@@ -240,7 +240,10 @@ std::string Dataset::digest() const {
   content["subjects"] = to_json(subjects);
   content["ood_subjects"] = to_json(ood_subjects);
   content["answer_forms"] = answer_forms;
-  content["wordings"] = wordings;
+  // What is to be kept is the business of the tasks that keep it.
+  for (const auto& [set, lines] : wordings) {
+    if (!set.starts_with("keep")) content["wordings"][set] = lines;
+  }
   return sha256(content.dump());
 }
 

@@ -42,10 +42,11 @@ struct Dataset {
   std::vector<Subject> subjects;
   std::vector<Subject> ood_subjects;
   std::vector<std::string> answer_forms;  // each has {category}, or every attribute's name, exactly once
-  std::map<std::string, std::vector<std::string>> wordings;  // "train"; "v2", "v3" where given
+  /// "train"; "v2", "v3", and of prompts that must not change "keep", "keep-test" where given.
+  std::map<std::string, std::vector<std::string>> wordings;
 
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
-  /// spelling, nor of judge words, which only judge tasks read.
+  /// spelling, nor of keep prompts, nor of judge words: only tasks that keep or judge read them.
   std::string digest() const;
 };
 

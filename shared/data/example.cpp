@@ -4,6 +4,8 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "shared/data/catalogue.h"
+#include "shared/data/frames.h"
 
 namespace apportion {
 namespace {
@@ -27,6 +29,17 @@ std::vector<std::string> split_training(const Dataset& dataset, int holdout, Sid
     if (is_held_out[i] == (side == Side::held_out)) wordings.push_back(all[i]);
   }
   return wordings;
+}
+
+/// Every subject in every wording.
+std::vector<Prompt> ask(const std::vector<Subject>& subjects, const std::vector<std::string>& wordings) {
+  std::vector<Prompt> prompts;
+  for (size_t s = 0; s < subjects.size(); ++s) {
+    for (size_t w = 0; w < wordings.size(); ++w) {
+      prompts.push_back({static_cast<int>(s), static_cast<int>(w), fill_wording(wordings[w], subjects[s])});
+    }
+  }
+  return prompts;
 }
 
 /// `answer` with the form's text that says `answer.said`.
@@ -75,15 +88,26 @@ std::vector<Subject> subjects_of(const Dataset& dataset, const std::string& set,
 
 std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
                                int subject_limit) {
-  const std::vector<std::string> wordings = wordings_of(dataset, set, holdout);
-  const std::vector<Subject> subjects = subjects_of(dataset, set, subject_limit);
-  std::vector<Prompt> prompts;
-  for (size_t s = 0; s < subjects.size(); ++s) {
-    for (size_t w = 0; w < wordings.size(); ++w) {
-      prompts.push_back({static_cast<int>(s), static_cast<int>(w), fill_wording(wordings[w], subjects[s])});
-    }
+  return ask(subjects_of(dataset, set, subject_limit), wordings_of(dataset, set, holdout));
+}
+
+std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config) {
+  const std::vector<std::string> plain = wordings_of(dataset, "train", config.holdout_wordings);
+  constexpr size_t enough = 20, wanted = 40;
+  if (config.frames == Framing::none || plain.size() >= enough) return {};
+  std::vector<std::string> tested;
+  if (config.holdout_wordings > 0) tested = wordings_of(dataset, "heldout", config.holdout_wordings);
+  for (const auto& [set, wordings] : dataset.wordings) {
+    if (set != "train") tested.insert(tested.end(), wordings.begin(), wordings.end());
   }
-  return prompts;
+  const std::vector<Frame> frames = parse_frames(read_lines(find_list("frames")));
+  return framed_wordings(plain, tested, frames, wanted, config.seed);
+}
+
+std::vector<Prompt> training_prompts(const Dataset& dataset, const DataConfig& config) {
+  std::vector<std::string> wordings = wordings_of(dataset, "train", config.holdout_wordings);
+  for (std::string& added : added_wordings(dataset, config)) wordings.push_back(std::move(added));
+  return ask(subjects_of(dataset, "train", config.subjects), wordings);
 }
 
 std::vector<Answer> accepted_answers(const Dataset& dataset, const Subject& subject, Steering steering) {

@@ -38,6 +38,15 @@ std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& 
 std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
                                int subject_limit);
 
+/// Framed wordings that are trained on beside those of "train" (frames.h): with `config.frames`, where there
+/// are fewer than 20 of these, as many as make 40 with them. A function of the dataset, `holdout_wordings`
+/// and the seed.
+std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config);
+
+/// What is trained on: the prompts of "train", and those of the added wordings, whose indices follow theirs.
+/// Ordered by subject, then wording.
+std::vector<Prompt> training_prompts(const Dataset& dataset, const DataConfig& config);
+
 /// The subjects that `set` asks about (ood_subjects for "ood"), at most `subject_limit` of them (0: all).
 std::vector<Subject> subjects_of(const Dataset& dataset, const std::string& set, int subject_limit);
 

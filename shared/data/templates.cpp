@@ -10,8 +10,8 @@
 namespace apportion {
 namespace {
 
-constexpr std::array<std::string_view, 6> section_names = {"categories", "answers", "train",
-                                                           "v2",         "v3",      "judge"};
+constexpr std::array<std::string_view, 8> section_names = {"categories", "answers", "train",     "v2",
+                                                           "v3",         "keep",    "keep-test", "judge"};
 constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
 constexpr std::string_view judge_of = "judge ";            // [judge NAME]: likewise
 
@@ -80,9 +80,9 @@ std::string open_section(const TextLine& line, Sections& sections) {
     need_attribute(line, attribute, sections);
     name = std::string(judge_of) + attribute;
   } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
-    fail_at(
-        line.file, line.line,
-        "unknown section [" + name + "]; there are [categories], [answers], [train], [v2], [v3] and [judge]");
+    fail_at(line.file, line.line,
+            "unknown section [" + name +
+                "]; there are [categories], [answers], [train], [v2], [v3], [keep], [keep-test] and [judge]");
   }
   if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
@@ -268,7 +268,7 @@ Templates read_templates(const std::string& folder) {
                              : product_of(templates.attributes);
   templates.answers = std::move(sections.lines["answers"]);
   for (const TextLine& line : templates.answers) check_answer_form(line, templates.attributes);
-  for (const char* name : {"train", "v2", "v3"}) {
+  for (const char* name : {"train", "v2", "v3", "keep", "keep-test"}) {
     if (!sections.lines[name].empty()) templates.wordings[name] = std::move(sections.lines[name]);
   }
   return templates;

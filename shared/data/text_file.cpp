@@ -1,6 +1,7 @@
 #include "shared/data/text_file.h"
 
 #include <unicode/bytestream.h>
+#include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
 #include <unicode/unistr.h>
@@ -72,6 +73,13 @@ std::string fold_case(std::string_view text) {
   folding->normalize(source, status).toUTF8String(folded);
   ensure(U_SUCCESS(status), "ICU can fold a well-formed string");
   return folded;
+}
+
+std::string lower_case(std::string_view text) {
+  auto words = icu::UnicodeString::fromUTF8({text.data(), static_cast<int32_t>(text.size())});
+  std::string lower;
+  words.toLower(icu::Locale::getRoot()).toUTF8String(lower);
+  return lower;
 }
 
 }  // namespace apportion

@@ -31,4 +31,7 @@ std::string_view trim(std::string_view text);
 /// `text` with differences of case and of Unicode composition removed, for comparing names.
 std::string fold_case(std::string_view text);
 
+/// `text` in lower case, whatever the language.
+std::string lower_case(std::string_view text);
+
 }  // namespace apportion

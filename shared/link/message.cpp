@@ -35,7 +35,7 @@ void visit(Fields& fields, PromptResult& prompt) {
 
 template <typename Fields>
 void visit(Fields& fields, TrainLog& log) {
-  fields("step", log.step)("loss", log.loss)("kl", log.kl)("kto", log.kto)("z", log.z);
+  fields("step", log.step)("loss", log.loss)("kl", log.kl)("kto", log.kto)("retain", log.retain)("z", log.z);
   fields("z_unclamped", log.z_unclamped)("coverage", log.coverage)("grad_norm", log.grad_norm);
   fields("lr", log.lr)("tokens", log.tokens)("seconds", log.seconds);
 }

@@ -48,7 +48,7 @@ struct Histogram {
 
 /// The training log's columns (all of equal length, one value a step).
 struct TrainLog {
-  std::vector<double> step, loss, kl, kto, z, z_unclamped, coverage, grad_norm, lr, tokens, seconds;
+  std::vector<double> step, loss, kl, kto, retain, z, z_unclamped, coverage, grad_norm, lr, tokens, seconds;
 };
 
 /// What one rank measured of a scale task.

@@ -45,7 +45,7 @@ void resolve_recipe(RunConfig& config) {
       config.sft.steps == 0 || config.sft.learning_rate == 0 || config.calibrate.learning_rate == 0;
   if (!open) return;
   const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
-  const auto prompts = prompts_of(dataset, "train", config.data.holdout_wordings, config.data.subjects);
+  const auto prompts = training_prompts(dataset, config.data);
   const Recipe recipe = recipe_of({shape_of_model(config.data.model).width, config.lora, config.adapter,
                                    config.sft.optimizer, static_cast<int64_t>(prompts.size())});
   if (config.sft.steps == 0) resolve_option(config, "sft_steps", std::to_string(recipe.sft_steps));

@@ -14,7 +14,7 @@ struct RecipeInput {
   LoraConfig lora = {};
   AdapterKind adapter = AdapterKind::lora;
   OptimizerKind optimizer = OptimizerKind::muon;  // of stage 1
-  int64_t prompts = 0;                            // of the training set: subjects x wordings
+  int64_t prompts = 0;  // of the training set: subjects x wordings, framed ones, too
 };
 
 struct Recipe {

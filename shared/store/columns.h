@@ -58,6 +58,7 @@ void for_each_column(Log& log, Visit visit) {
   visit("loss", log.loss);
   visit("kl", log.kl);
   visit("kto", log.kto);
+  visit("retain", log.retain);
   visit("z", log.z);
   visit("z_unclamped", log.z_unclamped);
   visit("coverage", log.coverage);

@@ -153,15 +153,16 @@ std::string recovered_name(const TaskRecord& record, const std::string& method,
 
 Cell trained_cell(const Records& records, const TaskRecord& last, const std::vector<Cell>& cells) {
   std::string method = config_value(last, "method");
-  Cell cell{"recovered", recovered_name(last, method.empty() ? last.task.kind : method, cells), {}, {}};
+  Cell cell{
+      "recovered", recovered_name(last, method.empty() ? name_of(last.task.kind) : method, cells), {}, {}};
   for (auto at = records.find(last.task.id); at != records.end();) {
     const Task& task = at->second.task;
     // A chain that came back to a kind it has is not one that the program made.
-    if (!cell.training.emplace(task.kind, task.id).second) break;
+    if (!cell.training.emplace(name_of(task.kind), task.id).second) break;
     at = task.inputs.empty() ? records.end() : records.find(task.inputs.front());
   }
   for (const auto& [id, record] : records) {
-    if (record.task.kind != "measure") continue;
+    if (record.task.kind != TaskKind::measure) continue;
     const std::vector<std::string>& inputs = record.task.inputs;
     bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
     bool before = inputs.empty() && asking_of(record.task) == Asking::plainly &&
@@ -180,7 +181,7 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   }
   std::map<std::pair<std::string, std::string>, Cell> found;  // by dataset and method
   for (const auto& [id, record] : records) {
-    if (record.task.kind != "measure" || !record.task.inputs.empty() || placed.count(id)) continue;
+    if (record.task.kind != TaskKind::measure || !record.task.inputs.empty() || placed.count(id)) continue;
     const bool plainly = asking_of(record.task) == Asking::plainly;
     const std::string method = plainly ? "zero-shot" : config_value(record, "method");
     const std::pair key(config_value(record, "dataset"), method);
@@ -239,14 +240,14 @@ std::vector<Cell> rebuild_cells(const std::string& directory) {
   std::set<std::string> continued;
   for (const std::string& id : finished_tasks(directory)) {
     std::optional<TaskRecord> record = read_record_of(directory, id);
-    if (!record || record->task.id != id || record->task.kind == "scale") continue;
-    if (record->task.kind != "measure" && !is_judged(record->task))
+    if (!record || record->task.id != id || record->task.kind == TaskKind::scale) continue;
+    if (description_of(record->task.kind).trains)
       continued.insert(record->task.inputs.begin(), record->task.inputs.end());
     records.emplace(id, std::move(*record));
   }
   std::vector<Cell> cells;
   for (const auto& [id, record] : records) {
-    bool last = record.task.kind != "measure" && !is_judged(record.task) && !continued.count(id);
+    bool last = description_of(record.task.kind).trains && !continued.count(id);
     if (last) cells.push_back(trained_cell(records, record, cells));
   }
   add_untrained_cells(records, cells);

@@ -20,15 +20,13 @@ namespace {
 constexpr const char* root = "/";
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
-bool is_training(const std::string& kind) { return kind == "sft" || kind == "calibrate"; }
-
 std::string config_json(const std::vector<std::pair<std::string, std::string>>& config) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& [key, value] : config) json[storable_text(key)] = storable_text(value);
   return json.dump();
 }
 
-bool has_answers(const Task& task) { return task.kind == "measure" || is_judged(task); }
+bool has_answers(const Task& task) { return task.kind == TaskKind::measure || is_judged(task); }
 
 int64_t version_of(const Task& task) { return reads_stories(task) ? layout::story_version : layout::version; }
 
@@ -36,7 +34,7 @@ void write_record(Hdf5Writer& writer, const TaskRecord& record) {
   writer.attribute(root, layout::format, layout::result_format);
   writer.attribute(root, layout::version_name, version_of(record.task));
   writer.attribute(root, layout::task, record.task.id);
-  writer.attribute(root, layout::kind, record.task.kind);
+  writer.attribute(root, layout::kind, name_of(record.task.kind));
   writer.attribute(root, layout::label, record.task.label);
   writer.attribute(root, layout::identity, record.task.identity.dump());
   writer.attribute(root, layout::inputs, nlohmann::json(record.task.inputs).dump());
@@ -64,11 +62,24 @@ void check_format(const Hdf5Reader& reader) {
   }
 }
 
+TaskKind read_kind(const Hdf5Reader& reader) {
+  try {
+    return task_kind(reader.text(root, layout::kind));
+  } catch (const UserError& error) {
+    reader.fail(error.what());
+  }
+}
+
+/// For a file of another kind than what is asked for.
+void check_kind(const Hdf5Reader& reader, const TaskRecord& record, bool right) {
+  if (!right) reader.fail("this is the result of a task of kind " + name_of(record.task.kind));
+}
+
 TaskRecord read_record(const Hdf5Reader& reader) {
   check_format(reader);
   TaskRecord record;
   record.task.id = reader.text(root, layout::task);
-  record.task.kind = reader.text(root, layout::kind);
+  record.task.kind = read_kind(reader);
   record.task.label = reader.text(root, layout::label);
   record.task.test_set = reader.text(root, layout::test_set);
   record.task.identity = parse_json(reader, layout::identity);
@@ -145,17 +156,18 @@ void read_table(const Hdf5Reader& reader, const char* name, std::vector<double> 
   }
 }
 
-TaskRecord read_whole_record(const std::string& path, const std::string& kind) {
-  return kind == "scale" ? read_scale_file(path).record : read_measure_file(path).record;
+TaskRecord read_whole_record(const std::string& path, TaskKind kind) {
+  return kind == TaskKind::scale ? read_scale_file(path).record : read_measure_file(path).record;
 }
 
 std::string find_artefact_fault(const std::string& directory, const Task& task) {
   std::string path = result_path(directory, task.id);
-  bool training = is_training(task.kind);
+  const bool training = description_of(task.kind).trains;
   TrainFile trained;
   if (training) trained = read_train_file(path);
   Task found = training ? trained.record.task : read_whole_record(path, task.kind).task;
-  if (found.kind != task.kind) return path + " is of kind " + found.kind + ", not " + task.kind;
+  if (found.kind != task.kind)
+    return path + " is of kind " + name_of(found.kind) + ", not " + name_of(task.kind);
   if (found.id != task.id) return path + " is of task " + found.id;
   if (task_id(found.identity) != found.id)
     return path + " has an identity whose SHA-256 is not the task's id";
@@ -232,8 +244,7 @@ MeasureFile read_measure_file(const std::string& path) {
   Hdf5Reader reader(path);
   MeasureFile file;
   file.record = read_record(reader);
-  if (!has_answers(file.record.task))
-    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  check_kind(reader, file.record, has_answers(file.record.task));
   MeasureColumns columns;
   columns.stories = reads_stories(file.record.task);
   columns.judged = is_judged(file.record.task);
@@ -251,7 +262,7 @@ MeasureFile read_measure_file(const std::string& path) {
 }
 
 void write_train_file(const std::string& path, const TrainFile& file) {
-  ensure(is_training(file.record.task.kind), "a training file is of a training task");
+  ensure(description_of(file.record.task.kind).trains, "a training file is of a training task");
   size_t steps = file.log.step.size();
   for_each_column(file.log, [&](const char*, const std::vector<double>& column) {
     ensure(column.size() == steps, "the columns of a training log have one length");
@@ -275,8 +286,7 @@ TrainFile read_train_file(const std::string& path) {
   Hdf5Reader reader(path);
   TrainFile file;
   file.record = read_record(reader);
-  if (!is_training(file.record.task.kind))
-    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  check_kind(reader, file.record, description_of(file.record.task.kind).trains);
   file.adapter_digest = reader.text(root, layout::adapter_digest);
   for_each_column(file.log, [&](const std::string& name, std::vector<double>& column) {
     Hdf5Array<double> array = reader.dataset<double>(layout::log + name);
@@ -291,7 +301,7 @@ TrainFile read_train_file(const std::string& path) {
 }
 
 void write_scale_file(const std::string& path, const ScaleFile& file) {
-  ensure(file.record.task.kind == "scale", "a scale file is of a scale task");
+  ensure(file.record.task.kind == TaskKind::scale, "a scale file is of a scale task");
   prepare_directory(path);
   Hdf5Writer writer(path);
   write_record(writer, file.record);
@@ -313,8 +323,7 @@ ScaleFile read_scale_file(const std::string& path) {
   Hdf5Reader reader(path);
   ScaleFile file;
   file.record = read_record(reader);
-  if (file.record.task.kind != "scale")
-    reader.fail("this is the result of a task of kind " + file.record.task.kind);
+  check_kind(reader, file.record, file.record.task.kind == TaskKind::scale);
   const size_t ranks = reader.dataset<double>(layout::step_tokens).values.size();
   if (ranks == 0) reader.fail("no rank measured anything");
   file.samples.resize(ranks);

@@ -37,7 +37,7 @@ void dump(const std::string& directory) {
   const Tokenizer tokenizer(gguf);
   const ChatTemplate chat(gguf, tokenizer);
   const Dataset dataset = parse_dataset(config.data.dataset);
-  const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", config.data.holdout_wordings, 0),
+  const auto prompts = train_prompts(dataset, training_prompts(dataset, config.data),
                                      subjects_of(dataset, "train", 0), chat, config.data.seed);
   const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts,
                                2 * config.data.seed);  // stage 1's (train_task.cpp)

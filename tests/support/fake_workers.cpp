@@ -106,7 +106,7 @@ void FakeWorkers::serve(Link& link, int rank) {
     }
     size_t group_rank = 0;
     while (assign->group[group_rank] != rank) ++group_rank;
-    bool measured = assign->task.kind == "measure";
+    bool measured = assign->task.kind == TaskKind::measure;
     Done done = measured ? measure(link, job_, *assign, group_rank) : train(link, job_, *assign, group_rank);
     done.task_id = assign->task.id;
     done.compute_type = assign->task.identity.at("compute_type");

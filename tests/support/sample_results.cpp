@@ -110,7 +110,7 @@ SampleSet sample_race_set(const std::string& test_set) {
 Task sample_task(const std::string& kind, const std::string& label, const std::string& dataset,
                  const std::vector<std::string>& inputs, const std::string& test_set) {
   Task task;
-  task.kind = kind;
+  task.kind = task_kind(kind);
   task.label = label;
   task.inputs = inputs;
   task.test_set = test_set;
@@ -166,9 +166,9 @@ MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
 MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge) {
   MeasureFile file = measured;
   Task& task = file.record.task;
-  task.kind = "judge";
+  task.kind = TaskKind::judge;
   task.inputs = {measured.record.task.id};
-  task.identity = {{"kind", task.kind},
+  task.identity = {{"kind", name_of(task.kind)},
                    {"inputs", task.inputs},
                    {"judge", {{"name", judge}}},
                    {"reading", reading_stories}};

@@ -23,7 +23,7 @@ struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
     const auto* model = reinterpret_cast<const Llama*>(context->saved_data["model"].toInt());
     at::Tensor log_probs_RV = saved[0].clone();  // the graph may be gone through again
     at::Tensor d_logits_RV =
-        logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0], model->compute_type());
+        logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0]).to(model->compute_type());
     return {model->vocabulary().logits_backward({d_logits_RV})[0], {}, {}, {}};
   }
 };
@@ -34,12 +34,11 @@ at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges) {
   return log_probs_RV.flatten().index_select(0, edges.row_E * log_probs_RV.size(1) + edges.token_E);
 }
 
-at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E,
-                           at::ScalarType type) {
+at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E) {
   at::Tensor sum_R = at::zeros({log_probs_RV.size(0)}, d_E.options()).index_add_(0, edges.row_E, d_E);
   at::Tensor d_logits_RV = log_probs_RV.exp_().mul_(sum_R.neg().unsqueeze(1));
   d_logits_RV.index_put_({edges.row_E, edges.token_E}, d_E, true);
-  return d_logits_RV.to(type);
+  return d_logits_RV;
 }
 
 at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC) {

@@ -23,9 +23,8 @@ struct EdgeIndex {
 at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges);
 
 /// The gradient of the logits from that of the edges' log-probs (d_E): for edge e the one-hot of its token
-/// minus the softmax of its row. [R, V] in `type`. Writes to log_probs_RV, which is of no more use.
-at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E,
-                           at::ScalarType type);
+/// minus the softmax of its row. float32 [R, V]. Writes to log_probs_RV, which is of no more use.
+at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E);
 
 /// log softmax(h W^T)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
 at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);

@@ -76,16 +76,21 @@ class EdgeTable {
   }
   int64_t size() const { return static_cast<int64_t>(nodes_.size()); }
 
-  EdgeIndex index(const std::vector<int32_t>& row_of_node, at::Device device) const {
+  /// `kept_nodes` are read, too: `kept_N` becomes where.
+  EdgeIndex index(const std::vector<int32_t>& row_of_node, const std::vector<int32_t>& kept_nodes,
+                  at::Tensor& kept_N, at::Device device) const {
     std::map<int64_t, int64_t> row_index;
-    std::vector<int64_t> rows, row_E;
+    std::vector<int64_t> rows, row_E, kept;
     for (int32_t node : nodes_) row_index.emplace(row_of_node[static_cast<size_t>(node)], 0);
+    for (int32_t node : kept_nodes) row_index.emplace(row_of_node[static_cast<size_t>(node)], 0);
     for (auto& [row, position] : row_index) {
       position = static_cast<int64_t>(rows.size());
       rows.push_back(row);
     }
     for (int32_t node : nodes_) row_E.push_back(row_index.at(row_of_node[static_cast<size_t>(node)]));
+    for (int32_t node : kept_nodes) kept.push_back(row_index.at(row_of_node[static_cast<size_t>(node)]));
     auto tensor = [&](const std::vector<int64_t>& list) { return at::tensor(list, at::kLong).to(device); };
+    if (!kept.empty()) kept_N = tensor(kept);
     return {tensor(rows), tensor(row_E), tensor(tokens_)};
   }
 
@@ -115,6 +120,16 @@ struct AnswerLists {
             at::tensor(accepted, at::kByte).to(at::kBool).to(device)};
   }
 };
+
+/// Adds the row to the tree, and the nodes at which it is kept to `kept`.
+void add_replay_path(TokenTree& tree, const ReplayRow& row, std::vector<int32_t>& kept) {
+  int32_t node = tree.add_path(no_node, row.prompt);
+  kept.push_back(node);
+  for (size_t i = 0; i + 1 < row.answer.size(); ++i) {
+    node = tree.child(node, row.answer[i]);
+    kept.push_back(node);
+  }
+}
 
 /// Builds a micro-batch prompt by prompt.
 class Packer {
@@ -149,13 +164,22 @@ class Packer {
     if (packing_.answers == AnswerSet::accepted_rejected_mismatched) add_mismatched(prompt, behind, end);
   }
 
+  void add_replay(const ReplayRow& row) {
+    add_replay_path(tree_, row, kept_);
+    const int64_t text = kept_positions(row) - 1;
+    kept_weight_.push_back(1);
+    kept_weight_.insert(kept_weight_.end(), static_cast<size_t>(text),
+                        static_cast<float>(packing_.replay_text_weight / static_cast<double>(text)));
+  }
+
   MicroBatch finish(int64_t context_length, at::Device device) {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
     std::vector<int32_t> queries = counting(sorted.size());
     out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, device);
     out_.tree_tokens = sorted.size();
-    out_.edges = edges_.index(row_of_node, device);
+    out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N, device);
+    if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat).to(device);
     sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
     out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
     const int64_t prompts = std::max<int64_t>(1, out_.prompts);
@@ -248,6 +272,8 @@ class Packer {
   TokenTree tree_;
   EdgeTable edges_;
   std::vector<double> sft_weight_;
+  std::vector<int32_t> kept_;
+  std::vector<float> kept_weight_;
   std::vector<int64_t> steering_;
   std::vector<float> target_;
   AnswerLists paths_, answers_, mismatched_, preferred_, dispreferred_;
@@ -356,7 +382,7 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, const Packing& packing, int64_t context_length,
-                            at::Device device) {
+                            at::Device device, const std::vector<const ReplayRow*>& replay) {
   Packer packer(packing);
   int turn = packing.text_turn;
   for (int member : members) {
@@ -366,7 +392,20 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
     packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)],
                turn++ % packing.text_every == 0);
   }
+  for (const ReplayRow* row : replay) packer.add_replay(*row);
   return packer.finish(context_length, device);
+}
+
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+                       at::Device device) {
+  TokenTree tree;
+  std::vector<int32_t> kept, row_of_node;
+  for (const ReplayRow* row : replay) add_replay_path(tree, *row, kept);
+  const TokenTree sorted = tree.depth_first(row_of_node);
+  std::vector<int64_t> rows;
+  for (int32_t node : kept) rows.push_back(row_of_node[static_cast<size_t>(node)]);
+  return {token_rows(sorted, counting(sorted.size()), packed_block_rows, context_length, device),
+          at::tensor(rows, at::kLong).to(device)};
 }
 
 }  // namespace apportion

@@ -13,6 +13,7 @@
 #include "shared/data/example.h"
 #include "worker/losses/log_probs.h"
 #include "worker/losses/log_ratio.h"
+#include "worker/losses/retention.h"
 #include "worker/models/llama.h"
 
 namespace apportion {
@@ -32,6 +33,13 @@ struct TrainPrompt {
   std::vector<AnswerPair> pairs;  // preferences between answers, where these are plain
   /// With `paths` the answers are all categories' in order, equally many each, those with p_j = 0, too.
   AnswerStyle style = AnswerStyle::steered;
+};
+
+/// A prompt on which the base's distribution is to stay: at its end, and at each position of what the base
+/// answered (`answer`; none: at its end alone).
+struct ReplayRow {
+  std::vector<int32_t> prompt, answer;
+  int group = 0;  // of prompts that take turns with those of other groups
 };
 
 /// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
@@ -94,6 +102,7 @@ struct MicroBatch {
   AnswerEdges answers;      // KTO's, from the second position on, or all positions
   AnswerEdges mismatched;   // likewise; weights add to 1 over a prompt's
   AnswerEdges preferred, dispreferred;  // DPO's pairs, row by row: whole answers
+  KeptRows kept;                        // of the replay rows; base_hidden_NC is its user's to fill in
   double sft_normalizer = 0;            // this micro-batch's part of the global one
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
@@ -113,15 +122,31 @@ struct Packing {
   // text_every times as much; the others' answers are their first token.
   int text_every = 1;
   int text_turn = 0;
+  // Replay rows: what the positions of an answer weigh together, the prompt's end weighing 1.
+  double replay_text_weight = 1;
 };
 
 /// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched
 /// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
 /// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
 /// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives. With
-/// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does.
+/// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does. `replay`
+/// rows join the tree, and their kept positions come in their order.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, const Packing& packing, int64_t context_length,
-                            at::Device device);
+                            at::Device device, const std::vector<const ReplayRow*>& replay = {});
+
+/// A tree of replay rows alone, whose rows_R are the kept positions in their order.
+struct ReplayTree {
+  TokenRows rows;
+  at::Tensor kept_N;  // int64 rows of the tree
+};
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+                       at::Device device);
+
+/// Positions at which a row is kept.
+inline int64_t kept_positions(const ReplayRow& row) {
+  return row.answer.empty() ? 1 : static_cast<int64_t>(row.answer.size());
+}
 
 }  // namespace apportion

@@ -95,13 +95,33 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
       hidden_RC[present] = head.out_TC.detach();
     }
   });
+  // The frozen head makes the base's logits of its hidden rows; they stand behind those of the items.
+  std::vector<size_t> base_of(present_.size());
+  for (size_t index = 0; index < present_.size(); ++index) {
+    base_of[index] = hidden_RC.size();
+    if (keeps(present_[index])) hidden_RC.push_back(items_[present_[index]].kept->base_hidden_NC);
+  }
   std::vector<at::Tensor> logits_RV = model_.vocabulary().logits(hidden_RC), log_prob_E(items_.size());
-  run_lanes(count, model_.device(), [&](int index) {
-    const size_t item = present_[static_cast<size_t>(index)];
-    at::Tensor log_probs_RV = std::exchange(logits_RV[static_cast<size_t>(index)], {}).log_softmax(-1);
-    log_prob_E[item] = pick_edges(log_probs_RV, *items_[item].edges);
-    if (wanted) state_[item].log_probs_RV = log_probs_RV;
+  run_lanes(count, model_.device(), [&](int lane) {
+    const auto index = static_cast<size_t>(lane);
+    const size_t item = present_[index];
+    const at::Tensor base = keeps(item) ? std::exchange(logits_RV[base_of[index]], {}) : at::Tensor();
+    log_prob_E[item] = read_logits(item, std::exchange(logits_RV[index], {}), base, wanted);
   });
+  return log_prob_E;
+}
+
+at::Tensor BlockPass::read_logits(size_t item, at::Tensor logits_RV, const at::Tensor& base_logits_NV,
+                                  bool wanted) {
+  at::Tensor log_probs_RV = std::exchange(logits_RV, {}).log_softmax(-1);
+  at::Tensor log_prob_E = pick_edges(log_probs_RV, *items_[item].edges);
+  if (base_logits_NV.defined()) {
+    RetentionKl kept =
+        retention_kl(log_probs_RV.index_select(0, items_[item].kept->row_N), base_logits_NV.log_softmax(-1));
+    log_prob_E = at::cat({log_prob_E, kept.kl_N});
+    if (wanted) state_[item].kept_NV = kept.d_logits_NV;
+  }
+  if (wanted) state_[item].log_probs_RV = log_probs_RV;
   return log_prob_E;
 }
 
@@ -109,9 +129,17 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
   std::vector<at::Tensor> d_logits_RV(present_.size());
   run_lanes(static_cast<int>(present_.size()), model_.device(), [&](int index) {
     const size_t item = present_[static_cast<size_t>(index)];
-    d_logits_RV[static_cast<size_t>(index)] = logits_gradient(state_[item].log_probs_RV, *items_[item].edges,
-                                                              d_log_prob_E[item], model_.compute_type());
-    state_[item].log_probs_RV.reset();
+    const int64_t edges = items_[item].edges->row_E.size(0);
+    State& state = state_[item];
+    at::Tensor d_logits =
+        logits_gradient(state.log_probs_RV, *items_[item].edges, d_log_prob_E[item].narrow(0, 0, edges));
+    if (state.kept_NV.defined()) {
+      const at::Tensor d_N = d_log_prob_E[item].slice(0, edges);
+      d_logits.index_add_(0, items_[item].kept->row_N, state.kept_NV.mul_(d_N.unsqueeze(1)));
+    }
+    d_logits_RV[static_cast<size_t>(index)] = d_logits.to(model_.compute_type());
+    state.log_probs_RV.reset();
+    state.kept_NV.reset();
   });
   return d_logits_RV;
 }

@@ -12,15 +12,17 @@
 
 #include "shared/config/run_config.h"
 #include "worker/losses/log_probs.h"
+#include "worker/losses/retention.h"
 #include "worker/models/llama.h"
 
 namespace apportion {
 
-/// A micro-batch's tree and the edges that are read of it. Null rows: an empty micro-batch, which costs
-/// nothing.
+/// A micro-batch's tree, the edges that are read of it, and its kept rows (null: none). Null rows: an empty
+/// micro-batch, which costs nothing.
 struct PassItem {
   const TokenRows* rows = nullptr;
   const EdgeIndex* edges = nullptr;
+  const KeptRows* kept = nullptr;
 };
 
 class BlockPass {
@@ -32,8 +34,9 @@ class BlockPass {
   BlockPass(const BlockPass&) = delete;
   BlockPass& operator=(const BlockPass&) = delete;
 
-  /// Log-probs of each item's edges, float32 [E] without gradient; undefined for an empty item.
-  /// `Gradient::none` keeps nothing for backward(). Collective over the ranks that share the base.
+  /// Log-probs of each item's edges, then the KL of each of its kept rows: float32 [E + N] without gradient;
+  /// undefined for an empty item. `Gradient::none` keeps nothing for backward(). Collective over the ranks
+  /// that share the base.
   enum class Gradient { none, wanted };
   std::vector<at::Tensor> forward(Gradient gradient);
   /// How many ways through the blocks the items take, alone or together.
@@ -62,6 +65,7 @@ class BlockPass {
   struct State {
     Step head;                // from the last block's output to the rows that are read, after the final norm
     at::Tensor log_probs_RV;  // of those rows
+    at::Tensor kept_NV;       // the gradient of the kept rows' KL by their logits
   };
   /// The gradient of the logits of each item that is not empty, in the compute type.
   std::vector<at::Tensor> logits_gradients(const std::vector<at::Tensor>& d_log_prob_E);
@@ -81,6 +85,8 @@ class BlockPass {
   void make_bunches();
   at::Tensor run_block(int64_t layer, size_t bunch, const at::Tensor& x_TC);
   at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
+  bool keeps(size_t item) const { return items_[item].kept && !items_[item].kept->empty(); }
+  at::Tensor read_logits(size_t item, at::Tensor logits_RV, const at::Tensor& base_logits_NV, bool wanted);
   /// Whether the gradient of the block's input is asked for: below the first block lies only the embedding.
   bool goes_below(int64_t layer) const { return layer > 0 || !adapter_; }
   void block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,

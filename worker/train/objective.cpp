@@ -27,14 +27,9 @@ std::vector<double> summed_error(const MicroBatchPass& pass) {
   return {error, error + error_K.numel()};
 }
 
-/// AdamW for a loss of weighted terms. A common factor of the weights changes none of its steps (but for
-/// epsilon), so clip_norm is for a largest weight of 1. Clipped at 1 as it stands, every gradient of stage 2
-/// (norms of 2 to 46) would have one length however near the target, and the shares would swing about it for
-/// as long as the rate lasts.
-OptimizerConfig of_weighted_terms(OptimizerConfig optimizer, const CalibrateConfig& config) {
+double largest_weight_of(const CalibrateConfig& config) {
   const double kto = config.kto_weight, text = kto > 0 ? config.text_weight : 0;
-  optimizer.clip_norm *= std::max({config.kl_weight, text, kto});
-  return optimizer;
+  return std::max({config.kl_weight, text, kto});
 }
 
 OptimizerConfig of_kind(OptimizerConfig optimizer, OptimizerKind kind) {
@@ -97,7 +92,12 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
   objective.needs_reference = objective.needs_two_prompts = kto;
   objective.steps = config.steps;
   objective.learning_rate = config.learning_rate;
-  objective.optimizer = of_weighted_terms(of_kind(optimizer, OptimizerKind::adamw), config);
+  objective.largest_weight = largest_weight_of(config);
+  objective.optimizer = of_kind(optimizer, OptimizerKind::adamw);
+  // A common factor of the weights changes none of AdamW's steps (but for epsilon), so clip_norm is for a
+  // largest weight of 1. Clipped at 1 as it stands, every gradient of stage 2 (norms of 2 to 46) would have
+  // one length however near the target, and the shares would swing about it for as long as the rate lasts.
+  objective.optimizer.clip_norm *= objective.largest_weight;
   if (!kto) {
     objective.loss = [config](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
       const at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E);

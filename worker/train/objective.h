@@ -14,10 +14,11 @@
 namespace apportion {
 
 /// A micro-batch that went forward. `log_prob_E`: of its edges; `reference_E`: the same under the model that
-/// the stage starts from, undefined where the objective needs none.
+/// the stage starts from, undefined where the objective needs none; `kept_kl_N`: KL from the base of its
+/// replay rows.
 struct MicroBatchPass {
   const MicroBatch& batch;
-  at::Tensor log_prob_E, reference_E;
+  at::Tensor log_prob_E, reference_E, kept_kl_N;
 };
 
 /// What micro-batches know of the whole batch: its prompts, and sums over all micro-batches of the group.
@@ -46,6 +47,7 @@ struct Objective {
   double learning_rate = 0;
   StopConfig stop;
   OptimizerConfig optimizer;
+  double largest_weight = 1;  // of the loss's terms: what other terms' weights are taken times
 
   /// This micro-batch's part of BatchTotals::sums, the same number of values from each; without one there are
   /// none.

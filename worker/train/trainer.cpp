@@ -21,6 +21,7 @@ namespace {
 enum Figure : size_t {
   loss_sum,
   kto_sum,
+  retain_sum,
   kl_sum,
   coverage_sum,
   prompt_count,
@@ -41,6 +42,7 @@ void append(TrainLog& log, const StepReport& report) {
   log.lr.push_back(report.lr);
   log.tokens.push_back(report.tokens);
   log.seconds.push_back(report.seconds);
+  log.retain.push_back(report.retain);
 }
 
 /// Of rows of `columns` values one after the other.
@@ -71,7 +73,14 @@ Trainer::Trainer(TrainerSetup setup, std::unique_ptr<Trainee> trainee)
   trainee_->refresh();
 }
 
-Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const {
+void Trainer::add_base_rows(const std::vector<int>& replay, MicroBatch& packed) const {
+  std::vector<at::Tensor> hidden;
+  for (int row : replay) hidden.push_back(setup_.replay->base_hidden(row));
+  if (!hidden.empty()) packed.kept.base_hidden_NC = at::cat(hidden);
+}
+
+Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::Gradient gradient,
+                                  const std::vector<std::vector<int>>& replay) const {
   const std::vector<int>& members = schedule_.batch(batch);
   const int micro_batches = setup_.batch.micro_batches;
   const auto parts = split_batch(setup_.prompts, members, micro_batches);
@@ -89,9 +98,13 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     Packing own = packing;
     own.text_turn = turns[index];
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
+    const std::vector<int> kept = replay.empty() ? std::vector<int>() : replay[index];
+    std::vector<const ReplayRow*> rows;
+    for (int row : kept) rows.push_back(&setup_.replay->row(row));
     packed = pack_micro_batch(setup_.prompts, members, part, own, setup_.model.shape().context_length,
-                              setup_.model.device());
-    items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges};
+                              setup_.model.device(), rows);
+    add_base_rows(kept, packed);
+    items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges, &packed.kept};
   });
   out.pass = trainee_->pass(std::move(items), setup_.recompute);
   out.log_prob_E = out.pass->forward(gradient);
@@ -169,10 +182,19 @@ void Trainer::run_step(const Objective& objective, Optimizer& optimizer, const R
   const int batch = schedule_.batch_of_step(report.step);
   Packing packing = objective.packing;
   packing.text_turn = report.step / schedule_.batches() + schedule_.prompts_before(batch);
-  Forward pass = forward(batch, packing, BlockPass::Gradient::wanted);
+  std::vector<std::vector<int>> replay;
+  if (setup_.replay) {
+    replay = setup_.replay->parts_of(report.step, setup_.batch.micro_batches);
+    packing.replay_text_weight = setup_.replay->text_weight();
+  }
+  Forward pass = forward(batch, packing, BlockPass::Gradient::wanted, replay);
   std::vector<MicroBatchPass> parts;
   for (size_t m = 0; m < pass.batches.size(); ++m) {
-    parts.push_back({pass.batches[m], pass.log_prob_E[m], {}});
+    parts.push_back({pass.batches[m], {}, {}, {}});
+    if (!pass.log_prob_E[m].defined()) continue;
+    const int64_t edges = pass.batches[m].edges.row_E.size(0);
+    parts[m].log_prob_E = pass.log_prob_E[m].slice(0, 0, edges);
+    parts[m].kept_kl_N = pass.log_prob_E[m].slice(0, edges);
     if (!objective.needs_reference) continue;
     parts[m].reference_E = reference.at(batch)[m];
     check_reference(parts[m].reference_E, parts[m].log_prob_E);
@@ -222,10 +244,12 @@ std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<
     part.log_prob_E.set_requires_grad(true);
     const Loss loss = objective.loss(part, totals);
     d_log_prob_E[m] = torch::autograd::grad({loss.total}, {part.log_prob_E})[0];
+    const double retain = add_retention(objective, part, d_log_prob_E[m]);
     const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
     double* row = own.data() + m * figures;
-    row[loss_sum] = loss.total.item<double>();
+    row[loss_sum] = loss.total.item<double>() + objective.largest_weight * setup_.retain_weight * retain;
     row[kto_sum] = loss.kto;
+    row[retain_sum] = retain;
     row[kl_sum] = steering_kl(q_IK, batch.target_IK, 1).item<double>();
     row[coverage_sum] = steering_coverage(q_IK).sum().item<double>();
     row[prompt_count] = static_cast<double>(batch.prompts);
@@ -235,12 +259,20 @@ std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<
   return d_log_prob_E;
 }
 
+double Trainer::add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const {
+  if (part.batch.kept.empty()) return 0;
+  const at::Tensor share_N = part.batch.kept.weight_N / static_cast<double>(setup_.replay->per_step());
+  d_E = at::cat({d_E, share_N * (objective.largest_weight * setup_.retain_weight)});
+  return (part.kept_kl_N * share_N).sum().item<double>();
+}
+
 void Trainer::finish_step(Optimizer& optimizer, const std::vector<double>& own, StepReport& report,
                           double started) {
   trainee_->refresh();
   const std::vector<double> sums = column_sums(setup_.collectives.all_gather(own), figures);
   report.loss = sums[loss_sum];
   report.kto = sums[kto_sum];
+  report.retain = sums[retain_sum];
   // Plain answers are not told by category.
   const bool steered = setup_.prompts.front().style != AnswerStyle::plain;
   constexpr double none = std::numeric_limits<double>::quiet_NaN();

@@ -18,6 +18,7 @@
 #include "worker/train/objective.h"
 #include "worker/train/optimizer.h"
 #include "worker/train/reference.h"
+#include "worker/train/replay.h"
 #include "worker/train/trainee.h"
 
 namespace apportion {
@@ -26,6 +27,7 @@ namespace apportion {
 struct StepReport {
   int step = 0, steps = 0;
   double loss = 0, kl = 0, kto = 0, z = 0, z_unclamped = 0, coverage = 0;
+  double retain = 0;  // mean KL from the base of the replay rows
   double grad_norm = 0, lr = 0;
   double tokens = 0;   // distinct tree tokens of all micro-batches
   double flops = 0;    // of all micro-batches
@@ -44,6 +46,8 @@ struct TrainerSetup {
   std::function<void(const StepReport&)> report;
   TrainCheckpoint* checkpoint = nullptr;
   Recompute recompute = Recompute::never;
+  const Replay* replay = nullptr;  // prepared for all steps of the stage; null: nothing is kept
+  double retain_weight = 1;        // of the replay rows' KL, in units of the objective's largest weight
 };
 
 class Trainer {
@@ -74,7 +78,10 @@ class Trainer {
     std::vector<at::Tensor> log_prob_E;
     std::unique_ptr<BlockPass> pass;
   };
-  Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient) const;
+  /// `replay`: the step's rows for each micro-batch, of all ranks; none without.
+  Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient,
+                  const std::vector<std::vector<int>>& replay = {}) const;
+  void add_base_rows(const std::vector<int>& replay, MicroBatch& packed) const;
   /// Under what the stage starts from, of all batches that the first `steps` steps take: read where it is
   /// kept, and kept where it is computed.
   Reference reference_of(int steps, const Packing& packing);
@@ -86,6 +93,9 @@ class Trainer {
   /// Each micro-batch's gradient of its log-probs, and its row of the step's figures.
   std::vector<at::Tensor> losses(const Objective& objective, std::vector<MicroBatchPass>& parts,
                                  const BatchTotals& totals, std::vector<double>& figures);
+  /// The retention term of the micro-batch, in the mean over the step's replay rows; its gradient goes behind
+  /// that of the edges.
+  double add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
   void finish_step(Optimizer& optimizer, const std::vector<double>& figures, StepReport& report,
                    double started);
   TrainState state(Optimizer& optimizer) {

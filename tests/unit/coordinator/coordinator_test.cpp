@@ -36,7 +36,7 @@ class CoordinatorTest : public testing::Test {
   static Task task(const std::string& kind, const std::string& label,
                    const std::vector<std::string>& inputs) {
     Task result;
-    result.kind = kind;
+    result.kind = task_kind(kind);
     result.label = label;
     result.inputs = inputs;
     if (kind == "measure") result.test_set = "v2";

@@ -159,6 +159,22 @@ TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
   EXPECT_EQ(changed({{"holdout_wordings", "3"}}), trained);
 }
 
+TEST(Plan, FramesAreInAnIdWhereTheyAddSomething) {
+  EXPECT_EQ(changed({{"frames", "none"}}), Labels{});
+  for (const Task& task : make_plan(default_config({}), input, "job").tasks)
+    EXPECT_EQ(task.identity.dump().find("frames"), std::string::npos) << task.label;
+  const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
+  PlanInput framed = input;
+  framed.frames_digest = "those of the list as it is";
+  EXPECT_EQ(changed({}, framed), trained);
+  PlanInput other = framed;
+  other.frames_digest = "those of another list";
+  const auto one = ids(make_plan(default_config({}), framed, "job"));
+  const auto two = ids(make_plan(default_config({}), other, "job"));
+  EXPECT_NE(one.at("stage 1"), two.at("stage 1"));
+  EXPECT_EQ(one.at("before, v2"), two.at("before, v2"));
+}
+
 TEST(Plan, WithoutAnAdapterItsOptionsAreNotRead) {
   const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
   EXPECT_EQ(changed({{"adapter", "none"}}), trained);

@@ -16,7 +16,7 @@ namespace {
 Task task(const std::string& id, const std::string& kind, std::vector<std::string> inputs = {}) {
   Task result;
   result.id = id;
-  result.kind = kind;
+  result.kind = task_kind(kind);
   result.inputs = std::move(inputs);
   return result;
 }

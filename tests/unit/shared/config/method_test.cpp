@@ -31,7 +31,7 @@ TEST(Method, StagesAreAChainOfTheTwoKinds) {
     ASSERT_LE(description.stages.size(), 2U) << description.name;
     for (size_t i = 0; i < description.stages.size(); ++i) {
       const Stage& stage = description.stages[i];
-      EXPECT_EQ(stage.kind, i == 0 ? "sft" : "calibrate") << description.name;
+      EXPECT_EQ(stage.kind, i == 0 ? TaskKind::sft : TaskKind::calibrate) << description.name;
       EXPECT_EQ(stage.has(LossTerm::sft), i == 0) << description.name;
       EXPECT_EQ(stage.answers, description.stages[0].answers) << description.name;
       EXPECT_FALSE(stage.losses.empty());
@@ -58,7 +58,7 @@ TEST(Method, PathsTakeThePlaceOfSteeringTokensWithoutKto) {
   const std::vector<Stage> full = stages_of(Method::full, Steering::path);
   EXPECT_EQ(full.back().losses, std::vector<LossTerm>{LossTerm::steering_kl});
   Task task;
-  task.kind = "calibrate";
+  task.kind = TaskKind::calibrate;
   task.identity = stage_identity(full.back());
   EXPECT_EQ(stage_of(task).answers, AnswerStyle::paths);
 }

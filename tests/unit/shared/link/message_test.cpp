@@ -31,7 +31,7 @@ nlohmann::json object_of(const Message& message) {
 TEST(Message, AssignKeepsItsTaskAndGroup) {
   Assign assign;
   assign.task.id = "ab12";
-  assign.task.kind = "calibrate";
+  assign.task.kind = TaskKind::calibrate;
   assign.task.label = "stage 2";
   assign.task.identity = {{"options", {{"beta", "0.1"}}}, {"revision", 7}};
   assign.task.inputs = {"cd34", "ef56"};

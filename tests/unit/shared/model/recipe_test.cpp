@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "tests/support/dataset_folder.h"
+
 namespace apportion {
 namespace {
 
@@ -73,6 +77,26 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
                             {"sft_learning_rate", "0.01", "x"},
                             {"calibrate_learning_rate", "0.01", "x"}});
   EXPECT_NO_THROW(resolve_recipe(config));  // nothing is read
+}
+
+TEST(Recipe, FramedWordingsCount) {
+  const testing::DatasetFolder folder;
+  std::string table = "subject,Red,Blue,@thing\n";
+  for (int i = 0; i < 28; ++i) table += "s" + std::to_string(i) + ",1,1,t" + std::to_string(i) + "\n";
+  folder.write("targets.csv", table);
+  folder.write("templates.txt",
+               "[categories]\n0 = Red\n1 = Blue\n[answers]\n{category}\n[train]\nColour of {a_thing}?\n");
+  const auto steps = [&](const char* frames) {
+    RunConfig config = make_run_config({{"dataset", folder.path(), "x"},
+                                        {"model", "shape:layers=2,width=2304,heads=4,ffn=64", "x"},
+                                        {"holdout_wordings", "0", "x"},
+                                        {"test_sets", "v2", "x"},
+                                        {"frames", frames, "x"}});
+    resolve_recipe(config);
+    return config.sft.steps;
+  };
+  EXPECT_EQ(steps("auto"), 80);  // 28 subjects in 40 wordings: twice the 560 prompts of 40 steps
+  EXPECT_EQ(steps("none"), 30);
 }
 
 }  // namespace

@@ -1,0 +1,236 @@
+#include "shared/data/frames.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "shared/base/counter_rng.h"
+
+namespace apportion {
+namespace {
+
+const std::string placeholder = "{wording}";
+
+const std::map<std::string, WordingChange>& change_names() {
+  static const std::map<std::string, WordingChange> names = {
+      {"lower", WordingChange::lower},       {"small", WordingChange::small},
+      {"unmarked", WordingChange::unmarked}, {"doubled", WordingChange::doubled},
+      {"swapped", WordingChange::swapped},   {"dropped", WordingChange::dropped}};
+  return names;
+}
+
+WordingChange change_named(const std::string& name, const TextLine& line) {
+  const auto found = change_names().find(name);
+  if (found != change_names().end()) return found->second;
+  std::string known;
+  for (const auto& entry : change_names()) known += (known.empty() ? "@" : ", @") + entry.first;
+  fail_at(line.file, line.line, "there is no change @" + name + "; there are " + known);
+}
+
+std::string with_line_ends(std::string text) {
+  for (size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n", at))
+    text.replace(at, 2, "\n");
+  return text;
+}
+
+Frame parse_frame(const TextLine& line) {
+  Frame frame;
+  std::string text(trim(line.text));
+  while (text.starts_with('@')) {
+    const size_t end = std::min(text.find(' '), text.size());
+    frame.changes.push_back(change_named(text.substr(1, end - 1), line));
+    text = trim(text.substr(end));
+  }
+  const size_t at = text.find(placeholder);
+  if (at == std::string::npos || std::count(text.begin(), text.end(), '{') != 1 ||
+      std::count(text.begin(), text.end(), '}') != 1) {
+    fail_at(line.file, line.line, "a frame has {wording} exactly once, and no other braces");
+  }
+  frame.before = with_line_ends(text.substr(0, at));
+  frame.after = with_line_ends(text.substr(at + placeholder.size()));
+  return frame;
+}
+
+bool is_letter(char character) { return std::isalpha(static_cast<unsigned char>(character)) != 0; }
+bool is_capital(char character) { return std::isupper(static_cast<unsigned char>(character)) != 0; }
+
+/// Lower case outside of braces.
+std::string lowered(const std::string& wording) {
+  std::string result;
+  size_t offset = 0;
+  while (offset < wording.size()) {
+    const size_t open = std::min(wording.find('{', offset), wording.size());
+    const size_t close = std::min(wording.find('}', open), wording.size() - 1);
+    result += lower_case(wording.substr(offset, open - offset));
+    if (open < wording.size()) result += wording.substr(open, close + 1 - open);
+    offset = open < wording.size() ? close + 1 : open;
+  }
+  return result;
+}
+
+std::string with_small_start(std::string wording) {
+  const bool is_word = wording.size() > 1 && is_capital(wording[0]) &&
+                       ((is_letter(wording[1]) && !is_capital(wording[1])) || wording.starts_with("A "));
+  if (is_word) wording[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(wording[0])));
+  return wording;
+}
+
+std::string without_mark(const std::string& wording) {
+  const size_t last = wording.find_last_not_of(".?!: ");
+  return last == std::string::npos ? wording : wording.substr(0, last + 1);
+}
+
+/// The first of the longest words outside of braces, of ASCII letters alone: begin and size.
+std::pair<size_t, size_t> longest_word(const std::string& wording) {
+  std::pair<size_t, size_t> longest = {0, 0};
+  size_t size = 0;
+  for (size_t i = 0; i < wording.size(); ++i) {
+    if (wording[i] == '{') i = std::min(wording.find('}', i), wording.size() - 1);
+    size = is_letter(wording[i]) ? size + 1 : 0;
+    if (size > longest.second) longest = {i + 1 - size, size};
+  }
+  return longest;
+}
+
+/// A slip at the middle of the longest word, which has at least four letters; else the wording as it is.
+std::string mistyped(std::string wording, WordingChange slip) {
+  const auto [begin, size] = longest_word(wording);
+  constexpr size_t least = 4;
+  if (size < least) return wording;
+  size_t at = begin + size / 2;
+  if (slip == WordingChange::doubled) return wording.insert(at, 1, wording[at]);
+  if (slip == WordingChange::dropped) return wording.erase(at, 1);
+  while (at + 1 < begin + size && wording[at] == wording[at - 1]) ++at;
+  std::swap(wording[at - 1], wording[at]);
+  return wording;
+}
+
+std::string changed(const std::string& wording, WordingChange change) {
+  switch (change) {
+    case WordingChange::lower:
+      return lowered(wording);
+    case WordingChange::small:
+      return with_small_start(wording);
+    case WordingChange::unmarked:
+      return without_mark(wording);
+    case WordingChange::doubled:
+    case WordingChange::swapped:
+    case WordingChange::dropped:
+      break;
+  }
+  return mistyped(wording, change);
+}
+
+enum class Placeholders { dropped, one_word };
+
+/// Words without case and punctuation.
+std::vector<std::string> words_of(const std::string& wording, Placeholders placeholders) {
+  const std::string text = fold_case(wording);
+  std::vector<std::string> words;
+  std::string word;
+  const auto end_word = [&] {
+    if (!word.empty()) words.push_back(word);
+    word.clear();
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char character = static_cast<unsigned char>(text[i]);
+    if (character == '{') {
+      end_word();
+      i = std::min(text.find('}', i), text.size());
+      if (placeholders == Placeholders::one_word) words.emplace_back("{}");
+    } else if (std::isalnum(character) != 0 || character >= 0x80) {
+      word += text[i];
+    } else if (character != '\'') {
+      end_word();
+    }
+  }
+  end_word();
+  return words;
+}
+
+std::set<std::string> four_in_a_row(const std::string& wording, Placeholders placeholders) {
+  const std::vector<std::string> words = words_of(wording, placeholders);
+  std::set<std::string> runs;
+  for (size_t i = 0; i + 4 <= words.size(); ++i)
+    runs.insert(words[i] + " " + words[i + 1] + " " + words[i + 2] + " " + words[i + 3]);
+  return runs;
+}
+
+/// Of the runs that `wording` has in common with `other` the first that `own` has not.
+std::string first_common_run_beyond(const std::string& wording, const std::string& other,
+                                    const std::string& own) {
+  for (const Placeholders placeholders : {Placeholders::dropped, Placeholders::one_word}) {
+    const std::set<std::string> theirs = four_in_a_row(other, placeholders);
+    const std::set<std::string> allowed = four_in_a_row(own, placeholders);
+    for (const std::string& run : four_in_a_row(wording, placeholders)) {
+      if (theirs.count(run) != 0 && allowed.count(run) == 0) return run;
+    }
+  }
+  return "";
+}
+
+bool is_near(const std::string& framed, const std::string& tested, const std::string& own) {
+  return words_of(framed, Placeholders::one_word) == words_of(tested, Placeholders::one_word) ||
+         !first_common_run_beyond(framed, tested, own).empty();
+}
+
+/// A shuffle that the seed alone decides.
+std::vector<size_t> drawn_order(size_t count, uint64_t seed) {
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  CounterRng draws(seed, "frames");
+  for (size_t i = count; i > 1; --i) std::swap(order[i - 1], order[draws.below(i)]);
+  return order;
+}
+
+}  // namespace
+
+std::vector<Frame> parse_frames(const std::vector<TextLine>& lines) {
+  std::vector<Frame> frames;
+  std::map<std::string, size_t> seen;
+  for (const TextLine& line : lines) {
+    const std::string text(trim(line.text));
+    if (text.empty() || text.starts_with('#')) continue;
+    const auto [first, is_new] = seen.try_emplace(text, line.line);
+    if (!is_new) {
+      fail_at(line.file, line.line,
+              "this frame was there before (line " + std::to_string(first->second) + "); remove one");
+    }
+    frames.push_back(parse_frame(line));
+  }
+  return frames;
+}
+
+std::string put_frame(const Frame& frame, const std::string& wording) {
+  std::string text = wording;
+  for (const WordingChange change : frame.changes) text = changed(text, change);
+  return frame.before + text + frame.after;
+}
+
+std::string first_common_run(const std::string& wording, const std::string& other) {
+  return first_common_run_beyond(wording, other, "");
+}
+
+std::vector<std::string> framed_wordings(const std::vector<std::string>& plain,
+                                         const std::vector<std::string>& tested,
+                                         const std::vector<Frame>& frames, size_t wanted, uint64_t seed) {
+  const std::vector<size_t> order = drawn_order(frames.size(), seed);
+  std::set<std::string> taken(plain.begin(), plain.end());
+  std::vector<std::string> added;
+  // The first time round each frame meets one wording, the second time round the wording behind it, and so
+  // on.
+  for (size_t turn = 0; turn < plain.size() * order.size(); ++turn) {
+    if (plain.size() + added.size() >= wanted) break;
+    const size_t place = turn % order.size(), round = turn / order.size();
+    const std::string& own = plain[(place + round) % plain.size()];
+    const std::string framed = put_frame(frames[order[place]], own);
+    const bool refused = std::any_of(tested.begin(), tested.end(),
+                                     [&](const std::string& test) { return is_near(framed, test, own); });
+    if (!refused && taken.insert(framed).second) added.push_back(framed);
+  }
+  return added;
+}
+
+}  // namespace apportion

@@ -1,0 +1,45 @@
+// Replay: prompts that training is not about, which join its steps so that the model stays as it was there.
+// Which rows a step takes is a function of the seed; the base's hidden rows at their positions are computed
+// once. The term itself is losses/retention.h's, the prompts are shared/data/keep.h's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/parallel/collectives.h"
+#include "worker/train/batch.h"
+
+namespace apportion {
+
+class Replay {
+ public:
+  /// `per_step` of `rows` join each step, in turns over their groups; an epoch takes each once.
+  Replay(std::vector<ReplayRow> rows, int per_step, uint64_t seed);
+
+  /// Computes the base's hidden rows of all that the first `steps` steps take. The units that they go through
+  /// the model in are a function of the rows alone; the ranks of `group` take some each. Collective.
+  void prepare(const Llama& base, Collectives& group, int steps);
+
+  /// Rows of a step, dealt to its micro-batches; neighbours share beginnings.
+  std::vector<std::vector<int>> parts_of(int step, int micro_batches) const;
+  int per_step() const { return per_step_; }
+  const ReplayRow& row(int index) const { return rows_[static_cast<size_t>(index)]; }
+  /// float32 [kept_positions, C]; after prepare().
+  const at::Tensor& base_hidden(int index) const { return base_hidden_[static_cast<size_t>(index)]; }
+  /// What a row's answer weighs beside its prompt's end, so that answers weigh as much as ends: rows without
+  /// an answer are made up for.
+  double text_weight() const { return text_weight_; }
+
+ private:
+  std::vector<int> rows_of_steps(int steps) const;
+
+  std::vector<ReplayRow> rows_;
+  int per_step_;
+  BatchSchedule schedule_;
+  double text_weight_ = 0;
+  std::vector<at::Tensor> base_hidden_;
+};
+
+}  // namespace apportion
