@@ -10,8 +10,8 @@
 namespace apportion {
 namespace {
 
-constexpr std::array<std::string_view, 8> section_names = {"categories", "answers", "train", "v2",
-                                                           "v3",         "judge",   "keep",  "keep-test"};
+constexpr std::array<std::string_view, 8> section_names = {"categories", "answers", "train",     "v2",
+                                                           "v3",         "keep",    "keep-test", "judge"};
 constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
 constexpr std::string_view judge_of = "judge ";            // [judge NAME]: likewise
 
@@ -82,7 +82,7 @@ std::string open_section(const TextLine& line, Sections& sections) {
   } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
             "unknown section [" + name +
-                "]; there are [categories], [answers], [train], [v2], [v3], [judge], [keep] and [keep-test]");
+                "]; there are [categories], [answers], [train], [v2], [v3], [keep], [keep-test] and [judge]");
   }
   if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");

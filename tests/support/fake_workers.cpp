@@ -40,9 +40,9 @@ Done train(Link& link, const FakeJob& job, const Assign& assign, size_t group_ra
   write_file(folder + "/adapter_config.json", "{}");
   write_file(folder + "/adapter_model.safetensors", "weights of " + assign.task.id);
   done.adapter_digest = sha256_file(folder + "/adapter_model.safetensors");
-  for (auto column :
-       {&TrainLog::step, &TrainLog::loss, &TrainLog::kl, &TrainLog::kto, &TrainLog::z, &TrainLog::z_unclamped,
-        &TrainLog::coverage, &TrainLog::grad_norm, &TrainLog::lr, &TrainLog::tokens, &TrainLog::seconds}) {
+  for (auto column : {&TrainLog::step, &TrainLog::loss, &TrainLog::kl, &TrainLog::kto, &TrainLog::retain,
+                      &TrainLog::z, &TrainLog::z_unclamped, &TrainLog::coverage, &TrainLog::grad_norm,
+                      &TrainLog::lr, &TrainLog::tokens, &TrainLog::seconds}) {
     done.log.*column = {0.5};
   }
   return done;

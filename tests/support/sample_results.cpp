@@ -198,6 +198,7 @@ TrainFile sample_training(const std::string& kind, const std::string& dataset,
     file.log.step.push_back(static_cast<double>(step));
     file.log.loss.push_back(0.7 + decay);
     file.log.kl.push_back(0.01 + decay);
+    file.log.retain.push_back(0.1 * decay);
     file.log.kto.push_back(second ? 0.5 : std::numeric_limits<double>::quiet_NaN());
     file.log.z.push_back(second ? 0.02 : std::numeric_limits<double>::quiet_NaN());
     file.log.z_unclamped.push_back(second ? -0.03 : std::numeric_limits<double>::quiet_NaN());
