@@ -8,9 +8,9 @@
 
 #include "coordinator/capacity/forecast_page.h"
 #include "coordinator/capacity/study.h"
-#include "coordinator/export_csv.h"
 #include "coordinator/job.h"
-#include "coordinator/report.h"
+#include "coordinator/report/export_csv.h"
+#include "coordinator/report/report.h"
 #include "shared/base/error.h"
 #include "shared/config/command_line.h"
 #include "shared/config/rank_env.h"

@@ -10,7 +10,7 @@
 #include "coordinator/judge/judging.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
-#include "coordinator/report.h"
+#include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"

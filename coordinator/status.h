@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/style.h"
+#include "coordinator/report/style.h"
 #include "shared/config/run_config.h"
 #include "shared/config/task.h"
 #include "shared/link/message.h"

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "shared/config/run_config.h"
-#include "shared/data/chat_template.h"
 #include "shared/data/dataset.h"
-#include "shared/data/gguf.h"
-#include "shared/data/tokenizer.h"
+#include "shared/model_files/chat_template.h"
+#include "shared/model_files/gguf.h"
+#include "shared/model_files/tokenizer.h"
 #include "worker/models/llama.h"
 #include "worker/parallel/collectives.h"
 

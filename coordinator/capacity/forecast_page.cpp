@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/capacity/prediction.h"
-#include "coordinator/table.h"
+#include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
 #include "shared/config/option_table.h"
 #include "shared/model/shape_text.h"

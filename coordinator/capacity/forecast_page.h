@@ -4,7 +4,7 @@
 #include <string>
 
 #include "coordinator/capacity/forecast.h"
-#include "coordinator/style.h"
+#include "coordinator/report/style.h"
 #include "shared/config/run_config.h"
 
 namespace apportion {

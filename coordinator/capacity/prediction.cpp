@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "coordinator/table.h"
+#include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
 #include "shared/model/step_time.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "coordinator/capacity/study.h"
-#include "coordinator/style.h"
+#include "coordinator/report/style.h"
 #include "shared/config/run_config.h"
 #include "shared/model/machine.h"
 #include "shared/model/memory.h"

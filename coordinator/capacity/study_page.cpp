@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/table.h"
+#include "coordinator/report/table.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 

@@ -8,7 +8,7 @@
 
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study.h"
-#include "coordinator/style.h"
+#include "coordinator/report/style.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "shared/data/gguf.h"
+#include "shared/model_files/gguf.h"
 
 namespace apportion {
 

@@ -1,6 +1,6 @@
 // The batch of a scaling study: trees of equal prompts and answers whose tokens mean nothing. How many tokens
 // they have, attend to and read is a function of the sizes alone, so that the side that plans and the side
-// that computes agree. Which tokens they are is worker/step_study.h's business.
+// that computes agree. Which tokens they are is worker/study/step_study.h's business.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/config/run_config.h"
-#include "shared/data/gguf.h"
+#include "shared/model_files/gguf.h"
 #include "worker/models/adapter_file.h"
 
 int main(int argc, char** argv) {

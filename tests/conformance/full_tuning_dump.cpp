@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "shared/data/chat_template.h"
+#include "shared/model_files/chat_template.h"
 #include "tests/support/small_job.h"
 #include "worker/train/batch.h"
 

@@ -11,7 +11,7 @@
 #include <iterator>
 #include <string>
 
-#include "shared/data/chat_template.h"
+#include "shared/model_files/chat_template.h"
 #include "worker/device.h"
 #include "worker/losses/log_probs.h"
 #include "worker/models/adapter_file.h"

@@ -13,7 +13,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/file_system.h"
-#include "shared/data/chat_template.h"
+#include "shared/model_files/chat_template.h"
 #include "worker/losses/dpo.h"
 #include "worker/losses/kto.h"
 #include "worker/losses/sft.h"

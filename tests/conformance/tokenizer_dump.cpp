@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "shared/base/error.h"
-#include "shared/data/chat_template.h"
-#include "shared/data/tokenizer.h"
+#include "shared/model_files/chat_template.h"
+#include "shared/model_files/tokenizer.h"
 
 namespace apportion {
 namespace {

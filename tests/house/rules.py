@@ -9,8 +9,8 @@ NOUNS_OF_FOLDER = 15
 SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
 
 # A part may include itself and parts of a smaller number in its tree.
-SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
-WORKER_PARTS = {"device": 0, "kernels": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7}
+SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model_files": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
+WORKER_PARTS = {"device": 0, "kernels": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8}
 # The messages' structs are data that the store writes too; what carries them stays link's own.
 OPEN_TO_STORE = "shared/link/message.h"
 
@@ -24,7 +24,7 @@ DOORS = [
     (r"boost/.*", r"shared/config/", "Boost.Program_options"),
     (r"curl/.*", r"coordinator/judge/http\.", "libcurl"),
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
-    (r"unicode/.*", r"shared/(data|measure)/", "ICU"),
+    (r"unicode/.*", r"shared/(data|model_files|measure)/", "ICU"),
 ]
 # MPI starts and ends in one place.
 MPI_LIFETIME = (r"\bMPI_(Init|Init_thread|Finalize)\b", r"shared/link/rank_group\.cpp|tests/support/")

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "shared/data/quantization.h"
+#include "shared/model_files/quantization.h"
 
 namespace apportion {
 

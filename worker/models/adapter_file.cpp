@@ -7,7 +7,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/data/safetensors.h"
+#include "shared/model_files/safetensors.h"
 
 namespace apportion {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "shared/config/run_config.h"
-#include "shared/data/quantization.h"
+#include "shared/model_files/quantization.h"
 
 namespace apportion {
 

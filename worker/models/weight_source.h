@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "shared/data/gguf.h"
 #include "shared/model/shape.h"
+#include "shared/model_files/gguf.h"
 
 namespace apportion {
 

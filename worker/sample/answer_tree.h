@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "shared/config/run_config.h"
-#include "shared/data/tokenizer.h"
 #include "shared/measure/answers.h"
+#include "shared/model_files/tokenizer.h"
 #include "worker/models/llama.h"
 
 namespace apportion {

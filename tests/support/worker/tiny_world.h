@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "shared/data/chat_template.h"
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
-#include "shared/data/tokenizer.h"
+#include "shared/model_files/chat_template.h"
+#include "shared/model_files/tokenizer.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 #include "worker/models/llama.h"

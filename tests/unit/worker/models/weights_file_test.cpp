@@ -9,7 +9,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/data/safetensors.h"
+#include "shared/model_files/safetensors.h"
 #include "tests/support/worker/tiny_world.h"
 
 namespace apportion {

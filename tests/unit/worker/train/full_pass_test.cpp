@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "shared/base/file_system.h"
-#include "shared/data/safetensors.h"
+#include "shared/model_files/safetensors.h"
 #include "tests/support/sample_results.h"
 #include "tests/support/worker/full_ranks.h"
 #include "tests/support/worker/plain_llama.h"

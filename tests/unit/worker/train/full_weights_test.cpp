@@ -9,7 +9,7 @@
 
 #include "shared/base/digest.h"
 #include "shared/base/file_system.h"
-#include "shared/data/safetensors.h"
+#include "shared/model_files/safetensors.h"
 #include "tests/support/sample_results.h"
 #include "tests/support/worker/full_ranks.h"
 #include "tests/support/worker/stopped_training.h"

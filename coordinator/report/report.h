@@ -1,0 +1,29 @@
+// The final table: what a results folder says, for people or as JSON. It is built from the files alone, so
+// the same text can be had again at any time.
+#pragma once
+
+#include <string>
+
+#include "coordinator/report/style.h"
+#include "shared/config/run_config.h"
+
+namespace apportion {
+
+enum class ReportFormat { table, json };
+
+struct ReportOptions {
+  Style style;
+  ReportFormat format = ReportFormat::table;
+};
+
+/// Every cell: per subject its target and its shares before and after, exact share, MAE and floor; a summary
+/// of each test set; the training's last values; where the files are. Fits 120 columns. A sampled share of
+/// which fewer than half of the rounds have a category, and an exact one of which more than half is
+/// unexplored, is `-`. Throws UserError when the directory holds no results; a file that cannot be read is
+/// named in the report.
+std::string render_report(const std::string& directory, const ReportOptions& options);
+
+/// As it is to be printed on standard output.
+std::string render_report(const std::string& directory, const OutputConfig& output);
+
+}  // namespace apportion

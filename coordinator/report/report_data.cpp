@@ -1,0 +1,128 @@
+#include "coordinator/report/report_data.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "shared/base/error.h"
+#include "shared/config/method.h"
+
+namespace apportion {
+namespace {
+
+std::string config_value(const TaskRecord& record, const std::string& key) {
+  for (const auto& [name, value] : record.config) {
+    if (name == key) return value;
+  }
+  return "";
+}
+
+void take_names(const TaskRecord& record, CellView& view) {
+  view.dataset = config_value(record, "dataset");
+  view.method = config_value(record, "method");
+  view.model = config_value(record, "model");
+}
+
+// Calls `load` and keeps the message of a file that cannot be read.
+template <typename Load>
+void attempt(CellView& view, const std::string& what, Load load) {
+  try {
+    load();
+  } catch (const DataError& error) {
+    view.problems.push_back(what + ": " + error.what());
+  } catch (const UserError& error) {
+    view.problems.push_back(what + ": " + error.what());
+  }
+}
+
+/// Adds the view of a measure task's result, or a judge's. `name` is "WHEN/TEST SET", with a judge's behind
+/// it.
+void add_measure(const std::string& directory, const std::string& name, const std::string& task,
+                 CellView& view) {
+  attempt(view, name, [&] {
+    MeasureView measure;
+    const size_t slash = name.find('/'), second = name.find('/', slash + 1);
+    measure.when = name.substr(0, slash);
+    if (slash != std::string::npos) measure.test_set = name.substr(slash + 1, second - slash - 1);
+    if (second != std::string::npos) measure.judge = name.substr(second + 1);
+    measure.file = read_measure_file(result_path(directory, task));
+    measure.metrics = metrics_of(measure.file);
+    view.measures.push_back(std::move(measure));
+  });
+}
+
+bool is_judged_in(const Cell& cell, const std::string& measured) {
+  return std::any_of(cell.judged.begin(), cell.judged.end(),
+                     [&](const auto& entry) { return entry.first.starts_with(measured + "/"); });
+}
+
+CellView load_cell(const std::string& directory, const Cell& cell) {
+  CellView view{cell, "", "", "", {}, {}, {}, {}};
+  for (const auto& [name, id] : cell.measures) {
+    if (!is_judged_in(cell, name)) add_measure(directory, name, id, view);
+  }
+  for (const auto& [name, id] : cell.judged) add_measure(directory, name, id, view);
+  for (const auto& [name, id] : cell.training) {
+    attempt(view, name, [&, &key = name, &task = id] {
+      view.training.push_back({key, read_train_file(result_path(directory, task))});
+    });
+  }
+  if (!cell.retention.empty()) {
+    attempt(view, "retention",
+            [&] { view.retention = read_retention_file(result_path(directory, cell.retention)); });
+  }
+  auto rank = [](const MeasureView& m) {
+    return std::tuple(m.test_set != "v2", m.test_set, m.judge != lexical_judge, m.judge, m.when != "before");
+  };
+  std::sort(view.measures.begin(), view.measures.end(),
+            [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::sort(view.training.begin(), view.training.end(),
+            [](const auto& a, const auto& b) { return (a.kind != "sft") < (b.kind != "sft"); });
+  // What was done last was done for this cell; an earlier task may have been another cell's first.
+  for (const MeasureView& measure : view.measures) {
+    if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
+  }
+  // All that zero-shot has may have been measured for another method: the cell's name tells.
+  for (const MethodDescription& method : method_table()) {
+    if (cell.name.ends_with("-" + method.name)) view.method = method.name;
+  }
+  return view;
+}
+
+}  // namespace
+
+std::string set_name(const MeasureView& view) {
+  return view.judge.empty() ? view.test_set : view.test_set + ", " + view.judge;
+}
+
+const MeasureView* CellView::measure(const std::string& when, const std::string& test_set) const {
+  for (const MeasureView& view : measures) {
+    if (view.when == when && view.test_set == test_set) return &view;
+  }
+  return nullptr;
+}
+
+std::vector<JudgeAgreement> judge_agreements(const CellView& view) {
+  std::vector<JudgeAgreement> found;
+  for (auto one = view.measures.begin(); one != view.measures.end(); ++one) {
+    for (auto other = one + 1; other != view.measures.end(); ++other) {
+      const bool same_set = one->when == other->when && one->test_set == other->test_set;
+      if (!same_set || one->judge == other->judge) continue;
+      const std::optional<Agreement> agreement = agreement_of(one->file.result, other->file.result);
+      if (agreement) found.push_back({one->when, one->test_set, one->judge, other->judge, *agreement});
+    }
+  }
+  return found;
+}
+
+int clamped_steps(const TrainLog& log) {
+  return static_cast<int>(
+      std::count_if(log.z_unclamped.begin(), log.z_unclamped.end(), [](double z) { return z < 0; }));
+}
+
+std::vector<CellView> load_cells(const std::string& directory) {
+  std::vector<CellView> views;
+  for (const Cell& cell : read_index(directory)) views.push_back(load_cell(directory, cell));
+  return views;
+}
+
+}  // namespace apportion
