@@ -129,7 +129,7 @@ Answers base_answers(const TaskContext& context, const Llama& base, const std::v
     }
   }
   std::vector<double> own;
-  measure_units(tools, units, context.collectives, [&](size_t, UnitResult result) {
+  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
     for (const PromptAnswers& answers : result.prompts) {
       ensure(answers.answers.size() == 1, "one round gives one answer");
       const std::vector<int32_t>& tokens = answers.answers.front().tokens;

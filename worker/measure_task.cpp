@@ -113,7 +113,7 @@ Done run_measure(const TaskContext& context) {
   Done done;
   double tokens = 0, flops = 0;
   const double peak = session.peak(type), started = seconds_now();
-  measure_units(tools, own, context.collectives, [&](size_t index, UnitResult result) {
+  measure_units(tools, own, context.collectives, [&](size_t index, const UnitResult& result) {
     const int unit = rank + static_cast<int>(index) * ranks;
     context.link.send(coordinator_address,
                       Histogram{context.task.id, unit, units[index].results(reader, result.prompts)});

@@ -151,6 +151,8 @@ std::vector<KeptText> kept_texts(const TaskContext& context, const Comparison& c
     std::vector<int32_t> tokens;
     for (const TokenSpan& token : context.session.tokenizer().encode(passage, SpecialTokens::as_text))
       tokens.push_back(token.id);
+    const auto context_length = static_cast<size_t>(context.session.shape().context_length);
+    tokens.resize(std::min(tokens.size(), context_length));
     if (tokens.size() < 2) continue;
     units.push_back({{{tokens.front()}, {tokens.begin() + 1, tokens.end()}, 0}});
   }
@@ -173,8 +175,8 @@ std::vector<double> masses(const TaskContext& context, const Llama& model, const
   const Session& session = context.session;
   MeasureConfig measure = session.config().measure;
   measure.max_answer_tokens = 24;
-  measure.exact_nodes = 32;
-  measure.exact_threshold = 0.01;
+  measure.exact_nodes = 128;  // a quarter of them until an answer is seen to end
+  measure.exact_threshold = 0.02;
   const MeasureTools tools{model,
                            adapter,
                            session.tokenizer(),
@@ -197,7 +199,7 @@ std::vector<double> masses(const TaskContext& context, const Llama& model, const
     }
   }
   std::vector<double> own;
-  measure_units(tools, units, context.collectives, [&](size_t, UnitResult result) {
+  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
     for (const PromptAnswers& answers : result.prompts) {
       const CategoryParser parser({accepted[static_cast<size_t>(answers.subject)]});
       double mass = 0;

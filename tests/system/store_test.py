@@ -47,7 +47,7 @@ def kind_of(name):
     """The kind of task whose files have the documented dataset."""
     if name in OF_STORIES:
         return "stories"
-    kinds = {"log": "training", "steps": "scale", "ranks": "scale"}
+    kinds = {"log": "training", "steps": "scale", "ranks": "scale", "keep": "retention", "text": "retention", "questions": "retention"}
     return kinds.get(name.split("/")[1], "measure")
 
 
