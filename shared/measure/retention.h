@@ -24,7 +24,7 @@ struct KeptText {
   double tokens = 0, base_nll = 0, nll = 0;
 };
 
-/// A question: the explored probability of answers whose first sentence has an accepted word.
+/// A question: the share of rounds whose first sentence has an accepted word.
 struct KeptQuestion {
   std::string text;
   double base_mass = 0, mass = 0;
