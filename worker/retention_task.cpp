@@ -1,6 +1,7 @@
 // The retention task: the trained model beside the untouched one (the adapter on and off) on keep prompts,
 // plain text and easy questions. What the figures are: shared/measure/retention.h.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

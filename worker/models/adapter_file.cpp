@@ -24,7 +24,7 @@ FloatTensor to_file(const at::Tensor& tensor) {
 }
 
 void from_file(const std::map<std::string, FloatTensor>& tensors, const std::string& path,
-               const std::string& name, at::Tensor out) {
+               const std::string& name, const at::Tensor& out) {
   auto found = tensors.find(name);
   if (found == tensors.end()) throw DataError(path, 0, "tensor '" + name + "' is missing");
   if (found->second.shape != out.sizes().vec()) {
