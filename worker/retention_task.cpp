@@ -166,7 +166,7 @@ std::vector<KeptText> kept_texts(const TaskContext& context, const Comparison& c
   return texts;
 }
 
-constexpr int question_rounds = 16;
+constexpr int question_rounds = 8;
 
 bool ends_a_sentence(std::string_view text) {
   return !text.empty() && std::string_view(".!?\n").find(text.back()) != std::string_view::npos;
@@ -178,7 +178,7 @@ std::vector<double> masses(const TaskContext& context, const Llama& model, const
                            const std::vector<EasyQuestion>& questions) {
   const Session& session = context.session;
   MeasureConfig measure = session.config().measure;
-  measure.max_answer_tokens = 24;
+  measure.max_answer_tokens = 16;
   measure.exact_nodes = 0;
   const MeasureTools tools{model,
                            adapter,
