@@ -70,6 +70,20 @@ def check_folders(paths):
             yield f"{folder}: {len(names)} nouns, at most {rules.NOUNS_OF_FOLDER}"
 
 
+def check_types(root, paths):
+    """No two types of one name in one program: each file would compile, and the linker would take one for both."""
+    where = {}
+    for path in paths:
+        if not path.endswith(".h") or path.startswith("tests/"):
+            continue
+        text = cpp_source.blank((root / path).read_text(encoding="utf-8"))
+        for match in rules.TYPE.finditer(text):
+            name = match.group(1) or match.group(2)
+            first = where.setdefault(name, path)
+            if first != path:
+                yield f"{path}: {name} is a type of {first}, too: one of them needs another name"
+
+
 def check_mirror(root, paths):
     """A unit test lies where its subject lies: tests/unit/X/noun_test.cpp for X/noun.h or X/noun.cpp."""
     for path in paths:
@@ -91,6 +105,7 @@ def breaches(root):
             yield from check_cpp(root, path, text)
     yield from check_folders(paths)
     yield from check_mirror(root, paths)
+    yield from check_types(root, paths)
 
 
 def main(root):

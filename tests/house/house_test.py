@@ -15,14 +15,14 @@ GOOD = {
     "coordinator/plan.h": HEAD + '#include "shared/link/link.h"\n',
     "shared/base/error.h": HEAD + "#include <string>\n",
     "shared/data/text.h": HEAD + '#include <unicode/uchar.h>\n\n#include "shared/base/error.h"\n',
-    "shared/link/link.h": HEAD,
+    "shared/link/link.h": HEAD + "struct Progress {\n  struct Task {};\n};\nclass Later;\n",
     "shared/link/link_mpi.cpp": HEAD + "#include <mpi.h>\n",
     "shared/store/file.cpp": HEAD + "#include <hdf5.h>\n",
     "worker/device.h": HEAD + "#include <ATen/ATen.h>\n",
     "worker/device_cuda.cpp": HEAD + "#include <c10/cuda/CUDAGuard.h>\n",
     "worker/worker.h": HEAD + '#include "worker/device.h"\n',
     "worker/train/step.h": HEAD + '#include "worker/device.h"\n',
-    "worker/sample/draw.h": HEAD,
+    "worker/sample/draw.h": HEAD + "class Later;\nstruct Draw {\n  struct Task {};\n};\n",
     "tests/unit/shared/data/text_test.cpp": HEAD + '#include "shared/data/text.h"\n',
 }
 
@@ -60,6 +60,8 @@ PLANTED = [
     (HEAD + "class C {\n  int g() const {\n" + ";\n" * 60 + "  }\n};\n", "shared/base/bad.h", "g has 62 lines"),
     ("#pragma once\n", "shared/base/bad.h", "no comment at its head"),
     ("import sys\n", "tests/system/bad.py", "no comment at its head"),
+    (HEAD + "class Progress final : public Base {\n};\n", "worker/train/bad.h", "Progress is a type of shared/link/link.h"),
+    (HEAD + "using Progress = int;\n", "worker/train/bad.h", "Progress is a type of shared/link/link.h"),
     (HEAD, "tests/unit/shared/data/gone_test.cpp", "there is no shared/data/gone.h"),
 ]
 

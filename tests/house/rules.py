@@ -26,6 +26,8 @@ DOORS = [
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
     (r"unicode/.*", r"shared/(data|model_files|measure)/", "ICU"),
 ]
+# A type that a header gives the whole program; what is nested or in an inner namespace of tests has a longer name.
+TYPE = re.compile(r"^(?:struct|class|enum class)\s+(\w+)[^;]*?\{|^using\s+(\w+)\s*=", re.MULTILINE)
 # MPI starts and ends in one place.
 MPI_LIFETIME = (r"\bMPI_(Init|Init_thread|Finalize)\b", r"shared/link/rank_group\.cpp|tests/support/")
 

@@ -41,7 +41,7 @@ class MpiMessenger : public Messenger {
   MpiMessenger(MPI_Comm communicator, std::vector<int> group)
       : communicator_(communicator), group_(std::move(group)) {}
 
-  int64_t start_send(const Message& message, int tag) override {
+  int64_t start_send(const PeerMessage& message, int tag) override {
     MPI_Request request = MPI_REQUEST_NULL;
     check_code(MPI_Isend(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
                          communicator_, &request),
@@ -49,7 +49,7 @@ class MpiMessenger : public Messenger {
     return keep({request, message, false});
   }
 
-  int64_t start_receive(const Message& message, int tag) override {
+  int64_t start_receive(const PeerMessage& message, int tag) override {
     MPI_Request request = MPI_REQUEST_NULL;
     check_code(MPI_Irecv(message.data, static_cast<int>(message.bytes), MPI_BYTE, message.peer, tag,
                          communicator_, &request),
@@ -77,11 +77,11 @@ class MpiMessenger : public Messenger {
  private:
   struct InFlight {
     MPI_Request request = MPI_REQUEST_NULL;
-    Message message;
+    PeerMessage message;
     bool is_receive = false;
   };
 
-  int world_rank(const Message& message) const { return group_[static_cast<size_t>(message.peer)]; }
+  int world_rank(const PeerMessage& message) const { return group_[static_cast<size_t>(message.peer)]; }
 
   int64_t keep(const InFlight& entry) {
     if (free_.empty()) {
@@ -113,7 +113,7 @@ class MpiCollectives : public Collectives {
     if (sharing == NodeSharing::used) means.board = open_board();
     means.node_ranks = node_ranks_;
     if (static_cast<int>(node_ranks_.size()) < size_) {
-      means.progress = std::make_shared<Progress>(std::make_shared<MpiMessenger>(communicator_, group_));
+      means.driver = std::make_shared<ExchangeDriver>(std::make_shared<MpiMessenger>(communicator_, group_));
     }
     transfers_.emplace(std::move(means));
   }

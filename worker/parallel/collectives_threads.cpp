@@ -44,7 +44,7 @@ class PostMessenger : public Messenger {
  public:
   PostMessenger(std::shared_ptr<PostOffice> office, int rank) : office_(std::move(office)), rank_(rank) {}
 
-  int64_t start_send(const Message& message, int tag) override {
+  int64_t start_send(const PeerMessage& message, int tag) override {
     std::lock_guard lock(office_->mutex);
     PostOffice::Channel& channel = office_->channels[{rank_, message.peer, tag}];
     auto envelope = std::make_shared<PostOffice::Envelope>();
@@ -54,7 +54,7 @@ class PostMessenger : public Messenger {
     return last_;
   }
 
-  int64_t start_receive(const Message& message, int tag) override {
+  int64_t start_receive(const PeerMessage& message, int tag) override {
     std::lock_guard lock(office_->mutex);
     receives_[++last_] = {message, tag, office_->channels[{message.peer, rank_, tag}].asked++};
     return last_;
@@ -86,7 +86,7 @@ class PostMessenger : public Messenger {
 
  private:
   struct Receive {
-    Message message;
+    PeerMessage message;
     int tag = 0;
     uint64_t index = 0;
   };
@@ -116,7 +116,7 @@ class ThreadsCollectives : public Collectives {
     check_float(tensor);
     const std::string operation = describe("broadcast", tensor.numel());
     if (rank_ != root) return move({message_of(tensor, root)}, {}, collective_tag, operation);
-    std::vector<Message> sends;
+    std::vector<PeerMessage> sends;
     for (int peer = 0; peer < ranks_; ++peer) {
       if (peer != root) sends.push_back(message_of(tensor, peer));
     }
@@ -179,17 +179,17 @@ class ThreadsCollectives : public Collectives {
     return means;
   }
 
-  static Message message_of(const at::Tensor& tensor, int peer) {
+  static PeerMessage message_of(const at::Tensor& tensor, int peer) {
     return {peer, static_cast<std::byte*>(tensor.data_ptr()), static_cast<int64_t>(tensor.nbytes())};
   }
 
-  void move(const std::vector<Message>& receives, const std::vector<Message>& sends, int tag,
+  void move(const std::vector<PeerMessage>& receives, const std::vector<PeerMessage>& sends, int tag,
             const std::string& operation) {
     throw_if_aborted(operation);
     std::vector<std::pair<int64_t, int>> in_flight;
-    for (const Message& message : receives)
+    for (const PeerMessage& message : receives)
       in_flight.emplace_back(messages_.start_receive(message, tag), message.peer);
-    for (const Message& message : sends)
+    for (const PeerMessage& message : sends)
       in_flight.emplace_back(messages_.start_send(message, tag), message.peer);
     Patience waiting(operation, timeout_s_, [&] { throw_if_aborted(operation); });
     for (const auto& [number, peer] : in_flight) {
@@ -207,7 +207,7 @@ class ThreadsCollectives : public Collectives {
     std::vector<double> own = values;
     std::vector<std::vector<double>> parts(ranks);
     auto exchange = [&](auto part_of, auto& mine) {
-      std::vector<Message> receives, sends;
+      std::vector<PeerMessage> receives, sends;
       for (int peer = 0; peer < ranks_; ++peer) {
         if (peer == rank_) continue;
         const auto [data, size] = part_of(static_cast<size_t>(peer));
@@ -252,9 +252,10 @@ std::vector<std::unique_ptr<Collectives>> make_threads_collectives(int ranks, in
     for (size_t i = 0; i < boards.size(); ++i) {
       means.rank = first + static_cast<int>(i);
       means.board = boards.size() > 1 ? boards[i] : nullptr;
-      means.progress = ranks_per_node < ranks
-                           ? std::make_shared<Progress>(std::make_shared<PostMessenger>(office, means.rank))
-                           : nullptr;
+      means.driver =
+          ranks_per_node < ranks
+              ? std::make_shared<ExchangeDriver>(std::make_shared<PostMessenger>(office, means.rank))
+              : nullptr;
       group.push_back(std::make_unique<ThreadsCollectives>(office, means));
     }
   }

@@ -95,11 +95,11 @@ int Exchange::missing() const {
   return send < round.sends.size() ? round.sends[send].peer : -1;
 }
 
-Progress::Progress(std::shared_ptr<Messenger> messenger) : messenger_(std::move(messenger)) {}
+ExchangeDriver::ExchangeDriver(std::shared_ptr<Messenger> messenger) : messenger_(std::move(messenger)) {}
 
-Progress::~Progress() { stop(); }
+ExchangeDriver::~ExchangeDriver() { stop(); }
 
-bool Progress::stop() {
+bool ExchangeDriver::stop() {
   {
     std::lock_guard lock(mutex_);
     ending_ = true;
@@ -113,7 +113,7 @@ bool Progress::stop() {
   return false;
 }
 
-void Progress::start(const std::shared_ptr<Task>& task) {
+void ExchangeDriver::start(const std::shared_ptr<Task>& task) {
   std::lock_guard lock(mutex_);
   advance_locked(*task);
   if (task->exchange.done() || task->error) return;
@@ -122,19 +122,19 @@ void Progress::start(const std::shared_ptr<Task>& task) {
   changed_.notify_all();
 }
 
-size_t Progress::advance(Task& task) {
+size_t ExchangeDriver::advance(Task& task) {
   std::lock_guard lock(mutex_);
   advance_locked(task);
   if (task.error) std::rethrow_exception(task.error);
   return task.exchange.rounds_done();
 }
 
-int Progress::missing(const Task& task) {
+int ExchangeDriver::missing(const Task& task) {
   std::lock_guard lock(mutex_);
   return task.exchange.missing();
 }
 
-bool Progress::advance_locked(Task& task) {
+bool ExchangeDriver::advance_locked(Task& task) {
   if (task.error) return false;
   try {
     const bool moved = task.exchange.advance(*messenger_);
@@ -146,7 +146,7 @@ bool Progress::advance_locked(Task& task) {
   }
 }
 
-void Progress::run() {
+void ExchangeDriver::run() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     changed_.wait(lock, [this] { return ending_ || !tasks_.empty(); });

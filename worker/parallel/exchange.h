@@ -1,5 +1,5 @@
 // Messages between ranks that share no memory: an exchange is lists of messages to send and to receive, in an
-// order that cannot block, of which some are in flight at a time, and sums over what has come. Progress
+// order that cannot block, of which some are in flight at a time, and sums over what has come. ExchangeDriver
 // drives exchanges by a thread while any is in flight. How one message goes is a Messenger's (MPI's, or a
 // queue between threads); which messages an operation needs is transfers.cpp's.
 #pragma once
@@ -16,7 +16,7 @@
 
 namespace apportion {
 
-struct Message {
+struct PeerMessage {
   int peer = 0;  // group rank
   std::byte* data = nullptr;
   int64_t bytes = 0;
@@ -28,8 +28,8 @@ class Messenger {
  public:
   virtual ~Messenger() = default;
   /// Both return a number for test() and cancel(). The bytes stay valid until test() was true.
-  virtual int64_t start_send(const Message& message, int tag) = 0;
-  virtual int64_t start_receive(const Message& message, int tag) = 0;
+  virtual int64_t start_send(const PeerMessage& message, int tag) = 0;
+  virtual int64_t start_receive(const PeerMessage& message, int tag) = 0;
   /// Whether it is complete; then the number is free again. Throws RankError when it failed.
   virtual bool test(int64_t number) = 0;
 };
@@ -38,7 +38,7 @@ class Messenger {
 /// once for each group in order when its messages have come, until it returns true ("not yet" is false).
 /// Receives of group g are made only when sum(g - 2) was true, so that two groups need memory.
 struct Round {
-  std::vector<Message> sends, receives;
+  std::vector<PeerMessage> sends, receives;
   int64_t group_size = 0;
   std::function<bool(int64_t group)> sum;
 };
@@ -77,12 +77,12 @@ class Exchange {
 
 /// Drives exchanges from the start of each to its end, by a thread that exists while there may be any and
 /// sleeps between tests. All calls of the Messenger go through here.
-class Progress {
+class ExchangeDriver {
  public:
-  explicit Progress(std::shared_ptr<Messenger> messenger);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  explicit ExchangeDriver(std::shared_ptr<Messenger> messenger);
+  ~ExchangeDriver();
+  ExchangeDriver(const ExchangeDriver&) = delete;
+  ExchangeDriver& operator=(const ExchangeDriver&) = delete;
 
   /// `exchange` with `keep`, what its messages and sums need, until it is done or for ever when it failed.
   struct Task {

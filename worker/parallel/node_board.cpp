@@ -77,7 +77,7 @@ struct alignas(alignment) NodeBoard::RankBoard {
   std::array<char, 256> reason = {};
   std::array<Post, most_in_flight> posts = {};
 
-  std::atomic<uint64_t>& counter(Stage stage) { return counters[static_cast<size_t>(stage)]; }
+  std::atomic<uint64_t>& counter(OperationState state) { return counters[static_cast<size_t>(state)]; }
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<int32_t>::is_always_lock_free,
               "processes share these");
@@ -149,26 +149,27 @@ std::shared_ptr<Mapping> NodeBoard::open_memory(int peer, int64_t descriptor, in
 }
 
 void NodeBoard::post(uint64_t sequence, const Post& post, Patience& patience) {
-  if (sequence >= most_in_flight) await_all(Stage::finished, sequence - most_in_flight, patience);
+  if (sequence >= most_in_flight) await_all(OperationState::finished, sequence - most_in_flight, patience);
   boards_[static_cast<size_t>(index_)]->posts[sequence % most_in_flight] = post;
-  mark(Stage::posted, sequence);
+  mark(OperationState::posted, sequence);
 }
 
-void NodeBoard::mark(Stage stage, uint64_t sequence) {
-  boards_[static_cast<size_t>(index_)]->counter(stage).store(sequence + 1, std::memory_order_release);
+void NodeBoard::mark(OperationState state, uint64_t sequence) {
+  boards_[static_cast<size_t>(index_)]->counter(state).store(sequence + 1, std::memory_order_release);
 }
 
-bool NodeBoard::reached(int peer, Stage stage, uint64_t sequence) const {
-  return boards_[static_cast<size_t>(peer)]->counter(stage).load(std::memory_order_acquire) > sequence;
+bool NodeBoard::reached(int peer, OperationState state, uint64_t sequence) const {
+  return boards_[static_cast<size_t>(peer)]->counter(state).load(std::memory_order_acquire) > sequence;
 }
 
-void NodeBoard::await(int peer, Stage stage, uint64_t sequence, Patience& patience) const {
+void NodeBoard::await(int peer, OperationState state, uint64_t sequence, Patience& patience) const {
   RankBoard& board = *boards_[static_cast<size_t>(peer)];
-  while (!reached(peer, stage, sequence)) {
+  while (!reached(peer, state, sequence)) {
     // Looked at before the counters: what a rank did before it left counts.
     const auto presence = static_cast<Presence>(board.presence.load(std::memory_order_acquire));
-    const bool is_given_up = stage == Stage::reduced && reached(peer, Stage::finished, sequence);
-    if (reached(peer, stage, sequence)) return;
+    const bool is_given_up =
+        state == OperationState::reduced && reached(peer, OperationState::finished, sequence);
+    if (reached(peer, state, sequence)) return;
     throw_if_aborted(patience.operation());
     if (presence == Presence::left || is_given_up) {
       patience.look();  // an abort of another node's rank, which this peer has seen already
@@ -180,9 +181,9 @@ void NodeBoard::await(int peer, Stage stage, uint64_t sequence, Patience& patien
   }
 }
 
-void NodeBoard::await_all(Stage stage, uint64_t sequence, Patience& patience) const {
+void NodeBoard::await_all(OperationState state, uint64_t sequence, Patience& patience) const {
   for (int peer = 0; peer < size(); ++peer) {
-    if (peer != index_) await(peer, stage, sequence, patience);
+    if (peer != index_) await(peer, state, sequence, patience);
   }
 }
 
@@ -242,9 +243,9 @@ Source NodeBoard::locate(const void* memory, int64_t bytes, uint64_t sequence, s
 
 bool NodeBoard::is_free(const StageMemory& stage) const {
   for (int peer = 0; peer < size(); ++peer) {
-    if (peer != index_ && !reached(peer, Stage::finished, stage.user - 1)) return false;
+    if (peer != index_ && !reached(peer, OperationState::finished, stage.user - 1)) return false;
   }
-  return reached(index_, Stage::finished, stage.user - 1);
+  return reached(index_, OperationState::finished, stage.user - 1);
 }
 
 /// The first stage whose last operation all ranks have finished, grown to `bytes`; a new one if there is
@@ -273,8 +274,8 @@ void NodeBoard::keep_for_others(std::shared_ptr<void> memory) {
 std::shared_ptr<void> NodeBoard::allocate(int64_t bytes, uint64_t sequence, Patience& patience) {
   auto memory = is_one_process() ? share_between_threads(bytes, sequence, patience)
                                  : share_between_processes(bytes, sequence, patience);
-  mark(Stage::finished, sequence);
-  await_all(Stage::finished, sequence, patience);
+  mark(OperationState::finished, sequence);
+  await_all(OperationState::finished, sequence, patience);
   return memory;
 }
 
@@ -297,7 +298,7 @@ std::shared_ptr<void> NodeBoard::share_between_threads(int64_t bytes, uint64_t s
        allocation_post(bytes,
                        {Place::process, -1, static_cast<int64_t>(reinterpret_cast<uintptr_t>(&memory)), 0}),
        patience);
-  await_all(Stage::posted, sequence, patience);
+  await_all(OperationState::posted, sequence, patience);
   check_same_call(0, sequence);
   if (index_ != 0)
     memory = *reinterpret_cast<const std::shared_ptr<void>*>(posted(0, sequence).source.position);
@@ -312,12 +313,12 @@ std::shared_ptr<void> NodeBoard::share_between_processes(int64_t bytes, uint64_t
   try {
     if (index_ == 0) mapping = std::make_shared<Mapping>(descriptor, size);
     post(sequence, allocation_post(bytes, {Place::stage, descriptor, 0, size}), patience);
-    await_all(Stage::posted, sequence, patience);
+    await_all(OperationState::posted, sequence, patience);
     check_same_call(0, sequence);
     if (index_ != 0) mapping = open_memory(0, posted(0, sequence).source.index, size);
     if (!mapping) throw_not_opened(posted(0, sequence), world_rank(0));
-    mark(Stage::reduced, sequence);  // opened
-    if (index_ == 0) await_all(Stage::reduced, sequence, patience);
+    mark(OperationState::reduced, sequence);  // opened
+    if (index_ == 0) await_all(OperationState::reduced, sequence, patience);
   } catch (...) {
     if (descriptor >= 0) close(descriptor);
     throw;
@@ -343,7 +344,7 @@ void NodeBoard::leave() {
   auto is_read = [&](const StageMemory& stage) {
     for (int peer = 0; peer < size(); ++peer) {
       if (peer == index_ || presence_of(peer).load() != static_cast<int32_t>(Presence::present)) continue;
-      if (!reached(peer, Stage::finished, stage.user - 1)) return false;
+      if (!reached(peer, OperationState::finished, stage.user - 1)) return false;
     }
     return true;
   };

@@ -39,7 +39,7 @@ struct Post {
 };
 
 /// How far ranks are: operation s is posted, its own part is reduced, it is finished.
-enum class Stage { posted, reduced, finished };
+enum class OperationState { posted, reduced, finished };
 
 /// One rank's view. Operations have numbers 0, 1, 2, ... in the same order on all ranks of the node; a rank
 /// finishes them in that order. Await calls throw RankError (see Patience) also when a rank that is waited
@@ -73,12 +73,12 @@ class NodeBoard {
   /// Makes operation `sequence` known. Waits, if need be, until the ranks have finished number
   /// sequence - most_in_flight.
   void post(uint64_t sequence, const Post& post, Patience& patience);
-  void mark(Stage stage, uint64_t sequence);
+  void mark(OperationState state, uint64_t sequence);
 
   /// Whether `peer` has got so far.
-  bool reached(int peer, Stage stage, uint64_t sequence) const;
-  void await(int peer, Stage stage, uint64_t sequence, Patience& patience) const;
-  void await_all(Stage stage, uint64_t sequence, Patience& patience) const;
+  bool reached(int peer, OperationState state, uint64_t sequence) const;
+  void await(int peer, OperationState state, uint64_t sequence, Patience& patience) const;
+  void await_all(OperationState state, uint64_t sequence, Patience& patience) const;
   /// Throws InternalError unless `peer` posted the same call as this rank.
   void check_same_call(int peer, uint64_t sequence) const;
 

@@ -77,7 +77,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   float* sum_target() const;
   void sum_of_node();
   void spread_own_sum();
-  void copy_from_node(Stage stage, Patience& patience);
+  void copy_from_node(OperationState state, Patience& patience);
   void drive(size_t rounds);
 
   Kind kind_;
@@ -90,7 +90,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   uint64_t sequence_ = 0;
   std::byte* published_ = nullptr;  // what the node's ranks read: source_ itself, or a copy
   at::Tensor scratch_;              // [2, remote ranks, chunk]
-  std::shared_ptr<Progress::Task> task_;
+  std::shared_ptr<ExchangeDriver::Task> task_;
 };
 
 void Operation::start(Transfers::Line& line) {
@@ -103,10 +103,10 @@ void Operation::start(Transfers::Line& line) {
   published_ = bytes_of(source_);
   if (means_.board) publish(line.board_sequence++);
   const int tag = 1 + static_cast<int>(line.message_sequence++ % last_tag);
-  if (!means_.progress) return;
-  task_ =
-      std::make_shared<Progress::Task>(Progress::Task{Exchange(rounds(), tag), shared_from_this(), nullptr});
-  means_.progress->start(task_);
+  if (!means_.driver) return;
+  task_ = std::make_shared<ExchangeDriver::Task>(
+      ExchangeDriver::Task{Exchange(rounds(), tag), shared_from_this(), nullptr});
+  means_.driver->start(task_);
 }
 
 void Operation::publish(uint64_t sequence) {
@@ -142,7 +142,7 @@ std::vector<Round> Operation::rounds() {
 /// Own part to every remote rank, theirs from them; step s goes s ranks up and comes from s ranks below, so
 /// that no rank is everybody's first.
 Round Operation::gather_round() const {
-  auto cut = [](std::vector<Message>& list, int peer, std::byte* data, int64_t bytes) {
+  auto cut = [](std::vector<PeerMessage>& list, int peer, std::byte* data, int64_t bytes) {
     for (int64_t done = 0; done < bytes; done += message_bytes) {
       list.push_back({peer, data + done, std::min(message_bytes, bytes - done)});
     }
@@ -168,7 +168,7 @@ Round Operation::sum_round() {
   int64_t most = 0;
   for (int peer = 0; peer < means_.ranks(); ++peer) most = std::max(most, parts_.count(peer));
   auto message = [&](int peer, float* data, int64_t elements) {
-    return Message{peer, reinterpret_cast<std::byte*>(data), elements * element_bytes_};
+    return PeerMessage{peer, reinterpret_cast<std::byte*>(data), elements * element_bytes_};
   };
   Round round;
   for (int64_t begin = 0; begin < most; begin += chunk) {
@@ -191,7 +191,7 @@ Round Operation::sum_round() {
 bool Operation::node_is_there() const {
   if (!means_.board) return true;
   for (int peer = 0; peer < means_.board->size(); ++peer) {
-    if (!means_.board->reached(peer, Stage::posted, sequence_)) return false;
+    if (!means_.board->reached(peer, OperationState::posted, sequence_)) return false;
   }
   return true;
 }
@@ -242,13 +242,13 @@ void Operation::sum_of_node() {
   }
 }
 
-/// The parts of this node's other ranks into target_, each when its rank has reached `stage`.
-void Operation::copy_from_node(Stage stage, Patience& waiting) {
+/// The parts of this node's other ranks into target_, each when its rank has reached `state`.
+void Operation::copy_from_node(OperationState state, Patience& waiting) {
   const int ranks = means_.board->size();
   for (int step = 1; step < ranks; ++step) {
     const int index = (means_.board->index() + step) % ranks;
     const int peer = means_.node_ranks[static_cast<size_t>(index)];
-    means_.board->await(index, stage, sequence_, waiting);
+    means_.board->await(index, state, sequence_, waiting);
     means_.board->check_same_call(index, sequence_);
     const std::byte* data = means_.board->data(index, sequence_);
     copy_bytes(bytes_of(target_) + byte_offset(peer), data + (gives_all() ? byte_offset(peer) : 0),
@@ -260,14 +260,14 @@ void Operation::copy_from_node(Stage stage, Patience& waiting) {
 void Operation::drive(size_t rounds) {
   auto rounds_done = [this] {
     try {
-      return means_.progress->advance(*task_);
+      return means_.driver->advance(*task_);
     } catch (const RankError& error) {
       throw RankError(error.rank(), text_ + ": " + error.what());
     }
   };
   Patience waiting = patience();
   while (rounds_done() < rounds) {
-    const int peer = means_.progress->missing(*task_);
+    const int peer = means_.driver->missing(*task_);
     waiting.pause(peer < 0 ? -1 : means_.world_ranks[static_cast<size_t>(peer)]);
   }
 }
@@ -277,29 +277,29 @@ void Operation::finish() {
   NodeBoard* board = means_.board.get();
   if (kind_ == Kind::all_gather) {
     copy_bytes(bytes_of(target_) + byte_offset(rank()), source_.data_ptr(), byte_count(rank()));
-    if (board) copy_from_node(Stage::posted, waiting);
+    if (board) copy_from_node(OperationState::posted, waiting);
   } else {
     if (board) {
-      board->await_all(Stage::posted, sequence_, waiting);
+      board->await_all(OperationState::posted, sequence_, waiting);
       for (int peer = 0; peer < board->size(); ++peer) board->check_same_call(peer, sequence_);
     }
     task_ ? drive(1) : sum_of_node();
     if (kind_ == Kind::all_reduce && board) {
-      board->mark(Stage::reduced, sequence_);
-      copy_from_node(Stage::reduced, waiting);
+      board->mark(OperationState::reduced, sequence_);
+      copy_from_node(OperationState::reduced, waiting);
     }
   }
   if (task_) drive(kind_ == Kind::all_reduce ? 2 : 1);
   if (!board) return;
-  board->mark(Stage::finished, sequence_);
+  board->mark(OperationState::finished, sequence_);
   // What others read in place is the caller's again when wait() returns.
-  if (published_ == bytes_of(source_)) board->await_all(Stage::finished, sequence_, waiting);
+  if (published_ == bytes_of(source_)) board->await_all(OperationState::finished, sequence_, waiting);
 }
 
 void Operation::abandon() {
   if (!means_.board) return;
   means_.board->keep_for_others(std::make_shared<at::Tensor>(source_));
-  means_.board->mark(Stage::finished, sequence_);
+  means_.board->mark(OperationState::finished, sequence_);
 }
 
 namespace {
@@ -373,7 +373,7 @@ bool Transfers::close() {
   line_->operations.clear();
   if (line_->failure.empty()) line_->failure = "this rank has left the group";
   if (line_->means.board) line_->means.board->leave();
-  return !line_->means.progress || line_->means.progress->stop();
+  return !line_->means.driver || line_->means.driver->stop();
 }
 
 std::unique_ptr<Transfer> Transfers::start(std::shared_ptr<Operation> operation) {

@@ -1,7 +1,7 @@
 // The operations of Collectives on host memory, made of two means: reading what ranks of the own node have
 // laid open on their NodeBoard, by the main thread's own copies and sums, and messages to and from other
-// nodes, driven by Progress while the main thread computes. The forms `threads` and MPI bring the means; this
-// is the logic.
+// nodes, driven by ExchangeDriver while the main thread computes. The forms `threads` and MPI bring the
+// means; this is the logic.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace apportion {
 
 /// Who is in the group, and by which means.
 struct TransferMeans {
-  int rank = 0;                        // in the group
-  std::vector<int> world_ranks;        // by group rank, for errors
-  std::vector<int> node_ranks;         // group ranks of this node, ascending, this one among them
-  std::shared_ptr<NodeBoard> board;    // null when this rank is alone on its node
-  std::shared_ptr<Progress> progress;  // null when there is one node only
+  int rank = 0;                            // in the group
+  std::vector<int> world_ranks;            // by group rank, for errors
+  std::vector<int> node_ranks;             // group ranks of this node, ascending, this one among them
+  std::shared_ptr<NodeBoard> board;        // null when this rank is alone on its node
+  std::shared_ptr<ExchangeDriver> driver;  // null when there is one node only
   double timeout_s = 0;
   std::function<void(const std::string& operation)> throw_if_aborted;
 

@@ -20,11 +20,11 @@ namespace {
 class NotingMessenger : public Messenger {
  public:
   explicit NotingMessenger(int looks) : looks_(looks) {}
-  int64_t start_send(const Message& message, int) override {
+  int64_t start_send(const PeerMessage& message, int) override {
     sent.push_back(message);
     return 0;
   }
-  int64_t start_receive(const Message& message, int) override {
+  int64_t start_receive(const PeerMessage& message, int) override {
     received.push_back(message);
     return 0;
   }
@@ -34,7 +34,7 @@ class NotingMessenger : public Messenger {
     return is_complete;
   }
 
-  std::vector<Message> sent, received;
+  std::vector<PeerMessage> sent, received;
   std::atomic<int> completed = 0;
 
  private:
@@ -46,7 +46,7 @@ TransferMeans means_of(int ranks, int rank, const std::shared_ptr<Messenger>& me
   means.rank = rank;
   for (int world = 0; world < ranks; ++world) means.world_ranks.push_back(world);
   means.node_ranks = {rank};
-  means.progress = std::make_shared<Progress>(messenger);
+  means.driver = std::make_shared<ExchangeDriver>(messenger);
   means.timeout_s = 50;
   means.throw_if_aborted = [](const std::string&) {};
   return means;
@@ -72,10 +72,10 @@ class Addresses {
 };
 
 /// Whether the messages are [begin, begin + bytes) without gap or overlap.
-void expect_tiles(std::vector<Message> messages, const std::byte* begin, int64_t bytes) {
+void expect_tiles(std::vector<PeerMessage> messages, const std::byte* begin, int64_t bytes) {
   std::sort(messages.begin(), messages.end(), [](const auto& a, const auto& b) { return a.data < b.data; });
   int64_t done = 0;
-  for (const Message& message : messages) {
+  for (const PeerMessage& message : messages) {
     EXPECT_EQ(message.data - begin, done);
     EXPECT_GT(message.bytes, 0);
     EXPECT_LE(message.bytes, int64_t{1} << 30);  // MPI counts with int
@@ -103,7 +103,7 @@ TEST(Transfers, MessagesOfASumTileMoreThan31BitsOfElements) {
   const at::Tensor all = addresses.tensor(2 * large, at::kFloat);
   transfers.start_reduce_scatter(all, at::empty({0}), {large, 0, large})->wait();
   expect_tiles(messenger->sent, addresses.data(), 2 * large * 4);
-  for (const Message& message : messenger->sent) {
+  for (const PeerMessage& message : messenger->sent) {
     EXPECT_EQ(message.peer, message.data < addresses.data() + large * 4 ? 0 : 2);
   }
   EXPECT_TRUE(messenger->received.empty());
