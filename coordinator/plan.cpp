@@ -26,10 +26,11 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "
                             "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
                             "schedule",      "adapter",          "base_type"};
 const Keys retain_keys = {"retain_weight", "retain_prompts", "retain_text_every", "retain_tokens"};
-const Keys sft_keys = joined(
-    training_keys, {"lora_rank", "lora_alpha", "lora_targets", "sft_steps", "sft_learning_rate",
-                    "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
-                    "sft_text_every", "sft_common_weight", "sft_optimizer", "muon_momentum"});
+const Keys sft_keys =
+    joined(training_keys,
+           {"lora_rank", "lora_alpha", "lora_targets", "lora_layers", "sft_steps", "sft_learning_rate",
+            "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
+            "sft_text_every", "sft_common_weight", "sft_optimizer", "muon_momentum"});
 const Keys calibrate_keys = joined(training_keys, {"calibrate_steps", "calibrate_learning_rate"});
 
 /// What a term of a stage's loss reads besides what its kind does.
@@ -163,6 +164,7 @@ class Planner {
   bool reads(const std::string& key) const {
     if (key == "frames") return !input_.frames_digest.empty();
     if (key.starts_with("retain_")) return config_.keep.weight > 0;
+    if (key == "lora_layers" && config_.lora.layers == 0) return false;
     return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
   }
 

@@ -69,6 +69,7 @@ std::string render_progress(const std::string& who, const Progress& progress, co
   add("loss", progress.loss);
   add("KL", progress.kl);
   add("cov", progress.coverage);
+  if (progress.retain > 0) add("retain", progress.retain);
   if (progress.tokens_per_second > 0) text += " " + rate(progress.tokens_per_second);
   if (progress.peak_share > 0) text += fmt::format(" {:.0f}% peak", 100 * progress.peak_share);
   return text;

@@ -57,6 +57,7 @@ class ProgressSender {
     progress.loss = step.loss;
     progress.kl = step.kl;
     progress.coverage = step.coverage;
+    progress.retain = step.retain;
     progress.tokens_per_second = tokens_ / seconds_;
     progress.peak_share = flops_ / seconds_ / peak_;
     progress.seconds_left = seconds_ / made_ * (step.steps - step.step - 1);

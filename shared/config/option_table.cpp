@@ -80,6 +80,10 @@ OptionGroup method_options() {
                       field(&RunConfig::lora, &Lora::targets),
                       {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
                       ListOrder::as_allowed),
+          integer_option({"lora_layers", "0", Identity::yes,
+                          "LoRA sits on so many of the uppermost blocks; what lies below is never passed "
+                          "backward; 0: on all"},
+                         field(&RunConfig::lora, &Lora::layers), {0, 65536}),
       }};
 }
 

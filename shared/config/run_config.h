@@ -58,6 +58,7 @@ struct LoraConfig {
   double alpha = 256;  // products are scaled by alpha / rank
   std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
+  int layers = 0;  // the uppermost blocks that get them; 0, or as many as there are: all
 };
 
 /// What training must not change: replay prompts that join its steps, and prompts that are measured.

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 3;
+constexpr int protocol_version = 4;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -49,7 +49,7 @@ template <typename Fields>
 void visit(Fields& fields, Progress& progress) {
   fields("task_id", progress.task_id)("stage", progress.stage)("step", progress.step)("steps",
                                                                                       progress.steps);
-  fields("loss", progress.loss)("kl", progress.kl)("coverage", progress.coverage);
+  fields("loss", progress.loss)("kl", progress.kl)("coverage", progress.coverage)("retain", progress.retain);
   fields("tokens_per_second", progress.tokens_per_second)("peak_share", progress.peak_share);
   fields("seconds_left", progress.seconds_left);
 }

@@ -27,6 +27,7 @@ struct Progress {
   std::string stage;  // "stage 1", "measure v2"
   int64_t step = 0, steps = 0;
   double loss = 0, kl = 0, coverage = 0;  // NaN where there is none
+  double retain = 0;                      // of the replay rows; 0: nothing is kept
   double tokens_per_second = 0;
   double peak_share = 0;  // of the measured matrix-multiply peak
   double seconds_left = 0;

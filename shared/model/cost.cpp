@@ -22,9 +22,11 @@ double forward_flops(const ModelShape& shape, int64_t adapter_parameters, const 
   return parts.base + parts.adapters + parts.attention + parts.vocabulary;
 }
 
-double train_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size) {
+double train_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size,
+                   double backward_share) {
   Parts parts = parts_of(shape, adapter_parameters, size);
-  return 2 * parts.base + 3 * parts.adapters + 3 * parts.attention + 2 * parts.vocabulary;
+  return (1 + backward_share) * parts.base + 3 * parts.adapters + (1 + 2 * backward_share) * parts.attention +
+         2 * parts.vocabulary;
 }
 
 }  // namespace apportion

@@ -18,7 +18,9 @@ struct PassSize {
 double forward_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size);
 
 /// Forward and backward of a frozen base with adapters: the base and the vocabulary matrix get no gradient of
-/// their own, the adapters do. No recomputation is counted.
-double train_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size);
+/// their own, the adapters do. `backward_share` of the blocks are passed backward. No recomputation is
+/// counted.
+double train_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size,
+                   double backward_share = 1);
 
 }  // namespace apportion

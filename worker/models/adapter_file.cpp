@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
@@ -33,7 +34,28 @@ void from_file(const std::map<std::string, FloatTensor>& tensors, const std::str
   out.copy_(at::tensor(found->second.values, at::kFloat).view(out.sizes()));
 }
 
-LoraConfig parse_config(const std::string& path) {
+/// The blocks that have adapters, as peft lists them: the uppermost ones.
+std::vector<int64_t> layers_of(const Adapter& adapter) {
+  std::vector<int64_t> layers;
+  for (const Adapter::Entry& entry : adapter.entries()) {
+    if (layers.empty() || layers.back() != entry.layer) layers.push_back(entry.layer);
+  }
+  return layers;
+}
+
+/// How many of the uppermost blocks peft's list names; 0: there is no list, so all.
+int uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
+  if (listed.is_null()) return 0;
+  std::vector<int64_t> wanted(listed.is_array() ? std::min(listed.size(), static_cast<size_t>(layers)) : 0);
+  std::iota(wanted.begin(), wanted.end(), layers - static_cast<int64_t>(wanted.size()));
+  if (wanted.empty() || listed != nlohmann::json(wanted))
+    throw DataError(path, 0,
+                    "layers_to_transform is to list the uppermost of " + std::to_string(layers) +
+                        " blocks, the lowest first");
+  return static_cast<int>(wanted.size());
+}
+
+LoraConfig parse_config(const std::string& path, int64_t layers) {
   nlohmann::json json = nlohmann::json::parse(read_file(path), nullptr, false);
   if (!json.is_object() || json.value("peft_type", "") != "LORA") {
     throw DataError(path, 0, "this is not the configuration of a LoRA adapter (peft_type LORA)");
@@ -46,6 +68,7 @@ LoraConfig parse_config(const std::string& path) {
                     "r, lora_alpha and target_modules are to be a positive integer, a number and a list");
   }
   LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
+  config.layers = uppermost_layers(path, json.value("layers_to_transform", nlohmann::json()), layers);
   for (const auto& target : targets) {
     if (target.is_string()) config.targets.push_back(target.get<std::string>());
   }
@@ -74,12 +97,13 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter,
                            {"fan_in_fan_out", false},
                            {"inference_mode", true},
                            {"target_modules", adapter.config().targets}};
+  if (adapter.lowest_layer() > 0) config["layers_to_transform"] = layers_of(adapter);
   write_file(directory + "/adapter_config.json", config.dump(2) + "\n");
   return sha256(bytes);
 }
 
 Adapter load_adapter(const std::string& directory, const ModelShape& shape, at::Device device) {
-  Adapter adapter(shape, parse_config(directory + "/adapter_config.json"), 0, device);
+  Adapter adapter(shape, parse_config(directory + "/adapter_config.json", shape.layers), 0, device);
   const std::string path = directory + "/adapter_model.safetensors";
   const auto tensors = read_safetensors(path);
   const auto entries = adapter.entries();

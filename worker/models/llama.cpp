@@ -165,9 +165,11 @@ void Llama::release(Block& block) const {
 }
 
 void Llama::walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
-                 const std::function<void(int64_t layer)>& after) const {
-  const auto count = static_cast<int64_t>(blocks_.size());
-  auto layer_of = [&](int64_t step) { return direction == Direction::forward ? step : count - 1 - step; };
+                 const std::function<void(int64_t layer)>& after, int64_t lowest) const {
+  const auto layers = static_cast<int64_t>(blocks_.size()), count = layers - lowest;
+  auto layer_of = [&](int64_t step) {
+    return direction == Direction::forward ? lowest + step : layers - 1 - step;
+  };
   auto block_of = [&](int64_t step) -> Block& { return *blocks_[static_cast<size_t>(layer_of(step))]; };
   const bool whole =
       std::all_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->base->is_whole(); });

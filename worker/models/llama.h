@@ -68,9 +68,9 @@ class Llama {
   /// be gathered or unpacked they are the outer loop, once for all items, the next in flight while one
   /// computes; else each item goes its own way on a lane. Results do not depend on which. With `after`,
   /// blocks are the outer loop in any case, and after(layer) is called when all items have been through one.
-  /// Collective over the layout's ranks, also with no items.
+  /// Layers below `lowest` are left out. Collective over the layout's ranks, also with no items.
   void walk(Direction direction, int items, const std::function<void(int64_t layer, int item)>& work,
-            const std::function<void(int64_t layer)>& after = {}) const;
+            const std::function<void(int64_t layer)>& after = {}, int64_t lowest = 0) const;
 
   /// Whether each row of block() has the same bits whatever rows are beside it, forward and backward: all
   /// products are kernels/panel_products.h's.

@@ -56,6 +56,10 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     auto& row = groups_.emplace_back();
     for (size_t g = 0; g < groups.size(); ++g) {
+      if (layer < lowest_layer()) {
+        row.push_back(nullptr);
+        continue;
+      }
       auto lora = std::make_unique<LoraGroup>();
       int64_t b_rows = 0;
       for (size_t i = 0; i < groups[g].size(); ++i) {
@@ -99,6 +103,10 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
       lora->leaves = {lora->a, lora->b};
     }
   }
+}
+
+int64_t Adapter::lowest_layer() const {
+  return config_.layers > 0 ? std::max<int64_t>(0, shape_.layers - config_.layers) : 0;
 }
 
 void Adapter::refresh(at::ScalarType compute_type) {

@@ -51,8 +51,8 @@ struct LoraGroup {
 
 class Adapter {
  public:
-  /// Zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn by CounterRng from `seed`.
-  /// Throws UserError when no target names a linear layer.
+  /// On the uppermost config.layers blocks: zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn
+  /// by CounterRng from `seed`. Throws UserError when no target names a linear layer.
   Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device);
 
   const LoraConfig& config() const { return config_; }
@@ -68,6 +68,8 @@ class Adapter {
   /// From here on rows may go through the adapter in up to so many parts, each with gradients of its own.
   void allow_parts(size_t parts);
   size_t parts() const { return parts_; }
+  /// The lowest block that has adapters: a gradient need not go below.
+  int64_t lowest_layer() const;
   /// The adapters of group `group` of block `layer`; null where there are none.
   const LoraGroup* group(int64_t layer, size_t group) const;
   /// Values of LoRA weights that one token passes (for counting FLOPs).

@@ -13,6 +13,8 @@ Done run_scale(const ScaleContext& context) {
   const nlohmann::json& identity = context.task.identity;
   const nlohmann::json& layout = identity.at("layout");
   const RunConfig& config = context.config;
+  LoraConfig lora = config.lora;
+  lora.layers = 0;  // what `plan` foretells and this measures has LoRA on all blocks
   const int group_rank = context.collectives.group_rank();
   const StepStudy study{parse_shape(identity.at("model").get<std::string>()),
                         study_tree(config.scale),
@@ -20,7 +22,7 @@ Done run_scale(const ScaleContext& context) {
                         config.scale.steps,
                         resolve_compute_type(config.train_compute_type),
                         context.rank,
-                        config.lora,
+                        lora,
                         config.ranks,
                         config.base};
   int steps = 0;

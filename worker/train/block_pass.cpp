@@ -26,7 +26,8 @@ BlockPass::BlockPass(const Llama& model, const Adapter* adapter, std::vector<Pas
       items_(std::move(items)),
       recompute_(recompute),
       state_(items_.size()),
-      adapter_(adapter) {
+      adapter_(adapter),
+      lowest_(adapter ? adapter->lowest_layer() : 0) {
   for (size_t item = 0; item < items_.size(); ++item) {
     if (items_[item].rows) present_.push_back(item);
   }
@@ -74,12 +75,13 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
   for (const auto& bunch : bunches_) ids_T.push_back(bunch->rows->ids_T);
   x_TC = model_.vocabulary().embed(ids_T);
   model_.walk(Direction::forward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
-    at::AutoGradMode mode(keeps_graph);
+    const bool trained = wanted && layer >= lowest_, graph = trained && keeps_graph;
+    at::AutoGradMode mode(graph);
     const auto bunch = static_cast<size_t>(lane);
     at::Tensor& x = x_TC[bunch];
-    at::Tensor in = keeps_graph && goes_below(layer) ? leaf(x) : x;
+    at::Tensor in = graph && goes_below(layer) ? leaf(x) : x;
     at::Tensor out = run_block(layer, bunch, in);
-    if (wanted) block_steps_[bunch][static_cast<size_t>(layer)] = {in, keeps_graph ? out : at::Tensor()};
+    if (trained) block_steps_[bunch][static_cast<size_t>(layer)] = {in, graph ? out : at::Tensor()};
     x = out.detach();
   });
   run_lanes(static_cast<int>(bunches_.size()), model_.device(), [&](int lane) {
@@ -163,10 +165,11 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
     }
     d_TC[static_cast<size_t>(lane)] = parts.size() > 1 ? at::cat(parts) : parts[0];
   });
-  model_.walk(Direction::backward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
+  auto work = [&](int64_t layer, int lane) {
     const auto b = static_cast<size_t>(lane);
     block_backward(layer, b, d_TC[b], gradients);
-  });
+  };
+  model_.walk(Direction::backward, static_cast<int>(bunches_.size()), work, {}, lowest_);
   return gradients;
 }
 
@@ -189,7 +192,7 @@ void BlockPass::block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
     for (const at::Tensor& values : adapter_->leaves_of(layer, part)) inputs.push_back(values);
   }
   const size_t leaves = inputs.size() / items.size();
-  if (layer > 0) inputs.push_back(step.in_TC);
+  if (goes_below(layer)) inputs.push_back(step.in_TC);
   if (!step.out_TC.requires_grad()) return;  // the first block without an adapter
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_TC});
   for (size_t i = 0; i < leaves * items.size(); ++i) {
@@ -197,7 +200,7 @@ void BlockPass::block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
         .narrow(0, inputs[i].storage_offset(), found[i].numel())
         .copy_(found[i].flatten());
   }
-  if (layer > 0) d_TC = found.back();
+  if (goes_below(layer)) d_TC = found.back();
 }
 
 }  // namespace apportion

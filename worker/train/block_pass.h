@@ -87,12 +87,14 @@ class BlockPass {
   at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
   bool keeps(size_t item) const { return items_[item].kept && !items_[item].kept->empty(); }
   at::Tensor read_logits(size_t item, at::Tensor logits_RV, const at::Tensor& base_logits_NV, bool wanted);
-  /// Whether the gradient of the block's input is asked for: below the first block lies only the embedding.
-  bool goes_below(int64_t layer) const { return layer > 0 || !adapter_; }
+  /// Whether the gradient of the block's input is asked for: below the lowest block that is trained lies
+  /// nothing but what is frozen.
+  bool goes_below(int64_t layer) const { return layer > lowest_ || !adapter_; }
   void block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
                       const std::vector<at::Tensor>& gradients);
 
   const Adapter* adapter_;
+  const int64_t lowest_;  // block that is passed backward
 };
 
 }  // namespace apportion

@@ -36,7 +36,9 @@ class AdapterTrainee : public Trainee {
     return {{"adapter", rows, 0, rows, 0, first, last}};
   }
   double flops(const PassSize& size) const override {
-    return train_flops(model_.shape(), adapter_.parameters(), size);
+    const auto layers = static_cast<double>(model_.shape().layers);
+    const double share = 1 - static_cast<double>(adapter_.lowest_layer()) / layers;
+    return train_flops(model_.shape(), adapter_.parameters(), size, share);
   }
 
  private:

@@ -24,6 +24,7 @@ Progress progress_at(int64_t step) {
   progress.loss = 0.7123;
   progress.kl = 0.021;
   progress.coverage = 0.998;
+  progress.retain = 0.017;
   progress.tokens_per_second = 1234;
   progress.peak_share = 0.41;
   progress.seconds_left = 42;
@@ -70,7 +71,7 @@ class StatusTest : public testing::Test {
 TEST(RenderProgress, HasEveryNumber) {
   std::string line = render_progress("ranks 0-3", progress_at(120), Style{});
   for (const char* part : {"ranks 0-3", "stage 1", "120/200", "loss 0.712", "KL 0.021", "cov 0.998",
-                           "1234 tok/s", "41% peak", "0:42 left"}) {
+                           "retain 0.017", "1234 tok/s", "41% peak", "0:42 left"}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
   EXPECT_LE(columns_of(line), 120);
@@ -78,11 +79,12 @@ TEST(RenderProgress, HasEveryNumber) {
 
 TEST(RenderProgress, LeavesOutWhatIsNotKnown) {
   Progress progress = progress_at(0);
+  progress.retain = 0;
   progress.loss = progress.kl = progress.coverage = std::numeric_limits<double>::quiet_NaN();
   progress.tokens_per_second = progress.peak_share = 0;
   progress.steps = 0;
   std::string line = render_progress("rank 0", progress, Style{});
-  for (const char* part : {"loss", "KL", "cov", "nan", "tok/s", "peak", "left"})
+  for (const char* part : {"loss", "KL", "cov", "retain", "nan", "tok/s", "peak", "left"})
     EXPECT_THAT(line, Not(HasSubstr(part)));
 }
 

@@ -51,10 +51,12 @@ TEST(Message, ProgressKeepsNumbersThatAreNone) {
   progress.loss = 0.1;
   progress.kl = std::numeric_limits<double>::quiet_NaN();
   progress.seconds_left = std::numeric_limits<double>::infinity();
+  progress.retain = 0.02;
   Progress back = round_trip(progress);
   EXPECT_EQ(back.stage, "stage 1");
   EXPECT_EQ(back.step, int64_t{1} << 40);
   EXPECT_EQ(back.loss, 0.1);
+  EXPECT_EQ(back.retain, 0.02);
   EXPECT_TRUE(std::isnan(back.kl));
   EXPECT_TRUE(std::isinf(back.seconds_left));
 }
