@@ -205,6 +205,7 @@ std::vector<AnswerNode> AnswerTree::next_nodes() {
   std::vector<AnswerNode> nodes(std::make_move_iterator(first_exact - taken),
                                 std::make_move_iterator(waiting.end()));
   waiting.erase(first_exact - taken, waiting.end());
+  if (waiting.size() < waiting.capacity() / 4) waiting.shrink_to_fit();
   return nodes;
 }
 

@@ -19,8 +19,6 @@ double nodes_of_rounds(const RoundsTried& tried, uint64_t rounds, int depths) {
 RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
                        Collectives& ranks) {
   constexpr uint64_t few = 256;
-  MeasureTools rounds_alone = tools;
-  rounds_alone.config.exact_nodes = 0;
   std::vector<std::vector<MeasurePrompt>> one;
   if (!units.empty()) one = {{units.front().front()}};
   for (auto& unit : one) {
@@ -29,7 +27,7 @@ RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<
   }
   RoundsTried tried;
   const double started = seconds_now();
-  measure_units(rounds_alone, one, ranks, [&](size_t, const UnitResult& result) {
+  measure_units(tools, one, ranks, [&](size_t, const UnitResult& result) {
     tried = {few, result.drawn_nodes, result.drawn_once, result.tokens, 0};
   });
   tried.seconds = seconds_now() - started;
@@ -39,11 +37,10 @@ RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<
 double seconds_of_rounds(const RoundsTried& tried, const std::vector<std::vector<MeasurePrompt>>& units,
                          int depths) {
   if (tried.tokens == 0) return 0;
+  const double others = std::max(0.0, static_cast<double>(tried.tokens - tried.nodes));
   double tokens = 0;
   for (const auto& unit : units) {
-    for (const MeasurePrompt& prompt : unit) {
-      tokens += static_cast<double>(prompt.tokens.size()) + nodes_of_rounds(tried, prompt.rounds, depths);
-    }
+    for (const MeasurePrompt& prompt : unit) tokens += others + nodes_of_rounds(tried, prompt.rounds, depths);
   }
   return tried.seconds * tokens / static_cast<double>(tried.tokens);
 }

@@ -22,12 +22,12 @@ struct RoundsTried {
 /// (nodes that came once, of all), and at most `depths` for each.
 double nodes_of_rounds(const RoundsTried& tried, uint64_t rounds, int depths);
 
-/// Tries 256 rounds of this rank's first prompt, without exact shares. Collective over `ranks`, as
-/// measure_units is.
+/// Tries 256 rounds of this rank's first prompt. Collective over `ranks`, as measure_units is.
 RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
                        Collectives& ranks);
 
-/// Seconds that this rank's units will take.
+/// Seconds that this rank's units will take: of each prompt what the tried one had beside its rounds (itself,
+/// its expansion), and the nodes of its rounds.
 double seconds_of_rounds(const RoundsTried& tried, const std::vector<std::vector<MeasurePrompt>>& units,
                          int depths);
 
