@@ -274,6 +274,10 @@ TEST_F(TaskFile, WhatIsNoStoryIsAColumnOfItsOwn) {
   file.result.prompts[0].answers[0].finish = Finish::cut;
   write_measure_file(path("c.h5"), file);
   EXPECT_EQ(read_measure_file(path("c.h5")).result.prompts[0].answers[0].finish, Finish::cut);
+  for (PromptResult& prompt : file.result.prompts) keep_most_frequent(prompt, 1, true);
+  write_measure_file(path("u.h5"), file);
+  expect_equal(read_measure_file(path("u.h5")), file);
+  EXPECT_EQ(Hdf5Reader(path("u.h5")).integer("/", "version"), 3);
 
   write_measure_file(path("v2.h5"), small_measure());
   const Hdf5Reader other(path("v2.h5"));
@@ -323,9 +327,9 @@ TEST_F(TaskFile, RefusesAnotherFormatOrVersion) {
       path("c.h5"),
       [](Hdf5Writer& writer) {
         writer.attribute("/", "format", "apportion result");
-        writer.attribute("/", "version", int64_t{3});
+        writer.attribute("/", "version", int64_t{4});
       },
-      "version 3");
+      "version 4");
   expect_refused(
       path("d.h5"),
       [](Hdf5Writer& writer) {
