@@ -45,7 +45,7 @@ measure() {
   local results=$1
   shift
   "$@" "$APPORTION_BIN" run small.ini --output "$work/$results" --method zero-shot --test_sets v2 --subjects 2 \
-    --rounds 40000 --max_answer_tokens 3 --exact_nodes 4 --quiet false
+    --rounds 40000 --max_answer_tokens 3 --exact_nodes 4 --quiet=false
 }
 within() { bash -c "ulimit -d $1 && shift && exec \"\$@\"" within "$@"; }
 result_of() { compgen -G "$1/tasks/*/result.h5"; }
