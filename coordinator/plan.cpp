@@ -3,6 +3,7 @@
 
 #include "shared/base/error.h"
 #include "shared/config/method.h"
+#include "shared/measure/rounds.h"
 
 namespace apportion {
 
@@ -122,6 +123,8 @@ class Planner {
     if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
     const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
     if (stories) task.identity["reading"] = reading_stories;
+    // Many rounds are drawn otherwise than one by one: a task that was measured so before is another one.
+    if (config_.measure.rounds > most_single_draws) task.identity["rounds_drawn"] = "halved";
     add(std::move(task));
     plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
     if (stories) add_judges(Task(plan_.tasks.back()), name + "/" + test_set);

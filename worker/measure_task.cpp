@@ -2,7 +2,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <optional>
 
@@ -14,12 +16,16 @@
 #include "worker/asked_prompts.h"
 #include "worker/device.h"
 #include "worker/models/adapter_file.h"
+#include "worker/sample/forecast_rounds.h"
 #include "worker/sample/measure_units.h"
 #include "worker/sample/mixture.h"
 #include "worker/tasks.h"
 
 namespace apportion {
 namespace {
+
+/// Up to so many rounds a subject are not worth a forecast.
+constexpr uint64_t foretold_rounds = 4096;
 
 /// A unit's prompts, put to the model together.
 struct Unit {
@@ -30,22 +36,45 @@ struct Unit {
     for (const AskedPrompt& prompt : asked) all.insert(all.end(), prompt.parts.begin(), prompt.parts.end());
     return all;
   }
+};
 
-  /// One result for each prompt from the answers to its parts.
-  std::vector<PromptResult> results(const AnswerReader& reader,
-                                    const std::vector<PromptAnswers>& of_parts) const {
+/// Reads a unit's answers as they come.
+class UnitReader {
+ public:
+  /// Both must outlive it.
+  UnitReader(const AnswerReader& reader, const Unit& unit) : reader_(reader), unit_(unit) {
+    for (const MeasurePrompt& part : unit.parts()) categorisers_.emplace_back(reader, part.draw_key);
+  }
+
+  void add(size_t part, const GivenAnswer& answer) { categorisers_[part].add(answer); }
+
+  /// One result for each prompt from what is known of its parts.
+  std::vector<PromptResult> results(const std::vector<PromptAnswers>& about) {
     std::vector<PromptResult> results;
-    auto next = of_parts.begin();
-    for (const AskedPrompt& prompt : asked) {
+    size_t next = 0;
+    for (const AskedPrompt& prompt : unit_.asked) {
       std::vector<PromptResult> parts;
-      for (size_t part = 0; part < prompt.parts.size(); ++part) {
-        parts.push_back(categorise(reader, *next++));
+      for (size_t part = 0; part < prompt.parts.size(); ++part, ++next) {
+        parts.push_back(categorisers_[next].take(about[next]));
       }
       results.push_back(mix_results(std::move(parts), prompt.shares));
+      keep_most_frequent(results.back(), reader_.most_listed, reader_.stories != nullptr);
     }
     return results;
   }
+
+ private:
+  const AnswerReader& reader_;
+  const Unit& unit_;
+  std::vector<Categoriser> categorisers_;
 };
+
+/// Wordings of a test set: a subject is asked in each.
+int wordings_of(const std::vector<AskedPrompt>& prompts) {
+  int most = 1;
+  for (const AskedPrompt& prompt : prompts) most = std::max(most, prompt.parts.front().wording + 1);
+  return most;
+}
 
 /// Units `first`, `first` + `stride` and so on.
 std::vector<Unit> units_of(std::vector<AskedPrompt> prompts, size_t per_unit, size_t first, size_t stride) {
@@ -72,6 +101,36 @@ void report_progress(const TaskContext& context, int done, int all, double token
   progress.peak_share = flops / seconds / peak;
   progress.seconds_left = seconds / done * (all - done);
   context.link.send(coordinator_address, progress);
+}
+
+/// Bytes that units may take together.
+double memory_for_units(const Session& session) {
+  constexpr double gibi = 1073741824;
+  const double asked = session.config().measure.memory_gib;
+  return asked > 0 ? asked * gibi : free_memory(session.device(), session.local_ranks()) / 2;
+}
+
+/// Says how long many rounds will take and what for. Collective over the group.
+void foretell(const TaskContext& context, const MeasureTools& tools,
+              const std::vector<std::vector<MeasurePrompt>>& units, double memory_bytes) {
+  if (context.session.config().measure.rounds <= foretold_rounds) return;
+  const RoundsTried tried = try_rounds(tools, units, context.collectives);
+  if (context.collectives.group_rank() != 0 || units.empty()) return;
+  constexpr double gibi = 1073741824;
+  double most = 0;
+  for (const auto& unit : units) most = std::max(most, unit_bytes(tools, unit));
+  const int at_once = std::min(units_at_once(tools, units, memory_bytes), static_cast<int>(units.size()));
+  const double seconds = seconds_of_rounds(tried, units, tools.config.max_answer_tokens);
+  std::array<char, 320> text{};
+  std::snprintf(
+      text.data(), text.size(),
+      "about %.0f s foretold for %llu rounds a subject (%llu rounds of one prompt came to %lld nodes, "
+      "to %lld of them once); units of %.2f GiB at most, %d at a time within %.2f GiB "
+      "(measure_memory)",
+      seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
+      static_cast<unsigned long long>(tried.rounds), static_cast<long long>(tried.nodes),
+      static_cast<long long>(tried.once), most / gibi, at_once, memory_bytes / gibi);
+  context.link.send(coordinator_address, Note{context.task.id, text.data(), most > memory_bytes});
 }
 
 }  // namespace
@@ -101,22 +160,30 @@ Done run_measure(const TaskContext& context) {
   const uint64_t seed = session.config().data.seed;
   const MeasureTools tools{model,   adapter.get(), session.tokenizer(), session.chat().end_of_turn(),
                            measure, seed};
-  const AnswerReader reader{parser, asking == Asking::for_probabilities ? Reading::shares : Reading::category,
-                            seed, stories ? &*stories : nullptr};
+  AnswerReader reader{parser, asking == Asking::for_probabilities ? Reading::shares : Reading::category, seed,
+                      stories ? &*stories : nullptr};
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
-  const std::vector<Unit> units = units_of(asked_prompts(session, context.task.test_set, asking),
-                                           static_cast<size_t>(measure.unit_prompts),
+  std::vector<AskedPrompt> prompts = asked_prompts(session, context.task.test_set, asking);
+  reader.most_listed = listed_per_wording(wordings_of(prompts));
+  const std::vector<Unit> units = units_of(std::move(prompts), static_cast<size_t>(measure.unit_prompts),
                                            static_cast<size_t>(rank), static_cast<size_t>(ranks));
   std::vector<std::vector<MeasurePrompt>> own;
-  for (const Unit& unit : units) own.push_back(unit.parts());
+  std::vector<UnitReader> readers;
+  for (const Unit& unit : units) {
+    own.push_back(unit.parts());
+    readers.emplace_back(reader, unit);
+  }
 
   Done done;
   double tokens = 0, flops = 0;
+  const double memory_bytes = memory_for_units(session);
+  foretell(context, tools, own, memory_bytes);
   const double peak = session.peak(type), started = seconds_now();
-  measure_units(tools, own, context.collectives, [&](size_t index, const UnitResult& result) {
+  auto take = [&](size_t index, size_t part, const GivenAnswer& answer) { readers[index].add(part, answer); };
+  auto finish = [&](size_t index, const UnitResult& result) {
     const int unit = rank + static_cast<int>(index) * ranks;
     context.link.send(coordinator_address,
-                      Histogram{context.task.id, unit, units[index].results(reader, result.prompts)});
+                      Histogram{context.task.id, unit, readers[index].results(result.prompts)});
     tokens += static_cast<double>(result.tokens);
     flops += result.flops;
     ++done.units;
@@ -124,7 +191,8 @@ Done run_measure(const TaskContext& context) {
       report_progress(context, static_cast<int>(done.units), static_cast<int>(own.size()), tokens, flops,
                       seconds_now() - started, peak);
     }
-  });
+  };
+  measure_units(tools, own, context.collectives, finish, {memory_bytes, take});
   return done;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "coordinator/judge/server_judge.h"
@@ -40,12 +41,17 @@ std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, cons
                                        std::move(line));
 }
 
-/// What rounds of a judged answer add to.
-uint64_t& count_of(PromptResult& prompt, int category) {
-  if (category == no_story) return prompt.no_story;
-  if (category == judge_failed) return prompt.judge_failed;
+/// Rounds of stories that are not listed: nobody can read them, so their judgement fails.
+void fail_unlisted(PromptResult& prompt) {
+  if (prompt.unlisted.empty()) return;
   const size_t categories = prompt.counts.size() - 2;
-  return prompt.counts[category == unparsed ? categories : static_cast<size_t>(category)];
+  const uint64_t all = std::accumulate(prompt.unlisted.begin(), prompt.unlisted.end(), uint64_t{0});
+  const uint64_t none = prompt.unlisted[categories + 2];
+  prompt.unlisted.assign(categories + 4, 0);
+  prompt.unlisted[categories + 2] = none;
+  prompt.unlisted[categories + 3] = all - none;
+  prompt.no_story += none;
+  prompt.judge_failed += all - none;
 }
 
 }  // namespace
@@ -77,8 +83,9 @@ MeasureResult judged(MeasureResult measured, Judge& judge,
     prompt.unexplored = 1;
     for (AnswerCount& answer : prompt.answers) {
       if (answer.category != no_story) answer.category = verdicts.at(answer.text);
-      count_of(prompt, answer.category) += answer.count;
+      rounds_in(prompt, column_of(answer, categories, true)) += answer.count;
     }
+    fail_unlisted(prompt);
   }
   return measured;
 }
@@ -99,8 +106,9 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
   uint64_t failed = 0;
   for (const PromptResult& prompt : file.result.prompts) failed += prompt.judge_failed;
   if (failed > 0) {
-    status.warn(
-        fmt::format("{}: the judgement of {} rounds has failed; they are counted so", task.label, failed));
+    status.warn(fmt::format(
+        "{}: the judgement of {} rounds has failed, or their story is not listed; they are counted so",
+        task.label, failed));
   }
   recorder.record(task, std::move(file), seconds_now() - started);
 }

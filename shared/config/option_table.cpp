@@ -6,6 +6,10 @@
 namespace apportion {
 namespace {
 
+/// What each name of a choice stands for.
+template <typename Choice>
+using Names = std::vector<std::pair<std::string, Choice>>;
+
 // Upper ends are far above any use; they keep products of sizes inside 64 bits and refuse absurd allocations.
 constexpr uint64_t most_prompts = 65'536;
 
@@ -15,8 +19,7 @@ constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
 
 OptionGroup data_options() {
   using Data = DataConfig;
-  std::vector<std::pair<std::string, Framing>> framings = {{"auto", Framing::automatic},
-                                                           {"none", Framing::none}};
+  Names<Framing> framings = {{"auto", Framing::automatic}, {"none", Framing::none}};
   return {"Data and model",
           {
               text_option({"dataset", "gender-us-real", Identity::no,
@@ -42,13 +45,11 @@ OptionGroup data_options() {
 
 OptionGroup method_options() {
   using Lora = LoraConfig;
-  std::vector<std::pair<std::string, Method>> methods;
+  Names<Method> methods;
   for (const MethodDescription& method : method_table()) methods.emplace_back(method.name, method.method);
-  std::vector<std::pair<std::string, Preset>> presets = {{"none", Preset::none},
-                                                         {"authors", Preset::authors}};
-  std::vector<std::pair<std::string, AdapterKind>> adapters = {{"lora", AdapterKind::lora},
-                                                               {"none", AdapterKind::none}};
-  std::vector<std::pair<std::string, Steering>> steerings = {
+  Names<Preset> presets = {{"none", Preset::none}, {"authors", Preset::authors}};
+  Names<AdapterKind> adapters = {{"lora", AdapterKind::lora}, {"none", AdapterKind::none}};
+  Names<Steering> steerings = {
       {"digit", Steering::digit}, {"letter", Steering::letter}, {"path", Steering::path}};
   return {
       "Method and adapter",
@@ -90,11 +91,10 @@ OptionGroup method_options() {
 OptionGroup sft_options() {
   using Sft = SftConfig;
   auto stop = [](auto member) { return field(&RunConfig::sft, &Sft::stop, member); };
-  std::vector<std::pair<std::string, SftWeights>> weights = {{"split", SftWeights::split},
-                                                             {"token_mean", SftWeights::token_mean},
-                                                             {"sequence", SftWeights::sequence}};
-  std::vector<std::pair<std::string, OptimizerKind>> optimizers = {{"adamw", OptimizerKind::adamw},
-                                                                   {"muon", OptimizerKind::muon}};
+  Names<SftWeights> weights = {{"split", SftWeights::split},
+                               {"token_mean", SftWeights::token_mean},
+                               {"sequence", SftWeights::sequence}};
+  Names<OptimizerKind> optimizers = {{"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}};
   return {
       "Stage 1: supervised fine-tuning",
       {
@@ -145,10 +145,8 @@ OptionGroup sft_options() {
 
 OptionGroup calibrate_options() {
   using Calibrate = CalibrateConfig;
-  std::vector<std::pair<std::string, KtoPositions>> positions = {{"rest", KtoPositions::rest},
-                                                                 {"all", KtoPositions::all}};
-  std::vector<std::pair<std::string, KtoPairs>> pairs = {{"mismatched", KtoPairs::mismatched},
-                                                         {"rotated", KtoPairs::rotated}};
+  Names<KtoPositions> positions = {{"rest", KtoPositions::rest}, {"all", KtoPositions::all}};
+  Names<KtoPairs> pairs = {{"mismatched", KtoPairs::mismatched}, {"rotated", KtoPairs::rotated}};
   auto kto = [](auto member) { return field(&RunConfig::calibrate, &Calibrate::kto, member); };
   return {
       "Stage 2: calibration",
@@ -189,8 +187,8 @@ OptionGroup optimizer_options() {
   auto number = [](OptionText text, double Optimizer::*member, NumberRange range) {
     return number_option(std::move(text), field(&RunConfig::optimizer, member), range);
   };
-  std::vector<std::pair<std::string, LearningRateSchedule>> schedules = {
-      {"constant", LearningRateSchedule::constant}, {"cosine", LearningRateSchedule::cosine}};
+  Names<LearningRateSchedule> schedules = {{"constant", LearningRateSchedule::constant},
+                                           {"cosine", LearningRateSchedule::cosine}};
   return {
       "Batch and optimizer (both stages)",
       {
@@ -259,33 +257,37 @@ OptionGroup keep_options() {
 
 OptionGroup measure_options() {
   using Measure = MeasureConfig;
+  auto of = [](auto member) { return field(&RunConfig::measure, member); };
   return {
       "Measuring",
       {
           list_option({"test_sets", "heldout,v2", Identity::no,
                        "wordings to measure on: held-out training wordings, one-word questions (v2), "
                        "stories (v3), subjects never trained on (ood), training wordings"},
-                      field(&RunConfig::measure, &Measure::test_sets),
-                      {"heldout", "v2", "v3", "ood", "train"}, ListOrder::as_written),
+                      of(&Measure::test_sets), {"heldout", "v2", "v3", "ood", "train"},
+                      ListOrder::as_written),
           integer_option({"rounds", "100", Identity::yes, "times that each subject is asked, in all"},
-                         field(&RunConfig::measure, &Measure::rounds), {1, 10'000'000}),
+                         of(&Measure::rounds), {1, 10'000'000}),
           integer_option({"max_answer_tokens", "32", Identity::yes, "longer answers are cut, and counted so"},
-                         field(&RunConfig::measure, &Measure::max_answer_tokens), {1, most_prompts}),
+                         of(&Measure::max_answer_tokens), {1, most_prompts}),
           integer_option({"verbalized_tokens", "96", Identity::yes,
                           "the same of lists of answers with probabilities (method verbalized)"},
-                         field(&RunConfig::measure, &Measure::verbalized_tokens), {1, most_prompts}),
+                         of(&Measure::verbalized_tokens), {1, most_prompts}),
           integer_option({"story_tokens", "64", Identity::yes,
                           "tokens of an answer to a story prompt (v3), which is read as far as it goes"},
-                         field(&RunConfig::measure, &Measure::story_tokens), {1, most_prompts}),
+                         of(&Measure::story_tokens), {1, most_prompts}),
           number_option({"exact_threshold", "1e-05", Identity::yes,
                          "exact shares: nodes of smaller probability are not expanded"},
-                        field(&RunConfig::measure, &Measure::exact_threshold),
-                        {0, Bound::excluded, 1, Bound::included}),
+                        of(&Measure::exact_threshold), {0, Bound::excluded, 1, Bound::included}),
           integer_option({"exact_nodes", "256", Identity::yes,
                           "exact shares: most nodes expanded per prompt; 0: no exact shares"},
-                         field(&RunConfig::measure, &Measure::exact_nodes), {0, 1'000'000}),
+                         of(&Measure::exact_nodes), {0, 1'000'000}),
           integer_option({"unit_prompts", "16", Identity::yes, "prompts measured together"},
-                         field(&RunConfig::measure, &Measure::unit_prompts), {1, most_prompts}),
+                         of(&Measure::unit_prompts), {1, most_prompts}),
+          number_or_auto_option({"measure_memory", "auto", Identity::no,
+                                 "GiB of a rank for units of prompts that are measured side by side; auto: "
+                                 "half of what is free"},
+                                of(&Measure::memory_gib), {0, Bound::excluded, 1e6, Bound::included}),
       }};
 }
 
@@ -311,9 +313,9 @@ OptionGroup judge_options() {
 
 OptionGroup compute_options() {
   using Ranks = RanksConfig;
-  std::vector<std::pair<std::string, ComputeType>> types = {{"auto", ComputeType::automatic},
-                                                            {"float32", ComputeType::float32},
-                                                            {"bfloat16", ComputeType::bfloat16}};
+  Names<ComputeType> types = {{"auto", ComputeType::automatic},
+                              {"float32", ComputeType::float32},
+                              {"bfloat16", ComputeType::bfloat16}};
   return {
       "Computing",
       {
@@ -336,14 +338,12 @@ OptionGroup compute_options() {
 
 OptionGroup base_options() {
   using Ranks = RanksConfig;
-  std::vector<std::pair<std::string, BaseType>> bases = {
-      {"compute", BaseType::compute}, {"int8", BaseType::int8}, {"q4", BaseType::q4}};
-  std::vector<std::pair<std::string, BasePlace>> places = {{"memory", BasePlace::memory},
-                                                           {"file", BasePlace::file}};
-  std::vector<std::pair<std::string, bool>> sharings = {{"used", true}, {"ignored", false}};
-  std::vector<std::pair<std::string, Residence>> residences = {
+  Names<BaseType> bases = {{"compute", BaseType::compute}, {"int8", BaseType::int8}, {"q4", BaseType::q4}};
+  Names<BasePlace> places = {{"memory", BasePlace::memory}, {"file", BasePlace::file}};
+  Names<bool> sharings = {{"used", true}, {"ignored", false}};
+  Names<Residence> residences = {
       {"auto", Residence::automatic}, {"always", Residence::always}, {"never", Residence::never}};
-  std::vector<std::pair<std::string, Recompute>> recomputes = {
+  Names<Recompute> recomputes = {
       {"auto", Recompute::automatic}, {"never", Recompute::never}, {"always", Recompute::always}};
   return {
       "The frozen base and its shards",
@@ -393,8 +393,7 @@ OptionGroup capacity_options() {
           choice_option({"plan_scaling", "weak", Identity::no,
                          "weak: one micro-batch a rank; strong: the job's micro_batches over all ranks"},
                         of(&Capacity::scaling),
-                        std::vector<std::pair<std::string, Scaling>>{{"weak", Scaling::weak},
-                                                                     {"strong", Scaling::strong}}),
+                        Names<Scaling>{{"weak", Scaling::weak}, {"strong", Scaling::strong}}),
           integer_option({"plan_tokens", "2048", Identity::no, "distinct tokens of a micro-batch"},
                          of(&Capacity::tokens), {1, 16'777'216}),
           integer_option({"plan_path", "256", Identity::no, "tokens that a token attends to, on average"},
@@ -403,8 +402,7 @@ OptionGroup capacity_options() {
                          of(&Capacity::rows), {1, 16'777'216}),
           choice_option({"plan_tuning", "adapter", Identity::no, "adapter: LoRA; full: all weights"},
                         of(&Capacity::tuning),
-                        std::vector<std::pair<std::string, Tuning>>{{"adapter", Tuning::adapter},
-                                                                    {"full", Tuning::full}}),
+                        Names<Tuning>{{"adapter", Tuning::adapter}, {"full", Tuning::full}}),
           text_option({"plan_coefficients", "", Identity::no,
                        "file of coefficients measured on the machine; empty: assumed ones"},
                       of(&Capacity::coefficients), "FILE", EmptyText::allowed),
@@ -415,7 +413,7 @@ OptionGroup scale_options() {
   using Scale = ScaleConfig;
   auto of = [](auto member) { return field(&RunConfig::scale, member); };
   using Scalings = std::vector<Scaling>;
-  std::vector<std::pair<std::string, Scalings>> scalings = {
+  Names<Scalings> scalings = {
       {"weak", {Scaling::weak}}, {"strong", {Scaling::strong}}, {"both", {Scaling::weak, Scaling::strong}}};
   return {"Scaling studies (apportion scale)",
           {

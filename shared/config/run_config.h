@@ -139,6 +139,7 @@ struct MeasureConfig {
   double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
   int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
   int unit_prompts = 16;          // prompts measured together
+  double memory_gib = 0;          // of a rank, for units at one time; 0: half of what is free
 };
 
 /// Who tells which category a story is about. The lexical judge always does.

@@ -31,6 +31,7 @@ void visit(Fields& fields, PromptResult& prompt) {
   fields("steering", prompt.steering)("low", prompt.low)("unexplored", prompt.unexplored);
   fields("draws_near_boundary", prompt.draws_near_boundary)("no_story", prompt.no_story);
   fields("answers", prompt.answers);
+  fields("unlisted_answers", prompt.unlisted_answers)("unlisted", prompt.unlisted);
 }
 
 template <typename Fields>

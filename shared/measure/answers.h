@@ -25,7 +25,7 @@ struct PromptAnswers {
   int32_t subject = 0, wording = 0;
   std::string draw_key;              // what draws for this prompt are for
   std::vector<double> first_tokens;  // probabilities at the first position of the tokens asked for
-  std::vector<GivenAnswer> answers;  // shorter ones first
+  std::vector<GivenAnswer> answers;  // in the order in which they ended
   double unexplored = 1;
   uint64_t draws_near_boundary = 0;
 };

@@ -2,7 +2,11 @@
 // names, or for the shares that it states.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
 
 #include "shared/measure/answers.h"
 #include "shared/measure/category.h"
@@ -21,10 +25,30 @@ struct AnswerReader {
   Reading reading = Reading::category;
   uint64_t seed = 0;
   const StoryRule* stories = nullptr;
+  size_t most_listed = std::numeric_limits<size_t>::max();  // answers of a prompt that are listed
 };
 
-/// Cut answers are never read, but for stories: one that is long enough is a story without its end. Where no
-/// first tokens were asked for, the explored answers that name a category stand for the steering tokens.
+/// Reads a prompt's answers as they come, in memory for about twice those that are listed. Cut answers are
+/// never read, but for stories: one that is long enough is a story without its end.
+class Categoriser {
+ public:
+  /// `reader` must outlive it.
+  Categoriser(const AnswerReader& reader, std::string draw_key);
+  void add(const GivenAnswer& answer);
+  /// What is known of the prompt beside its answers, with those that were added; once.
+  PromptResult take(const PromptAnswers& about);
+
+ private:
+  void count(const GivenAnswer& answer, int32_t category, uint64_t rounds);
+  void draw_categories(const GivenAnswer& answer, const std::vector<double>& shares);
+
+  const AnswerReader* reader_;
+  std::string draw_key_;
+  PromptResult out_;
+};
+
+/// All of them at once. Where no first tokens were asked for, the explored answers that name a category
+/// stand for the steering tokens.
 PromptResult categorise(const AnswerReader& reader, const PromptAnswers& prompt);
 
 }  // namespace apportion

@@ -33,7 +33,16 @@ struct PromptResult {
   double unexplored = 1;             // probability not explored; high = low + unexplored
   uint64_t draws_near_boundary = 0;  // draws closer to a boundary of their inversion than the numeric bound
   std::vector<AnswerCount> answers;  // in descending count, then text
+  uint64_t unlisted_answers = 0;     // distinct answers that rounds gave and that are not kept in `answers`
+  std::vector<uint64_t> unlisted;    // [K+4] rounds that gave those, by column_of(); empty: none
 };
+
+/// Where an answer's rounds are counted, of K+4: as in PromptResult::counts, then those that are no story,
+/// then those whose judgement failed. Where stories are asked for none is counted as cut.
+size_t column_of(const AnswerCount& answer, size_t categories, bool stories);
+
+/// The rounds of a prompt in such a column.
+uint64_t& rounds_in(PromptResult& prompt, size_t column);
 
 /// All rounds of a prompt, whatever became of them.
 uint64_t rounds_of(const PromptResult& prompt);
@@ -48,6 +57,16 @@ struct MeasureResult {
     return prompts[size_t(subject) * wordings + wording];
   }
 };
+
+/// Distinct answers of a subject that are listed at most; further ones are only counted.
+inline constexpr uint64_t most_listed = 10'000;
+
+/// The same of one of a subject's wordings: a subject of at most most_listed rounds has all of them listed.
+size_t listed_per_wording(int wordings);
+
+/// Takes all but `most` answers off the list: those that most rounds gave stay, and of as many rounds the
+/// most probable.
+void keep_most_frequent(PromptResult& prompt, size_t most, bool stories);
 
 /// How a subject's N rounds are spread over P wordings: floor(N/P) each, the remainder to the first ones.
 std::vector<uint64_t> rounds_per_wording(uint64_t rounds, int wordings);

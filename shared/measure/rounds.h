@@ -24,6 +24,10 @@ struct SplitCounts {
 /// A path of tokens in the key of its draws.
 std::string path_text(const std::vector<int32_t>& tokens);
 
+/// Up to so many rounds are drawn one by one. More are halved again and again: the vocabulary's first half
+/// takes a binomial number of them, and so on down to single tokens, which costs per token that gets any.
+inline constexpr uint64_t most_single_draws = 4096;
+
 /// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values
 /// that add to about 1 (they are normalised by their sum in double, in the order of tokens).
 SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t vocabulary, CounterRng rng);

@@ -38,6 +38,23 @@ void pack_answers(const PromptResult& prompt, MeasureColumns& columns) {
   }
 }
 
+// Nothing where every answer is listed: such files have no datasets of it.
+void pack_unlisted(const MeasureResult& result, MeasureColumns& columns) {
+  uint64_t all = 0;
+  for (const PromptResult& prompt : result.prompts) all += prompt.unlisted_answers;
+  if (all == 0) return;
+  const auto s = static_cast<uint64_t>(result.subjects), p = static_cast<uint64_t>(result.wordings);
+  const auto columns_of_one = static_cast<size_t>(result.categories) + 4;
+  columns.unlisted.shape = {s, p, columns_of_one};
+  columns.unlisted_answers.shape = {s, p};
+  for (const PromptResult& prompt : result.prompts) {
+    std::vector<uint64_t> rounds = prompt.unlisted;
+    rounds.resize(columns_of_one, 0);
+    columns.unlisted.values.insert(columns.unlisted.values.end(), rounds.begin(), rounds.end());
+    columns.unlisted_answers.values.push_back(prompt.unlisted_answers);
+  }
+}
+
 template <typename Value>
 void append(std::vector<Value>& to, const std::vector<Value>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -97,6 +114,10 @@ std::string find_shape_fault(const MeasureColumns& columns) {
   expect(layout::low, columns.low.shape, {s, p, k});
   expect(layout::high, columns.high.shape, {s, p, k});
   expect(layout::unexplored, columns.unexplored.shape, {s, p});
+  if (!columns.unlisted.shape.empty() || !columns.unlisted_answers.shape.empty()) {
+    expect(layout::unlisted, columns.unlisted.shape, {s, p, k + 4});
+    expect(layout::unlisted_answers, columns.unlisted_answers.shape, {s, p});
+  }
   for (const Shape* shape :
        {&columns.answer_subject.shape, &columns.answer_prompt.shape, &columns.answer_category.shape,
         &columns.answer_count.shape, &columns.answer_log_prob.shape, &columns.answer_finish.shape,
@@ -145,16 +166,6 @@ std::string find_exact_fault(const MeasureColumns& columns) {
   return "";
 }
 
-// Of K + 4: where the rounds of answer `i` are counted; behind the cut ones are those that are no story, then
-// those whose judgement failed.
-int64_t column_of(const MeasureColumns& columns, size_t i, int64_t k) {
-  const int64_t category = columns.answer_category.values[i];
-  if (category == no_story) return k + 2;
-  if (category == judge_failed) return k + 3;
-  if (category >= 0) return category;
-  return columns.answer_finish.values[i] == 1 && !columns.stories ? k + 1 : k;
-}
-
 // /rounds/counts with /rounds/no_story and /rounds/failed as the last columns.
 std::vector<uint64_t> all_counts(const MeasureColumns& columns, size_t k) {
   std::vector<uint64_t> all;
@@ -172,7 +183,8 @@ std::string find_answer_fault(const MeasureColumns& columns) {
           p = static_cast<int64_t>(columns.prompts.shape[1]);
   int64_t k = static_cast<int64_t>(columns.categories.shape[0]);
   const std::vector<uint64_t> counts = all_counts(columns, static_cast<size_t>(k));
-  std::vector<uint64_t> tally(counts.size(), 0);
+  std::vector<uint64_t> tally = columns.unlisted.values;
+  tally.resize(counts.size(), 0);
   const int64_t lowest = columns.judged ? judge_failed : columns.stories ? no_story : unparsed;
   int64_t previous = 0;
   for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
@@ -188,9 +200,11 @@ std::string find_answer_fault(const MeasureColumns& columns) {
     int64_t prompt = subject * p + wording;
     if (prompt < previous) return "/answers is not ordered by prompt";
     previous = prompt;
-    tally[static_cast<size_t>(prompt * (k + 4) + column_of(columns, i, k))] += columns.answer_count.values[i];
+    const AnswerCount answer{static_cast<int32_t>(category), 0, 0, cut ? Finish::cut : Finish::end, ""};
+    tally[static_cast<size_t>(prompt * (k + 4)) +
+          column_of(answer, static_cast<size_t>(k), columns.stories)] += columns.answer_count.values[i];
   }
-  return tally == counts ? "" : "/rounds/counts and /answers/count do not add to the same";
+  return tally == counts ? "" : "/rounds/counts is not what /answers/count and /rounds/unlisted add to";
 }
 
 void add_number(Digest& digest, uint64_t number) {
@@ -255,6 +269,7 @@ MeasureColumns pack(const MeasureFile& file) {
     columns.unexplored.values.push_back(prompt.unexplored);
     pack_answers(prompt, columns);
   }
+  pack_unlisted(result, columns);
   uint64_t a = columns.answer_text.values.size();
   columns.answer_subject.shape = columns.answer_prompt.shape = columns.answer_category.shape = {a};
   columns.answer_count.shape = columns.answer_log_prob.shape = columns.answer_finish.shape = {a};
@@ -291,6 +306,9 @@ void unpack(const MeasureColumns& columns, MeasureFile& file) {
     prompt.draws_near_boundary = columns.near_boundary.values[i];
     if (columns.stories) prompt.no_story = columns.no_story.values[i];
     if (columns.judged) prompt.judge_failed = columns.failed.values[i];
+    if (columns.unlisted.shape.empty()) continue;
+    prompt.unlisted_answers = columns.unlisted_answers.values[i];
+    if (prompt.unlisted_answers > 0) prompt.unlisted = part(columns.unlisted, i, k + 4);
   }
   for (size_t i = 0; i < columns.answer_text.values.size(); ++i) {
     size_t prompt = static_cast<size_t>(columns.answer_subject.values[i]) * p +
@@ -305,6 +323,9 @@ std::string content_digest(const TaskRecord& record, const MeasureColumns& colum
   Digest digest;
   add_text(digest, record.task.identity.dump());
   for_each_dataset(columns, [&](const char* name, const auto& array) { add_array(digest, name, array); });
+  for_each_optional_dataset(columns, [&](const char* name, const auto& array) {
+    if (!array.shape.empty()) add_array(digest, name, array);
+  });
   return digest.hex();
 }
 

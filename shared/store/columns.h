@@ -25,6 +25,7 @@ struct MeasureColumns {
   bool stories = false,
        judged = false;  // whether only stories count, and a judge read them: a column more each
   Hdf5Array<uint64_t> no_story, failed;
+  Hdf5Array<uint64_t> unlisted, unlisted_answers;  // without a shape where every answer is listed
 };
 
 /// Calls visit(name, array) for each dataset in the order in which they are written.
@@ -49,6 +50,13 @@ void for_each_dataset(Columns& columns, Visit visit) {
   visit(layout::unexplored, columns.unexplored);
   if (columns.stories) visit(layout::no_story, columns.no_story);
   if (columns.judged) visit(layout::judge_failed, columns.failed);
+}
+
+/// The same of datasets that a file need not have.
+template <typename Columns, typename Visit>
+void for_each_optional_dataset(Columns& columns, Visit visit) {
+  visit(layout::unlisted, columns.unlisted);
+  visit(layout::unlisted_answers, columns.unlisted_answers);
 }
 
 /// Calls visit(name, column) for each column of a training log. `seconds` is last: it is not compared.

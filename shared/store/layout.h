@@ -7,9 +7,10 @@
 namespace apportion::layout {
 
 /// Raised when a name, a type or a meaning changes. A file has the version of what is in it: 2 where stories
-/// are counted, else 1.
+/// are counted, 3 where answers are counted that are not listed, else 1.
 inline constexpr int64_t version = 1;
 inline constexpr int64_t story_version = 2;
+inline constexpr int64_t unlisted_version = 3;
 inline constexpr int64_t index_version = 1;
 
 // Attributes of the root of every file.
@@ -70,6 +71,10 @@ inline constexpr const char* steering = "/exact/steering";           // float64 
 inline constexpr const char* low = "/exact/low";                     // float64 [S, P, K]
 inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], min(1, low + unexplored)
 inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P]
+
+// Of a measure task some of whose answers are not kept as text; other files have none.
+inline constexpr const char* unlisted = "/rounds/unlisted";                  // uint64 [S, P, K + 4]
+inline constexpr const char* unlisted_answers = "/rounds/unlisted_answers";  // uint64 [S, P]
 
 // Derived from the above, for readers; float64 [S], NaN where it means nothing.
 inline constexpr const char* mae = "/metrics/mae";

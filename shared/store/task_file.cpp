@@ -1,5 +1,6 @@
 #include "shared/store/task_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -28,11 +29,14 @@ std::string config_json(const std::vector<std::pair<std::string, std::string>>& 
 
 bool has_answers(const Task& task) { return task.kind == TaskKind::measure || is_judged(task); }
 
-int64_t version_of(const Task& task) { return reads_stories(task) ? layout::story_version : layout::version; }
+int64_t version_of(const MeasureFile& file, const MeasureColumns& columns) {
+  if (!columns.unlisted.shape.empty()) return layout::unlisted_version;
+  return reads_stories(file.record.task) ? layout::story_version : layout::version;
+}
 
-void write_record(Hdf5Writer& writer, const TaskRecord& record) {
+void write_record(Hdf5Writer& writer, const TaskRecord& record, int64_t version) {
   writer.attribute(root, layout::format, layout::result_format);
-  writer.attribute(root, layout::version_name, version_of(record.task));
+  writer.attribute(root, layout::version_name, version);
   writer.attribute(root, layout::task, record.task.id);
   writer.attribute(root, layout::kind, name_of(record.task.kind));
   writer.attribute(root, layout::label, record.task.label);
@@ -56,9 +60,9 @@ void check_format(const Hdf5Reader& reader) {
   std::string format = reader.text(root, layout::format);
   if (format != layout::result_format) reader.fail("this is an " + format + ", not a result");
   int64_t version = reader.integer(root, layout::version_name);
-  if (version < layout::version || version > layout::story_version) {
+  if (version < layout::version || version > layout::unlisted_version) {
     reader.fail("its layout is version " + std::to_string(version) + "; this program reads versions " +
-                std::to_string(layout::version) + " to " + std::to_string(layout::story_version));
+                std::to_string(layout::version) + " to " + std::to_string(layout::unlisted_version));
   }
 }
 
@@ -234,9 +238,12 @@ void write_measure_file(const std::string& path, const MeasureFile& file) {
   if (!fault.empty()) throw InternalError("a result that must not be stored: " + fault);
   prepare_directory(path);
   Hdf5Writer writer(path);
-  write_record(writer, file.record);
+  write_record(writer, file.record, version_of(file, columns));
   writer.attribute(root, layout::content, content_digest(file.record, columns));
   for_each_dataset(columns, [&](const char* name, const auto& array) { writer.dataset(name, array); });
+  for_each_optional_dataset(columns, [&](const char* name, const auto& array) {
+    if (!array.shape.empty()) writer.dataset(name, array);
+  });
   for (const auto& [name, column] : metric_columns(file)) {
     writer.dataset(name, Hdf5Array<double>{{column.size()}, column});
   }
@@ -256,6 +263,12 @@ MeasureFile read_measure_file(const std::string& path) {
   for_each_dataset(columns, [&](const char* name, auto& array) {
     using Value = typename std::decay_t<decltype(array.values)>::value_type;
     array = reader.dataset<Value>(name);
+  });
+  const std::vector<std::string> rounds = reader.links("/rounds");
+  for_each_optional_dataset(columns, [&](const char* name, auto& array) {
+    using Value = typename std::decay_t<decltype(array.values)>::value_type;
+    const std::string own = std::filesystem::path(name).filename();
+    if (std::find(rounds.begin(), rounds.end(), own) != rounds.end()) array = reader.dataset<Value>(name);
   });
   std::string fault = find_fault(columns);
   if (!fault.empty()) reader.fail(fault);
@@ -278,7 +291,7 @@ void write_train_file(const std::string& path, const TrainFile& file) {
   });
   prepare_directory(path);
   Hdf5Writer writer(path);
-  write_record(writer, file.record);
+  write_record(writer, file.record, layout::version);
   writer.attribute(root, layout::adapter_digest, file.adapter_digest);
   writer.attribute(root, layout::content, content_digest(file.record, log, file.adapter_digest));
   for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
@@ -309,7 +322,7 @@ void write_scale_file(const std::string& path, const ScaleFile& file) {
   ensure(file.record.task.kind == TaskKind::scale, "a scale file is of a scale task");
   prepare_directory(path);
   Hdf5Writer writer(path);
-  write_record(writer, file.record);
+  write_record(writer, file.record, layout::version);
   writer.attribute(root, layout::content, content_digest(file.record, file.samples));
   writer.dataset(layout::step_seconds, table_of(file.samples, &StepSample::seconds));
   writer.dataset(layout::resident_seconds, table_of(file.samples, &StepSample::resident_seconds));
@@ -397,7 +410,7 @@ void write_retention_file(const std::string& path, const RetentionFile& file) {
   const RetentionResult& result = file.result;
   prepare_directory(path);
   Hdf5Writer writer(path);
-  write_record(writer, file.record);
+  write_record(writer, file.record, layout::version);
   writer.attribute(root, layout::content, content_digest(file));
   writer.dataset(layout::keep_kind, column_of(result.prompts, &KeptPrompt::kind));
   writer.dataset(layout::keep_prompt, column_of(result.prompts, &KeptPrompt::text));

@@ -2,7 +2,8 @@
 # Memory below a limit of each rank (ulimit -d) that a whole base does not fit in: what is shared by four ranks does,
 # chosen by the program or asked for, and so does a base that is read anew for each use. What cannot fit is refused
 # before it is loaded, what runs out in spite of it is one line that names the rank. Ranks behave as machines of their
-# own.
+# own. Then many rounds of a model that says something else nearly each time: told before what they take, in turns below
+# a limit of memory, listed up to a limit and counted beyond, to the same bytes however many ranks take part.
 source "$(dirname "$0")/common.sh"
 
 shape=shape:layers=12,width=768,heads=12,kv_heads=4,ffn=2304,vocabulary=8192,context=512 # 85 M weights a base, 340 MB
@@ -40,6 +41,31 @@ check "all of it whatever is shared" fails 2 limited none --lora_rank 2048 >none
 check "not one line on the least" one_line_with none.log "with shard_size = 4 and recompute = always"
 check "memory that runs out" fails 1 limited out --shard_size 1 --recompute never >out.txt 2>out.log
 check "not one line on the rank" one_line_with out.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
+measure() {
+  local results=$1
+  shift
+  "$@" "$APPORTION_BIN" run small.ini --output "$work/$results" --method zero-shot --test_sets v2 --subjects 2 \
+    --rounds 40000 --max_answer_tokens 3 --exact_nodes 4 --quiet=false
+}
+within() { bash -c "ulimit -d $1 && shift && exec \"\$@\"" within "$@"; }
+result_of() { compgen -G "$1/tasks/*/result.h5"; }
+# The numbers of a dataset, one a line.
+numbers() { h5dump -y -w 1 -d "$2" "$1" | sed -n '/DATA {/,/}/p' | grep -o '[0-9]\+'; }
+sum() { awk '{ all += $1 } END { printf "%d", all }'; }
+
+check "many rounds" measure many within 400000 >many.txt 2>many.log
+check "no word on what they take" grep -q "about [0-9]* s foretold for 40000 rounds a subject" many.log
+file=$(result_of many)
+check "a layout without answers that are not listed" grep -q ': 3$' <(h5dump -a /version "$file")
+listed=$(numbers "$file" /answers/count | wc -l) unlisted=$(numbers "$file" /rounds/unlisted | sum)
+check "more than 10,000 answers a subject: $listed" test "$listed" -le 20000
+check "few rounds beyond: $unlisted" test "$unlisted" -gt 1000
+check "rounds that nobody counted" test "$(numbers "$file" /rounds/counts | sum)" = 80000
+check "counts that do not add" test $((unlisted + $(numbers "$file" /answers/count | sum))) = 80000
+check "answers beyond without a number" test "$(numbers "$file" /rounds/unlisted_answers | sum)" -gt 1000
+
+check "three ranks" measure ranks on_ranks 3 >ranks.txt 2>ranks.log
+check "other results of ranks" same_results many ranks
 check "processes left behind" no_process_left
 
 finish

@@ -16,9 +16,14 @@ KvCache::KvCache(const ModelShape& shape, at::ScalarType type, at::Device device
   }
 }
 
-void KvCache::reserve(int64_t slots) {
+double KvCache::slot_bytes(const ModelShape& shape, at::ScalarType type) {
+  return static_cast<double>(2 * shape.layers * shape.kv_heads * shape.head_dim) *
+         static_cast<double>(c10::elementSize(type));
+}
+
+void KvCache::reserve(int64_t slots, int64_t most) {
   if (slots <= capacity_) return;
-  const int64_t wanted = std::max(slots, 2 * capacity_);
+  const int64_t wanted = std::max(slots, std::min(2 * capacity_, most));
   for (auto* list : {&keys_, &values_}) {
     for (at::Tensor& tensor : *list) {
       // Unused slots are zero, not arbitrary: a masked key must not bring a NaN into 0 * value.

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "shared/model/shape.h"
@@ -18,8 +20,12 @@ class KvCache {
   /// Views [slots, G, D].
   at::Tensor keys(int64_t layer, int64_t slots) const;
   at::Tensor values(int64_t layer, int64_t slots) const;
-  /// Makes room for `slots` in all layers; what is stored stays.
-  void reserve(int64_t slots);
+  /// Makes room for `slots` in all layers; what is stored stays. Room doubles, but not beyond `most` slots
+  /// unless so many are needed.
+  void reserve(int64_t slots, int64_t most = std::numeric_limits<int64_t>::max());
+  int64_t capacity() const { return capacity_; }
+  /// Bytes of a slot in all layers.
+  static double slot_bytes(const ModelShape& shape, at::ScalarType type);
 
  private:
   int64_t capacity_ = 0;

@@ -130,9 +130,9 @@ bool products_depend_on_threads() {
   return depend;
 }
 
-void run_lanes(int count, at::Device device, const std::function<void(int)>& work) {
+void run_lanes(int count, at::Device device, const std::function<void(int)>& work, int most) {
   const int threads = at::get_num_threads();
-  const int lanes = device.is_cpu() ? std::min(count, threads) : 1;
+  const int lanes = device.is_cpu() ? std::min({count, threads, most}) : 1;
   int share = device.is_cpu()
                   ? static_cast<int>(std::bit_floor(static_cast<unsigned>(threads / std::max(1, lanes))))
                   : 1;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 
 namespace apportion {
 
@@ -16,12 +17,13 @@ namespace apportion {
 /// shapes, once a process.
 bool products_depend_on_threads();
 
-/// Calls work(i) once for every i in [0, count), on min(count, threads) lanes (one on a GPU). The calling
-/// thread's number of threads is what the lanes share, and is as before on return. Lanes are this thread and
-/// others that wait for its next call; work() runs no several lanes of its own. The exception of the lowest i
-/// is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
+/// Calls work(i) once for every i in [0, count), on min(count, threads, most) lanes (one on a GPU). The
+/// calling thread's number of threads is what the lanes share, and is as before on return. Lanes are this
+/// thread and others that wait for its next call; work() runs no several lanes of its own. The exception of
+/// the lowest i is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where
 /// products_depend_on_threads, each lane has one thread.
-void run_lanes(int count, at::Device device, const std::function<void(int)>& work);
+void run_lanes(int count, at::Device device, const std::function<void(int)>& work,
+               int most = std::numeric_limits<int>::max());
 
 /// work(first, last) over [0, count) on the host, cut into as many pieces as the caller has threads and each
 /// has `least` (1 or more) of. Outside a lane they are lanes, and not at::parallel_for's threads: those wait

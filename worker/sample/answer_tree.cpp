@@ -5,25 +5,67 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "shared/base/error.h"
 #include "shared/measure/rounds.h"
 #include "shared/model/cost.h"
+#include "worker/device_memory.h"
 #include "worker/losses/log_probs.h"
 
 namespace apportion {
 namespace {
 
-constexpr int64_t piece_rows = 256;  // rows of the vocabulary product at a time
+constexpr int64_t piece_rows = 256;   // rows of the vocabulary product at a time
+constexpr int64_t fewest_nodes = 64;  // nodes of rounds evaluated together, however little room there is
+
+/// Slots for the keys of a unit's prompts and answers: at most as many as each round and each node of the
+/// expansion can need.
+int64_t most_slots(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts) {
+  const int64_t depths = std::max(1, tools.config.max_answer_tokens - 1);
+  int64_t own = 0;  // of prompts and the expansion
+  double rounds = 0;
+  for (const MeasurePrompt& prompt : prompts) {
+    own += static_cast<int64_t>(prompt.tokens.size()) + tools.config.exact_nodes;
+    rounds += static_cast<double>(prompt.rounds);
+  }
+  const double needed = static_cast<double>(own) + rounds * static_cast<double>(depths);
+  const double most =
+      tools.limits.cache_bytes / KvCache::slot_bytes(tools.model.shape(), tools.model.compute_type());
+  return std::max(own + std::min(fewest_nodes, static_cast<int64_t>(rounds)) * depths,
+                  static_cast<int64_t>(std::min(most, needed)));
+}
 
 }  // namespace
 
+double unit_bytes(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts) {
+  constexpr double bytes_of_number = 4, copies_of_logits = 3, copies_of_node = 2;
+  const ModelShape& shape = tools.model.shape();
+  double rounds = 0, exact = 0, tokens = 0;
+  for (const MeasurePrompt& prompt : prompts) {
+    rounds += static_cast<double>(prompt.rounds);
+    exact += tools.config.exact_nodes;
+    tokens += static_cast<double>(prompt.tokens.size());
+  }
+  const double rows = std::max(tokens, exact + std::min(rounds, static_cast<double>(tools.limits.rows)));
+  const auto row_numbers = static_cast<double>(6 * shape.width + 3 * shape.ffn_width);  // a block's own
+  const double node = sizeof(AnswerNode) + bytes_of_number * tools.config.max_answer_tokens;
+  return static_cast<double>(most_slots(tools, prompts)) *
+             KvCache::slot_bytes(shape, tools.model.compute_type()) +
+         rows * row_numbers * bytes_of_number +
+         std::min(rounds, static_cast<double>(tools.limits.waiting)) * node * copies_of_node +
+         static_cast<double>(piece_rows * shape.vocabulary) * bytes_of_number * copies_of_logits;
+}
+
 /// All prompts as one tree in depth-first order; each one's first position is the frontier.
-AnswerTree::AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts)
+AnswerTree::AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts, TakeAnswer take)
     : tools_(tools),
       prompts_(prompts),
+      take_(std::move(take)),
+      most_slots_(most_slots(tools, prompts)),
       cache_(tools.model.shape(), tools.model.compute_type(), tools.model.device()) {
   ensure(!prompts_.empty(), "a unit has prompts");
   TokenTree packed;
@@ -52,7 +94,14 @@ void AnswerTree::add_prompt(size_t index, int32_t end) {
 TokenRows AnswerTree::next_rows() {
   TokenRows rows = token_rows(tree_, nodes_, depth_ == 0 ? packed_block_rows : growing_block_rows,
                               tools_.model.shape().context_length, tools_.model.device());
-  cache_.reserve(rows.plan.slots);
+  const int64_t before = cache_.capacity();
+  cache_.reserve(rows.plan.slots, most_slots_);
+  // What the cache had before is kept for later tensors; of a large one that would be as much again.
+  constexpr double large = 134217728;
+  const double bytes =
+      KvCache::slot_bytes(tools_.model.shape(), tools_.model.compute_type()) * static_cast<double>(before);
+  if (cache_.capacity() > before && bytes > large) release_unused_memory();
+  out_.most_slots = cache_.capacity();
   out_.tokens += rows.count;
   const int64_t adapter_parameters = tools_.adapter ? tools_.adapter->parameters() : 0;
   out_.flops += forward_flops(tools_.model.shape(), adapter_parameters, {rows.count, rows.plan.pairs, 0});
@@ -87,21 +136,77 @@ void AnswerTree::take_logits(int index, const at::Tensor& logits_RV) {
 void AnswerTree::finish_depth() {
   std::vector<AnswerNode> next;
   for (size_t i = 0; i < frontier_.size(); ++i) collect(frontier_[i], followers_[i], next);
-  frontier_ = within_budget(std::move(next));
+  hidden_.reset();
+  followers_.clear();
+  next = within_budget(std::move(next));
+  const int depth = depth_ + 1;
+  if (depth >= tools_.config.max_answer_tokens) {
+    for (const AnswerNode& node : next) end(node.prompt, answer_of(node, Finish::cut));
+  } else {
+    const auto count = static_cast<size_t>(depth) + 1;
+    waiting_.resize(count);
+    before_.resize(count);
+    waiting_.back() = std::move(next);
+    before_.back() = tree_.size();
+  }
+  evaluate_next();
+}
+
+/// The deepest nodes go on first: what they need is given back soonest.
+void AnswerTree::evaluate_next() {
   nodes_.clear();
   reads_.clear();
-  ++depth_;
-  if (depth_ >= tools_.config.max_answer_tokens) {
-    for (const AnswerNode& node : frontier_) {
-      result_of(node.prompt).answers.push_back(answer_of(node, Finish::cut));
-    }
-    return;
-  }
+  frontier_.clear();
+  while (!waiting_.empty() && waiting_.back().empty()) waiting_.pop_back();
+  if (waiting_.empty()) return;
+  depth_ = static_cast<int>(waiting_.size()) - 1;
+  tree_.truncate(before_[waiting_.size() - 1]);
+  frontier_ = next_nodes();
   for (AnswerNode& node : frontier_) {
     node.tree_node = tree_.append(node.tree_node, node.answer.back());
     reads_.push_back(static_cast<int64_t>(nodes_.size()));
     nodes_.push_back(node.tree_node);
   }
+}
+
+int64_t AnswerTree::room(int64_t exact) const {
+  int64_t free = most_slots_ - tree_.size() - exact;
+  for (size_t p = 0; exact > 0 && p < prompts_.size(); ++p) {
+    free -= std::max(0, tools_.config.exact_nodes - expansion_[p].evaluated);
+  }
+  const int64_t rows = free / std::max(1, tools_.config.max_answer_tokens - depth_);
+  return std::max(fewest_nodes, std::min(rows, tools_.limits.rows));
+}
+
+/// All that wait at the depth where they and what follows them have room; else those of the expansion, and
+/// some of the others.
+std::vector<AnswerNode> AnswerTree::next_nodes() {
+  std::vector<AnswerNode>& waiting = waiting_.back();
+  int64_t exact = 0;
+  for (const AnswerNode& node : waiting) exact += node.exact ? 1 : 0;
+  const auto drawn = static_cast<int64_t>(waiting.size()) - exact;
+  const int64_t most = room(exact);
+  const auto vocabulary = static_cast<uint64_t>(tools_.model.shape().vocabulary);
+  auto children = [&](const AnswerNode& node) { return std::min(node.count, vocabulary); };
+  uint64_t likely = 0, held = 0;
+  for (const AnswerNode& node : waiting) likely += children(node);
+  for (const auto& nodes : waiting_) held += nodes.size();
+  const uint64_t left = tools_.limits.waiting - std::min(tools_.limits.waiting, held);
+  if (drawn <= most && likely <= left) return std::exchange(waiting, {});
+  const auto first_exact = std::stable_partition(waiting.begin(), waiting.end(),
+                                                 [](const AnswerNode& node) { return !node.exact; });
+  int64_t taken = 0;
+  likely = 0;
+  while (taken < std::min(drawn, most)) {
+    likely += children(*(first_exact - taken - 1));
+    if (taken > 0 && likely > left) break;
+    ++taken;
+  }
+  std::vector<AnswerNode> nodes(std::make_move_iterator(first_exact - taken),
+                                std::make_move_iterator(waiting.end()));
+  waiting.erase(first_exact - taken, waiting.end());
+  if (waiting.size() < waiting.capacity() / 4) waiting.shrink_to_fit();
+  return nodes;
 }
 
 AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float* log_probs,
@@ -130,6 +235,8 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
     for (const auto& [token, count] : split.count_of_token) child(token).count = count;
   }
   for (auto& [token, followed] : children) {
+    out.drawn += followed.count > 0 ? 1 : 0;
+    out.once += followed.count == 1 ? 1 : 0;
     if (token == tools_.end_of_turn || is_enough(followed)) {
       if (followed.exact) out.ended += std::exp(followed.log_prob);
       out.answers.push_back(answer_of(followed, Finish::end));
@@ -163,12 +270,22 @@ GivenAnswer AnswerTree::answer_of(const AnswerNode& node, Finish finish) const {
   return {node.answer, tools_.tokenizer.decode(node.answer), node.log_prob, node.count, node.exact, finish};
 }
 
+void AnswerTree::end(int prompt, GivenAnswer answer) {
+  if (take_) {
+    take_(static_cast<size_t>(prompt), std::move(answer));
+  } else {
+    result_of(prompt).answers.push_back(std::move(answer));
+  }
+}
+
 void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next) {
   PromptAnswers& out = result_of(node.prompt);
   out.unexplored += followers.lost;
   expansion_[static_cast<size_t>(node.prompt)].ended += followers.ended;
   out.draws_near_boundary += followers.near_boundary;
-  for (GivenAnswer& answer : followers.answers) out.answers.push_back(std::move(answer));
+  out_.drawn_nodes += followers.drawn;
+  out_.drawn_once += followers.once;
+  for (GivenAnswer& answer : followers.answers) end(node.prompt, std::move(answer));
   for (AnswerNode& child : followers.children) next.push_back(std::move(child));
 }
 

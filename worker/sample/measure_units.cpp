@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -17,13 +18,24 @@ int64_t largest(const std::vector<double>& values) {
   return static_cast<int64_t>(*std::max_element(values.begin(), values.end()));
 }
 
-/// All units of this rank, a depth at a time, in step with the other ranks.
+/// What takes the answers of one unit.
+TakeAnswer taker_of(const UnitsTogether& together, size_t index) {
+  if (!together.take) return nullptr;
+  return [&together, index](size_t prompt, GivenAnswer answer) {
+    together.take(index, prompt, std::move(answer));
+  };
+}
+
+/// Some units of this rank, a depth at a time, in step with the other ranks.
 class SideBySide {
  public:
-  SideBySide(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-             Collectives& ranks)
-      : tools_(tools), ranks_(ranks) {
-    for (const auto& unit : units) trees_.push_back(std::make_unique<AnswerTree>(tools, unit));
+  /// The units [first, last).
+  SideBySide(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units, size_t first,
+             size_t last, const UnitsTogether& together, Collectives& ranks)
+      : tools_(tools), ranks_(ranks), first_(first) {
+    for (size_t index = first; index < last; ++index) {
+      trees_.push_back(std::make_unique<AnswerTree>(tools, units[index], taker_of(together, index)));
+    }
   }
 
   void grow(const std::function<void(size_t index, UnitResult result)>& done) {
@@ -37,7 +49,7 @@ class SideBySide {
       follow(growing);
       for (size_t index = 0; index < trees_.size(); ++index) {
         if (!trees_[index] || trees_[index]->grows()) continue;
-        done(index, trees_[index]->result());
+        done(first_ + index, trees_[index]->result());
         trees_[index].reset();
       }
     }
@@ -85,14 +97,16 @@ class SideBySide {
 
   const MeasureTools& tools_;
   Collectives& ranks_;
+  size_t first_;
   std::vector<std::unique_ptr<AnswerTree>> trees_;
 };
 
 }  // namespace
 
-UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts) {
+UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts,
+                        TakeAnswer take) {
   const at::NoGradGuard no_gradient;
-  AnswerTree tree(tools, prompts);
+  AnswerTree tree(tools, prompts, std::move(take));
   while (tree.grows()) {
     const TokenRows rows = tree.next_rows();
     tree.take_hidden(tools.model.hidden(rows, tools.adapter, &tree.cache(), tree.first_slot()));
@@ -104,19 +118,39 @@ UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasureProm
   return tree.result();
 }
 
+int units_at_once(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
+                  double memory_bytes) {
+  double most = 1;
+  for (const auto& unit : units) most = std::max(most, unit_bytes(tools, unit));
+  const double fit = std::min(memory_bytes / most, static_cast<double>(std::numeric_limits<int>::max()));
+  return std::max(1, static_cast<int>(fit));
+}
+
 void measure_units(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-                   Collectives& ranks, const std::function<void(size_t index, UnitResult result)>& done) {
+                   Collectives& ranks, const std::function<void(size_t index, UnitResult result)>& done,
+                   const UnitsTogether& together) {
   const at::NoGradGuard no_gradient;
+  const int at_once = units_at_once(tools, units, together.memory_bytes);
   if (!tools.model.is_whole()) {
-    SideBySide(tools, units, ranks).grow(done);
+    const auto step = static_cast<size_t>(at_once);
+    const int64_t turns = largest(ranks.all_gather({static_cast<double>((units.size() + step - 1) / step)}));
+    for (int64_t turn = 0; turn < turns; ++turn) {
+      const size_t first = std::min(units.size(), static_cast<size_t>(turn) * step);
+      const size_t last = std::min(units.size(), first + step);
+      SideBySide(tools, units, first, last, together, ranks).grow(done);
+    }
     return;
   }
   std::mutex one_at_a_time;
-  run_lanes(static_cast<int>(units.size()), tools.model.device(), [&](int index) {
-    UnitResult result = measure_unit(tools, units[static_cast<size_t>(index)]);
-    const std::lock_guard lock(one_at_a_time);
-    done(static_cast<size_t>(index), std::move(result));
-  });
+  run_lanes(
+      static_cast<int>(units.size()), tools.model.device(),
+      [&](int lane_index) {
+        const auto index = static_cast<size_t>(lane_index);
+        UnitResult result = measure_unit(tools, units[index], taker_of(together, index));
+        const std::lock_guard lock(one_at_a_time);
+        done(index, std::move(result));
+      },
+      at_once);
 }
 
 }  // namespace apportion

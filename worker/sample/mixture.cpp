@@ -38,6 +38,8 @@ PromptResult mix_results(std::vector<PromptResult> parts, const std::vector<doub
   mixed.unexplored = 0;
   mixed.draws_near_boundary = 0;
   mixed.answers.clear();
+  mixed.unlisted.clear();
+  mixed.unlisted_answers = 0;
   for (size_t part = 0; part < parts.size(); ++part) {
     const PromptResult& one = parts[part];
     for (size_t i = 0; i < one.counts.size(); ++i) mixed.counts[i] += one.counts[i];
@@ -45,6 +47,9 @@ PromptResult mix_results(std::vector<PromptResult> parts, const std::vector<doub
       mixed.steering[j] += shares[part] * one.steering[j];
       mixed.low[j] += shares[part] * one.low[j];
     }
+    mixed.unlisted.resize(std::max(mixed.unlisted.size(), one.unlisted.size()), 0);
+    for (size_t i = 0; i < one.unlisted.size(); ++i) mixed.unlisted[i] += one.unlisted[i];
+    mixed.unlisted_answers += one.unlisted_answers;
     mixed.unexplored += shares[part] * one.unexplored;
     mixed.draws_near_boundary += one.draws_near_boundary;
     for (AnswerCount answer : one.answers) {

@@ -19,6 +19,11 @@ int32_t TokenTree::append(int32_t parent, int32_t token) {
   return size() - 1;
 }
 
+void TokenTree::truncate(int32_t new_size) {
+  ensure(new_size >= 0 && new_size <= size(), "a tree is cut back to nodes that it has");
+  for (auto* column : {&parent_, &token_, &depth_}) column->resize(static_cast<size_t>(new_size));
+}
+
 int32_t TokenTree::child(int32_t parent, int32_t token) {
   auto [entry, added] = child_of_.try_emplace(key_of(parent, token), size());
   if (added) append(parent, token);

@@ -21,6 +21,9 @@ class TokenTree {
   /// child() along `tokens`; returns the last node, `parent` itself when there are none.
   int32_t add_path(int32_t parent, const std::vector<int32_t>& tokens);
 
+  /// Takes away the nodes from `size` on, all of which append() has added.
+  void truncate(int32_t size);
+
   int32_t size() const { return static_cast<int32_t>(token_.size()); }
   int32_t parent(int32_t node) const { return parent_[static_cast<size_t>(node)]; }
   int32_t token(int32_t node) const { return token_[static_cast<size_t>(node)]; }

@@ -276,5 +276,14 @@ TEST(Plan, StoriesAreReadAsStories) {
   EXPECT_TRUE(lists.at("options").contains("verbalized_tokens"));
 }
 
+TEST(Plan, RoundsThatAreHalvedMakeAnotherTask) {
+  auto measure_of = [](const std::string& rounds) {
+    return make_plan(default_config({{"rounds", rounds}}), input, "job").tasks.back().identity;
+  };
+  EXPECT_FALSE(measure_of("4096").contains("rounds_drawn"))
+      << "those that were measured before keep their ids";
+  EXPECT_EQ(measure_of("4097").at("rounds_drawn"), "halved");
+}
+
 }  // namespace
 }  // namespace apportion

@@ -53,6 +53,23 @@ TEST(Judging, PutsTheVerdictInTheCategorysPlace) {
   }
 }
 
+TEST(Judging, StoriesThatAreNotListedCountAsFailed) {
+  PromptResult prompt;
+  prompt.counts = {5, 0, 2, 0};
+  prompt.no_story = 4;
+  prompt.low = {0, 0};
+  prompt.answers = {{0, 3, -1, Finish::end, "f"}};
+  prompt.unlisted = {2, 0, 2, 0, 4, 0};
+  prompt.unlisted_answers = 8;
+  FirstLetter judge;
+  const PromptResult one = judged({1, 1, 2, {prompt}}, judge, [](size_t, size_t) {}).prompts[0];
+  EXPECT_EQ(one.counts, (std::vector<uint64_t>{0, 3, 0, 0}));
+  EXPECT_EQ(one.no_story, 4u) << "that they are none was known before";
+  EXPECT_EQ(one.judge_failed, 4u);
+  EXPECT_EQ(one.unlisted, (std::vector<uint64_t>{0, 0, 0, 0, 4, 4}));
+  EXPECT_EQ(rounds_of(one), rounds_of(prompt));
+}
+
 TEST(Judging, TheLexicalJudgeIsAlwaysThere) {
   Dataset dataset;
   dataset.categories = {{{"a"}}, {{"b"}}};

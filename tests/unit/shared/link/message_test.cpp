@@ -73,6 +73,8 @@ TEST(Message, HistogramKeepsEveryBitOfAPrompt) {
   prompt.no_story = 6;
   prompt.answers = {{-1, 7, -1.0 / 7, Finish::cut, std::string("\xff\0 half a rune", 13)},
                     {1, 2, -2, Finish::end, ""}};
+  prompt.unlisted_answers = 3;
+  prompt.unlisted = {0, 9, 2, 0, 1};
   Histogram back = round_trip(Histogram{"t", 5, {prompt, {}}});
   EXPECT_EQ(back.unit, 5);
   ASSERT_EQ(back.prompts.size(), 2u);
@@ -82,6 +84,8 @@ TEST(Message, HistogramKeepsEveryBitOfAPrompt) {
   EXPECT_EQ(same.steering, prompt.steering);
   EXPECT_EQ(same.unexplored, prompt.unexplored);
   EXPECT_EQ(same.no_story, 6u);
+  EXPECT_EQ(same.unlisted_answers, 3U);
+  EXPECT_EQ(same.unlisted, prompt.unlisted);
   ASSERT_EQ(same.answers.size(), 2u);
   EXPECT_EQ(same.answers[0].category, -1);
   EXPECT_EQ(same.answers[0].log_prob, -1.0 / 7);

@@ -86,6 +86,19 @@ TEST_F(CategoriseTest, FirstTokensThatWereAskedForStandAsTheyAre) {
   EXPECT_EQ(read().steering, prompt_.first_tokens);
 }
 
+TEST_F(CategoriseTest, AnswersBeyondTheMostFrequentAreCountedAndNotListed) {
+  for (int i = 0; i < 1000; ++i) add("Male " + std::to_string(i), 1e-6 * (i + 1), 1, false);
+  add("Female", 0.5, 50, true);
+  for (int i = 0; i < 500; ++i) add("who " + std::to_string(i), 1e-9, 1, false, Finish::cut);
+  const PromptResult result = categorise({parser_, Reading::category, 7, nullptr, 10}, prompt_);
+  EXPECT_EQ(result.counts, (std::vector<uint64_t>{1000, 50, 0, 500}));
+  ASSERT_EQ(result.answers.size(), 10U);
+  EXPECT_EQ(result.answers[0].text, "Female");
+  EXPECT_EQ(result.answers[1].text, "Male 991") << "of those given once the most probable, by their texts";
+  EXPECT_EQ(result.unlisted_answers, 1491U);
+  EXPECT_EQ(result.unlisted, (std::vector<uint64_t>{991, 0, 0, 500, 0, 0}));
+}
+
 TEST_F(CategoriseTest, StatedSharesCountByTheirSharesAndEachRoundDrawsOne) {
   add("Male: 75%, Female: 25%", 0.5, 4000, true);
   const PromptResult result = read(Reading::shares);

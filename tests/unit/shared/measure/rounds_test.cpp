@@ -34,11 +34,11 @@ double chi_square(uint64_t seed, uint64_t rounds, const Split& split) {
 }
 
 /// How many standard errors the mean of the chi-square over seeds is away from its degrees of freedom.
-double deviation(const Split& split) {
+double deviation(const Split& split, uint64_t rounds = 400) {
   constexpr int seeds = 4000;
   constexpr double freedom = 10 - 1;  // leaves with probability, less one
   double sum = 0;
-  for (uint64_t seed = 0; seed < seeds; ++seed) sum += chi_square(seed, 400, split);
+  for (uint64_t seed = 0; seed < seeds; ++seed) sum += chi_square(seed, rounds, split);
   return (sum / seeds - freedom) / std::sqrt(2 * freedom / seeds);
 }
 
@@ -47,6 +47,50 @@ SplitCounts ours(uint64_t count, const std::vector<float>& p, CounterRng rng) {
 }
 
 TEST(Rounds, AreDistributedAsIndependentOnes) { EXPECT_LT(std::abs(deviation(ours)), 4.5); }
+
+TEST(Rounds, AreDistributedAsIndependentOnesWhereTheyAreHalved) {
+  const uint64_t halved = 20 * most_single_draws;
+  EXPECT_LT(std::abs(deviation(ours, halved)), 4.5);
+  auto off = [](uint64_t count, std::vector<float> p, CounterRng rng) {
+    p[0] *= 1.02F;
+    return ours(count, p, rng);
+  };
+  EXPECT_GT(deviation(off, halved), 4.5) << "the test notices probabilities that are slightly off";
+}
+
+TEST(Rounds, HalvingGivesRareTokensTheirShare) {
+  // Two thousand tokens of whose rounds many have none, one or a few.
+  std::vector<float> p(2000);
+  for (size_t t = 0; t < p.size(); ++t) p[t] = t == 7 ? 0.9F : 1e-4F * static_cast<float>(t % 2);
+  uint64_t all = 0, once = 0;
+  constexpr int seeds = 50;
+  for (uint64_t seed = 0; seed < seeds; ++seed) {
+    uint64_t sum = 0;
+    for (const auto& [token, count] : ours(5000, p, CounterRng(seed, "rare")).count_of_token) {
+      EXPECT_GT(p[static_cast<size_t>(token)], 0);
+      sum += count;
+      once += count == 1 ? 1 : 0;
+    }
+    all += sum;
+  }
+  EXPECT_EQ(all, 5000U * seeds);
+  // A rare token's count is Poisson with mean 5000 * 1e-4 / 0.9999.
+  const double mean = 0.50005, expected = seeds * 999 * mean * std::exp(-mean);
+  EXPECT_NEAR(static_cast<double>(once), expected, 5 * std::sqrt(expected));
+}
+
+TEST(Rounds, TenMillionAreSplitWithoutOneDrawEach) {
+  std::vector<float> p(50000, 1e-9F);
+  p[3] = 0.75F;
+  p[40000] = 0.25F;
+  const double sum = 1 + 49998e-9;
+  SplitCounts split = ours(10'000'000, p, CounterRng(11, "many"));
+  uint64_t all = 0;
+  for (const auto& [token, count] : split.count_of_token) all += count;
+  EXPECT_EQ(all, 10'000'000U);
+  EXPECT_NEAR(static_cast<double>(split.count_of_token[3]), 7.5e6 / sum, 5 * std::sqrt(1e7 * 0.75 * 0.25));
+  EXPECT_LT(split.count_of_token.size(), 600U) << "about 500 rounds are given to the rest";
+}
 
 TEST(Rounds, TheTestNoticesASplitByRounding) {
   auto rounded = [](uint64_t count, const std::vector<float>& p, CounterRng) {

@@ -39,6 +39,8 @@ void expect_equal(const PromptResult& a, const PromptResult& b) {
   EXPECT_EQ(a.unexplored, b.unexplored);
   EXPECT_EQ(a.draws_near_boundary, b.draws_near_boundary);
   EXPECT_EQ(a.no_story, b.no_story);
+  EXPECT_EQ(a.unlisted, b.unlisted);
+  EXPECT_EQ(a.unlisted_answers, b.unlisted_answers);
   ASSERT_EQ(a.answers.size(), b.answers.size());
   for (size_t i = 0; i < a.answers.size(); ++i) {
     EXPECT_EQ(a.answers[i].category, b.answers[i].category);
@@ -142,6 +144,24 @@ TEST_F(TaskFile, NoRoundsMakeNoAnswers) {
   }
   write_measure_file(path("a.h5"), file);
   expect_equal(file, read_measure_file(path("a.h5")));
+}
+
+TEST_F(TaskFile, RoundsWhoseAnswersAreNotListedAreCounted) {
+  MeasureFile file = small_measure();
+  write_measure_file(path("all.h5"), file);
+  const std::vector<std::string> usual = Hdf5Reader(path("all.h5")).links("/rounds");
+  EXPECT_EQ(usual, (std::vector<std::string>{"counts", "near_boundary"}));
+  PromptResult& prompt = file.result.prompts[1];
+  keep_most_frequent(prompt, 1, false);
+  ASSERT_EQ(prompt.answers.size(), 1U);
+  ASSERT_GT(prompt.unlisted_answers, 0U);
+  write_measure_file(path("a.h5"), file);
+  expect_equal(file, read_measure_file(path("a.h5")));
+  EXPECT_NE(Hdf5Reader(path("a.h5")).text("/", "content"), Hdf5Reader(path("all.h5")).text("/", "content"));
+  EXPECT_EQ(Hdf5Reader(path("all.h5")).integer("/", "version"), 1);
+  EXPECT_EQ(Hdf5Reader(path("a.h5")).integer("/", "version"), 3);
+  prompt.unlisted[0] += 1;
+  EXPECT_THROW(write_measure_file(path("a.h5"), file), InternalError) << "rounds that were not counted";
 }
 
 TEST_F(TaskFile, ManyChunksComeBackEqual) {
@@ -254,6 +274,10 @@ TEST_F(TaskFile, WhatIsNoStoryIsAColumnOfItsOwn) {
   file.result.prompts[0].answers[0].finish = Finish::cut;
   write_measure_file(path("c.h5"), file);
   EXPECT_EQ(read_measure_file(path("c.h5")).result.prompts[0].answers[0].finish, Finish::cut);
+  for (PromptResult& prompt : file.result.prompts) keep_most_frequent(prompt, 1, true);
+  write_measure_file(path("u.h5"), file);
+  expect_equal(read_measure_file(path("u.h5")), file);
+  EXPECT_EQ(Hdf5Reader(path("u.h5")).integer("/", "version"), 3);
 
   write_measure_file(path("v2.h5"), small_measure());
   const Hdf5Reader other(path("v2.h5"));
@@ -303,9 +327,9 @@ TEST_F(TaskFile, RefusesAnotherFormatOrVersion) {
       path("c.h5"),
       [](Hdf5Writer& writer) {
         writer.attribute("/", "format", "apportion result");
-        writer.attribute("/", "version", int64_t{3});
+        writer.attribute("/", "version", int64_t{4});
       },
-      "version 3");
+      "version 4");
   expect_refused(
       path("d.h5"),
       [](Hdf5Writer& writer) {

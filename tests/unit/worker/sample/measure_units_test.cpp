@@ -117,6 +117,53 @@ TEST_F(AnswerTreeTest, AUnitsCompanyDoesNotChangeAPromptsRounds) {
   for (size_t j = 0; j < 2; ++j) EXPECT_NEAR(alone.low[j], together.low[j], 1e-5);
 }
 
+TEST_F(AnswerTreeTest, RoundsThatWaitForTheirTurnAreThoseThatGoTogether) {
+  config_.exact_nodes = 40;
+  const std::vector<MeasurePrompt> prompts = {prompt(0, 3000), prompt(5, 6000)};
+  MeasureTools tools{world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(),
+                     config_,        seed};
+  const UnitResult together = measure_unit(tools, prompts);
+  tools.limits = {0, 70, 300};  // keys for the least that must be there, few rows, few that wait
+  const UnitResult in_turns = measure_unit(tools, prompts);
+  EXPECT_LT(in_turns.most_slots * 2, together.most_slots);
+  EXPECT_EQ(in_turns.drawn_nodes, together.drawn_nodes);
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    const PromptResult one = categorise({parser_, Reading::category, seed}, in_turns.prompts[p]),
+                       other = categorise({parser_, Reading::category, seed}, together.prompts[p]);
+    EXPECT_EQ(one.counts, other.counts);
+    ASSERT_EQ(one.answers.size(), other.answers.size());
+    EXPECT_GT(one.answers.size(), 100U);
+    for (size_t i = 0; i < one.answers.size(); ++i) EXPECT_EQ(one.answers[i].count, other.answers[i].count);
+    for (size_t j = 0; j < 2; ++j) EXPECT_NEAR(one.low[j], other.low[j], 1e-5);
+    EXPECT_NEAR(one.unexplored, other.unexplored, 1e-5);
+  }
+}
+
+TEST_F(AnswerTreeTest, AnswersAreTakenAsTheyEnd) {
+  const std::vector<MeasurePrompt> prompts = {prompt(0, 500)};
+  const MeasureTools tools{world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(),
+                           config_,        seed};
+  const UnitResult kept = measure_unit(tools, prompts);
+  std::vector<GivenAnswer> taken;
+  const UnitResult rest =
+      measure_unit(tools, prompts, [&](size_t, GivenAnswer answer) { taken.push_back(std::move(answer)); });
+  EXPECT_TRUE(rest.prompts[0].answers.empty());
+  ASSERT_EQ(taken.size(), kept.prompts[0].answers.size());
+  for (size_t i = 0; i < taken.size(); ++i) EXPECT_EQ(taken[i].tokens, kept.prompts[0].answers[i].tokens);
+}
+
+TEST_F(AnswerTreeTest, AUnitsMemoryGrowsWithItsRoundsUpToTheLimits) {
+  MeasureTools tools{world_.model(), nullptr, world_.tokenizer(), world_.chat().end_of_turn(), config_, seed};
+  const double few = unit_bytes(tools, {prompt(0, 10)}), more = unit_bytes(tools, {prompt(0, 1000)});
+  EXPECT_LT(few, more);
+  const double most = unit_bytes(tools, {prompt(0, 1000000000)});
+  EXPECT_EQ(most, unit_bytes(tools, {prompt(0, 10000000000)}));
+  tools.limits.cache_bytes /= 2;
+  EXPECT_EQ(most - unit_bytes(tools, {prompt(0, 1000000000)}), tools.limits.cache_bytes);
+  EXPECT_EQ(units_at_once(tools, {{prompt(0, 10)}, {prompt(0, 1000)}}, 3.5 * more), 3);
+  EXPECT_EQ(units_at_once(tools, {{prompt(0, 1000)}}, 0.5 * more), 1) << "one is measured whatever it takes";
+}
+
 TEST_F(AnswerTreeTest, RoundsDrawACategoryFromTheSharesThatTheirAnswerStates) {
   // The tiny model says "0 Male" and "1 Female": as shares, 0 for Male is nothing, 1 for Female is all.
   const std::vector<PromptResult> unit = measure({prompt(0, 2000)}, Reading::shares);
