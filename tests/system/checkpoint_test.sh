@@ -85,6 +85,17 @@ check "the held run goes on in shards" on_ranks 2 "$APPORTION_BIN" "${training[@
 check "shards do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" shards.log
 check "shards come to another held result" same_results held shards
 
+# All weights: the base that holds them is read from its file, not from what the checkpoint has made of it.
+all=(--adapter none --sft_learning_rate 0.002 --shard_size 1)
+check "all weights, held, without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" \
+  --output "$work/all" >all.log 2>&1
+killed weights "${held[@]}" "${all[@]}"
+step=$(last_complete weights)
+check "all weights, held, go on" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" --output "$work/weights" \
+  >weights.next.log 2>&1
+check "all weights do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" weights.next.log
+check "all weights, held, are others" same_results all weights
+
 # The state of a task in another task's folder.
 killed other --seed 1
 rm -r other/tasks/*/checkpoint

@@ -50,6 +50,28 @@ check "a list that is not there was taken" bash -c '! "$APPORTION_BIN" run small
 check "not one line on it" grep -q "no-such" none.err
 check "something half-written" [ ! -e none/index.h5 ]
 
+# All weights: the untouched model is measured before the trained weights take its place, which the hold goes by, too.
+all=(run small.ini --adapter none --sft_learning_rate 0.002 --sft_steps 20 --calibrate_steps 3 --test_sets heldout --rounds 1
+  --exact_nodes 0 --keep_train keep.txt --keep_test keep.txt --retention --retain_text_every 2)
+check "all weights, held" "$APPORTION_BIN" "${all[@]}" --retain_weight 3 --output all >all.txt 2>all.log
+check "no table of all weights" grep -q "what must not change" all.txt
+check "all weights, held, in two shards" on_ranks 2 "$APPORTION_BIN" "${all[@]}" --retain_weight 3 --group_size 2 \
+  --shard_size 2 --node_sharing ignored --output allshards >allshards.txt 2>allshards.log
+check "other weights in shards" same_results all allshards
+check "all weights, held, on one node's memory" on_ranks 2 "$APPORTION_BIN" "${all[@]}" --retain_weight 3 --group_size 2 \
+  --shard_size 2 --output allnode >allnode.txt 2>allnode.log
+check "other weights in one node's memory" same_results all allnode
+check "all weights, free" "$APPORTION_BIN" "${all[@]}" --retain_weight 0 --output allfree >allfree.txt 2>allfree.log
+for results in all allfree; do "$APPORTION_BIN" report $results --json >$results.json; done
+check "what the hold does for all weights" python3 - <<'END'
+import json
+held, free = (json.load(open(f"{name}.json"))["cells"][0]["retention"] for name in ("all", "allfree"))
+for kind in ("unrelated", "near"):
+    assert 0 < held[kind]["kl_per_token"] < 0.5 * free[kind]["kl_per_token"], (held, free)
+    assert held[kind]["base_leak"] == free[kind]["base_leak"], "they were compared with other models"
+assert held["base_perplexity"] == free["base_perplexity"] != held["perplexity"], (held, free)
+END
+
 # The default optimizer, alpha and rate by rule, which fit a model of which nothing has to be left. What is measured is not
 # trained on.
 cat >trained.txt <<'TEXT'
