@@ -1,5 +1,6 @@
-// The retention task: the trained model beside the untouched one (the adapter on and off) on keep prompts,
-// plain text and easy questions. What the figures are: shared/measure/retention.h.
+// The retention task: the untouched model, then the trained one (the adapter off and on, or one set of
+// weights after the other) on keep prompts, plain text and easy questions. What the figures are:
+// shared/measure/retention.h.
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -29,27 +30,30 @@ struct PathFigures {
   double base_steering = 0, steering = 0;  // at the first position
 };
 
-/// Both models on trees of paths, a unit at a time.
+/// Both models on trees of paths, a unit at a time: the untouched one first, of which hidden rows are kept,
+/// so that the two need not be here at once. Units are dealt to the ranks.
 class Comparison {
  public:
-  Comparison(const TaskContext& context, const Llama& model, const Adapter& adapter,
-             std::vector<int32_t> steering)
-      : context_(context), model_(model), adapter_(adapter), steering_(std::move(steering)) {}
+  using Unit = std::vector<ReplayRow>;
+  Comparison(const TaskContext& context, std::vector<Unit> units, std::vector<int32_t> steering)
+      : context_(context), units_(std::move(units)), steering_(std::move(steering)) {}
 
-  /// Figures of each path, in order, on every rank. Units of paths are dealt to the ranks. Collective.
-  std::vector<PathFigures> of(const std::vector<std::vector<ReplayRow>>& units) const {
-    const auto rank = static_cast<size_t>(context_.collectives.group_rank()),
-               ranks = static_cast<size_t>(context_.collectives.size());
+  /// Collective, as what follows.
+  void see_untouched(const Llama& base) {
+    base_hidden_.clear();
+    for (size_t turn = 0; turn < turns(); ++turn)
+      base_hidden_.push_back(kept_hidden(base, nullptr, trees_of(turn, base)));
+  }
+
+  /// Figures of each path, in order, on every rank. `base_head` null: the trained model's own is the base's.
+  std::vector<PathFigures> with(const Llama& trained, const Adapter* adapter,
+                                const Vocabulary* base_head) const {
     std::vector<double> own;
-    // The same number of turns on every rank: where the model is held together all take part in each.
-    for (size_t turn = 0; turn * ranks < units.size(); ++turn) {
-      const size_t unit = turn * ranks + rank;
-      figures_of(unit < units.size() ? &units[unit] : nullptr, unit, own);
-    }
+    for (size_t turn = 0; turn < turns(); ++turn) figures_of(turn, trained, adapter, base_head, own);
     constexpr size_t columns = 7;
     const std::vector<double> all = context_.collectives.all_gather(own);
-    std::vector<size_t> first(units.size() + 1, 0);
-    for (size_t u = 0; u < units.size(); ++u) first[u + 1] = first[u] + units[u].size();
+    std::vector<size_t> first(units_.size() + 1, 0);
+    for (size_t u = 0; u < units_.size(); ++u) first[u + 1] = first[u] + units_[u].size();
     std::vector<PathFigures> figures(first.back());
     for (size_t row = 0; row + columns <= all.size(); row += columns) {
       const double* v = all.data() + row;
@@ -59,22 +63,40 @@ class Comparison {
   }
 
  private:
-  void figures_of(const std::vector<ReplayRow>* unit, size_t index, std::vector<double>& own) const {
-    const at::NoGradGuard no_gradient;
-    std::vector<ReplayTree> trees;
+  /// The same number on every rank: where a model is held together all take part in each.
+  size_t turns() const { return (units_.size() + ranks() - 1) / ranks(); }
+  size_t ranks() const { return static_cast<size_t>(context_.collectives.size()); }
+  size_t index_of(size_t turn) const {
+    return turn * ranks() + static_cast<size_t>(context_.collectives.group_rank());
+  }
+  /// This rank's tree of a turn; none where there are no more units.
+  std::vector<ReplayTree> trees_of(size_t turn, const Llama& model) const {
+    if (index_of(turn) >= units_.size()) return {};
     std::vector<const ReplayRow*> rows;
-    if (unit) {
-      for (const ReplayRow& row : *unit) rows.push_back(&row);
-      trees.push_back(pack_replay(rows, model_.shape().context_length, model_.device()));
+    for (const ReplayRow& row : units_[index_of(turn)]) rows.push_back(&row);
+    std::vector<ReplayTree> trees;
+    trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+    return trees;
+  }
+  void figures_of(size_t turn, const Llama& trained, const Adapter* adapter, const Vocabulary* base_head,
+                  std::vector<double>& own) const {
+    const at::NoGradGuard no_gradient;
+    std::vector<at::Tensor> hidden = kept_hidden(trained, adapter, trees_of(turn, trained));
+    const std::vector<at::Tensor>& base_hidden = base_hidden_[turn];
+    if (!base_head) hidden.insert(hidden.end(), base_hidden.begin(), base_hidden.end());
+    std::vector<at::Tensor> logits = trained.vocabulary().logits(hidden);
+    if (base_head) {
+      for (at::Tensor& base_NV : base_head->logits(base_hidden)) logits.push_back(std::move(base_NV));
     }
-    std::vector<at::Tensor> hidden = kept_hidden(model_, nullptr, trees);
-    for (at::Tensor& trained : kept_hidden(model_, &adapter_, trees)) hidden.push_back(std::move(trained));
-    const std::vector<at::Tensor> logits = model_.vocabulary().logits(hidden);
-    if (!unit) return;
-    const at::Tensor base_NV = logits[0].log_softmax(-1), trained_NV = logits[1].log_softmax(-1);
+    if (base_hidden.empty()) return;
+    add_figures(index_of(turn), logits[1].log_softmax(-1), logits[0].log_softmax(-1), own);
+  }
+  void add_figures(size_t index, const at::Tensor& base_NV, const at::Tensor& trained_NV,
+                   std::vector<double>& own) const {
     const at::Tensor kl_N = retention_kl(trained_NV, base_NV).kl_N.to(at::kCPU, at::kDouble);
+    const Unit& unit = units_[index];
     int64_t position = 0;
-    for (size_t r = 0; r < rows.size(); ++r) {
+    for (size_t r = 0; r < unit.size(); ++r) {
       PathFigures path;
       auto at_token = [](const at::Tensor& table, int64_t row, int32_t token) {
         return table[row][token].item<double>();
@@ -83,9 +105,9 @@ class Comparison {
         path.base_steering += std::exp(at_token(base_NV, position, token));
         path.steering += std::exp(at_token(trained_NV, position, token));
       }
-      for (size_t i = 0; i < rows[r]->answer.size(); ++i) {
-        path.base_log_prob += at_token(base_NV, position, rows[r]->answer[i]);
-        path.log_prob += at_token(trained_NV, position, rows[r]->answer[i]);
+      for (int32_t token : unit[r].answer) {
+        path.base_log_prob += at_token(base_NV, position, token);
+        path.log_prob += at_token(trained_NV, position, token);
         path.kl += kl_N[position++].item<double>();
       }
       own.insert(own.end(), {static_cast<double>(index), static_cast<double>(r), path.base_log_prob,
@@ -94,9 +116,9 @@ class Comparison {
   }
 
   const TaskContext& context_;
-  const Llama& model_;
-  const Adapter& adapter_;
+  std::vector<Unit> units_;
   std::vector<int32_t> steering_;
+  std::vector<std::vector<at::Tensor>> base_hidden_;  // of this rank's unit of each turn
 };
 
 /// The dataset's answers without a steering token, as tokens behind `prompt`; each text once.
@@ -110,35 +132,46 @@ std::vector<std::vector<int32_t>> plain_paths(const Session& session, const std:
   return paths;
 }
 
-std::vector<KeptPrompt> kept_prompts(const TaskContext& context, const Comparison& comparison,
-                                     const Llama& model) {
+/// The keep prompts, each a path with the untouched model's answer and paths of the dataset's answers.
+struct AskedPrompts {
+  std::vector<KeepPrompt> prompts;
+  std::vector<std::vector<int32_t>> answers;
+  std::vector<Comparison::Unit> units;
+  std::vector<size_t> first;  // path of each prompt, and the end
+};
+
+/// Collective.
+AskedPrompts ask(const TaskContext& context, const Llama& base) {
   const Session& session = context.session;
   const RunConfig& config = session.config();
-  const auto prompts = keep_prompts(config.keep.test, KeepUse::test, session.dataset(), config.data);
+  AskedPrompts asked;
+  asked.prompts = keep_prompts(config.keep.test, KeepUse::test, session.dataset(), config.data);
   std::vector<std::string> texts;
-  for (const KeepPrompt& prompt : prompts) texts.push_back(prompt.text);
-  const auto answers = base_answers(context, model, texts);
+  for (const KeepPrompt& prompt : asked.prompts) texts.push_back(prompt.text);
+  asked.answers = base_answers(context, base, texts);
   constexpr size_t per_unit = 8;
-  std::vector<std::vector<ReplayRow>> units((prompts.size() + per_unit - 1) / per_unit);
-  std::vector<size_t> first;  // path of each prompt
-  size_t paths = 0;
-  for (size_t i = 0; i < prompts.size(); ++i) {
+  asked.units.resize((texts.size() + per_unit - 1) / per_unit);
+  asked.first = {0};
+  for (size_t i = 0; i < texts.size(); ++i) {
     const std::vector<int32_t> tokens = session.chat().encode_prompt(texts[i]);
-    std::vector<ReplayRow>& unit = units[i / per_unit];
-    first.push_back(paths);
-    unit.push_back({tokens, answers[i], 0});
+    Comparison::Unit& unit = asked.units[i / per_unit];
+    const size_t before = unit.size();
+    unit.push_back({tokens, asked.answers[i], 0});
     for (auto& path : plain_paths(session, texts[i])) unit.push_back({tokens, std::move(path), 0});
-    paths = first.back() + 1 + plain_paths(session, texts[i]).size();
+    asked.first.push_back(asked.first.back() + unit.size() - before);
   }
-  const std::vector<PathFigures> figures = comparison.of(units);
+  return asked;
+}
+
+std::vector<KeptPrompt> kept_prompts(const AskedPrompts& asked, const std::vector<PathFigures>& figures) {
   std::vector<KeptPrompt> kept;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const PathFigures& own = figures[first[i]];
+  for (size_t i = 0; i < asked.prompts.size(); ++i) {
+    const PathFigures& own = figures[asked.first[i]];
     KeptPrompt& prompt = kept.emplace_back();
-    prompt = {prompts[i].kind, texts[i],          static_cast<double>(answers[i].size()),
-              own.kl,          own.base_steering, own.steering};
-    const size_t end = i + 1 < prompts.size() ? first[i + 1] : figures.size();
-    for (size_t path = first[i] + 1; path < end; ++path) {
+    prompt = {
+        asked.prompts[i].kind, asked.prompts[i].text, static_cast<double>(asked.answers[i].size()), own.kl,
+        own.base_steering,     own.steering};
+    for (size_t path = asked.first[i] + 1; path < asked.first[i + 1]; ++path) {
       prompt.base_leak += std::exp(figures[path].base_log_prob);
       prompt.leak += std::exp(figures[path].log_prob);
     }
@@ -146,24 +179,19 @@ std::vector<KeptPrompt> kept_prompts(const TaskContext& context, const Compariso
   return kept;
 }
 
-std::vector<KeptText> kept_texts(const TaskContext& context, const Comparison& comparison) {
-  std::vector<std::vector<ReplayRow>> units;
+/// A unit of one path for each passage of plain text.
+std::vector<Comparison::Unit> passage_units(const Session& session) {
+  std::vector<Comparison::Unit> units;
   for (const std::string& passage : passages_of(find_list(plain_text_list))) {
     std::vector<int32_t> tokens;
-    for (const TokenSpan& token : context.session.tokenizer().encode(passage, SpecialTokens::as_text))
+    for (const TokenSpan& token : session.tokenizer().encode(passage, SpecialTokens::as_text))
       tokens.push_back(token.id);
-    const auto context_length = static_cast<size_t>(context.session.shape().context_length);
+    const auto context_length = static_cast<size_t>(session.shape().context_length);
     tokens.resize(std::min(tokens.size(), context_length));
     if (tokens.size() < 2) continue;
     units.push_back({{{tokens.front()}, {tokens.begin() + 1, tokens.end()}, 0}});
   }
-  std::vector<KeptText> texts;
-  const std::vector<PathFigures> figures = comparison.of(units);
-  for (size_t i = 0; i < figures.size(); ++i) {
-    texts.push_back(
-        {static_cast<double>(units[i][0].answer.size()), -figures[i].base_log_prob, -figures[i].log_prob});
-  }
-  return texts;
+  return units;
 }
 
 constexpr int question_rounds = 8;
@@ -221,33 +249,68 @@ std::vector<double> masses(const TaskContext& context, const Llama& model, const
   return mass;
 }
 
+std::vector<int32_t> steering_of(const Session& session) {
+  const RunConfig& config = session.config();
+  if (config.steering == Steering::path) return {};
+  const auto prompts =
+      prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
+  return steering_tokens(session.chat(), prompts.front(), session.dataset().categories.size(),
+                         config.steering);
+}
+
+/// The untouched model, or with `trained_by` the weights that this task trained. Collective.
+const Llama& whole_model(const TaskContext& context, at::ScalarType type, const std::string& trained_by) {
+  const Llama& model = context.session.model(type, context.shard_ranks, trained_by);
+  if (model.keeps_gathered()) model.gather_all();
+  return model;
+}
+
+/// What was trained: the untouched model with an adapter, or weights of its own, which then have taken the
+/// untouched model's place but for its head.
+struct TrainedModel {
+  const Llama& model;
+  std::unique_ptr<Adapter> adapter;
+  std::unique_ptr<Vocabulary> base_head;
+};
+
+/// Collective.
+TrainedModel trained_model(const TaskContext& context, at::ScalarType type) {
+  Session& session = context.session;
+  const std::string& trained_by = context.task.inputs.front();
+  if (session.config().adapter == AdapterKind::none) {
+    const Llama& model = whole_model(context, type, trained_by);
+    return {model, nullptr, model.other_head(*session.weights(""))};
+  }
+  const std::string folder = adapter_directory(session.config().output.directory, trained_by);
+  auto adapter = std::make_unique<Adapter>(load_adapter(folder, session.shape(), session.device()));
+  adapter->refresh(type);
+  return {whole_model(context, type, ""), std::move(adapter), nullptr};
+}
+
 }  // namespace
 
 Done run_retention(const TaskContext& context) {
-  Session& session = context.session;
-  const RunConfig& config = session.config();
-  if (config.adapter == AdapterKind::none)
-    throw UserError("retention = true needs an adapter to turn off; with adapter = none it must be false");
-  const at::ScalarType type = resolve_compute_type(config.train_compute_type);
-  const Llama& model = session.model(type, context.shard_ranks);
-  if (model.keeps_gathered()) model.gather_all();
-  Adapter adapter = load_adapter(adapter_directory(config.output.directory, context.task.inputs.front()),
-                                 session.shape(), session.device());
-  adapter.refresh(type);
-  std::vector<int32_t> steering;
-  if (config.steering != Steering::path) {
-    const auto prompts =
-        prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
-    steering = steering_tokens(session.chat(), prompts.front(), session.dataset().categories.size(),
-                               config.steering);
-  }
-  const Comparison comparison(context, model, adapter, steering);
-  RetentionResult result;
-  result.prompts = kept_prompts(context, comparison, model);
-  result.texts = kept_texts(context, comparison);
+  const Session& session = context.session;
+  const at::ScalarType type = resolve_compute_type(session.config().train_compute_type);
   const auto questions = easy_questions(find_list(easy_questions_list));
-  const std::vector<double> before = masses(context, model, nullptr, questions);
-  const std::vector<double> after = masses(context, model, &adapter, questions);
+  const Llama& base = whole_model(context, type, "");
+  const AskedPrompts asked = ask(context, base);
+  std::vector<Comparison::Unit> units = asked.units;
+  for (Comparison::Unit& passage : passage_units(session)) units.push_back(std::move(passage));
+  Comparison comparison(context, units, steering_of(session));
+  comparison.see_untouched(base);
+  const std::vector<double> before = masses(context, base, nullptr, questions);
+
+  const TrainedModel trained = trained_model(context, type);  // `base` may be gone
+  const std::vector<PathFigures> figures =
+      comparison.with(trained.model, trained.adapter.get(), trained.base_head.get());
+  const std::vector<double> after = masses(context, trained.model, trained.adapter.get(), questions);
+  RetentionResult result;
+  result.prompts = kept_prompts(asked, figures);
+  for (size_t text = asked.units.size(), path = asked.first.back(); text < units.size(); ++text, ++path) {
+    result.texts.push_back({static_cast<double>(units[text][0].answer.size()), -figures[path].base_log_prob,
+                            -figures[path].log_prob});
+  }
   for (size_t i = 0; i < questions.size(); ++i)
     result.questions.push_back({questions[i].text, before[i], after[i]});
   Done done;

@@ -166,11 +166,16 @@ std::string gigabytes(double bytes) {
 }
 
 /// Full fine-tuning keeps 16 bytes for each weight of a rank's part: master, gradient, two moments; and what
-/// it is computed with. Throws UserError on all ranks when one has not so much. Collective.
+/// it is computed with; with a hold the untouched head, too. Throws UserError on all ranks when one has not
+/// so much. Collective.
 void check_memory(const TaskContext& context, at::ScalarType type) {
-  const Session& session = context.session;
+  Session& session = context.session;
+  session.release_models();
   const auto element = static_cast<double>(c10::elementSize(type));
-  const double wanted = (16 + element) * static_cast<double>(session.shape().parameters()) /
+  const double head = session.config().keep.weight > 0
+                          ? 4.0 * static_cast<double>(session.shape().vocabulary * session.shape().width)
+                          : 0.0;
+  const double wanted = ((16 + element) * static_cast<double>(session.shape().parameters()) + head) /
                         static_cast<double>(context.shard_ranks.size());
   const auto free = context.collectives.all_gather({free_memory(session.device(), session.local_ranks())});
   const double least = *std::min_element(free.begin(), free.end());
@@ -185,6 +190,7 @@ struct Training {
   LoadedModel own;                        // of full fine-tuning: a model that changes is no other task's
   std::unique_ptr<Collectives> replicas;  // likewise
   std::unique_ptr<Adapter> adapter;
+  std::unique_ptr<Replay> replay;  // what holds the stage to the untouched model; null where nothing does
   const Llama* model = nullptr;
   std::unique_ptr<Trainee> trainee;
   std::function<std::string()> save;  // on every rank; the digest comes back to the group's first
@@ -193,7 +199,6 @@ struct Training {
 Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   Session& session = context.session;
   session.release_models();
-  check_memory(context, type);
   Training training;
   const std::string trained_by = context.task.inputs.empty() ? "" : context.task.inputs.front();
   const auto weights = session.weights(trained_by);
@@ -237,18 +242,28 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
   return training;
 }
 
-}  // namespace
-
-namespace {
-
-/// What holds the stage to the untouched model; null where nothing does. Collective.
-std::unique_ptr<Replay> make_replay(const TaskContext& context, const Llama& model, int steps,
+/// What holds the stage to the untouched model, whatever the stage starts from and how far it had come; null
+/// where nothing does. Collective.
+std::unique_ptr<Replay> make_replay(const TaskContext& context, at::ScalarType type, int steps,
                                     uint64_t seed) {
   const KeepConfig& keep = context.session.config().keep;
   if (keep.weight == 0) return nullptr;
-  auto replay = std::make_unique<Replay>(replay_rows(context, model), keep.prompts, seed);
-  replay->prepare(model, context.collectives, steps);
+  const Llama& base = context.session.model(type, context.shard_ranks);
+  auto replay = std::make_unique<Replay>(replay_rows(context, base), keep.prompts, seed);
+  replay->prepare(base, context.collectives, steps);
   return replay;
+}
+
+/// What the task trains in a stage of `steps`. The replay is prepared before masters take the base's place,
+/// and is given the untouched head where the model's own is trained. Collective.
+Training make_training(const TaskContext& context, at::ScalarType type, int steps, uint64_t seed) {
+  const bool all = context.session.config().adapter == AdapterKind::none;
+  if (all) check_memory(context, type);
+  auto replay = make_replay(context, type, steps, seed);
+  Training training = all ? train_all_weights(context, type) : train_an_adapter(context, type);
+  if (all && replay) replay->keep_head(training.model->other_head(*context.session.weights("")));
+  training.replay = std::move(replay);
+  return training;
 }
 
 }  // namespace
@@ -259,8 +274,10 @@ Done run_training(const TaskContext& context) {
   const Stage stage = stage_of(context.task);
   const bool calibrate = context.task.kind == TaskKind::calibrate;
   const at::ScalarType type = resolve_compute_type(config.train_compute_type);
-  Training training = config.adapter == AdapterKind::none ? train_all_weights(context, type)
-                                                          : train_an_adapter(context, type);
+  // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
+  const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
+  const Objective objective = objective_of(stage, config);
+  Training training = make_training(context, type, objective.steps, seed);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
   auto prompts = train_prompts(session.dataset(), training_prompts(session.dataset(), config.data), subjects,
                                session.chat(), config.data.seed, stage.answers, config.steering);
@@ -268,13 +285,10 @@ Done run_training(const TaskContext& context) {
 
   TrainCheckpoint checkpoint = make_checkpoint(context);
   ProgressSender sender(context, session.peak(type));
-  // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
-  const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
-  const Objective objective = objective_of(stage, config);
-  const auto replay = make_replay(context, *training.model, objective.steps, seed);
-  Trainer trainer({*training.model, prompts, config.batch, config.optimizer, seed, context.collectives,
-                   std::ref(sender), &checkpoint, config.ranks.recompute, replay.get(), config.keep.weight},
-                  std::move(training.trainee));
+  Trainer trainer(
+      {*training.model, prompts, config.batch, config.optimizer, seed, context.collectives, std::ref(sender),
+       &checkpoint, config.ranks.recompute, training.replay.get(), config.keep.weight},
+      std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
   run_stage(context, objective, prompts, trainer);
   checkpoint.finish();

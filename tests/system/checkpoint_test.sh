@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A killed training task as its user meets it: the next run says where it goes on, passes what is damaged over with a
-# line, refuses another task's state, and --force starts anew; the result is that of a run without a kill.
+# line, refuses another task's state, and --force starts anew; the result is that of a run without a kill, also of one that
+# is held to the untouched model.
 source "$(dirname "$0")/common.sh"
 
 training=(run small.ini --method sft --test_sets heldout --sft_steps 60 --quiet=false)
@@ -56,6 +57,44 @@ check "no warning that names the damaged file" \
   grep -q "^apportion: warning: stage 1: the checkpoint of step $step is passed over: .*rank-0-of-1.bin.*SHA-256" damaged.log
 check "the one before is not used" grep -q "^stage 1: goes on from step $((step - 1)) of 60" damaged.log
 check "the damaged one's result is another" same_results through damaged
+
+# What holds a stage to the untouched model is no part of its state: the next run makes the same of the model again, also on
+# other ranks, which hold it in shards, and when the answers that were drawn are gone.
+cat >keep.txt <<'TEXT'
+[knowledge]
+What is a cat?
+What is red?
+Count the dogs.
+[near: another question]
+How old is {a_thing}?
+TEXT
+held=(--retain_weight 1 --keep_train keep.txt --retain_prompts 3 --retain_text_every 2)
+check "a held run without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" --output "$work/held" >held.log 2>&1
+adapters() { (cd "$1" && sha256sum tasks/*/adapter/adapter_model.safetensors | cut -d' ' -f1); }
+check "the hold changes nothing" [ "$(adapters held)" != "$(adapters through)" ]
+killed unheld "${held[@]}"
+cp -r unheld shards
+rm -r shards/replay
+step=$(last_complete unheld)
+check "the held run goes on" "$APPORTION_BIN" "${training[@]}" "${held[@]}" --output "$work/unheld" >unheld.next.log 2>&1
+check "the held run does not say that it goes on from step $step" \
+  grep -q "^stage 1: goes on from step $step of 60" unheld.next.log
+check "the held result is another" same_results held unheld
+check "the held run goes on in shards" on_ranks 2 "$APPORTION_BIN" "${training[@]}" "${held[@]}" --group_size 2 \
+  --shard_size 2 --node_sharing ignored --resident never --output "$work/shards" >shards.log 2>&1
+check "shards do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" shards.log
+check "shards come to another held result" same_results held shards
+
+# All weights: the base that holds them is read from its file, not from what the checkpoint has made of it.
+all=(--adapter none --sft_learning_rate 0.002 --shard_size 1)
+check "all weights, held, without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" \
+  --output "$work/all" >all.log 2>&1
+killed weights "${held[@]}" "${all[@]}"
+step=$(last_complete weights)
+check "all weights, held, go on" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" --output "$work/weights" \
+  >weights.next.log 2>&1
+check "all weights do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" weights.next.log
+check "all weights, held, are others" same_results all weights
 
 # The state of a task in another task's folder.
 killed other --seed 1

@@ -3,7 +3,7 @@
 //   L_retain = sum over kept positions of w KL(base || trained),  KL = sum_v b_v (log b_v - log q_v)
 // in the direction that charges for what the base says and the trained model no longer does (as knowledge
 // distillation has it, arXiv 1503.02531). The base costs no second model: its hidden rows are computed once
-// with the adapter off, and the frozen head makes log-probs of them.
+// before training, and the frozen head makes log-probs of them (where all weights are trained, a copy of it).
 //
 // Legend: N kept positions, R rows whose logits are taken, C width, V vocabulary.
 #pragma once

@@ -120,6 +120,11 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
   rotary_ = rotary_table(shape.context_length, shape.head_dim, shape.rope_theta, device);
 }
 
+std::unique_ptr<Vocabulary> Llama::other_head(const WeightSource& weights) const {
+  return std::make_unique<Vocabulary>(weights, shape_, compute_type_, device_, layout_, at::Tensor(),
+                                      Vocabulary::Parts::head);
+}
+
 /// Of a block's tensors as they are kept and gathered: a packed one is [O, bytes of a row].
 std::vector<std::vector<int64_t>> Llama::stored_sizes() const {
   auto sizes = block_sizes(shape_);

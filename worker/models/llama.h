@@ -78,6 +78,9 @@ class Llama {
 
   /// Embedding and head.
   const Vocabulary& vocabulary() const { return *vocabulary_; }
+  /// The head alone of other weights of this shape, in this model's layout but in no memory of the machine's.
+  /// Collective.
+  std::unique_ptr<Vocabulary> other_head(const WeightSource& weights) const;
 
   /// From here on all weights are trained: block() and final_norm() are differentiable in them (leaves_of,
   /// output_norm). Returns the groups that hold them, in their order: blocks, chunks of the embedding and of

@@ -32,7 +32,7 @@ int64_t Vocabulary::shared_bytes(const ModelShape& shape) {
 }
 
 Vocabulary::Vocabulary(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
-                       at::Device device, const BaseLayout& layout, const at::Tensor& shared)
+                       at::Device device, const BaseLayout& layout, const at::Tensor& shared, Parts parts)
     : width_(shape.width),
       vocabulary_(shape.vocabulary),
       compute_type_(compute_type),
@@ -42,7 +42,8 @@ Vocabulary::Vocabulary(const WeightSource& weights, const ModelShape& shape, at:
     const int64_t bytes = shared_bytes(shape) / (tied_ ? 1 : 2);
     return shared.defined() ? shared.narrow(0, index * bytes, bytes) : at::Tensor();
   };
-  embedding_ = load(weights, "token_embd.weight", shape, layout, part(0), device);
+  if (tied_ || parts == Parts::all)
+    embedding_ = load(weights, "token_embd.weight", shape, layout, part(0), device);
   if (!tied_) head_ = load(weights, "output.weight", shape, layout, part(1), device);
 }
 

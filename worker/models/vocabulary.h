@@ -20,9 +20,11 @@ namespace apportion {
 
 class Vocabulary {
  public:
+  /// Of Parts::head only logits() and its gradient are asked for: an embedding apart is not loaded.
+  enum class Parts { all, head };
   /// `shared` as ShardGroup's, for all chunks; undefined where the layout shares no memory.
   Vocabulary(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
-             at::Device device, const BaseLayout& layout, const at::Tensor& shared);
+             at::Device device, const BaseLayout& layout, const at::Tensor& shared, Parts parts = Parts::all);
   /// Length of `shared`.
   static int64_t shared_bytes(const ModelShape& shape);
 

@@ -68,7 +68,20 @@ at::Tensor BlockPass::head_rows(size_t item, const at::Tensor& x_TC) const {
   return model_.final_norm(x_TC.index_select(0, items_[item].edges->rows_R));
 }
 
-std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
+std::vector<at::Tensor> BlockPass::logits_of(std::vector<at::Tensor> hidden_RC,
+                                             const Vocabulary* base_head) const {
+  std::vector<at::Tensor> base_NC;
+  for (size_t item : present_) {
+    if (keeps(item)) base_NC.push_back(items_[item].kept->base_hidden_NC);
+  }
+  if (!base_head) hidden_RC.insert(hidden_RC.end(), base_NC.begin(), base_NC.end());
+  std::vector<at::Tensor> logits_RV = model_.vocabulary().logits(hidden_RC);
+  if (!base_head) return logits_RV;
+  for (at::Tensor& logits_NV : base_head->logits(base_NC)) logits_RV.push_back(std::move(logits_NV));
+  return logits_RV;
+}
+
+std::vector<at::Tensor> BlockPass::forward(Gradient gradient, const Vocabulary* base_head) {
   const bool wanted = gradient == Gradient::wanted, keeps_graph = wanted && recompute_ == Recompute::never;
   const auto count = static_cast<int>(present_.size());
   std::vector<at::Tensor> ids_T, x_TC, hidden_RC(present_.size());
@@ -97,13 +110,11 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient) {
       hidden_RC[present] = head.out_TC.detach();
     }
   });
-  // The frozen head makes the base's logits of its hidden rows; they stand behind those of the items.
-  std::vector<size_t> base_of(present_.size());
-  for (size_t index = 0; index < present_.size(); ++index) {
-    base_of[index] = hidden_RC.size();
-    if (keeps(present_[index])) hidden_RC.push_back(items_[present_[index]].kept->base_hidden_NC);
-  }
-  std::vector<at::Tensor> logits_RV = model_.vocabulary().logits(hidden_RC), log_prob_E(items_.size());
+  std::vector<size_t> base_of(present_.size());  // where the base's logits are, behind those of the items
+  size_t end = present_.size();
+  for (size_t index = 0; index < present_.size(); ++index)
+    base_of[index] = keeps(present_[index]) ? end++ : end;
+  std::vector<at::Tensor> logits_RV = logits_of(std::move(hidden_RC), base_head), log_prob_E(items_.size());
   run_lanes(count, model_.device(), [&](int lane) {
     const auto index = static_cast<size_t>(lane);
     const size_t item = present_[index];

@@ -36,9 +36,10 @@ class BlockPass {
 
   /// Log-probs of each item's edges, then the KL of each of its kept rows: float32 [E + N] without gradient;
   /// undefined for an empty item. `Gradient::none` keeps nothing for backward(). Collective over the ranks
-  /// that share the base.
+  /// that share the base. The base's logits of kept rows are `base_head`'s, on every rank, or (null) the
+  /// model's own head's, which then has to be the base's.
   enum class Gradient { none, wanted };
-  std::vector<at::Tensor> forward(Gradient gradient);
+  std::vector<at::Tensor> forward(Gradient gradient, const Vocabulary* base_head = nullptr);
   /// How many ways through the blocks the items take, alone or together.
   size_t bunches() const { return bunches_.size(); }
 
@@ -85,6 +86,8 @@ class BlockPass {
   void make_bunches();
   at::Tensor run_block(int64_t layer, size_t bunch, const at::Tensor& x_TC);
   at::Tensor head_rows(size_t item, const at::Tensor& x_TC) const;
+  /// Of the present items' rows, then of the base's kept rows of those that have some.
+  std::vector<at::Tensor> logits_of(std::vector<at::Tensor> hidden_RC, const Vocabulary* base_head) const;
   bool keeps(size_t item) const { return items_[item].kept && !items_[item].kept->empty(); }
   at::Tensor read_logits(size_t item, at::Tensor logits_RV, const at::Tensor& base_logits_NV, bool wanted);
   /// Whether the gradient of the block's input is asked for: below the lowest block that is trained lies

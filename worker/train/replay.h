@@ -1,11 +1,13 @@
 // Replay: prompts that training is not about, which join its steps so that the model stays as it was there.
 // Which rows a step takes is a function of the seed; the base's hidden rows at their positions are computed
-// once. The term itself is losses/retention.h's, the prompts are shared/data/keep.h's.
+// once, before a weight moves. The term itself is losses/retention.h's, the prompts are shared/data/keep.h's.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "worker/parallel/collectives.h"
@@ -27,6 +29,12 @@ class Replay {
   /// the model in are a function of the rows alone; the ranks of `group` take some each. Collective.
   void prepare(const Llama& base, Collectives& group, int steps);
 
+  /// Where all weights are trained, the head among them: the base's own, which makes log-probs of its hidden
+  /// rows. It is all that the term needs of the base.
+  void keep_head(std::unique_ptr<Vocabulary> head) { head_ = std::move(head); }
+  /// Null: the head of the model that is trained is the base's.
+  const Vocabulary* head() const { return head_.get(); }
+
   /// Rows of a step, dealt to its micro-batches; neighbours share beginnings.
   std::vector<std::vector<int>> parts_of(int step, int micro_batches) const;
   int per_step() const { return per_step_; }
@@ -45,6 +53,7 @@ class Replay {
   BatchSchedule schedule_;
   double text_weight_ = 0;
   std::vector<at::Tensor> base_hidden_;
+  std::unique_ptr<Vocabulary> head_;
 };
 
 }  // namespace apportion

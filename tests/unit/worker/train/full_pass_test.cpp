@@ -1,5 +1,6 @@
-// The gradient of all weights, tied and not, equals plain autograd's through a model written down anew, on
-// any number of ranks; powers of two give one rank's bytes.
+// The gradient of all weights, tied and not, of log-probs and of the KL from a base whose head stays as it
+// was, equals plain autograd's through a model written down anew, on any number of ranks; powers of two give
+// one rank's bytes.
 #include "worker/train/full_pass.h"
 
 #include <ATen/ATen.h>
@@ -47,21 +48,30 @@ at::Tensor d_log_probs(int micro_batch) {
   return (at::arange(lengths[static_cast<size_t>(micro_batch)] - 1, at::kFloat) + micro_batch).cos();
 }
 
+/// A path's first rows are kept, at base hidden rows of any numbers.
+constexpr int64_t kept_rows = 2;
+at::Tensor d_kl(int micro_batch) { return at::arange(kept_rows, at::kFloat) + micro_batch + 1; }
+at::Tensor base_hidden(int micro_batch, int64_t width) {
+  return (at::arange(kept_rows * width, at::kFloat) * (micro_batch + 3)).sin().view({kept_rows, width});
+}
+
 struct Path {
   TokenRows rows;
   EdgeIndex edges;
+  KeptRows kept;
 };
 
-Path path_of(int micro_batch, int64_t context_length) {
+Path path_of(int micro_batch, const ModelShape& shape) {
   const std::vector<int64_t> ids = tokens_of(micro_batch);
   TokenTree tree;
   tree.add_path(no_node, {ids.begin(), ids.end()});
   std::vector<int32_t> nodes(ids.size());
   std::iota(nodes.begin(), nodes.end(), 0);
   const auto edges = static_cast<int64_t>(ids.size()) - 1;
-  return {token_rows(tree, nodes, packed_block_rows, context_length, at::kCPU),
+  return {token_rows(tree, nodes, packed_block_rows, shape.context_length, at::kCPU),
           {at::arange(edges, at::kLong), at::arange(edges, at::kLong),
-           at::tensor(std::vector<int64_t>(ids.begin() + 1, ids.end()), at::kLong)}};
+           at::tensor(std::vector<int64_t>(ids.begin() + 1, ids.end()), at::kLong)},
+          {at::arange(kept_rows, at::kLong), base_hidden(micro_batch, shape.width), at::ones({kept_rows})}};
 }
 
 /// The rank's part of the gradient, of its micro-batches summed over the group.
@@ -69,18 +79,19 @@ at::Tensor gradient_on(FullRank& rank, Recompute recompute) {
   const auto range = micro_batches_of(rank.group.group_rank(), rank.group.size(), micro_batches);
   std::vector<Path> paths;
   for (int m = range.first; m < range.last; ++m)
-    paths.push_back(lengths[static_cast<size_t>(m)] == 0 ? Path{}
-                                                         : path_of(m, rank.model.shape().context_length));
+    paths.push_back(lengths[static_cast<size_t>(m)] == 0 ? Path{} : path_of(m, rank.model.shape()));
   std::vector<PassItem> items;
   std::vector<at::Tensor> d_E;
   for (int m = range.first; m < range.last; ++m) {
     const Path& path = paths[static_cast<size_t>(m - range.first)];
     const bool empty = lengths[static_cast<size_t>(m)] == 0;
-    items.push_back(empty ? PassItem{} : PassItem{&path.rows, &path.edges});
-    d_E.push_back(empty ? at::Tensor() : d_log_probs(m));
+    items.push_back(empty ? PassItem{} : PassItem{&path.rows, &path.edges, &path.kept});
+    d_E.push_back(empty ? at::Tensor() : at::cat({d_log_probs(m), d_kl(m)}));
   }
   auto pass = rank.weights->pass(items, recompute);
-  pass->forward(BlockPass::Gradient::wanted);
+  // The base is another model: its head is not the one that is trained.
+  const auto base_head = rank.model.other_head(*synthetic_weights(rank.model.shape()));
+  pass->forward(BlockPass::Gradient::wanted, base_head.get());
   EXPECT_TRUE(pass->backward(d_E).empty());
   return rank.weights->gradient({}, micro_batches, rank.group);
 }
@@ -114,14 +125,18 @@ PlainWeights plain_gradient(const TinyWorld& world) {
     weights[name] = world.weights().whole(name).set_requires_grad(true);
     leaves.push_back(weights[name]);
   }
+  const at::Tensor base_head_VC =
+      synthetic_weights(shape)->whole(shape.tied_embedding ? "token_embd.weight" : "output.weight");
   at::Tensor loss = at::zeros({});
   for (int m = 0; m < micro_batches; ++m) {
     if (lengths[static_cast<size_t>(m)] == 0) continue;
     const std::vector<int64_t> ids = tokens_of(m);
     const at::Tensor ids_T = at::tensor(ids, at::kLong), next = ids_T.slice(0, 1).unsqueeze(1);
-    const at::Tensor log_prob_E =
-        plain_log_probs(weights, shape, ids_T).slice(0, 0, -1).gather(1, next).squeeze(1);
-    loss = loss + (log_prob_E * d_log_probs(m)).sum();
+    const at::Tensor log_probs_TV = plain_log_probs(weights, shape, ids_T);
+    const at::Tensor log_prob_E = log_probs_TV.slice(0, 0, -1).gather(1, next).squeeze(1);
+    const at::Tensor base_NV = at::mm(base_hidden(m, shape.width), base_head_VC.t()).log_softmax(-1);
+    const at::Tensor kl_N = (base_NV.exp() * (base_NV - log_probs_TV.slice(0, 0, kept_rows))).sum(-1);
+    loss = loss + (log_prob_E * d_log_probs(m)).sum() + (kl_N * d_kl(m)).sum();
   }
   auto found = torch::autograd::grad({loss}, leaves);
   size_t index = 0;
