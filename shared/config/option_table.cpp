@@ -280,7 +280,8 @@ OptionGroup measure_options() {
                          "exact shares: nodes of smaller probability are not expanded"},
                         of(&Measure::exact_threshold), {0, Bound::excluded, 1, Bound::included}),
           integer_option({"exact_nodes", "256", Identity::yes,
-                          "exact shares: most nodes expanded per prompt; 0: no exact shares"},
+                          "exact shares: most nodes expanded per prompt, an equal part of them at each "
+                          "depth; 0: no exact shares"},
                          of(&Measure::exact_nodes), {0, 1'000'000}),
           integer_option({"unit_prompts", "16", Identity::yes, "prompts measured together"},
                          of(&Measure::unit_prompts), {1, most_prompts}),

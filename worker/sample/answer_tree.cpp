@@ -75,7 +75,7 @@ AnswerTree::AnswerTree(const MeasureTools& tools, const std::vector<MeasurePromp
   nodes_.resize(static_cast<size_t>(tree_.size()));
   std::iota(nodes_.begin(), nodes_.end(), 0);
   for (size_t p = 0; p < prompts_.size(); ++p) add_prompt(p, new_index[static_cast<size_t>(ends[p])]);
-  expansion_.assign(prompts_.size(), {1, 0.0});
+  expansion_.assign(prompts_.size(), 1);
 }
 
 void AnswerTree::add_prompt(size_t index, int32_t end) {
@@ -172,7 +172,7 @@ void AnswerTree::evaluate_next() {
 int64_t AnswerTree::room(int64_t exact) const {
   int64_t free = most_slots_ - tree_.size() - exact;
   for (size_t p = 0; exact > 0 && p < prompts_.size(); ++p) {
-    free -= std::max(0, tools_.config.exact_nodes - expansion_[p].evaluated);
+    free -= std::max(0, tools_.config.exact_nodes - expansion_[p]);
   }
   const int64_t rows = free / std::max(1, tools_.config.max_answer_tokens - depth_);
   return std::max(fewest_nodes, std::min(rows, tools_.limits.rows));
@@ -238,7 +238,6 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
     out.drawn += followed.count > 0 ? 1 : 0;
     out.once += followed.count == 1 ? 1 : 0;
     if (token == tools_.end_of_turn || is_enough(followed)) {
-      if (followed.exact) out.ended += std::exp(followed.log_prob);
       out.answers.push_back(answer_of(followed, Finish::end));
     } else {
       out.children.push_back(std::move(followed));
@@ -281,7 +280,6 @@ void AnswerTree::end(int prompt, GivenAnswer answer) {
 void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vector<AnswerNode>& next) {
   PromptAnswers& out = result_of(node.prompt);
   out.unexplored += followers.lost;
-  expansion_[static_cast<size_t>(node.prompt)].ended += followers.ended;
   out.draws_near_boundary += followers.near_boundary;
   out_.drawn_nodes += followers.drawn;
   out_.drawn_once += followers.once;
@@ -305,22 +303,23 @@ std::vector<AnswerNode> AnswerTree::within_budget(std::vector<AnswerNode> next) 
       AnswerNode& node = next[list[place]];
       node.exact = static_cast<int64_t>(place) < budget;
       if (!node.exact) out_.prompts[p].unexplored += std::exp(node.log_prob);
-      expansion_[p].evaluated += node.exact ? 1 : 0;
+      expansion_[p] += node.exact ? 1 : 0;
     }
   }
   std::erase_if(next, [](const AnswerNode& node) { return node.count == 0 && !node.exact; });
   return next;
 }
 
-/// Nodes that a prompt's expansion may still evaluate: a quarter of all until answers are seen to end, and
-/// none once most of the probability is out of reach. An untouched model's answers spread so wide that more
-/// would tell nothing.
+/// Nodes of the next depth that a prompt's expansion may evaluate: an equal part of what is left for each
+/// depth to come, so that answers which begin improbably and differ in everything cannot take what the
+/// probable ones need further on; what a depth does not use is for those behind it. None once most of the
+/// probability is out of reach: an untouched model's answers spread so wide that more would tell nothing.
 int AnswerTree::budget_left(size_t prompt) const {
-  constexpr double most_unexplored = 0.5, least_ended = 0.02;
+  constexpr double most_unexplored = 0.5;
   if (out_.prompts[prompt].unexplored > most_unexplored) return 0;
-  const Expansion& expansion = expansion_[prompt];
-  const int all = tools_.config.exact_nodes;
-  return (expansion.ended < least_ended ? (all + 3) / 4 : all) - expansion.evaluated;
+  const int left = tools_.config.exact_nodes - expansion_[prompt],
+            depths = std::max(1, tools_.config.max_answer_tokens - 1 - depth_);
+  return left > 0 ? (left + depths - 1) / depths : 0;
 }
 
 UnitResult AnswerTree::result() {

@@ -76,10 +76,11 @@ struct AnswerNode {
 
 /// The answers to a unit of prompts, depth by depth: rounds at temperature 1 with nothing truncated, exact
 /// shares down to config.exact_threshold per node and within config.exact_nodes nodes per prompt (the most
-/// probable first at each depth), steering tokens' probabilities. An answer of max_answer_tokens tokens
-/// without an end is cut. What answers say is not looked at here. Where a depth has more nodes than memory is
-/// meant for, some of them go on to their ends first and the others wait; their keys' place is then free. All
-/// nodes of the expansion are among the first. measure_units.h puts the rows through the model:
+/// probable first at each depth, of which each has its part of them), steering tokens' probabilities. An
+/// answer of max_answer_tokens tokens without an end is cut. What answers say is not looked at here. Where a
+/// depth has more nodes than memory is meant for, some of them go on to their ends first and the others wait;
+/// their keys' place is then free. All nodes of the expansion are among the first. measure_units.h puts the
+/// rows through the model:
 ///   while (grows()) { next_rows(), take_hidden(), take_logits() for each piece, finish_depth() }
 class AnswerTree {
  public:
@@ -109,14 +110,8 @@ class AnswerTree {
     std::vector<AnswerNode> children;
     std::vector<GivenAnswer> answers;  // that end here
     double lost = 0;                   // probability below the threshold
-    double ended = 0;                  // probability of explored answers that end here
     uint64_t near_boundary = 0;
     int64_t drawn = 0, once = 0;  // of those that follow: rounds came there, one did
-  };
-  /// How far the expansion of a prompt's answers has come.
-  struct Expansion {
-    int evaluated = 0;  // nodes
-    double ended = 0;   // probability of answers that ended
   };
   const std::vector<int32_t>& steering(int prompt) const {
     return prompts_[static_cast<size_t>(prompt)].steering_tokens;
@@ -154,7 +149,7 @@ class AnswerTree {
   std::vector<int64_t> reads_;                    // the row of each node of the frontier
   at::Tensor hidden_;                             // of those rows, [N, C]
   std::vector<Followers> followers_;
-  std::vector<Expansion> expansion_;  // of each prompt
+  std::vector<int> expansion_;  // nodes of each prompt's expansion that were or are evaluated
   UnitResult out_;
 };
 

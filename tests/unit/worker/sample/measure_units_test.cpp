@@ -230,6 +230,14 @@ TEST_F(AnswerTreeTest, TheBudgetLeavesTheRestUnexplored) {
   EXPECT_LE(result.unexplored, 1.0);
 }
 
+TEST_F(AnswerTreeTest, ManyImprobableBeginningsDoNotUseUpTheBudgetOfTheProbable) {
+  config_.exact_threshold = 1e-6;  // which hundreds of first tokens pass
+  config_.exact_nodes = 24 * 12;
+  const PromptResult result = measure({prompt(0, 10)})[0];
+  EXPECT_LT(result.unexplored, 0.3);
+  EXPECT_GT(result.low[0] + result.low[1], 0.6);
+}
+
 TEST_F(AnswerTreeTest, AnswersWithoutAnEndAreCut) {
   config_.max_answer_tokens = 1;
   const PromptResult result = measure({prompt(0, 50)})[0];
