@@ -251,6 +251,12 @@ std::unique_ptr<Replay> make_replay(const TaskContext& context, const Llama& mod
   return replay;
 }
 
+/// Null where the job trains on none. Collective.
+std::unique_ptr<Stories> make_stories(const TaskContext& context, const Llama& model, uint64_t seed) {
+  if (context.session.config().story.answers != Answers::self) return nullptr;
+  return self_stories(context, model, seed);
+}
+
 }  // namespace
 
 Done run_training(const TaskContext& context) {
@@ -272,9 +278,11 @@ Done run_training(const TaskContext& context) {
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   const Objective objective = objective_of(stage, config);
   const auto replay = make_replay(context, *training.model, objective.steps, seed);
-  Trainer trainer({*training.model, prompts, config.batch, config.optimizer, seed, context.collectives,
-                   std::ref(sender), &checkpoint, config.ranks.recompute, replay.get(), config.keep.weight},
-                  std::move(training.trainee));
+  const auto stories = make_stories(context, *training.model, seed);
+  Trainer trainer(
+      {*training.model, prompts, config.batch, config.optimizer, seed, context.collectives, std::ref(sender),
+       &checkpoint, config.ranks.recompute, replay.get(), config.keep.weight, stories.get()},
+      std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
   run_stage(context, objective, prompts, trainer);
   checkpoint.finish();
