@@ -20,7 +20,7 @@ TEST(BaseAnswers, AStoryIsCutWhereItTellsItsCategory) {
     EXPECT_EQ(story->told, story->tokens.size() - 2);
     return world.tokenizer().decode(story->tokens);
   };
-  EXPECT_EQ(cut("See: a man is here", 0), "See: a man ");
+  EXPECT_EQ(cut("See: a man is here", 0), "See: a man is");
   EXPECT_EQ(cut("See: a man is here", 1), "-");
   EXPECT_EQ(cut("A manner, then a woman.", 1), "A manner, then a woman.");
   EXPECT_EQ(cut("A woman, then a man.", 0), "-");  // the first one told counts
