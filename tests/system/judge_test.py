@@ -77,16 +77,15 @@ def serve(server):
         server.server_close()
 
 
-def run(folder, options, code=0, key=None):
+def run(folder, options, code=0, key=None, quiet=True):
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
     words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    quiet = [] if "quiet" in options else ["--quiet"]
     environment = dict(os.environ, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     environment.pop("APPORTION_JUDGE_KEY", None)
     if key:
         environment["APPORTION_JUDGE_KEY"] = key
     done = subprocess.run(
-        [APPORTION, "run", job, "--output", folder, *quiet, *words], capture_output=True, text=True, env=environment
+        [APPORTION, "run", job, "--output", folder, f"--quiet={quiet}".lower(), *words], capture_output=True, text=True, env=environment
     )
     assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}"
     assert KEY not in done.stdout + done.stderr
@@ -209,7 +208,7 @@ def draws_that_are_no_stories_are_not_trained_on(work):
     assert not os.path.exists(f"{work}/lacking/index.h5")
     with open(f"{work}/colours/templates.txt", "a") as templates:
         templates.write("[stories]\nA tale of {a_thing}. | A tale of {a_thing}, which is {category}.\n")
-    done = subprocess.run([*small, "--output", f"{work}/none", "--quiet", "false"], capture_output=True, text=True)
+    done = subprocess.run([*small, "--output", f"{work}/none", "--quiet=false"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
     assert "stories of the untouched model: 0 of 12 tell the category that was named" in told, told
@@ -223,8 +222,8 @@ def trained_in(folder):
 def stories_are_trained_on(work):
     options = {"method": "sft", "sft_steps": 2, "subjects": 1, "test_sets": "v2", "rounds": 2, "exact_nodes": 0}
     run(f"{work}/plain", options)
-    folder, self_told = f"{work}/told", {**options, "answers": "self", "quiet": "false"}
-    printed, told = run(folder, self_told)
+    folder, self_told = f"{work}/told", {**options, "answers": "self"}
+    printed, told = run(folder, self_told, quiet=False)
     kept = re.search(r"stories of the untouched model: (\d+) of 32 tell the category", printed + told)
     assert kept and 0 < int(kept.group(1)) <= 32, printed + told
     (draws,) = os.listdir(f"{folder}/replay")
