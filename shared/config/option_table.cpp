@@ -270,7 +270,7 @@ OptionGroup story_options() {
           number_option({"self_weight", "1", Identity::yes,
                          "weight of these stories, in units of the loss's largest weight"},
                         of(&Story::weight), weight),
-          number_option({"self_text_weight", "0.5", Identity::yes,
+          number_option({"self_text_weight", "0.1", Identity::yes,
                          "weight of a story's tokens beside the one that tells its category, which weighs 1"},
                         of(&Story::text_weight), weight),
           integer_option({"self_prompts", "2", Identity::yes, "story prompts that join a step"},

@@ -77,7 +77,7 @@ struct KeepConfig {
 struct StoryConfig {
   Answers answers = Answers::dataset;
   double weight = 1;
-  double text_weight = 0.5;  // of a story's tokens beside the one that tells the category
+  double text_weight = 0.1;  // of a story's tokens beside the one that tells the category
   int prompts = 2;           // story prompts of a step
   int stories = 2;           // of each category, with one of these prompts
   int draws = 2;             // of each prompt with each category named
