@@ -20,8 +20,11 @@
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
 #include "shared/data/keep.h"
+#include "shared/data/story_prompts.h"
 #include "shared/link/interrupt.h"
 #include "shared/measure/category.h"
+#include "shared/measure/lexical_judge.h"
+#include "shared/measure/story.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/index.h"
 
@@ -50,6 +53,12 @@ std::string keep_digest(const RunConfig& config, const Dataset& dataset) {
                 sha256_file(find_list(plain_text_list)) + sha256_file(find_list(easy_questions_list)));
 }
 
+/// Of story prompts, and of all that says which stories are kept.
+std::string stories_digest(const RunConfig& config, const Dataset& dataset) {
+  return sha256(digest_of(story_prompts(dataset, config.data)) + LexicalJudge::identity(dataset).dump() +
+                std::to_string(least_story_words));
+}
+
 Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset,
               const std::string& frames_digest) {
   PlanInput input;
@@ -61,6 +70,8 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   input.frames_digest = frames_digest;
   if (config.keep.weight > 0)
     input.replay_digest = digest_of(keep_prompts(config.keep.train, KeepUse::train, dataset, config.data));
+  const bool trains = !stages_of(config.method, config.steering).empty();
+  if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
   if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
   input.judges = judges_of(config, dataset);
   return make_plan(config, input, environment.name);

@@ -27,6 +27,8 @@ const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "
                             "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
                             "schedule",      "adapter",          "base_type"};
 const Keys retain_keys = {"retain_weight", "retain_prompts", "retain_text_every", "retain_tokens"};
+const Keys self_keys = {"answers",      "self_weight", "self_text_weight", "self_prompts",
+                        "self_stories", "self_draws",  "self_tokens"};
 const Keys sft_keys =
     joined(training_keys,
            {"lora_rank", "lora_alpha", "lora_targets", "lora_layers", "sft_steps", "sft_learning_rate",
@@ -107,6 +109,7 @@ class Planner {
     task.identity.update(stage_identity(stage));
     if (!input_.frames_digest.empty()) task.identity["frames"] = input_.frames_digest;
     if (config_.keep.weight > 0) task.identity["replay"] = input_.replay_digest;
+    if (config_.story.answers == Answers::self) task.identity["stories"] = input_.stories_digest;
     add(std::move(task));
     trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
@@ -168,6 +171,7 @@ class Planner {
     if (key == "frames") return !input_.frames_digest.empty();
     if (key.starts_with("retain_")) return config_.keep.weight > 0;
     if (key == "lora_layers" && config_.lora.layers == 0) return false;
+    if (key == "answers" || key.starts_with("self_")) return config_.story.answers == Answers::self;
     return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
   }
 
@@ -196,7 +200,7 @@ std::vector<std::string> scale_identity_keys() { return scale_keys; }
 
 std::vector<std::string> stage_keys(const Stage& stage) {
   Keys keys = stage.kind == TaskKind::sft ? sft_keys : calibrate_keys;
-  keys = joined(keys, retain_keys);
+  keys = joined(joined(keys, retain_keys), self_keys);
   if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
   for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
   return keys;

@@ -19,6 +19,8 @@ struct PlanInput {
   std::string dataset_name;                              // for the cell's name only: the digest covers it
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
+  std::string stories_digest =
+      {};  // of story prompts and of what tells which are kept; read with answers = self
   std::string keep_digest = {};    // of all that a retention task asks and reads
   std::string frames_digest = {};  // of the wordings that training adds (added_wordings); empty: none
   std::vector<nlohmann::json> judges =

@@ -6,11 +6,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/data/example.h"
+#include "shared/data/story_prompts.h"
+#include "shared/measure/story.h"
 #include "shared/store/task_file.h"
 #include "worker/kernels/micro_kernel.h"
 #include "worker/sample/measure_units.h"
@@ -18,18 +22,76 @@
 namespace apportion {
 namespace {
 
-using Answers = std::vector<std::vector<int32_t>>;
+using TokenLists = std::vector<std::vector<int32_t>>;
+
+/// What is asked for, and all that the answers depend on besides the model and the seed.
+struct Draws {
+  std::string what;  // the draws' key, and a part of the kept file's
+  std::vector<std::string> prompts;
+  int tokens;
+  int each = 1;              // answers to a prompt
+  nlohmann::json also = {};  // what is_enough depends on
+  std::function<bool(std::string_view)> is_enough = nullptr;
+
+  size_t answers() const { return prompts.size() * static_cast<size_t>(each); }
+};
 
 /// Every rank's answers on all ranks: [index, length, tokens ...] one after another.
-Answers gathered(const std::vector<double>& own, size_t prompts, Collectives& group) {
+TokenLists gathered(const std::vector<double>& own, size_t count, Collectives& group) {
   const std::vector<double> all = group.all_gather(own);
-  Answers answers(prompts);
+  TokenLists answers(count);
   for (size_t place = 0; place < all.size();) {
     const auto index = static_cast<size_t>(all[place]), length = static_cast<size_t>(all[place + 1]);
     for (size_t i = 0; i < length; ++i) answers[index].push_back(static_cast<int32_t>(all[place + 2 + i]));
     place += 2 + length;
   }
   return answers;
+}
+
+void append(std::vector<double>& own, size_t index, const std::vector<int32_t>& tokens) {
+  own.insert(own.end(), {static_cast<double>(index), static_cast<double>(tokens.size())});
+  own.insert(own.end(), tokens.begin(), tokens.end());
+}
+
+/// A prompt's answers follow each other. Collective: every rank of the group.
+TokenLists drawn(const TaskContext& context, const Llama& base, const Draws& draws) {
+  const Session& session = context.session;
+  MeasureConfig measure = session.config().measure;
+  measure.max_answer_tokens = draws.tokens;
+  measure.exact_nodes = 0;
+  const MeasureTools tools{base,
+                           nullptr,
+                           session.tokenizer(),
+                           session.chat().end_of_turn(),
+                           measure,
+                           session.config().data.seed,
+                           draws.is_enough};
+  const auto per_unit = static_cast<size_t>(measure.unit_prompts),
+             rank = static_cast<size_t>(context.collectives.group_rank()),
+             ranks = static_cast<size_t>(context.collectives.size()), each = static_cast<size_t>(draws.each);
+  std::vector<std::vector<MeasurePrompt>> units;
+  for (size_t begin = rank * per_unit; begin < draws.prompts.size(); begin += ranks * per_unit) {
+    std::vector<MeasurePrompt>& unit = units.emplace_back();
+    for (size_t i = begin; i < std::min(draws.prompts.size(), begin + per_unit); ++i) {
+      MeasurePrompt& prompt = unit.emplace_back();
+      prompt.subject = static_cast<int>(i);
+      prompt.tokens = session.chat().encode_prompt(draws.prompts[i]);
+      prompt.rounds = each;
+      prompt.draw_key = draws.what + "\n" + draws.prompts[i] + "\n";
+    }
+  }
+  std::vector<double> own;
+  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
+    for (const PromptAnswers& answers : result.prompts) {
+      size_t index = static_cast<size_t>(answers.subject) * each;
+      const size_t end = index + each;
+      for (const GivenAnswer& answer : answers.answers) {
+        for (uint64_t copy = 0; copy < answer.count; ++copy) append(own, index++, answer.tokens);
+      }
+      ensure(index == end, "each round gives an answer");
+    }
+  });
+  return gathered(own, draws.answers(), context.collectives);
 }
 
 /// Turns of near misses, one group a kind, and of as many groups of the other kinds, so that half of what a
@@ -54,26 +116,28 @@ std::vector<std::string> texts_of(const std::vector<KeepPrompt>& prompts, size_t
 }
 
 /// The file that has this job's answers, by all that they depend on, kind of the machine included.
-std::string kept_place(const TaskContext& context, const std::vector<std::string>& texts, const Llama& base) {
+std::string kept_place(const TaskContext& context, const Draws& draws, const Llama& base) {
   const RunConfig& config = context.session.config();
-  const nlohmann::json key = {{"what", "replay"},
-                              {"model", context.task.identity.at("model")},
-                              {"base_type", config.value("base_type")},
-                              {"seed", config.data.seed},
-                              {"tokens", config.keep.tokens},
-                              {"libtorch", TORCH_VERSION},
-                              {"cpu", at::get_cpu_capability()},
-                              {"panels", panel_fingerprint()},
-                              {"type", static_cast<int>(base.compute_type())},
-                              {"prompts", texts}};
+  nlohmann::json key = {{"what", draws.what == "keep" ? "replay" : draws.what},
+                        {"model", context.task.identity.at("model")},
+                        {"base_type", config.value("base_type")},
+                        {"seed", config.data.seed},
+                        {"tokens", draws.tokens},
+                        {"libtorch", TORCH_VERSION},
+                        {"cpu", at::get_cpu_capability()},
+                        {"panels", panel_fingerprint()},
+                        {"type", static_cast<int>(base.compute_type())},
+                        {"prompts", draws.prompts}};
+  if (draws.each > 1) key["each"] = draws.each;
+  if (!draws.also.empty()) key["also"] = draws.also;
   return replay_path(config.output.directory, sha256(key.dump()));
 }
 
 /// Empty where nothing is kept, or nothing of use.
-Answers read_kept(const std::string& path, size_t prompts) {
+TokenLists read_kept(const std::string& path, size_t prompts) {
   std::ifstream file(path);
   const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
-  Answers answers;
+  TokenLists answers;
   if (!json.is_array() || json.size() != prompts) return {};
   for (const auto& row : json) {
     if (!row.is_array()) return {};
@@ -86,58 +150,85 @@ Answers read_kept(const std::string& path, size_t prompts) {
   return answers;
 }
 
-Answers kept_or_drawn(const TaskContext& context, const Llama& base, const std::vector<std::string>& texts) {
-  const std::string path = kept_place(context, texts, base);
+TokenLists kept_or_drawn(const TaskContext& context, const Llama& base, const Draws& draws) {
+  const std::string path = kept_place(context, draws, base);
   const bool first = context.collectives.group_rank() == 0;
-  Answers answers;
-  if (first && !context.session.config().output.force) answers = read_kept(path, texts.size());
+  TokenLists answers;
+  if (first && !context.session.config().output.force) answers = read_kept(path, draws.answers());
   std::vector<double> own;  // of the first rank, for all
-  for (size_t i = 0; i < answers.size(); ++i) {
-    own.insert(own.end(), {static_cast<double>(i), static_cast<double>(answers[i].size())});
-    own.insert(own.end(), answers[i].begin(), answers[i].end());
-  }
+  for (size_t i = 0; i < answers.size(); ++i) append(own, i, answers[i]);
   const bool kept = context.collectives.all_gather({answers.empty() ? 0.0 : 1.0}).front() != 0;
-  if (kept) return gathered(own, texts.size(), context.collectives);
-  answers = base_answers(context, base, texts);
+  if (kept) return gathered(own, draws.answers(), context.collectives);
+  answers = drawn(context, base, draws);
   if (!first) return answers;
   make_directories(std::filesystem::path(path).parent_path().string());
   write_file(path, nlohmann::json(answers).dump());
   return answers;
 }
 
-}  // namespace
+Draws keep_draws(const TaskContext& context, std::vector<std::string> prompts) {
+  return {"keep", std::move(prompts), context.session.config().keep.tokens};
+}
 
-Answers base_answers(const TaskContext& context, const Llama& base, const std::vector<std::string>& prompts) {
-  const Session& session = context.session;
-  MeasureConfig measure = session.config().measure;
-  measure.max_answer_tokens = session.config().keep.tokens;
-  measure.exact_nodes = 0;
-  const MeasureTools tools{
-      base, nullptr, session.tokenizer(), session.chat().end_of_turn(), measure, session.config().data.seed};
-  const auto per_unit = static_cast<size_t>(measure.unit_prompts),
-             rank = static_cast<size_t>(context.collectives.group_rank()),
-             ranks = static_cast<size_t>(context.collectives.size());
-  std::vector<std::vector<MeasurePrompt>> units;
-  for (size_t begin = rank * per_unit; begin < prompts.size(); begin += ranks * per_unit) {
-    std::vector<MeasurePrompt>& unit = units.emplace_back();
-    for (size_t i = begin; i < std::min(prompts.size(), begin + per_unit); ++i) {
-      MeasurePrompt& prompt = unit.emplace_back();
-      prompt.subject = static_cast<int>(i);
-      prompt.tokens = session.chat().encode_prompt(prompts[i]);
-      prompt.rounds = 1;
-      prompt.draw_key = "keep\n" + prompts[i] + "\n";
+/// Stories for each prompt and category with a share above 0, in this order. A story is long enough where it
+/// is one and tells a category.
+Draws story_draws(const TaskContext& context, const std::vector<StoryPrompt>& prompts,
+                  const std::vector<Subject>& subjects, const StoryRule& rule, const LexicalJudge& judge) {
+  const StoryConfig& config = context.session.config().story;
+  Draws draws{"stories", {}, config.tokens, config.draws};
+  for (const StoryPrompt& prompt : prompts) {
+    const std::vector<double>& target = subjects[static_cast<size_t>(prompt.subject)].target;
+    for (size_t category = 0; category < target.size(); ++category) {
+      if (target[category] > 0) draws.prompts.push_back(prompt.named[category]);
     }
   }
-  std::vector<double> own;
-  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
-    for (const PromptAnswers& answers : result.prompts) {
-      ensure(answers.answers.size() == 1, "one round gives one answer");
-      const std::vector<int32_t>& tokens = answers.answers.front().tokens;
-      own.insert(own.end(), {static_cast<double>(answers.subject), static_cast<double>(tokens.size())});
-      own.insert(own.end(), tokens.begin(), tokens.end());
+  draws.also = {LexicalJudge::identity(context.session.dataset()), least_story_words};
+  draws.is_enough = [&rule, &judge](std::string_view text) {
+    return judge.judge(text) != unparsed && rule.is_story(text);
+  };
+  return draws;
+}
+
+/// Subjects without a story of each category are left out, and how many stories there are is said.
+std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectStories> of_subject,
+                                const std::vector<StoryPrompt>& prompts, size_t drawn, uint64_t seed) {
+  const Session& session = context.session;
+  const auto subjects = subjects_of(session.dataset(), "train", session.config().data.subjects);
+  size_t kept = 0;
+  std::string without;
+  std::vector<bool> whole;
+  for (size_t s = 0; s < of_subject.size(); ++s) {
+    const SubjectStories& subject = of_subject[s];
+    std::string lacking;
+    for (size_t category = 0; category < subject.target.size(); ++category) {
+      kept += subject.of_category[category].size();
+      if (subject.target[category] > 0 && subject.of_category[category].empty())
+        lacking = session.dataset().categories[category].names.front();
     }
-  });
-  return gathered(own, prompts.size(), context.collectives);
+    whole.push_back(lacking.empty());
+    if (!lacking.empty())
+      without += (without.empty() ? "" : "; ") + subjects[s].name + " (none is " + lacking + ")";
+  }
+  std::vector<StoryAsked> asked;
+  for (const StoryPrompt& prompt : prompts) {
+    if (!whole[static_cast<size_t>(prompt.subject)]) continue;
+    asked.push_back({session.chat().encode_prompt(prompt.neutral), prompt.subject});
+  }
+  if (context.collectives.group_rank() == 0) {
+    std::string text = "stories of the untouched model: " + std::to_string(kept) + " of " +
+                       std::to_string(drawn) + " tell the category that was named";
+    if (!without.empty()) text += "; left out for want of one: " + without;
+    context.link.send(coordinator_address, Note{context.task.id, text, !without.empty()});
+  }
+  if (asked.empty()) return nullptr;
+  return std::make_unique<Stories>(std::move(of_subject), std::move(asked), session.config().story, seed);
+}
+
+}  // namespace
+
+TokenLists base_answers(const TaskContext& context, const Llama& base,
+                        const std::vector<std::string>& prompts) {
+  return drawn(context, base, keep_draws(context, prompts));
 }
 
 std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base) {
@@ -145,7 +236,7 @@ std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base
   const KeepConfig& keep = session.config().keep;
   const auto prompts = keep_prompts(keep.train, KeepUse::train, session.dataset(), session.config().data);
   const auto every = static_cast<size_t>(keep.text_every);
-  const Answers answers = kept_or_drawn(context, base, texts_of(prompts, every));
+  const TokenLists answers = kept_or_drawn(context, base, keep_draws(context, texts_of(prompts, every)));
   Groups groups;
   std::vector<ReplayRow> rows;
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -153,6 +244,48 @@ std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base
     if (i % every == 0) rows.back().answer = answers[i / every];
   }
   return rows;
+}
+
+std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
+                                    const Tokenizer& tokenizer, const LexicalJudge& judge) {
+  std::vector<int32_t> begun;
+  bool told = false;
+  for (int32_t token : tokens) {
+    begun.push_back(token);
+    const int read = judge.judge(tokenizer.decode(begun));
+    if (told && read == category) return ToldStory{begun, begun.size() - 2};
+    if (told && read != unparsed) return {};
+    told = read != unparsed;
+  }
+  return {};
+}
+
+std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& base, uint64_t seed) {
+  const Session& session = context.session;
+  const Dataset& dataset = session.dataset();
+  const StoryRule rule(dataset);
+  const LexicalJudge judge(dataset);
+  const auto subjects = subjects_of(dataset, "train", session.config().data.subjects);
+  const auto prompts = story_prompts(dataset, session.config().data);
+  const Draws draws = story_draws(context, prompts, subjects, rule, judge);
+  const TokenLists answers = kept_or_drawn(context, base, draws);
+  std::vector<SubjectStories> of_subject;
+  for (const Subject& subject : subjects) of_subject.push_back({subject.target, {}});
+  for (SubjectStories& subject : of_subject) subject.of_category.resize(subject.target.size());
+  auto answer = answers.begin();
+  for (const StoryPrompt& prompt : prompts) {
+    SubjectStories& subject = of_subject[static_cast<size_t>(prompt.subject)];
+    for (size_t category = 0; category < subject.target.size(); ++category) {
+      if (subject.target[category] == 0) continue;
+      for (int draw = 0; draw < draws.each; ++draw, ++answer) {
+        const std::string text = session.tokenizer().decode(*answer);
+        if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
+        auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge);
+        if (story) subject.of_category[category].push_back(std::move(*story));
+      }
+    }
+  }
+  return usable(context, std::move(of_subject), prompts, answers.size(), seed);
 }
 
 }  // namespace apportion

@@ -1,14 +1,18 @@
-// What the untouched model answers to keep prompts, drawn by our own sampler at temperature 1, once; and the
-// replay rows that training makes of it.
+// What the untouched model answers to keep prompts and to story prompts, drawn by our own sampler at
+// temperature 1, once; and the rows that training makes of it.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "shared/data/keep.h"
+#include "shared/measure/lexical_judge.h"
 #include "worker/tasks.h"
 #include "worker/train/batch.h"
+#include "worker/train/stories.h"
 
 namespace apportion {
 
@@ -20,5 +24,16 @@ std::vector<std::vector<int32_t>> base_answers(const TaskContext& context, const
 /// The job's replay prompts; one of retain_text_every has an answer. The answers are read from DIR/replay
 /// where they are kept, and kept there. Collective: every rank of the group.
 std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base);
+
+/// The job's stories: of each subject, for each category with a share above 0, what was drawn with the
+/// category named and tells it, up to there. A subject that lacks a category's has none, and is said to: its
+/// other stories would not follow the target. Null where no subject is left. Read and kept as replay rows'
+/// answers are. Collective likewise.
+std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& base, uint64_t seed);
+
+/// `tokens` up to where they tell a category: the shortest beginning that `judge` reads, and the token
+/// behind, which shows that the word ended there. Nothing where that is another one than `category`.
+std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
+                                    const Tokenizer& tokenizer, const LexicalJudge& judge);
 
 }  // namespace apportion

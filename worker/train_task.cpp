@@ -266,6 +266,12 @@ Training make_training(const TaskContext& context, at::ScalarType type, int step
   return training;
 }
 
+/// Null where the job trains on none. Collective.
+std::unique_ptr<Stories> make_stories(const TaskContext& context, const Llama& model, uint64_t seed) {
+  if (context.session.config().story.answers != Answers::self) return nullptr;
+  return self_stories(context, model, seed);
+}
+
 }  // namespace
 
 Done run_training(const TaskContext& context) {
@@ -285,9 +291,10 @@ Done run_training(const TaskContext& context) {
 
   TrainCheckpoint checkpoint = make_checkpoint(context);
   ProgressSender sender(context, session.peak(type));
+  const auto stories = make_stories(context, *training.model, seed);
   Trainer trainer(
       {*training.model, prompts, config.batch, config.optimizer, seed, context.collectives, std::ref(sender),
-       &checkpoint, config.ranks.recompute, training.replay.get(), config.keep.weight},
+       &checkpoint, config.ranks.recompute, training.replay.get(), config.keep.weight, stories.get()},
       std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
   run_stage(context, objective, prompts, trainer);

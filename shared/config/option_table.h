@@ -11,8 +11,10 @@
 
 namespace apportion {
 
-/// The largest number of steps that a key takes.
+// Upper ends are far above any use; they keep products of sizes inside 64 bits and refuse absurd allocations.
+/// The largest number of steps, and of prompts, that a key takes.
 constexpr uint64_t most_steps = 1'000'000;
+constexpr uint64_t most_prompts = 65'536;
 
 /// Keys that belong together, for the help.
 struct OptionGroup {

@@ -117,6 +117,12 @@ void check_together(const RunConfig& config, const Sources& sources) {
                                 quote(config, sources, "adapter"), quote(config, sources, "base_type"),
                                 quote(config, sources, "base_place")));
   }
+  if (config.adapter == AdapterKind::none && config.story.answers == Answers::self) {
+    throw UserError(
+        fmt::format("{} trains all weights and leaves no untouched model to tell stories, so {} must "
+                    "be dataset",
+                    quote(config, sources, "adapter"), quote(config, sources, "answers")));
+  }
   if (config.adapter == AdapterKind::none && config.sft.optimizer == OptimizerKind::muon) {
     throw UserError(fmt::format("{} trains all weights, so {} must be adamw",
                                 quote(config, sources, "adapter"), quote(config, sources, "sft_optimizer")));

@@ -19,6 +19,8 @@ enum class ComputeType { automatic, float32, bfloat16 };
 /// that name it.
 enum class Steering { digit, letter, path };
 enum class SftWeights { split, token_mean, sequence };
+/// Whose answers are trained on: the dataset's alone, or stories of the untouched model, too.
+enum class Answers { dataset, self };
 /// Whether training adds framed wordings to a dataset that has few (data/frames.h).
 enum class Framing { automatic, none };
 /// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
@@ -69,6 +71,17 @@ struct KeepConfig {
   int text_every = 4;                                    // of which one has the base's answer
   int tokens = 16;                                       // of such an answer, at most
   bool measure = false;
+};
+
+/// Stories of the untouched model that join training's steps (worker/train/stories.h).
+struct StoryConfig {
+  Answers answers = Answers::dataset;
+  double weight = 1;
+  double text_weight = 0.1;  // of a story's tokens beside the one that tells the category
+  int prompts = 2;           // story prompts of a step
+  int stories = 2;           // of each category, with one of these prompts
+  int draws = 2;             // of each prompt with each category named
+  int tokens = 32;           // longest drawn story
 };
 
 struct OptimizerConfig {
@@ -210,6 +223,7 @@ struct RunConfig {
   SftConfig sft;
   CalibrateConfig calibrate;
   KeepConfig keep;
+  StoryConfig story;
   MeasureConfig measure;
   JudgeConfig judge;
   BaseConfig base;

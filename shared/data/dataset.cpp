@@ -198,7 +198,9 @@ void check_distinct(const Templates& templates) {
 void check_templates(const Templates& templates, const Table& table) {
   for (const TextLine& line : templates.answers) check_placeholders(line, table, table.reserved);
   for (const auto& entry : templates.wordings) {
-    for (const TextLine& line : entry.second) check_placeholders(line, table, {});
+    const bool named = entry.first == "stories";  // the second half of a line has the category
+    for (const TextLine& line : entry.second)
+      check_placeholders(line, table, named ? table.reserved : std::vector<std::string>());
   }
 }
 
@@ -240,9 +242,9 @@ std::string Dataset::digest() const {
   content["subjects"] = to_json(subjects);
   content["ood_subjects"] = to_json(ood_subjects);
   content["answer_forms"] = answer_forms;
-  // What is to be kept is the business of the tasks that keep it.
+  // What is to be kept, and how stories are asked for, is the business of the tasks that do so.
   for (const auto& [set, lines] : wordings) {
-    if (!set.starts_with("keep")) content["wordings"][set] = lines;
+    if (!set.starts_with("keep") && set != "stories") content["wordings"][set] = lines;
   }
   return sha256(content.dump());
 }
@@ -278,13 +280,17 @@ Dataset parse_dataset(const std::string& folder) {
 }
 
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {
+  return naming(dataset, std::move(subject), category, dataset.answer_forms[form]);
+}
+
+std::string naming(const Dataset& dataset, Subject subject, size_t category, const std::string& text) {
   const std::vector<size_t> of_each = parts_of(category, dataset.attributes);
   for (size_t a = 0; a < of_each.size(); ++a) {
     const Attribute& attribute = dataset.attributes[a];
     subject.placeholders[attribute.name] = attribute.categories[of_each[a]].names.front();
   }
   if (of_each.empty()) subject.placeholders["category"] = dataset.categories[category].names.front();
-  return fill_wording(dataset.answer_forms[form], subject);
+  return fill_wording(text, subject);
 }
 
 std::string fill_wording(const std::string& wording, const Subject& subject) {

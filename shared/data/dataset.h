@@ -42,11 +42,12 @@ struct Dataset {
   std::vector<Subject> subjects;
   std::vector<Subject> ood_subjects;
   std::vector<std::string> answer_forms;  // each has {category}, or every attribute's name, exactly once
-  /// "train"; "v2", "v3", and of prompts that must not change "keep", "keep-test" where given.
+  /// "train"; "v2", "v3", prompts that must not change ("keep", "keep-test") and lines of story prompts to
+  /// train with ("stories", story_prompts.h) where given.
   std::map<std::string, std::vector<std::string>> wordings;
 
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
-  /// spelling, nor of keep prompts and judge words, which only tasks of their own read.
+  /// spelling, nor of keep prompts, story prompts and judge words, which only tasks of their own read.
   std::string digest() const;
 };
 
@@ -55,6 +56,9 @@ Dataset parse_dataset(const std::string& folder);
 
 /// The text of an answer form that names this category.
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form);
+
+/// `text` with the category's name, or a joint one's names, and the subject's placeholders filled in.
+std::string naming(const Dataset& dataset, Subject subject, size_t category, const std::string& text);
 
 /// `wording` with its placeholders filled from the subject. Throws UserError for one without a value.
 std::string fill_wording(const std::string& wording, const Subject& subject);

@@ -10,8 +10,8 @@
 namespace apportion {
 namespace {
 
-constexpr std::array<std::string_view, 8> section_names = {"categories", "answers", "train",     "v2",
-                                                           "v3",         "keep",    "keep-test", "judge"};
+constexpr std::array<std::string_view, 9> section_names = {"categories", "answers",   "train", "v2",     "v3",
+                                                           "keep",       "keep-test", "judge", "stories"};
 constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
 constexpr std::string_view judge_of = "judge ";            // [judge NAME]: likewise
 
@@ -82,7 +82,8 @@ std::string open_section(const TextLine& line, Sections& sections) {
   } else if (std::find(section_names.begin(), section_names.end(), name) == section_names.end()) {
     fail_at(line.file, line.line,
             "unknown section [" + name +
-                "]; there are [categories], [answers], [train], [v2], [v3], [keep], [keep-test] and [judge]");
+                "]; there are [categories], [answers], [train], [v2], [v3], [keep], [keep-test], [judge] and "
+                "[stories]");
   }
   if (!sections.lines.try_emplace(name).second) {
     fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
@@ -230,15 +231,38 @@ std::vector<Category> product_of(const std::vector<Attribute>& attributes) {
   return product;
 }
 
-void check_answer_form(const TextLine& line, const std::vector<Attribute>& attributes) {
+/// "{gender}, {race}".
+std::string category_braces(const std::vector<Attribute>& attributes) {
+  std::string all;
+  for (const std::string& name : category_placeholders(attributes))
+    all += (all.empty() ? "{" : ", {") + name + "}";
+  return all;
+}
+
+/// Whether each placeholder of a category is there so many times.
+bool names_categories(const TextLine& line, const std::vector<Attribute>& attributes, int times) {
   const std::vector<std::string> names = placeholders_of(line);
-  std::string all;  // "{gender}, {race}"
-  bool once = true;
-  for (const std::string& needed : category_placeholders(attributes)) {
-    all += (all.empty() ? "{" : ", {") + needed + "}";
-    once = once && std::count(names.begin(), names.end(), needed) == 1;
-  }
-  if (once) return;
+  const std::vector<std::string> wanted = category_placeholders(attributes);
+  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
+    return std::count(names.begin(), names.end(), name) == times;
+  });
+}
+
+/// "NEUTRAL | NAMED", with the category in the second half alone.
+void check_story_line(const TextLine& line, const std::vector<Attribute>& attributes) {
+  const size_t bar = line.text.find('|');
+  const TextLine neutral{line.text.substr(0, bar), line.file, line.line};
+  const TextLine named{bar == std::string::npos ? "" : line.text.substr(bar + 1), line.file, line.line};
+  const bool halves = std::count(line.text.begin(), line.text.end(), '|') == 1 && !trim(neutral.text).empty();
+  if (halves && names_categories(neutral, attributes, 0) && names_categories(named, attributes, 1)) return;
+  fail_at(line.file, line.line,
+          "a line of [stories] is \"NEUTRAL | NAMED\", and only NAMED has " + category_braces(attributes) +
+              (attributes.empty() ? ", once" : ", once each"));
+}
+
+void check_answer_form(const TextLine& line, const std::vector<Attribute>& attributes) {
+  if (names_categories(line, attributes, 1)) return;
+  const std::string all = category_braces(attributes);
   const std::string example = attributes.empty() ? "This person is {category}." : all;
   fail_at(line.file, line.line,
           "an answer form has " + all + (attributes.empty() ? " exactly once" : " exactly once each") +
@@ -268,7 +292,8 @@ Templates read_templates(const std::string& folder) {
                              : product_of(templates.attributes);
   templates.answers = std::move(sections.lines["answers"]);
   for (const TextLine& line : templates.answers) check_answer_form(line, templates.attributes);
-  for (const char* name : {"train", "v2", "v3", "keep", "keep-test"}) {
+  for (const TextLine& line : sections.lines["stories"]) check_story_line(line, templates.attributes);
+  for (const char* name : {"train", "v2", "v3", "keep", "keep-test", "stories"}) {
     if (!sections.lines[name].empty()) templates.wordings[name] = std::move(sections.lines[name]);
   }
   return templates;

@@ -15,7 +15,7 @@ struct Templates {
   std::vector<Category> categories;
   std::vector<Attribute> attributes;  // of sections [categories NAME]; the categories are their product
   std::vector<TextLine> answers;
-  std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3"
+  std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3", "stories"
 };
 
 /// The placeholders of an answer form that name a category: {category}, or the attributes' names.

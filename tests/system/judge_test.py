@@ -1,6 +1,7 @@
 """Stories and their judges, through the program. The tiny model's six tokens are no story: they are counted so and left
-out. The real model's stories are judged by their words and by a server that is a fake: this script plays it, well and
-badly (an error, a delay, rubbish). The key for the server is in no file and in nothing that is printed."""
+out, and not trained on. The real model's stories are judged by their words and by a server that is a fake: this script
+plays it, well and badly (an error, a delay, rubbish). The key for the server is in no file and in nothing that is printed.
+With `answers = self` those that say what was asked for are trained on."""
 
 import contextlib
 import csv
@@ -76,7 +77,7 @@ def serve(server):
         server.server_close()
 
 
-def run(folder, options, code=0, key=None):
+def run(folder, options, code=0, key=None, quiet=True):
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
     words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     environment = dict(os.environ, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
@@ -84,7 +85,7 @@ def run(folder, options, code=0, key=None):
     if key:
         environment["APPORTION_JUDGE_KEY"] = key
     done = subprocess.run(
-        [APPORTION, "run", job, "--output", folder, "--quiet", *words], capture_output=True, text=True, env=environment
+        [APPORTION, "run", job, "--output", folder, f"--quiet={quiet}".lower(), *words], capture_output=True, text=True, env=environment
     )
     assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}"
     assert KEY not in done.stdout + done.stderr
@@ -196,9 +197,58 @@ def what_a_server_does_badly_is_counted(folder):
     no_file_has(folder, KEY)
 
 
+def draws_that_are_no_stories_are_not_trained_on(work):
+    small = [APPORTION, "run", f"{work}/small.ini", "--test_sets", "v2", "--answers", "self", "--self_tokens", "6"]
+    lacking = subprocess.run([*small, "--output", f"{work}/lacking"], capture_output=True, text=True)
+    assert lacking.returncode == 2 and "has no section [stories]" in lacking.stderr, lacking.stderr
+    all_weights = subprocess.run(
+        [*small, "--output", f"{work}/lacking", "--adapter", "none"], capture_output=True, text=True
+    )
+    assert all_weights.returncode == 2 and "answers = self" in all_weights.stderr, all_weights.stderr
+    assert not os.path.exists(f"{work}/lacking/index.h5")
+    with open(f"{work}/colours/templates.txt", "a") as templates:
+        templates.write("[stories]\nA tale of {a_thing}. | A tale of {a_thing}, which is {category}.\n")
+    done = subprocess.run([*small, "--output", f"{work}/none", "--quiet=false"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + done.stderr
+    assert "stories of the untouched model: 0 of 12 tell the category that was named" in told, told
+    assert "left out for want of one: ball (none is blue); cube" in told, told
+
+
+def trained_in(folder):
+    return {task for task in os.listdir(f"{folder}/tasks") if os.path.isdir(f"{folder}/tasks/{task}/adapter")}
+
+
+def stories_are_trained_on(work):
+    options = {"method": "sft", "sft_steps": 2, "subjects": 1, "test_sets": "v2", "rounds": 2, "exact_nodes": 0}
+    run(f"{work}/plain", options)
+    folder, self_told = f"{work}/told", {**options, "answers": "self"}
+    printed, told = run(folder, self_told, quiet=False)
+    kept = re.search(r"stories of the untouched model: (\d+) of 32 tell the category", printed + told)
+    assert kept and 0 < int(kept.group(1)) <= 32, printed + told
+    (draws,) = os.listdir(f"{folder}/replay")
+    with open(f"{folder}/replay/{draws}") as file:
+        assert all(0 < len(story) <= 32 for story in json.load(file))
+    (task,) = trained_in(folder)
+    assert {task} != trained_in(f"{work}/plain"), "stories changed no id"
+    run(f"{work}/heavy", {**self_told, "self_weight": 3})
+    assert not trained_in(folder) & trained_in(f"{work}/heavy"), "a weight of stories changed no id"
+    # From the kept draws, and by two ranks: the same adapter.
+    with open(f"{folder}/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
+        once = file.read()
+    job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
+    words = [text for name, value in self_told.items() for text in (f"--{name}", str(value))]
+    two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", APPORTION, "run", job, *words]
+    subprocess.run([*two, "--output", f"{work}/two"], check=True, capture_output=True)
+    with open(f"{work}/two/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
+        assert file.read() == once, "two ranks trained another adapter"
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         short_answers_are_no_story(work)
+        draws_that_are_no_stories_are_not_trained_on(work)
+        stories_are_trained_on(work)
         a_server_is_a_second_judge(work, f"{work}/results")
         what_a_server_does_badly_is_counted(f"{work}/results")
         _, told = run(f"{work}/results", {**STORIES, "judge": "local"}, code=2)

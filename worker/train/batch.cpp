@@ -172,6 +172,23 @@ class Packer {
                         static_cast<float>(packing_.replay_text_weight / static_cast<double>(text)));
   }
 
+  /// After all prompts.
+  void add_stories(const std::vector<StoryRow>& rows) {
+    const int64_t prompt_edges = edges_.size();
+    sft_weight_.resize(static_cast<size_t>(prompt_edges), 0.0);
+    for (const StoryRow& row : rows) {
+      const int32_t end = tree_.add_path(no_node, row.prompt);
+      for (const StoryRow::Path& path : row.paths) {
+        const std::vector<int64_t> edges = add_answer(end, path.tokens);
+        story_weight_.resize(static_cast<size_t>(edges_.size() - prompt_edges), 0.0);
+        for (size_t i = 0; i < edges.size(); ++i) {
+          ensure(edges[i] >= prompt_edges, "no training prompt is a story prompt");
+          story_weight_[static_cast<size_t>(edges[i] - prompt_edges)] += path.weights[i];
+        }
+      }
+    }
+  }
+
   MicroBatch finish(int64_t context_length, at::Device device) {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
@@ -180,7 +197,7 @@ class Packer {
     out_.tree_tokens = sorted.size();
     out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N, device);
     if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat).to(device);
-    sft_weight_.resize(static_cast<size_t>(edges_.size()), 0.0);
+    out_.story_weight_S = at::tensor(story_weight_, at::kDouble).to(at::kFloat).to(device);
     out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
     const int64_t prompts = std::max<int64_t>(1, out_.prompts);
     auto by_prompt = [&](const at::Tensor& list) {
@@ -271,7 +288,7 @@ class Packer {
   Packing packing_;
   TokenTree tree_;
   EdgeTable edges_;
-  std::vector<double> sft_weight_;
+  std::vector<double> sft_weight_, story_weight_;
   std::vector<int32_t> kept_;
   std::vector<float> kept_weight_;
   std::vector<int64_t> steering_;
@@ -382,7 +399,7 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, const Packing& packing, int64_t context_length,
-                            at::Device device, const std::vector<const ReplayRow*>& replay) {
+                            at::Device device, const JoiningRows& joining) {
   Packer packer(packing);
   int turn = packing.text_turn;
   for (int member : members) {
@@ -392,7 +409,8 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
     packer.add(prompts[static_cast<size_t>(member)], prompts[static_cast<size_t>(behind)],
                turn++ % packing.text_every == 0);
   }
-  for (const ReplayRow* row : replay) packer.add_replay(*row);
+  for (const ReplayRow* row : joining.replay) packer.add_replay(*row);
+  packer.add_stories(joining.stories);
   return packer.finish(context_length, device);
 }
 

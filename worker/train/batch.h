@@ -42,6 +42,23 @@ struct ReplayRow {
   int group = 0;  // of prompts that take turns with those of other groups
 };
 
+/// A story prompt with stories as answers, each token of which has a weight of its own in the loss
+/// (train/stories.h).
+struct StoryRow {
+  struct Path {
+    std::vector<int32_t> tokens;
+    std::vector<double> weights;  // of each token
+  };
+  std::vector<int32_t> prompt;
+  std::vector<Path> paths;
+};
+
+/// Rows that join a micro-batch's tree beside its prompts.
+struct JoiningRows {
+  std::vector<const ReplayRow*> replay;
+  std::vector<StoryRow> stories;
+};
+
 /// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
 /// UserError when a digit or letter is not one token in that position. None with Steering::path.
 std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
@@ -95,7 +112,7 @@ enum class AnswerSet { none, accepted, accepted_rejected_mismatched, pairs };
 struct MicroBatch {
   TokenRows rows;
   EdgeIndex edges;
-  at::Tensor sft_weight_E;  // float32
+  at::Tensor sft_weight_E;  // float32; of the prompts' edges
   at::Tensor steering_IK;   // int64: the edge of each steering token; K = 0 where answers are plain
   at::Tensor target_IK;     // float32; K = 0 where categories have no probability of their own
   AnswerEdges paths;        // of each prompt and category in order, where paths stand for categories
@@ -103,6 +120,7 @@ struct MicroBatch {
   AnswerEdges mismatched;   // likewise; weights add to 1 over a prompt's
   AnswerEdges preferred, dispreferred;  // DPO's pairs, row by row: whole answers
   KeptRows kept;                        // of the replay rows; base_hidden_NC is its user's to fill in
+  at::Tensor story_weight_S;            // float32: of the stories' edges, which follow the prompts'
   double sft_normalizer = 0;            // this micro-batch's part of the global one
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
@@ -130,11 +148,12 @@ struct Packing {
 /// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
 /// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
 /// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives. With
-/// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does. `replay`
-/// rows join the tree, and their kept positions come in their order.
+/// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does.
+/// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges behind
+/// the prompts'.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, const Packing& packing, int64_t context_length,
-                            at::Device device, const std::vector<const ReplayRow*>& replay = {});
+                            at::Device device, const JoiningRows& joining = {});
 
 /// A tree of replay rows alone, whose rows_R are the kept positions in their order.
 struct ReplayTree {

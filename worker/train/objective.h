@@ -13,12 +13,12 @@
 
 namespace apportion {
 
-/// A micro-batch that went forward. `log_prob_E`: of its edges; `reference_E`: the same under the model that
-/// the stage starts from, undefined where the objective needs none; `kept_kl_N`: KL from the base of its
-/// replay rows.
+/// A micro-batch that went forward. `log_prob_E`: of its prompts' edges; `reference_E`: the same under the
+/// model that the stage starts from, undefined where the objective needs none; `story_log_prob_S`: of its
+/// stories' edges; `kept_kl_N`: KL from the base of its replay rows.
 struct MicroBatchPass {
   const MicroBatch& batch;
-  at::Tensor log_prob_E, reference_E, kept_kl_N;
+  at::Tensor log_prob_E, reference_E, story_log_prob_S, kept_kl_N;
 };
 
 /// What micro-batches know of the whole batch: its prompts, and sums over all micro-batches of the group.

@@ -80,7 +80,7 @@ void Trainer::add_base_rows(const std::vector<int>& replay, MicroBatch& packed) 
 }
 
 Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::Gradient gradient,
-                                  const std::vector<std::vector<int>>& replay) const {
+                                  const Joining& joining) const {
   const std::vector<int>& members = schedule_.batch(batch);
   const int micro_batches = setup_.batch.micro_batches;
   const auto parts = split_batch(setup_.prompts, members, micro_batches);
@@ -98,9 +98,10 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     Packing own = packing;
     own.text_turn = turns[index];
     MicroBatch& packed = out.batches[static_cast<size_t>(m)];
-    const std::vector<int> kept = replay.empty() ? std::vector<int>() : replay[index];
-    std::vector<const ReplayRow*> rows;
-    for (int row : kept) rows.push_back(&setup_.replay->row(row));
+    const std::vector<int> kept = joining.replay.empty() ? std::vector<int>() : joining.replay[index];
+    JoiningRows rows;
+    for (int row : kept) rows.replay.push_back(&setup_.replay->row(row));
+    if (!joining.stories.empty()) rows.stories = joining.stories[index];
     packed = pack_micro_batch(setup_.prompts, members, part, own, setup_.model.shape().context_length,
                               setup_.model.device(), rows);
     add_base_rows(kept, packed);
@@ -182,18 +183,21 @@ void Trainer::run_step(const Objective& objective, Optimizer& optimizer, const R
   const int batch = schedule_.batch_of_step(report.step);
   Packing packing = objective.packing;
   packing.text_turn = report.step / schedule_.batches() + schedule_.prompts_before(batch);
-  std::vector<std::vector<int>> replay;
+  Joining joining;
+  if (setup_.stories) joining.stories = setup_.stories->parts_of(report.step, setup_.batch.micro_batches);
   if (setup_.replay) {
-    replay = setup_.replay->parts_of(report.step, setup_.batch.micro_batches);
+    joining.replay = setup_.replay->parts_of(report.step, setup_.batch.micro_batches);
     packing.replay_text_weight = setup_.replay->text_weight();
   }
-  Forward pass = forward(batch, packing, BlockPass::Gradient::wanted, replay);
+  Forward pass = forward(batch, packing, BlockPass::Gradient::wanted, joining);
   std::vector<MicroBatchPass> parts;
   for (size_t m = 0; m < pass.batches.size(); ++m) {
-    parts.push_back({pass.batches[m], {}, {}, {}});
+    parts.push_back({pass.batches[m], {}, {}, {}, {}});
     if (!pass.log_prob_E[m].defined()) continue;
-    const int64_t edges = pass.batches[m].edges.row_E.size(0);
-    parts[m].log_prob_E = pass.log_prob_E[m].slice(0, 0, edges);
+    const int64_t edges = pass.batches[m].edges.row_E.size(0),
+                  prompt_edges = edges - pass.batches[m].story_weight_S.size(0);
+    parts[m].log_prob_E = pass.log_prob_E[m].slice(0, 0, prompt_edges);
+    parts[m].story_log_prob_S = pass.log_prob_E[m].slice(0, prompt_edges, edges);
     parts[m].kept_kl_N = pass.log_prob_E[m].slice(0, edges);
     if (!objective.needs_reference) continue;
     parts[m].reference_E = reference.at(batch)[m];
@@ -244,10 +248,12 @@ std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<
     part.log_prob_E.set_requires_grad(true);
     const Loss loss = objective.loss(part, totals);
     d_log_prob_E[m] = torch::autograd::grad({loss.total}, {part.log_prob_E})[0];
+    const double stories = add_stories(objective, part, d_log_prob_E[m]);
     const double retain = add_retention(objective, part, d_log_prob_E[m]);
     const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
     double* row = own.data() + m * figures;
-    row[loss_sum] = loss.total.item<double>() + objective.largest_weight * setup_.retain_weight * retain;
+    row[loss_sum] =
+        loss.total.item<double>() + objective.largest_weight * setup_.retain_weight * retain + stories;
     row[kto_sum] = loss.kto;
     row[retain_sum] = retain;
     row[kl_sum] = steering_kl(q_IK, batch.target_IK, 1).item<double>();
@@ -257,6 +263,14 @@ std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<
     row[flop_count] = trainee_->flops(size);
   }
   return d_log_prob_E;
+}
+
+double Trainer::add_stories(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const {
+  if (part.batch.story_weight_S.numel() == 0) return 0;
+  const at::Tensor weight_S =
+      part.batch.story_weight_S * (objective.largest_weight * setup_.stories->weight());
+  d_E = at::cat({d_E, -weight_S});
+  return -(part.story_log_prob_S * weight_S).sum().item<double>();
 }
 
 double Trainer::add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const {

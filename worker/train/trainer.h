@@ -19,6 +19,7 @@
 #include "worker/train/optimizer.h"
 #include "worker/train/reference.h"
 #include "worker/train/replay.h"
+#include "worker/train/stories.h"
 #include "worker/train/trainee.h"
 
 namespace apportion {
@@ -46,8 +47,9 @@ struct TrainerSetup {
   std::function<void(const StepReport&)> report;
   TrainCheckpoint* checkpoint = nullptr;
   Recompute recompute = Recompute::never;
-  const Replay* replay = nullptr;  // prepared for all steps of the stage; null: nothing is kept
-  double retain_weight = 1;        // of the replay rows' KL, in units of the objective's largest weight
+  const Replay* replay = nullptr;    // prepared for all steps of the stage; null: nothing is kept
+  double retain_weight = 1;          // of the replay rows' KL, in units of the objective's largest weight
+  const Stories* stories = nullptr;  // null: none are trained on
 };
 
 class Trainer {
@@ -78,9 +80,13 @@ class Trainer {
     std::vector<at::Tensor> log_prob_E;
     std::unique_ptr<BlockPass> pass;
   };
-  /// `replay`: the step's rows for each micro-batch, of all ranks; none without.
+  /// A step's rows beside its prompts, for each micro-batch, of all ranks; none without.
+  struct Joining {
+    std::vector<std::vector<int>> replay;
+    std::vector<std::vector<StoryRow>> stories;
+  };
   Forward forward(int batch, const Packing& packing, BlockPass::Gradient gradient,
-                  const std::vector<std::vector<int>>& replay = {}) const;
+                  const Joining& joining = {}) const;
   void add_base_rows(const std::vector<int>& replay, MicroBatch& packed) const;
   /// Under what the stage starts from, of all batches that the first `steps` steps take: read where it is
   /// kept, and kept where it is computed.
@@ -96,6 +102,8 @@ class Trainer {
   /// The retention term of the micro-batch, in the mean over the step's replay rows; its gradient goes behind
   /// that of the edges.
   double add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
+  /// The stories' term of the micro-batch, weighted; its gradient goes behind that of the prompts' edges.
+  double add_stories(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
   void finish_step(Optimizer& optimizer, const std::vector<double>& figures, StepReport& report,
                    double started);
   TrainState state(Optimizer& optimizer) {

@@ -129,6 +129,25 @@ TEST(Plan, AStageReadsTheOptionsOfItsLossesAlone) {
   EXPECT_FALSE(reads("dpo", "kto_weight", "2"));
 }
 
+TEST(Plan, StoriesAreInATrainingTasksIdWhereTheyAreTrainedOn) {
+  auto training = [](std::map<std::string, std::string> changes, const std::string& digest) {
+    PlanInput with = input;
+    with.stories_digest = digest;
+    return ids(make_plan(default_config(changes), with, "job"));
+  };
+  const auto none = training({}, ""), self = training({{"answers", "self"}}, "s");
+  EXPECT_EQ(training({{"self_weight", "2"}}, "").at("stage 1"), none.at("stage 1"));
+  EXPECT_EQ(training({{"self_weight", "2"}}, "").at("stage 2"), none.at("stage 2"));
+  EXPECT_EQ(self.at("before, v2"), none.at("before, v2"));
+  for (const char* stage : {"stage 1", "stage 2"}) {
+    EXPECT_NE(self.at(stage), none.at(stage));
+    EXPECT_NE(training({{"answers", "self"}}, "t").at(stage), self.at(stage));
+    for (const char* key :
+         {"self_weight", "self_text_weight", "self_prompts", "self_stories", "self_draws", "self_tokens"})
+      EXPECT_NE(training({{"answers", "self"}, {key, "3"}}, "s").at(stage), self.at(stage)) << key;
+  }
+}
+
 TEST(Plan, MethodsThatTrainNothingMeasureBeforeAndInTheirOwnWay) {
   auto plan = [](const std::string& method) {
     return make_plan(default_config({{"method", method}, {"test_sets", "heldout,v2"}}), input, "job");

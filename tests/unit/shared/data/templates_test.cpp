@@ -113,7 +113,7 @@ TEST(Templates, NamesWrongSections) {
             "templates.txt: section [answers] is missing or empty; add it with at least one line");
   EXPECT_EQ(complaint(begin + rest + "[v4]\nx\n"),
             "templates.txt, line 8: unknown section [v4]; there are [categories], [answers], [train], "
-            "[v2], [v3], [keep], [keep-test] and [judge]");
+            "[v2], [v3], [keep], [keep-test], [judge] and [stories]");
   EXPECT_EQ(complaint(begin + rest + "[train]\nx\n"),
             "templates.txt, line 8: section [train] is here a second time; join the two");
   EXPECT_EQ(complaint("x\n" + begin + rest),

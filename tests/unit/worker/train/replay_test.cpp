@@ -43,7 +43,7 @@ struct Packed {
       hidden.push_back(replay.base_hidden(row));
     }
     batch = pack_micro_batch(world.prompts(), {0, 5}, {0, 5}, {AnswerSet::accepted, SftWeights::split}, 512,
-                             at::kCPU, members);
+                             at::kCPU, {members, {}});
     batch.kept.base_hidden_NC = at::cat(hidden);
   }
   std::vector<PassItem> items() const { return {{&batch.rows, &batch.edges, &batch.kept}}; }
