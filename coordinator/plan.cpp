@@ -170,7 +170,7 @@ class Planner {
   bool reads(const std::string& key) const {
     if (key == "frames") return !input_.frames_digest.empty();
     if (key.starts_with("retain_")) return config_.keep.weight > 0;
-    if (key == "lora_layers" && config_.lora.layers == 0) return false;
+    if (key == "lora_layers" && config_.lora.layers == 1) return false;
     if (key == "answers" || key.starts_with("self_")) return config_.story.answers == Answers::self;
     return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
   }

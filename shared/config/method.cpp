@@ -103,6 +103,8 @@ std::vector<MethodDescription> make_table() {
 PresetSettings authors_settings(Method method) {
   PresetSettings settings;
   settings.general = {{"frames", "none"},
+                      {"lora_layers", "1"},
+                      {"retain_weight", "0"},
                       {"lora_rank", "32"},
                       {"lora_alpha", "16"},
                       {"lora_targets", "q_proj,v_proj"},
@@ -125,6 +127,15 @@ PresetSettings authors_settings(Method method) {
                           {"sft_learning_rate", "0.0005"},
                           {"calibrate_learning_rate", "1e-06"}};
   }
+  return settings;
+}
+
+// The recipe of before anything held the model to what it was (docs/retention.md).
+PresetSettings unheld_settings() {
+  PresetSettings settings;
+  settings.general = {{"lora_alpha", "256"},       {"lora_layers", "1"},      {"sft_optimizer", "muon"},
+                      {"sft_text_weight", "0.25"}, {"calibrate_steps", "30"}, {"batch_prompts", "16"},
+                      {"warmup_steps", "5"},       {"retain_weight", "0"}};
   return settings;
 }
 
@@ -155,7 +166,15 @@ std::vector<Stage> stages_of(Method method, Steering steering) {
 }
 
 PresetSettings settings_of(Preset preset, Method method) {
-  return preset == Preset::authors ? authors_settings(method) : PresetSettings{};
+  switch (preset) {
+    case Preset::none:
+      return {};
+    case Preset::authors:
+      return authors_settings(method);
+    case Preset::unheld:
+      return unheld_settings();
+  }
+  throw InternalError("an unknown preset");
 }
 
 nlohmann::json stage_identity(const Stage& stage) {

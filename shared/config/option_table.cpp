@@ -45,7 +45,7 @@ OptionGroup method_options() {
   using Lora = LoraConfig;
   Names<Method> methods;
   for (const MethodDescription& method : method_table()) methods.emplace_back(method.name, method.method);
-  Names<Preset> presets = {{"none", Preset::none}, {"authors", Preset::authors}};
+  Names<Preset> presets = {{"none", Preset::none}, {"authors", Preset::authors}, {"unheld", Preset::unheld}};
   Names<AdapterKind> adapters = {{"lora", AdapterKind::lora}, {"none", AdapterKind::none}};
   Names<Steering> steerings = {
       {"digit", Steering::digit}, {"letter", Steering::letter}, {"path", Steering::path}};
@@ -58,7 +58,8 @@ OptionGroup method_options() {
                         field(&RunConfig::method), methods),
           choice_option({"preset", "none", Identity::no,
                          "defaults that stand together; authors: those of the paper's program, to compare "
-                         "with. A key that is set wins"},
+                         "with; unheld: shares alone, exacter and sooner, and nothing is left of the model "
+                         "for other questions. A key that is set wins"},
                         field(&RunConfig::preset), presets),
           choice_option(
               {"adapter", "lora", Identity::yes,
@@ -71,7 +72,7 @@ OptionGroup method_options() {
                         field(&RunConfig::steering), steerings),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
-          number_option({"lora_alpha", "256", Identity::yes,
+          number_option({"lora_alpha", "128", Identity::yes,
                          "LoRA products are scaled by alpha / rank; a larger one lets B learn faster than A"},
                         field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
           list_option({"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
@@ -79,10 +80,10 @@ OptionGroup method_options() {
                       field(&RunConfig::lora, &Lora::targets),
                       {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
                       ListOrder::as_allowed),
-          integer_option({"lora_layers", "0", Identity::yes,
-                          "LoRA sits on so many of the uppermost blocks; what lies below is never passed "
-                          "backward; 0: on all"},
-                         field(&RunConfig::lora, &Lora::layers), {0, 65536}),
+          number_option(
+              {"lora_layers", "0.5", Identity::yes,
+               "share of the blocks, the uppermost, that get LoRA; steps pass no gradient below them"},
+              field(&RunConfig::lora, &Lora::layers), {0, Bound::excluded, 1, Bound::included}),
       }};
 }
 
@@ -122,7 +123,7 @@ OptionGroup sft_options() {
                          "its prompts, the default with steering = path"},
                         field(&RunConfig::sft, &Sft::weights), weights),
           number_option(
-              {"sft_text_weight", "0.25", Identity::yes,
+              {"sft_text_weight", "2", Identity::yes,
                "with sft_weights = split: weight of an answer behind its first token, which weighs 1"},
               field(&RunConfig::sft, &Sft::text_weight), {0, Bound::included, 1e6, Bound::included}),
           integer_option({"sft_text_every", "4", Identity::yes,
@@ -134,7 +135,7 @@ OptionGroup sft_options() {
                          "own"},
                         field(&RunConfig::sft, &Sft::common_weight),
                         {0, Bound::excluded, 1, Bound::included}),
-          choice_option({"sft_optimizer", "muon", Identity::yes,
+          choice_option({"sft_optimizer", "adamw", Identity::yes,
                          "muon: steps along each matrix's mean gradient with all its singular values made "
                          "equal; adamw: the only one with adapter = none"},
                         field(&RunConfig::sft, &Sft::optimizer), optimizers),
@@ -149,7 +150,7 @@ OptionGroup calibrate_options() {
   return {
       "Stage 2: calibration",
       {
-          integer_option({"calibrate_steps", "30", Identity::yes, "steps of stage 2"},
+          integer_option({"calibrate_steps", "50", Identity::yes, "steps of stage 2"},
                          field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
           number_or_auto_option({"calibrate_learning_rate", "auto", Identity::yes,
                                  "peak learning rate of stage 2; auto: likewise"},
@@ -190,7 +191,7 @@ OptionGroup optimizer_options() {
   return {
       "Batch and optimizer (both stages)",
       {
-          integer_option({"batch_prompts", "16", Identity::yes, "prompts of a step; KTO needs two"},
+          integer_option({"batch_prompts", "8", Identity::yes, "prompts of a step; KTO needs two"},
                          field(&RunConfig::batch, &BatchConfig::batch_prompts), {1, most_prompts}),
           integer_option({"micro_batches", "4", Identity::yes,
                           "parts that a step's batch is cut into, at any number of ranks; at most "
@@ -209,7 +210,7 @@ OptionGroup optimizer_options() {
                   "gradients of a larger norm are scaled down to it; stage 2: to it times the largest of "
                   "kl_weight, text_weight and kto_weight"},
                  &Optimizer::clip_norm, {0, Bound::excluded, 1e6, Bound::included}),
-          integer_option({"warmup_steps", "5", Identity::yes, "steps over which the learning rate rises"},
+          integer_option({"warmup_steps", "20", Identity::yes, "steps over which the learning rate rises"},
                          field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
           choice_option({"schedule", "cosine", Identity::yes, "learning rate after the warm-up"},
                         field(&RunConfig::optimizer, &Optimizer::schedule), schedules),
@@ -223,14 +224,14 @@ OptionGroup keep_options() {
       "What must not change",
       {
           number_option(
-              {"retain_weight", "0", Identity::yes,
+              {"retain_weight", "4", Identity::yes,
                "weight of the replay prompts' KL from the untouched model, in both stages, in units of "
                "the loss's largest weight; 0: nothing holds the model to what it was"},
               of(&Keep::weight), weight),
-          integer_option({"retain_prompts", "12", Identity::yes, "replay prompts that join a step"},
+          integer_option({"retain_prompts", "6", Identity::yes, "replay prompts that join a step"},
                          of(&Keep::prompts), {1, most_prompts}),
           integer_option(
-              {"retain_text_every", "4", Identity::yes,
+              {"retain_text_every", "2", Identity::yes,
                "one replay prompt of so many is kept at every token of an answer that the untouched "
                "model gives, the others at the answer's first token"},
               of(&Keep::text_every), {1, most_prompts}),
@@ -246,7 +247,7 @@ OptionGroup keep_options() {
                "list of prompts on which the report compares the trained model with the untouched one"},
               of(&Keep::test), "NAME|PATH", EmptyText::refused),
           flag_option(
-              {"retention", "false", Identity::no,
+              {"retention", "true", Identity::no,
                "measure what training changed elsewhere: KL and leak on keep_test, the perplexity of plain "
                "text, easy questions"},
               of(&Keep::measure)),

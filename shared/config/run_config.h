@@ -13,7 +13,7 @@ namespace apportion {
 /// What each is stands in method.h's table.
 enum class Method { zero_shot, prompted, oracle_draw, verbalized, ift, dpo, sft, kl_only, kto_only, full };
 /// Settings that stand together: the authors' own, to compare with.
-enum class Preset { none, authors };
+enum class Preset { none, authors, unheld };
 enum class ComputeType { automatic, float32, bfloat16 };
 /// What stands for a category in training: a digit or a letter in front of the answer, or all the answers
 /// that name it.
@@ -60,7 +60,7 @@ struct LoraConfig {
   double alpha = 256;  // products are scaled by alpha / rank
   std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
-  int layers = 0;  // the uppermost blocks that get them; 0, or as many as there are: all
+  double layers = 1;  // share of the blocks, the uppermost, that get them
 };
 
 /// What training must not change: replay prompts that join its steps, and prompts that are measured.

@@ -15,9 +15,12 @@ namespace apportion {
 namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
-constexpr double known_width = 576, known_alpha = 256, known_prompts = 560;
-constexpr double known_steps = 40, known_adamw_steps = 60, known_full_steps = 120, known_sft_rate = 1e-3,
-                 known_calibrate_rate = 5e-5;
+constexpr double known_width = 576, known_prompts = 560;
+struct Known {
+  double alpha, steps, sft_rate, calibrate_rate;
+};
+constexpr Known with_adamw = {128, 140, 1e-3, 2.5e-4}, with_muon = {256, 40, 1e-3, 5e-5};
+constexpr double full_steps = 240;  // where all weights are trained
 constexpr double least_steps = 30;
 
 /// At most 1, which is all that a rate may be.
@@ -30,14 +33,13 @@ double two_digits(double value) {
 }  // namespace
 
 Recipe recipe_of(const RecipeInput& input) {
+  const Known& known = input.optimizer == OptimizerKind::muon ? with_muon : with_adamw;
   const double rates =
-      std::sqrt(known_alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
-  const double base_steps = input.adapter == AdapterKind::none        ? known_full_steps
-                            : input.optimizer == OptimizerKind::adamw ? known_adamw_steps
-                                                                      : known_steps,
+      std::sqrt(known.alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
+  const double base_steps = input.adapter == AdapterKind::none ? full_steps : known.steps,
                steps = base_steps * static_cast<double>(input.prompts) / known_prompts;
   return {static_cast<int>(std::lround(std::clamp(steps, least_steps, double{most_steps}))),
-          two_digits(known_sft_rate * rates), two_digits(known_calibrate_rate * rates)};
+          two_digits(known.sft_rate * rates), two_digits(known.calibrate_rate * rates)};
 }
 
 void resolve_recipe(RunConfig& config) {

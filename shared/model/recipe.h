@@ -13,7 +13,7 @@ struct RecipeInput {
   int64_t width = 0;  // of the model's residual stream
   LoraConfig lora = {};
   AdapterKind adapter = AdapterKind::lora;
-  OptimizerKind optimizer = OptimizerKind::muon;  // of stage 1
+  OptimizerKind optimizer = OptimizerKind::adamw;  // of stage 1
   int64_t prompts = 0;  // of the training set: subjects x wordings, framed ones, too
 };
 
@@ -22,13 +22,12 @@ struct Recipe {
   double sft_learning_rate = 0, calibrate_learning_rate = 0;  // two significant digits
 };
 
-/// By rule; at width 576, alpha 256, all seven linear layers and 560 prompts: 40 steps at 1e-3, then 5e-5.
-/// Rates are in proportion to alpha^-1/2, between what was found best at alpha 16 (4e-3) and 256 (1e-3): a
-/// larger alpha lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354). And to
-/// width^-1/2, the largest that stays stable as models grow wider when B starts at 0 (arXiv 2406.08447,
-/// Init[A]). Steps are in proportion to the prompts (16 a step: 1.1 passes over them), within 30 and
-/// most_steps; half as many more with AdamW, and three times as many where all weights are trained, whose
-/// rates are their own.
+/// By rule; at width 576, all seven linear layers and 560 prompts with AdamW, alpha 128 and the upper half of
+/// the blocks 140 steps (8 prompts each) at 1e-3, then 2.5e-4; with Muon, alpha 256 and all blocks 40 steps
+/// (16 each) at 1e-3, then 5e-5. Rates are in proportion to alpha^-1/2: a larger alpha lets B, which starts
+/// at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354). And to width^-1/2, the largest that stays
+/// stable as models grow wider when B starts at 0 (arXiv 2406.08447, Init[A]). Steps are in proportion to the
+/// prompts, within 30 and most_steps; where all weights are trained 240, and rates are their own.
 Recipe recipe_of(const RecipeInput& input);
 
 /// Puts definite values in the place of `auto` for sft_steps, sft_learning_rate and calibrate_learning_rate;

@@ -9,7 +9,7 @@ one more for the steering tokens. Written on transformers and peft from the pape
 the digits' probabilities alone, as if every text agreed with its digit; only training is on the clock. It stops at
 `--budget` times our seconds.
 
-This program: stage 1 of jobs/smoke.ini with `--steps` steps, each number a run of its own from nothing, until the error
+This program: stage 1 of jobs/smoke.ini without a hold (preset unheld) with `--steps` steps, each number a run of its own from nothing, until the error
 (text included) is 0.05; all runs are shown.
 
 Usage: time_to_error.py [--rates 5e-4,1e-4,1e-5] [--budget 20] [--steps 15,20,25] [--ours SECONDS]
@@ -176,8 +176,9 @@ def our_seconds(steps):
     binary, job = os.path.join(SOURCE, "build/cpu/apportion"), os.path.join(SOURCE, "jobs/smoke.ini")
     for count in steps:
         with tempfile.TemporaryDirectory() as output:
-            subprocess.run([binary, "run", job, "--output", output, "--method", "sft", "--test_sets", "v2", "--quiet",
-                            "--sft_steps", str(count)], check=True, stdout=subprocess.DEVNULL)
+            words = ["--method", "sft", "--preset", "unheld", "--retention=false", "--test_sets", "v2", "--quiet"]
+            subprocess.run([binary, "run", job, "--output", output, *words, "--sft_steps", str(count)], check=True,
+                           stdout=subprocess.DEVNULL)
             with h5py.File(os.path.join(output, "index.h5")) as index:
                 cell = index["jobs/smoke/gender-us-real-sft"]
                 seconds = float(np.sum(cell["training/sft/log/seconds"][:]))

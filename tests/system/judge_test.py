@@ -79,7 +79,7 @@ def serve(server):
 
 def run(folder, options, code=0, key=None, quiet=True):
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
-    words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    words = [text for name, value in options.items() for text in (f"--{name}={value}",)]
     environment = dict(os.environ, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     environment.pop("APPORTION_JUDGE_KEY", None)
     if key:
@@ -220,7 +220,8 @@ def trained_in(folder):
 
 
 def stories_are_trained_on(work):
-    options = {"method": "sft", "sft_steps": 2, "subjects": 1, "test_sets": "v2", "rounds": 2, "exact_nodes": 0}
+    options = {"preset": "unheld", "retention": "false", "method": "sft", "sft_steps": 2, "subjects": 1}
+    options |= {"test_sets": "v2", "rounds": 2, "exact_nodes": 0}
     run(f"{work}/plain", options)
     folder, self_told = f"{work}/told", {**options, "answers": "self"}
     printed, told = run(folder, self_told, quiet=False)
@@ -237,7 +238,7 @@ def stories_are_trained_on(work):
     with open(f"{folder}/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
         once = file.read()
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
-    words = [text for name, value in self_told.items() for text in (f"--{name}", str(value))]
+    words = [text for name, value in self_told.items() for text in (f"--{name}={value}",)]
     two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", APPORTION, "run", job, *words]
     subprocess.run([*two, "--output", f"{work}/two"], check=True, capture_output=True)
     with open(f"{work}/two/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:

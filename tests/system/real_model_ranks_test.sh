@@ -15,6 +15,8 @@ unit_prompts = 4
 sft_steps = 2
 calibrate_steps = 2
 batch_prompts = 8
+retain_weight = 0
+retention = false
 END
 
 check "one process" "$APPORTION_BIN" run real.ini --output "$work/one" >one.log 2>&1

@@ -1,4 +1,4 @@
-"""The recipe of the six datasets in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
+"""The recipe without a hold (preset unheld) in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
 wordings that were never trained on (v2) shares must come near the targets, answers begin with a digit, and texts say
 what their digit says; the untouched model begins otherwise. Half and half, so that one answer for all costs 0.5. The
 whole is jobs/paper."""
@@ -11,6 +11,8 @@ import tempfile
 APPORTION = os.environ["APPORTION_BIN"]
 SOURCE = os.environ["APPORTION_SOURCE"]
 SMALLER = {
+    "preset": "unheld",
+    "retention": "false",
     "subjects": 3,  # 120 prompts
     "batch_prompts": 8,
     "sft_steps": 30,
@@ -23,7 +25,7 @@ SMALLER = {
 def measures(folder):
     """{before or after: what was measured}."""
     job = os.path.join(SOURCE, "jobs/paper/gender-us-even.ini")
-    options = [text for key, value in SMALLER.items() for text in (f"--{key}", str(value))]
+    options = [text for key, value in SMALLER.items() for text in (f"--{key}={value}",)]
     subprocess.run([APPORTION, "run", job, "--output", folder, "--quiet", *options], check=True, stdout=subprocess.DEVNULL)
     report = subprocess.run([APPORTION, "report", folder, "--json"], check=True, capture_output=True, text=True)
     (cell,) = json.loads(report.stdout)["cells"]

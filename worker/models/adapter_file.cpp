@@ -43,16 +43,16 @@ std::vector<int64_t> layers_of(const Adapter& adapter) {
   return layers;
 }
 
-/// How many of the uppermost blocks peft's list names; 0: there is no list, so all.
-int uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
-  if (listed.is_null()) return 0;
+/// Which share of the blocks peft's list names, which are to be the uppermost; without a list all.
+double uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
+  if (listed.is_null()) return 1;
   std::vector<int64_t> wanted(listed.is_array() ? std::min(listed.size(), static_cast<size_t>(layers)) : 0);
   std::iota(wanted.begin(), wanted.end(), layers - static_cast<int64_t>(wanted.size()));
   if (wanted.empty() || listed != nlohmann::json(wanted))
     throw DataError(path, 0,
                     "layers_to_transform is to list the uppermost of " + std::to_string(layers) +
                         " blocks, the lowest first");
-  return static_cast<int>(wanted.size());
+  return static_cast<double>(wanted.size()) / static_cast<double>(layers);
 }
 
 LoraConfig parse_config(const std::string& path, int64_t layers) {

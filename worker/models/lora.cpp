@@ -106,7 +106,8 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
 }
 
 int64_t Adapter::lowest_layer() const {
-  return config_.layers > 0 ? std::max<int64_t>(0, shape_.layers - config_.layers) : 0;
+  const int64_t layers = std::lround(config_.layers * static_cast<double>(shape_.layers));
+  return shape_.layers - std::clamp<int64_t>(layers, 1, shape_.layers);
 }
 
 void Adapter::refresh(at::ScalarType compute_type) {

@@ -51,7 +51,7 @@ struct LoraGroup {
 
 class Adapter {
  public:
-  /// On the uppermost config.layers blocks: zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn
+  /// On the uppermost of the blocks, config.layers of them: zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn
   /// by CounterRng from `seed`. Throws UserError when no target names a linear layer.
   Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device);
 

@@ -108,7 +108,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges, &packed.kept};
   });
   out.pass = trainee_->pass(std::move(items), setup_.recompute);
-  out.log_prob_E = out.pass->forward(gradient, replay.empty() ? nullptr : setup_.replay->head());
+  out.log_prob_E = out.pass->forward(gradient, joining.replay.empty() ? nullptr : setup_.replay->head());
   return out;
 }
 

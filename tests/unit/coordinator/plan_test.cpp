@@ -17,6 +17,13 @@ namespace {
 
 const PlanInput input = {"model", "dataset", "gender-us-real", "bfloat16", "float32"};
 
+/// Defaults and changes, but without a hold and its measurement unless a change says so.
+RunConfig config_of(std::map<std::string, std::string> changes) {
+  changes.try_emplace("retain_weight", "0");
+  changes.try_emplace("retention", "false");
+  return default_config(changes);
+}
+
 /// id by label.
 std::map<std::string, std::string> ids(const Plan& plan) {
   std::map<std::string, std::string> result;
@@ -34,9 +41,9 @@ std::set<std::string> labels(const RunConfig& config) {
 std::set<std::string> changed(const std::map<std::string, std::string>& changes,
                               const PlanInput& other = input) {
   std::map<std::string, std::string> base = {{"test_sets", "heldout,v2"}};
-  auto before = ids(make_plan(default_config(base), input, "job"));
+  auto before = ids(make_plan(config_of(base), input, "job"));
   base.insert(changes.begin(), changes.end());
-  auto after = ids(make_plan(default_config(base), other, "job"));
+  auto after = ids(make_plan(config_of(base), other, "job"));
   EXPECT_EQ(before.size(), after.size());
   std::set<std::string> result;
   for (const auto& [label, id] : before) {
@@ -48,7 +55,7 @@ std::set<std::string> changed(const std::map<std::string, std::string>& changes,
 using Labels = std::set<std::string>;
 
 TEST(Plan, FullMeasuresTrainsTwiceAndMeasuresAgain) {
-  RunConfig config = default_config({{"test_sets", "heldout,v2,train,ood"}});
+  RunConfig config = config_of({{"test_sets", "heldout,v2,train,ood"}});
   Plan plan = make_plan(config, input, "smoke");
   EXPECT_EQ(labels(config), (Labels{"before, v2", "before, ood", "stage 1", "stage 2", "after, heldout",
                                     "after, v2", "after, train", "after, ood"}));
@@ -62,7 +69,7 @@ TEST(Plan, FullMeasuresTrainsTwiceAndMeasuresAgain) {
 }
 
 TEST(Plan, EachTaskComesAfterItsInputs) {
-  Plan plan = make_plan(default_config({}), input, "job");
+  Plan plan = make_plan(config_of({}), input, "job");
   std::set<std::string> seen;
   for (const Task& task : plan.tasks) {
     for (const std::string& id : task.inputs) EXPECT_TRUE(seen.count(id)) << task.label;
@@ -84,17 +91,17 @@ TEST(Plan, EachTaskComesAfterItsInputs) {
 }
 
 TEST(Plan, OtherMethodsLeaveTasksOut) {
-  EXPECT_EQ(labels(default_config({{"method", "sft"}, {"test_sets", "v2"}})),
+  EXPECT_EQ(labels(config_of({{"method", "sft"}, {"test_sets", "v2"}})),
             (Labels{"before, v2", "stage 1", "after, v2"}));
-  EXPECT_EQ(labels(default_config({{"method", "zero-shot"}, {"test_sets", "heldout,v2"}})),
+  EXPECT_EQ(labels(config_of({{"method", "zero-shot"}, {"test_sets", "heldout,v2"}})),
             (Labels{"before, v2"}));
-  EXPECT_THROW(make_plan(default_config({{"method", "zero-shot"}, {"test_sets", "heldout"}}), input, "job"),
+  EXPECT_THROW(make_plan(config_of({{"method", "zero-shot"}, {"test_sets", "heldout"}}), input, "job"),
                UserError);
 }
 
 TEST(Plan, StageOneIsSharedBetweenMethods) {
-  auto full = ids(make_plan(default_config({}), input, "a"));
-  auto sft = ids(make_plan(default_config({{"method", "sft"}}), input, "b"));
+  auto full = ids(make_plan(config_of({}), input, "a"));
+  auto sft = ids(make_plan(config_of({{"method", "sft"}}), input, "b"));
   EXPECT_EQ(full.at("stage 1"), sft.at("stage 1"));
   EXPECT_EQ(full.at("before, v2"), sft.at("before, v2"));
   EXPECT_NE(full.at("after, v2"), sft.at("after, v2"));
@@ -102,7 +109,7 @@ TEST(Plan, StageOneIsSharedBetweenMethods) {
 
 TEST(Plan, StageOneIsSharedByItsIdBetweenItsMethodsOnly) {
   auto of = [](const std::string& method) {
-    return ids(make_plan(default_config({{"method", method}}), input, "job"));
+    return ids(make_plan(config_of({{"method", method}}), input, "job"));
   };
   for (const char* method : {"sft", "kl-only", "kto-only"})
     EXPECT_EQ(of(method).at("stage 1"), of("full").at("stage 1")) << method;
@@ -115,7 +122,7 @@ TEST(Plan, StageOneIsSharedByItsIdBetweenItsMethodsOnly) {
 
 TEST(Plan, AStageReadsTheOptionsOfItsLossesAlone) {
   auto stage_two = [](std::map<std::string, std::string> changes) {
-    return ids(make_plan(default_config(changes), input, "job")).at("stage 2");
+    return ids(make_plan(config_of(changes), input, "job")).at("stage 2");
   };
   auto reads = [&](const std::string& method, const std::string& key, const std::string& value) {
     return stage_two({{"method", method}}) != stage_two({{"method", method}, {key, value}});
@@ -133,7 +140,7 @@ TEST(Plan, StoriesAreInATrainingTasksIdWhereTheyAreTrainedOn) {
   auto training = [](std::map<std::string, std::string> changes, const std::string& digest) {
     PlanInput with = input;
     with.stories_digest = digest;
-    return ids(make_plan(default_config(changes), with, "job"));
+    return ids(make_plan(config_of(changes), with, "job"));
   };
   const auto none = training({}, ""), self = training({{"answers", "self"}}, "s");
   EXPECT_EQ(training({{"self_weight", "2"}}, "").at("stage 1"), none.at("stage 1"));
@@ -150,7 +157,7 @@ TEST(Plan, StoriesAreInATrainingTasksIdWhereTheyAreTrainedOn) {
 
 TEST(Plan, MethodsThatTrainNothingMeasureBeforeAndInTheirOwnWay) {
   auto plan = [](const std::string& method) {
-    return make_plan(default_config({{"method", method}, {"test_sets", "heldout,v2"}}), input, "job");
+    return make_plan(config_of({{"method", method}, {"test_sets", "heldout,v2"}}), input, "job");
   };
   const auto untouched = ids(plan("zero-shot"));
   std::set<std::string> after;
@@ -160,7 +167,7 @@ TEST(Plan, MethodsThatTrainNothingMeasureBeforeAndInTheirOwnWay) {
     EXPECT_EQ(id.size(), 2u) << method;
     EXPECT_EQ(id.at("before, v2"), untouched.at("before, v2"));
     after.insert(id.at("after, v2"));
-    const Method value = default_config({{"method", method}}).method;
+    const Method value = config_of({{"method", method}}).method;
     EXPECT_EQ(asking_of(made.tasks.back()), description_of(value).asking) << method;
     EXPECT_TRUE(made.tasks.back().inputs.empty());
   }
@@ -180,7 +187,7 @@ TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
 
 TEST(Plan, FramesAreInAnIdWhereTheyAddSomething) {
   EXPECT_EQ(changed({{"frames", "none"}}), Labels{});
-  for (const Task& task : make_plan(default_config({}), input, "job").tasks)
+  for (const Task& task : make_plan(config_of({}), input, "job").tasks)
     EXPECT_EQ(task.identity.dump().find("frames"), std::string::npos) << task.label;
   const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
   PlanInput framed = input;
@@ -188,8 +195,8 @@ TEST(Plan, FramesAreInAnIdWhereTheyAddSomething) {
   EXPECT_EQ(changed({}, framed), trained);
   PlanInput other = framed;
   other.frames_digest = "those of another list";
-  const auto one = ids(make_plan(default_config({}), framed, "job"));
-  const auto two = ids(make_plan(default_config({}), other, "job"));
+  const auto one = ids(make_plan(config_of({}), framed, "job"));
+  const auto two = ids(make_plan(config_of({}), other, "job"));
   EXPECT_NE(one.at("stage 1"), two.at("stage 1"));
   EXPECT_EQ(one.at("before, v2"), two.at("before, v2"));
 }
@@ -198,7 +205,7 @@ TEST(Plan, WithoutAnAdapterItsOptionsAreNotRead) {
   const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
   EXPECT_EQ(changed({{"adapter", "none"}}), trained);
   auto of_rank = [](const char* rank) {
-    return ids(make_plan(default_config({{"adapter", "none"}, {"lora_rank", rank}}), input, "job"));
+    return ids(make_plan(config_of({{"adapter", "none"}, {"lora_rank", rank}}), input, "job"));
   };
   EXPECT_EQ(of_rank("4"), of_rank("8"));
 }
@@ -208,7 +215,7 @@ TEST(Plan, SteeringChangesEveryTaskButThoseTrainedOnPlainAnswers) {
   EXPECT_EQ(changed({{"steering", "letter"}}), all);
   EXPECT_EQ(changed({{"steering", "path"}}), all);
   const auto ids_with = [](const char* method, const char* steering) {
-    return ids(make_plan(default_config({{"method", method}, {"steering", steering}}), input, "job"));
+    return ids(make_plan(config_of({{"method", method}, {"steering", steering}}), input, "job"));
   };
   EXPECT_EQ(ids_with("ift", "digit").at("stage 1"), ids_with("ift", "path").at("stage 1"));
   EXPECT_NE(ids_with("sft", "path").at("stage 1"), ids_with("ift", "path").at("stage 1"));
@@ -256,7 +263,7 @@ TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
 TEST(Plan, EachJudgeReadsEachSetOfStories) {
   PlanInput judged = input;
   judged.judges = {{{"name", "lexical"}, {"words", {"he"}}}, {{"name", "some-model"}}};
-  const RunConfig config = default_config({{"test_sets", "v2,v3"}});
+  const RunConfig config = config_of({{"test_sets", "v2,v3"}});
   const Plan plan = make_plan(config, judged, "job");
   const auto id = ids(plan), before = ids(make_plan(config, input, "job"));
   EXPECT_EQ(id.size(), before.size() + 4);
@@ -278,7 +285,7 @@ TEST(Plan, EachJudgeReadsEachSetOfStories) {
 
 TEST(Plan, StoriesAreReadAsStories) {
   auto identity_of = [](const std::map<std::string, std::string>& changes, const std::string& label) {
-    for (const Task& task : make_plan(default_config(changes), input, "job").tasks) {
+    for (const Task& task : make_plan(config_of(changes), input, "job").tasks) {
       if (task.label == label) return task.identity;
     }
     return nlohmann::json();
@@ -297,7 +304,7 @@ TEST(Plan, StoriesAreReadAsStories) {
 
 TEST(Plan, RoundsThatAreHalvedMakeAnotherTask) {
   auto measure_of = [](const std::string& rounds) {
-    return make_plan(default_config({{"rounds", rounds}}), input, "job").tasks.back().identity;
+    return make_plan(config_of({{"rounds", rounds}}), input, "job").tasks.back().identity;
   };
   EXPECT_FALSE(measure_of("4096").contains("rounds_drawn"))
       << "those that were measured before keep their ids";

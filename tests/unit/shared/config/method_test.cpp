@@ -87,7 +87,8 @@ TEST(Method, DefaultsOfMethodsAndPresetsAreAllowed) {
   for (const MethodDescription& method : method_table()) {
     const PresetSettings authors = settings_of(Preset::authors, method.method);
     EXPECT_TRUE(settings_of(Preset::none, method.method).general.empty());
-    for (const auto* list : {&method.defaults, &authors.general, &authors.of_method}) {
+    const PresetSettings unheld = settings_of(Preset::unheld, method.method);
+    for (const auto* list : {&method.defaults, &authors.general, &authors.of_method, &unheld.general}) {
       for (const auto& [key, value] : *list) {
         RunConfig config;
         ASSERT_NE(find_option(key), nullptr) << key;

@@ -111,7 +111,7 @@ TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
 }
 
 TEST(MakeRunConfig, MuonIsForAdaptersAndNotTheAuthors) {
-  EXPECT_EQ(make_run_config({}).sft.optimizer, OptimizerKind::muon);
+  EXPECT_EQ(make_run_config({}).sft.optimizer, OptimizerKind::adamw);
   for (auto [key, value] : {std::pair("adapter", "none"), std::pair("preset", "authors"),
                             std::pair("steering", "path"), std::pair("method", "ift")}) {
     EXPECT_EQ(make_run_config({{key, value, "x"}}).sft.optimizer, OptimizerKind::adamw) << value;

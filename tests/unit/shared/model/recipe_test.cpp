@@ -10,28 +10,41 @@
 namespace apportion {
 namespace {
 
-RecipeInput known() { return {576, {}, AdapterKind::lora, OptimizerKind::muon, 560}; }
+RecipeInput known() {
+  LoraConfig lora;
+  lora.alpha = 128;
+  return {576, lora, AdapterKind::lora, OptimizerKind::adamw, 560};
+}
 
 TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
-  EXPECT_EQ(recipe.sft_steps, 40);
+  EXPECT_EQ(recipe.sft_steps, 140);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 5e-5);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 2.5e-4);
+}
+
+TEST(Recipe, MuonsAreTheFormerRecipes) {
+  RecipeInput input = known();
+  input.optimizer = OptimizerKind::muon;
+  input.lora.alpha = 256;
+  EXPECT_EQ(recipe_of(input).sft_steps, 40);
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-5);
 }
 
 TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   RecipeInput input = known();
   input.width = 4 * input.width;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 5e-4);
-  input.lora.alpha = 16;
+  input.lora.alpha = 32;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 2.5e-4);
+  input.lora.alpha = 8;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
-  input.width = 4096;
-  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1.5e-3);
   input = known();
-  input.lora.alpha = 32;  // ift's
-  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2.8e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1.4e-4);
+  input.lora.alpha = 32;
+  EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-4);
 }
 
 TEST(Recipe, RatesStayRatesWithAnyAlpha) {
@@ -46,20 +59,17 @@ TEST(Recipe, RatesStayRatesWithAnyAlpha) {
 TEST(Recipe, StepsGrowWithThePromptsWithinBounds) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
-  EXPECT_EQ(recipe_of(input).sft_steps, 160);
+  EXPECT_EQ(recipe_of(input).sft_steps, 560);
   input.prompts = 14;
   EXPECT_EQ(recipe_of(input).sft_steps, 30);
-  input = known();
-  input.optimizer = OptimizerKind::adamw;
-  EXPECT_EQ(recipe_of(input).sft_steps, 60);
   input.prompts = int64_t{1} << 62;
   EXPECT_EQ(recipe_of(input).sft_steps, 1000000);
 }
 
-TEST(Recipe, AllWeightsTakeThreeTimesTheSteps) {
+TEST(Recipe, AllWeightsTakeMoreSteps) {
   RecipeInput input = known();
   input.adapter = AdapterKind::none;
-  EXPECT_EQ(recipe_of(input).sft_steps, 120);
+  EXPECT_EQ(recipe_of(input).sft_steps, 240);
   input.prompts = 14;
   EXPECT_EQ(recipe_of(input).sft_steps, 30);
 }
@@ -71,7 +81,7 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
   resolve_recipe(config);
   EXPECT_EQ(config.sft.steps, 7);
   EXPECT_DOUBLE_EQ(config.sft.learning_rate, 5e-4);
-  EXPECT_EQ(config.value("calibrate_learning_rate"), "2.5e-05");
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "0.00013");
   config = make_run_config({{"dataset", "/nowhere", "x"},
                             {"sft_steps", "7", "x"},
                             {"sft_learning_rate", "0.01", "x"},
@@ -95,7 +105,7 @@ TEST(Recipe, FramedWordingsCount) {
     resolve_recipe(config);
     return config.sft.steps;
   };
-  EXPECT_EQ(steps("auto"), 80);  // 28 subjects in 40 wordings: twice the 560 prompts of 40 steps
+  EXPECT_EQ(steps("auto"), 280);  // 28 subjects in 40 wordings: twice the 560 prompts of 140 steps
   EXPECT_EQ(steps("none"), 30);
 }
 
