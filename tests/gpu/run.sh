@@ -59,7 +59,7 @@ job() {
   local results="$work/$1"
   shift
   "$@" run jobs/smoke.ini --output "$results" --subjects 3 --test_sets v2 --rounds 20 --sft_steps 20 \
-    --calibrate_steps 5
+    --calibrate_steps 5 --retention=false
 }
 
 smoke() {
