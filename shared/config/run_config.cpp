@@ -156,6 +156,11 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   auto choose = [&](const char* because, std::initializer_list<std::pair<const char*, const char*>> values) {
     for (const auto& [key, value] : values) all.push_back({key, value, because});
   };
+  auto choose_of_preset = [&] {
+    for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
+  };
+  // A recipe, which what is trained refines; the authors' settings stand whatever is trained.
+  if (chosen.preset == Preset::unheld) choose_of_preset();
   if (chosen.steering == Steering::path) {
     choose("default of steering path",
            {{"sft_weights", "sequence"}, {"sft_optimizer", "adamw"}, {"warmup_steps", "10"}});
@@ -166,7 +171,7 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
                                        {"sft_common_weight", "1"},
                                        {"warmup_steps", "10"}});
   }
-  for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
+  if (chosen.preset != Preset::unheld) choose_of_preset();
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});
   for (const auto& [key, value] : preset.of_method) all.push_back({key, value, of_preset});
   return all;

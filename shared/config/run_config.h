@@ -57,20 +57,20 @@ struct DataConfig {
 
 struct LoraConfig {
   int rank = 32;
-  double alpha = 256;  // products are scaled by alpha / rank
+  double alpha = 128;  // products are scaled by alpha / rank
   std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                       "gate_proj", "up_proj", "down_proj"};  // in this order
-  double layers = 1;  // share of the blocks, the uppermost, that get them
+  double layers = 0.5;  // share of the blocks, the uppermost, that get them
 };
 
 /// What training must not change: replay prompts that join its steps, and prompts that are measured.
 struct KeepConfig {
   std::string train = "keep-train", test = "keep-test";  // NAME | PATH
-  double weight = 0;                                     // 0: nothing is kept
-  int prompts = 12;                                      // replay prompts of a step
-  int text_every = 4;                                    // of which one has the base's answer
+  double weight = 4;                                     // 0: nothing is kept
+  int prompts = 6;                                      // replay prompts of a step
+  int text_every = 2;                                    // of which one has the base's answer
   int tokens = 16;                                       // of such an answer, at most
-  bool measure = false;
+  bool measure = true;
 };
 
 /// Stories of the untouched model that join training's steps (worker/train/stories.h).
@@ -88,13 +88,13 @@ struct OptimizerConfig {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
   double momentum = 0.6;  // Muon's
   double clip_norm = 1;
-  int warmup_steps = 5;
+  int warmup_steps = 20;
   LearningRateSchedule schedule = LearningRateSchedule::cosine;
   OptimizerKind kind = OptimizerKind::adamw;  // a stage's own
 };
 
 struct BatchConfig {
-  int batch_prompts = 16;  // prompts of a step
+  int batch_prompts = 8;  // prompts of a step
   int micro_batches = 4;   // M: parts of a step, whatever the number of ranks
 };
 
@@ -109,10 +109,10 @@ struct SftConfig {
   int steps = 0;             // 0: by rule (model/recipe.h)
   double learning_rate = 0;  // likewise
   StopConfig stop;
-  OptimizerKind optimizer = OptimizerKind::muon;
+  OptimizerKind optimizer = OptimizerKind::adamw;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
-  double text_weight = 0.25;    // split: of an answer behind its first token
+  double text_weight = 2;    // split: of an answer behind its first token
   int text_every = 4;           // split: prompts of a batch of which one has its answers' text, in turns
   double common_weight = 0.25;  // split: of the error that a batch's prompts have in common
 };
@@ -137,7 +137,7 @@ struct KtoConfig {
 };
 
 struct CalibrateConfig {
-  int steps = 30;
+  int steps = 50;
   double learning_rate = 0;  // 0: by rule
   double kl_weight = 300, text_weight = 100, kto_weight = 1;
   KtoConfig kto;  // beta is DPO's, too

@@ -45,7 +45,8 @@ void bench_micro_batch(benchmark::State& state, const std::string& text, int32_t
   const ModelShape shape = parse_shape(text);
   const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
   const Llama model(*synthetic_weights(shape), shape, type, at::kCPU);
-  const LoraConfig lora;
+  LoraConfig lora;
+  lora.layers = 1;
   Adapter adapter(shape, lora, 1, at::kCPU);
   adapter.refresh(type);
   const TokenTree tree = tree_of(prompts);

@@ -52,6 +52,7 @@ Adapter random_adapter(const ModelShape& shape, const char* purpose, double size
   LoraConfig config;
   config.rank = 4;
   config.alpha = 8;
+  config.layers = 1;
   Adapter adapter(shape, config, 0, at::kCPU);
   CounterRng rng(0, purpose);
   auto* values = adapter.values().data_ptr<float>();

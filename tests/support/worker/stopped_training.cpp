@@ -14,7 +14,7 @@ struct Stopped {};
 /// As a worker runs its task, but for the files of its result.
 void run_to_the_end(Stage stage, Trainer& trainer, TrainCheckpoint& checkpoint) {
   if (stage == Stage::sft) {
-    SftConfig config;
+    SftConfig config = testing::muon_sft();
     config.steps = stage_steps;
     config.learning_rate = 4e-3;
     trainer.run_sft(config);
@@ -35,7 +35,7 @@ StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives
   Adapter adapter = world.random_adapter(4);
   auto say = [&](TrainCheckpoint::Note note, const std::string& text) { run.notes.emplace_back(note, text); };
   TrainCheckpoint checkpoint(plan, collectives, say);
-  OptimizerConfig optimizer;
+  OptimizerConfig optimizer = testing::short_warmup();
   optimizer.warmup_steps = 2;
   optimizer.weight_decay = 0.1;
   Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, optimizer, 5, collectives,

@@ -32,17 +32,33 @@ LoraConfig TinyWorld::lora() {
   LoraConfig config;
   config.rank = 4;
   config.alpha = 8;
+  config.layers = 1;
   config.targets = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
   return config;
 }
 
-Adapter TinyWorld::random_adapter(uint64_t seed) const {
-  Adapter adapter(model_->shape(), lora(), seed, at::kCPU);
+Adapter TinyWorld::random_adapter(uint64_t seed, double layers) const {
+  LoraConfig config = lora();
+  config.layers = layers;
+  Adapter adapter(model_->shape(), config, seed, at::kCPU);
   CounterRng rng(seed, "random adapter");
   auto* values = adapter.values().data_ptr<float>();
   for (int64_t i = 0; i < adapter.values().numel(); ++i) values[i] = static_cast<float>(0.1 * rng.normal());
   adapter.refresh(model_->compute_type());
   return adapter;
+}
+
+SftConfig muon_sft() {
+  SftConfig sft;
+  sft.optimizer = OptimizerKind::muon;
+  sft.text_weight = 0.25;
+  return sft;
+}
+
+OptimizerConfig short_warmup() {
+  OptimizerConfig optimizer;
+  optimizer.warmup_steps = 5;
+  return optimizer;
 }
 
 double relative_difference(const at::Tensor& a, const at::Tensor& b) {

@@ -32,8 +32,9 @@ class TinyWorld {
   const Dataset& dataset() const { return dataset_; }
   const std::vector<TrainPrompt>& prompts() const { return prompts_; }
 
-  /// A LoRA adapter on all linear layers (rank 4) whose A and B are random and not zero.
-  Adapter random_adapter(uint64_t seed) const;
+  /// A LoRA adapter on all linear layers of the uppermost `layers` of the blocks (rank 4) whose A and B are
+  /// random and not zero.
+  Adapter random_adapter(uint64_t seed, double layers = 1) const;
   static LoraConfig lora();
 
  private:
@@ -46,6 +47,10 @@ class TinyWorld {
   Dataset dataset_;
   std::vector<TrainPrompt> prompts_;
 };
+
+/// What few steps of training on so small a model are tuned to: Muon, and texts that weigh a quarter.
+SftConfig muon_sft();
+OptimizerConfig short_warmup();
 
 /// ||a - b|| / ||b||.
 double relative_difference(const at::Tensor& a, const at::Tensor& b);

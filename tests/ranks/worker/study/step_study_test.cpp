@@ -15,6 +15,12 @@
 namespace apportion {
 namespace {
 
+LoraConfig on_all_blocks() {
+  LoraConfig lora;
+  lora.layers = 1;
+  return lora;
+}
+
 TEST(StepStudy, MeasuresAShardedBaseOnEveryRank) {
   const int ranks = test_ranks().size();
   std::vector<int> world(static_cast<size_t>(ranks));
@@ -31,7 +37,7 @@ TEST(StepStudy, MeasuresAShardedBaseOnEveryRank) {
                         2,
                         at::kFloat,
                         RankDevice{at::kCPU, ranks},
-                        LoraConfig{},
+                        on_all_blocks(),
                         layout};
   auto group = make_mpi_collectives(world, 2, 50);
   const StepSample sample = measure_steps(study, *group, world, [](const StepReport&) {});
@@ -84,7 +90,7 @@ TEST(StepStudy, HoldsWhatTheMemoryModelSaysHoweverTheBaseIsKept) {
                             1,
                             at::kFloat,
                             RankDevice{at::kCPU, ranks},
-                            LoraConfig{},
+                            on_all_blocks(),
                             layout,
                             {type, place}};
       auto group = make_mpi_collectives(world, tag++, 50);

@@ -30,7 +30,8 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
   }
   EXPECT_EQ(config.sft.steps, 0);  // by rule
   EXPECT_EQ(config.sft.learning_rate, 0);
-  EXPECT_EQ(config.calibrate.steps, 30);
+  EXPECT_EQ(config.calibrate.steps, 50);
+  EXPECT_EQ(config.keep.weight, 4);
   EXPECT_EQ(config.value("calibrate_learning_rate"), "auto");
   EXPECT_EQ(config.measure_compute_type, ComputeType::float32);
   EXPECT_EQ(config.lora.targets.size(), 7u);
@@ -74,7 +75,7 @@ TEST(MakeRunConfig, RefusesABatchOfOneWhereThereIsKto) {
 
 TEST(MakeRunConfig, ChecksKeysAgainstEachOtherAndNamesBothSources) {
   EXPECT_EQ(error_of({{"micro_batches", "17", "x.ini, line 3"}}),
-            "micro_batches = 17 (x.ini, line 3) must be at most batch_prompts = 16 (default)");
+            "micro_batches = 17 (x.ini, line 3) must be at most batch_prompts = 8 (default)");
   EXPECT_THAT(error_of({{"kl_weight", "0", "x.ini, line 1"}, {"kto_weight", "0", "x.ini, line 2"}}),
               HasSubstr("leave stage 2 without a loss"));
   EXPECT_EQ(error_of({{"kl_weight", "0", "x"}, {"kto_weight", "0", "x"}, {"method", "sft", "x"}}),
@@ -108,6 +109,11 @@ TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
   EXPECT_EQ(config.calibrate.learning_rate, 1e-6);
   EXPECT_THAT(error_of({{"preset", "authors", "x"}, {"micro_batches", "9", "y"}}),
               HasSubstr("batch_prompts = 8 (preset authors)"));
+  config = make_run_config({{"preset", "unheld", "x"}, {"adapter", "none", "x"}});
+  EXPECT_EQ(config.sft.optimizer, OptimizerKind::adamw);
+  config = make_run_config({{"preset", "unheld", "x"}});
+  EXPECT_EQ(config.keep.weight, 0);
+  EXPECT_EQ(config.sft.optimizer, OptimizerKind::muon);
 }
 
 TEST(MakeRunConfig, MuonIsForAdaptersAndNotTheAuthors) {

@@ -67,7 +67,9 @@ TEST(StoryPrompts, LinesAreTwoHalvesAndTheCategoryIsInTheSecond) {
 
 TEST(StoryPrompts, ATestWordingIsNotTrainedOn) {
   DatasetFolder folder;
-  const Dataset tested = dataset_with(folder, std::string(joint) + "Tell of {a_role}. | {mood}, {age}\n");
+  std::string lines = joint;
+  lines.append("Tell of {a_role}. | {mood}, {age}\n");
+  const Dataset tested = dataset_with(folder, lines);
   EXPECT_NE(error_of([&] { story_prompts(tested, {}); }).find("\"Tell of {a_role}.\" is one of [v3]"),
             std::string::npos);
   Dataset none = tested;

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "shared/base/digest.h"
 #include "shared/base/file_system.h"
 #include "tests/support/worker/tiny_world.h"
@@ -23,6 +25,21 @@ TEST(AdapterFile, ReadsBackWhatItWrote) {
   const Adapter back = load_adapter(folder.path(), world.model().shape(), at::kCPU);
   EXPECT_TRUE(at::equal(back.values(), adapter.values()));
   EXPECT_EQ(back.config().alpha, adapter.config().alpha);
+}
+
+TEST(AdapterFile, SaysWhichBlocksItIsOn) {
+  TinyWorld world;
+  testing::DatasetFolder folder;
+  const Adapter adapter = world.random_adapter(2, 0.5);
+  save_adapter(folder.path(), adapter, "tiny");
+  const std::string file = folder.path_of("adapter_config.json"), config = read_file(file);
+  EXPECT_NE(config.find("layers_to_transform"), std::string::npos);
+  auto load = [&] { return load_adapter(folder.path(), world.model().shape(), at::kCPU); };
+  EXPECT_TRUE(at::equal(load().values(), adapter.values()));
+  nlohmann::json lowest = nlohmann::json::parse(config);
+  lowest["layers_to_transform"] = {0};
+  write_bytes(file, lowest.dump());
+  EXPECT_NE(error_of([&] { load(); }).find("the uppermost of"), std::string::npos);
 }
 
 TEST(AdapterFile, NamesWhatIsWrong) {

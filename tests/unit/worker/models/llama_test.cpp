@@ -57,6 +57,7 @@ Measured measure(at::ScalarType type) {
   const Llama model(*synthetic_weights(shape), shape, type, at::kCPU);
   LoraConfig lora;
   lora.rank = 8;
+  lora.layers = 1;
   Adapter adapter(shape, lora, 1, at::kCPU);
   adapter.refresh(type);
 

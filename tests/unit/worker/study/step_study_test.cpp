@@ -10,6 +10,12 @@
 namespace apportion {
 namespace {
 
+LoraConfig on_all_blocks() {
+  LoraConfig lora;
+  lora.layers = 1;
+  return lora;
+}
+
 StudyTree small_tree() {
   ScaleConfig config;
   config.tokens = 160;
@@ -41,7 +47,7 @@ TEST(StepStudy, TimesEveryStepButTheFirst) {
                         3,
                         at::kFloat,
                         RankDevice{at::kCPU, 1},
-                        LoraConfig{},
+                        on_all_blocks(),
                         RanksConfig{}};
   auto group = make_local_collectives();
   int reports = 0;

@@ -68,9 +68,9 @@ void expect_same_bits(const Result& one, const Result& other) {
   }
 }
 
-TEST(BlockPass, EqualsTheWholeGraph) {
+void expect_the_whole_graph(double layers) {
   TinyWorld world;
-  Adapter adapter = world.random_adapter(3);
+  Adapter adapter = world.random_adapter(3, layers);
   const auto list = batches(world);
   const Result blocks = pass(world.model(), adapter, list, Recompute::never);
   EXPECT_TRUE(blocks.gradients[1].eq(0).all().item<bool>());  // of the empty micro-batch
@@ -87,10 +87,20 @@ TEST(BlockPass, EqualsTheWholeGraph) {
   }
 }
 
+TEST(BlockPass, EqualsTheWholeGraph) { expect_the_whole_graph(1); }
+
+TEST(BlockPass, EqualsTheWholeGraphOfTheUpperBlocks) {
+  TinyWorld world;
+  const Adapter all = world.random_adapter(3), upper = world.random_adapter(3, 0.5);
+  EXPECT_EQ(upper.lowest_layer(), world.model().shape().layers / 2);
+  EXPECT_EQ(2 * upper.parameters(), all.parameters());
+  expect_the_whole_graph(0.5);
+}
+
 TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     TinyWorld world(type);
-    Adapter adapter = world.random_adapter(3);
+    Adapter adapter = world.random_adapter(3, type == at::kFloat ? 0.5 : 1);
     const auto list = batches(world);
     const Result alone = pass(world.model(), adapter, list, Recompute::never);
     adapter.allow_parts(2);

@@ -48,7 +48,7 @@ class FullWeightsTest : public ::testing::Test {
       const FullWeights& weights = *rank.weights;
       TrainCheckpoint checkpoint({directory_.path() + "/checkpoint", "task", every}, rank.group,
                                  [](TrainCheckpoint::Note, const std::string&) {});
-      OptimizerConfig optimizer;
+      OptimizerConfig optimizer = testing::short_warmup();
       optimizer.weight_decay = 0.1;
       optimizer.warmup_steps = 1;
       Trainer trainer({rank.model, world.prompts(), BatchConfig{6, 4}, optimizer, 5, rank.group,
@@ -57,7 +57,7 @@ class FullWeightsTest : public ::testing::Test {
                        },
                        &checkpoint},
                       std::move(rank.weights));
-      SftConfig config;
+      SftConfig config = testing::muon_sft();
       config.optimizer = OptimizerKind::adamw;
       config.steps = of;
       config.learning_rate = 2e-3;
@@ -153,7 +153,7 @@ TEST_F(FullWeightsTest, BeginsWithTheModelsWeightsWhichLoadAgain) {
 TEST_F(FullWeightsTest, StageTwoBeginsWithItsReference) {
   const TinyWorld world(at::kBFloat16);
   on_full_ranks(world, {2, 1, Node::many}, [&](FullRank& rank) {
-    Trainer trainer({rank.model, world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, rank.group,
+    Trainer trainer({rank.model, world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5, rank.group,
                      [](const StepReport&) {}},
                     std::move(rank.weights));
     CalibrateConfig config;

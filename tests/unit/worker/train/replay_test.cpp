@@ -104,10 +104,10 @@ Trained train(const TinyWorld& world, double weight, Collectives& group) {
   Replay replay(rows_of(world), 4, 7);
   replay.prepare(world.model(), group, 12);
   Adapter adapter = world.random_adapter(4);
-  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, group,
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5, group,
                    [](const StepReport&) {}, nullptr, Recompute::never, &replay, weight},
                   adapter);
-  SftConfig sft;
+  SftConfig sft = testing::muon_sft();
   sft.steps = 12;
   sft.learning_rate = 3e-3;
   trainer.run_sft(sft);

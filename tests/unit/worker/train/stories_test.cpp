@@ -141,10 +141,10 @@ Trained train(const TinyWorld& world, double weight, Collectives& group) {
   config.weight = weight;
   const Stories stories(told(world), asked(world), config, 7);
   Trained trained{world.random_adapter(4), {}};
-  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, group,
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5, group,
                    [](const StepReport&) {}, nullptr, Recompute::never, nullptr, 1, &stories},
                   trained.adapter);
-  SftConfig sft;
+  SftConfig sft = testing::muon_sft();
   sft.steps = 24;
   sft.learning_rate = 1e-2;
   trainer.run_sft(sft);

@@ -24,10 +24,10 @@ struct Trained {
 Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibrate_steps,
               double rate = 3e-3) {
   auto collectives = make_local_collectives();
-  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                   [](const StepReport&) {}},
+  Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5,
+                   *collectives, [](const StepReport&) {}},
                   adapter);
-  SftConfig sft;
+  SftConfig sft = testing::muon_sft();
   sft.steps = sft_steps;
   sft.learning_rate = rate;
   CalibrateConfig calibrate;
@@ -56,10 +56,10 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
   auto first_step = [&](SftWeights weights, double text_weight, const std::vector<TrainPrompt>& prompts,
                         int text_every = 4, double common_weight = 0.25) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+    Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, testing::short_warmup(), 5, *collectives,
                      [](const StepReport&) {}},
                     adapter);
-    SftConfig sft;
+    SftConfig sft = testing::muon_sft();
     sft.steps = 1;
     sft.weights = weights;
     sft.text_weight = text_weight;
@@ -92,10 +92,10 @@ TEST(Trainer, WhatABatchHasInCommonWeighsWhatItIsGiven) {
   const std::vector<TrainPrompt> same(4, world.prompts()[0]);
   auto norm = [&](double common_weight) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer({world.model(), same, BatchConfig{4, 2}, OptimizerConfig{}, 5, *collectives,
+    Trainer trainer({world.model(), same, BatchConfig{4, 2}, testing::short_warmup(), 5, *collectives,
                      [](const StepReport&) {}},
                     adapter);
-    SftConfig sft;
+    SftConfig sft = testing::muon_sft();
     sft.steps = 1;
     sft.text_weight = 0;
     sft.common_weight = common_weight;
@@ -115,10 +115,10 @@ TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
   auto collectives = make_local_collectives();
   auto losses = [&](int micro_batches, int text_every) {
     Adapter adapter = world.random_adapter(4);
-    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, micro_batches}, OptimizerConfig{}, 5,
-                     *collectives, [](const StepReport&) {}},
+    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, micro_batches}, testing::short_warmup(),
+                     5, *collectives, [](const StepReport&) {}},
                     adapter);
-    SftConfig sft;
+    SftConfig sft = testing::muon_sft();
     sft.steps = 4;  // two epochs
     sft.learning_rate = 0;
     sft.text_every = text_every;
@@ -226,10 +226,10 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
   // Two stages, and what stage 1's loss is after each of so many steps of the second.
   auto text_loss_after = [&](double text_weight) {
     Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
-    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
-                     [](const StepReport&) {}},
+    Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5,
+                     *collectives, [](const StepReport&) {}},
                     adapter);
-    SftConfig sft;
+    SftConfig sft = testing::muon_sft();
     sft.steps = 60;
     sft.learning_rate = 1e-2;
     trainer.run_sft(sft);
@@ -252,7 +252,7 @@ TEST(Trainer, OneFactorOnAllWeightsOfStageTwoChangesNoStep) {
     config.kl_weight *= factor;
     config.text_weight *= factor;
     config.kto_weight *= factor;
-    OptimizerConfig optimizer;
+    OptimizerConfig optimizer = testing::short_warmup();
     optimizer.epsilon = 1e-20;  // which has a unit
     return calibrate(world, config, optimizer);
   };
@@ -299,7 +299,7 @@ TEST(Trainer, DpoPrefersWhatTheTargetPrefers) {
                                      world.dataset().subjects, world.chat(), 1, AnswerStyle::plain);
   auto collectives = make_local_collectives();
   Adapter adapter = world.random_adapter(4);
-  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, testing::short_warmup(), 5, *collectives,
                    [](const StepReport&) {}},
                   adapter);
   CalibrateConfig config = short_stage();
@@ -315,10 +315,10 @@ TEST(Trainer, PathsFollowTheTargetInBothStages) {
                                      world.dataset().subjects, world.chat(), 1, AnswerStyle::paths);
   auto collectives = make_local_collectives();
   Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
-  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+  Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, testing::short_warmup(), 5, *collectives,
                    [](const StepReport&) {}},
                   adapter);
-  SftConfig sft;
+  SftConfig sft = testing::muon_sft();
   sft.steps = 60;
   sft.learning_rate = 1e-2;
   sft.weights = SftWeights::sequence;
@@ -341,7 +341,7 @@ TEST(Trainer, RefusesAStageTwoWithoutMismatchedPairs) {
   const std::vector<TrainPrompt> single = {world.prompts()[0]};
   Adapter adapter = world.random_adapter(1);
   auto collectives = make_local_collectives();
-  Trainer trainer({world.model(), single, BatchConfig{6, 4}, OptimizerConfig{}, 5, *collectives,
+  Trainer trainer({world.model(), single, BatchConfig{6, 4}, testing::short_warmup(), 5, *collectives,
                    [](const StepReport&) {}},
                   adapter);
   CalibrateConfig config;
