@@ -81,7 +81,7 @@ def train_fsdp(rank, directory, rates):
 def train_program(directory):
     results = f"{directory}/results"
     options = {"method": "sft", "adapter": "none", "sft_weights": "token_mean", "train_compute_type": "float32",
-               "sft_learning_rate": RATE, "adam_epsilon": EPSILON, "weight_decay": DECAY, "clip_norm": 1e6,
+               "sft_optimizer": "adamw", "sft_learning_rate": RATE, "adam_epsilon": EPSILON, "weight_decay": DECAY, "clip_norm": 1e6,
                "test_sets": "v2", "exact_nodes": 0, "rounds": 1,
                "shard_size": PROCESSES, "node_sharing": "ignored", "output": results}
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]

@@ -31,7 +31,7 @@ std::map<std::string, std::string> small_values(const std::string& directory) {
           {"lora_rank", "4"},
           {"lora_alpha", "256"},
           {"lora_layers", "1"},
-          {"preset", "unheld"},
+          {"sft_optimizer", "muon"},
           {"sft_text_weight", "0.25"},
           {"retain_weight", "0"},
           {"retention", "false"},

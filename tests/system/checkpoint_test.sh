@@ -86,7 +86,7 @@ check "shards do not go on from step $step" grep -q "^stage 1: goes on from step
 check "shards come to another held result" same_results held shards
 
 # All weights: the base that holds them is read from its file, not from what the checkpoint has made of it.
-all=(--adapter none --sft_learning_rate 0.002 --shard_size 1)
+all=(--adapter none --sft_optimizer adamw --sft_learning_rate 0.002 --shard_size 1)
 check "all weights, held, without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" \
   --output "$work/all" >all.log 2>&1
 killed weights "${held[@]}" "${all[@]}"

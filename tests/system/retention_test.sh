@@ -51,7 +51,7 @@ check "not one line on it" grep -q "no-such" none.err
 check "something half-written" [ ! -e none/index.h5 ]
 
 # All weights: the untouched model is measured before the trained weights take its place, which the hold goes by, too.
-all=(run small.ini --adapter none --sft_learning_rate 0.002 --sft_steps 20 --calibrate_steps 3 --test_sets heldout --rounds 1
+all=(run small.ini --adapter none --sft_optimizer adamw --sft_learning_rate 0.002 --sft_steps 20 --calibrate_steps 3 --test_sets heldout --rounds 1
   --exact_nodes 0 --keep_train keep.txt --keep_test keep.txt --retention --retain_text_every 2)
 check "all weights, held" "$APPORTION_BIN" "${all[@]}" --retain_weight 3 --output all >all.txt 2>all.log
 check "no table of all weights" grep -q "what must not change" all.txt

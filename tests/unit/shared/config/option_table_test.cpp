@@ -28,7 +28,7 @@ TEST(OptionTable, EveryKeyHasAFieldOfItsOwn) {
   const std::vector<std::string> others = {
       "2",       "0.25",  "true",   "sft",    "token_mean", "float32", "v3",      "constant", "bfloat16",
       "q_proj",  "other", "strong", "always", "false",      "full",    "ignored", "authors",  "all",
-      "rotated", "none",  "q4",     "file",   "letter",     "adamw",   "0.5"};
+      "rotated", "none",  "q4",     "file",   "letter",     "muon",    "0.5",     "3",        "self"};
   for (const Option* option : option_table()) {
     RunConfig config;
     for (const auto& text : others) {
