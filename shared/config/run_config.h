@@ -67,7 +67,7 @@ struct LoraConfig {
 struct KeepConfig {
   std::string train = "keep-train", test = "keep-test";  // NAME | PATH
   double weight = 4;                                     // 0: nothing is kept
-  int prompts = 6;                                      // replay prompts of a step
+  int prompts = 6;                                       // replay prompts of a step
   int text_every = 2;                                    // of which one has the base's answer
   int tokens = 16;                                       // of such an answer, at most
   bool measure = true;
@@ -95,7 +95,7 @@ struct OptimizerConfig {
 
 struct BatchConfig {
   int batch_prompts = 8;  // prompts of a step
-  int micro_batches = 4;   // M: parts of a step, whatever the number of ranks
+  int micro_batches = 4;  // M: parts of a step, whatever the number of ranks
 };
 
 /// When a stage has learnt its target: the KL of an epoch's steps, and what their coverage lacks, are below
@@ -112,7 +112,7 @@ struct SftConfig {
   OptimizerKind optimizer = OptimizerKind::adamw;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
-  double text_weight = 2;    // split: of an answer behind its first token
+  double text_weight = 2;       // split: of an answer behind its first token
   int text_every = 4;           // split: prompts of a batch of which one has its answers' text, in turns
   double common_weight = 0.25;  // split: of the error that a batch's prompts have in common
 };
