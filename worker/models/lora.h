@@ -51,8 +51,8 @@ struct LoraGroup {
 
 class Adapter {
  public:
-  /// On the uppermost of the blocks, config.layers of them: zero B and Kaiming-uniform A (bound 1 / sqrt(I), as peft) drawn
-  /// by CounterRng from `seed`. Throws UserError when no target names a linear layer.
+  /// On the uppermost of the blocks, config.layers of them: zero B and Kaiming-uniform A (bound 1 / sqrt(I),
+  /// as peft) drawn by CounterRng from `seed`. Throws UserError when no target names a linear layer.
   Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device);
 
   const LoraConfig& config() const { return config_; }
