@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <limits>
@@ -133,7 +134,8 @@ void measure_units(const MeasureTools& tools, const std::vector<std::vector<Meas
   const int at_once = units_at_once(tools, units, together.memory_bytes);
   if (!tools.model.is_whole()) {
     const auto step = static_cast<size_t>(at_once);
-    const int64_t turns = largest(ranks.all_gather({static_cast<double>((units.size() + step - 1) / step)}));
+    const size_t own_turns = (units.size() + step - 1) / step;
+    const int64_t turns = largest(ranks.all_gather({static_cast<double>(own_turns)}));
     for (int64_t turn = 0; turn < turns; ++turn) {
       const size_t first = std::min(units.size(), static_cast<size_t>(turn) * step);
       const size_t last = std::min(units.size(), first + step);
