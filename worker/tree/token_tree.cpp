@@ -38,7 +38,7 @@ int32_t TokenTree::add_path(int32_t parent, const std::vector<int32_t>& tokens) 
 TokenTree TokenTree::depth_first(std::vector<int32_t>& new_index) const {
   std::vector<std::vector<int32_t>> children(token_.size() + 1);
   for (int32_t node = 0; node < size(); ++node)
-    children[static_cast<size_t>(parent(node) + 1)].push_back(node);
+    children[static_cast<size_t>(int64_t{parent(node)} + 1)].push_back(node);
   new_index.assign(token_.size(), no_node);
   TokenTree sorted;
   std::vector<int32_t> stack(children[0].rbegin(), children[0].rend());

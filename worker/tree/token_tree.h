@@ -4,6 +4,7 @@
 // Prior art: Tree Training (arXiv 2511.00413).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
