@@ -6,7 +6,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <map>
 
 #include "shared/base/digest.h"
@@ -26,14 +25,10 @@ using TokenLists = std::vector<std::vector<int32_t>>;
 
 /// What is asked for, and all that the answers depend on besides the model and the seed.
 struct Draws {
-  std::string what;  // the draws' key, and a part of the kept file's
-  std::vector<std::string> prompts;
-  int tokens;
-  int each = 1;              // answers to a prompt
+  TextRounds asked;
   nlohmann::json also = {};  // what is_enough depends on
-  std::function<bool(std::string_view)> is_enough = nullptr;
 
-  size_t answers() const { return prompts.size() * static_cast<size_t>(each); }
+  size_t answers() const { return asked.texts.size() * asked.rounds; }
 };
 
 /// Every rank's answers on all ranks: [index, length, tokens ...] one after another.
@@ -53,43 +48,16 @@ void append(std::vector<double>& own, size_t index, const std::vector<int32_t>& 
   own.insert(own.end(), tokens.begin(), tokens.end());
 }
 
-/// A prompt's answers follow each other. Collective: every rank of the group.
+/// A text's answers follow each other. Collective: every rank of the group.
 TokenLists drawn(const TaskContext& context, const Llama& base, const Draws& draws) {
-  const Session& session = context.session;
-  MeasureConfig measure = session.config().measure;
-  measure.max_answer_tokens = draws.tokens;
-  measure.exact_nodes = 0;
-  const MeasureTools tools{base,
-                           nullptr,
-                           session.tokenizer(),
-                           session.chat().end_of_turn(),
-                           measure,
-                           session.config().data.seed,
-                           draws.is_enough};
-  const auto per_unit = static_cast<size_t>(measure.unit_prompts),
-             rank = static_cast<size_t>(context.collectives.group_rank()),
-             ranks = static_cast<size_t>(context.collectives.size()), each = static_cast<size_t>(draws.each);
-  std::vector<std::vector<MeasurePrompt>> units;
-  for (size_t begin = rank * per_unit; begin < draws.prompts.size(); begin += ranks * per_unit) {
-    std::vector<MeasurePrompt>& unit = units.emplace_back();
-    for (size_t i = begin; i < std::min(draws.prompts.size(), begin + per_unit); ++i) {
-      MeasurePrompt& prompt = unit.emplace_back();
-      prompt.subject = static_cast<int>(i);
-      prompt.tokens = session.chat().encode_prompt(draws.prompts[i]);
-      prompt.rounds = each;
-      prompt.draw_key = draws.what + "\n" + draws.prompts[i] + "\n";
-    }
-  }
   std::vector<double> own;
-  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
-    for (const PromptAnswers& answers : result.prompts) {
-      size_t index = static_cast<size_t>(answers.subject) * each;
-      const size_t end = index + each;
-      for (const GivenAnswer& answer : answers.answers) {
-        for (uint64_t copy = 0; copy < answer.count; ++copy) append(own, index++, answer.tokens);
-      }
-      ensure(index == end, "each round gives an answer");
+  ask_texts(context, base, nullptr, draws.asked, [&](const PromptAnswers& answers) {
+    size_t index = static_cast<size_t>(answers.subject) * draws.asked.rounds;
+    const size_t end = index + draws.asked.rounds;
+    for (const GivenAnswer& answer : answers.answers) {
+      for (uint64_t copy = 0; copy < answer.count; ++copy) append(own, index++, answer.tokens);
     }
+    ensure(index == end, "each round gives an answer");
   });
   return gathered(own, draws.answers(), context.collectives);
 }
@@ -118,17 +86,17 @@ std::vector<std::string> texts_of(const std::vector<KeepPrompt>& prompts, size_t
 /// The file that has this job's answers, by all that they depend on, kind of the machine included.
 std::string kept_place(const TaskContext& context, const Draws& draws, const Llama& base) {
   const RunConfig& config = context.session.config();
-  nlohmann::json key = {{"what", draws.what == "keep" ? "replay" : draws.what},
+  nlohmann::json key = {{"what", draws.asked.what == "keep" ? "replay" : draws.asked.what},
                         {"model", context.task.identity.at("model")},
                         {"base_type", config.value("base_type")},
                         {"seed", config.data.seed},
-                        {"tokens", draws.tokens},
+                        {"tokens", draws.asked.tokens},
                         {"libtorch", TORCH_VERSION},
                         {"cpu", at::get_cpu_capability()},
                         {"panels", panel_fingerprint()},
                         {"type", static_cast<int>(base.compute_type())},
-                        {"prompts", draws.prompts}};
-  if (draws.each > 1) key["each"] = draws.each;
+                        {"prompts", draws.asked.texts}};
+  if (draws.asked.rounds > 1) key["each"] = draws.asked.rounds;
   if (!draws.also.empty()) key["also"] = draws.also;
   return replay_path(config.output.directory, sha256(key.dump()));
 }
@@ -167,7 +135,7 @@ TokenLists kept_or_drawn(const TaskContext& context, const Llama& base, const Dr
 }
 
 Draws keep_draws(const TaskContext& context, std::vector<std::string> prompts) {
-  return {"keep", std::move(prompts), context.session.config().keep.tokens};
+  return {{"keep", std::move(prompts), context.session.config().keep.tokens}};
 }
 
 /// Stories for each prompt and category with a share above 0, in this order. A story is long enough where it
@@ -175,15 +143,15 @@ Draws keep_draws(const TaskContext& context, std::vector<std::string> prompts) {
 Draws story_draws(const TaskContext& context, const std::vector<StoryPrompt>& prompts,
                   const std::vector<Subject>& subjects, const StoryRule& rule, const LexicalJudge& judge) {
   const StoryConfig& config = context.session.config().story;
-  Draws draws{"stories", {}, config.tokens, config.draws};
+  Draws draws{{"stories", {}, config.tokens, static_cast<uint64_t>(config.draws)}};
   for (const StoryPrompt& prompt : prompts) {
     const std::vector<double>& target = subjects[static_cast<size_t>(prompt.subject)].target;
     for (size_t category = 0; category < target.size(); ++category) {
-      if (target[category] > 0) draws.prompts.push_back(prompt.named[category]);
+      if (target[category] > 0) draws.asked.texts.push_back(prompt.named[category]);
     }
   }
   draws.also = {LexicalJudge::identity(context.session.dataset()), least_story_words};
-  draws.is_enough = [&rule, &judge](std::string_view text) {
+  draws.asked.is_enough = [&rule, &judge](std::string_view text) {
     return judge.judge(text) != unparsed && rule.is_story(text);
   };
   return draws;
@@ -225,6 +193,38 @@ std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectS
 }
 
 }  // namespace
+
+void ask_texts(const TaskContext& context, const Llama& model, const Adapter* adapter,
+               const TextRounds& asked, const std::function<void(const PromptAnswers&)>& done) {
+  const Session& session = context.session;
+  MeasureConfig measure = session.config().measure;
+  measure.max_answer_tokens = asked.tokens;
+  measure.exact_nodes = 0;
+  const MeasureTools tools{model,
+                           adapter,
+                           session.tokenizer(),
+                           session.chat().end_of_turn(),
+                           measure,
+                           session.config().data.seed,
+                           asked.is_enough};
+  const auto per_unit = static_cast<size_t>(measure.unit_prompts),
+             rank = static_cast<size_t>(context.collectives.group_rank()),
+             ranks = static_cast<size_t>(context.collectives.size());
+  std::vector<std::vector<MeasurePrompt>> units;
+  for (size_t begin = rank * per_unit; begin < asked.texts.size(); begin += ranks * per_unit) {
+    std::vector<MeasurePrompt>& unit = units.emplace_back();
+    for (size_t i = begin; i < std::min(asked.texts.size(), begin + per_unit); ++i) {
+      MeasurePrompt& prompt = unit.emplace_back();
+      prompt.subject = static_cast<int>(i);
+      prompt.tokens = session.chat().encode_prompt(asked.texts[i]);
+      prompt.rounds = asked.rounds;
+      prompt.draw_key = asked.what + "\n" + asked.texts[i] + "\n";
+    }
+  }
+  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
+    for (const PromptAnswers& answers : result.prompts) done(answers);
+  });
+}
 
 TokenLists base_answers(const TaskContext& context, const Llama& base,
                         const std::vector<std::string>& prompts) {
@@ -277,7 +277,7 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
     SubjectStories& subject = of_subject[static_cast<size_t>(prompt.subject)];
     for (size_t category = 0; category < subject.target.size(); ++category) {
       if (subject.target[category] == 0) continue;
-      for (int draw = 0; draw < draws.each; ++draw, ++answer) {
+      for (uint64_t draw = 0; draw < draws.asked.rounds; ++draw, ++answer) {
         const std::string text = session.tokenizer().decode(*answer);
         if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
         auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge);

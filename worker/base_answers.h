@@ -3,18 +3,35 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shared/data/keep.h"
+#include "shared/measure/answers.h"
 #include "shared/measure/lexical_judge.h"
 #include "worker/tasks.h"
 #include "worker/train/batch.h"
 #include "worker/train/stories.h"
 
 namespace apportion {
+
+/// Texts that are put to a model, each in so many rounds, at temperature 1.
+struct TextRounds {
+  std::string what;  // begins the key of the draws
+  std::vector<std::string> texts;
+  int tokens;  // longest answer
+  uint64_t rounds = 1;
+  std::function<bool(std::string_view)> is_enough = nullptr;  // as MeasureTools has it
+};
+
+/// done(answers) for each text that is this rank's, `subject` being the text's index. `adapter` may be null.
+/// Collective: every rank of the group.
+void ask_texts(const TaskContext& context, const Llama& model, const Adapter* adapter,
+               const TextRounds& asked, const std::function<void(const PromptAnswers&)>& done);
 
 /// One answer to each prompt, at most retain_tokens long, its end of turn included where it has one. Draws
 /// are keyed by the prompts' texts. Collective: every rank of the group.

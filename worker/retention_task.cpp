@@ -8,7 +8,6 @@
 #include <cmath>
 #include <memory>
 
-#include "shared/base/error.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/keep.h"
 #include "shared/measure/category.h"
@@ -18,7 +17,6 @@
 #include "worker/device.h"
 #include "worker/losses/retention.h"
 #include "worker/models/adapter_file.h"
-#include "worker/sample/measure_units.h"
 #include "worker/train/replay.h"
 
 namespace apportion {
@@ -204,44 +202,16 @@ bool ends_a_sentence(std::string_view text) {
 /// model's answers is too wide to be explored.) Both models draw by the same numbers. Collective.
 std::vector<double> masses(const TaskContext& context, const Llama& model, const Adapter* adapter,
                            const std::vector<EasyQuestion>& questions) {
-  const Session& session = context.session;
-  MeasureConfig measure = session.config().measure;
-  measure.max_answer_tokens = 16;
-  measure.exact_nodes = 0;
-  const MeasureTools tools{model,
-                           adapter,
-                           session.tokenizer(),
-                           session.chat().end_of_turn(),
-                           measure,
-                           session.config().data.seed,
-                           ends_a_sentence};
-  std::vector<Category> accepted;
-  for (const EasyQuestion& question : questions) accepted.push_back({question.accepted});
-  const auto rank = static_cast<size_t>(context.collectives.group_rank()),
-             ranks = static_cast<size_t>(context.collectives.size()),
-             per_unit = static_cast<size_t>(measure.unit_prompts);
-  std::vector<std::vector<MeasurePrompt>> units;
-  for (size_t begin = rank * per_unit; begin < questions.size(); begin += ranks * per_unit) {
-    std::vector<MeasurePrompt>& unit = units.emplace_back();
-    for (size_t i = begin; i < std::min(questions.size(), begin + per_unit); ++i) {
-      MeasurePrompt& prompt = unit.emplace_back();
-      prompt.subject = static_cast<int>(i);
-      prompt.tokens = session.chat().encode_prompt(questions[i].text);
-      prompt.rounds = question_rounds;
-      prompt.draw_key = "question\n" + questions[i].text + "\n";
-    }
-  }
+  TextRounds asked{"question", {}, 16, question_rounds, ends_a_sentence};
+  for (const EasyQuestion& question : questions) asked.texts.push_back(question.text);
   std::vector<double> own;
-  measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
-    for (const PromptAnswers& answers : result.prompts) {
-      const CategoryParser parser({accepted[static_cast<size_t>(answers.subject)]});
-      double mass = 0;
-      for (const GivenAnswer& answer : answers.answers) {
-        if (parser.parse(answer.text) != unparsed)
-          mass += static_cast<double>(answer.count) / question_rounds;
-      }
-      own.insert(own.end(), {static_cast<double>(answers.subject), mass});
+  ask_texts(context, model, adapter, asked, [&](const PromptAnswers& answers) {
+    const CategoryParser parser({Category{questions[static_cast<size_t>(answers.subject)].accepted}});
+    double mass = 0;
+    for (const GivenAnswer& answer : answers.answers) {
+      if (parser.parse(answer.text) != unparsed) mass += static_cast<double>(answer.count) / question_rounds;
     }
+    own.insert(own.end(), {static_cast<double>(answers.subject), mass});
   });
   const std::vector<double> all = context.collectives.all_gather(own);
   std::vector<double> mass(questions.size(), 0.0);
