@@ -244,7 +244,7 @@ std::string Dataset::digest() const {
   content["answer_forms"] = answer_forms;
   // What is to be kept, and how stories are asked for, is the business of the tasks that do so.
   for (const auto& [set, lines] : wordings) {
-    if (!set.starts_with("keep") && set != "stories") content["wordings"][set] = lines;
+    if (asks_for_answers(set)) content["wordings"][set] = lines;
   }
   return sha256(content.dump());
 }
@@ -277,6 +277,10 @@ Dataset parse_dataset(const std::string& folder) {
   dataset.answer_forms = texts_of(templates.answers);
   for (const auto& [set, lines] : templates.wordings) dataset.wordings[set] = texts_of(lines);
   return dataset;
+}
+
+bool asks_for_answers(const std::string& section) {
+  return !section.starts_with("keep") && section != "stories";
 }
 
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {

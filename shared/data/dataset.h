@@ -54,6 +54,10 @@ struct Dataset {
 /// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".
 Dataset parse_dataset(const std::string& folder);
 
+/// Whether the section's wordings are questions that the dataset's answers are for: not those that must not
+/// change, nor those that ask for stories.
+bool asks_for_answers(const std::string& section);
+
 /// The text of an answer form that names this category.
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form);
 

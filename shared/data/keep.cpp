@@ -114,7 +114,7 @@ class Filler {
 std::set<std::string> asked_by(const Dataset& dataset, const DataConfig& data) {
   std::set<std::string> asked;
   for (const auto& [set, wordings] : dataset.wordings) {
-    if (set.starts_with("keep") || set == "stories") continue;
+    if (!asks_for_answers(set)) continue;
     for (const Subject& subject : subjects_of(dataset, "train", data.subjects)) {
       for (const std::string& wording : wordings) asked.insert(fill_wording(wording, subject));
     }
