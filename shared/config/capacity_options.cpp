@@ -16,8 +16,7 @@ OptionGroup capacity_options() {
           choice_option({"plan_scaling", "weak", Identity::no,
                          "weak: one micro-batch a rank; strong: the job's micro_batches over all ranks"},
                         of(&Capacity::scaling),
-                        std::vector<std::pair<std::string, Scaling>>{{"weak", Scaling::weak},
-                                                                     {"strong", Scaling::strong}}),
+                        Names<Scaling>{{"weak", Scaling::weak}, {"strong", Scaling::strong}}),
           integer_option({"plan_tokens", "2048", Identity::no, "distinct tokens of a micro-batch"},
                          of(&Capacity::tokens), {1, 16'777'216}),
           integer_option({"plan_path", "256", Identity::no, "tokens that a token attends to, on average"},
@@ -26,8 +25,7 @@ OptionGroup capacity_options() {
                          of(&Capacity::rows), {1, 16'777'216}),
           choice_option({"plan_tuning", "adapter", Identity::no, "adapter: LoRA; full: all weights"},
                         of(&Capacity::tuning),
-                        std::vector<std::pair<std::string, Tuning>>{{"adapter", Tuning::adapter},
-                                                                    {"full", Tuning::full}}),
+                        Names<Tuning>{{"adapter", Tuning::adapter}, {"full", Tuning::full}}),
           text_option({"plan_coefficients", "", Identity::no,
                        "file of coefficients measured on the machine; empty: assumed ones"},
                       of(&Capacity::coefficients), "FILE", EmptyText::allowed),
@@ -38,7 +36,7 @@ OptionGroup scale_options() {
   using Scale = ScaleConfig;
   auto of = [](auto member) { return field(&RunConfig::scale, member); };
   using Scalings = std::vector<Scaling>;
-  std::vector<std::pair<std::string, Scalings>> scalings = {
+  Names<Scalings> scalings = {
       {"weak", {Scaling::weak}}, {"strong", {Scaling::strong}}, {"both", {Scaling::weak, Scaling::strong}}};
   return {"Scaling studies (apportion scale)",
           {

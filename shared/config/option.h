@@ -161,9 +161,13 @@ Option flag_option(OptionText text, Field member) {
   return option;
 }
 
+/// What each name of a choice stands for.
+template <typename Choice>
+using Names = std::vector<std::pair<std::string, Choice>>;
+
 /// One of the names of an enum's values.
 template <typename Field, typename Enum>
-Option choice_option(OptionText text, Field member, std::vector<std::pair<std::string, Enum>> choices) {
+Option choice_option(OptionText text, Field member, Names<Enum> choices) {
   Option option{std::move(text)};
   std::vector<std::string> names;
   for (const auto& choice : choices) names.push_back(choice.first);

@@ -7,10 +7,6 @@
 namespace apportion {
 namespace {
 
-/// What each name of a choice stands for.
-template <typename Choice>
-using Names = std::vector<std::pair<std::string, Choice>>;
-
 constexpr NumberRange rate{0, Bound::excluded, 1, Bound::included};
 constexpr NumberRange weight{0, Bound::included, 1e6, Bound::included};
 constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
