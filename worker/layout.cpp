@@ -15,15 +15,7 @@
 namespace apportion {
 namespace {
 
-constexpr double gibi = 1073741824;
-
 int64_t parts(int64_t whole, int64_t of) { return (whole + of - 1) / of; }
-
-std::string gibibytes(double bytes) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f GiB", bytes / gibi);
-  return text.data();
-}
 
 const char* word(Recompute recompute) { return recompute == Recompute::always ? "always" : "never"; }
 
@@ -189,6 +181,12 @@ LayoutChoice decide(const RunConfig& config, const RankPlace& place, const RankD
 }
 
 }  // namespace
+
+std::string gibibytes(double bytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f GiB", bytes / gibi);
+  return text.data();
+}
 
 double with_reserve(double bytes) {
   constexpr double blocks = 1.1, program = 67108864;

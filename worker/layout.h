@@ -3,12 +3,20 @@
 // layout needs is model/memory.h's, the order in which layouts are tried model/layout_choice.h's.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "shared/config/run_config.h"
 #include "shared/model/layout_choice.h"
 #include "worker/session.h"
 #include "worker/worker.h"
 
 namespace apportion {
+
+inline constexpr double gibi = 1073741824;
+
+/// "1.50 GiB".
+std::string gibibytes(double bytes);
 
 /// Bytes that a layout is taken to need, from those that the memory model counts: blocks of memory are larger
 /// than what was asked for (device_memory.h), and the program grows besides.

@@ -15,6 +15,7 @@
 #include "shared/store/task_file.h"
 #include "worker/asked_prompts.h"
 #include "worker/device.h"
+#include "worker/layout.h"
 #include "worker/models/adapter_file.h"
 #include "worker/sample/forecast_rounds.h"
 #include "worker/sample/measure_units.h"
@@ -105,7 +106,6 @@ void report_progress(const TaskContext& context, int done, int all, double token
 
 /// Bytes that units may take together.
 double memory_for_units(const Session& session) {
-  constexpr double gibi = 1073741824;
   const double asked = session.config().measure.memory_gib;
   return asked > 0 ? asked * gibi : free_memory(session.device(), session.local_ranks()) / 2;
 }
@@ -116,20 +116,18 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   if (context.session.config().measure.rounds <= foretold_rounds) return;
   const RoundsTried tried = try_rounds(tools, units, context.collectives);
   if (context.collectives.group_rank() != 0 || units.empty()) return;
-  constexpr double gibi = 1073741824;
-  double most = 0;
-  for (const auto& unit : units) most = std::max(most, unit_bytes(tools, unit));
-  const int at_once = std::min(units_at_once(tools, units, memory_bytes), static_cast<int>(units.size()));
+  const double most = largest_unit_bytes(tools, units);
+  const int at_once = std::min(units_at_once(most, memory_bytes), static_cast<int>(units.size()));
   const double seconds = seconds_of_rounds(tried, units, tools.config.max_answer_tokens);
   std::array<char, 320> text{};
   std::snprintf(
       text.data(), text.size(),
       "about %.0f s foretold for %llu rounds a subject (%llu rounds of one prompt came to %lld nodes, "
-      "to %lld of them once); units of %.2f GiB at most, %d at a time within %.2f GiB "
+      "to %lld of them once); units of %s at most, %d at a time within %s "
       "(measure_memory)",
       seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
       static_cast<unsigned long long>(tried.rounds), static_cast<long long>(tried.nodes),
-      static_cast<long long>(tried.once), most / gibi, at_once, memory_bytes / gibi);
+      static_cast<long long>(tried.once), gibibytes(most).c_str(), at_once, gibibytes(memory_bytes).c_str());
   context.link.send(coordinator_address, Note{context.task.id, text.data(), most > memory_bytes});
 }
 

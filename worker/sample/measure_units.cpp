@@ -119,11 +119,15 @@ UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasureProm
   return tree.result();
 }
 
-int units_at_once(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-                  double memory_bytes) {
-  double most = 1;
+double largest_unit_bytes(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units) {
+  double most = 0;
   for (const auto& unit : units) most = std::max(most, unit_bytes(tools, unit));
-  const double fit = std::min(memory_bytes / most, static_cast<double>(std::numeric_limits<int>::max()));
+  return most;
+}
+
+int units_at_once(double unit_bytes, double memory_bytes) {
+  const double fit =
+      std::min(memory_bytes / std::max(1.0, unit_bytes), double{std::numeric_limits<int>::max()});
   return std::max(1, static_cast<int>(fit));
 }
 
@@ -131,7 +135,7 @@ void measure_units(const MeasureTools& tools, const std::vector<std::vector<Meas
                    Collectives& ranks, const std::function<void(size_t index, UnitResult result)>& done,
                    const UnitsTogether& together) {
   const at::NoGradGuard no_gradient;
-  const int at_once = units_at_once(tools, units, together.memory_bytes);
+  const int at_once = units_at_once(largest_unit_bytes(tools, units), together.memory_bytes);
   if (!tools.model.is_whole()) {
     const auto step = static_cast<size_t>(at_once);
     const size_t own_turns = (units.size() + step - 1) / step;

@@ -24,9 +24,11 @@ struct UnitsTogether {
   std::function<void(size_t index, size_t prompt, GivenAnswer answer)> take = nullptr;
 };
 
-/// Units that may be measured at one time; at least one.
-int units_at_once(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-                  double memory_bytes);
+/// Bytes that the largest of the units takes at most (unit_bytes).
+double largest_unit_bytes(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units);
+
+/// Units of at most `unit_bytes` that may be measured at one time; at least one.
+int units_at_once(double unit_bytes, double memory_bytes);
 
 /// This rank's units; done(index, result) is called for each, one at a time, as it is finished. Collective
 /// over `ranks`, which all of those that hold the base are members of: ranks whose units are done, or that
