@@ -60,14 +60,7 @@ check "the damaged one's result is another" same_results through damaged
 
 # What holds a stage to the untouched model is no part of its state: the next run makes the same of the model again, also on
 # other ranks, which hold it in shards, and when the answers that were drawn are gone.
-cat >keep.txt <<'TEXT'
-[knowledge]
-What is a cat?
-What is red?
-Count the dogs.
-[near: another question]
-How old is {a_thing}?
-TEXT
+write_keep_list
 held=(--retain_weight 1 --keep_train keep.txt --retain_prompts 3 --retain_text_every 2)
 check "a held run without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" --output "$work/held" >held.log 2>&1
 adapters() { (cd "$1" && sha256sum tasks/*/adapter/adapter_model.safetensors | cut -d' ' -f1); }

@@ -82,4 +82,16 @@ wait_for() {
 # No process whose command line names this script's folder, besides our own children that wait.
 no_process_left() { ! pgrep -f -- "--output $work/" >/dev/null; }
 
+# keep.txt: prompts that the small job must not change.
+write_keep_list() {
+  cat >keep.txt <<'TEXT'
+[knowledge]
+What is a cat?
+What is red?
+Count the dogs.
+[near: another question]
+How old is {a_thing}?
+TEXT
+}
+
 result_exists() { compgen -G "$1/tasks/*/result.h5" >/dev/null; }

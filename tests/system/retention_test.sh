@@ -4,13 +4,8 @@
 # destroyer, a recipe that is only about its questions, is called what it is, and the same recipe with a hold is not.
 source "$(dirname "$0")/common.sh"
 
-cat >keep.txt <<'TEXT'
-[knowledge]
-What is a cat?
-What is red?
-Count the dogs.
-[near: another question]
-How old is {a_thing}?
+write_keep_list
+cat >>keep.txt <<'TEXT'
 [near: animal or thing]
 @subject = tortoise
 [near: another country]

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <thread>
+
 #include "shared/base/counter_rng.h"
 
 namespace apportion::testing {
@@ -46,6 +48,13 @@ Adapter TinyWorld::random_adapter(uint64_t seed, double layers) const {
   for (int64_t i = 0; i < adapter.values().numel(); ++i) values[i] = static_cast<float>(0.1 * rng.normal());
   adapter.refresh(model_->compute_type());
   return adapter;
+}
+
+void on_thread_ranks(int ranks, const std::function<void(Collectives& group)>& run) {
+  auto group = make_threads_collectives(ranks, ranks, 20);
+  std::vector<std::thread> threads;
+  for (auto& rank : group) threads.emplace_back([&run, mine = rank.get()] { run(*mine); });
+  for (std::thread& thread : threads) thread.join();
 }
 
 SftConfig muon_sft() {

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 #include "worker/models/llama.h"
+#include "worker/parallel/collectives.h"
 #include "worker/train/batch.h"
 
 namespace apportion::testing {
@@ -47,6 +49,9 @@ class TinyWorld {
   Dataset dataset_;
   std::vector<TrainPrompt> prompts_;
 };
+
+/// run(its collectives) on so many threads, which stand for ranks of one machine.
+void on_thread_ranks(int ranks, const std::function<void(Collectives& group)>& run);
 
 /// What few steps of training on so small a model are tuned to: Muon, and texts that weigh a quarter.
 SftConfig muon_sft();

@@ -6,8 +6,6 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <thread>
-
 #include "tests/support/worker/tiny_world.h"
 #include "worker/train/trainer.h"
 
@@ -127,16 +125,11 @@ TEST(Replay, SameBytesOnAnyNumberOfRanks) {
   auto alone = make_local_collectives();
   const Trained one = train(world, 1, *alone);
   for (int ranks : {2, 3, 4}) {
-    auto group = make_threads_collectives(ranks, ranks, 20);
-    std::vector<std::thread> threads;
-    for (auto& rank : group) {
-      threads.emplace_back([&, mine = rank.get()] {
-        const Trained other = train(world, 1, *mine);
-        EXPECT_TRUE(at::equal(one.values, other.values)) << ranks;
-        EXPECT_EQ(one.log.retain, other.log.retain);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    testing::on_thread_ranks(ranks, [&](Collectives& mine) {
+      const Trained other = train(world, 1, mine);
+      EXPECT_TRUE(at::equal(one.values, other.values)) << ranks;
+      EXPECT_EQ(one.log.retain, other.log.retain);
+    });
   }
 }
 

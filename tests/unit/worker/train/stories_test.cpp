@@ -8,7 +8,6 @@
 
 #include <cmath>
 #include <map>
-#include <thread>
 
 #include "tests/support/worker/tiny_world.h"
 #include "worker/losses/log_ratio.h"
@@ -177,16 +176,11 @@ TEST(Stories, SameBytesOnAnyNumberOfRanks) {
   auto group = make_local_collectives();
   const Trained one = train(world, 1, *group);
   for (int ranks : {2, 3, 4}) {
-    auto collectives = make_threads_collectives(ranks, ranks, 20);
-    std::vector<std::thread> threads;
-    for (auto& rank : collectives) {
-      threads.emplace_back([&, mine = rank.get()] {
-        const Trained other = train(world, 1, *mine);
-        EXPECT_TRUE(at::equal(one.adapter.values(), other.adapter.values())) << ranks;
-        EXPECT_EQ(one.log.loss, other.log.loss);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    testing::on_thread_ranks(ranks, [&](Collectives& mine) {
+      const Trained other = train(world, 1, mine);
+      EXPECT_TRUE(at::equal(one.adapter.values(), other.adapter.values())) << ranks;
+      EXPECT_EQ(one.log.loss, other.log.loss);
+    });
   }
 }
 
