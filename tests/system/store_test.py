@@ -39,14 +39,17 @@ def datasets_of(file):
     return found
 
 
-# Only where stories are counted, which the results here do not do.
+# Only where stories are counted or answers are too many to be listed, which the results here do not do.
 OF_STORIES = {"/rounds/no_story", "/rounds/failed", "/metrics/no_story_share"}
+OF_MANY_ANSWERS = {"/rounds/unlisted", "/rounds/unlisted_answers"}
 
 
 def kind_of(name):
     """The kind of task whose files have the documented dataset."""
     if name in OF_STORIES:
         return "stories"
+    if name in OF_MANY_ANSWERS:
+        return "many answers"
     kinds = {"log": "training", "steps": "scale", "ranks": "scale", "keep": "retention", "text": "retention", "questions": "retention"}
     return kinds.get(name.split("/")[1], "measure")
 
