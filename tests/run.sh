@@ -2,7 +2,8 @@
 # Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
 #   bash tests/run.sh            everything
 #   bash tests/run.sh --quick    without what needs Python peers, benches, sanitizers and clang-tidy
-#   bash tests/run.sh REGEX      only set-up, build and the suites and scripts whose name matches (ctest -R); also with --quick
+#   bash tests/run.sh --long     with the tests labelled long, too, and the long forms of some (APPORTION_LONG)
+#   bash tests/run.sh REGEX      only set-up, build and the suites and scripts whose name matches (ctest -R); also with --quick or --long
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
 cd "$source_dir"
@@ -11,11 +12,13 @@ build=build/cpu
 jobs="$(nproc)"
 
 quick=""
+long=""
 pattern=""
 for argument in "$@"; do
   case "$argument" in
     --quick) quick=yes ;;
-    -*) fail "usage: bash tests/run.sh [--quick] [REGEX]" ;;
+    --long) long=yes && export APPORTION_LONG=1 ;;
+    -*) fail "usage: bash tests/run.sh [--quick] [--long] [REGEX]" ;;
     *) pattern="$argument" ;;
   esac
 done
@@ -26,8 +29,10 @@ check_format() {
 }
 
 run_tests() {
-  local options=(--test-dir "$build" --output-on-failure --no-tests=error -j "$jobs")
-  if [ -n "$quick" ]; then options+=(-LE "peers|bench"); fi
+  local options=(--test-dir "$build" --output-on-failure --no-tests=error -j "$jobs") left_out=""
+  if [ -n "$quick" ]; then left_out="peers|bench"; fi
+  if [ -z "$long" ]; then left_out="${left_out:+$left_out|}long"; fi
+  if [ -n "$left_out" ]; then options+=(-LE "$left_out"); fi
   if [ -n "$pattern" ]; then options+=(-R "$pattern"); fi
   ctest "${options[@]}"
 }
