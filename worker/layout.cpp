@@ -6,11 +6,14 @@
 #include <numeric>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 #include "shared/data/example.h"
+#include "shared/data/keep.h"
 #include "shared/model/memory.h"
 #include "worker/device.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/train/batch.h"
+#include "worker/train/objective.h"
 
 namespace apportion {
 namespace {
@@ -44,37 +47,92 @@ std::vector<std::vector<Prompt>> first_batches(const Session& session) {
   return batches;
 }
 
-/// The largest of their micro-batches, packed as the trainer packs them.
-StepLoad training_load(const Session& session) {
+/// As many rows as join the fullest micro-batch of a step, each as long as the longest may be: which ones
+/// join a step is not known before the untouched model has answered.
+class JoiningLoad {
+ public:
+  explicit JoiningLoad(const Session& session) {
+    const RunConfig& config = session.config();
+    const auto asked = keep_prompts(config.keep.train, KeepUse::train, session.dataset(), config.data);
+    std::vector<int32_t> longest;
+    for (const KeepPrompt& prompt : asked) {
+      auto tokens = session.chat().encode_prompt(prompt.text);
+      if (tokens.size() > longest.size()) longest = std::move(tokens);
+    }
+    const auto in_part = [&](int rows) {
+      return static_cast<size_t>(parts(rows, config.batch.micro_batches));
+    };
+    const auto text = [](int tokens) { return std::vector<int32_t>(static_cast<size_t>(tokens), 0); };
+    if (config.keep.weight > 0)
+      replay_.assign(in_part(config.keep.prompts), {longest, text(config.keep.tokens), 0});
+    if (config.story.answers != Answers::self) return;
+    const StoryConfig& story = config.story;
+    StoryRow row{longest, {}};
+    for (size_t path = 0; path < session.dataset().categories.size() * static_cast<size_t>(story.stories);
+         ++path) {
+      row.paths.push_back({text(story.tokens), std::vector<double>(static_cast<size_t>(story.tokens), 1)});
+      row.paths.back().tokens.front() = static_cast<int32_t>(path % 256);  // they part at once
+    }
+    stories_.assign(in_part(story.prompts), row);
+  }
+
+  JoiningRows rows() const {
+    JoiningRows rows;
+    for (const ReplayRow& row : replay_) rows.replay.push_back(&row);
+    rows.stories = stories_;
+    return rows;
+  }
+
+ private:
+  std::vector<ReplayRow> replay_;
+  std::vector<StoryRow> stories_;
+};
+
+/// The largest of a stage's first micro-batches, packed as the trainer packs them.
+StepLoad load_of(const Stage& stage, const Session& session, const JoiningRows& joining) {
   const RunConfig& config = session.config();
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
-  const auto answers =
-      config.method == Method::sft ? AnswerSet::accepted : AnswerSet::accepted_rejected_mismatched;
-  Packing packing{answers, config.sft.weights};
-  if (config.method == Method::sft && config.sft.weights == SftWeights::split)
-    packing.text_every = config.sft.text_every;
+  const Packing packing = objective_of(stage, config).packing;
   StepLoad load;
   for (const std::vector<Prompt>& batch : first_batches(session)) {
-    const auto prompts = train_prompts(session.dataset(), batch, subjects, session.chat(), config.data.seed);
+    const auto prompts = train_prompts(session.dataset(), batch, subjects, session.chat(), config.data.seed,
+                                       stage.answers, config.steering);
     std::vector<int> members(prompts.size());
     std::iota(members.begin(), members.end(), 0);
     for (const auto& part : split_batch(prompts, members, config.batch.micro_batches)) {
       if (part.empty()) continue;
-      const MicroBatch packed =
-          pack_micro_batch(prompts, members, part, packing, session.shape().context_length, at::kCPU);
+      const MicroBatch packed = pack_micro_batch(prompts, members, part, packing,
+                                                 session.shape().context_length, at::kCPU, joining);
       const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
       load.tokens = std::max(load.tokens, packed.tree_tokens);
       load.path = std::max(load.path, block_keys - 32);  // StepLoad::block_keys() adds them
-      load.vocabulary_rows = std::max(load.vocabulary_rows, packed.edges.rows_R.size(0));
+      const int64_t kept = packed.kept.empty() ? 0 : packed.kept.row_N.size(0);  // the base's, beside these
+      load.vocabulary_rows = std::max(load.vocabulary_rows, packed.edges.rows_R.size(0) + kept);
     }
   }
   return load;
 }
 
+/// The largest of what the method's stages compute at a time; of no tokens where it has none.
+StepLoad training_load(const Session& session) {
+  StepLoad largest;
+  const auto stages = stages_of(session.config().method, session.config().steering);
+  if (stages.empty()) return largest;
+  check_steering(session.dataset(), session.config().steering);
+  const JoiningLoad joining(session);
+  for (const Stage& stage : stages) {
+    const StepLoad load = load_of(stage, session, joining.rows());
+    largest.tokens = std::max(largest.tokens, load.tokens);
+    largest.path = std::max(largest.path, load.path);
+    largest.vocabulary_rows = std::max(largest.vocabulary_rows, load.vocabulary_rows);
+  }
+  return largest;
+}
+
 Work work_of(const Session& session) {
   const RunConfig& config = session.config();
   Work work;
-  if (config.method != Method::zero_shot) work.micro_batch = training_load(session);
+  work.micro_batch = training_load(session);
   for (const std::string& test_set : config.measure.test_sets) {
     const auto prompts =
         prompts_of(session.dataset(), test_set, config.data.holdout_wordings, config.data.subjects);

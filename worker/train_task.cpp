@@ -136,16 +136,6 @@ void say_balance(const TaskContext& context, const std::vector<TrainPrompt>& pro
   say(context, balance.text, !balance.in_range);
 }
 
-/// Of the stage's terms those that it has, at the job's weights.
-Objective objective_of(const Stage& stage, const RunConfig& config) {
-  if (stage.has(LossTerm::sft)) return sft_objective(config.sft, config.optimizer, stage.answers);
-  if (stage.has(LossTerm::dpo)) return dpo_objective(config.calibrate, config.optimizer);
-  CalibrateConfig calibrate = config.calibrate;
-  if (!stage.has(LossTerm::steering_kl)) calibrate.kl_weight = 0;
-  if (!stage.has(LossTerm::kto)) calibrate.kto_weight = 0;
-  return calibrate_objective(calibrate, config.optimizer);
-}
-
 void run_stage(const TaskContext& context, const Objective& objective,
                const std::vector<TrainPrompt>& prompts, Trainer& trainer) {
   if (!objective.reference_point) return trainer.run(objective);

@@ -143,4 +143,13 @@ Objective dpo_objective(const CalibrateConfig& config, const OptimizerConfig& op
   return objective;
 }
 
+Objective objective_of(const Stage& stage, const RunConfig& config) {
+  if (stage.has(LossTerm::sft)) return sft_objective(config.sft, config.optimizer, stage.answers);
+  if (stage.has(LossTerm::dpo)) return dpo_objective(config.calibrate, config.optimizer);
+  CalibrateConfig calibrate = config.calibrate;
+  if (!stage.has(LossTerm::steering_kl)) calibrate.kl_weight = 0;
+  if (!stage.has(LossTerm::kto)) calibrate.kto_weight = 0;
+  return calibrate_objective(calibrate, config.optimizer);
+}
+
 }  // namespace apportion

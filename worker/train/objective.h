@@ -8,6 +8,7 @@
 #include <functional>
 #include <vector>
 
+#include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "worker/train/batch.h"
 
@@ -69,5 +70,8 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
 
 /// Preferences between the prompts' pairs of plain answers: config's steps, rate and beta.
 Objective dpo_objective(const CalibrateConfig& config, const OptimizerConfig& optimizer);
+
+/// The stage's: of the terms of these those that it has, at the job's weights.
+Objective objective_of(const Stage& stage, const RunConfig& config);
 
 }  // namespace apportion
