@@ -101,9 +101,12 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
 /// With what a job's recipe and layout leave open decided; a study states its own. Collective.
 CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads) {
   if (line.command != Command::run) return line;
+  const std::vector<std::string> lines = resolve_test_sets(line.config);
   resolve_recipe(line.config);
   const std::string choice =
       resolve_layout(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
+  if (ranks.rank() != 0) return line;
+  for (const std::string& text : lines) std::fprintf(stderr, "apportion: warning: %s\n", text.c_str());
   if (!choice.empty() && !line.config.output.quiet) std::fprintf(stderr, "%s\n", choice.c_str());
   return line;
 }

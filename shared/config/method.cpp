@@ -133,9 +133,9 @@ PresetSettings authors_settings(Method method) {
 // The recipe of before anything held the model to what it was (docs/retention.md).
 PresetSettings unheld_settings() {
   PresetSettings settings;
-  settings.general = {{"lora_alpha", "256"},       {"lora_layers", "1"},      {"sft_optimizer", "muon"},
-                      {"sft_text_weight", "0.25"}, {"calibrate_steps", "30"}, {"batch_prompts", "16"},
-                      {"warmup_steps", "5"},       {"retain_weight", "0"}};
+  settings.general = {{"frames", "none"},        {"lora_alpha", "256"},       {"lora_layers", "1"},
+                      {"sft_optimizer", "muon"}, {"sft_text_weight", "0.25"}, {"calibrate_steps", "30"},
+                      {"batch_prompts", "16"},   {"warmup_steps", "5"},       {"retain_weight", "0"}};
   return settings;
 }
 

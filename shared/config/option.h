@@ -100,18 +100,19 @@ Option integer_option(OptionText text, Field member, const IntegerRange& range) 
   return option;
 }
 
-/// `option`, whose own texts exclude 0, with `auto` for what the program finds out: 0 in the field.
+/// Also accepts `auto`, for what the program finds out: `automatic` in the field, which none of the option's
+/// own texts stands for.
 template <typename Field>
-Option or_auto(Option option, Field member) {
+Option or_auto(Option option, Field member, int automatic = 0) {
   option.value_name += "|auto";
   option.allowed = "auto, or " + option.allowed;
   option.assign = [=, definite = option.assign](RunConfig& config, const std::string& words) {
     if (words != "auto") return definite(config, words);
-    member(config) = 0;
+    member(config) = automatic;
     return true;
   };
   option.print = [=, definite = option.print](const RunConfig& config) {
-    return member(config) == 0 ? std::string("auto") : definite(config);
+    return member(config) == automatic ? std::string("auto") : definite(config);
   };
   return option;
 }

@@ -14,27 +14,30 @@ constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
 OptionGroup data_options() {
   using Data = DataConfig;
   Names<Framing> framings = {{"auto", Framing::automatic}, {"none", Framing::none}};
-  return {"Data and model",
-          {
-              text_option({"dataset", "gender-us-real", Identity::no,
-                           "dataset folder, or the name of one that comes with the program"},
-                          field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
-              text_option({"model", "smollm2", Identity::no,
-                           "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
-                           "with synthetic weights (docs/scaling.md)"},
-                          field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
-              integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
-                             field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),
-              integer_option({"holdout_wordings", "4", Identity::yes,
-                              "training wordings kept out of training, for the test set heldout"},
-                             field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
-              choice_option({"frames", "auto", Identity::yes,
-                             "auto: where fewer than 20 wordings are trained on, frames of the program's own "
-                             "are put around them until there are 40 (docs/datasets.md)"},
-                            field(&RunConfig::data, &Data::frames), framings),
-              integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
-                             field(&RunConfig::data, &Data::seed), {}),
-          }};
+  return {
+      "Data and model",
+      {
+          text_option({"dataset", "gender-us-real", Identity::no,
+                       "dataset folder, or the name of one that comes with the program"},
+                      field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
+          text_option({"model", "smollm2", Identity::no,
+                       "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
+                       "with synthetic weights (docs/scaling.md)"},
+                      field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
+          integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
+                         field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),
+          or_auto(integer_option({"holdout_wordings", "auto", Identity::yes,
+                                  "training wordings kept out of training, for the test set heldout; auto: a "
+                                  "fifth of them, at most 4, none of fewer than 3"},
+                                 field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
+                  field(&RunConfig::data, &Data::holdout_wordings), automatic_holdout),
+          choice_option({"frames", "auto", Identity::yes,
+                         "auto: frames of the program's own are put around the wordings that are trained on, "
+                         "until there are 120 (docs/datasets.md)"},
+                        field(&RunConfig::data, &Data::frames), framings),
+          integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
+                         field(&RunConfig::data, &Data::seed), {}),
+      }};
 }
 
 OptionGroup method_options() {
@@ -146,7 +149,7 @@ OptionGroup calibrate_options() {
   return {
       "Stage 2: calibration",
       {
-          integer_option({"calibrate_steps", "50", Identity::yes, "steps of stage 2"},
+          integer_option({"calibrate_steps", "30", Identity::yes, "steps of stage 2"},
                          field(&RunConfig::calibrate, &Calibrate::steps), {1, most_steps}),
           number_or_auto_option({"calibrate_learning_rate", "auto", Identity::yes,
                                  "peak learning rate of stage 2; auto: likewise"},

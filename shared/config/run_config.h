@@ -46,11 +46,13 @@ enum class BaseType { compute, int8, q4 };
 enum class BasePlace { memory, file };
 enum class Scaling { weak, strong };
 
+constexpr int automatic_holdout = -1;  // decided by the dataset, before work begins
+
 struct DataConfig {
-  std::string dataset = "gender-us-real";  // NAME | PATH
-  std::string model = "smollm2";           // NAME | PATH
-  int subjects = 0;                        // the first so many; 0: all
-  int holdout_wordings = 4;                // training wordings kept out of training
+  std::string dataset = "gender-us-real";    // NAME | PATH
+  std::string model = "smollm2";             // NAME | PATH
+  int subjects = 0;                          // the first so many; 0: all
+  int holdout_wordings = automatic_holdout;  // training wordings kept out of training
   Framing frames = Framing::automatic;
   uint64_t seed = 0;
 };
@@ -137,7 +139,7 @@ struct KtoConfig {
 };
 
 struct CalibrateConfig {
-  int steps = 50;
+  int steps = 30;
   double learning_rate = 0;  // 0: by rule
   double kl_weight = 300, text_weight = 100, kto_weight = 1;
   KtoConfig kto;  // beta is DPO's, too

@@ -1,6 +1,9 @@
 #include "shared/data/example.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
@@ -57,6 +60,22 @@ int draw_other(int category, int categories, uint64_t seed, const std::string& p
 
 }  // namespace
 
+int default_holdout(const Dataset& dataset) {
+  const auto count = static_cast<double>(dataset.wordings.at("train").size());
+  return static_cast<int>(std::min(std::lround(count / 5), 4L));
+}
+
+std::string why_empty(const Dataset& dataset, const std::string& set, int holdout) {
+  const size_t trained = dataset.wordings.at("train").size();
+  if (set == "heldout" && holdout == 0)
+    return fmt::format("of {} training wordings none is held out (holdout_wordings)", trained);
+  if (set == "ood" && dataset.ood_subjects.empty()) return dataset.name + " has no ood.csv";
+  const std::string section = set == "ood" ? "v2" : set;
+  if (set != "heldout" && dataset.wordings.count(section) == 0)
+    return fmt::format("{} has no section [{}] in its templates.txt", dataset.name, section);
+  return "";
+}
+
 std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& set, int holdout) {
   if (set == "train") return split_training(dataset, holdout, Side::trained);
   if (set == "heldout") {
@@ -93,8 +112,8 @@ std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, i
 
 std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config) {
   const std::vector<std::string> plain = wordings_of(dataset, "train", config.holdout_wordings);
-  constexpr size_t enough = 20, wanted = 40;
-  if (config.frames == Framing::none || plain.size() >= enough) return {};
+  constexpr size_t wanted = 120;
+  if (config.frames == Framing::none || plain.size() >= wanted) return {};
   std::vector<std::string> tested;
   if (config.holdout_wordings > 0) tested = wordings_of(dataset, "heldout", config.holdout_wordings);
   for (const auto& [set, wordings] : dataset.wordings) {

@@ -33,14 +33,20 @@ struct Answer {
 /// Throws UserError for an unknown set, one without wordings, or `holdout` not in [0, training wordings).
 std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& set, int holdout);
 
+/// How many are held out where nobody says: a fifth of the training wordings, rounded, at most 4; none of
+/// fewer than 3.
+int default_holdout(const Dataset& dataset);
+
+/// Why a test set has no prompts, for people; empty: it has some. `holdout` is definite.
+std::string why_empty(const Dataset& dataset, const std::string& set, int holdout);
+
 /// The test sets "heldout", "v2", "v3", "ood", and "train" (without the held-out ones). Prompts are ordered
 /// by subject, then wording. `holdout` of the training wordings, spread evenly over their list, are held out.
 std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
                                int subject_limit);
 
-/// Framed wordings that are trained on beside those of "train" (frames.h): with `config.frames`, where there
-/// are fewer than 20 of these, as many as make 40 with them. A function of the dataset, `holdout_wordings`
-/// and the seed.
+/// Framed wordings that are trained on beside those of "train" (frames.h): with `config.frames` as many as
+/// make 120 with these. A function of the dataset, `holdout_wordings` and the seed.
 std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config);
 
 /// What is trained on: the prompts of "train", and those of the added wordings, whose indices follow theirs.

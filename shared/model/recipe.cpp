@@ -1,10 +1,12 @@
 #include "shared/model/recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "shared/base/error.h"
 #include "shared/config/option_table.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
@@ -15,13 +17,13 @@ namespace apportion {
 namespace {
 
 // What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
-constexpr double known_width = 576, known_prompts = 560;
+constexpr double known_width = 576;
 struct Known {
-  double alpha, steps, sft_rate, calibrate_rate;
+  double alpha, prompts, steps, least_steps, sft_rate, calibrate_rate;
 };
-constexpr Known with_adamw = {128, 140, 1e-3, 2.5e-4}, with_muon = {256, 40, 1e-3, 5e-5};
+// With framed wordings and a hold, and the former recipe without either.
+constexpr Known with_adamw = {128, 1680, 420, 120, 1e-3, 1e-4}, with_muon = {256, 560, 40, 30, 1e-3, 5e-5};
 constexpr double full_steps = 240;  // where all weights are trained
-constexpr double least_steps = 30;
 
 /// At most 1, which is all that a rate may be.
 double two_digits(double value) {
@@ -37,9 +39,35 @@ Recipe recipe_of(const RecipeInput& input) {
   const double rates =
       std::sqrt(known.alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
   const double base_steps = input.adapter == AdapterKind::none ? full_steps : known.steps,
-               steps = base_steps * static_cast<double>(input.prompts) / known_prompts;
-  return {static_cast<int>(std::lround(std::clamp(steps, least_steps, double{most_steps}))),
+               steps = base_steps * static_cast<double>(input.prompts) / known.prompts;
+  return {static_cast<int>(std::lround(std::clamp(steps, known.least_steps, double{most_steps}))),
           two_digits(known.sft_rate * rates), two_digits(known.calibrate_rate * rates)};
+}
+
+std::vector<std::string> resolve_test_sets(RunConfig& config) {
+  const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  const bool chosen = config.data.holdout_wordings == automatic_holdout;
+  if (chosen) resolve_option(config, "holdout_wordings", std::to_string(default_holdout(dataset)));
+  std::vector<std::string> kept, lines;
+  bool asks_heldout = false;
+  for (const std::string& set : config.measure.test_sets) {
+    asks_heldout = asks_heldout || set == "heldout";
+    const std::string why = why_empty(dataset, set, config.data.holdout_wordings);
+    if (why.empty()) {
+      kept.push_back(set);
+    } else {
+      lines.push_back(fmt::format("test set {} is left out: {}", set, why));
+    }
+  }
+  if (kept.empty() && asks_heldout && chosen) {
+    kept.push_back("train");
+    lines.emplace_back("so the training wordings are measured: test set train");
+  }
+  if (kept.empty())
+    throw UserError(fmt::format("no test set has a prompt: {}; test_sets = train would be right",
+                                fmt::join(lines, "; ")));
+  if (!lines.empty()) resolve_option(config, "test_sets", fmt::format("{}", fmt::join(kept, ",")));
+  return lines;
 }
 
 void resolve_recipe(RunConfig& config) {

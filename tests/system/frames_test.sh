@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A dataset with three training wordings is trained on forty: the run says so, trains something else than with
-# frames = none, the same on two ranks, and still measures the user's own wordings alone. Where a dataset has twenty, or
+# A dataset with three training wordings is trained on 120: the run says so, trains something else than with
+# frames = none, the same on two ranks, and still measures the user's own wordings alone. Where a dataset has 120, or
 # nothing is trained, frames change nothing.
 source "$(dirname "$0")/common.sh"
 
@@ -15,7 +15,7 @@ told() { grep -c "framed wordings" "$1" || true; }
 trained() { (cd "$1/tasks" && ls -d */adapter) | sort; }
 check "frames" run framed --test_sets v2,train
 check "not one line on what was added" [ "$(told framed.log)" = 1 ]
-check "another line" grep -q "training adds 37 framed wordings to the dataset's 3 (frames = auto)" framed.log
+check "another line" grep -q "training adds 117 framed wordings to the dataset's 3 (frames = auto)" framed.log
 check "no frames" run plain --test_sets v2,train --frames none
 check "a line where nothing was added" [ "$(told plain.log)" = 0 ]
 check "not two stages" [ "$(trained framed | wc -l)" = 2 ]
@@ -34,23 +34,22 @@ asked() {
 check "not 15 prompts measured" [ "$(asked framed | wc -l)" = 15 ]
 check "other prompts measured" cmp <(asked framed) <(asked plain)
 
-# Twenty wordings, all trained on.
-words=(one two three four five six seven eight nine ten)
+# 120 wordings, all trained on.
 {
   sed '/^\[train\]/,$d' colours/templates.txt
   echo "[train]"
-  for word in "${words[@]}"; do printf 'Colour %s of {a_thing}?\n%s colours: {thing}\n' "$word" "$word"; done
+  for word in $(seq 60); do printf 'Colour %s of {a_thing}?\n%s colours: {thing}\n' "$word" "$word"; done
   sed -n '/^\[v2\]/,$p' colours/templates.txt
-} >twenty.txt
-mv twenty.txt colours/templates.txt
+} >many.txt
+mv many.txt colours/templates.txt
 many=(--test_sets v2 --holdout_wordings 0)
-check "twenty wordings" run many "${many[@]}"
+check "120 wordings" run many "${many[@]}"
 before=$(stat -c '%n %i' many/tasks/*/result.h5)
-check "twenty without frames" run many "${many[@]}" --frames none
-check "a line on twenty wordings" [ "$(told many.log)" = 0 ]
+check "120 without frames" run many "${many[@]}" --frames none
+check "a line on 120 wordings" [ "$(told many.log)" = 0 ]
 check "a task was done again" [ "$before" = "$(stat -c '%n %i' many/tasks/*/result.h5)" ]
-check "nineteen wordings" run fewer --test_sets v2 --holdout_wordings 1
-check "another number added to nineteen" grep -q "training adds 21 framed wordings to the dataset's 19 " fewer.log
+check "119 wordings" run fewer --test_sets v2 --holdout_wordings 1
+check "another number added to 119" grep -q "training adds 1 framed wordings to the dataset's 119 " fewer.log
 check "nothing is trained" run untouched --test_sets v2 --holdout_wordings 1 --method zero-shot
 check "a line where nothing is trained" [ "$(told untouched.log)" = 0 ]
 check "all are held out where nothing is trained" run held --test_sets v2 --holdout_wordings 20 --method zero-shot

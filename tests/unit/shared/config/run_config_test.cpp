@@ -30,7 +30,7 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
   }
   EXPECT_EQ(config.sft.steps, 0);  // by rule
   EXPECT_EQ(config.sft.learning_rate, 0);
-  EXPECT_EQ(config.calibrate.steps, 50);
+  EXPECT_EQ(config.calibrate.steps, 30);
   EXPECT_EQ(config.keep.weight, 4);
   EXPECT_EQ(config.value("calibrate_learning_rate"), "auto");
   EXPECT_EQ(config.measure_compute_type, ComputeType::float32);

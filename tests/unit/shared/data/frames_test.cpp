@@ -35,7 +35,8 @@ Dataset make_dataset(int wordings) {
   dataset.subjects = {{"s", {0.5, 0.5}, {{"role", "cook"}}}, {"t", {0.25, 0.75}, {{"role", "pilot"}}}};
   dataset.answer_forms = {"{category}"};
   for (int i = 0; i < wordings; ++i)
-    dataset.wordings["train"].push_back("Question" + std::string(1, static_cast<char>('a' + i)) + " {role}?");
+    dataset.wordings["train"].push_back("Question" + std::string(static_cast<size_t>(i / 26), 'z') +
+                                        static_cast<char>('a' + i % 26) + " {role}?");
   return dataset;
 }
 
@@ -92,18 +93,18 @@ TEST(Frames, SayWhatIsWrongWithALine) {
 TEST(Frames, FillUpToTheWantedGoingRoundTheWordings) {
   const std::vector<Frame> frames = own_frames();
   EXPECT_GE(frames.size(), 60u);
-  for (int own = 1; own < 20; ++own) {
+  for (int own = 2; own < 20; ++own) {
     const Dataset dataset = make_dataset(own);
     const Texts added = added_wordings(dataset, with(0));
-    ASSERT_EQ(added.size(), static_cast<size_t>(40 - own));
+    ASSERT_EQ(added.size(), static_cast<size_t>(120 - own));
     const auto times = [&](const std::string& plain) {  // by its last letter, where no slip is
       const std::string end = plain.substr(plain.find(' ') - 1, 7);
       return std::count_if(added.begin(), added.end(),
                            [&](const std::string& text) { return text.find(end) != std::string::npos; });
     };
     for (const std::string& plain : dataset.wordings.at("train")) {
-      EXPECT_GE(times(plain), (40 - own) / own) << plain;
-      EXPECT_LE(times(plain), (40 - own) / own + 1) << plain;
+      EXPECT_GE(times(plain), (120 - own) / own - 1) << plain;  // the second time round begins anew
+      EXPECT_LE(times(plain), (120 - own) / own + 2) << plain;
     }
     const std::set<std::string> distinct(added.begin(), added.end());
     EXPECT_EQ(distinct.size(), added.size());
@@ -124,29 +125,30 @@ TEST(Frames, AreAFunctionOfTheSeedAlone) {
 }
 
 TEST(Frames, AreNotAddedWhereThereAreEnoughOrNoneAreWanted) {
-  EXPECT_TRUE(added_wordings(make_dataset(20), with(0)).empty());
-  EXPECT_EQ(added_wordings(make_dataset(20), with(1)).size(), 21u);  // 19 are trained on
+  EXPECT_TRUE(added_wordings(make_dataset(120), with(0)).empty());
+  EXPECT_EQ(added_wordings(make_dataset(120), with(1)).size(), 1u);                 // 119 are trained on
+  EXPECT_EQ(added_wordings(make_dataset(1), with(0)).size(), own_frames().size());  // each around the one
   DataConfig none = with(0);
   none.frames = Framing::none;
   EXPECT_TRUE(added_wordings(make_dataset(3), none).empty());
   for (const char* name : six) {
     for (const uint64_t seed : {0, 1, 2})
-      EXPECT_TRUE(added_wordings(parse_dataset(find_dataset(name)), with(4, seed)).empty()) << name;
+      EXPECT_EQ(added_wordings(parse_dataset(find_dataset(name)), with(4, seed)).size(), 80u) << name;
   }
 }
 
 TEST(Frames, TrainingPromptsAreTheOwnOnesThenTheAdded) {
   const Dataset dataset = make_dataset(3);
   const std::vector<Prompt> prompts = training_prompts(dataset, with(1));
-  ASSERT_EQ(prompts.size(), 2u * 40);
+  ASSERT_EQ(prompts.size(), 2u * 120);
   EXPECT_EQ(prompts[1].text, "Questionc cook?");
-  EXPECT_EQ(prompts[40].text, "Questiona pilot?");
-  EXPECT_EQ(prompts[79].wording, 39);
-  EXPECT_EQ(prompts[79].subject, 1);
+  EXPECT_EQ(prompts[120].text, "Questiona pilot?");
+  EXPECT_EQ(prompts[239].wording, 119);
+  EXPECT_EQ(prompts[239].subject, 1);
   EXPECT_EQ(prompts_of(dataset, "train", 1, 0).size(), 2u * 2);  // what is measured stays the user's own
   DataConfig first = with(1);
   first.subjects = 1;
-  EXPECT_EQ(training_prompts(dataset, first).size(), 40u);
+  EXPECT_EQ(training_prompts(dataset, first).size(), 120u);
 }
 
 TEST(Frames, WhatIsAddedIsNeverNearATestWording) {

@@ -26,10 +26,12 @@ std::map<std::string, int> kinds_of(const std::vector<KeepPrompt>& prompts) {
 }
 
 TEST(Keep, TheListsAreLongAndApart) {
+  DataConfig data;
+  data.holdout_wordings = 4;
   for (const char* name : six) {
     const Dataset dataset = parse_dataset(find_dataset(name));
-    const auto train = keep_prompts("keep-train", KeepUse::train, dataset, {});
-    const auto test = keep_prompts("keep-test", KeepUse::test, dataset, {});
+    const auto train = keep_prompts("keep-train", KeepUse::train, dataset, data);
+    const auto test = keep_prompts("keep-test", KeepUse::test, dataset, data);
     EXPECT_GE(train.size(), 300U) << name;
     EXPECT_GE(test.size(), 200U) << name;
     std::set<std::string> trained;

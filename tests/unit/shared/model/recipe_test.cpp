@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "shared/base/error.h"
 #include "tests/support/dataset_folder.h"
 
 namespace apportion {
@@ -13,20 +16,21 @@ namespace {
 RecipeInput known() {
   LoraConfig lora;
   lora.alpha = 128;
-  return {576, lora, AdapterKind::lora, OptimizerKind::adamw, 560};
+  return {576, lora, AdapterKind::lora, OptimizerKind::adamw, 1680};
 }
 
 TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
-  EXPECT_EQ(recipe.sft_steps, 140);
+  EXPECT_EQ(recipe.sft_steps, 420);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 2.5e-4);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 1e-4);
 }
 
 TEST(Recipe, MuonsAreTheFormerRecipes) {
   RecipeInput input = known();
   input.optimizer = OptimizerKind::muon;
   input.lora.alpha = 256;
+  input.prompts = 560;
   EXPECT_EQ(recipe_of(input).sft_steps, 40);
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
   EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-5);
@@ -38,13 +42,13 @@ TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 5e-4);
   input.lora.alpha = 32;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 2.5e-4);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
   input.lora.alpha = 8;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
   input = known();
   input.lora.alpha = 32;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 5e-4);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 2e-4);
 }
 
 TEST(Recipe, RatesStayRatesWithAnyAlpha) {
@@ -59,9 +63,9 @@ TEST(Recipe, RatesStayRatesWithAnyAlpha) {
 TEST(Recipe, StepsGrowWithThePromptsWithinBounds) {
   RecipeInput input = known();
   input.prompts = 4 * input.prompts;
-  EXPECT_EQ(recipe_of(input).sft_steps, 560);
+  EXPECT_EQ(recipe_of(input).sft_steps, 1680);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 30);
+  EXPECT_EQ(recipe_of(input).sft_steps, 120);
   input.prompts = int64_t{1} << 62;
   EXPECT_EQ(recipe_of(input).sft_steps, 1000000);
 }
@@ -71,22 +75,61 @@ TEST(Recipe, AllWeightsTakeMoreSteps) {
   input.adapter = AdapterKind::none;
   EXPECT_EQ(recipe_of(input).sft_steps, 240);
   input.prompts = 14;
-  EXPECT_EQ(recipe_of(input).sft_steps, 30);
+  EXPECT_EQ(recipe_of(input).sft_steps, 120);
 }
 
 TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
   RunConfig config = make_run_config({{"dataset", "gender-us-real", "x"},
                                       {"model", "shape:layers=2,width=2304,heads=4,ffn=64", "x"},
+                                      {"holdout_wordings", "4", "x"},
                                       {"sft_steps", "7", "x"}});
   resolve_recipe(config);
   EXPECT_EQ(config.sft.steps, 7);
   EXPECT_DOUBLE_EQ(config.sft.learning_rate, 5e-4);
-  EXPECT_EQ(config.value("calibrate_learning_rate"), "0.00013");
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "5e-05");
   config = make_run_config({{"dataset", "/nowhere", "x"},
                             {"sft_steps", "7", "x"},
                             {"sft_learning_rate", "0.01", "x"},
                             {"calibrate_learning_rate", "0.01", "x"}});
   EXPECT_NO_THROW(resolve_recipe(config));  // nothing is read
+}
+
+struct Sets {
+  std::string chosen, holdout;
+  std::vector<std::string> lines;
+};
+
+/// What `sets` come to with a dataset of so many training wordings, `sections` behind them.
+Sets sets_of(int wordings, const std::string& sections, const char* sets, const char* holdout = "auto") {
+  const testing::DatasetFolder folder;
+  folder.write("targets.csv", "subject,Red,Blue\ns,1,1\n");
+  std::string templates = "[categories]\n0 = Red\n1 = Blue\n[answers]\n{category}\n[train]\n";
+  for (int i = 0; i < wordings; ++i) templates += "Colour " + std::to_string(i) + "?\n";
+  folder.write("templates.txt", templates + sections);
+  RunConfig config = make_run_config(
+      {{"dataset", folder.path(), "x"}, {"test_sets", sets, "x"}, {"holdout_wordings", holdout, "x"}});
+  const auto lines = resolve_test_sets(config);
+  return {config.value("test_sets"), config.value("holdout_wordings"), lines};
+}
+
+TEST(TestSets, AFifthIsHeldOutAtMostFourNoneOfFewerThanThree) {
+  for (const auto& [wordings, held] : std::vector<std::pair<int, std::string>>{
+           {1, "0"}, {2, "0"}, {3, "1"}, {4, "1"}, {7, "1"}, {8, "2"}, {15, "3"}, {20, "4"}, {400, "4"}}) {
+    EXPECT_EQ(sets_of(wordings, "[v2]\nWhich?\n", "v2").holdout, held) << wordings;
+  }
+  EXPECT_EQ(sets_of(4, "[v2]\nWhich?\n", "v2", "0").holdout, "0");
+}
+
+TEST(TestSets, EmptyOnesAreLeftOutInWords) {
+  EXPECT_EQ(sets_of(4, "[v2]\nWhich?\n", "heldout,v2").chosen, "heldout,v2");
+  EXPECT_TRUE(sets_of(4, "[v2]\nWhich?\n", "heldout,v2").lines.empty());
+  const Sets without = sets_of(4, "", "heldout,v2,ood");
+  EXPECT_EQ(without.chosen, "heldout");
+  ASSERT_EQ(without.lines.size(), 2u);
+  EXPECT_NE(without.lines[0].find("test set v2 is left out: "), std::string::npos);
+  EXPECT_NE(without.lines[1].find("has no ood.csv"), std::string::npos);
+  EXPECT_EQ(sets_of(2, "", "heldout,v2").chosen, "train");
+  EXPECT_THROW(sets_of(2, "", "v2"), UserError);
 }
 
 TEST(Recipe, FramedWordingsCount) {
@@ -105,8 +148,8 @@ TEST(Recipe, FramedWordingsCount) {
     resolve_recipe(config);
     return config.sft.steps;
   };
-  EXPECT_EQ(steps("auto"), 280);  // 28 subjects in 40 wordings: twice the 560 prompts of 140 steps
-  EXPECT_EQ(steps("none"), 30);
+  EXPECT_EQ(steps("auto"), 553);  // 28 subjects in 79 wordings: one, and each frame around it
+  EXPECT_EQ(steps("none"), 120);
 }
 
 }  // namespace

@@ -1,0 +1,290 @@
+"""Every value of every option that is a name, through the program, on a model of a second, with a look at what came out.
+`apportion --dump-options-markdown` says which values there are; one that no case here names fails the test. A key that is
+no part of an identity must leave the bytes as they are, one that is must change them. Then what was once refused at the
+choice of a layout: more than ten categories, joint ones, and datasets of one wording."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+APPORTION = os.environ["APPORTION_BIN"]
+BUILD = os.environ["APPORTION_BUILD"]
+SOURCE = os.environ["APPORTION_SOURCE"]
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
+MONTHS = "January February March April May June July August September October November December".split()
+SHORT = {"method": "sft", "test_sets": "v2", "sft_steps": 2, "calibrate_steps": 2, "subjects": 2, "rounds": 5, "exact_nodes": 4}
+
+named = set()  # (key, value) that some case has named
+
+
+def words_of(settings):
+    for key, value in settings.items():
+        for name in str(value).split(","):
+            named.add((key, name))
+    return [f"--{key}={value}" for key, value in settings.items()]
+
+
+def call(*words, code=0, ranks=1):
+    launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
+    done = subprocess.run([*launch, APPORTION, *words], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+class Result:
+    """A finished run: its tasks, and what it printed."""
+
+    def __init__(self, folder, printed):
+        self.printed, self.folder, self.tasks = printed, folder, {}
+        for task in sorted(os.listdir(f"{folder}/tasks")):
+            attributes = [word for name in ("kind", "label", "identity", "content", "config") for word in ("-a", f"/{name}")]
+            text = subprocess.run(["h5dump", *attributes, f"{folder}/tasks/{task}/result.h5"], capture_output=True, text=True, check=True)
+            values = re.findall(r'ATTRIBUTE "(\w+)".*?\(0\): "(.*?)"\n', text.stdout, re.S)
+            self.tasks[task] = {name: value.replace('\\"', '"') for name, value in values}
+
+    def kinds(self):
+        return sorted(task["kind"] for task in self.tasks.values())
+
+    def contents(self, *kinds):
+        return {id: task["content"] for id, task in self.tasks.items() if not kinds or task["kind"] in kinds}
+
+    def identities(self, kind):
+        return [json.loads(task["identity"]) for task in self.tasks.values() if task["kind"] == kind]
+
+    def report(self):
+        (cell,) = json.loads(call("report", self.folder, "--json").stdout)["cells"]
+        return cell["measures"]
+
+    def log(self, name):
+        """Of stage 1, by step."""
+        (task,) = self.contents("sft")
+        text = subprocess.run(["h5dump", "-y", "-w", "1", "-d", f"/log/{name}", f"{self.folder}/tasks/{task}/result.h5"], capture_output=True, text=True, check=True)
+        return [float(value) for value in re.findall(r"^\s+([-\d.e]+),?$", text.stdout, re.M)]
+
+    def files(self, name):
+        return [path for path, _, names in os.walk(self.folder) if name in names for path in [os.path.join(path, name)]]
+
+
+runs = 0
+
+
+def run(settings, ranks=1, short=SHORT, code=0):
+    global runs
+    runs += 1
+    words = words_of(short | settings)
+    done = call("run", "small.ini", "--output", f"run{runs}", *words, code=code, ranks=ranks)
+    return Result(f"run{runs}", done) if code == 0 else done.stderr.strip()
+
+
+def methods():
+    """What each trains, and how it asks."""
+    expected = {
+        "zero-shot": ([], None),
+        "prompted": ([], "with_target"),
+        "oracle-draw": ([], "with_category"),
+        "verbalized": ([], "for_probabilities"),
+        "ift": ([("plain", ["sft"])], None),
+        "dpo": ([("plain", ["sft"]), ("plain", ["dpo"])], None),
+        "sft": ([("steered", ["sft"])], None),
+        "kl-only": ([("steered", ["sft"]), ("steered", ["steering_kl"])], None),
+        "kto-only": ([("steered", ["sft"]), ("steered", ["kto"])], None),
+        "full": ([("steered", ["sft"]), ("steered", ["steering_kl", "kto"])], None),
+    }
+    for method, (stages, asking) in expected.items():
+        result = run({"method": method})
+        trained = result.identities("sft") + result.identities("calibrate")
+        assert sorted((task["answers"], task["losses"]) for task in trained) == sorted(stages), (method, trained)
+        askings = {task.get("asking") for task in result.identities("measure")}
+        assert asking in askings and askings <= {None, asking}, (method, askings)
+        assert all(measure["rounds"] == 5 for measure in result.report()), method
+
+
+def same_bytes(base):
+    """Where and how the base lies changes no byte, in one process and over two ranks."""
+    for ranks, settings in (
+        (1, {"resident": "auto", "recompute": "auto"}),
+        (1, {"resident": "always", "recompute": "always", "base_place": "file"}),
+        (2, {"resident": "never", "recompute": "always", "node_sharing": "ignored", "shard_size": 2}),
+        (2, {"recompute": "never", "node_sharing": "used", "base_place": "memory", "shard_size": 2}),
+    ):
+        assert run(settings, ranks).contents() == base.contents(), settings
+
+
+def other_bytes(base):
+    """Keys of an identity: the default named gives the default's bytes, another value another adapter."""
+    ordinary = {
+        "frames": "auto", "adapter": "lora", "steering": "digit", "preset": "none", "answers": "dataset",
+        "base_type": "compute", "schedule": "cosine", "kto_positions": "rest", "kto_pairs": "mismatched",
+        "sft_weights": "split", "sft_optimizer": "muon", "measure_compute_type": "float32", "train_compute_type": "auto",
+    }  # fmt: skip
+    named_all = run(ordinary)
+    assert named_all.contents() == base.contents(), "defaults that are named are others than those that are not"
+    for settings in (
+        {"frames": "none"},
+        {"schedule": "constant"},
+        {"sft_weights": "token_mean"},
+        {"sft_weights": "sequence"},
+        {"sft_optimizer": "adamw"},
+        {"base_type": "int8"},
+        {"base_type": "q4"},
+    ):
+        result = run(settings)
+        assert not set(result.contents("sft").values()) & set(base.contents("sft").values()), settings
+        assert len(result.files("adapter_model.safetensors")) == 1, settings
+        ((key, value),) = settings.items()
+        assert all(json.loads(task["config"])[key] == value for task in result.tasks.values()), settings
+    coarse = run({"measure_compute_type": "bfloat16"})
+    assert coarse.contents("sft") == base.contents("sft")
+    assert not set(coarse.contents("measure").values()) & set(base.contents("measure").values())
+    assert {task["compute_type"] for task in run({"train_compute_type": "bfloat16", "measure_compute_type": "auto"}).identities("sft")} == {"bfloat16"}
+    # What auto stands for is the machine's to say, and the identity names what it stood for.
+    (chosen,) = base.identities("sft")
+    (asked,) = run({"train_compute_type": "float32"}).identities("sft")
+    assert (asked == chosen) == (chosen["compute_type"] == "float32"), (asked, chosen)
+
+
+def second_stage():
+    short = SHORT | {"method": "full"}
+    plain = run({}, short=short)
+    for settings in ({"kto_positions": "all"}, {"kto_pairs": "rotated"}):
+        result = run(settings, short=short)
+        assert result.contents("sft") == plain.contents("sft"), "stage 1 has no KTO"
+        assert not set(result.contents("calibrate").values()) & set(plain.contents("calibrate").values()), settings
+
+
+def adapters():
+    trained = run({"adapter": "none", "sft_optimizer": "adamw"})
+    assert len(trained.files("model.safetensors")) == 1 and not trained.files("adapter_model.safetensors")
+    for targets in ("q_proj,v_proj,gate_proj", "k_proj,o_proj,up_proj,down_proj"):
+        (config,) = run({"lora_targets": targets}).files("adapter_config.json")
+        with open(config) as text:
+            assert sorted(json.load(text)["target_modules"]) == sorted(targets.split(","))
+    for preset, alpha in (("authors", "16"), ("unheld", "256")):
+        settings = {"preset": preset, "holdout_wordings": 1, "batch_prompts": 4} | SHORT
+        words = words_of(settings | {"dataset": "colours", "model": "model.gguf"})
+        printed = call("run", "preset.ini", "--print-config", *words).stdout
+        assert re.search(rf"^lora_alpha = {alpha}\b", printed, re.M), printed
+        assert re.search(r"^retain_weight = 0\b", printed, re.M), printed
+        call("run", "preset.ini", "--output", f"preset-{preset}", *words)
+
+
+def test_sets():
+    result = run({"test_sets": "heldout,v2,v3,ood,train", "dataset": "more", "rounds": 3})
+    assert {measure["test_set"] for measure in result.report()} == {"heldout", "v2", "v3", "ood", "train"}
+    unknown = next(measure for measure in result.report() if measure["test_set"] == "ood")
+    assert [subject["subject"] for subject in unknown["subjects"]] == ["lamp"]
+
+
+def own_stories():
+    """The tiny model tells none, which is said; tests/system/judge_test.py trains on the real one's."""
+    said = run({"answers": "self", "dataset": "more"}).printed.stderr
+    assert "0 of 8 tell the category that was named" in said, said
+
+
+def capacity():
+    pages = {}
+    for settings in (
+        {"plan_scaling": "weak"}, {"plan_scaling": "strong"}, {"plan_tuning": "adapter"}, {"plan_tuning": "full"}
+    ):  # fmt: skip
+        pages[str(settings)] = call("plan", "--model=shape:350m", "--plan_ranks=8,16", *words_of(settings)).stdout
+    weak, strong, adapter, full = pages.values()
+    assert weak == adapter and len({weak, strong, full}) == 3
+    lines = {}
+    for scaling in ("weak", "strong", "both"):
+        shape = "layers=1,width=32,heads=2,ffn=64,vocabulary=256"
+        settings = {"scale_scaling": scaling, "scale_ranks": 1, "scale_steps": 1, "scale_tokens": 160, "scale_shapes": shape}
+        lines[scaling] = call("scale", "small.ini", "--output", f"scale-{scaling}", "--scale_predict", *words_of(settings)).stdout
+    assert "weak" in lines["both"] and "strong" in lines["both"]
+    assert "strong" not in lines["weak"].replace("both", "") and "weak" not in lines["strong"], lines
+
+
+def write_dataset(name, categories, rows, wordings, sections=""):
+    os.makedirs(name)
+    with open(f"{name}/templates.txt", "w") as text:
+        numbered = "".join(f"{i} = {category}\n" for i, category in enumerate(categories))
+        text.write(f"[categories]\n{numbered}[answers]\n{{category}}\nIt is {{category}}.\n[train]\n{wordings}{sections}")
+    with open(f"{name}/targets.csv", "w") as table:
+        table.write("subject," + ",".join(categories) + ",@thing\n" + "".join(rows))
+
+
+def many_categories():
+    """Twelve have letters or paths, not digits; sixteen are two attributes. Training moves towards them."""
+    rows = [f"{thing},{','.join(str(1 + (i + shift) % 12) for i in range(12))},{thing}\n" for shift, thing in enumerate(("fair", "feast"))]
+    write_dataset("months", MONTHS, rows, "Month of {a_thing}?\nWhen is the {thing}?\n", "[v2]\n{thing}, month:\n")
+    joint = {"dataset": f"{SOURCE}/tests/support/hair-and-eyes", "max_answer_tokens": 8}
+    for method in ("sft", "full"):
+        for settings in ({"dataset": "months", "steering": "letter"}, {"dataset": "months", "steering": "path"}):
+            learning = {"method": method, "sft_steps": 30, "batch_prompts": 4, "micro_batches": 2, "holdout_wordings": 0}
+            result = run(settings | learning)
+            after = result.report()[-1]
+            assert len(after["categories"]) == 12 == len(after["subjects"][0]["exact_low"])
+            kl = result.log("kl")
+            assert len(kl) == 30 and sum(kl[-5:]) < 0.85 * sum(kl[:5]), (settings, kl)
+    said = run({"dataset": "months", "steering": "digit", "holdout_wordings": 0}, code=2)
+    assert said.count("apportion: ") == 1 and "12 categories" in said and "letter" in said, said
+    for steering in ("letter", "path"):
+        settings = joint | {"steering": steering, "holdout_wordings": 0, "batch_prompts": 4}
+        assert len(run(settings).report()[-1]["categories"]) == 16
+
+
+def few_wordings():
+    """One wording, and four with the default: what is empty is left out and said, and something is measured."""
+    rows = ["ball,1,3,ball\n", "cube,2,2,cube\n"]
+    four = "Paint of {a_thing}?\nWhich colour has the {thing}?\nSay how {a_thing} looks.\nThe {thing}: colour?\n"
+    write_dataset("one", ["red", "blue"], rows, "Colour of {a_thing}?\n")
+    write_dataset("four", ["red", "blue"], rows, four)
+    settings = {"holdout_wordings": "auto", "test_sets": "heldout,v2"}
+    one = run({"dataset": "one"} | settings)
+    assert {measure["test_set"] for measure in one.report()} == {"train"}
+    for line in ("test set heldout is left out: of 1 training wordings none is held out", "test set v2 is left out: one has no section [v2]", "training wordings are measured"):
+        assert line in one.printed.stderr, one.printed.stderr
+    four = run({"dataset": "four"} | settings)
+    assert {(measure["test_set"], measure["wordings"]) for measure in four.report()} == {("heldout", 1)}
+    assert "heldout" not in four.printed.stderr and "v2 is left out" in four.printed.stderr
+    said = run({"dataset": "four", "test_sets": "v3"}, code=2)
+    assert said.count("apportion: ") == 1 and "four has no section [v3]" in said, said
+
+
+def every_value_is_named():
+    page = call("--dump-options-markdown").stdout
+    allowed = set()
+    for key, choices in re.findall(r"^\| `(\w+)` \| [^|]* \| (?:one of|a comma-separated list of) ([^|]+?) \|", page, re.M):
+        for value in choices.removesuffix(", each at most once").split(", "):
+            allowed.add((key, value))
+    assert len(allowed) > 60, allowed
+    missing = sorted(allowed - named)
+    assert not missing, f"no case here names {missing}"
+
+
+def prepare():
+    subprocess.run(
+        [f"{BUILD}/tests/unit_shared", "--gtest_filter=SmallJob.IsWrittenForSystemTests"],
+        env=ENVIRONMENT | {"APPORTION_SMALL_JOB": os.getcwd()}, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    shutil.copytree("colours", "more")
+    with open("more/templates.txt", "a") as text:
+        text.write("[v3]\nTell a story about {a_thing}.\n[stories]\nA tale of {a_thing}. | A tale of {a_thing}, which is {category}.\n")
+    with open("more/ood.csv", "w") as text:
+        text.write("subject,red,blue,@thing\nlamp,1,1,lamp\n")
+    with open("preset.ini", "w") as text:
+        text.write("quiet = true\nretention = false\n")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="apportion_system.") as folder, contextlib.chdir(folder):
+        prepare()
+        base = run({"frames": "auto"})
+        for check in (methods, second_stage, adapters, test_sets, own_stories, capacity, many_categories, few_wordings):
+            check()
+        same_bytes(base)
+        other_bytes(base)
+        every_value_is_named()
+        print(f"{runs} runs, {len(named)} values")
+
+
+if __name__ == "__main__":
+    main()
