@@ -4,7 +4,7 @@
 # build, in one process and under its own mpirun. On this machine it takes no library of the machine's; another LibTorch
 # than the one it was built with is refused. `cmake --install` gives a program that may be moved and finds its data.
 # APPORTION_LONG=1: also the archive itself, stripped, and ranks started through orted as over ssh.
-source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/../common.sh"
 [ "$(id -u)" = 0 ] || fail "needs root for its chroot"
 chroot="$(command -v chroot)"
 root="$work/root"
