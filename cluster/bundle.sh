@@ -37,6 +37,7 @@ done
 
 # The version in a site-packages folder, as pip and torch.__version__ name it.
 version_of() { sed -n "s/^__version__ = ['\"]\(.*\)['\"]$/\1/p" "$1/torch/version.py"; }
+short_version_of() { version_of "$1" | sed 's/+.*//'; }
 
 # Decides where LibTorch is (site) and builds the program against it (build).
 build_program() {
@@ -50,9 +51,9 @@ build_program() {
     bash cluster/bundle/fetch_torch.sh "$torch_version" "$site"
   fi
   if [ -n "$cuda" ]; then
-    build="build/cuda-$(version_of "$site")" options=(-DAPPORTION_CUDA=ON)
+    build="build/cuda-torch$(short_version_of "$site")" options=(-DAPPORTION_CUDA=ON)
   elif [ "$(realpath "$site")" != "$(realpath "$deps_dir/site")" ]; then
-    build="build/cpu-$(version_of "$site")"
+    build="build/cpu-torch$(short_version_of "$site")"
   fi
   if [ -n "$quick" ]; then return; fi
   [ -f "$build/CMakeCache.txt" ] || cmake --preset cpu -B "$build" "-DLIBTORCH_SITE=$site" "${options[@]}"
@@ -87,13 +88,17 @@ put_mpi() {
   put /etc/ssl/certs/ca-certificates.crt "$root/etc/"
 }
 
-# Every library that the programs and plug-ins name, directly or by another, under the name they ask for; LibTorch's are
-# put by put_torch. Their files are kept in $system_files for the licences.
+# Every library that the programs and plug-ins name, directly or by another, under the name they ask for. LibTorch's are
+# put by put_torch, CUDA's are never put in: they come with LibTorch. Their files are kept in $system_files for the
+# licences.
 put_system_libraries() {
   local name path
   while read -r name path; do
     case "$(realpath "$path")" in
       "$site_real"/*) continue ;;
+    esac
+    case "$name" in
+      libcud* | libcub* | libcuf* | libcupti* | libcurand* | libcus* | libnccl* | libnv*) continue ;;
     esac
     [ -e "$root/lib/system/$name" ] || { put "$path" "$root/lib/system/$name" && system_files+=("$path"); }
   done < <(LD_LIBRARY_PATH="$site/torch/lib" ldd "$program_file" "$root"/libexec/{mpirun,orted} "$root"/lib/openmpi/*.so \
@@ -175,7 +180,7 @@ program_file="$build/apportion"
 [ -x "$program_file" ] || fail "$program_file is not built"
 version="$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")"
 name="apportion-$version-linux-x86_64${cuda:+-cuda}"
-if [ "$torch" != cpu ] || [ -n "$cuda" ]; then name+="-torch$(version_of "$site")"; fi
+if [ "$torch" != cpu ] || [ -n "$cuda" ]; then name+="-torch$(short_version_of "$site")"; fi
 stage="$(mktemp -d "${folder:-build/bundle}.XXXXXX")"
 umask 022
 trap 'rm -rf "$stage"' EXIT
