@@ -169,9 +169,11 @@ put_program() {
 }
 
 say_sizes() {
-  echo "bytes of what is inside, unpacked:"
-  du -b --max-depth=0 "$root/lib/torch" "$root/lib/system" "$root/lib/openmpi" "$root/libexec" "$root/share/apportion" \
-    "$root/share/doc" "$root" 2>/dev/null | sed "s|$stage/||"
+  local folder
+  echo "bytes, unpacked:"
+  for folder in lib/torch lib/system lib/openmpi libexec share/apportion share/doc .; do
+    if [ -e "$root/$folder" ]; then printf '%12d  %s\n' "$(du -sb "$root/$folder" | cut -f1)" "$folder"; fi
+  done
 }
 
 build_program

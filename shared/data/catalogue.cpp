@@ -80,11 +80,9 @@ std::string find_model(const std::string& name_or_path) {
     throw UserError("there is no model file " + name_or_path + "; give a GGUF file or a name");
   std::string names;
   for (const auto& entry : model_files()) names += (names.empty() ? "" : ", ") + entry.first;
-  throw UserError(
-      "model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) + "; names are " +
-      names +
-      "; bash cluster/quickstart.sh installs them in the source tree, bundle.sh --with-model in a "
-      "bundle");
+  throw UserError("model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) +
+                  "; names are " + names +
+                  ", each to be put at one of these (in the source tree bash cluster/quickstart.sh does)");
 }
 
 }  // namespace apportion
