@@ -10,11 +10,11 @@ usage="usage: bash cluster/bundle.sh [OPTIONS]
   --cuda               the program for CUDA and NCCL; LibTorch is taken at start
   --torch-version V    with --cuda: built against PyPI's torch V (default: the one of cluster/requirements.txt)
   --with-model         SmolLM2-135M inside
-  --level N            of zstd, 1 to 19 (default 19)
+  --level N            of zstd, 1 to 19 (default 9)
   --folder DIR         the folder alone, as DIR, and no archive
   --quick              with --folder: hard links where possible, nothing is stripped or built (for tests)"
 
-torch=cpu cuda="" torch_version="" model="" level=19 folder="" quick=""
+torch=cpu cuda="" torch_version="" model="" level=9 folder="" quick=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --torch | --torch-version | --level | --folder)
@@ -104,7 +104,7 @@ put_system_libraries() {
   done < <(LD_LIBRARY_PATH="$site/torch/lib" ldd "$program_file" "$root"/libexec/{mpirun,orted} "$root"/lib/openmpi/*.so \
     "$root"/lib/pmix/*.so | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u)
   put "$(realpath /lib64/ld-linux-x86-64.so.2)" "$root/lib/system/ld-linux-x86-64.so.2"
-  system_files+=("$(realpath /lib64/ld-linux-x86-64.so.2)" "$(command -v orterun)" /etc/ssl/certs/ca-certificates.crt)
+  system_files+=("$(realpath /lib64/ld-linux-x86-64.so.2)" "$(command -v orterun)" "$(command -v orted)")
 }
 
 # libtorch_cpu.so and those of the wheels' libraries that it names.
@@ -133,12 +133,19 @@ put_launchers() {
     -o "$root/lib/system/libapportion_user.so"
 }
 
-# Of each Debian package that a file comes from: its copyright, and in packages.txt where its source is to be had.
+# Of each Debian package that a file comes from: its copyright, and in packages.txt where its source is to be had. Debian
+# 12 knows a file of /usr/lib as /lib's where its package says so.
 put_licences() {
-  local licences="$root/share/doc/licences" package file files=()
+  local licences="$root/share/doc/licences" package file files=() owners
   for file in "${system_files[@]}"; do
     file="$(realpath "$file")"
-    files+=("$file" "${file#/usr}")  # Debian 12 knows a file of /usr/lib as /lib's where its package says so
+    files+=("$file" "${file#/usr}")
+  done
+  owners="$(dpkg -S "${files[@]}" 2>/dev/null || true)"
+  for file in "${system_files[@]}"; do
+    file="$(realpath "$file")"
+    grep -qF -e ": $file" -e ": ${file#/usr}" <<<"$owners" ||
+      fail "no package owns $file: whose licence is it?"
   done
   printf 'Packages of Debian 12 in this bundle, with the sources'\'' names: apt-get source NAME=VERSION has each.\n' \
     >"$licences/packages.txt"
@@ -148,8 +155,7 @@ put_licences() {
     # shellcheck disable=SC2016  # dpkg's own variables
     dpkg-query -W -f '${Package} ${Version}, source ${source:Package} ${source:Version}\n' "$package" | head -1 \
       >>"$licences/packages.txt"
-  done < <({ dpkg -S "${files[@]}" 2>/dev/null || true; } | sed 's/: .*//; s/:.*//' | tr -d ' ' | sort -u |
-    cat - <(echo ca-certificates) | sort -u)
+  done < <({ sed 's/:.*//' <<<"$owners"; echo ca-certificates; } | tr -d ' ' | sort -u)
   mkdir "$licences/common-licenses"
   cp -L /usr/share/common-licenses/* "$licences/common-licenses/"
 }
