@@ -25,11 +25,15 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   # that LibTorch brings and uses itself.
   target_compile_options(LibTorch::cpu INTERFACE -fopenmp)
   target_link_libraries(LibTorch::cpu INTERFACE "${LibTorch_CPU}" "${LibTorch_C10}" "${LibTorch_OPENMP}")
-  target_link_options(LibTorch::cpu INTERFACE
-    -Wl,--allow-shlib-undefined
-    "LINKER:-rpath,${LIBTORCH_SITE}/torch/lib")
+  # Programs in the build folder find them here, for an installed one see Install.cmake.
+  target_link_options(LibTorch::cpu INTERFACE -Wl,--allow-shlib-undefined)
+  set(LibTorch_RUNTIME_DIRS "${LIBTORCH_SITE}/torch/lib" ${libtorch_nvidia_lib_dirs})
+  list(APPEND CMAKE_BUILD_RPATH ${LibTorch_RUNTIME_DIRS})
+  # What a program for the CPU loads: LibTorch, and the two of CUDA's that libtorch_cpu.so names.
+  set(LibTorch_CPU_RUNTIME "${LibTorch_CPU}" "${LibTorch_C10}" ${LibTorch_OPENMP})
   foreach(directory IN LISTS libtorch_nvidia_lib_dirs)
-    target_link_options(LibTorch::cpu INTERFACE "LINKER:-rpath,${directory}")
+    file(GLOB libtorch_needed "${directory}/libcudart.so.*" "${directory}/libcupti.so.*")
+    list(APPEND LibTorch_CPU_RUNTIME ${libtorch_needed})
   endforeach()
   # Nothing in our objects names a symbol of libtorch_cuda directly, yet its kernels register themselves on loading.
   add_library(LibTorch::cuda INTERFACE IMPORTED)

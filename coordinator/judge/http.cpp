@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 #include "shared/base/error.h"
@@ -42,6 +43,10 @@ HttpReply post(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // other threads run beside this one
+  // OpenSSL's own variable; libcurl by itself knows only where its distribution keeps the certificates.
+  if (const char* certificates = std::getenv("SSL_CERT_FILE")) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
+  }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.json.data());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.json.size()));

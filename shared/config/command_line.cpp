@@ -184,7 +184,8 @@ void allow_settings(const Words& words, const std::set<std::string>& allowed) {
 CommandLine parse_job(const Words& words, Command command) {
   CommandLine parsed;
   parsed.command = words.switches.count("print_config") ? Command::print_config : command;
-  parsed.job_file = only_argument(words, words.positionals[0] + " JOB.ini [--key value ...]", "a job file");
+  parsed.job_file =
+      find_job_file(only_argument(words, words.positionals[0] + " JOB.ini [--key value ...]", "a job file"));
   std::vector<Setting> settings = read_job_file(parsed.job_file);
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
@@ -205,7 +206,7 @@ CommandLine parse_plan(const Words& words) {
   parsed.command = Command::plan;
   std::vector<Setting> settings;
   if (words.positionals.size() > 1) {
-    parsed.job_file = only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file");
+    parsed.job_file = find_job_file(only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file"));
     settings = read_job_file(parsed.job_file);
   }
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());

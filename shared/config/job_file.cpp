@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <boost/program_options.hpp>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
+#include "shared/base/data_places.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/option_table.h"
@@ -13,6 +15,7 @@
 namespace apportion {
 namespace {
 
+namespace fs = std::filesystem;
 namespace po = boost::program_options;
 
 po::options_description describe_keys() {
@@ -40,6 +43,21 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
 }
 
 }  // namespace
+
+std::string find_job_file(const std::string& name_or_path) {
+  std::error_code ignored;
+  const bool is_path = name_or_path.empty() || name_or_path.front() == '/' || name_or_path.front() == '.';
+  if (is_path || fs::exists(name_or_path, ignored)) return name_or_path;
+  const std::string prefix = "jobs/";
+  const std::string name =
+      name_or_path.starts_with(prefix) ? name_or_path.substr(prefix.size()) : name_or_path;
+  std::vector<fs::path> tried;
+  for (const fs::path& folder : data_folders(DataKind::jobs)) {
+    tried.push_back(folder / name);
+    if (fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
+  }
+  throw UserError(fmt::format("there is no job file {}, nor {}", printable(name_or_path), join_paths(tried)));
+}
 
 std::vector<Setting> parse_job_file(const std::string& text, const std::string& path) {
   const po::options_description keys = describe_keys();

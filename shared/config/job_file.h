@@ -9,6 +9,10 @@
 
 namespace apportion {
 
+/// The job file of `NAME | PATH`: a path that exists, else a name below the folders of job files
+/// (base/data_places.h), with or without "jobs/" before it. Throws UserError that says where it looked.
+std::string find_job_file(const std::string& name_or_path);
+
 /// The settings of a job file in order, each with "PATH, line N" as its source. Throws UserError for a file
 /// that cannot be read, a line that is neither comment nor `key = value`, a section, an unknown key (with the
 /// nearest known one) and a key that is there twice (with both lines). Values are checked by make_run_config.

@@ -1,10 +1,10 @@
 #include "shared/data/catalogue.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 
+#include "shared/base/data_places.h"
 #include "shared/base/error.h"
 #include "shared/config/edit_distance.h"
 
@@ -26,15 +26,6 @@ bool is_dataset(const fs::path& folder) {
 
 bool is_name(const std::string& text) { return !text.empty() && text.find('/') == std::string::npos; }
 
-/// The source tree's folder, then the installation's (beside the program: ../share/apportion/datasets).
-std::vector<fs::path> dataset_folders() {
-  std::vector<fs::path> folders = {fs::path(APPORTION_SOURCE_DIR) / "jobs" / "datasets"};
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(program.parent_path().parent_path() / "share" / "apportion" / "datasets");
-  return folders;
-}
-
 std::vector<std::string> dataset_names(const std::vector<fs::path>& folders) {
   std::vector<std::string> names;
   for (const fs::path& folder : folders) {
@@ -47,35 +38,17 @@ std::vector<std::string> dataset_names(const std::vector<fs::path>& folders) {
   return names;
 }
 
-std::string join(const std::vector<fs::path>& paths) {
-  std::string joined;
-  for (const fs::path& path : paths) joined += (joined.empty() ? "" : ", ") + path.string();
-  return joined;
-}
-
-/// The user's cache by the XDG base directory specification: a relative $XDG_CACHE_HOME does not count.
-std::vector<fs::path> model_folders() {
-  std::vector<fs::path> folders = {APPORTION_MODEL_DIR};
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  if (cache != nullptr && cache[0] == '/') {
-    folders.push_back(fs::path(cache) / "apportion");
-  } else if (home != nullptr && home[0] != '\0') {
-    folders.push_back(fs::path(home) / ".cache" / "apportion");
-  }
-  return folders;
-}
-
 }  // namespace
 
 std::string find_dataset(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::is_directory(name_or_path, ignored)) return name_or_path;
-  const std::vector<fs::path> folders = dataset_folders();
+  const std::vector<fs::path> folders = data_folders(DataKind::datasets);
   for (const fs::path& folder : folders) {
     if (is_name(name_or_path) && is_dataset(folder / name_or_path)) return (folder / name_or_path).string();
   }
-  std::string message = "dataset \"" + name_or_path + "\" is neither a folder nor a name in " + join(folders);
+  std::string message =
+      "dataset \"" + name_or_path + "\" is neither a folder nor a name in " + join_paths(folders);
   const std::vector<std::string> names = dataset_names(folders);
   if (!names.empty()) message += "; the nearest name is " + nearest_word(name_or_path, names);
   throw UserError(message);
@@ -85,11 +58,11 @@ std::string find_list(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;
   std::vector<fs::path> tried;
-  for (const fs::path& folder : dataset_folders()) {
+  for (const fs::path& folder : data_folders(DataKind::datasets)) {
     tried.push_back(folder / "common" / (name_or_path + ".txt"));
     if (is_name(name_or_path) && fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
   }
-  throw UserError("\"" + name_or_path + "\" is neither a file nor at " + join(tried));
+  throw UserError("\"" + name_or_path + "\" is neither a file nor at " + join_paths(tried));
 }
 
 std::string find_model(const std::string& name_or_path) {
@@ -98,7 +71,7 @@ std::string find_model(const std::string& name_or_path) {
   const auto known = model_files().find(name_or_path);
   const std::string file = known != model_files().end() ? known->second : name_or_path + ".gguf";
   std::vector<fs::path> tried;
-  for (const fs::path& folder : model_folders()) {
+  for (const fs::path& folder : data_folders(DataKind::models)) {
     if (!is_name(name_or_path)) break;
     tried.push_back(folder / file);
     if (fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
@@ -107,8 +80,9 @@ std::string find_model(const std::string& name_or_path) {
     throw UserError("there is no model file " + name_or_path + "; give a GGUF file or a name");
   std::string names;
   for (const auto& entry : model_files()) names += (names.empty() ? "" : ", ") + entry.first;
-  throw UserError("model \"" + name_or_path + "\" is neither a file nor at " + join(tried) + "; names are " +
-                  names + ", and bash cluster/quickstart.sh installs them");
+  throw UserError("model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) +
+                  "; names are " + names +
+                  ", each to be put at one of these (in the source tree bash cluster/quickstart.sh does)");
 }
 
 }  // namespace apportion

@@ -6,16 +6,16 @@
 
 namespace apportion {
 
-/// The folder of `dataset = NAME | PATH`: a path that exists, else a name below the jobs/datasets folder of
-/// the source tree or of the installation. Throws UserError that says where it looked and names the nearest.
+/// The folder of `dataset = NAME | PATH`: a path that exists, else a name below the folders of datasets
+/// (base/data_places.h). Throws UserError that says where it looked and names the nearest.
 std::string find_dataset(const std::string& name_or_path);
 
 /// The file of a list of prompts or a text, `NAME | PATH`: a path that exists, else NAME.txt below the folder
 /// common of those datasets. Throws UserError that says where it looked.
 std::string find_list(const std::string& name_or_path);
 
-/// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the build's own folder, then in
-/// the user's cache ($XDG_CACHE_HOME/apportion or ~/.cache/apportion). UserError says where it looked.
+/// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the folders of models.
+/// UserError says where it looked.
 std::string find_model(const std::string& name_or_path);
 
 }  // namespace apportion

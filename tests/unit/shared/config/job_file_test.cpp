@@ -99,6 +99,21 @@ TEST(JobFiles, EveryOneThatComesWithTheProgramIsValid) {
   EXPECT_GE(seen, 1);
 }
 
+TEST_F(JobFileOnDisk, IsFoundByPathAndByNameFromAnyFolder) {
+  write_file(directory_ + "mine.ini", "seed = 1\n");
+  EXPECT_EQ(find_job_file(directory_ + "mine.ini"), directory_ + "mine.ini");
+  EXPECT_EQ(find_job_file("./absent.ini"),
+            "./absent.ini");  // said to be here: what is wrong, reading it says
+  for (const char* name : {"smoke.ini", "paper/gender-us-real.ini", "scaling/small.ini"}) {
+    EXPECT_TRUE(find_job_file(name).ends_with(std::string("/jobs/") + name)) << find_job_file(name);
+  }
+  EXPECT_TRUE(find_job_file("jobs/smoke.ini").ends_with("jobs/smoke.ini"));
+  EXPECT_THAT([] { find_job_file("jobs/smokes.ini"); },
+              testing::ThrowsMessage<UserError>(
+                  testing::AllOf(testing::StartsWith("there is no job file jobs/smokes.ini, nor /"),
+                                 testing::HasSubstr("/jobs/smokes.ini"))));
+}
+
 TEST_F(JobFileOnDisk, AMissingFileIsAUserError) {
   EXPECT_THROW(read_job_file(directory_ + "missing.ini"), UserError);
   EXPECT_THROW(read_job_file(directory_), UserError);

