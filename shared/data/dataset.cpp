@@ -14,6 +14,7 @@
 #include "shared/data/csv.h"
 #include "shared/data/templates.h"
 #include "shared/data/text_file.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
@@ -239,6 +240,7 @@ std::string Dataset::digest() const {
     for (const Category& category : attribute.categories)
       of_attribute["categories"].push_back(category.names);
   }
+  if (has_unspaced(*this)) content["words"] = "by dictionary";  // see words.h
   content["subjects"] = to_json(subjects);
   content["ood_subjects"] = to_json(ood_subjects);
   content["answer_forms"] = answer_forms;
