@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <set>
+#include <string_view>
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
@@ -68,30 +68,18 @@ bool says_nothing(const nlohmann::json& value) {
 }
 
 /// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
-/// DoRA, biases, other modules that were trained) is refused, also what nobody knows yet.
+/// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
+/// nobody knows yet.
 void check_config(const std::string& path, const nlohmann::json& json) {
-  static const std::set<std::string> known = {// read below, or says nothing of the mathematics
-                                              "r",
-                                              "lora_alpha",
-                                              "target_modules",
-                                              "layers_to_transform",
-                                              "layers_pattern",
-                                              "peft_type",
-                                              "task_type",
-                                              "auto_mapping",
-                                              "peft_version",
-                                              "base_model_name_or_path",
-                                              "revision",
-                                              "inference_mode",
-                                              "lora_dropout",
-                                              "init_lora_weights",
-                                              "megatron_config",
-                                              "megatron_core",
-                                              "qalora_group_size",
-                                              "eva_config",
-                                              "loftq_config"};
+  // Read below, or without a word on what is computed.
+  constexpr std::string_view known =
+      " r lora_alpha target_modules layers_to_transform layers_pattern peft_type task_type auto_mapping "
+      "revision peft_version lora_dropout base_model_name_or_path inference_mode megatron_core "
+      "qalora_group_size ";
   for (const auto& [key, value] : json.items()) {
-    if (known.contains(key) || says_nothing(value)) continue;
+    const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
+    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || begins_plainly)
+      continue;
     throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
   }
 }

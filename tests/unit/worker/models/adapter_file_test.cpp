@@ -82,6 +82,8 @@ TEST(AdapterFile, RefusesWhatIsNotComputedHere) {
   EXPECT_NE(complaint("bias", "all").find("bias is \"all\""), std::string::npos);
   EXPECT_NE(complaint("rank_pattern", {{"q_proj", 4}}).find("rank_pattern"), std::string::npos);
   EXPECT_NE(complaint("modules_to_save", {"lm_head"}).find("modules_to_save"), std::string::npos);
+  EXPECT_NE(complaint("init_lora_weights", "pissa").find("init_lora_weights"), std::string::npos);
+  EXPECT_EQ(complaint("init_lora_weights", true), "no error");
   EXPECT_EQ(complaint("rank_pattern", nlohmann::json::object()), "no error");
   EXPECT_EQ(complaint("modules_to_save", nullptr), "no error");
 }
