@@ -29,7 +29,7 @@ enum class Neutral {
   attention_scale  // 1 / sqrt(the size of a head), or 0
 };
 
-constexpr std::array<std::pair<std::string_view, Neutral>, 41> rules = {{
+constexpr std::array<std::pair<std::string_view, Neutral>, 42> rules = {{
     {"block_count", Neutral::any},
     {"context_length", Neutral::any},
     {"embedding_length", Neutral::any},
@@ -40,6 +40,7 @@ constexpr std::array<std::pair<std::string_view, Neutral>, 41> rules = {{
     {"attention.key_length", Neutral::any},
     {"attention.value_length", Neutral::any},
     {"attention.layer_norm_rms_epsilon", Neutral::any},
+    {"attention.layer_norm_epsilon", Neutral::any},  // of another norm than a llama model has
     {"rope.dimension_count", Neutral::any},
     {"rope.freq_base", Neutral::any},
     {"rope.scaling.type", Neutral::any},
