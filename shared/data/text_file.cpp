@@ -29,6 +29,7 @@ size_t first_invalid_byte(std::string_view text) {
   return text.size();
 }
 
+/// In Unicode's form NFC.
 std::string composed(const std::string& text) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* composing = icu::Normalizer2::getNFCInstance(status);
