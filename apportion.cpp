@@ -11,6 +11,7 @@
 #include "coordinator/job.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
+#include "shared/base/bus_error.h"
 #include "shared/base/error.h"
 #include "shared/config/command_line.h"
 #include "shared/config/rank_env.h"
@@ -150,6 +151,7 @@ int main(int argc, char** argv) {
   RankEnv env;
   try {
     env = read_rank_env();
+    install_bus_error_handler(env.rank);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
     act(parse_command_line(argc, argv), env);
     return 0;

@@ -25,6 +25,7 @@
 #include "shared/measure/category.h"
 #include "shared/measure/lexical_judge.h"
 #include "shared/measure/story.h"
+#include "shared/model/prompt_lengths.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/index.h"
 
@@ -128,6 +129,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
   check_steering(dataset, config.steering);
   check_answer_forms(dataset);
+  check_prompt_lengths(config, dataset);
   const Added added = added_to(dataset, config);
   Plan plan = plan_job(config, environment, dataset, added.digest);
   const Asking asking = description_of(config.method).asking;

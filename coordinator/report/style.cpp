@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "shared/data/text_width.h"
+
 namespace apportion {
 namespace {
 
@@ -114,8 +116,9 @@ int columns_of(std::string_view text) {
       i += length;
       continue;
     }
-    columns += starts_code_point(text[i]);
-    ++i;
+    const SeenCharacter character = first_character(text.substr(i, text.find('\x1b', i + 1) - i));
+    columns += character.columns;
+    i += character.bytes;
   }
   return columns;
 }
@@ -135,9 +138,11 @@ std::string printable(const Style& style, std::string_view text, int width) {
   if (width <= 0 || columns_of(shown) <= width) return shown;
   const char* mark = style.charset == Charset::unicode ? "…" : ".";
   size_t end = 0;
-  for (int columns = 0; end < shown.size(); ++end) {
-    columns += starts_code_point(shown[end]);
-    if (columns == width) break;
+  for (int columns = 1; end < shown.size();) {  // the mark's
+    const SeenCharacter character = first_character(std::string_view(shown).substr(end));
+    columns += character.columns;
+    if (columns > width) break;
+    end += character.bytes;
   }
   return shown.substr(0, end) + mark;
 }
@@ -150,9 +155,11 @@ std::string without_paint(std::string_view text, int width) {
       i += length;
       continue;
     }
-    columns += starts_code_point(text[i]);
+    const SeenCharacter character = first_character(text.substr(i, text.find('\x1b', i + 1) - i));
+    columns += character.columns;
     if (columns > width) break;
-    plain += text[i++];
+    plain += text.substr(i, character.bytes);
+    i += character.bytes;
   }
   return plain;
 }

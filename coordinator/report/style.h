@@ -32,7 +32,7 @@ std::string bar(const Style& style, double share, int width);
 /// One column per share: its height, or in ASCII its first decimal ('0' to '9').
 std::string spark(const Style& style, const std::vector<double>& shares);
 
-/// Columns that a text takes: its code points, escape sequences apart.
+/// Columns that a text takes (shared/data/text_width.h), escape sequences apart.
 int columns_of(std::string_view text);
 
 /// Text from a file as a terminal may have it: control characters replaced, cut to `width` columns (0:

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "shared/base/bus_error.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -74,6 +75,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
       fail("map", path);
     }
     data_ = static_cast<const char*>(address);
+    remember_mapping(data_, size_, path);
   }
   ::close(file);
 }
@@ -84,7 +86,9 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
       size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<char*>(data_), size_);
+  if (!data_) return;
+  forget_mapping(data_);
+  ::munmap(const_cast<char*>(data_), size_);
 }
 
 std::string read_file(const std::string& path) { return std::string(MappedFile(path).bytes()); }

@@ -7,6 +7,17 @@
 namespace apportion {
 namespace {
 
+/// What stands between cells: the first of a comma, a semicolon (which spreadsheets write where commas are
+/// decimal) and a tab in the header.
+char separator_of(std::string_view header) {
+  bool quoted = false;
+  for (const char character : header.substr(0, header.find('\n'))) {
+    if (character == '"') quoted = !quoted;
+    if (!quoted && (character == ',' || character == ';' || character == '\t')) return character;
+  }
+  return ',';
+}
+
 /// Splits a text into records; one pass, each character looked at once.
 class CsvParser {
  public:
@@ -14,17 +25,31 @@ class CsvParser {
 
   std::vector<CsvRow> parse() {
     while (!text_.empty() && (text_.back() == '\n' || text_.back() == '\r')) text_.remove_suffix(1);
+    separator_ = separator_of(text_);
+    take_stated_separator();
     std::vector<CsvRow> rows;
     while (offset_ < text_.size()) rows.push_back(parse_row());
     return rows;
   }
 
  private:
+  /// Excel's first line "sep=;".
+  void take_stated_separator() {
+    constexpr std::string_view keyword = "sep=";
+    if (!text_.starts_with(keyword) || text_.size() <= keyword.size()) return;
+    const char stated = text_[keyword.size()];
+    offset_ = keyword.size() + 1;
+    if (stated == '"' || stated == '\r' || stated == '\n' || !(offset_ == text_.size() || at_line_end()))
+      fail_at(path_, 1, "\"sep=\" is followed by the one character that separates cells, as in \"sep=;\"");
+    separator_ = stated;
+    end_line();
+  }
+
   CsvRow parse_row() {
     CsvRow row;
     row.line = line_;
     row.cells.push_back(parse_cell());
-    while (peek() == ',') {
+    while (peek() == separator_) {
       ++offset_;
       row.cells.push_back(parse_cell());
     }
@@ -36,7 +61,7 @@ class CsvParser {
 
   std::string parse_plain() {
     std::string cell;
-    while (offset_ < text_.size() && peek() != ',' && !at_line_end()) {
+    while (offset_ < text_.size() && peek() != separator_ && !at_line_end()) {
       if (peek() == '"')
         fail_at(path_, line_, "a quote inside a cell; quote the whole cell and double the quote");
       cell += text_[offset_++];
@@ -56,7 +81,7 @@ class CsvParser {
       } else if (peek() == '"') {
         cell += text_[offset_++];
       } else {
-        if (offset_ < text_.size() && peek() != ',' && !at_line_end()) {
+        if (offset_ < text_.size() && peek() != separator_ && !at_line_end()) {
           fail_at(path_, line_, "text after a closing quote; double the quotes inside a quoted cell");
         }
         return cell;
@@ -82,6 +107,7 @@ class CsvParser {
   const std::string& path_;
   size_t offset_ = 0;
   size_t line_ = 1;
+  char separator_ = ',';
 };
 
 }  // namespace
@@ -97,7 +123,7 @@ std::vector<CsvRow> read_csv(const std::string& path) {
     if (row.cells.size() != width) {
       fail_at(path, row.line,
               std::to_string(row.cells.size()) + " cells; the header has " + std::to_string(width) +
-                  " (quote a cell that holds a comma)");
+                  " (quote a cell that holds the separator)");
     }
   }
   return rows;

@@ -1,4 +1,5 @@
-// Comma-separated tables as RFC 4180 has them. What the columns mean is dataset.cpp's business.
+// Comma-separated tables as RFC 4180 has them, and what spreadsheets write in their place. What the columns
+// mean is dataset.cpp's business.
 #pragma once
 
 #include <string>
@@ -12,10 +13,11 @@ struct CsvRow {
   size_t line = 0;
 };
 
-/// The records of the file, the header among them, all of the header's width. A cell may be quoted and then
-/// holds commas, line ends and doubled quotes; LF and CRLF both end a record; empty lines at the file's end
-/// are ignored. Throws UserError "FILE, line N: ..." for a quote out of place, an empty line, or a record of
-/// another width.
+/// The records of the file, the header among them, all of the header's width. Cells are separated by what a
+/// first line "sep=C" says, else by the first comma, semicolon or tab of the header. A cell may be quoted and
+/// then holds separators, line ends and doubled quotes; LF and CRLF both end a record; empty lines at the
+/// file's end are ignored. Throws UserError "FILE, line N: ..." for a quote out of place, an empty line, or a
+/// record of another width.
 std::vector<CsvRow> read_csv(const std::string& path);
 
 }  // namespace apportion

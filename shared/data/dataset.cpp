@@ -14,6 +14,7 @@
 #include "shared/data/csv.h"
 #include "shared/data/templates.h"
 #include "shared/data/text_file.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
@@ -135,12 +136,12 @@ std::vector<double> parse_target(const Table& table, const CsvRow& row, Shares s
 Subject parse_subject(const Table& table, const CsvRow& row, Shares shares) {
   Subject subject;
   subject.name = std::string(trim(row.cells.front()));
-  if (subject.name.empty())
+  if (visible_text(subject.name).empty())
     fail_at(table.path, row.line, "the row has no subject; name it in the first column");
   subject.target = parse_target(table, row, shares);
   for (size_t i = 0; i < table.placeholders.size(); ++i) {
     const std::string value(trim(row.cells[1 + table.categories + i]));
-    if (value.empty()) {
+    if (visible_text(value).empty()) {
       fail_at(table.path, row.line, "column @" + table.placeholders[i] + " is empty; every row fills it");
     }
     subject.placeholders[table.placeholders[i]] = value;
@@ -155,7 +156,7 @@ std::vector<Subject> parse_subjects(const Table& table, Shares shares, std::set<
   std::vector<Subject> subjects;
   for (const CsvRow& row : table.rows) {
     subjects.push_back(parse_subject(table, row, shares));
-    if (!names.insert(subjects.back().name).second) {
+    if (!names.insert(visible_text(subjects.back().name)).second) {
       fail_at(table.path, row.line,
               "subject \"" + subjects.back().name + "\" was there before; give each one row");
     }
@@ -239,6 +240,7 @@ std::string Dataset::digest() const {
     for (const Category& category : attribute.categories)
       of_attribute["categories"].push_back(category.names);
   }
+  if (has_unspaced(*this)) content["words"] = "by dictionary";  // see words.h
   content["subjects"] = to_json(subjects);
   content["ood_subjects"] = to_json(ood_subjects);
   content["answer_forms"] = answer_forms;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "shared/base/counter_rng.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
@@ -131,7 +132,9 @@ std::vector<std::string> words_of(const std::string& wording, Placeholders place
   std::vector<std::string> words;
   std::string word;
   const auto end_word = [&] {
-    if (!word.empty()) words.push_back(word);
+    const std::vector<std::string> parts =
+        has_unspaced(word) ? words_by_dictionary(word) : std::vector<std::string>{word};
+    if (!word.empty()) words.insert(words.end(), parts.begin(), parts.end());
     word.clear();
   };
   for (size_t i = 0; i < text.size(); ++i) {

@@ -136,7 +136,7 @@ std::vector<KeepPrompt> keep_prompts(const std::string& list, KeepUse use, const
   std::vector<KeepPrompt> prompts;
   for (const KeepLine& line : lines) {
     for (std::string& text : filler.texts(line.line)) {
-      if (taken.insert(text).second) prompts.push_back({line.kind, std::move(text)});
+      if (taken.insert(text).second) prompts.push_back({line.kind, std::move(text), line.line});
     }
   }
   return prompts;

@@ -9,12 +9,14 @@
 
 #include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
+#include "shared/data/text_file.h"
 
 namespace apportion {
 
 struct KeepPrompt {
   std::string kind;
   std::string text;
+  TextLine line = {};  // that it was made of; number 0 where that is the dataset's own
   bool is_near() const { return kind.starts_with("near: "); }
 };
 

@@ -134,7 +134,7 @@ std::vector<std::string> parse_names(const TextLine& line, size_t equals, const 
   for (size_t bar = 0; bar != std::string_view::npos;) {
     bar = rest.find('|');
     const std::string_view name = trim(rest.substr(0, bar));
-    if (name.empty())
+    if (trim(fold_case(name)).empty())
       fail_at(line.file, line.line, "an empty name; write \"" + number + " = NAME | SYNONYM\"");
     names.emplace_back(name);
     if (bar != std::string_view::npos) rest.remove_prefix(bar + 1);

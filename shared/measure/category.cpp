@@ -7,13 +7,16 @@
 
 #include "shared/base/error.h"
 #include "shared/data/text_file.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
 
 /// Folded for comparing, with each run of white space as one space.
 icu::UnicodeString normalise(std::string_view text) {
-  const icu::UnicodeString folded = icu::UnicodeString::fromUTF8(fold_case(text));
+  icu::UnicodeString folded = icu::UnicodeString::fromUTF8(fold_case(text));
+  // Folding takes the Thai and the Lao AM apart, and dictionaries know them as one.
+  folded.findAndReplace(u"\u0E4D\u0E32", u"\u0E33").findAndReplace(u"\u0ECD\u0EB2", u"\u0EB3");
   icu::UnicodeString normalised;
   for (int32_t i = 0; i < folded.length(); i = folded.moveIndex32(i, 1)) {
     const UChar32 code_point = folded.char32At(i);
@@ -30,9 +33,14 @@ bool is_word(UChar32 code_point) {
   return (U_GET_GC_MASK(code_point) & (U_GC_L_MASK | U_GC_N_MASK | U_GC_M_MASK)) != 0;
 }
 
-bool is_whole_word(const icu::UnicodeString& text, int32_t begin, int32_t end) {
-  if (begin > 0 && is_word(text.char32At(begin - 1))) return false;
-  return end == text.length() || !is_word(text.char32At(end));
+/// Whether no letter, digit or mark is right before or after; of a name in a script without blanks, whether a
+/// word begins and ends there.
+bool is_whole_word(const icu::UnicodeString& text, int32_t begin, int32_t end, WordBoundaries& boundaries) {
+  const auto parted = [&](int32_t at, UChar32 outside, UChar32 inside) {
+    return !is_word(outside) || (is_unspaced(inside) && boundaries.at(at));
+  };
+  if (begin > 0 && !parted(begin, text.char32At(begin - 1), text.char32At(begin))) return false;
+  return end == text.length() || parted(end, text.char32At(end), text.char32At(end - 1));
 }
 
 struct Mention {
@@ -150,10 +158,11 @@ std::vector<Mention> CategoryParser::Names::mentions_in(const icu::UnicodeString
 
 std::vector<Mention> CategoryParser::Names::OfAttribute::mentions_in(const icu::UnicodeString& text) const {
   std::vector<Mention> mentions;
+  WordBoundaries boundaries(text);
   for (const Name& name : all) {
     for (int32_t begin = text.indexOf(name.text); begin >= 0; begin = text.indexOf(name.text, begin + 1)) {
       const int32_t end = begin + name.text.length();
-      if (is_whole_word(text, begin, end)) mentions.push_back({begin, end, name.category});
+      if (is_whole_word(text, begin, end, boundaries)) mentions.push_back({begin, end, name.category});
     }
   }
   return without_overlaps(std::move(mentions));
@@ -207,11 +216,16 @@ void check_answer_forms(const Dataset& dataset) {
     for (size_t category = 0; category < dataset.categories.size(); ++category) {
       for (size_t form = 0; form < dataset.answer_forms.size(); ++form) {
         const std::string text = answer_saying(dataset, subject, category, form);
-        if (parser.parse(text) == static_cast<int>(category)) continue;
+        const int read = parser.parse(text);
+        if (read == static_cast<int>(category)) continue;
         throw UserError(dataset.path + "/templates.txt: the answer \"" + text + "\" is not read as " +
                         dataset.categories[category].names.front() +
-                        ", since the last category named counts; let nothing after " + placeholders +
-                        " name another");
+                        (read == unparsed
+                             ? ", since no whole word of it is a category's name; put a blank or a mark "
+                               "before and after " +
+                                   placeholders
+                             : ", since the last category named counts; let nothing after " + placeholders +
+                                   " name another"));
       }
     }
   }

@@ -33,8 +33,9 @@ class CategoryParser {
 
   /// The category last mentioned in `text` (of two mentions that overlap the longer counts), or `unparsed`.
   /// Of a joint dataset the one of the last mention of each attribute, unparsed when any has none. A mention
-  /// has no letter, digit or mark right before or after it; runs of white space count as one space; bytes
-  /// that are not UTF-8 are read as U+FFFD.
+  /// has no letter, digit or mark right before or after it, or where it is of a script without blanks begins
+  /// and ends where words do (shared/data/words.h); runs of white space count as one space; bytes that are
+  /// not UTF-8 are read as U+FFFD.
   int parse(std::string_view text) const;
 
   /// The category with most mentions in `text`, of equally many the one mentioned first; `unparsed` where

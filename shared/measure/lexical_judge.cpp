@@ -1,6 +1,7 @@
 #include "shared/measure/lexical_judge.h"
 
 #include "shared/config/method.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
@@ -22,7 +23,9 @@ nlohmann::json LexicalJudge::identity(const Dataset& dataset) {
   nlohmann::json words = nlohmann::json::array();
   if (dataset.attributes.empty()) words.push_back(words_of(dataset.categories));
   for (const Attribute& attribute : dataset.attributes) words.push_back(words_of(attribute.categories));
-  return {{"name", lexical_judge}, {"revision", rule_revision}, {"words", words}};
+  nlohmann::json identity = {{"name", lexical_judge}, {"revision", rule_revision}, {"words", words}};
+  if (has_unspaced(words.dump())) identity["ends"] = "by dictionary";  // see words.h
+  return identity;
 }
 
 }  // namespace apportion

@@ -1,6 +1,7 @@
 #include "shared/measure/story.h"
 
 #include <unicode/uchar.h>
+#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "shared/data/example.h"
 #include "shared/data/text_file.h"
+#include "shared/data/words.h"
 
 namespace apportion {
 namespace {
@@ -45,14 +47,14 @@ bool is_word(std::string_view piece) {
   return false;
 }
 
-int count_words(std::string_view text) {
-  int words = 0;
-  while (!text.empty()) {
-    const size_t space = text.find(' ');
-    words += is_word(text.substr(0, space)) ? 1 : 0;
-    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
-  }
-  return words;
+icu::UnicodeString from_utf8(std::string_view text) {
+  return icu::UnicodeString::fromUTF8({text.data(), static_cast<int32_t>(text.size())});
+}
+
+/// Of what stands between blanks: one, or in a script without blanks as many as ICU finds.
+int words_of_piece(std::string_view piece, bool by_dictionary) {
+  if (!by_dictionary || !has_unspaced(piece)) return is_word(piece) ? 1 : 0;
+  return static_cast<int>(words_by_dictionary(piece).size());
 }
 
 /// Forms end where a word does: "Male" is no beginning of "Males".
@@ -60,7 +62,10 @@ bool begins_with(std::string_view text, std::string_view form) {
   if (!text.starts_with(form)) return false;
   const std::string_view rest = text.substr(form.size());
   int32_t at = 0;
-  return rest.empty() || u_isalnum(next_code_point(rest, at)) == 0;
+  if (rest.empty() || u_isalnum(next_code_point(rest, at)) == 0) return true;
+  const icu::UnicodeString begun = from_utf8(form),
+                           whole = from_utf8(text.substr(0, text.find(' ', form.size())));
+  return is_unspaced(begun.char32At(begun.length() - 1)) && WordBoundaries(whole).at(begun.length());
 }
 
 /// White space, full stops and the like between one form and the next.
@@ -73,7 +78,7 @@ std::string_view without_leading_marks(std::string_view text) {
 
 }  // namespace
 
-StoryRule::StoryRule(const Dataset& dataset) {
+StoryRule::StoryRule(const Dataset& dataset) : by_dictionary_(has_unspaced(dataset)) {
   std::set<std::string> forms;
   auto add = [&](const Subject& subject) {
     for (size_t category = 0; category < dataset.categories.size(); ++category) {
@@ -93,6 +98,16 @@ StoryRule::StoryRule(const Dataset& dataset) {
   forms_.assign(forms.begin(), forms.end());
   std::stable_sort(forms_.begin(), forms_.end(),
                    [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+}
+
+int StoryRule::count_words(std::string_view text) const {
+  int words = 0;
+  while (!text.empty()) {
+    const size_t space = text.find(' ');
+    words += words_of_piece(text.substr(0, space), by_dictionary_);
+    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+  }
+  return words;
 }
 
 bool StoryRule::is_story(std::string_view text) const {

@@ -14,7 +14,7 @@ inline constexpr int least_story_words = 20;
 
 /// An answer is a story when at least least_story_words words are left of it after the answer forms that it
 /// begins with, plain or behind a steering text, are taken away. A word is what stands between white space
-/// and has a letter.
+/// and has a letter; where the dataset's answers are in a script without blanks, what ICU finds to be one.
 class StoryRule {
  public:
   /// The forms are the dataset's, filled for each of its subjects and categories.
@@ -23,6 +23,9 @@ class StoryRule {
   bool is_story(std::string_view text) const;
 
  private:
+  int count_words(std::string_view text) const;
+
+  bool by_dictionary_;
   std::vector<std::string> forms_;  // folded, longest first
 };
 

@@ -1,6 +1,7 @@
 // Reads a llama-family model's shape and holds every tensor of the file against it, so that what loads the
 // weights later meets no surprise. A tensor that this architecture does not have (biases, experts, scaled
-// rotations) is an error here: ignoring it would compute another model.
+// rotations) is an error here: ignoring it would compute another model. Keys that would do so are the
+// reader's to refuse (key_rules.h).
 #include "shared/model/shape.h"
 
 #include <cmath>
@@ -59,16 +60,23 @@ void check_heads(const Gguf& gguf, const ModelShape& shape) {
                          "; the size of a head is known here: " + std::to_string(shape.head_dim));
     }
   }
-  constexpr const char* scaling = "llama.rope.scaling.type";
-  if (gguf.has(scaling) && gguf.text(scaling) != "none") {
-    gguf.fail(scaling, "llama.rope.scaling.type is " + gguf.text(scaling) + "; none is known here");
-  }
 }
 
 std::string spell(const Shape& shape) {
   std::string text;
   for (uint64_t size : shape) text += (text.empty() ? "[" : ", ") + std::to_string(size);
   return text + "]";
+}
+
+/// What is known of a tensor that is none of ours.
+std::string meaning_of(const std::string& name) {
+  auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  if (name.ends_with(".bias")) return ": biases are not computed here";
+  if (has("rope_freqs") || has("rope_factors"))
+    return ": rotations scaled by their frequency (as Llama 3.1 has them) are not computed here";
+  if (has("_exps") || has("ffn_gate_inp") || has("_shexp")) return ": experts are not computed here";
+  if (has("attn_q_norm") || has("attn_k_norm")) return ": norms of queries and keys are not computed here";
+  return "";
 }
 
 void check_tensors(const Gguf& gguf, const ModelShape& shape) {
@@ -89,7 +97,8 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
   }
   for (const auto& [name, tensor] : gguf.tensors()) {
     if (expected.count(name) == 0) {
-      throw DataError(gguf.path(), tensor.offset, "tensor " + name + " is none of a llama model known here");
+      throw DataError(gguf.path(), tensor.offset,
+                      "tensor " + name + " is none of a llama model known here" + meaning_of(name));
     }
   }
 }
@@ -161,7 +170,8 @@ ModelShape shape_of(const Gguf& gguf) {
   shape.context_length = static_cast<int64_t>(gguf.integer("llama.context_length"));
   if (shape.context_length < 1) gguf.fail("llama.context_length", "llama.context_length is below 1");
   shape.rope_theta = positive(gguf, "llama.rope.freq_base", shape.rope_theta);
-  shape.norm_epsilon = positive(gguf, "llama.attention.layer_norm_rms_epsilon", shape.norm_epsilon);
+  constexpr const char* epsilon = "llama.attention.layer_norm_rms_epsilon";
+  shape.norm_epsilon = positive(gguf, epsilon, gguf.number(epsilon));  // not to be guessed
   shape.tied_embedding = !gguf.has_tensor("output.weight");
   shape.vocabulary = vocabulary_of(gguf);
   check_heads(gguf, shape);

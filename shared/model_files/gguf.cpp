@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <limits>
 #include <optional>
+#include <regex>
 #include <utility>
 
 #include "shared/base/byte_reader.h"
 #include "shared/base/digest.h"
+#include "shared/model_files/key_rules.h"
 
 namespace apportion {
 namespace {
@@ -198,6 +201,18 @@ struct Description {
   uint64_t data_size = 0;
 };
 
+/// ggml's names of element types by its own numbers.
+std::string type_name_of(uint32_t type) {
+  static constexpr const char* names[] = {
+      "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
+      "Q5_1",  "Q8_0",       "Q8_1",       "Q2_K",       "Q3_K",     "Q4_K",     "Q5_K",
+      "Q6_K",  "Q8_K",       "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",  "IQ1_S",    "IQ4_NL",
+      "IQ3_S", "IQ2_S",      "IQ4_XS",     "I8",         "I16",      "I32",      "I64",
+      "F64",   "IQ1_M",      "BF16",       "Q4_0_4_4",   "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
+      "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",    "NVFP4",    "Q1_0"};
+  return type < std::size(names) ? names[type] : "that has the number " + std::to_string(type) + " in ggml";
+}
+
 TensorType read_tensor_type(Reader& reader, const std::string& name) {
   uint64_t offset = reader.offset();
   uint32_t type = reader.read<uint32_t>("the type of a tensor");
@@ -205,8 +220,10 @@ TensorType read_tensor_type(Reader& reader, const std::string& name) {
        {TensorType::f32, TensorType::f16, TensorType::q4_1, TensorType::q8_0, TensorType::bf16}) {
     if (static_cast<uint32_t>(known) == type) return known;
   }
-  reader.fail_at(offset, "tensor " + name + " has ggml type " + std::to_string(type) +
-                             "; F32, F16, BF16, Q8_0 and Q4_1 are known here");
+  reader.fail_at(offset,
+                 "tensor " + name + " is of the type " + type_name_of(type) +
+                     "; F32, F16, BF16, Q8_0 and Q4_1 are known here: take the model in one of them, " +
+                     "or make it so (llama-quantize --allow-requantize OLD NEW Q8_0)");
 }
 
 /// The dimensions, innermost first as the file has them, and reversed.
@@ -254,9 +271,16 @@ Description read_description(Reader& reader) {
   return description;
 }
 
+/// What to do where a file's name says that it was cut ("NAME-00001-of-00003.gguf", "NAME.gguf.part1of2").
+std::string part_hint(const std::string& path) {
+  static const std::regex cut(R"((-\d+-of-\d+|[.-]part[-_]?\w*\d)(\.gguf)?$)");
+  if (!std::regex_search(path, cut)) return "";
+  return " Its name says that it is a part: join the parts first (llama-gguf-split --merge, or cat)";
+}
+
 /// Gives each tensor its bytes of `data`, the file's end from the aligned `start` on.
 void place_tensors(std::vector<Description>& descriptions, std::string_view file, uint64_t start,
-                   uint64_t alignment, const Reader& reader) {
+                   uint64_t alignment, const Reader& reader, const std::string& path) {
   uint64_t left = start <= file.size() ? file.size() - start : 0;
   for (Description& description : descriptions) {
     GgufTensor& tensor = description.tensor;
@@ -266,7 +290,8 @@ void place_tensors(std::vector<Description>& descriptions, std::string_view file
     }
     if (description.data_offset > left || description.data_size > left - description.data_offset) {
       reader.fail_at(tensor.offset, "the " + std::to_string(description.data_size) + " bytes of tensor " +
-                                        tensor.name + " reach beyond the file's end: is it complete?");
+                                        tensor.name + " reach beyond the file's end: is it complete?" +
+                                        part_hint(path));
     }
     tensor.bytes = file.substr(start + description.data_offset, description.data_size);
   }
@@ -282,12 +307,12 @@ void place_tensors(std::vector<Description>& descriptions, std::string_view file
 }
 
 std::map<std::string, GgufTensor> read_tensors(Reader& reader, uint64_t count, uint64_t alignment,
-                                               std::string_view file) {
+                                               std::string_view file, const std::string& path) {
   std::vector<Description> descriptions;
   descriptions.reserve(count);
   for (uint64_t i = 0; i < count; ++i) descriptions.push_back(read_description(reader));
   uint64_t start = (reader.offset() + alignment - 1) / alignment * alignment;
-  place_tensors(descriptions, file, start, alignment, reader);
+  place_tensors(descriptions, file, start, alignment, reader, path);
   std::map<std::string, GgufTensor> tensors;
   for (Description& description : descriptions) {
     std::string name = description.tensor.name;
@@ -310,9 +335,9 @@ uint64_t read_count(Reader& reader, const char* what, uint64_t smallest) {
   return count;
 }
 
-void check_magic(Reader& reader) {
+void check_magic(Reader& reader, const std::string& path) {
   if (reader.remaining() < 4 || reader.read_bytes(4, "the magic number") != "GGUF") {
-    reader.fail_at(0, "the file does not begin with \"GGUF\": is it a GGUF file?");
+    reader.fail_at(0, "the file does not begin with \"GGUF\": is it a GGUF file?" + part_hint(path));
   }
   uint32_t version = reader.read<uint32_t>("the version");
   if (version != 3) {
@@ -330,11 +355,12 @@ uint64_t GgufTensor::elements() const {
 
 Gguf::Gguf(const std::string& path) : file_(path) {
   Reader reader(file_.bytes(), path);
-  check_magic(reader);
+  check_magic(reader, path);
   uint64_t tensors = read_count(reader, "the number of tensors", 33);
   uint64_t keys = read_count(reader, "the number of metadata keys", 14);
   metadata_ = read_metadata(reader, keys);
-  tensors_ = read_tensors(reader, tensors, alignment_of(metadata_, reader), file_.bytes());
+  check_keys(path, metadata_);
+  tensors_ = read_tensors(reader, tensors, alignment_of(metadata_, reader), file_.bytes(), path);
 }
 
 void Gguf::fail(const std::string& key, const std::string& message) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <queue>
 #include <unordered_map>
@@ -74,6 +75,32 @@ struct Piece {
   int32_t previous;
   int32_t next;
 };
+
+/// Byte-pair encoding with SmolLM's way of cutting a text into words, or an error that says what there is.
+void check_kind(const Gguf& gguf) {
+  constexpr const char *model_key = "tokenizer.ggml.model", *pre_key = "tokenizer.ggml.pre";
+  const std::string& model = gguf.text(model_key);
+  if (model != "gpt2") {
+    gguf.fail(model_key, "tokenizer.ggml.model is " + model + (model == "llama" ? " (SentencePiece)" : "") +
+                             "; gpt2 (byte-pair encoding) is known here, as models of SmolLM2 have it");
+  }
+  if (!gguf.has(pre_key)) {
+    gguf.fail(model_key,
+              "the file has no tokenizer.ggml.pre, so nothing says how a text is cut into words; "
+              "take a newer file of the model, or convert it anew (convert_hf_to_gguf.py)");
+  }
+  if (const std::string& pre = gguf.text(pre_key); pre != "smollm") {
+    gguf.fail(pre_key, "tokenizer.ggml.pre is " + pre + ", a way of cutting a text into words that is not " +
+                           "known here; smollm is, the one of SmolLM and SmolLM2");
+  }
+}
+
+/// What ggml calls a kind of token.
+std::string kind_of_token(int64_t type) {
+  static constexpr const char* names[] = {"undefined",    "normal", "unknown", "control",
+                                          "user-defined", "unused", "byte"};
+  return type >= 0 && type < static_cast<int64_t>(std::size(names)) ? names[type] : "without a name";
+}
 
 /// A merge that was possible when it was noted: of the piece at `index` and the one to its right.
 struct Candidate {
@@ -166,7 +193,9 @@ void Tokenizer::Tables::add_token(const Gguf& gguf, int32_t id, const std::strin
     special[index] = type == control_type;
     return;
   }
-  if (type != normal_type) fail("has type " + std::to_string(type) + "; 1, 3 and 5 are known here");
+  if (type != normal_type)
+    fail("has type " + std::to_string(type) + " (" + kind_of_token(type) +
+         "); normal, control and unused (1, 3, 5) are known here");
   std::optional<std::string> meaning = bytes_of_text(text);
   if (!meaning) fail("is not written in GPT-2's characters for bytes");
   if (meaning->size() == 1) byte_ids[static_cast<uint8_t>((*meaning)[0])] = id;
@@ -265,11 +294,7 @@ void Tokenizer::Tables::encode_words(std::string_view text, uint32_t begin, uint
 }
 
 Tokenizer::Tokenizer(const Gguf& gguf) : tables_(std::make_unique<Tables>()) {
-  for (auto [key, known] :
-       {std::pair("tokenizer.ggml.model", "gpt2"), std::pair("tokenizer.ggml.pre", "smollm")}) {
-    if (gguf.text(key) != known)
-      gguf.fail(key, std::string(key) + " is " + gguf.text(key) + "; " + known + " is known here");
-  }
+  check_kind(gguf);
   tables_->read_tokens(gguf);
   tables_->index_special();
   tables_->read_merges(gguf);

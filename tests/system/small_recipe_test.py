@@ -5,6 +5,7 @@ whole is jobs/paper."""
 
 import json
 import os
+import pathlib
 import subprocess
 import tempfile
 
@@ -35,6 +36,9 @@ def measures(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         found = measures(folder)
+        adapters = [json.loads(file.read_text()) for file in pathlib.Path(folder).glob("tasks/*/adapter/adapter_config.json")]
+    bases = [adapter["base_model_name_or_path"] for adapter in adapters]
+    assert bases == ["HuggingFaceTB/SmolLM2-135M-Instruct"] * 2, f"peft would look for {bases}"
     for when, measure in found.items():
         print(when, {key: measure[key] for key in ("exact_error", "mae", "expected_mae", "coverage", "agreement")})
     before, after = found["before"], found["after"]

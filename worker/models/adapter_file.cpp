@@ -2,12 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string_view>
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/model_files/finite.h"
 #include "shared/model_files/safetensors.h"
 
 namespace apportion {
@@ -31,7 +34,11 @@ void from_file(const std::map<std::string, FloatTensor>& tensors, const std::str
   if (found->second.shape != out.sizes().vec()) {
     throw DataError(path, 0, "tensor '" + name + "' has another shape than the model and the rank ask for");
   }
-  out.copy_(at::tensor(found->second.values, at::kFloat).view(out.sizes()));
+  const std::vector<float>& values = found->second.values;
+  if (first_not_finite(TensorType::f32,
+                       {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}))
+    throw DataError(path, 0, "tensor '" + name + "' has a NaN or an infinity");
+  out.copy_(at::tensor(values, at::kFloat).view(out.sizes()));
 }
 
 /// The blocks that have adapters, as peft lists them: the uppermost ones.
@@ -55,11 +62,34 @@ double uppermost_layers(const std::string& path, const nlohmann::json& listed, i
   return static_cast<double>(wanted.size()) / static_cast<double>(layers);
 }
 
+/// Whether a value of peft's says "not so": null, false, nothing in it, or the one that changes nothing.
+bool says_nothing(const nlohmann::json& value) {
+  return value.is_null() || value == false || value == "none" || (value.is_structured() && value.empty());
+}
+
+/// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
+/// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
+/// nobody knows yet.
+void check_config(const std::string& path, const nlohmann::json& json) {
+  // Read below, or without a word on what is computed.
+  constexpr std::string_view known =
+      " r lora_alpha target_modules layers_to_transform layers_pattern peft_type task_type auto_mapping "
+      "revision peft_version lora_dropout base_model_name_or_path inference_mode megatron_core "
+      "qalora_group_size ";
+  for (const auto& [key, value] : json.items()) {
+    const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
+    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || begins_plainly)
+      continue;
+    throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
+  }
+}
+
 LoraConfig parse_config(const std::string& path, int64_t layers) {
   nlohmann::json json = nlohmann::json::parse(read_file(path), nullptr, false);
   if (!json.is_object() || json.value("peft_type", "") != "LORA") {
     throw DataError(path, 0, "this is not the configuration of a LoRA adapter (peft_type LORA)");
   }
+  check_config(path, json);
   const nlohmann::json rank = json.value("r", nlohmann::json()),
                        alpha = json.value("lora_alpha", nlohmann::json());
   const nlohmann::json targets = json.value("target_modules", nlohmann::json());
@@ -75,10 +105,28 @@ LoraConfig parse_config(const std::string& path, int64_t layers) {
   return config;
 }
 
+/// What a person who finds the folder has to know: for which model the adapter is.
+void write_card(const std::string& path, const std::string& base_model, const std::string& hub_name) {
+  const std::string line =
+      hub_name.empty()
+          ? "A LoRA adapter that apportion trained for the model `" + base_model +
+                "`, whose file does not tell its name on the hub: load it by hand and give it to " +
+                "`PeftModel.from_pretrained`, or write its name into adapter_config.json.\n"
+          : "A LoRA adapter that apportion trained for " + hub_name +
+                ": `AutoPeftModelForCausalLM.from_pretrained` loads both.\n";
+  if (std::filesystem::exists(path)) {
+    const std::string card = read_file(path);
+    if (card.find(line) == std::string::npos) write_file(path, card + "\n" + line);
+    return;
+  }
+  const std::string base = hub_name.empty() ? "" : "base_model: " + hub_name + "\n";
+  write_file(path, "---\n" + base + "library_name: peft\ntags:\n- lora\n---\n\n" + line);
+}
+
 }  // namespace
 
-std::string save_adapter(const std::string& directory, const Adapter& adapter,
-                         const std::string& base_model) {
+std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model,
+                         const std::string& hub_name) {
   make_directories(directory);
   std::map<std::string, FloatTensor> tensors;
   for (const Adapter::Entry& entry : adapter.entries()) {
@@ -89,7 +137,7 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter,
   write_file(directory + "/adapter_model.safetensors", bytes);
   nlohmann::json config = {{"peft_type", "LORA"},
                            {"task_type", "CAUSAL_LM"},
-                           {"base_model_name_or_path", base_model},
+                           {"base_model_name_or_path", hub_name.empty() ? base_model : hub_name},
                            {"r", adapter.config().rank},
                            {"lora_alpha", adapter.config().alpha},
                            {"lora_dropout", 0.0},
@@ -98,6 +146,7 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter,
                            {"inference_mode", true},
                            {"target_modules", adapter.config().targets}};
   if (adapter.lowest_layer() > 0) config["layers_to_transform"] = layers_of(adapter);
+  write_card(directory + "/README.md", base_model, hub_name);
   write_file(directory + "/adapter_config.json", config.dump(2) + "\n");
   return sha256(bytes);
 }

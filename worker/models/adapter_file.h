@@ -1,4 +1,4 @@
-// Adapters on disk in PEFT's form: adapter_config.json and adapter_model.safetensors.
+// Adapters on disk in PEFT's form: adapter_config.json and adapter_model.safetensors, with a model card.
 #pragma once
 
 #include <string>
@@ -8,9 +8,12 @@
 
 namespace apportion {
 
-/// Writes the folder's two files, the configuration last, each under a temporary name first. Returns the
-/// SHA-256 of adapter_model.safetensors.
-std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model);
+/// Writes the folder's files, the configuration last, each under a temporary name first. `base_model` is what
+/// the job calls the model, `hub_name` its name on the hub, by which peft finds it, where that is known
+/// (shared/model_files/hub_name.h). A card that is there already only gains a line. Returns the SHA-256 of
+/// adapter_model.safetensors.
+std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model,
+                         const std::string& hub_name = "");
 
 /// Reads a folder that save_adapter or peft wrote (float32, uniform rank). Throws UserError or DataError
 /// naming the file, and the tensor that is absent or of another shape.

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "shared/model_files/finite.h"
 
 namespace apportion {
 namespace {
@@ -31,7 +33,9 @@ uint64_t bytes_of_row(TensorType type, int64_t columns) {
 class GgufWeights : public WeightSource {
  public:
   GgufWeights(const Gguf& gguf, const ModelShape& shape)
-      : WeightSource(shape), gguf_(gguf), head_dim_(shape.head_dim) {}
+      : WeightSource(shape), gguf_(gguf), head_dim_(shape.head_dim) {
+    ::stat(gguf.path().c_str(), &file_);
+  }
 
   at::Tensor rows(const std::string& name, int64_t first, int64_t last) const override {
     const std::vector<int64_t>& wanted = sizes(name);
@@ -39,6 +43,7 @@ class GgufWeights : public WeightSource {
     if (wanted.size() == 1) {
       at::Tensor all = at::empty(wanted, at::kFloat);
       unpack(tensor, 0, 1, wanted[0], all.data_ptr<float>());
+      check_length();
       return all.narrow(0, first, last - first);
     }
     at::Tensor values = at::empty({last - first, wanted[1]}, at::kFloat);
@@ -48,6 +53,7 @@ class GgufWeights : public WeightSource {
     } else {
       unpack(tensor, first, last - first, wanted[1], values.data_ptr<float>());
     }
+    check_length();
     return values;
   }
 
@@ -59,9 +65,10 @@ class GgufWeights : public WeightSource {
     at::Tensor packed = at::empty({last - first, row_bytes}, at::kByte);
     for (int64_t row = first; row < last; ++row) {
       const int64_t from = is_permuted(name) ? file_row(row) : row;
-      std::memcpy(packed.data_ptr<uint8_t>() + (row - first) * row_bytes,
-                  tensor.bytes.data() + from * row_bytes, static_cast<size_t>(row_bytes));
+      const std::string_view bytes = rows_of(tensor, from, 1, static_cast<uint64_t>(row_bytes));
+      std::memcpy(packed.data_ptr<uint8_t>() + (row - first) * row_bytes, bytes.data(), bytes.size());
     }
+    check_length();
     return packed;
   }
 
@@ -92,15 +99,40 @@ class GgufWeights : public WeightSource {
     return head * head_dim_ + 2 * pair + half;
   }
 
-  static void unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns, float* out) {
-    const uint64_t row_bytes = bytes_of_row(tensor.type, columns);
-    dequantize(tensor.type,
-               tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
-                                   static_cast<uint64_t>(count) * row_bytes),
-               static_cast<uint64_t>(count * columns), out);
+  /// The file's bytes of these rows, whose values are numbers.
+  std::string_view rows_of(const GgufTensor& tensor, int64_t first, int64_t count, uint64_t row_bytes) const {
+    const std::string_view bytes = tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
+                                                       static_cast<uint64_t>(count) * row_bytes);
+    if (const auto element = first_not_finite(tensor.type, bytes)) {
+      const uint64_t row_elements = bytes.size() / static_cast<uint64_t>(count) /
+                                    block_layout(tensor.type).bytes * block_layout(tensor.type).elements;
+      throw DataError(gguf_.path(), tensor.offset,
+                      "tensor " + tensor.name + " has a NaN or an infinity in row " +
+                          std::to_string(static_cast<uint64_t>(first) + *element / row_elements) +
+                          "; the file is damaged or was converted wrongly: take it anew");
+    }
+    return bytes;
+  }
+
+  void unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns, float* out) const {
+    if (count == 0) return;
+    const std::string_view bytes = rows_of(tensor, first, count, bytes_of_row(tensor.type, columns));
+    dequantize(tensor.type, bytes, static_cast<uint64_t>(count * columns), out);
+  }
+
+  /// Of a file that was cut while it is mapped, the rest of the last page reads as zeros; what is further
+  /// behind is a bus error (shared/base/bus_error.h).
+  void check_length() const {
+    struct stat now {};
+    const bool same = ::stat(gguf_.path().c_str(), &now) == 0 && now.st_ino == file_.st_ino;
+    if (!same || now.st_size >= file_.st_size)
+      return;  // another file of this name is not the one that is mapped
+    throw DataError(gguf_.path(), static_cast<uint64_t>(now.st_size),
+                    "the file became shorter while it was read; put the whole file there and run again");
   }
 
   const Gguf& gguf_;
+  struct stat file_ {};
   const int64_t head_dim_;
 };
 

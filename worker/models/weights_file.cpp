@@ -13,6 +13,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/model_files/finite.h"
 #include "shared/model_files/safetensors.h"
 
 namespace apportion {
@@ -80,6 +81,9 @@ class SavedWeights : public WeightSource {
       std::memcpy(values.mutable_data_ptr(), bytes.data() + static_cast<uint64_t>(first) * row_bytes,
                   values.nbytes());
     }
+    if (first_not_finite(TensorType::f32,
+                         {static_cast<const char*>(values.const_data_ptr()), values.nbytes()}))
+      throw DataError(file_.path(), 0, "tensor '" + hugging_face_name(name) + "' has a NaN or an infinity");
     return values;
   }
 

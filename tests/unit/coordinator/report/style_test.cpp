@@ -27,12 +27,21 @@ TEST(Style, SparksHaveAColumnPerShare) {
   EXPECT_EQ(spark(ascii, {0, 1, 0.25}), "092");
 }
 
-TEST(Style, WidthsCountCodePointsAndNoEscapes) {
+TEST(Style, WidthsCountNoEscapes) {
   EXPECT_EQ(columns_of("\x1b[32m█▍\x1b[0m a"), 4);
   EXPECT_EQ(left("é", 3), "é  ");
   EXPECT_EQ(right("é", 3), "  é");
   EXPECT_EQ(left("long", 2), "long");
   EXPECT_EQ(without_paint("\x1b[32m█▍a\x1b[0mb", 3), "█▍a");
+}
+
+TEST(Style, WidthsAreThoseOfATerminal) {
+  EXPECT_EQ(columns_of("\x1b[1m男性\x1b[0me\u0301"), 5);
+  EXPECT_EQ(left("男", 3), "男 ");
+  EXPECT_EQ(right("👩\u200D⚕\uFE0F", 3), " 👩\u200D⚕\uFE0F");
+  EXPECT_EQ(printable(unicode, "看護師さん", 6), "看護…");
+  EXPECT_EQ(printable(unicode, "e\u0301e\u0301e\u0301", 3), "e\u0301e\u0301e\u0301");
+  EXPECT_EQ(without_paint("\x1b[32m男性\x1b[0m", 3), "男");
 }
 
 TEST(Style, PrintableReplacesControlsAndCuts) {

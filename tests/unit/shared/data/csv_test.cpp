@@ -40,8 +40,25 @@ TEST(Csv, TakesCrlfAndEmptyLinesAtTheEnd) {
   EXPECT_EQ(rows[1].cells, (std::vector<std::string>{"1", "2"}));
 }
 
+TEST(Csv, TakesWhatSpreadsheetsWrite) {
+  for (const std::string mark : {";", "\t"}) {
+    const std::vector<CsvRow> rows = rows_of("a" + mark + "b\n\"x" + mark + "y\"" + mark + "1,5\n");
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_EQ(rows[1].cells, (std::vector<std::string>{"x" + mark + "y", "1,5"}));
+  }
+  EXPECT_EQ(rows_of("a,b;c\n")[0].cells, (std::vector<std::string>{"a", "b;c"}));
+  EXPECT_EQ(rows_of("\"a;b\",c\n")[0].cells, (std::vector<std::string>{"a;b", "c"}));
+  const std::vector<CsvRow> stated = rows_of("sep=|\r\na|b,c\r\n1|2\r\n");
+  ASSERT_EQ(stated.size(), 2u);
+  EXPECT_EQ(stated[0].cells, (std::vector<std::string>{"a", "b,c"}));
+  EXPECT_EQ(stated[0].line, 2u);
+  EXPECT_EQ(complaint("sep=ab\na,b\n"),
+            "line 1: \"sep=\" is followed by the one character that separates cells, as in \"sep=;\"");
+}
+
 TEST(Csv, NamesTheLineOfAMistake) {
-  EXPECT_EQ(complaint("a,b\n1,2,3\n"), "line 2: 3 cells; the header has 2 (quote a cell that holds a comma)");
+  EXPECT_EQ(complaint("a,b\n1,2,3\n"),
+            "line 2: 3 cells; the header has 2 (quote a cell that holds the separator)");
   EXPECT_EQ(complaint("a,b\n\n1,2\n"), "line 2: an empty line; remove it");
   EXPECT_EQ(complaint("a,b\n1,x\"y\"\n"),
             "line 2: a quote inside a cell; quote the whole cell and double the quote");

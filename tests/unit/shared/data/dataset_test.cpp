@@ -100,6 +100,10 @@ TEST(Dataset, NamesWrongNumbers) {
 TEST(Dataset, NamesWrongRows) {
   EXPECT_EQ(row_complaint("a,1,2,b,c\n"),
             "targets.csv, line 3: subject \"a\" was there before; give each one row");
+  EXPECT_EQ(row_complaint("\u200Da\u200E,1,2,b,c\n"),  // the same to a reader
+            "targets.csv, line 3: subject \"\u200Da\u200E\" was there before; give each one row");
+  EXPECT_EQ(row_complaint("\u00A0,1,2,b,c\n"),
+            "targets.csv, line 3: the row has no subject; name it in the first column");
   EXPECT_EQ(row_complaint(" ,1,2,b,c\n"),
             "targets.csv, line 3: the row has no subject; name it in the first column");
   EXPECT_EQ(row_complaint("x,1,2,,c\n"), "targets.csv, line 3: column @role is empty; every row fills it");
@@ -110,7 +114,7 @@ TEST(Dataset, NamesWrongRows) {
             "targets.csv, line 3: the row has no subject; name it in the first column");
   EXPECT_EQ(row_complaint("\nx,1,2,b,c\n"), "targets.csv, line 3: an empty line; remove it");
   EXPECT_EQ(row_complaint("x,1,2\n"),
-            "targets.csv, line 3: 3 cells; the header has 5 (quote a cell that holds a comma)");
+            "targets.csv, line 3: 3 cells; the header has 5 (quote a cell that holds the separator)");
 }
 
 TEST(Dataset, NamesWrongHeaders) {

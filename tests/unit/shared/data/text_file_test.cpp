@@ -39,9 +39,23 @@ TEST(TextFile, FoldsCaseAndComposition) {
   EXPECT_NE(fold_case("Male"), fold_case("Mal\xC3\xA9"));
 }
 
-TEST(TextFile, TrimsSpacesAndTabs) {
+TEST(TextFile, ReadsWhatAPersonSees) {
+  DatasetFolder folder;
+  const auto read = [&](const std::string& text) { return read_text(folder.write("a.txt", text)); };
+  EXPECT_EQ(read("Mixed\u00A0race\u202F\u2003x\u2028y"), "Mixed race  x y");
+  EXPECT_EQ(read("Fe\u200Bma\u00ADle\u2060\uFEFF"), "Female");
+  EXPECT_EQ(read("Cafe\u0301\r\n\tA\u030A"), "Caf\u00E9\r\n\t\u00C5");
+  EXPECT_EQ(read("男\u3000女 👩\u200D⚕"), "男\u3000女 👩\u200D⚕");  // what joins is seen
+  EXPECT_EQ(error_of([&] { read("fine\nbell \a"); }),
+            folder.path_of("a.txt") + ", line 2: a control character, U+0007; remove it");
+}
+
+TEST(TextFile, TrimsWhiteSpace) {
   EXPECT_EQ(trim(" \t a b \t"), "a b");
   EXPECT_EQ(trim("  "), "");
+  EXPECT_EQ(trim(""), "");
+  EXPECT_EQ(trim("\u3000 男 女\u3000"), "男 女");
+  EXPECT_EQ(visible_text("a\u200D\u200Cb\u200E"), "ab");
 }
 
 }  // namespace

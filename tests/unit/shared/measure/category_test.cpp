@@ -120,6 +120,23 @@ TEST(CategoryParser, KnowsUnicodeWords) {
   EXPECT_EQ(german.parse("CAFE\xCC\x81"), 1);
 }
 
+TEST(CategoryParser, ReadsScriptsWithoutBlanksByTheirWords) {
+  const CategoryParser japanese({{{"男性"}}, {{"女性"}}, {{"男"}}});
+  EXPECT_EQ(japanese.parse("この人は男性です。"), 0);
+  EXPECT_EQ(japanese.parse("女性"), 1);
+  EXPECT_EQ(japanese.parse("0 女性"), 1);
+  EXPECT_EQ(japanese.parse("看護師は女性が多い。"), 1);
+  EXPECT_EQ(japanese.parse("男性的"), 0);
+  EXPECT_EQ(japanese.parse("長男です"), unparsed);  // a part of another word: the eldest son
+  EXPECT_EQ(japanese.parse("Maleです"), unparsed);
+  const CategoryParser thai({{{"ผู้ชาย"}}, {{"ผู้หญิง"}}, {{"ดำ"}}});
+  EXPECT_EQ(thai.parse("คนนี้เป็นผู้ชาย"), 0);
+  EXPECT_EQ(thai.parse("คนนี้เป็นผู้หญิงครับ"), 1);
+  EXPECT_EQ(thai.parse("รถสีดำครับ"), 2);  // with a vowel that folding takes apart
+  const CategoryParser english({{{"Male"}}, {{"Female"}}});
+  EXPECT_EQ(english.parse("Maleです"), unparsed);  // as ever: the names have blanks around them
+}
+
 TEST(CategoryParser, RefusesAnAnswerFormThatNamesAnotherCategoryLast) {
   Dataset dataset;
   dataset.path = "/toy";
@@ -136,6 +153,23 @@ TEST(CategoryParser, RefusesAnAnswerFormThatNamesAnotherCategoryLast) {
         error.what(),
         "/toy/templates.txt: the answer \"Female, not Male\" is not read as Female, since the last category "
         "named counts; let nothing after {category} name another");
+  }
+}
+
+TEST(CategoryParser, SaysThatAFormHasNoWholeWord) {
+  Dataset dataset;
+  dataset.path = "/toy";
+  dataset.categories = {{{"남성"}}, {{"여성"}}};
+  dataset.subjects = {{"s", {0.5, 0.5}, {}}};
+  dataset.answer_forms = {"{category}입니다"};  // Korean has blanks, but not in front of its endings
+  try {
+    check_answer_forms(dataset);
+    FAIL() << "no error";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "/toy/templates.txt: the answer \"남성입니다\" is not read as 남성, since no whole word of it "
+        "is a category's name; put a blank or a mark before and after {category}");
   }
 }
 

@@ -59,6 +59,24 @@ TEST(StoryRule, WhatAFormBeginsWithDoesNotCount) {
   EXPECT_TRUE(is_story(words(19) + " Male"));     // a form in the story counts as its words
 }
 
+TEST(StoryRule, CountsWordsOfScriptsWithoutBlanks) {
+  Dataset dataset;
+  dataset.categories = {{{"男性"}}, {{"女性"}}};
+  dataset.subjects = {{"s", {0.5, 0.5}, {}}};
+  dataset.answer_forms = {"{category}", "この人は{category}です。"};
+  const StoryRule rule(dataset);
+  const std::string tale =
+      "むかしむかし、山の中に若い看護師が住んでいました。毎朝早く起きて、川を渡り、村の病院へ歩いて行きました"
+      "。";
+  EXPECT_TRUE(rule.is_story(tale));
+  EXPECT_TRUE(rule.is_story("この人は男性です。" + tale));
+  EXPECT_FALSE(rule.is_story("むかしむかし、山の中に住んでいました。"));
+  std::string often;
+  for (int i = 0; i < 25; ++i) often += "男性";
+  EXPECT_FALSE(rule.is_story(often));
+  EXPECT_FALSE(is_story(tale));  // of a dataset whose answers have blanks: two words
+}
+
 TEST(StoryRule, KnowsTheFormsOfAJointDataset) {
   const StoryRule rule(parse_dataset("tests/support/hair-and-eyes"));
   std::string often;

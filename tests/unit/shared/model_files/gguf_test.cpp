@@ -139,7 +139,7 @@ TEST_F(GgufTest, RefusesTensorsThatMakeNoSense) {
     writer.lying_tensor("second", type, shape, offset);
     return error_of(writer.bytes());
   };
-  EXPECT_THAT(error(2, {32}, 64), HasSubstr("second has ggml type 2"));
+  EXPECT_THAT(error(2, {32}, 64), HasSubstr("second is of the type Q4_0; F32, F16"));
   EXPECT_THAT(error(0, {}, 64), HasSubstr("second has 0 dimensions"));
   EXPECT_THAT(error(0, {1, 1, 1, 1, 1}, 64), HasSubstr("second has 5 dimensions"));
   EXPECT_THAT(error(0, {4, 0}, 0), HasSubstr("second has a shape that is empty"));

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "shared/base/digest.h"
@@ -40,6 +41,61 @@ TEST(AdapterFile, SaysWhichBlocksItIsOn) {
   lowest["layers_to_transform"] = {0};
   write_bytes(file, lowest.dump());
   EXPECT_NE(error_of([&] { load(); }).find("the uppermost of"), std::string::npos);
+}
+
+TEST(AdapterFile, NamesItsBaseByTheHubsName) {
+  TinyWorld world;
+  testing::DatasetFolder folder;
+  const Adapter adapter = world.random_adapter(2);
+  const std::string config = folder.path_of("adapter_config.json"), card = folder.path_of("README.md");
+  auto base = [&] { return nlohmann::json::parse(read_file(config)).at("base_model_name_or_path"); };
+  save_adapter(folder.path(), adapter, "tiny.gguf");
+  EXPECT_EQ(base(), "tiny.gguf");
+  EXPECT_NE(read_file(card).find("does not tell its name on the hub"), std::string::npos);
+  folder.write("README.md", "# Mine\n");
+  for (int time = 0; time < 2; ++time) {  // the line is there once, below what was there
+    save_adapter(folder.path(), adapter, "tiny.gguf", "org/tiny");
+    EXPECT_EQ(base(), "org/tiny");
+    EXPECT_EQ(read_file(card),
+              "# Mine\n\nA LoRA adapter that apportion trained for org/tiny: "
+              "`AutoPeftModelForCausalLM.from_pretrained` loads both.\n");
+  }
+}
+
+TEST(AdapterFile, RefusesWhatIsNotComputedHere) {
+  TinyWorld world;
+  testing::DatasetFolder folder;
+  save_adapter(folder.path(), world.random_adapter(2), "tiny");
+  const std::string file = folder.path_of("adapter_config.json");
+  const nlohmann::json config = nlohmann::json::parse(read_file(file));
+  auto complaint = [&](const std::string& key, const nlohmann::json& value) {
+    nlohmann::json changed = config;
+    changed[key] = value;
+    write_bytes(file, changed.dump());
+    return error_of([&] { load_adapter(folder.path(), world.model().shape(), at::kCPU); });
+  };
+  for (const char* key : {"use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "a_new_idea"}) {
+    EXPECT_NE(complaint(key, true).find(std::string(key) + " is true, which is not computed here"),
+              std::string::npos);
+    EXPECT_EQ(complaint(key, false), "no error");
+  }
+  EXPECT_NE(complaint("bias", "all").find("bias is \"all\""), std::string::npos);
+  EXPECT_NE(complaint("rank_pattern", {{"q_proj", 4}}).find("rank_pattern"), std::string::npos);
+  EXPECT_NE(complaint("modules_to_save", {"lm_head"}).find("modules_to_save"), std::string::npos);
+  EXPECT_NE(complaint("init_lora_weights", "pissa").find("init_lora_weights"), std::string::npos);
+  EXPECT_EQ(complaint("init_lora_weights", true), "no error");
+  EXPECT_EQ(complaint("rank_pattern", nlohmann::json::object()), "no error");
+  EXPECT_EQ(complaint("modules_to_save", nullptr), "no error");
+}
+
+TEST(AdapterFile, NamesATensorThatIsNoNumber) {
+  TinyWorld world;
+  testing::DatasetFolder folder;
+  Adapter adapter = world.random_adapter(2);
+  adapter.entries().front().a.view(-1)[3].fill_(std::nan(""));
+  save_adapter(folder.path(), adapter, "tiny");
+  const std::string said = error_of([&] { load_adapter(folder.path(), world.model().shape(), at::kCPU); });
+  EXPECT_NE(said.find("lora_A.weight' has a NaN or an infinity"), std::string::npos) << said;
 }
 
 TEST(AdapterFile, NamesWhatIsWrong) {

@@ -4,11 +4,13 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <tuple>
 
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 #include "shared/model/shape_text.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
@@ -56,6 +58,35 @@ class GgufWeightsTest : public ::testing::Test {
   testing::DatasetFolder folder_;
   std::unique_ptr<Gguf> gguf_;
 };
+
+TEST_F(GgufWeightsTest, NamesATensorWithAScaleThatIsNoNumber) {
+  const Gguf& whole = file(TensorType::q8_0, TensorType::f32);
+  const ModelShape shape = shape_of(whole);
+  const std::string name = "blk.0.ffn_up.weight", path = whole.path();
+  std::string bytes = read_file(path);
+  constexpr size_t block = 34, blocks_of_row = 2, row = 5;
+  const size_t at = bytes.find(whole.tensor(name).bytes) + (row * blocks_of_row + 1) * block;
+  bytes[at] = 0;
+  bytes[at + 1] = 0x7C;  // infinity
+  write_bytes(path, bytes);
+  const Gguf damaged(path);
+  const auto source = gguf_weights(damaged, shape);
+  EXPECT_NO_THROW(source->rows(name, 0, row));
+  for (const std::string& said :
+       {testing::error_of([&] { source->whole(name); }),
+        testing::error_of([&] { source->rows(name, row, 8); }),
+        testing::error_of([&] { source->packed_rows(name, 2, 8, TensorType::q8_0); })}) {
+    EXPECT_NE(said.find("tensor " + name + " has a NaN or an infinity in row 5;"), std::string::npos) << said;
+  }
+}
+
+TEST_F(GgufWeightsTest, NoticesAFileThatBecameShorter) {
+  const Gguf& whole = file(TensorType::f32, TensorType::f32);
+  const auto source = gguf_weights(whole, shape_of(whole));
+  ASSERT_EQ(::truncate(whole.path().c_str(), static_cast<off_t>(file_size(whole.path()) - 4)), 0);
+  const std::string said = testing::error_of([&] { source->whole("output.weight"); });
+  EXPECT_NE(said.find("the file became shorter while it was read"), std::string::npos) << said;
+}
 
 TEST_F(GgufWeightsTest, AnySplitIsTheWhole) {
   for (TensorType type : {TensorType::f32, TensorType::q4_1, TensorType::q8_0}) {

@@ -1,0 +1,185 @@
+#include "shared/model/prompt_lengths.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "shared/base/error.h"
+#include "shared/config/method.h"
+#include "shared/data/example.h"
+#include "shared/data/keep.h"
+#include "shared/data/question.h"
+#include "shared/data/story_prompts.h"
+#include "shared/data/templates.h"
+#include "shared/model/shape_text.h"
+#include "shared/model_files/chat_template.h"
+
+namespace apportion {
+namespace {
+
+/// The longest answer that is allowed, and the key that says so ("": it is the dataset's).
+struct AnswerLimit {
+  int tokens;
+  std::string key;
+};
+
+class LengthCheck {
+ public:
+  LengthCheck(const RunConfig& config, const Dataset& dataset)
+      : config_(config), dataset_(dataset), gguf_(tokenizer_file(config.data.model)) {
+    const std::string& model = config.data.model;
+    context_ = is_shape_text(model) ? parse_shape(model).context_length : shape_of(gguf_).context_length;
+    turns_bytes_ = gguf_.text("tokenizer.chat_template").size();
+  }
+
+  void check() {
+    for (const std::string& test_set : config_.measure.test_sets) check_test_set(test_set);
+    const bool trains = !stages_of(config_.method, config_.steering).empty();
+    if (trains) check_training();
+    const AnswerLimit kept = {config_.keep.tokens, "retain_tokens"};
+    if (trains && config_.keep.weight > 0) check_keep_list(config_.keep.train, KeepUse::train, kept);
+    if (trains && config_.keep.measure) check_keep_list(config_.keep.test, KeepUse::test, kept);
+    if (trains && config_.story.answers == Answers::self) check_stories();
+  }
+
+ private:
+  void check_test_set(const std::string& test_set) {
+    const std::vector<Subject> subjects = subjects_of(dataset_, test_set, config_.data.subjects);
+    const std::vector<std::string> wordings = wordings_of(dataset_, test_set, config_.data.holdout_wordings);
+    const Asking asking = description_of(config_.method).asking;
+    const MeasureConfig& measure = config_.measure;
+    const AnswerLimit plain = test_set == "v3" ? AnswerLimit{measure.story_tokens, "story_tokens"}
+                                               : AnswerLimit{measure.max_answer_tokens, "max_answer_tokens"};
+    const AnswerLimit listed = {measure.verbalized_tokens, "verbalized_tokens"};
+    const auto prompts = prompts_of(dataset_, test_set, config_.data.holdout_wordings, config_.data.subjects);
+    for (const Prompt& prompt : prompts) {
+      const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
+      const std::string& wording = wordings[static_cast<size_t>(prompt.wording)];
+      need_room(prompt.text, plain, [&] { return Place{line_of(wording), subject.name}; });
+      if (asking == Asking::plainly) continue;
+      for (const Turn& turn : turns_of(prompt, subject, dataset_.categories, asking)) {
+        need_room(turn.text, asking == Asking::for_probabilities ? listed : plain, [&] {
+          return Place{line_of(wording), subject.name};
+        });
+      }
+    }
+  }
+
+  void check_training() {
+    const std::vector<Subject> subjects = subjects_of(dataset_, "train", config_.data.subjects);
+    const std::vector<std::string> own = wordings_of(dataset_, "train", config_.data.holdout_wordings);
+    for (const Prompt& prompt : training_prompts(dataset_, config_.data)) {
+      const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
+      const auto index = static_cast<size_t>(prompt.wording);
+      for (const std::string& answer : answers_about(subject)) {
+        // A token has a byte at least; one ends the turn.
+        const auto bytes = static_cast<int>(answer.size()) + 1;
+        if (has_room(prompt.text, bytes)) continue;
+        const auto tokens = static_cast<int>(chat().encode_turn(prompt.text, answer).answer.size());
+        need_room(prompt.text, {tokens, ""}, [&] {
+          // What frames add stands around a line of the dataset's own.
+          return Place{index < own.size() ? line_of(own[index]) : TextLine{"", dataset_.path, 0},
+                       subject.name};
+        });
+      }
+    }
+  }
+
+  /// Of each category and form, behind a steering token where the job has one.
+  std::vector<std::string> answers_about(const Subject& subject) const {
+    std::vector<std::string> answers;
+    const std::vector<Stage> stages = stages_of(config_.method, config_.steering);
+    const bool steered = std::any_of(stages.begin(), stages.end(), [](const Stage& stage) {
+      return stage.answers == AnswerStyle::steered;
+    });
+    for (const auto& answer : plain_answers(dataset_, subject)) {
+      answers.push_back((steered ? steering_text(config_.steering, answer.category) + " " : "") +
+                        answer.text);
+    }
+    return answers;
+  }
+
+  void check_keep_list(const std::string& list, KeepUse use, const AnswerLimit& answer) {
+    for (const KeepPrompt& prompt : keep_prompts(list, use, dataset_, config_.data)) {
+      need_room(prompt.text, answer, [&] {
+        return Place{prompt.line.line > 0 ? prompt.line : line_of(prompt.line.text), ""};
+      });
+    }
+  }
+
+  void check_stories() {
+    const std::vector<Subject> subjects = subjects_of(dataset_, "train", config_.data.subjects);
+    const AnswerLimit answer = {config_.story.tokens, "self_tokens"};
+    for (const StoryPrompt& prompt : story_prompts(dataset_, config_.data)) {
+      std::vector<std::string> turns = prompt.named;
+      turns.push_back(prompt.neutral);
+      const std::string& line = dataset_.wordings.at("stories")[static_cast<size_t>(prompt.wording)];
+      const std::string& subject = subjects[static_cast<size_t>(prompt.subject)].name;
+      for (const std::string& turn : turns)
+        need_room(turn, answer, [&] { return Place{line_of(line), subject}; });
+    }
+  }
+
+  /// Where a prompt stands, and about which subject it is.
+  struct Place {
+    TextLine line;
+    std::string subject;
+  };
+
+  /// By bytes, of which a token has one at least.
+  bool has_room(const std::string& text, int answer_tokens) const {
+    return static_cast<int64_t>(text.size() + turns_bytes_) + answer_tokens <= context_;
+  }
+
+  template <typename FindPlace>
+  void need_room(const std::string& text, const AnswerLimit& answer, const FindPlace& find_place) {
+    if (has_room(text, answer.tokens)) return;
+    const auto tokens = static_cast<int64_t>(chat().encode_prompt(text).size());
+    if (tokens + answer.tokens - 1 <= context_) return;  // nothing follows the last token
+    const Place place = find_place();
+    const std::string whose =
+        place.subject.empty() ? "the prompt" : "the prompt about \"" + place.subject + "\"";
+    const std::string said = fmt::format(
+        "{} has {} tokens with its chat turns, and {} of its answer{}: more than the model's "
+        "context of {}; shorten it{}",
+        whose, tokens, answer.tokens, answer.key.empty() ? "" : " (" + answer.key + ")", context_,
+        answer.key.empty() ? "" : ", or lower " + answer.key);
+    if (place.line.line == 0) throw UserError(place.line.file + ": " + said);
+    fail_at(place.line.file, place.line.line, said);
+  }
+
+  /// Where a wording of the dataset stands. Its files are read once more: this is the end of the run.
+  TextLine line_of(const std::string& wording) const {
+    for (const auto& [section, lines] : read_templates(dataset_.path).wordings) {
+      for (const TextLine& line : lines) {
+        if (line.text == wording) return line;
+      }
+    }
+    return {wording, dataset_.path, 0};
+  }
+
+  const ChatTemplate& chat() {
+    if (!chat_) {
+      tokenizer_ = std::make_unique<Tokenizer>(gguf_);
+      chat_ = std::make_unique<ChatTemplate>(gguf_, *tokenizer_);
+    }
+    return *chat_;
+  }
+
+  const RunConfig& config_;
+  const Dataset& dataset_;
+  Gguf gguf_;
+  int64_t context_ = 0;
+  size_t turns_bytes_ = 0;  // of the chat template, which is longer than what it writes
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<ChatTemplate> chat_;
+};
+
+}  // namespace
+
+void check_prompt_lengths(const RunConfig& config, const Dataset& dataset) {
+  LengthCheck(config, dataset).check();
+}
+
+}  // namespace apportion

@@ -1,0 +1,47 @@
+// A model's name on the hub, and files that do not tell it.
+#include "shared/model_files/hub_name.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/support/dataset_folder.h"
+#include "tests/support/tiny_gguf.h"
+
+namespace apportion {
+namespace {
+
+std::string name_of(const std::map<std::string, std::string>& keys) {
+  testing::DatasetFolder folder;
+  GgufWriter writer;
+  for (const auto& [key, value] : keys) writer.text(key, value);
+  return hub_name(Gguf(folder.write("m.gguf", writer.bytes())));
+}
+
+TEST(HubName, IsTheSources) {
+  EXPECT_EQ(name_of({{"general.source.url", "https://huggingface.co/org/Model-1B"}}), "org/Model-1B");
+  EXPECT_EQ(name_of({{"general.source.repo_url", "https://hf.co/org/m_2.0/tree/main"}}), "org/m_2.0");
+  EXPECT_EQ(name_of({{"general.source.huggingface.repository", "org/m"}}), "org/m");
+  EXPECT_EQ(name_of({{"general.name", "org/m"}}), "org/m");
+  EXPECT_EQ(name_of({{"general.source.url", "https://example.org/org/m"}}), "");
+}
+
+TEST(HubName, IsTheBasesOfAPackedCopyAlone) {
+  const char* url = "general.base_model.0.repo_url";
+  EXPECT_EQ(
+      name_of({{url, "https://huggingface.co/org/Model-1B-Instruct"}, {"general.name", "Model 1B Instruct"}}),
+      "org/Model-1B-Instruct");
+  EXPECT_EQ(name_of({{url, "https://huggingface.co/org/Model-1B"}, {"general.name", "Model 1B Instruct"}}),
+            "");
+}
+
+TEST(HubName, KnowsTheModelThatComesWithTheProgram) {
+  EXPECT_EQ(name_of({{"general.organization", "HuggingFaceTB"},
+                     {"general.name", "Smollm2 135M 8k Lc100K Mix1 Ep2"}}),
+            "HuggingFaceTB/SmolLM2-135M-Instruct");
+  EXPECT_EQ(name_of({{"general.name", "Smollm2 135M 8k Lc100K Mix1 Ep2"}}), "");
+  EXPECT_EQ(name_of({}), "");
+}
+
+}  // namespace
+}  // namespace apportion
