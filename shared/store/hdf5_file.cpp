@@ -12,8 +12,8 @@
 #include <type_traits>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/store/seal.h"
-#include "shared/store/utf8.h"
 
 namespace apportion {
 namespace {
