@@ -28,7 +28,6 @@ namespace apportion {
 
 namespace {
 
-constexpr double silence_limit_s = 60;
 /// A rank that failed waits so long for the coordinator to end it, and one that only parsed for rank 0 to
 /// speak.
 constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
@@ -56,10 +55,9 @@ std::string type_name(ComputeType type) {
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
 void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
   try {
-    JobEnvironment environment = {std::filesystem::path(line.job_file).stem().string(), ranks.size(),
-                                  ranks.launch() == Launch::mpi ? silence_limit_s : 0,
-                                  type_name(line.config.train_compute_type),
-                                  type_name(line.config.measure_compute_type)};
+    JobEnvironment environment = {
+        line.job_name, ranks.size(), ranks.launch() == Launch::mpi ? line.config.ranks.silence_s : 0,
+        type_name(line.config.train_compute_type), type_name(line.config.measure_compute_type)};
     (line.command == Command::scale ? run_study : run_job)(link, line.config, environment);
   } catch (const std::exception& error) {
     print_error(error);

@@ -360,6 +360,11 @@ OptionGroup compute_options() {
               {"timeout_s", "300", Identity::no, "seconds that an operation between ranks may take"},
               field(&RunConfig::ranks, &Ranks::timeout_s), {0, Bound::excluded, 1e6, Bound::included}),
       }};
+          number_option({"silence_s", "60", Identity::no,
+                         "seconds without a sign of life, which a rank gives each second, after which it is "
+                         "lost and the job ends"},
+                        field(&RunConfig::ranks, &Ranks::silence_s),
+                        {2, Bound::included, 1e6, Bound::included}),
 }
 
 OptionGroup base_options() {
