@@ -13,6 +13,7 @@
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/digest.h"
+#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"

@@ -13,6 +13,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/status.h"
+#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/link/interrupt.h"
