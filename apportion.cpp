@@ -11,6 +11,8 @@
 #include "coordinator/job.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
+#include "shared/base/file_system.h"
+#include "shared/base/standard_output.h"
 #include "shared/base/error.h"
 #include "shared/config/command_line.h"
 #include "shared/config/rank_env.h"
@@ -131,10 +133,8 @@ void act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return;
   if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  std::string text = line.text;
-  if (line.command == Command::plan) text = render_forecast(line.config);
-  if (line.command == Command::report) text = render_report(line.directory, line.config.output);
-  std::fputs(text.c_str(), stdout);
+  if (line.command == Command::report) return print_report(line.directory, line.config.output);
+  print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
 }
 
 }  // namespace
@@ -151,6 +151,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
     // first.
+    open_standard_descriptors();
     if (env.rank == 0) {
       print_error(error);
     } else {
