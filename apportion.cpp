@@ -2,7 +2,6 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -108,7 +107,15 @@ CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads
   return line;
 }
 
+/// Each rank reads the job file; what comes out of a pipe only one of them would get.
+void check_job_file(const CommandLine& line, const RankEnv& env) {
+  if (env.size == 1 || is_regular_file(line.job_file)) return;
+  throw UserError(line.job_file + " is not a regular file, and each of the " + std::to_string(env.size) +
+                  " ranks has to read the job; write it to a file");
+}
+
 void run(const CommandLine& line, const RankEnv& env) {
+  check_job_file(line, env);
   int threads = threads_of(line, env);
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
   install_interrupt_handler();
