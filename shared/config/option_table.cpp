@@ -352,19 +352,20 @@ OptionGroup compute_options() {
               {"measure_compute_type", "float32", Identity::yes, "type of measuring's matrix products"},
               field(&RunConfig::measure_compute_type), types),
           integer_option({"threads", "0", Identity::no,
-                          "threads per rank; 0: the rank's part of the cores that it may use"},
+                          "threads per rank; 0: the rank's part of the cores that it may use, of which a "
+                          "control group's quota and OMP_NUM_THREADS may leave fewer"},
                          field(&RunConfig::ranks, &Ranks::threads), {0, 4096}),
           integer_option({"group_size", "0", Identity::no, "ranks that share a task; 0: chosen"},
                          field(&RunConfig::ranks, &Ranks::group_size), {0, 1'000'000}),
           number_option(
               {"timeout_s", "300", Identity::no, "seconds that an operation between ranks may take"},
               field(&RunConfig::ranks, &Ranks::timeout_s), {0, Bound::excluded, 1e6, Bound::included}),
-      }};
           number_option({"silence_s", "60", Identity::no,
                          "seconds without a sign of life, which a rank gives each second, after which it is "
                          "lost and the job ends"},
                         field(&RunConfig::ranks, &Ranks::silence_s),
                         {2, Bound::included, 1e6, Bound::included}),
+      }};
 }
 
 OptionGroup base_options() {
