@@ -10,9 +10,9 @@
 #include "coordinator/job.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
+#include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
-#include "shared/base/error.h"
 #include "shared/config/command_line.h"
 #include "shared/config/rank_env.h"
 #include "shared/link/interrupt.h"
@@ -117,7 +117,7 @@ void check_job_file(const CommandLine& line, const RankEnv& env) {
 void run(const CommandLine& line, const RankEnv& env) {
   check_job_file(line, env);
   int threads = threads_of(line, env);
-  RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
+  RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
   install_interrupt_handler();
   try {
     const CommandLine resolved = with_decisions(line, ranks, threads);
@@ -151,14 +151,15 @@ int main(int argc, char** argv) {
   using namespace apportion;
   RankEnv env;
   try {
+    open_standard_descriptors();
     env = read_rank_env();
+    if (!env.problem.empty()) throw UserError(env.problem);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
     act(parse_command_line(argc, argv), env);
     return 0;
   } catch (const std::exception& error) {
     // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
     // first.
-    open_standard_descriptors();
     if (env.rank == 0) {
       print_error(error);
     } else {
