@@ -2,7 +2,6 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -13,6 +12,8 @@
 #include "coordinator/report/report.h"
 #include "shared/base/bus_error.h"
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/base/standard_output.h"
 #include "shared/config/command_line.h"
 #include "shared/config/rank_env.h"
 #include "shared/link/interrupt.h"
@@ -29,7 +30,6 @@ namespace apportion {
 
 namespace {
 
-constexpr double silence_limit_s = 60;
 /// A rank that failed waits so long for the coordinator to end it, and one that only parsed for rank 0 to
 /// speak.
 constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
@@ -57,10 +57,9 @@ std::string type_name(ComputeType type) {
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
 void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
   try {
-    JobEnvironment environment = {std::filesystem::path(line.job_file).stem().string(), ranks.size(),
-                                  ranks.launch() == Launch::mpi ? silence_limit_s : 0,
-                                  type_name(line.config.train_compute_type),
-                                  type_name(line.config.measure_compute_type)};
+    JobEnvironment environment = {
+        line.job_name, ranks.size(), ranks.launch() == Launch::mpi ? line.config.ranks.silence_s : 0,
+        type_name(line.config.train_compute_type), type_name(line.config.measure_compute_type)};
     (line.command == Command::scale ? run_study : run_job)(link, line.config, environment);
   } catch (const std::exception& error) {
     print_error(error);
@@ -112,9 +111,17 @@ CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads
   return line;
 }
 
+/// Each rank reads the job file; what comes out of a pipe only one of them would get.
+void check_job_file(const CommandLine& line, const RankEnv& env) {
+  if (env.size == 1 || is_regular_file(line.job_file)) return;
+  throw UserError(line.job_file + " is not a regular file, and each of the " + std::to_string(env.size) +
+                  " ranks has to read the job; write it to a file");
+}
+
 void run(const CommandLine& line, const RankEnv& env) {
+  check_job_file(line, env);
   int threads = threads_of(line, env);
-  RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi);
+  RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
   install_interrupt_handler();
   try {
     const CommandLine resolved = with_decisions(line, ranks, threads);
@@ -137,10 +144,8 @@ void act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return;
   if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  std::string text = line.text;
-  if (line.command == Command::plan) text = render_forecast(line.config);
-  if (line.command == Command::report) text = render_report(line.directory, line.config.output);
-  std::fputs(text.c_str(), stdout);
+  if (line.command == Command::report) return print_report(line.directory, line.config.output);
+  print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
 }
 
 }  // namespace
@@ -150,7 +155,9 @@ int main(int argc, char** argv) {
   using namespace apportion;
   RankEnv env;
   try {
+    open_standard_descriptors();
     env = read_rank_env();
+    if (!env.problem.empty()) throw UserError(env.problem);
     install_bus_error_handler(env.rank);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
     act(parse_command_line(argc, argv), env);

@@ -123,9 +123,10 @@ void stop_for(int signal) {
 
 void Coordinator::check_interrupt() const { stop_for(options_.interrupted()); }
 
-void Coordinator::check_silence() const {
+void Coordinator::check_silence() {
   if (auto rank = health_.silent_rank(seconds_now())) {
-    throw RankError(*rank, fmt::format("rank {}: no sign of life for {:.0f} s", *rank, health_.limit_s()));
+    throw RankError(*rank, fmt::format("rank {}: no sign of life for {:.0f} s (option silence_s)", *rank,
+                                       health_.limit_s()));
   }
 }
 

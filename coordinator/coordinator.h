@@ -45,7 +45,7 @@ class Coordinator {
   void handle_failure(int from, const Failed& failed) const;
   void finish(int group_tag);
   void check_interrupt() const;
-  void check_silence() const;
+  void check_silence();
   bool all_done() const;
   GroupRun& group_of(int rank, const std::string& task_id);
 

@@ -13,8 +13,10 @@
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/digest.h"
+#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/standard_output.h"
 #include "shared/config/method.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
@@ -153,8 +155,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     run_judges(of_judges, config, dataset, recorder, status);
   }
   write_index(output.directory, {plan.cell});
-  std::fputs(render_report(output.directory, output).c_str(), stdout);
-  std::fflush(stdout);
+  print_output(render_report(output.directory, output).text);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
 }
 

@@ -13,8 +13,10 @@
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/status.h"
+#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/standard_output.h"
 #include "shared/link/interrupt.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/index.h"
@@ -152,8 +154,7 @@ void run_study(Link& link, const RunConfig& config, const JobEnvironment& enviro
   const std::string page = config.scale.predict
                                ? prediction_page(points, config, machine, detect_style(stdout))
                                : measured_page(link, config, environment, points, machine);
-  std::fputs(page.c_str(), stdout);
-  std::fflush(stdout);
+  print_output(page);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
 }
 

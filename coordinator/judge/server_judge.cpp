@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "shared/base/error.h"
-#include "shared/base/file_system.h"
 #include "shared/data/text_file.h"
 #include "shared/measure/category.h"
 
@@ -144,7 +143,7 @@ std::string judge_key(const JudgeConfig& config) {
   std::string where;
   if (!config.key_file.empty()) {
     where = config.key_file;
-    key = read_file(config.key_file);
+    key = read_text(config.key_file);
     key.erase(key.find_last_not_of(" \t\r\n") + 1);
     key.erase(0, key.find_first_not_of(" \t\r\n"));
     if (key.empty()) throw UserError(where + ": no key in it; it holds the key for the judge's server alone");

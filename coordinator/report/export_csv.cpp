@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <iostream>
 #include <sstream>
 #include <vector>
 
 #include "coordinator/report/report_data.h"
-#include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/standard_output.h"
 #include "shared/config/method.h"
 
 namespace apportion {
@@ -68,10 +67,10 @@ void write_prompt(std::ostream& out, const std::string& cell_fields, const Measu
 
 }  // namespace
 
-void export_csv(const std::string& directory, std::ostream& out) {
+std::vector<std::string> export_csv(const std::string& directory, std::ostream& out) {
+  const std::vector<CellView> cells = load_cells(directory);
   out << header;
-  for (const CellView& view : load_cells(directory)) {
-    if (!view.problems.empty()) throw UserError(view.cell.name + ", " + view.problems.front());
+  for (const CellView& view : cells) {
     for (const MeasureView& measure : view.measures) {
       std::string fields;
       for (const std::string& text :
@@ -82,17 +81,18 @@ void export_csv(const std::string& directory, std::ostream& out) {
         write_prompt(out, fields, measure.file, prompt);
     }
   }
+  return problems_of(cells);
 }
 
 void export_csv(const std::string& directory, const std::string& file) {
-  if (file == "-") {
-    export_csv(directory, std::cout);
-    std::cout.flush();
-    return;
-  }
   std::ostringstream text;
-  export_csv(directory, text);
-  write_file(file, text.str());
+  const std::vector<std::string> problems = export_csv(directory, text);
+  if (file == "-") {
+    print_output(text.str());
+  } else {
+    write_file(file, text.str());
+  }
+  throw_if_any(problems);
 }
 
 }  // namespace apportion

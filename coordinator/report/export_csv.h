@@ -4,17 +4,19 @@
 
 #include <ostream>
 #include <string>
+#include <vector>
 
 namespace apportion {
 
 /// Columns: job, cell, dataset, method, when (before, after), test_set, subject, wording, prompt, outcome
 /// (category, unparsed, cut), category, target, count, rounds, steering, exact_low, exact_high, unexplored.
 /// `wording` counts from 0; `rounds` are the prompt's; what an outcome or a subject does not have is empty.
-/// Numbers are unrounded. Throws UserError when the directory holds no results, or names the result that
-/// cannot be read.
-void export_csv(const std::string& directory, std::ostream& out);
+/// Numbers are unrounded. Returns a line for each result that cannot be read and is left out. Throws
+/// UserError when the directory holds no results.
+std::vector<std::string> export_csv(const std::string& directory, std::ostream& out);
 
-/// The same into a file that is replaced whole; "-" is standard output.
+/// The same into a file that is replaced whole (write_file); "-" is standard output. Throws UserError, when
+/// all else is written, that names what is left out.
 void export_csv(const std::string& directory, const std::string& file);
 
 }  // namespace apportion

@@ -11,6 +11,7 @@
 #include "coordinator/report/retention_table.h"
 #include "coordinator/report/subject_table.h"
 #include "coordinator/report/table.h"
+#include "shared/base/standard_output.h"
 #include "shared/config/method.h"
 
 namespace apportion {
@@ -288,15 +289,22 @@ class Page {
 
 }  // namespace
 
-std::string render_report(const std::string& directory, const ReportOptions& options) {
+Report render_report(const std::string& directory, const ReportOptions& options) {
   std::vector<CellView> cells = load_cells(directory);
-  if (options.format == ReportFormat::json) return report_json(directory, cells);
-  return Page(directory, options.style).render(cells);
+  const bool json = options.format == ReportFormat::json;
+  return {json ? report_json(directory, cells) : Page(directory, options.style).render(cells),
+          problems_of(cells)};
 }
 
-std::string render_report(const std::string& directory, const OutputConfig& output) {
+Report render_report(const std::string& directory, const OutputConfig& output) {
   return render_report(
       directory, ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table});
+}
+
+void print_report(const std::string& directory, const OutputConfig& output) {
+  const Report report = render_report(directory, output);
+  print_output(report.text);
+  throw_if_any(report.problems);
 }
 
 }  // namespace apportion

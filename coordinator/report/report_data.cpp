@@ -125,4 +125,22 @@ std::vector<CellView> load_cells(const std::string& directory) {
   return views;
 }
 
+std::vector<std::string> problems_of(const std::vector<CellView>& cells) {
+  std::vector<std::string> problems;
+  for (const CellView& view : cells) {
+    for (const std::string& problem : view.problems) problems.push_back(view.cell.name + ", " + problem);
+  }
+  return problems;
+}
+
+void throw_if_any(const std::vector<std::string>& problems) {
+  if (problems.empty()) return;
+  constexpr size_t most_named = 3;
+  std::string named;
+  for (size_t i = 0; i < std::min(most_named, problems.size()); ++i) named += (i ? "; " : "") + problems[i];
+  if (problems.size() > most_named) named += "; ...";
+  throw UserError(std::to_string(problems.size()) +
+                  " of the results cannot be read, all others are there: " + named);
+}
+
 }  // namespace apportion

@@ -56,4 +56,10 @@ int clamped_steps(const TrainLog& log);
 /// Throws UserError when the directory holds no results.
 std::vector<CellView> load_cells(const std::string& directory);
 
+/// What cannot be read of all cells: "CELL, WHEN/TEST SET: reason".
+std::vector<std::string> problems_of(const std::vector<CellView>& cells);
+
+/// Throws UserError, one line, when there are any.
+void throw_if_any(const std::vector<std::string>& problems);
+
 }  // namespace apportion

@@ -1,11 +1,11 @@
 #include "shared/base/file_system.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -21,27 +21,15 @@ namespace {
   throw UserError("cannot " + what + " " + path + ": " + std::strerror(errno));
 }
 
+/// Flushes to disk, as far as the file system can: one that cannot (of folders many network and user-space
+/// ones) says EINVAL or that it has no such operation, and there is no more to be had from it.
 void sync_path(const std::string& path, int flags) {
   int file = ::open(path.c_str(), flags);
   if (file < 0) fail("open", path);
-  int result = ::fsync(file);
+  int reason = ::fsync(file) == 0 ? 0 : errno;
   ::close(file);
-  if (result != 0) fail("flush", path);
-}
-
-void write_all(int file, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      int reason = errno;
-      ::close(file);
-      ::unlink(path.c_str());
-      errno = reason;
-      fail("write", path);
-    }
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
+  errno = reason;
+  if (reason != 0 && reason != EINVAL && reason != EOPNOTSUPP && reason != ENOSYS) fail("flush", path);
 }
 
 /// Closes with `errno` as it was, so that the reason of a failure is kept.
@@ -50,6 +38,50 @@ void write_all(int file, std::string_view bytes, const std::string& path) {
   ::close(file);
   errno = reason;
   fail(what, path);
+}
+
+void write_all(int file, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) close_and_fail(file, "write", path);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+/// Opens `path`, writes the parts, and closes it, at which some file systems say that the disk is full.
+void write_parts(const std::string& path, int flags, const std::vector<std::string_view>& parts) {
+  int file = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | flags, 0644);
+  if (file < 0) fail("create", path);
+  for (std::string_view part : parts) write_all(file, part, path);
+  if (::close(file) != 0) fail("write", path);
+}
+
+/// Whether a rename may take the place of what is at `path`: a regular file, or nothing. A device, a pipe or
+/// a link would be gone.
+bool is_replaceable(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
+}
+
+/// All that comes from a pipe or a device.
+std::string read_stream(const std::string& path) {
+  constexpr size_t most_bytes = size_t{1} << 26, piece = size_t{1} << 16;
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail("read", path);
+  std::string text;
+  for (;;) {
+    const size_t end = text.size();
+    text.resize(end + piece);
+    const ssize_t size = ::read(file, text.data() + end, piece);
+    const bool again = size < 0 && errno == EINTR;
+    if (size < 0 && !again) close_and_fail(file, "read", path);
+    text.resize(end + static_cast<size_t>(std::max<ssize_t>(size, 0)));
+    if (size == 0 || text.size() > most_bytes) break;
+  }
+  ::close(file);
+  if (text.size() > most_bytes) throw UserError("cannot read " + path + ": more than 64 MiB come from it");
+  return text;
 }
 
 std::string parent_of(const std::string& path) {
@@ -91,7 +123,17 @@ MappedFile::~MappedFile() {
   ::munmap(const_cast<char*>(data_), size_);
 }
 
-std::string read_file(const std::string& path) { return std::string(MappedFile(path).bytes()); }
+std::string read_file(const std::string& path) {
+  struct stat status {};
+  const bool stream =
+      ::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode));
+  return stream ? read_stream(path) : std::string(MappedFile(path).bytes());
+}
+
+bool is_regular_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
 
 std::string temporary_name(const std::string& path) { return path + ".tmp." + std::to_string(::getpid()); }
 
@@ -131,12 +173,15 @@ void write_file(const std::string& path, std::string_view bytes) {
 }
 
 void write_file(const std::string& path, const std::vector<std::string_view>& parts) {
+  if (!is_replaceable(path)) {
+    // In /tmp the kernel lets nobody "create" another user's pipe, so O_CREAT is for links to nothing alone.
+    std::error_code ignored;
+    const bool exists = std::filesystem::exists(path, ignored);
+    return write_parts(path, exists ? 0 : O_CREAT, parts);
+  }
   std::string temporary = temporary_name(path);
-  int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) fail("create", temporary);
-  for (std::string_view part : parts) write_all(file, part, temporary);
-  ::close(file);
   try {
+    write_parts(temporary, O_CREAT, parts);
     commit_file(temporary, path);
   } catch (const UserError&) {
     ::unlink(temporary.c_str());
@@ -149,6 +194,11 @@ void make_directories(const std::string& path) {
   std::vector<std::string> made;  // innermost first
   for (std::string at = path; at != "." && at != "/" && !std::filesystem::exists(at, error);
        at = parent_of(at)) {
+    if (std::filesystem::is_symlink(at, error)) {
+      throw UserError("cannot create the directory " + path + ": " + (at == path ? "it" : at) +
+                      " is a link to " + std::filesystem::read_symlink(at, error).string() +
+                      ", which does not exist");
+    }
     made.push_back(at);
   }
   std::filesystem::create_directories(path, error);
@@ -160,27 +210,6 @@ void remove_directory(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error) throw UserError("cannot remove the directory " + path + ": " + error.message());
-}
-
-DirectoryLock::DirectoryLock(const std::string& directory) {
-  std::string path = directory + "/lock";
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (file_ < 0) fail("create", path);
-  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    char holder[32] = {};
-    ssize_t size = ::pread(file_, holder, sizeof(holder) - 1, 0);
-    ::close(file_);
-    std::string who = size > 0 ? std::string(holder, static_cast<size_t>(size)) : "unknown";
-    throw UserError("another run (process " + who + ") is using " + directory +
-                    ": wait for it, or choose another --output");
-  }
-  std::string process = std::to_string(::getpid());
-  if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, process.data(), process.size(), 0) < 0)
-    fail("write", path);
-}
-
-DirectoryLock::~DirectoryLock() {
-  if (file_ >= 0) ::close(file_);
 }
 
 }  // namespace apportion

@@ -29,8 +29,12 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// The whole file as a string. Throws UserError when it cannot be read.
+/// The whole file as a string, or all that a pipe or a device gives, at most 64 MiB. Throws UserError when it
+/// cannot be read.
 std::string read_file(const std::string& path);
+
+/// Whether there is a regular file, or a link to one.
+bool is_regular_file(const std::string& path);
 
 /// The file's bytes [offset, offset + out.size()) into `out`, and nothing else of it. Throws UserError with
 /// the system's reason, or when the file ends before.
@@ -40,7 +44,8 @@ void read_file_part(const std::string& path, uint64_t offset, std::span<char> ou
 uint64_t file_size(const std::string& path);
 
 /// Replaces `path` by `bytes`: PATH.tmp.PID is written and synced, renamed, and the directory synced.
-/// Throws UserError with the system's reason; the temporary file is removed then.
+/// Throws UserError with the system's reason; the temporary file is removed then. What is neither absent nor
+/// a regular file (a device, a pipe, a link) stays, and the bytes are written to it.
 void write_file(const std::string& path, std::string_view bytes);
 /// The same for bytes that lie in several places, in their order.
 void write_file(const std::string& path, const std::vector<std::string_view>& parts);
@@ -52,24 +57,11 @@ std::string temporary_name(const std::string& path);
 void commit_file(const std::string& temporary, const std::string& path);
 
 /// Creates a directory and its parents, and flushes the new names to disk. Throws UserError with the system's
-/// reason.
+/// reason, or the link that leads nowhere.
 void make_directories(const std::string& path);
 
 /// Removes a directory with all that is in it; nothing when it is absent. Throws UserError with the system's
 /// reason.
 void remove_directory(const std::string& path);
-
-/// Holds an exclusive lock on DIRECTORY/lock as long as it lives (flock, so a killed process frees it).
-class DirectoryLock {
- public:
-  /// Throws UserError that names the holder's process when another process has the lock.
-  explicit DirectoryLock(const std::string& directory);
-  ~DirectoryLock();
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int file_ = -1;
-};
 
 }  // namespace apportion

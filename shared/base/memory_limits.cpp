@@ -6,6 +6,8 @@
 #include <fstream>
 #include <limits>
 
+#include "shared/base/control_groups.h"
+
 namespace apportion {
 namespace {
 
@@ -28,45 +30,22 @@ double first_number(const std::string& file) {
   return in >> number ? number : no_limit;
 }
 
-/// How a version of control groups spells its files.
-struct GroupFiles {
-  std::string hierarchy, limit, used, cached;
-};
-const GroupFiles version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                              "total_inactive_file"};
-const GroupFiles version_2 = {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
-
-double left_in_group(const std::string& folder, const GroupFiles& files) {
-  const double limit = first_number(folder + "/" + files.limit),
-               used = first_number(folder + "/" + files.used);
+/// What the group leaves; what its version calls its files.
+double left_in_group(const ControlGroup& group) {
+  const bool first = group.version == 1;
+  const double limit = first_number(group.folder + (first ? "/memory.limit_in_bytes" : "/memory.max")),
+               used = first_number(group.folder + (first ? "/memory.usage_in_bytes" : "/memory.current"));
   if (limit == no_limit || used == no_limit) return no_limit;
-  return std::max(0.0, limit - used + number_after(folder + "/memory.stat", files.cached, 0));
-}
-
-/// The least that `path` ("/a/b", as in /proc/self/cgroup) and the groups above it leave.
-double left_in_groups(const std::string& root, std::string path, const GroupFiles& files) {
-  double left = left_in_group(root + files.hierarchy, files);
-  while (path.size() > 1) {
-    left = std::min(left, left_in_group(root + files.hierarchy + path, files));
-    path.resize(path.rfind('/'));
-  }
-  return left;
+  const std::string cached = first ? "total_inactive_file" : "inactive_file";
+  return std::max(0.0, limit - used + number_after(group.folder + "/memory.stat", cached, 0));
 }
 
 }  // namespace
 
 double available_memory(int local_ranks, const std::string& root) {
   double left = kibi * number_after(root + "/proc/meminfo", "MemAvailable:", no_limit);
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "NUMBER:CONTROLLERS:PATH"
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1),
-                      path = line.substr(second + 1);
-    if (controllers.empty()) left = std::min(left, left_in_groups(root, path, version_2));
-    if (("," + controllers + ",").find(",memory,") != std::string::npos)
-      left = std::min(left, left_in_groups(root, path, version_1));
-  }
+  for (const ControlGroup& group : control_groups("memory", root))
+    left = std::min(left, left_in_group(group));
   return left / local_ranks;
 }
 

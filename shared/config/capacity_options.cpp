@@ -26,7 +26,7 @@ OptionGroup capacity_options() {
           choice_option({"plan_tuning", "adapter", Identity::no, "adapter: LoRA; full: all weights"},
                         of(&Capacity::tuning),
                         Names<Tuning>{{"adapter", Tuning::adapter}, {"full", Tuning::full}}),
-          text_option({"plan_coefficients", "", Identity::no,
+          path_option({"plan_coefficients", "", Identity::no,
                        "file of coefficients measured on the machine; empty: assumed ones"},
                       of(&Capacity::coefficients), "FILE", EmptyText::allowed),
       }};

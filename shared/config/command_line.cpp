@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/config/edit_distance.h"
 #include "shared/config/job_file.h"
 #include "shared/config/option_table.h"
@@ -180,6 +182,11 @@ void allow_settings(const Words& words, const std::set<std::string>& allowed) {
   }
 }
 
+std::string folder_name(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
 /// `run` and `scale`.
 CommandLine parse_job(const Words& words, Command command) {
   CommandLine parsed;
@@ -189,14 +196,16 @@ CommandLine parse_job(const Words& words, Command command) {
   std::vector<Setting> settings = read_job_file(parsed.job_file);
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
+  const bool named = is_regular_file(parsed.job_file);  // a pipe's name is its descriptor's
+  const std::string name = std::filesystem::path(parsed.job_file).stem().string();
   if (parsed.config.output.directory.empty()) {
-    std::string name = std::filesystem::path(parsed.job_file).stem().string();
-    if (!is_job_file_text(name)) {
+    if (!named || !is_job_file_text(name)) {
       throw UserError(fmt::format("{}: {} gives no name for a results folder; set --output DIR", source,
                                   printable(parsed.job_file)));
     }
     resolve_option(parsed.config, "output", "runs/" + name);
   }
+  parsed.job_name = storable_text(named ? name : folder_name(parsed.config.output.directory));
   if (parsed.command == Command::print_config) parsed.text = format_job_file(parsed.config);
   return parsed;
 }

@@ -25,6 +25,7 @@ struct CommandLine {
   Command command = Command::help;
   RunConfig config;       // run, scale, plan, print_config: all of it; report: output.json alone is meant
   std::string job_file;   // run, scale, print_config; plan, where one was given
+  std::string job_name;   // run, scale: the file's without its ending; of a pipe the results folder's
   std::string directory;  // report, export_csv: a results folder
   std::string csv_file;   // export_csv: "-" is standard output
   std::string text;       // what to print, of every command but run, scale, plan, report and export_csv

@@ -26,10 +26,17 @@ po::options_description describe_keys() {
   return description;
 }
 
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
 /// The option on one line, if there is one. One line at a time, because Boost's parser does not count lines.
 std::vector<po::option> parse_line(const std::string& line, const po::options_description& keys,
                                    const std::string& source) {
   if (line.find('\0') != std::string::npos) throw UserError(source + ": a zero byte; a job file is text");
+  if (size_t mark = line.find('#'); mark != std::string::npos && mark > 0 && !is_blank(line[mark - 1])) {
+    throw UserError(source +
+                    ": '#' without a blank before it; names and paths hold none, and a comment begins at a "
+                    "line's start or behind a blank");
+  }
   size_t begin = line.find_first_not_of(" \t");
   if (begin != std::string::npos && line[begin] == '[') {
     throw UserError(source + ": a section; keys are flat, lines read 'key = value'");
@@ -63,7 +70,8 @@ std::vector<Setting> parse_job_file(const std::string& text, const std::string& 
   const po::options_description keys = describe_keys();
   std::vector<Setting> settings;
   std::map<std::string, int> line_of_key;
-  std::istringstream stream(text);
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  std::istringstream stream(text.starts_with(byte_order_mark) ? text.substr(byte_order_mark.size()) : text);
   std::string line;
   for (int number = 1; std::getline(stream, line); ++number) {
     std::string source = fmt::format("{}, line {}", path, number);

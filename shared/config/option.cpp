@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "shared/base/utf8.h"
+
 namespace apportion {
 namespace {
 
@@ -94,8 +96,9 @@ std::string describe(const NumberRange& range) {
 std::string printable(const std::string& text) {
   constexpr size_t most_bytes = 80;
   std::string shown;
+  const bool readable = is_utf8(text);
   for (unsigned char c : text.substr(0, most_bytes)) {
-    if (c < 0x20 || c == 0x7f) {
+    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !readable)) {
       shown += fmt::format("\\x{:02x}", c);
     } else {
       shown += static_cast<char>(c);
@@ -109,7 +112,7 @@ std::string join(const std::vector<std::string>& words, const std::string& separ
 }
 
 bool is_job_file_text(const std::string& text) {
-  if (text != trim(text)) return false;
+  if (text != trim(text) || !is_utf8(text)) return false;
   return std::none_of(text.begin(), text.end(),
                       [](unsigned char c) { return c == '#' || c < 0x20 || c == 0x7f; });
 }

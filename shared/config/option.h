@@ -28,6 +28,7 @@ struct Option : OptionText {
   std::string value_name{};  // "N", "X", "NAME" in the help
   std::string allowed{};     // for people: "an integer from 1 to 1024"
   bool flag = false;         // may stand without a value on the command line
+  bool path = false;         // ~ and $NAME in its value are filled in (path_text.h)
   /// Stores `text` in its field; false, and nothing stored, when it is not allowed.
   std::function<bool(RunConfig&, const std::string&)> assign{};
   /// The field as text. `assign` takes it back exactly: numbers have the shortest form that round-trips.
@@ -240,8 +241,8 @@ Option list_option(OptionText text, Field member, const std::vector<std::string>
 
 enum class EmptyText { allowed, refused };
 
-/// Whether a job file can hold the text: no control characters, no '#' (it starts a comment there), no space
-/// at an end (it is trimmed there).
+/// Whether a job file can hold the text, and JSON and HDF5 after it: UTF-8, no control characters, no '#' (it
+/// starts a comment there), no space at an end (it is trimmed there).
 bool is_job_file_text(const std::string& text);
 
 /// Any text that a job file can hold.
@@ -249,13 +250,22 @@ template <typename Field>
 Option text_option(OptionText text, Field member, std::string value_name, EmptyText empty) {
   Option option{std::move(text)};
   option.value_name = std::move(value_name);
-  option.allowed = empty == EmptyText::refused ? "a name or path, without '#'" : "a path, without '#'";
+  option.allowed =
+      empty == EmptyText::refused ? "a name or path in UTF-8, without '#'" : "a path in UTF-8, without '#'";
   option.assign = [=](RunConfig& config, const std::string& words) {
     if (!is_job_file_text(words) || (words.empty() && empty == EmptyText::refused)) return false;
     member(config) = words;
     return true;
   };
   option.print = [=](const RunConfig& config) { return member(config); };
+  return option;
+}
+
+/// The same for a path, or a name that stands for one.
+template <typename Field>
+Option path_option(OptionText text, Field member, std::string value_name, EmptyText empty) {
+  Option option = text_option(std::move(text), member, std::move(value_name), empty);
+  option.path = true;
   return option;
 }
 

@@ -17,10 +17,10 @@ OptionGroup data_options() {
   return {
       "Data and model",
       {
-          text_option({"dataset", "gender-us-real", Identity::no,
+          path_option({"dataset", "gender-us-real", Identity::no,
                        "dataset folder, or the name of one that comes with the program"},
                       field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
-          text_option({"model", "smollm2", Identity::no,
+          path_option({"model", "smollm2", Identity::no,
                        "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
                        "with synthetic weights (docs/scaling.md)"},
                       field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
@@ -236,12 +236,12 @@ OptionGroup keep_options() {
               of(&Keep::text_every), {1, most_prompts}),
           integer_option({"retain_tokens", "16", Identity::yes, "longest of these answers, in tokens"},
                          of(&Keep::tokens), {1, 4096}),
-          text_option(
+          path_option(
               {"keep_train", "keep-train", Identity::no,
                "list of replay prompts by kind, a file or one that comes with the program; a dataset's "
                "[keep] is added"},
               of(&Keep::train), "NAME|PATH", EmptyText::refused),
-          text_option(
+          path_option(
               {"keep_test", "keep-test", Identity::no,
                "list of prompts on which the report compares the trained model with the untouched one"},
               of(&Keep::test), "NAME|PATH", EmptyText::refused),
@@ -331,7 +331,7 @@ OptionGroup judge_options() {
                       of(&JudgeConfig::name), "lexical|URL", EmptyText::refused),
           text_option({"judge_model", "", Identity::no, "the server's name of the model that judges"},
                       of(&JudgeConfig::model), "NAME", EmptyText::allowed),
-          text_option({"judge_key_file", "", Identity::no,
+          path_option({"judge_key_file", "", Identity::no,
                        "file with the key for the server; empty: the environment's APPORTION_JUDGE_KEY, "
                        "if any. The key itself is stored nowhere"},
                       of(&JudgeConfig::key_file), "FILE", EmptyText::allowed),
@@ -355,13 +355,19 @@ OptionGroup compute_options() {
               {"measure_compute_type", "float32", Identity::yes, "type of measuring's matrix products"},
               field(&RunConfig::measure_compute_type), types),
           integer_option({"threads", "0", Identity::no,
-                          "threads per rank; 0: the rank's part of the cores that it may use"},
+                          "threads per rank; 0: the rank's part of the cores that it may use, of which a "
+                          "control group's quota and OMP_NUM_THREADS may leave fewer"},
                          field(&RunConfig::ranks, &Ranks::threads), {0, 4096}),
           integer_option({"group_size", "0", Identity::no, "ranks that share a task; 0: chosen"},
                          field(&RunConfig::ranks, &Ranks::group_size), {0, 1'000'000}),
           number_option(
               {"timeout_s", "300", Identity::no, "seconds that an operation between ranks may take"},
               field(&RunConfig::ranks, &Ranks::timeout_s), {0, Bound::excluded, 1e6, Bound::included}),
+          number_option({"silence_s", "60", Identity::no,
+                         "seconds without a sign of life, which a rank gives each second, after which it is "
+                         "lost and the job ends"},
+                        field(&RunConfig::ranks, &Ranks::silence_s),
+                        {2, Bound::included, 1e6, Bound::included}),
       }};
 }
 
@@ -412,7 +418,7 @@ OptionGroup output_options() {
   using Output = OutputConfig;
   return {"Output",
           {
-              text_option(
+              path_option(
                   {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
                   field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
               integer_option({"checkpoint_steps", "0", Identity::no,

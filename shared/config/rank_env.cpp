@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "shared/base/error.h"
+#include "shared/base/processor_limits.h"
 #include "shared/config/option.h"
+#include "shared/config/version.h"
 
 namespace apportion {
 namespace {
@@ -86,6 +88,35 @@ RankEnv read_slurm(const EnvironmentLookup& lookup) {
   return env;
 }
 
+/// What a process is that was started as one of several by a launcher through which MPI cannot find the
+/// others; without a problem when it was not.
+RankEnv read_lost(const EnvironmentLookup& lookup) {
+  RankEnv env;
+  auto number = [&](const char* name, int otherwise) {
+    return lookup(name) ? read_integer(lookup, name, 0, most_ranks) : otherwise;
+  };
+  const int process = number("SLURM_PROCID", 0);
+  const char* tasks_name =
+      lookup("SLURM_STEP_NUM_TASKS") || process == 0 ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS";
+  const int tasks = lookup("SLURM_PROCID") ? number(tasks_name, 1) : 1, others = number("PMI_SIZE", 1);
+  if (tasks > 1) {
+    env.rank = process;
+    env.size = tasks;
+    env.problem = fmt::format(
+        "environment: {} = {}, but without PMIx these tasks cannot find each other; start with srun "
+        "--mpi=pmix or with mpirun, and separate runs with srun -n 1 each",
+        tasks_name, tasks);
+  } else if (others > 1) {
+    env.rank = number("PMI_RANK", 0);
+    env.size = others;
+    env.problem = fmt::format(
+        "environment: PMI_SIZE = {}, but these processes were not started by the launcher of this program's "
+        "MPI ({}) and cannot find each other; start with its mpirun, or with srun --mpi=pmix",
+        others, version_info().mpi);
+  }
+  return env;
+}
+
 /// The cores in a process's affinity mask, 0 when it cannot be told. Grown until the kernel's mask fits.
 int cores_in_mask(pid_t process) {
   for (int cpus = 1024; cpus <= (1 << 20); cpus *= 2) {
@@ -96,6 +127,15 @@ int cores_in_mask(pid_t process) {
   return 0;
 }
 
+/// OMP_NUM_THREADS, of a list the outermost level's; what is no number OpenMP passes over, too.
+int most_openmp_threads(const EnvironmentLookup& lookup) {
+  const char* text = lookup("OMP_NUM_THREADS");
+  const std::string list = text ? text : "";
+  uint64_t threads = 0;
+  const bool number = parse_integer(list.substr(0, list.find(',')), threads);
+  return number && threads >= 1 && threads <= 4096 ? static_cast<int>(threads) : Cores().most_threads;
+}
+
 const char* own_environment(const char* name) { return std::getenv(name); }
 
 }  // namespace
@@ -103,14 +143,15 @@ const char* own_environment(const char* name) { return std::getenv(name); }
 RankEnv read_rank_env(const EnvironmentLookup& lookup) {
   if (lookup("OMPI_COMM_WORLD_RANK") || lookup("OMPI_COMM_WORLD_SIZE")) return read_open_mpi(lookup);
   if (lookup("SLURM_PROCID") && (lookup("PMIX_RANK") || lookup("PMI_RANK"))) return read_slurm(lookup);
-  return {};
+  return read_lost(lookup);
 }
 
 RankEnv read_rank_env() { return read_rank_env(own_environment); }
 
-Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup) {
+Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup, const std::string& root) {
   Cores cores;
-  cores.allowed = std::max(1, cores_in_mask(0));
+  const int quota = static_cast<int>(std::clamp(processor_quota(root), 1.0, 1e6));
+  cores.allowed = std::clamp(cores_in_mask(0), 1, quota);
   cores.available = cores.allowed;
   if (env.launcher == Launcher::open_mpi) {
     cores.available = std::max(cores.allowed, cores_in_mask(::getppid()));
@@ -118,6 +159,8 @@ Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup) {
     int cores_per_rank = read_integer(lookup, "SLURM_CPUS_PER_TASK", 1, 1 << 20);
     cores.available = std::max<int>(cores.allowed, cores_per_rank * std::min(env.local_size, 1024));
   }
+  cores.available = std::min(cores.available, quota);
+  cores.most_threads = most_openmp_threads(lookup);
   return cores;
 }
 
@@ -125,7 +168,8 @@ Cores count_cores(const RankEnv& env) { return count_cores(env, own_environment)
 
 int threads_for_rank(const Cores& cores, int local_ranks, int requested) {
   if (requested > 0) return requested;
-  return std::clamp(cores.available / std::max(1, local_ranks), 1, std::max(1, cores.allowed));
+  const int most = std::max(1, std::min(cores.allowed, cores.most_threads));
+  return std::clamp(cores.available / std::max(1, local_ranks), 1, most);
 }
 
 std::string threads_warning(const Cores& cores, int local_ranks, int requested) {

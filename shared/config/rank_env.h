@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <string>
 
 namespace apportion {
@@ -14,6 +15,7 @@ struct RankEnv {
   Launcher launcher = Launcher::none;
   int rank = 0, size = 1;              // in the world
   int local_rank = 0, local_size = 1;  // among the ranks of this node
+  std::string problem{};               // why this is no rank of a job though it was started as one of several
 };
 
 /// Looks up an environment variable; nullptr when it is not set.
@@ -21,7 +23,10 @@ using EnvironmentLookup = std::function<const char*(const char*)>;
 
 /// Open MPI's mpirun is known by OMPI_COMM_WORLD_{RANK, SIZE, LOCAL_RANK, LOCAL_SIZE}; `srun --mpi=pmix` (or
 /// pmi2) by PMIX_RANK (PMI_RANK) beside SLURM_PROCID. SLURM_PROCID alone is no launcher: a batch script's own
-/// shell has it too. Throws UserError that names a variable that is missing or senseless.
+/// shell has it too, without a step. Several tasks of a step without PMIx, or several processes of another
+/// MPI's launcher (PMI_SIZE), would each be a job of its own and get in each other's way: `problem` says how
+/// to start instead, and rank and size are the launcher's, so that one speaks for all. Throws UserError that
+/// names a variable that is missing or senseless.
 RankEnv read_rank_env(const EnvironmentLookup& lookup);
 /// From the process's own environment.
 RankEnv read_rank_env();
@@ -29,17 +34,19 @@ RankEnv read_rank_env();
 struct Cores {
   int allowed = 1;    // that this process may run on
   int available = 1;  // that all ranks of this node may use together; at least `allowed`
+  int most_threads = std::numeric_limits<int>::max();  // OMP_NUM_THREADS
 };
 
-/// From this process's affinity mask (sched_getaffinity). `available` is, under mpirun, the launcher's own
-/// mask, which tells a rank bound to its part of the node from a rank that shares the whole node; under srun
-/// with
-/// --cpus-per-task it is that times the local ranks; else `allowed`.
-Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup);
+/// From this process's affinity mask (sched_getaffinity) and the processor time of its control groups
+/// (processor_quota, whole cores of it, of which a group has at least one). `available` is, under mpirun, the
+/// launcher's own mask, which tells a rank bound to its part of the node from a rank that shares the whole
+/// node; under srun with
+/// --cpus-per-task it is that times the local ranks; else `allowed`. Files are read below `root`, for tests.
+Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup, const std::string& root = "");
 Cores count_cores(const RankEnv& env);
 
 /// `requested` when it is above 0, else an equal part of the node's available cores, at least 1 and not more
-/// than the rank is allowed to use.
+/// than the rank is allowed to use or than OMP_NUM_THREADS says.
 int threads_for_rank(const Cores& cores, int local_ranks, int requested);
 
 /// One line for the user when the rank is bound to one core though the node has more for it (Open MPI binds

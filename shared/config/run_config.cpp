@@ -5,6 +5,7 @@
 #include "shared/base/error.h"
 #include "shared/config/method.h"
 #include "shared/config/option_table.h"
+#include "shared/config/path_text.h"
 
 namespace apportion {
 namespace {
@@ -18,10 +19,10 @@ void assign_setting(RunConfig& config, const Setting& setting) {
     throw UserError(fmt::format("{}: unknown key '{}'; did you mean '{}'?", setting.source,
                                 printable(setting.key), nearest_key(setting.key)));
   }
-  if (!option->assign(config, setting.value)) {
-    throw UserError(fmt::format("{}: {} = '{}' must be {}", setting.source, setting.key,
-                                printable(setting.value), option->allowed));
-  }
+  const std::string where =
+      fmt::format("{}: {} = '{}'", setting.source, setting.key, printable(setting.value));
+  const std::string value = option->path ? fill_in_path(setting.value, where) : setting.value;
+  if (!option->assign(config, value)) throw UserError(where + " must be " + option->allowed);
 }
 
 /// "micro_batches = 32 (jobs/x.ini, line 3)".

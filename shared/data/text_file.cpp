@@ -13,21 +13,10 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
-
-/// The offset of the first byte that is not part of well-formed UTF-8, or the size when there is none.
-size_t first_invalid_byte(std::string_view text) {
-  size_t offset = 0;
-  while (offset < text.size()) {
-    const size_t start = offset;
-    UChar32 code_point = 0;
-    U8_NEXT(text.data(), offset, text.size(), code_point);
-    if (code_point < 0) return start;
-  }
-  return text.size();
-}
 
 /// In Unicode's form NFC.
 std::string composed(const std::string& text) {

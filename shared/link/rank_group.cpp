@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 
 #include "shared/base/error.h"
 
@@ -25,13 +26,29 @@ void start_mpi() {
   }
 }
 
+/// "Open MPI v4.1.4", without the details behind it.
+std::string library_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int size = 0;
+  MPI_Get_library_version(text, &size);
+  const std::string version = text;
+  return version.substr(0, version.find_first_of(",\n"));
+}
+
 }  // namespace
 
-RankGroup::RankGroup(Launch launch) : launch_(launch), exceptions_at_start_(std::uncaught_exceptions()) {
+RankGroup::RankGroup(Launch launch, int expected_size)
+    : launch_(launch), exceptions_at_start_(std::uncaught_exceptions()) {
   if (launch_ == Launch::single) return;
   start_mpi();
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  if (expected_size > 0 && size_ != expected_size) {
+    MPI_Finalize();
+    throw UserError("the launcher started " + std::to_string(expected_size) + " processes, but MPI sees " +
+                    std::to_string(size_) + ": start with the mpirun of " + library_version() +
+                    ", or with srun --mpi=pmix");
+  }
   MPI_Comm machine = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine);
   MPI_Comm_rank(machine, &local_rank_);

@@ -12,8 +12,9 @@ enum class Launch { single, mpi };
 class RankGroup {
  public:
   /// With Launch::mpi: MPI_Init_thread (collective). Throws UserError when the MPI library offers no
-  /// MPI_THREAD_MULTIPLE, which the link threads need.
-  explicit RankGroup(Launch launch);
+  /// MPI_THREAD_MULTIPLE, which the link threads need, or sees another number of ranks than `expected_size`,
+  /// the launcher's (0: not known): then the launcher is another MPI's.
+  explicit RankGroup(Launch launch, int expected_size = 0);
 
   /// MPI_Finalize (collective), except while an exception unwinds: the other ranks may never get there, so
   /// the job is aborted instead.

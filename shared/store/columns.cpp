@@ -6,9 +6,9 @@
 
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/config/method.h"
 #include "shared/measure/category.h"
-#include "shared/store/utf8.h"
 
 namespace apportion {
 namespace {

@@ -12,8 +12,8 @@
 #include <type_traits>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/store/seal.h"
-#include "shared/store/utf8.h"
 
 namespace apportion {
 namespace {
@@ -141,6 +141,10 @@ Hdf5Writer::Hdf5Writer(const std::string& path)
   silence_library();
   Hdf5Handle access = properties(H5P_FILE_ACCESS);
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+#if H5_VERSION_GE(1, 10, 7)
+  // One writer and a name of its own: no lock is needed, and some file systems have none.
+  H5Pset_file_locking(access.id(), 0, 1);
+#endif
   Hdf5Handle creation = object_properties(H5P_FILE_CREATE);
   H5Pset_userblock(creation.id(), seal_size);
   file_ = Hdf5Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), close_file);

@@ -8,12 +8,12 @@
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/config/method.h"
 #include "shared/measure/metrics.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
-#include "shared/store/utf8.h"
 
 namespace apportion {
 namespace {

@@ -7,7 +7,6 @@
 #include <thread>
 #include <utility>
 
-#include "shared/base/clock.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -22,11 +21,11 @@ constexpr auto nap = std::chrono::microseconds(50);
 Patience::Patience(std::string operation, double timeout_s, std::function<void()> look)
     : operation_(std::move(operation)),
       timeout_s_(timeout_s),
-      start_(seconds_now()),
+      clock_(seconds_now()),
       look_(std::move(look)) {}
 
 void Patience::pause(int rank) {
-  const double waited = seconds_now() - start_;
+  const double waited = clock_.seconds(seconds_now());
   if (waited < eager_s && waited < timeout_s_) {
     if (waited > brisk_s) sched_yield();
     return;

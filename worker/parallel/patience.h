@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "shared/base/clock.h"
+
 namespace apportion {
 
 class Patience {
@@ -15,7 +17,8 @@ class Patience {
   Patience(std::string operation, double timeout_s, std::function<void()> look);
 
   /// One pause. `rank` is the world rank that is waited for, -1 when it is not known. Throws RankError once
-  /// the time-out has passed since the Patience was made.
+  /// the time-out has passed since the Patience was made; time in which this process was stopped does not
+  /// count (WaitingClock).
   void pause(int rank);
 
   /// A look without a pause: before a rank that has gone is blamed for what another has aborted.
@@ -27,7 +30,8 @@ class Patience {
 
  private:
   std::string operation_;
-  double timeout_s_, start_;
+  double timeout_s_;
+  WaitingClock clock_;
   std::function<void()> look_;
 };
 

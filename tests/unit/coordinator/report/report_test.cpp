@@ -53,7 +53,7 @@ class Report : public testing::Test {
   }
 
   std::string render(const ReportOptions& options = {}) const {
-    return render_report(directory_.path(), options);
+    return render_report(directory_.path(), options).text;
   }
 
   TemporaryDirectory directory_;
@@ -137,7 +137,7 @@ TEST_F(Report, CellsStandSideBySideWhenThereAreSeveral) {
   EXPECT_THAT(line_with(text, "  race-us-even-full"), testing::ContainsRegex("v2  +0\\.[0-9]{3} "));
   TemporaryDirectory other;
   write_sample_cell(other.path(), "gender-us-real");
-  EXPECT_THAT(render_report(other.path(), ReportOptions{}), Not(HasSubstr("side by side")));
+  EXPECT_THAT(render_report(other.path(), ReportOptions{}).text, Not(HasSubstr("side by side")));
 }
 
 TEST_F(Report, CountsTheStepsInWhichZWasClamped) {

@@ -1,13 +1,13 @@
-// Files that are replaced whole, maps, and the lock that one run holds on its directory.
+// Files that are replaced whole or written through, maps and streams.
 #include "shared/base/file_system.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
+#include <future>
 
 #include "shared/base/error.h"
 
@@ -116,39 +116,37 @@ TEST_F(FileSystem, MovedMapStaysValid) {
   EXPECT_EQ(second.path(), path("file"));
 }
 
-TEST_F(FileSystem, ASecondLockIsRefusedAndNamesTheHolder) {
-  DirectoryLock lock(folder_);
-  EXPECT_THAT([&] { DirectoryLock second(folder_); },
-              ThrowsMessage<UserError>(
-                  testing::AllOf(HasSubstr("process " + std::to_string(::getpid())), HasSubstr(folder_))));
+TEST_F(FileSystem, WritesThroughWhatIsNoFile) {
+  write_file(path("target"), "a long old content");
+  std::filesystem::create_symlink("target", path("link"));
+  write_file(path("link"), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(read_file(path("target")), "new");
+  std::filesystem::create_symlink("made", path("dangling"));
+  write_file(path("dangling"), "there");
+  EXPECT_EQ(read_file(path("made")), "there");
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  std::future<std::string> read = std::async(std::launch::async, [&] { return read_file(path("pipe")); });
+  write_file(path("pipe"), "through");
+  EXPECT_EQ(read.get(), "through");
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+  EXPECT_FALSE(is_regular_file(path("pipe")));
+  EXPECT_TRUE(is_regular_file(path("link")));
+  EXPECT_EQ(files(), 5u) << "a temporary file was left";
+  EXPECT_THAT([] { write_file("/dev/full", "x"); }, ThrowsMessage<UserError>(HasSubstr("No space left")));
 }
 
-TEST_F(FileSystem, TheLockEndsWithItsHolder) {
-  { DirectoryLock lock(folder_); }
-  DirectoryLock lock(folder_);
+TEST_F(FileSystem, AStreamHasAnEnd) {
+  EXPECT_EQ(read_file("/dev/null"), "");
+  EXPECT_THAT([] { read_file("/dev/zero"); }, ThrowsMessage<UserError>(HasSubstr("more than 64 MiB")));
 }
 
-TEST_F(FileSystem, AKilledProcessFreesItsLock) {
-  int ready[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    DirectoryLock lock(folder_);
-    char byte = 'x';
-    if (::write(ready[1], &byte, 1) != 1) ::_exit(1);
-    ::pause();
-    ::_exit(0);
-  }
-  char byte = 0;
-  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  EXPECT_THAT([&] { DirectoryLock second(folder_); },
-              ThrowsMessage<UserError>(HasSubstr("process " + std::to_string(child))));
-  ::kill(child, SIGKILL);
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-  ::close(ready[0]);
-  ::close(ready[1]);
-  EXPECT_NO_THROW({ DirectoryLock lock(folder_); });
+TEST_F(FileSystem, ALinkThatLeadsNowhereIsNamed) {
+  std::filesystem::create_symlink("nowhere", path("dangling"));
+  EXPECT_THAT([&] { make_directories(path("dangling")); },
+              ThrowsMessage<UserError>(HasSubstr("it is a link to nowhere, which does not exist")));
+  EXPECT_THAT([&] { make_directories(path("dangling/runs")); },
+              ThrowsMessage<UserError>(HasSubstr(path("dangling") + " is a link to nowhere")));
 }
 
 }  // namespace

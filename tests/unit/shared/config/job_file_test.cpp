@@ -37,6 +37,20 @@ TEST(ParseJobFile, ReadsKeysCommentsAndWindowsLines) {
   EXPECT_EQ(settings[2].value, "");
 }
 
+TEST(ParseJobFile, AByteOrderMarkIsNoPartOfTheFirstKey) {
+  auto settings = parse_job_file("\xEF\xBB\xBFseed = 7\n", "x.ini");
+  ASSERT_EQ(settings.size(), 1u);
+  EXPECT_EQ(settings[0].key, "seed");
+  EXPECT_EQ(parse_job_file("\xEF\xBB\xBF# comment\n", "x.ini").size(), 0u);
+}
+
+TEST(ParseJobFile, ACommentBeginsBehindABlank) {
+  EXPECT_EQ(parse_job_file("output = run # 3 # 4\n\t# x#y\n#x\n", "x.ini")[0].value, "run");
+  for (const char* line :
+       {"output = run#3\n", "output = a b#3 # c\n", "seed = 1# c\n", "output =#3\n", "se#ed = 1\n"})
+    EXPECT_THAT(error_of(line), HasSubstr("jobs/x.ini, line 1: '#' without a blank before it")) << line;
+}
+
 TEST(ParseJobFile, UnknownKeyNamesTheNearestAndTheLine) {
   EXPECT_EQ(error_of("seed = 1\n\n# c\n\n\n\nlerning_rate = 1\n"),
             "jobs/x.ini, line 7: unknown key 'lerning_rate'; did you mean 'sft_learning_rate'?");

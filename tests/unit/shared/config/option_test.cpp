@@ -124,7 +124,7 @@ TEST(TextOption, RefusesWhatAJobFileCannotHold) {
   Option output = text_option({"output", "", Identity::no, ""},
                               field(&RunConfig::output, &OutputConfig::directory), "DIR", EmptyText::allowed);
   EXPECT_TRUE(dataset.assign(config, "/data/Größe, und mehr=x"));
-  for (const char* text : {"a#b", " a", "a\t", "a\nb", "\x1b[2J"})
+  for (const char* text : {"a#b", " a", "a\t", "a\nb", "\x1b[2J", "caf\xE9"})
     EXPECT_FALSE(dataset.assign(config, text)) << text;
   EXPECT_FALSE(dataset.assign(config, ""));
   EXPECT_TRUE(output.assign(config, ""));
@@ -132,6 +132,8 @@ TEST(TextOption, RefusesWhatAJobFileCannotHold) {
 
 TEST(Printable, KeepsErrorsOneShortLine) {
   EXPECT_EQ(printable("a\nb\x1b"), "a\\x0ab\\x1b");
+  EXPECT_EQ(printable("caf\xE9"), "caf\\xe9");
+  EXPECT_EQ(printable("café"), "café");
   EXPECT_EQ(printable(std::string(1000, 'x')).size(), 83u);
 }
 

@@ -5,11 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <map>
 #include <thread>
 
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 
 namespace apportion {
 namespace {
@@ -82,6 +85,20 @@ TEST(ReadRankEnv, KnowsSrunWithUnevenNodes) {
   }
 }
 
+TEST(ReadRankEnv, SaysHowToStartTasksThatCannotFindEachOther) {
+  const RankEnv slurm =
+      read_rank_env(lookup_in({{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}, {"SLURM_STEP_NUM_TASKS", "4"}}));
+  EXPECT_EQ(slurm.rank, 3);
+  EXPECT_EQ(slurm.size, 4);
+  EXPECT_THAT(slurm.problem, testing::AllOf(HasSubstr("SLURM_STEP_NUM_TASKS = 4"), HasSubstr("--mpi=pmix")));
+  EXPECT_THAT(read_rank_env(lookup_in({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}})).problem,
+              HasSubstr("SLURM_NTASKS = 4"));
+  EXPECT_EQ(read_rank_env(lookup_in({{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}})).problem, "");
+  const RankEnv other = read_rank_env(lookup_in({{"PMI_RANK", "2"}, {"PMI_SIZE", "4"}}));
+  EXPECT_EQ(other.rank, 2);
+  EXPECT_THAT(other.problem, HasSubstr("PMI_SIZE = 4"));
+}
+
 TEST(ReadRankEnv, NamesTheVariableThatIsWrong) {
   Environment environment = open_mpi;
   environment["OMPI_COMM_WORLD_RANK"] = "8";
@@ -115,8 +132,39 @@ TEST(CountCores, TakesSlurmsCoresPerTask) {
   RankEnv env;
   env.launcher = Launcher::slurm;
   env.local_size = 100;
-  EXPECT_GE(count_cores(env, lookup_in({{"SLURM_CPUS_PER_TASK", "8"}})).available, 800);
+  EXPECT_GE(count_cores(env, lookup_in({{"SLURM_CPUS_PER_TASK", "8"}}), "/nowhere").available, 800);
   EXPECT_THROW(count_cores(env, lookup_in({{"SLURM_CPUS_PER_TASK", "none"}})), UserError);
+}
+
+TEST(CountCores, TakesTheQuotaOfTheControlGroup) {
+  const std::string root = testing::TempDir() + "rank_env_" + std::to_string(::getpid());
+  make_directories(root + "/proc/self");
+  make_directories(root + "/sys/fs/cgroup");
+  write_file(root + "/proc/self/cgroup", "0::/\n");
+  RankEnv env;
+  env.launcher = Launcher::slurm;
+  env.local_size = 2;
+  for (const auto& [quota, cores] : {std::pair("50000", 1), std::pair("100000", 1), std::pair("390000", 3)}) {
+    write_file(root + "/sys/fs/cgroup/cpu.max", std::string(quota) + " 100000\n");
+    const Cores counted = count_cores(env, lookup_in({{"SLURM_CPUS_PER_TASK", "8"}}), root);
+    EXPECT_EQ(counted.available, cores);
+    EXPECT_LE(counted.allowed, cores);
+    EXPECT_EQ(threads_for_rank(counted, 2, 0), 1);
+  }
+  std::filesystem::remove_all(root);
+}
+
+TEST(CountCores, TakesOpenMpsVariable) {
+  auto most = [](const char* text) {
+    return count_cores({}, lookup_in({{"OMP_NUM_THREADS", text}})).most_threads;
+  };
+  const int none = Cores().most_threads;
+  EXPECT_EQ(most("3"), 3);
+  EXPECT_EQ(most("2,4"), 2);
+  for (const char* text : {"", "0", "many", "-1"}) EXPECT_EQ(most(text), none) << text;
+  EXPECT_EQ(threads_for_rank({16, 16, 3}, 2, 0), 3);
+  EXPECT_EQ(threads_for_rank({16, 16, 9}, 2, 0), 8);
+  EXPECT_EQ(threads_for_rank({16, 16, 3}, 2, 5), 5);
 }
 
 TEST(ThreadsForRank, SharesTheNodeWithinTheMask) {

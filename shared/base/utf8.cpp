@@ -1,4 +1,4 @@
-#include "shared/store/utf8.h"
+#include "shared/base/utf8.h"
 
 #include <cstdint>
 
@@ -16,7 +16,7 @@ bool is_continuation(std::string_view text, size_t index, uint8_t low = 0x80, ui
 // Length of the valid sequence at `i` (table 3-7 of the Unicode standard), 0 when there is none.
 size_t sequence_length(std::string_view text, size_t i) {
   uint8_t lead = byte_at(text, i);
-  if (lead < 0x80) return lead == 0 ? 0 : 1;
+  if (lead < 0x80) return 1;
   if (lead >= 0xC2 && lead <= 0xDF) return is_continuation(text, i + 1) ? 2 : 0;
   if (lead >= 0xE0 && lead <= 0xEF) {
     uint8_t low = lead == 0xE0 ? 0xA0 : 0x80;
@@ -35,11 +35,21 @@ size_t sequence_length(std::string_view text, size_t i) {
 
 }  // namespace
 
+size_t first_invalid_byte(std::string_view text) {
+  size_t offset = 0;
+  while (offset < text.size()) {
+    const size_t length = sequence_length(text, offset);
+    if (length == 0) break;
+    offset += length;
+  }
+  return offset;
+}
+
 std::string storable_text(std::string_view text) {
   std::string stored;
   stored.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
-    size_t length = sequence_length(text, i);
+    size_t length = text[i] == '\0' ? 0 : sequence_length(text, i);
     stored += length > 0 ? text.substr(i, length) : replacement;
     i += length > 0 ? length : 1;
   }

@@ -1,5 +1,5 @@
 // Valid UTF-8 stays; anything else, and NUL, becomes U+FFFD.
-#include "shared/store/utf8.h"
+#include "shared/base/utf8.h"
 
 #include <gtest/gtest.h>
 
@@ -21,6 +21,12 @@ TEST(StorableText, ReplacesEachBadByte) {
   EXPECT_EQ(storable_text("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");            // surrogate
   EXPECT_EQ(storable_text("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // past U+10FFFF
   EXPECT_EQ(storable_text("\xE2\x98"), "\uFFFD\uFFFD");                      // ends early
+}
+
+TEST(IsUtf8, FindsTheFirstByteThatIsNone) {
+  EXPECT_TRUE(is_utf8(std::string_view("a\0\u2603", 5)));
+  EXPECT_EQ(first_invalid_byte("\u2603\xFCx"), 3u);
+  EXPECT_FALSE(is_utf8("\xE2\x98"));
 }
 
 }  // namespace

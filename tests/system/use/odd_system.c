@@ -1,0 +1,56 @@
+/* A system as some users have it, for tests that run the program: preloaded (LD_PRELOAD), it has calls fail with the
+   error that an environment variable gives as a number, and processor time limited.
+   FLOCK_ERROR: flock. FOLDER_FSYNC_ERROR: fsync of a folder. CPU_MAX: "QUOTA PERIOD" of every control group. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int failing(const char *variable) {
+  const char *error = getenv(variable);
+  if (error == NULL) return 0;
+  errno = atoi(error);
+  return 1;
+}
+
+int flock(int descriptor, int operation) {
+  if (failing("FLOCK_ERROR")) return -1;
+  int (*system_call)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "flock");
+  return system_call(descriptor, operation);
+}
+
+int fsync(int descriptor) {
+  struct stat status;
+  int folder = fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+  if (folder && failing("FOLDER_FSYNC_ERROR")) return -1;
+  int (*system_call)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+  return system_call(descriptor);
+}
+
+static int ends_with(const char *path, const char *name) {
+  size_t length = strlen(path), end = strlen(name);
+  return length >= end && strcmp(path + length - end, name) == 0;
+}
+
+/* C++ streams open files with this, and then read the descriptor: a file in memory would have none. */
+static FILE *file_with(const char *text) {
+  FILE *file = tmpfile();
+  if (file != NULL) {
+    fputs(text, file);
+    rewind(file);
+  }
+  return file;
+}
+
+FILE *fopen64(const char *path, const char *mode) {
+  const char *quota = getenv("CPU_MAX");
+  if (quota != NULL && (ends_with(path, "/cpu.max") || ends_with(path, "/cpu.cfs_quota_us")))
+    return file_with(quota);
+  FILE *(*library)(const char *, const char *) = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen64");
+  return library(path, mode);
+}
