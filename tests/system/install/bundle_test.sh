@@ -112,7 +112,8 @@ if [ -n "${APPORTION_LONG-}" ]; then
   # As over ssh: two names for this machine, and a shell that stands for ssh. The launcher's own quoting of the command
   # has no blanks in mind, so the folder has none.
   mv -T "$bundle" "$work/plain"
-  printf '#!/bin/sh\nshift\nexec sh -c "$*"\n' >ssh.sh && chmod 755 ssh.sh
+  # Each has a TMPDIR of its own, as two machines would: in one, both orted race for the same session folder.
+  printf '#!/bin/sh\nexport TMPDIR="%s/out/$1"\nmkdir -p "$TMPDIR"\nshift\nexec sh -c "$*"\n' "$work" >ssh.sh && chmod 755 ssh.sh
   check "2 ranks by orted" outside "$work/plain/bin/mpirun" --mca plm_rsh_agent "$work/ssh.sh" -host one.invalid,two.invalid \
     -n 2 apportion run "$work/small.ini" --output "$work/out/orted" >orted.log 2>&1
   check "2 ranks by orted give other bytes" same_results out/ordinary out/orted
