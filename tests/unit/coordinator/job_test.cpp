@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "coordinator/recorder.h"
+#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/command_line.h"
