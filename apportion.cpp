@@ -133,8 +133,12 @@ void run(const CommandLine& line, const RankEnv& env) {
       play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), resolved, ranks, threads);
     }
   } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
-    if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
-    print_error(error);
+    if (ranks.rank() != 0) {
+      std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
+      std::fprintf(stderr, "apportion: rank %d: %s\n", ranks.rank(), reason_of(error).c_str());
+    } else {
+      print_error(error);
+    }
     ranks.abort(exit_code_of(error));
   }
 }
