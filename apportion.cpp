@@ -46,8 +46,10 @@ int exit_code_of(const std::exception& error) {
   return 1;
 }
 
-void print_error(const std::exception& error) {
-  std::fprintf(stderr, "apportion: %s\n", reason_of(error).c_str());
+/// Of a rank other than 0 the line names it.
+void print_error(const std::exception& error, int rank = 0) {
+  const std::string whose = rank == 0 ? "" : "rank " + std::to_string(rank) + ": ";
+  std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), reason_of(error).c_str());
 }
 
 std::string type_name(ComputeType type) {
@@ -133,12 +135,8 @@ void run(const CommandLine& line, const RankEnv& env) {
       play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), resolved, ranks, threads);
     }
   } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
-    if (ranks.rank() != 0) {
-      std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
-      std::fprintf(stderr, "apportion: rank %d: %s\n", ranks.rank(), reason_of(error).c_str());
-    } else {
-      print_error(error);
-    }
+    if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
+    print_error(error, ranks.rank());
     ranks.abort(exit_code_of(error));
   }
 }

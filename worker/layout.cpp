@@ -53,6 +53,7 @@ class JoiningLoad {
  public:
   explicit JoiningLoad(const Session& session) {
     const RunConfig& config = session.config();
+    if (config.keep.weight == 0 && config.story.answers != Answers::self) return;
     const auto asked = keep_prompts(config.keep.train, KeepUse::train, session.dataset(), config.data);
     std::vector<int32_t> longest;
     for (const KeepPrompt& prompt : asked) {

@@ -6,6 +6,7 @@
 #include "shared/data/catalogue.h"
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
+#include "shared/model_files/hub_name.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
@@ -87,6 +88,10 @@ std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) co
     return saved_weights(weights_directory(config_.output.directory, trained_by), shape_);
   }
   return is_shape_text(config_.data.model) ? synthetic_weights(shape_) : gguf_weights(gguf_, shape_);
+}
+
+std::string Session::hub_name() const {
+  return is_shape_text(config_.data.model) ? "" : apportion::hub_name(gguf_);
 }
 
 void Session::release_models() {

@@ -71,6 +71,8 @@ class Session {
   void release_models();
   /// The model's own weights, or those that a task has trained.
   std::unique_ptr<WeightSource> weights(const std::string& trained_by) const;
+  /// The model's name on the hub (hub_name.h); empty where its file does not tell it, and of a mere shape.
+  std::string hub_name() const;
   /// Measured once per compute type, on first use.
   double peak(at::ScalarType type);
 

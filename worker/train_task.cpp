@@ -17,10 +17,7 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"
-#include "shared/data/catalogue.h"
 #include "shared/data/example.h"
-#include "shared/model/shape_text.h"
-#include "shared/model_files/hub_name.h"
 #include "shared/store/task_file.h"
 #include "worker/base_answers.h"
 #include "worker/device.h"
@@ -216,11 +213,6 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   return training;
 }
 
-/// Of any value of the key `model`; empty where it is not known.
-std::string hub_name_of(const std::string& model) {
-  return is_shape_text(model) ? "" : hub_name(Gguf(find_model(model)));
-}
-
 Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
   Session& session = context.session;
   const RunConfig& config = session.config();
@@ -232,11 +224,11 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
           : load_adapter(adapter_directory(config.output.directory, context.task.inputs.front()),
                          session.shape(), session.device()));
   training.trainee = train_adapter(*training.model, *training.adapter);
-  training.save = [&context, adapter = training.adapter.get(), hub = hub_name_of(config.data.model)] {
+  training.save = [&context, adapter = training.adapter.get()] {
     const RunConfig& run = context.session.config();
     if (context.collectives.group_rank() != 0) return std::string();
     return save_adapter(adapter_directory(run.output.directory, context.task.id), *adapter, run.data.model,
-                        hub);
+                        context.session.hub_name());
   };
   return training;
 }

@@ -58,6 +58,9 @@ int draw_other(int category, int categories, uint64_t seed, const std::string& p
   return drawn < category ? drawn : drawn + 1;
 }
 
+/// The section of templates.txt that has a test set's wordings.
+std::string section_of(const std::string& set) { return set == "ood" ? "v2" : set; }
+
 }  // namespace
 
 int default_holdout(const Dataset& dataset) {
@@ -70,7 +73,7 @@ std::string why_empty(const Dataset& dataset, const std::string& set, int holdou
   if (set == "heldout" && holdout == 0)
     return fmt::format("of {} training wordings none is held out (holdout_wordings)", trained);
   if (set == "ood" && dataset.ood_subjects.empty()) return dataset.name + " has no ood.csv";
-  const std::string section = set == "ood" ? "v2" : set;
+  const std::string section = section_of(set);
   if (set != "heldout" && dataset.wordings.count(section) == 0)
     return fmt::format("{} has no section [{}] in its templates.txt", dataset.name, section);
   return "";
@@ -86,7 +89,7 @@ std::vector<std::string> wordings_of(const Dataset& dataset, const std::string& 
   if (set != "v2" && set != "v3" && set != "ood") {
     throw UserError("unknown test set \"" + set + "\"; there are train, heldout, v2, v3 and ood");
   }
-  const std::string section = set == "ood" ? "v2" : set;
+  const std::string section = section_of(set);
   const auto wordings = dataset.wordings.find(section);
   if (wordings == dataset.wordings.end()) {
     throw UserError("test set " + set + " needs section [" + section + "] in the templates.txt of " +

@@ -39,8 +39,9 @@ Look look_of(UChar32 code_point) {
     return Look::as_it_is;
   if (u_isUWhiteSpace(code_point)) return Look::blank;
   if (u_charType(code_point) == U_CONTROL_CHAR) return Look::control;
-  const bool is_unseen = code_point == 0xAD || code_point == 0x200B || code_point == 0xFEFF ||
-                         (code_point >= 0x2060 && code_point <= 0x2064);  // soft hyphen, zero-width spaces
+  const bool is_unseen =
+      code_point == 0xAD || code_point == 0x200B || code_point == 0xFEFF ||
+      (code_point >= 0x2060 && code_point <= 0x2064);  // soft hyphen, zero-width spaces, byte order mark
   return is_unseen ? Look::unseen : Look::as_it_is;
 }
 
@@ -76,8 +77,7 @@ void fail_at(const std::string& file, size_t line, const std::string& message) {
 }
 
 std::string read_text(const std::string& path) {
-  std::string text = read_file(path);
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  const std::string text = read_file(path);
   const size_t invalid = first_invalid_byte(text);
   if (invalid != text.size()) {
     const auto ends = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(invalid), '\n');

@@ -56,13 +56,11 @@ class LengthCheck {
     for (const Prompt& prompt : prompts) {
       const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
       const std::string& wording = wordings[static_cast<size_t>(prompt.wording)];
-      need_room(prompt.text, plain, [&] { return Place{line_of(wording), subject.name}; });
+      const auto place = [&] { return Place{line_of(wording), subject.name}; };
+      need_room(prompt.text, plain, place);
       if (asking == Asking::plainly) continue;
-      for (const Turn& turn : turns_of(prompt, subject, dataset_.categories, asking)) {
-        need_room(turn.text, asking == Asking::for_probabilities ? listed : plain, [&] {
-          return Place{line_of(wording), subject.name};
-        });
-      }
+      for (const Turn& turn : turns_of(prompt, subject, dataset_.categories, asking))
+        need_room(turn.text, asking == Asking::for_probabilities ? listed : plain, place);
     }
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shared/base/error.h"
+
 namespace apportion {
 namespace {
 
@@ -43,6 +45,12 @@ std::optional<uint64_t> first_not_finite(TensorType type, std::string_view bytes
     block = find<uint16_t>(bytes, of_half, layout.bytes, sizeof(uint16_t));
   if (block) *block *= layout.elements;
   return block;
+}
+
+void check_finite(const std::string& path, const std::string& tensor, std::span<const float> values) {
+  const std::string_view bytes(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+  if (first_not_finite(TensorType::f32, bytes))
+    throw DataError(path, 0, "tensor '" + tensor + "' has a NaN or an infinity");
 }
 
 }  // namespace apportion

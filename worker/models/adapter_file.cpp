@@ -35,9 +35,7 @@ void from_file(const std::map<std::string, FloatTensor>& tensors, const std::str
     throw DataError(path, 0, "tensor '" + name + "' has another shape than the model and the rank ask for");
   }
   const std::vector<float>& values = found->second.values;
-  if (first_not_finite(TensorType::f32,
-                       {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}))
-    throw DataError(path, 0, "tensor '" + name + "' has a NaN or an infinity");
+  check_finite(path, name, values);
   out.copy_(at::tensor(values, at::kFloat).view(out.sizes()));
 }
 

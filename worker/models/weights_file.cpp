@@ -81,9 +81,8 @@ class SavedWeights : public WeightSource {
       std::memcpy(values.mutable_data_ptr(), bytes.data() + static_cast<uint64_t>(first) * row_bytes,
                   values.nbytes());
     }
-    if (first_not_finite(TensorType::f32,
-                         {static_cast<const char*>(values.const_data_ptr()), values.nbytes()}))
-      throw DataError(file_.path(), 0, "tensor '" + hugging_face_name(name) + "' has a NaN or an infinity");
+    check_finite(file_.path(), hugging_face_name(name),
+                 {values.const_data_ptr<float>(), static_cast<size_t>(values.numel())});
     return values;
   }
 
