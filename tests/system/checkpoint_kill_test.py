@@ -15,8 +15,9 @@ import subprocess
 import tempfile
 import time
 
+import common
+
 BINARY = os.environ["APPORTION_BIN"]
-UNIT_TESTS = pathlib.Path(os.environ["APPORTION_BUILD"]) / "tests" / "unit_shared"
 KILLS = int(os.environ.get("APPORTION_KILLS", "30"))
 SEED = int(os.environ.get("APPORTION_KILL_SEED", "0")) or int.from_bytes(os.urandom(4), "big") + 1
 # Of each stage; so many that a stage is not over after a few kills, and a whole run takes few seconds.
@@ -136,12 +137,7 @@ def main():
     random.seed(SEED)
     print(f"seed {SEED}", flush=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix="apportion_kill."))
-    subprocess.run(
-        [UNIT_TESTS, "--gtest_filter=SmallJob.IsWrittenForSystemTests"],
-        env=ENVIRONMENT | {"APPORTION_SMALL_JOB": str(work)},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    common.write_small_job(work)
     with (work / "through.log").open("w") as log:
         assert start(work, work / "through", log, 1, save_each=0).wait(TIMEOUT_S) == 0, "the run without a kill"
     expected = digests(work / "through")

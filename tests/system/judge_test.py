@@ -14,8 +14,9 @@ import tempfile
 import threading
 import time
 
+import common
+
 APPORTION = os.environ["APPORTION_BIN"]
-BUILD = os.environ["APPORTION_BUILD"]
 KEY = "sk-2718281828-never-stored"
 STORIES = {
     "dataset": "gender-us-real",
@@ -110,9 +111,7 @@ def no_file_has(folder, secret):
 
 
 def short_answers_are_no_story(work):
-    environment = dict(os.environ, APPORTION_SMALL_JOB=work)
-    small = [f"{BUILD}/tests/unit_shared", "--gtest_filter=SmallJob.IsWrittenForSystemTests"]
-    subprocess.run(small, check=True, env=environment, stdout=subprocess.DEVNULL)
+    common.write_small_job(work)
     with open(f"{work}/colours/templates.txt", "a") as templates:
         templates.write("[v3]\nTell a story of {a_thing}.\n[judge]\n0 = crimson\n")
     job = [APPORTION, "run", f"{work}/small.ini", "--test_sets", "v2,v3", "--story_tokens", "6", "--output", f"{work}/tiny"]

@@ -8,14 +8,17 @@ import os
 import pathlib
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import unicodedata
 
 import edit_gguf
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import common  # noqa: E402
+
 APPORTION = os.environ["APPORTION_BIN"]
-UNIT_TESTS = pathlib.Path(os.environ["APPORTION_BUILD"]) / "tests" / "unit_shared"
 UNTRAINED = ("--method", "zero-shot", "--test_sets", "v2", "--rounds", "2")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 checks = 0
@@ -206,8 +209,7 @@ def check_adapters():
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        only = "--gtest_filter=SmallJob.IsWrittenForSystemTests"
-        subprocess.run([UNIT_TESTS, only], env=os.environ | {"APPORTION_SMALL_JOB": folder}, check=True, stdout=subprocess.DEVNULL)
+        common.write_small_job(folder)
         os.chdir(folder)
         check_keys()
         check_tensors()

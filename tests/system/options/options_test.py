@@ -9,10 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import common  # noqa: E402
+
 APPORTION = os.environ["APPORTION_BIN"]
-BUILD = os.environ["APPORTION_BUILD"]
 SOURCE = os.environ["APPORTION_SOURCE"]
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
 MONTHS = "January February March April May June July August September October November December".split()
@@ -261,10 +264,7 @@ def every_value_is_named():
 
 
 def prepare():
-    subprocess.run(
-        [f"{BUILD}/tests/unit_shared", "--gtest_filter=SmallJob.IsWrittenForSystemTests"],
-        env=ENVIRONMENT | {"APPORTION_SMALL_JOB": os.getcwd()}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    common.write_small_job(os.getcwd())
     shutil.copytree("colours", "more")
     with open("more/templates.txt", "a") as text:
         text.write("[v3]\nTell a story about {a_thing}.\n[stories]\nA tale of {a_thing}. | A tale of {a_thing}, which is {category}.\n")

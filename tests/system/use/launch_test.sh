@@ -42,14 +42,14 @@ process_of_rank() { pgrep -f -- "--output $work/stopped" | while read -r process
   grep -qz "^OMPI_COMM_WORLD_RANK=$1\$" "/proc/$process/environ" 2>/dev/null && echo "$process"
 done; }
 # Both ranks stop for longer than all time-outs, while they exchange gradients all the time, and go on.
-on_ranks 2 "$APPORTION_BIN" run small.ini --sft_steps 1000000 --group_size 2 --silence_s 3 --timeout_s 3 \
+on_ranks 2 "$APPORTION_BIN" run small.ini --sft_steps 1000000 --group_size 2 --silence_s 3 --timeout_s 9 \
   --checkpoint_steps 1 --output "$work/stopped" >stopped.log 2>&1 &
 job=$!
 checkpoint() { compgen -G "$work/stopped/tasks/*/checkpoint" >/dev/null; }
 check "stopped: no training" wait_for 60 checkpoint
 both=("$(process_of_rank 0)" "$(process_of_rank 1)")
 kill -STOP "${both[@]}"
-sleep 4
+sleep 10
 kill -CONT "${both[@]}"
 sleep 4
 check "stopped: the job was lost" kill -0 $job
@@ -60,6 +60,5 @@ kill -CONT "${both[@]}" 2>/dev/null || true
 code=0
 wait $job || code=$?
 check "stopped: exit code $code instead of 1" [ $code = 1 ]
-# Which of the two time-outs ends first is the moment's.
-check "stopped: not one line" one_line_with stopped.log '\(rank 1\|rank 0: all_gather .* not finished\)'
+check "stopped: not one line" one_line_with stopped.log 'rank 1'
 finish

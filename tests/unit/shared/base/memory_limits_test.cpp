@@ -8,26 +8,17 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 
-#include "shared/base/file_system.h"
+#include "tests/support/pretend_machine.h"
 
 namespace apportion {
 namespace {
 
-class MemoryLimits : public testing::Test {
+class MemoryLimits : public testing::PretendMachine {
  protected:
-  ~MemoryLimits() override { std::filesystem::remove_all(root_); }
-
-  void put(const std::string& path, const std::string& text) const {
-    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
-    write_file(root_ + path, text);
-  }
   void put_machine() const {
     put("/proc/meminfo", "MemTotal: 8000 kB\nMemFree: 100 kB\nMemAvailable: 4000 kB\n");
   }
-
-  const std::string root_ = testing::TempDir() + "memory_limits_" + std::to_string(::getpid());
 };
 
 TEST_F(MemoryLimits, RanksDivideTheMachine) {

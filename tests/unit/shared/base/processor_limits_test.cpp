@@ -5,24 +5,13 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 
-#include "shared/base/file_system.h"
+#include "tests/support/pretend_machine.h"
 
 namespace apportion {
 namespace {
 
-class ProcessorLimits : public testing::Test {
- protected:
-  ~ProcessorLimits() override { std::filesystem::remove_all(root_); }
-
-  void put(const std::string& path, const std::string& text) const {
-    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
-    write_file(root_ + path, text);
-  }
-
-  const std::string root_ = testing::TempDir() + "processor_limits_" + std::to_string(::getpid());
-};
+class ProcessorLimits : public testing::PretendMachine {};
 
 TEST_F(ProcessorLimits, TheTightestGroupAboveCounts) {
   EXPECT_TRUE(std::isinf(processor_quota(root_)));
