@@ -55,6 +55,28 @@ TEST_F(LayoutTest, WhatCannotFitIsSaidBeforeItIsLoaded) {
   EXPECT_THAT(error, HasSubstr("more ranks"));
 }
 
+/// GiB that a job with a model far too large is said to need.
+double needed_gib(RunConfig config) {
+  config.data.model = "shape:llama-3.1-405b";
+  config.train_compute_type = ComputeType::float32;  // so that training needs more than measuring
+  config.measure_compute_type = ComputeType::bfloat16;
+  const std::string error = error_of([&] { resolve_layout(config, {}, 1); });
+  const std::string before = "a rank needs ";
+  return std::stod(error.substr(error.find(before) + before.size()));
+}
+
+TEST_F(LayoutTest, RowsThatJoinAStepCount) {
+  const double without = needed_gib(config_);
+  config_.keep.train = folder_.write("keep.txt", "[knowledge]\nWhat is a cat?\n");
+  config_.keep.weight = 1;
+  config_.keep.prompts = 64;
+  config_.keep.tokens = 40;
+  const double held = needed_gib(config_);
+  EXPECT_GT(held, without + 1);
+  config_.keep.prompts = 4;  // one a micro-batch
+  EXPECT_LT(needed_gib(config_), held);
+}
+
 TEST(Layout, TheLineNamesNeedAndMemoryAndWhatWouldBeRight) {
   auto needed = [](int64_t shard_size, Recompute recompute) {
     return (recompute == Recompute::always ? 8 : 12) * 1073741824.0 / static_cast<double>(shard_size);
