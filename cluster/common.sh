@@ -21,6 +21,9 @@ python311() {
   fail "no Python 3.11 was found: the pinned wheels are for it (Debian 12: apt-get install python3)"
 }
 
+# absolute PATH: as seen from here, for a script that changes its folder.
+absolute() { case "$1" in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+
 # stamp FILE...: the hash that names what these files install.
 stamp() { cat "$@" | sha256sum | cut -c1-64; }
 

@@ -1,4 +1,4 @@
-// The programs in a bundle's bin/: apportion, mpirun and orted are this one, under three names. It is linked
+// The programs in a bundle's bin/: apportion, mpirun, orted and what checks a GPU are this one, under their names. It is linked
 // statically, since the machine may have no C library that fits (nor a shell), and starts libexec/NAME
 // through the bundle's own loader, with the bundle's libraries before all others and Open MPI told where its
 // plug-ins are. LibTorch is the bundle's, or that of a folder given by --torch SITE or APPORTION_TORCH
@@ -210,7 +210,7 @@ static void tell_openssl(void) {
 
 int main(int count, char** arguments) {
   const char* program = find_prefix();
-  const int is_ours = strcmp(program, "apportion") == 0;
+  const int is_ours = strcmp(program, "mpirun") != 0 && strcmp(program, "orted") != 0;
   add_library_folder(text_of("%s/lib/system", prefix));
   if (is_ours) {
     const char* site = take_torch(&count, arguments);

@@ -1,7 +1,8 @@
 // Prints what the model says in float32, for the comparison with transformers and peft, and of a GPU with the
 // CPU (the program is built for both): for each NUL-ended user turn on standard input the prompt's ids and
-// the logits behind its last token (raw float32). Usage: logits_dump MODEL.gguf [ADAPTER_DIRECTORY] > out; a
-// prompt is int32 count, int32 ids, float32 logits [V].
+// the logits behind its last token (raw float32). Usage: logits_dump MODEL [ADAPTER_DIRECTORY] > out, with a
+// model as in a job file (a GGUF file, a name, a shape); a prompt is int32 count, int32 vocabulary, int32
+// ids, float32 logits [vocabulary].
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -11,6 +12,7 @@
 #include <iterator>
 #include <string>
 
+#include "shared/model/shape_text.h"
 #include "shared/model_files/chat_template.h"
 #include "worker/device.h"
 #include "worker/losses/log_probs.h"
@@ -22,10 +24,14 @@ using namespace apportion;
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   c10::NoGradGuard no_gradient;
-  Gguf gguf(argv[1]);
+  const bool synthetic = is_shape_text(argv[1]);
+  Gguf gguf(tokenizer_file(argv[1]));
   Tokenizer tokenizer(gguf);
+  const ModelShape shape = synthetic ? parse_shape(argv[1]) : shape_of(gguf);
+  if (synthetic) tokenizer.fold(static_cast<int32_t>(shape.vocabulary));
   ChatTemplate chat(gguf, tokenizer);
-  Llama model(*gguf_weights(gguf, shape_of(gguf)), shape_of(gguf), at::kFloat, compute_device(0));
+  const auto weights = synthetic ? synthetic_weights(shape) : gguf_weights(gguf, shape);
+  Llama model(*weights, shape, at::kFloat, compute_device(0));
   std::unique_ptr<Adapter> adapter;
   if (argc > 2) {
     adapter = std::make_unique<Adapter>(load_adapter(argv[2], model.shape(), model.device()));
@@ -45,7 +51,9 @@ int main(int argc, char** argv) {
     at::Tensor hidden = model.hidden(rows, adapter.get());
     at::Tensor logits = logits_of(model, hidden.narrow(0, tree.size() - 1, 1)).cpu().contiguous();
     const auto count = static_cast<int32_t>(ids.size());
+    const auto vocabulary = static_cast<int32_t>(logits.numel());
     std::fwrite(&count, sizeof count, 1, stdout);
+    std::fwrite(&vocabulary, sizeof vocabulary, 1, stdout);
     std::fwrite(ids.data(), sizeof(int32_t), ids.size(), stdout);
     std::fwrite(logits.data_ptr<float>(), sizeof(float), static_cast<size_t>(logits.numel()), stdout);
   }

@@ -31,12 +31,12 @@ PROMPTS = [
 ]
 
 
-def read_dump(raw, vocabulary):
+def read_dump(raw):
     position = 0
     while position < len(raw):
-        count = int(np.frombuffer(raw, np.int32, 1, position)[0])
-        ids = np.frombuffer(raw, np.int32, count, position + 4)
-        position += 4 + 4 * count
+        count, vocabulary = (int(value) for value in np.frombuffer(raw, np.int32, 2, position))
+        ids = np.frombuffer(raw, np.int32, count, position + 8)
+        position += 8 + 4 * count
         yield ids, np.frombuffer(raw, np.float32, vocabulary, position)
         position += 4 * vocabulary
 
@@ -45,7 +45,7 @@ def largest_difference(peer, command):
     text = "\0".join(PROMPTS).encode()
     raw = subprocess.run(command, input=text, stdout=subprocess.PIPE, check=True).stdout
     differences = []
-    for ids, logits in read_dump(raw, peer.config.vocab_size):
+    for ids, logits in read_dump(raw):
         with torch.no_grad():
             expected = peer(torch.tensor(ids[None].astype(np.int64))).logits[0, -1].numpy()
         differences.append(float(np.abs(expected - logits).max()))

@@ -6,9 +6,8 @@ Usage: logits_difference.py ONE OTHER BOUND
 
 import array
 import math
+import struct
 import sys
-
-VOCABULARY = 49152  # SmolLM2's
 
 
 def read_dump(path):
@@ -17,20 +16,20 @@ def read_dump(path):
         raw = file.read()
     prompts, position = [], 0
     while position < len(raw):
-        count = int.from_bytes(raw[position : position + 4], sys.byteorder)
-        ids = array.array("i", raw[position + 4 : position + 4 + 4 * count])
-        position += 4 + 4 * count
-        logits = array.array("f", raw[position : position + 4 * VOCABULARY])
-        if len(ids) != count or len(logits) != VOCABULARY:
+        count, vocabulary = struct.unpack_from("=ii", raw.ljust(position + 8, b"\0"), position)
+        end = position + 8 + 4 * (count + vocabulary)
+        if end > len(raw):
             sys.exit(f"{path} ends inside a prompt, at byte {len(raw)}")
-        prompts.append((ids, logits))
-        position += 4 * VOCABULARY
+        values = raw[position + 8 : end]
+        prompts.append((array.array("i", values[: 4 * count]), array.array("f", values[4 * count :])))
+        position = end
     return prompts
 
 
 def main(one, other, bound):
-    pairs = list(zip(read_dump(one), read_dump(other), strict=True))
-    if not pairs or any(left[0] != right[0] for left, right in pairs):
+    left, right = read_dump(one), read_dump(other)
+    pairs = list(zip(left, right))
+    if not pairs or len(left) != len(right) or any(a[0] != b[0] or len(a[1]) != len(b[1]) for a, b in pairs):
         sys.exit(f"{one} and {other} are not of the same prompts")
     largest = max(max(abs(a - b) for a, b in zip(left[1], right[1])) for left, right in pairs)
     if not all(math.isfinite(value) for pair in pairs for _, logits in pair for value in logits):

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Beside each piece that pack.sh has made: puts it into FOLDER, and says what is missing there or how to begin. Pieces may
+# come in any order and at different times. Needs bash, coreutils and Python 3 (its standard library alone) or tar with xz.
+#   bash unpack.sh FOLDER
+set -euo pipefail
+piece="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+if [ $# != 1 ]; then
+  echo "usage: bash $0 FOLDER" >&2
+  exit 2
+fi
+mkdir -p "$1"
+folder="$(cd "$1" && pwd)"
+
+fail() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+unpack() {
+  if command -v xz >/dev/null; then
+    tar -C "$folder" -xJf "$1"
+    return
+  fi
+  python3 - "$1" "$folder" <<'END'
+import sys, tarfile
+with tarfile.open(sys.argv[1], "r:xz") as archive:
+    archive.extractall(sys.argv[2], **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+END
+}
+
+(cd "$piece" && sha256sum --quiet -c piece.sha256) || fail "this piece is damaged: carry it again"
+cp "$piece/parts.txt" "$folder/parts.txt"
+for file in "$piece"/*.tar.xz; do
+  if [ -e "$file" ]; then
+    unpack "$file"
+    : >"$folder/$(basename "$file").done"
+  fi
+done
+for file in "$piece"/model.*; do
+  if [ -e "$file" ]; then cp "$file" "$folder/"; fi
+done
+
+missing="" model="" digest=""
+while read -r kind name rest; do
+  case "$kind" in
+    archive) [ -e "$folder/$name.done" ] || missing+=" $name" ;;
+    model) model="$name" digest="$rest" ;;
+    part) [ -e "$folder/$name" ] || { [ -n "$model" ] && [ -e "$folder/$model" ]; } || missing+=" $name" ;;
+  esac
+done <"$folder/parts.txt"
+if [ -n "$missing" ]; then
+  echo "unpacked into $folder; still to come:$missing"
+  exit
+fi
+if [ -n "$model" ] && [ ! -e "$folder/$model" ]; then
+  mkdir -p "$(dirname "$folder/$model")"
+  cat "$folder"/model.* >"$folder/$model.new"
+  echo "$digest  $folder/$model.new" | sha256sum --quiet -c - || fail "the model's parts are damaged: carry them again"
+  mv "$folder/$model.new" "$folder/$model"
+  rm -f "$folder"/model.*
+fi
+sed -n 's/^begin //p' "$folder/parts.txt" | sed "s|@|$folder|g"
