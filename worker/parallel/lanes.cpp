@@ -130,9 +130,11 @@ bool products_depend_on_threads() {
   return depend;
 }
 
+int lanes_on(at::Device device, int threads) { return device.is_cpu() ? threads : 1; }
+
 void run_lanes(int count, at::Device device, const std::function<void(int)>& work, int most) {
   const int threads = at::get_num_threads();
-  const int lanes = device.is_cpu() ? std::min({count, threads, most}) : 1;
+  const int lanes = std::min({count, lanes_on(device, threads), most});
   int share = device.is_cpu()
                   ? static_cast<int>(std::bit_floor(static_cast<unsigned>(threads / std::max(1, lanes))))
                   : 1;

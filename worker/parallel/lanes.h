@@ -17,7 +17,11 @@ namespace apportion {
 /// shapes, once a process.
 bool products_depend_on_threads();
 
-/// Calls work(i) once for every i in [0, count), on min(count, threads, most) lanes (one on a GPU). The
+/// Pieces that run side by side on a device of a rank that has so many threads. A GPU takes one at a time and
+/// finds enough to do in it, whatever the rank's threads on the host.
+int lanes_on(at::Device device, int threads);
+
+/// Calls work(i) once for every i in [0, count), on min(count, lanes_on(device, threads), most) lanes. The
 /// calling thread's number of threads is what the lanes share, and is as before on return. Lanes are this
 /// thread and others that wait for its next call; work() runs no several lanes of its own. The exception of
 /// the lowest i is rethrown when all lanes are done; a lane stops taking pieces once any has thrown. Where

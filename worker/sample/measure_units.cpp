@@ -80,7 +80,7 @@ class SideBySide {
     for (AnswerTree* tree : growing) {
       for (int index = 0; index < tree->pieces(); ++index) pieces.emplace_back(tree, index);
     }
-    const auto at_once = static_cast<size_t>(at::get_num_threads());
+    const auto at_once = static_cast<size_t>(lanes_on(tools_.model.device(), at::get_num_threads()));
     const auto turns = (pieces.size() + at_once - 1) / at_once;
     const int64_t all_turns = largest(ranks_.all_gather({static_cast<double>(turns)}));
     for (int64_t turn = 0; turn < all_turns; ++turn) {

@@ -35,6 +35,11 @@ TEST_P(Lanes, DoEveryPieceOnce) {
   run_lanes(0, at::kCPU, [](int) { FAIL(); });
 }
 
+TEST_P(Lanes, OfAGpuAreNotTheHostsThreads) {
+  EXPECT_EQ(lanes_on(at::kCPU, GetParam()), GetParam());
+  EXPECT_EQ(lanes_on(at::kCUDA, GetParam()), 1);
+}
+
 TEST_P(Lanes, PassOnTheErrorOfTheFirstPiece) {
   auto work = [](int i) {
     if (i == 1) throw UserError("piece 1");
