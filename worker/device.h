@@ -21,8 +21,22 @@ void synchronize(const at::Device& device);
 
 /// Bytes that this rank could still take, as far as the system tells: of the machine's or container's free
 /// memory its part among `local_ranks`, and what is left of its own limit; of a GPU's memory all that is
-/// free.
+/// free or kept by LibTorch and in no tensor.
 double free_memory(const at::Device& device, int local_ranks);
+
+/// Hands back all memory that no tensor holds, the host's to the system and the device's to its driver;
+/// between tasks, whose sizes differ.
+void release_device_memory(const at::Device& device);
+
+/// Most bytes on the device since reset_memory_peak(): those that tensors alive at one time had asked for,
+/// and all that this process took (of a GPU: that all processes took). 0 where the system does not say.
+struct MemoryPeak {
+  double tensors = 0, taken = 0;
+};
+MemoryPeak memory_peak(const at::Device& device);
+
+/// From here on the peak is counted anew, beginning with what is there.
+void reset_memory_peak(const at::Device& device);
 
 /// "CPU, 2 threads" or the GPU's name; for people.
 std::string device_name(const at::Device& device);

@@ -1,14 +1,38 @@
 // A GPU as the device of a rank. The CPU form is device_cpu.cpp; a program holds one of the two.
 // The tests see that this file compiles and links; they have no GPU to run it on.
+#include <ATen/Context.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <cuda_runtime_api.h>
 
+#include <utility>
+
 #include "shared/base/error.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
+#include "worker/kernels/precision.h"
 
 namespace apportion {
+namespace {
+
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+/// Of the device's memory: free, and all of it.
+std::pair<double, double> memory_of(const at::Device& device) {
+  c10::cuda::CUDAGuard guard(device);
+  size_t free = 0, total = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return {static_cast<double>(free), static_cast<double>(total)};
+}
+
+/// A statistic of LibTorch's allocator over all of its pools.
+double bytes_of(const c10::CachingAllocator::StatArray& stat, int64_t c10::CachingAllocator::Stat::*value) {
+  return static_cast<double>(stat[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].*value);
+}
+
+}  // namespace
 
 at::Device compute_device(int local_rank) {
   int count = c10::cuda::device_count();
@@ -20,6 +44,8 @@ at::Device compute_device(int local_rank) {
                     ": start at most that many ranks a node");
   }
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(local_rank));
+  at::globalContext().lazyInitDevice(at::kCUDA);  // its allocator answers from here on
+  pin_precision();
   return {at::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
 }
 
@@ -33,11 +59,26 @@ void synchronize(const at::Device& device) {
 }
 
 double free_memory(const at::Device& device, int /*local_ranks*/) {
-  c10::cuda::CUDAGuard guard(device);
-  size_t free = 0, total = 0;
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return static_cast<double>(free);
+  const auto stats = allocator::getDeviceStats(device.index());
+  using Stat = c10::CachingAllocator::Stat;
+  const double kept =
+      bytes_of(stats.reserved_bytes, &Stat::current) - bytes_of(stats.active_bytes, &Stat::current);
+  return memory_of(device).first + kept;
 }
+
+void release_device_memory(const at::Device& /*device*/) {
+  release_unused_memory();
+  allocator::emptyCache();
+}
+
+MemoryPeak memory_peak(const at::Device& device) {
+  const auto stats = allocator::getDeviceStats(device.index());
+  const auto [free, total] = memory_of(device);
+  return {bytes_of(stats.requested_bytes, &c10::CachingAllocator::Stat::peak), total - free};
+}
+
+/// What is taken of the device is what LibTorch's allocator has kept since, which is the most of it.
+void reset_memory_peak(const at::Device& device) { allocator::resetPeakStats(device.index()); }
 
 std::string device_name(const at::Device& device) {
   cudaDeviceProp properties;

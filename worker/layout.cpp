@@ -9,9 +9,9 @@
 #include "shared/config/method.h"
 #include "shared/data/example.h"
 #include "shared/data/keep.h"
-#include "shared/model/memory.h"
 #include "worker/device.h"
 #include "worker/kernels/panel_products.h"
+#include "worker/parallel/lanes.h"
 #include "worker/train/batch.h"
 #include "worker/train/objective.h"
 
@@ -158,10 +158,12 @@ class JobNeeds {
         one_node_(session.device().is_cpu() && place.local_ranks == ranks && config_.ranks.node_sharing &&
                   config_.base.place == BasePlace::memory),
         device_(session.device()),
-        threads_(device_.is_cpu() ? place.allowed_threads : 1) {}
+        threads_(lanes_on(device_, place.allowed_threads)) {}
 
   double operator()(int64_t shard_size, Recompute recompute) const {
-    return with_reserve(std::max(training(shard_size, recompute), measuring(shard_size)));
+    const RankLayout layout = layout_of(shard_size, recompute, config_.train_compute_type);
+    return with_reserve(shape_, layout, std::max(training(shard_size, recompute), measuring(shard_size)),
+                        device_);
   }
 
  private:
@@ -247,9 +249,11 @@ std::string gibibytes(double bytes) {
   return text.data();
 }
 
-double with_reserve(double bytes) {
+double with_reserve(const ModelShape& shape, const RankLayout& layout, double tensor_bytes,
+                    at::Device device) {
+  if (!device.is_cpu()) return tensor_bytes + gpu_beside(shape, layout, tensor_bytes).beyond_context();
   constexpr double blocks = 1.1, program = 67108864;
-  return blocks * bytes + program;
+  return blocks * tensor_bytes + program;
 }
 
 double least_free_memory(const RankDevice& rank, Collectives& ranks) {

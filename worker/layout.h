@@ -8,6 +8,7 @@
 
 #include "shared/config/run_config.h"
 #include "shared/model/layout_choice.h"
+#include "shared/model/memory.h"
 #include "worker/session.h"
 #include "worker/worker.h"
 
@@ -18,9 +19,11 @@ inline constexpr double gibi = 1073741824;
 /// "1.50 GiB".
 std::string gibibytes(double bytes);
 
-/// Bytes that a layout is taken to need, from those that the memory model counts: blocks of memory are larger
-/// than what was asked for (device_memory.h), and the program grows besides.
-double with_reserve(double bytes);
+/// Bytes that a layout is taken to need, from those of tensors that the memory model counts: on a CPU blocks
+/// of memory are larger than what was asked for (device_memory.h), and the program grows besides; on a GPU
+/// what gpu_beside says.
+double with_reserve(const ModelShape& shape, const RankLayout& layout, double tensor_bytes,
+                    at::Device device);
 
 /// What the rank with the least could still take; the same on all `ranks`. Collective.
 double least_free_memory(const RankDevice& rank, Collectives& ranks);

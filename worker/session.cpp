@@ -9,7 +9,6 @@
 #include "shared/model_files/hub_name.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
-#include "worker/device_memory.h"
 #include "worker/models/weights_file.h"
 #include "worker/peak.h"
 
@@ -66,7 +65,7 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
   if (layout.ranks && base.place == BasePlace::memory && config.resident == Residence::automatic)
     layout.resident = has_room_for_base(shape, type, base, rank, *loaded.collectives);
   loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout, base.type);
-  release_unused_memory();  // rows as they came from the file
+  release_device_memory(rank.device);  // rows as they came from the file
   return loaded;
 }
 
@@ -96,7 +95,7 @@ std::string Session::hub_name() const {
 
 void Session::release_models() {
   models_.clear();
-  release_unused_memory();
+  release_device_memory(device_);
 }
 
 const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks,
@@ -108,7 +107,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
-    release_unused_memory();
+    release_device_memory(device_);
   }
   LoadedModel& loaded = models_[type];
   if (!loaded.model || loaded.trained_by != trained_by) {

@@ -62,7 +62,9 @@ class Forecaster {
     row.micro_batches = micro_batches_of(ranks);
     row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);
     const Coefficients& c = machine_.coefficients;
-    row.needed_bytes = row.memory.total() * c.memory_scale + c.reserved_bytes;
+    const double tensors = row.memory.total() * c.memory_scale;
+    row.beside_bytes = beside_tensors(shape_, row.layout, tensors, c);
+    row.needed_bytes = tensors + row.beside_bytes;
     row.fits = row.needed_bytes <= machine_.machine.memory_bytes;
     row.time = step_time(shape_, config_.lora, row.load, row.layout, machine_);
     return row;
@@ -100,6 +102,12 @@ class Forecaster {
 };
 
 }  // namespace
+
+double beside_tensors(const ModelShape& shape, const RankLayout& layout, double tensor_bytes,
+                      const Coefficients& coefficients) {
+  return coefficients.reserved_bytes < 0 ? gpu_beside(shape, layout, tensor_bytes).total()
+                                         : coefficients.reserved_bytes;
+}
 
 Forecast make_forecast(const ModelShape& shape, const CalibratedMachine& machine, const RunConfig& config) {
   return Forecaster(shape, machine, config).run();

@@ -19,7 +19,8 @@ struct ForecastRow {
   RankLayout layout;
   StepLoad load;
   RankMemory memory;
-  double needed_bytes = 0;  // memory.total() as calibrated, and what is reserved
+  double beside_bytes = 0;  // what is reserved, or a GPU holds beside tensors
+  double needed_bytes = 0;  // memory.total() as calibrated, and beside_bytes
   bool fits = false;
   StepTime time;
   int64_t micro_batches = 0;  // of all ranks; load has those of the rank with the most
@@ -35,6 +36,10 @@ struct Forecast {
   double least_bytes = 0;               // needed on a rank of most_ranks, when no number fits
 };
 inline constexpr int64_t most_ranks = 4096;
+
+/// Bytes that a rank needs beside tensors: what the coefficients state, or what is reckoned of a GPU.
+double beside_tensors(const ModelShape& shape, const RankLayout& layout, double tensor_bytes,
+                      const Coefficients& coefficients);
 
 /// Throws UserError when shard_size does not divide one of plan_ranks, and for coefficients of another
 /// machine.

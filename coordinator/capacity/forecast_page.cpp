@@ -62,6 +62,7 @@ std::string memory_table(const Forecast& forecast, const Style& style) {
                {"gradients"},
                {"activations"},
                {"workspace"},
+               {"beside"},
                {"needed"},
                {"fits", Align::left}});
   for (const ForecastRow& row : forecast.rows) {
@@ -70,7 +71,8 @@ std::string memory_table(const Forecast& forecast, const Style& style) {
                    row.layout.recompute == Recompute::always ? "yes" : "no", gibibytes(m.base),
                    gibibytes(m.gathered), gibibytes(m.embedding), gibibytes(m.vocabulary),
                    gibibytes(m.trained), gibibytes(m.gradients + m.gradient_sum), gibibytes(m.activations),
-                   gibibytes(m.workspace), gibibytes(row.needed_bytes), row.fits ? "yes" : "no"});
+                   gibibytes(m.workspace), gibibytes(row.beside_bytes), gibibytes(row.needed_bytes),
+                   row.fits ? "yes" : "no"});
   }
   return table.render(style, 2);
 }
@@ -119,6 +121,12 @@ std::string base_name(const RunConfig& config) {
   return packed ? config.value("base_type") : full_width ? "float32" : "bfloat16";
 }
 
+std::string beside_text(const Coefficients& coefficients) {
+  return coefficients.reserved_bytes < 0
+             ? "beside them what a GPU holds for CUDA, cuBLAS, NCCL and fragments (reckoned)"
+             : gibibytes(coefficients.reserved_bytes) + " GiB beside them";
+}
+
 std::string assumptions(const Forecast& forecast, const RunConfig& config) {
   const Machine& machine = forecast.machine.machine;
   const Coefficients& c = forecast.machine.coefficients;
@@ -147,8 +155,7 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
       "memory:  the peak: what stays, the micro-batches' gradients, and the larger of one more (a sum) and "
       "of "
       "activations with vocabulary or with gathered and workspace;");
-  line(fmt::format("         tensors times {:.3g}, and {} GiB reserved; 'needed' is all", c.memory_scale,
-                   gibibytes(c.reserved_bytes)));
+  line(fmt::format("         tensors times {:.3g}, and {}; 'needed' is all", c.memory_scale, beside_text(c)));
   line(fmt::format("step:    {} distinct tokens a micro-batch, each attending to {}, log-probs at {}; {}",
                    plan.tokens, plan.path, std::min(plan.rows, plan.tokens),
                    plan.scaling == Scaling::weak ? "one micro-batch a rank (weak scaling)"
@@ -179,6 +186,7 @@ nlohmann::ordered_json row_json(const Forecast& forecast, const ForecastRow& row
           {"micro_batches_per_rank", row.load.micro_batches},
           {"fits", row.fits},
           {"needed_bytes", row.needed_bytes},
+          {"beside_bytes", row.beside_bytes},
           {"bytes",
            {{"blocks", m.base},
             {"gathered", m.gathered},

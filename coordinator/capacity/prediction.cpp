@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "coordinator/capacity/forecast.h"
 #include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
 #include "shared/model/step_time.h"
@@ -30,12 +32,15 @@ std::string prediction_json(const std::vector<StudyPoint>& points, const RunConf
                             {"shard_size", point.shard_size},
                             {"micro_batches", point.micro_batches},
                             {"seconds", expected.seconds},
-                            {"tensor_bytes", expected.tensor_bytes}});
+                            {"tensor_bytes", expected.tensor_bytes},
+                            {"process_bytes", expected.process_bytes}});
   }
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
+
+std::string mebibytes_or_dash(double bytes) { return bytes > 0 ? fmt::format("{:.0f}", bytes / mebi) : "-"; }
 
 CalibratedMachine planned_machine(const CapacityConfig& capacity) {
   const Machine& machine = find_machine(capacity.machine);
@@ -65,25 +70,33 @@ StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
   const bool gathers_apart = layout.shard_size == point.shard_size && !config.ranks.node_sharing;
   if (point.shard_size == 1 || gathers_apart)
     expected.tensor_bytes = rank_memory(point.shape, config.lora, load, layout).total();
+  if (!machine.machine.is_cpu && expected.tensor_bytes > 0) {
+    expected.process_bytes = expected.tensor_bytes +
+                             beside_tensors(point.shape, layout, expected.tensor_bytes, machine.coefficients);
+  }
   return expected;
 }
 
 std::string prediction_page(const std::vector<StudyPoint>& points, const RunConfig& config,
                             const CalibratedMachine& machine, const Style& style) {
   if (config.output.json) return prediction_json(points, config, machine);
-  Table table({{"shape", Align::left},
-               {"scaling", Align::left},
-               {"ranks"},
-               {"shards"},
-               {"micro-batches"},
-               {"s/step"},
-               {"tensors MiB"}});
+  const bool gpu = !machine.machine.is_cpu;
+  std::vector<Table::Column> columns = {
+      {"shape", Align::left}, {"scaling", Align::left}, {"ranks"}, {"shards"}, {"micro-batches"}, {"s/step"},
+      {"tensors MiB"}};
+  if (gpu) columns.push_back({"all MiB"});
+  Table table(columns);
   for (const StudyPoint& point : points) {
     const StepPrediction expected = predict_step(point, config, machine);
-    table.add_row({printable(style, point.name, 30), scaling_name(point.scaling), std::to_string(point.ranks),
-                   std::to_string(point.shard_size), std::to_string(point.micro_batches),
-                   fmt::format("{:.3g}", expected.seconds),
-                   expected.tensor_bytes > 0 ? fmt::format("{:.0f}", expected.tensor_bytes / mebi) : "-"});
+    std::vector<std::string> cells = {printable(style, point.name, 30),
+                                      scaling_name(point.scaling),
+                                      std::to_string(point.ranks),
+                                      std::to_string(point.shard_size),
+                                      std::to_string(point.micro_batches),
+                                      fmt::format("{:.3g}", expected.seconds),
+                                      mebibytes_or_dash(expected.tensor_bytes)};
+    if (gpu) cells.push_back(mebibytes_or_dash(expected.process_bytes));
+    table.add_row(std::move(cells));
   }
   return table.render(style, 2) + "\n" +
          painted(style, Paint::dim,

@@ -24,9 +24,13 @@ struct StepPrediction {
   double seconds = 0;       // of a step, on the rank with the most micro-batches
   double tensor_bytes = 0;  // most bytes of a rank's tensors at one time; 0 where gathered blocks stay or lie
                             // in shared memory, which the memory model does not know
+  double process_bytes = 0;  // with what a GPU holds beside them; 0 on a CPU, and where tensor_bytes is
 };
 StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
                             const CalibratedMachine& machine);
+
+/// A table's "1024", "-" where nothing is known.
+std::string mebibytes_or_dash(double bytes);
 
 /// The table of a study that is only predicted; with --json its figures in full.
 std::string prediction_page(const std::vector<StudyPoint>& points, const RunConfig& config,

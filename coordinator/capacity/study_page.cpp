@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "coordinator/report/table.h"
 #include "shared/base/error.h"
@@ -109,12 +110,34 @@ nlohmann::ordered_json row_json(const std::vector<StudyRow>& rows, const StudyRo
                                  {"peak_flops_by_rank", by_rank(row, &StepSample::peak_flops)},
                                  {"predicted_seconds", row.expected.seconds},
                                  {"predicted_tensor_bytes", row.expected.tensor_bytes},
+                                 {"predicted_process_bytes", row.expected.process_bytes},
                                  {"tensor_bytes_by_rank", by_rank(row, &StepSample::tensor_bytes)},
                                  {"base_bytes_by_rank", by_rank(row, &StepSample::base_bytes)},
                                  {"process_bytes_by_rank", by_rank(row, &StepSample::process_bytes)},
                                  {"task", row.point.task.id}};
   if (f.exposed_seconds) json["exposed_seconds"] = *f.exposed_seconds;
   return json;
+}
+
+/// One row of the table, up to what the process took.
+std::vector<std::string> cells_of(const std::vector<StudyRow>& rows, const StudyRow& row,
+                                  const Style& style) {
+  const StepFigures f = figures_of(row);
+  return {printable(style, row.point.name, 30),
+          scaling_name(row.point.scaling),
+          std::to_string(row.point.ranks),
+          std::to_string(row.point.shard_size),
+          std::to_string(row.point.micro_batches),
+          fmt::format("{:.3g}", f.seconds),
+          fmt::format("{:.3g}", row.expected.seconds),
+          fmt::format("{:.0f}", f.tokens_per_second()),
+          fmt::format("{:.0f}%", 100 * study_efficiency(rows, row)),
+          fmt::format("{:.0f}%", 100 * f.peak_share()),
+          f.exposed_seconds ? fmt::format("{:.0f}%", 100 * *f.exposed_seconds / f.seconds) : "-",
+          fmt::format("{:.1f}", f.base_bytes / mebi),
+          fmt::format("{:.0f}", f.tensor_bytes / mebi),
+          mebibytes_or_dash(row.expected.tensor_bytes),
+          fmt::format("{:.0f}", f.process_bytes / mebi)};
 }
 
 }  // namespace
@@ -144,34 +167,29 @@ double study_efficiency(const std::vector<StudyRow>& rows, const StudyRow& row) 
 }
 
 std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& files, const Style& style) {
-  Table table({{"shape", Align::left},
-               {"scaling", Align::left},
-               {"ranks"},
-               {"shards"},
-               {"micro-batches"},
-               {"s/step"},
-               {"expected"},
-               {"tokens/s"},
-               {"efficiency"},
-               {"of peak"},
-               {"exposed"},
-               {"base MiB"},
-               {"tensors MiB"},
-               {"expected"},
-               {"process MiB"}});
+  std::vector<Table::Column> columns = {{"shape", Align::left},
+                                        {"scaling", Align::left},
+                                        {"ranks"},
+                                        {"shards"},
+                                        {"micro-batches"},
+                                        {"s/step"},
+                                        {"expected"},
+                                        {"tokens/s"},
+                                        {"efficiency"},
+                                        {"of peak"},
+                                        {"exposed"},
+                                        {"base MiB"},
+                                        {"tensors MiB"},
+                                        {"expected"},
+                                        {"process MiB"}};
+  const bool gpu = std::any_of(rows.begin(), rows.end(),
+                               [](const StudyRow& row) { return row.expected.process_bytes > 0; });
+  if (gpu) columns.push_back({"expected"});
+  Table table(columns);
   for (const StudyRow& row : rows) {
-    const StepFigures f = figures_of(row);
-    table.add_row(
-        {printable(style, row.point.name, 30), scaling_name(row.point.scaling),
-         std::to_string(row.point.ranks), std::to_string(row.point.shard_size),
-         std::to_string(row.point.micro_batches), fmt::format("{:.3g}", f.seconds),
-         fmt::format("{:.3g}", row.expected.seconds), fmt::format("{:.0f}", f.tokens_per_second()),
-         fmt::format("{:.0f}%", 100 * study_efficiency(rows, row)),
-         fmt::format("{:.0f}%", 100 * f.peak_share()),
-         f.exposed_seconds ? fmt::format("{:.0f}%", 100 * *f.exposed_seconds / f.seconds) : "-",
-         fmt::format("{:.1f}", f.base_bytes / mebi), fmt::format("{:.0f}", f.tensor_bytes / mebi),
-         row.expected.tensor_bytes > 0 ? fmt::format("{:.0f}", row.expected.tensor_bytes / mebi) : "-",
-         fmt::format("{:.0f}", f.process_bytes / mebi)});
+    std::vector<std::string> cells = cells_of(rows, row, style);
+    if (gpu) cells.push_back(mebibytes_or_dash(row.expected.process_bytes));
+    table.add_row(std::move(cells));
   }
   std::string text = table.render(style, 2) + "\n";
   for (const char* words :
@@ -180,7 +198,8 @@ std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& file
         "a step",
         "beyond the same step with all of the base on every rank; -: nothing to compare with. MiB: "
         "high-water",
-        "marks of the frozen base, of all tensors and of the process's memory, on the rank with the most.",
+        "marks of the frozen base, of all tensors and of the process's memory, on the rank with the most;",
+        "process, on a GPU: all that is taken of it.",
         "expected: by the cost model, with plan_coefficients or what is assumed of plan_machine."}) {
     text += painted(style, Paint::dim, std::string("  ") + words) + "\n";
   }

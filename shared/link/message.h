@@ -60,8 +60,9 @@ struct StepSample {
   double tokens = 0, flops = 0;          // of a step, all ranks together
   double peak_flops = 0;                 // matrix-multiply FLOP/s of this rank, all of the group measuring
   double base_bytes = 0;                 // high-water mark of the frozen base on this rank
-  double tensor_bytes = 0;               // of all tensors alive at one time, host memory; 0: not known
-  double process_bytes = 0;              // of the process's resident memory; 0: not known
+  double tensor_bytes = 0;               // of all tensors alive at one time on the device; 0: not known
+  double process_bytes = 0;  // of the process's resident memory, or all that is taken of its GPU; 0:
+                             // not known
 };
 
 /// From every rank of the group when its part is finished. The group's first rank of a training task adds the

@@ -35,7 +35,7 @@ struct Coefficients {
   double block_overhead_s = 4e-4;     // of a block's operations, forward and backward
   double step_overhead_s = 2e-3;      // of a step: batch, losses, log
   double memory_scale = 1;            // measured bytes over predicted ones
-  double reserved_bytes = 2147483648;  // of a rank, besides tensors: contexts, libraries, fragments
+  double reserved_bytes = -1;  // of a rank, beside tensors; below 0: what gpu_beside reckons (memory.h)
   std::string source = "assumed, not measured";
 };
 

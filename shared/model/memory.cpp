@@ -185,4 +185,20 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   return memory;
 }
 
+GpuBeside gpu_beside(const ModelShape& shape, const RankLayout& layout, double tensor_bytes) {
+  constexpr double mebi = 1048576, share_of_fragments = 0.1;
+  GpuBeside beside;
+  beside.context = 512 * mebi;
+  beside.kernels = 256 * mebi;
+  beside.workspace = 2 * 64 * mebi;
+  beside.fragments = share_of_fragments * tensor_bytes;
+  if (layout.ranks == 1) return beside;
+  // One of the task's ranks, one of those that share a base, one of those with the same part of it.
+  const bool shares = layout.shard_size > 1, replicates = shares && layout.shard_size < layout.ranks;
+  beside.communicators = (1.0 + (shares ? 1 : 0) + (replicates ? 1 : 0)) * 256 * mebi;
+  if (shares && layout.tuning == Tuning::full)
+    beside.scratch = float_bytes * of(shape.block_parameters() / shape.layers);
+  return beside;
+}
+
 }  // namespace apportion

@@ -91,4 +91,22 @@ double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, c
 RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                        const RankLayout& layout);
 
+/// What a GPU holds beside the tensors that RankMemory counts. Reckoned, not measured: docs/scaling.md says
+/// from what.
+struct GpuBeside {
+  double context = 0;        // CUDA's own, taken by the first call
+  double kernels = 0;        // code of LibTorch's, cuBLAS' and NCCL's kernels, loaded as they are used
+  double workspace = 0;      // cuBLAS', for the main thread and for autograd's
+  double communicators = 0;  // NCCL's buffers
+  double scratch = 0;        // what a reduce-scatter adds up (collectives_nccl.cpp)
+  double fragments = 0;      // of the blocks of memory that LibTorch keeps
+
+  double total() const { return context + beyond_context(); }
+  /// What is still to come when a program asks how much is free: asking makes the context.
+  double beyond_context() const { return kernels + workspace + communicators + scratch + fragments; }
+};
+
+/// Of a rank whose tensors take so many bytes at the peak.
+GpuBeside gpu_beside(const ModelShape& shape, const RankLayout& layout, double tensor_bytes);
+
 }  // namespace apportion

@@ -3,34 +3,19 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <utility>
 
 #include "shared/model/shape_text.h"
 #include "worker/device.h"
-#include "worker/device_memory.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/layout.h"
+#include "worker/parallel/lanes.h"
 #include "worker/parallel/shard_group.h"
 #include "worker/peak.h"
 
 namespace apportion {
 namespace {
-
-/// From here on the process's high-water mark of resident memory is counted anew (Linux, proc(5)). Where
-/// that is not allowed it stays the whole process's, which is an upper bound.
-void reset_process_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
-/// Bytes; 0 where the system does not say.
-double process_peak() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    double kibibytes = 0;
-    if (word == "VmHWM:" && status >> kibibytes) return 1024 * kibibytes;
-  }
-  return 0;
-}
 
 class StepTimer {
  public:
@@ -55,7 +40,7 @@ class StepTimer {
 Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t shard_size) {
   if (study.ranks.recompute != Recompute::automatic) return study.ranks.recompute;
   StepLoad load = study.tree.load((study.micro_batches + group.size() - 1) / group.size());
-  load.lanes = std::min<int64_t>(load.micro_batches, at::get_num_threads());
+  load.lanes = std::min<int64_t>(load.micro_batches, lanes_on(study.rank.device, at::get_num_threads()));
   auto needed = [&](int64_t size, Recompute recompute) {
     RankLayout layout;
     layout.ranks = group.size();
@@ -65,7 +50,8 @@ Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t
     layout.place = study.base.place;
     layout.compute_bytes = static_cast<double>(c10::elementSize(study.type));
     layout.panels = multiplies_in_panels(study.rank.device, study.type);
-    return with_reserve(rank_memory(study.shape, study.lora, load, layout).total());
+    return with_reserve(study.shape, layout, rank_memory(study.shape, study.lora, load, layout).total(),
+                        study.rank.device);
   };
   return fitting_layout("the shape " + canonical_shape(study.shape),
                         {group.size(), 0, shard_size, Recompute::automatic},
@@ -98,12 +84,12 @@ std::vector<TrainPrompt> study_prompts(const StudyTree& tree, int micro_batches,
 
 StepSample measure_steps(const StepStudy& study, Collectives& group, const std::vector<int>& shard_ranks,
                          const std::function<void(const StepReport&)>& report) {
-  release_unused_memory();
+  const at::Device device = study.rank.device;
+  release_device_memory(device);
   const Recompute recompute = resolved_recompute(study, group, static_cast<int64_t>(shard_ranks.size()));
-  reset_process_peak();
   reset_base_memory_peak();
-  reset_tensor_memory_peak();
-  const int64_t before = tensor_memory().asked_peak;
+  reset_memory_peak(device);
+  const double before = memory_peak(device).tensors;
   const auto weights = synthetic_weights(study.shape);
   const LoadedModel loaded =
       load_model(*weights, study.shape, study.type, study.rank, shard_ranks, study.ranks, study.base);
@@ -118,9 +104,9 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   trainer.run_sft(sft);
   StepSample sample = std::exchange(timer.sample(), {});
   sample.base_bytes = static_cast<double>(base_memory().peak);
-  sample.process_bytes = process_peak();
-  if (study.rank.device.is_cpu())
-    sample.tensor_bytes = static_cast<double>(tensor_memory().asked_peak - before);
+  const MemoryPeak peak = memory_peak(device);
+  sample.tensor_bytes = peak.tensors - before;
+  sample.process_bytes = peak.taken;
   if (loaded.model->is_whole()) {
     sample.resident_seconds = sample.seconds;
   } else if (has_room_for_base(study.shape, study.type, study.base, study.rank, group)) {
@@ -130,7 +116,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
     sample.resident_seconds = timer.sample().seconds;
   }
   group.barrier();
-  sample.peak_flops = measure_peak(study.type, study.rank.device);
+  sample.peak_flops = measure_peak(study.type, device);
   return sample;
 }
 

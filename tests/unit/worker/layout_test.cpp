@@ -7,6 +7,8 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/model/memory.h"
+#include "shared/model/shape_text.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/small_job.h"
 
@@ -97,7 +99,15 @@ TEST(Layout, TheLineNamesNeedAndMemoryAndWhatWouldBeRight) {
               HasSubstr("or shard_size = auto"));
 }
 
-TEST(Layout, AReserveIsKept) { EXPECT_GT(with_reserve(1e9), 1.05e9 + 5e7); }
+TEST(Layout, AReserveIsKept) {
+  const ModelShape shape = parse_shape("shape:8b");
+  EXPECT_GT(with_reserve(shape, {}, 1e9, at::kCPU), 1.05e9 + 5e7);
+  RankLayout shards;
+  shards.ranks = shards.shard_size = 4;
+  EXPECT_EQ(with_reserve(shape, shards, 1e9, at::kCUDA),
+            1e9 + gpu_beside(shape, shards, 1e9).beyond_context());
+  EXPECT_GT(with_reserve(shape, shards, 1e9, at::kCUDA), with_reserve(shape, {}, 1e9, at::kCUDA));
+}
 
 }  // namespace
 }  // namespace apportion

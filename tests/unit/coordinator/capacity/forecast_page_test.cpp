@@ -49,10 +49,11 @@ TEST(ForecastPage, JsonHoldsTheSameFigures) {
   const double backward =
       bytes("activations") + std::max(bytes("vocabulary"), bytes("gathered") + bytes("workspace"));
   const Coefficients c = default_coefficients(find_machine("h100-80"));
-  EXPECT_NEAR(json["ranks"][1]["needed_bytes"].get<double>(),
-              (stays + bytes("gradients") + std::max(backward, bytes("gradient_sum"))) * c.memory_scale +
-                  c.reserved_bytes,
-              1);
+  const double tensors =
+      (stays + bytes("gradients") + std::max(backward, bytes("gradient_sum"))) * c.memory_scale;
+  const double beside = json["ranks"][1]["beside_bytes"].get<double>();
+  EXPECT_NEAR(json["ranks"][1]["needed_bytes"].get<double>(), tensors + beside, 1);
+  EXPECT_GT(beside, 0.1 * tensors + 5e8);
   EXPECT_EQ(json["ranks"][1]["efficiency"], 1);
 }
 

@@ -57,6 +57,17 @@ TEST(StudyPage, ShowsARowAPointAndADashWhereNothingCouldBeCompared) {
   EXPECT_THAT(study_page(all, {}, {Charset::ascii, Color::off}), HasSubstr("  -       2.0"));
 }
 
+TEST(StudyPage, ExpectsAllOfAGpusMemoryWhereItWasForecast) {
+  auto all = rows();
+  EXPECT_THAT(study_page(all, {}, {Charset::ascii, Color::off}),
+              testing::Not(HasSubstr("process MiB  expected")));
+  all[0].expected.process_bytes = 4321 * 1048576.0;
+  EXPECT_THAT(study_page(all, {}, {Charset::ascii, Color::off}),
+              testing::AllOf(HasSubstr("process MiB  expected"), HasSubstr("      4321")));
+  EXPECT_EQ(nlohmann::json::parse(study_json(all)).at("rows")[0].at("predicted_process_bytes"),
+            4321 * 1048576.0);
+}
+
 TEST(StudyPage, JsonHoldsEachRanksFigures) {
   const nlohmann::json json = nlohmann::json::parse(study_json(rows()));
   ASSERT_EQ(json.at("rows").size(), 4u);

@@ -170,6 +170,25 @@ TEST(StudyPrediction, SharesOfTheBaseAreKnownWhereEveryBlockIsGatheredAnew) {
   EXPECT_EQ(bytes({{"node_sharing", "ignored"}, {"resident", "always"}})[2], 0);
 }
 
+TEST(StudyPrediction, AGpuHoldsMoreThanTensors) {
+  auto study = small_study();
+  study["plan_machine"] = "h100-80";
+  const RunConfig config = default_config(study);
+  const CalibratedMachine machine = planned_machine(config.capacity);
+  for (const StudyPoint& point : study_points(config, "bfloat16")) {
+    const StepPrediction expected = predict_step(point, config, machine);
+    if (expected.tensor_bytes == 0) continue;
+    EXPECT_EQ(
+        expected.process_bytes - expected.tensor_bytes,
+        gpu_beside(point.shape, step_layout(point, config, machine.machine), expected.tensor_bytes).total());
+  }
+  study["plan_machine"] = "cpu";
+  const RunConfig on_cpu = default_config(study);
+  EXPECT_EQ(predict_step(study_points(on_cpu, "bfloat16")[0], on_cpu, planned_machine(on_cpu.capacity))
+                .process_bytes,
+            0);
+}
+
 TEST(StudyPrediction, PageHasARowForEachPointAndSaysThatNothingWasMeasured) {
   const RunConfig config = default_config(small_study());
   const auto points = study_points(config, "bfloat16");

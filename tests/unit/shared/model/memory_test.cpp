@@ -179,5 +179,22 @@ TEST(Memory, TheHeadHoldsLogProbsOfAllMicroBatches) {
   EXPECT_EQ(rank_memory(shape, {}, three, shards(1)).vocabulary, 4 * logits);
 }
 
+TEST(Memory, BesideTensorsAGpuHoldsWhatItsRanksAndTrainingNeed) {
+  constexpr double mebi = 1048576;
+  const GpuBeside alone = gpu_beside(shape, shards(1), 1e10);
+  EXPECT_EQ(alone.total(), (512 + 256 + 128) * mebi + 1e9);
+  EXPECT_EQ(alone.beyond_context(), alone.total() - 512 * mebi);
+  const GpuBeside sharing = gpu_beside(shape, shards(8), 1e10);
+  EXPECT_EQ(sharing.communicators, 2 * 256 * mebi);
+  EXPECT_EQ(sharing.scratch, 0);
+  RankLayout replicas = shards(8);
+  replicas.shard_size = 4;
+  replicas.tuning = Tuning::full;
+  EXPECT_EQ(gpu_beside(shape, replicas, 1e10).communicators, 3 * 256 * mebi);
+  EXPECT_EQ(gpu_beside(shape, replicas, 1e10).scratch, 4 * block);
+  replicas.shard_size = 1;
+  EXPECT_EQ(gpu_beside(shape, replicas, 1e10).communicators, 256 * mebi);
+}
+
 }  // namespace
 }  // namespace apportion
