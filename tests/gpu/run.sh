@@ -217,8 +217,8 @@ dump_logits() { tr '\n' '\0' <"$here/prompts.txt" | limited "$1" "$model"; }
 
 parity() {
   [ -n "$logits" ] || not_measured "no logits_dump beside $program"
-  if [ -n "$build" ]; then
-    dump_logits "$build/tests/logits_dump" >"$work/cpu.logits"
+  if [ ! -e "$reference" ] && [ -x "$folder/tests/logits_dump" ]; then  # a build folder has the CPU's, too
+    dump_logits "$folder/tests/logits_dump" >"$work/cpu.logits"
     reference="$work/cpu.logits"
   fi
   [ -e "$reference" ] || not_measured "no logits of the CPU for $model in $reference (pack.sh makes them)"

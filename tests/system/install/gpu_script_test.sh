@@ -8,10 +8,10 @@ export PYTHON="$APPORTION_SOURCE/build/deps/peers/bin/python3"
 [ -x "$PYTHON" ] || PYTHON=python3
 
 # As small as the job can be.
-sed -e 's/max_answer_tokens = 6/max_answer_tokens = 2/; s/exact_nodes = 16/exact_nodes = 4/' small.ini >gpu.ini
 printf '[knowledge]\nWhat is a cat?\n' >keep.txt
-printf '%s\n' "frames = none" "retain_weight = 0" "retain_tokens = 1" "keep_train = $work/keep.txt" \
-  "keep_test = $work/keep.txt" "sft_optimizer = adamw" >>gpu.ini
+grep -vE "^(frames|max_answer_tokens|exact_nodes|retain_weight|retain_tokens|keep_train|keep_test|sft_optimizer) " small.ini >gpu.ini
+printf '%s\n' "frames = none" "max_answer_tokens = 2" "exact_nodes = 4" "retain_weight = 0" "retain_tokens = 1" \
+  "keep_train = $work/keep.txt" "keep_test = $work/keep.txt" "sft_optimizer = adamw" >>gpu.ini
 
 # Carried in pieces of 1 MiB: a bundle that is a folder of links, and the tiny model padded to more than one piece.
 mkdir -p bundle/bin
