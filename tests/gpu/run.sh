@@ -82,7 +82,9 @@ done
 if [ -n "$build" ]; then suite="$source_dir/build/cuda/tests/collectives_nccl_test"; fi
 mpirun="$folder/mpirun"
 if [ ! -x "$mpirun" ]; then mpirun=mpirun; fi
-reference="${reference:-$here/reference/$(basename "${model//:/_}").logits}"
+reference_name="$(basename "${model//:/_}")"
+if [ "$model" = smollm2 ]; then reference_name=SmolLM2-135M-Instruct.Q4_1.gguf; fi
+reference="${reference:-$here/reference/$reference_name.logits}"
 
 count_gpus() {
   local count
