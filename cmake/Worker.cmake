@@ -53,6 +53,14 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/apportion.cpp)
   target_link_libraries(apportion PRIVATE coordinator worker)
 endif()
 
+# A GPU on the CPU, for tests: every file that is a GPU's but the last two is run on it.
+if(APPORTION_TESTS)
+  file(GLOB pretend_gpu_sources CONFIGURE_DEPENDS tests/support/pretend_gpu/*.cpp)
+  worker_form(worker_pretend ${pretend_gpu_sources} worker/parallel/no_nccl.cpp)
+  add_executable(apportion_pretend apportion.cpp)
+  target_link_libraries(apportion_pretend PRIVATE coordinator worker_pretend)
+endif()
+
 if(Nccl_FOUND)
   worker_form(worker_cuda ${cuda_sources})
   target_link_libraries(worker_cuda_device PUBLIC LibTorch::cuda Nccl::nccl)

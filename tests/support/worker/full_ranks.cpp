@@ -1,4 +1,5 @@
 #include "tests/support/worker/full_ranks.h"
+#include "tests/support/worker/test_device.h"
 
 #include <thread>
 #include <vector>
@@ -36,7 +37,7 @@ void on_full_ranks(const TinyWorld& world, const RankGrid& grid, const std::func
       const auto replica = static_cast<size_t>(rank / grid.shards),
                  shard = static_cast<size_t>(rank % grid.shards);
       Collectives* holders = grid.shards > 1 ? shards[replica][shard].get() : nullptr;
-      Llama model(world.weights(), world.model().shape(), world.model().compute_type(), at::kCPU,
+      Llama model(world.weights(), world.model().shape(), world.model().compute_type(), test_device(),
                   {holders, false});
       FullRank own{*group[static_cast<size_t>(rank)], model, nullptr};
       own.weights = std::make_unique<FullWeights>(model, world.weights(),

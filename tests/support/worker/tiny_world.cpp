@@ -19,7 +19,7 @@ TinyWorld::TinyWorld(at::ScalarType compute_type, Head head) {
   tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
   chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
   weights_ = gguf_weights(*gguf_, shape_of(*gguf_));
-  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, at::kCPU);
+  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, test_device());
   folder_.write("set/targets.csv",
                 "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
   folder_.write(
@@ -42,10 +42,12 @@ LoraConfig TinyWorld::lora() {
 Adapter TinyWorld::random_adapter(uint64_t seed, double layers) const {
   LoraConfig config = lora();
   config.layers = layers;
-  Adapter adapter(model_->shape(), config, seed, at::kCPU);
+  Adapter adapter(model_->shape(), config, seed, test_device());
   CounterRng rng(seed, "random adapter");
-  auto* values = adapter.values().data_ptr<float>();
-  for (int64_t i = 0; i < adapter.values().numel(); ++i) values[i] = static_cast<float>(0.1 * rng.normal());
+  const at::Tensor random = at::empty({adapter.values().numel()}, at::kFloat);
+  auto* values = random.data_ptr<float>();
+  for (int64_t i = 0; i < random.numel(); ++i) values[i] = static_cast<float>(0.1 * rng.normal());
+  adapter.values().copy_(random);
   adapter.refresh(model_->compute_type());
   return adapter;
 }

@@ -14,6 +14,7 @@
 #include "shared/model_files/tokenizer.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
+#include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/batch.h"

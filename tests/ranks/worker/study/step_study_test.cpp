@@ -1,5 +1,6 @@
 // Timed steps of a tiny shape on several ranks that hold its base together: every rank times the same steps,
 // holds its part of the base, and times the steps with all of it too.
+#include "tests/support/worker/test_device.h"
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
@@ -36,7 +37,7 @@ TEST(StepStudy, MeasuresAShardedBaseOnEveryRank) {
                         ranks,
                         2,
                         at::kFloat,
-                        RankDevice{at::kCPU, ranks},
+                        RankDevice{test_device(), ranks},
                         on_all_blocks(),
                         layout};
   auto group = make_mpi_collectives(world, 2, 50);
@@ -89,7 +90,7 @@ TEST(StepStudy, HoldsWhatTheMemoryModelSaysHoweverTheBaseIsKept) {
                             ranks,
                             1,
                             at::kFloat,
-                            RankDevice{at::kCPU, ranks},
+                            RankDevice{test_device(), ranks},
                             on_all_blocks(),
                             layout,
                             {type, place}};

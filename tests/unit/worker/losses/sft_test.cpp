@@ -12,7 +12,7 @@ namespace apportion {
 namespace {
 
 MicroBatch pack(const testing::TinyWorld& world, const std::vector<int>& batch, SftWeights weights) {
-  return pack_micro_batch(world.prompts(), batch, batch, {AnswerSet::accepted, weights}, 512, at::kCPU);
+  return pack_micro_batch(world.prompts(), batch, batch, {AnswerSet::accepted, weights}, 512, test_device());
 }
 
 TEST(Sft, IsTheWeightedMeanOfLogProbs) {

@@ -23,7 +23,7 @@ TEST(AdapterFile, ReadsBackWhatItWrote) {
   Adapter adapter = world.random_adapter(2);
   const std::string digest = save_adapter(folder.path(), adapter, "tiny");
   EXPECT_EQ(digest, sha256_file(folder.path_of("adapter_model.safetensors")));
-  const Adapter back = load_adapter(folder.path(), world.model().shape(), at::kCPU);
+  const Adapter back = load_adapter(folder.path(), world.model().shape(), test_device());
   EXPECT_TRUE(at::equal(back.values(), adapter.values()));
   EXPECT_EQ(back.config().alpha, adapter.config().alpha);
 }
@@ -35,7 +35,7 @@ TEST(AdapterFile, SaysWhichBlocksItIsOn) {
   save_adapter(folder.path(), adapter, "tiny");
   const std::string file = folder.path_of("adapter_config.json"), config = read_file(file);
   EXPECT_NE(config.find("layers_to_transform"), std::string::npos);
-  auto load = [&] { return load_adapter(folder.path(), world.model().shape(), at::kCPU); };
+  auto load = [&] { return load_adapter(folder.path(), world.model().shape(), test_device()); };
   EXPECT_TRUE(at::equal(load().values(), adapter.values()));
   nlohmann::json lowest = nlohmann::json::parse(config);
   lowest["layers_to_transform"] = {0};
@@ -72,7 +72,7 @@ TEST(AdapterFile, RefusesWhatIsNotComputedHere) {
     nlohmann::json changed = config;
     changed[key] = value;
     write_bytes(file, changed.dump());
-    return error_of([&] { load_adapter(folder.path(), world.model().shape(), at::kCPU); });
+    return error_of([&] { load_adapter(folder.path(), world.model().shape(), test_device()); });
   };
   for (const char* key : {"use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "a_new_idea"}) {
     EXPECT_NE(complaint(key, true).find(std::string(key) + " is true, which is not computed here"),
@@ -94,7 +94,7 @@ TEST(AdapterFile, NamesATensorThatIsNoNumber) {
   Adapter adapter = world.random_adapter(2);
   adapter.entries().front().a.view(-1)[3].fill_(std::nan(""));
   save_adapter(folder.path(), adapter, "tiny");
-  const std::string said = error_of([&] { load_adapter(folder.path(), world.model().shape(), at::kCPU); });
+  const std::string said = error_of([&] { load_adapter(folder.path(), world.model().shape(), test_device()); });
   EXPECT_NE(said.find("lora_A.weight' has a NaN or an infinity"), std::string::npos) << said;
 }
 
@@ -103,7 +103,7 @@ TEST(AdapterFile, NamesWhatIsWrong) {
   testing::DatasetFolder folder;
   save_adapter(folder.path(), world.random_adapter(2), "tiny");
   const std::string file = folder.path_of("adapter_model.safetensors");
-  auto load = [&] { load_adapter(folder.path(), world.model().shape(), at::kCPU); };
+  auto load = [&] { load_adapter(folder.path(), world.model().shape(), test_device()); };
   const std::string bytes = read_file(file);
   write_bytes(file, bytes.substr(0, bytes.size() - 4));
   EXPECT_NE(error_of(load).find("data_offsets"), std::string::npos) << error_of(load);

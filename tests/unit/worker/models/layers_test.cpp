@@ -1,5 +1,6 @@
 // The one-pass kernels of a block's elementwise parts against LibTorch's operations on the same values,
 // forward and backward, at sizes that fill no vector.
+#include "tests/support/worker/test_device.h"
 #include "worker/models/layers.h"
 
 #include <ATen/ATen.h>
@@ -71,7 +72,7 @@ TEST_P(Layers, RmsNorm) {
 
 TEST_P(Layers, RotateHeads) {
   constexpr int64_t rows = 35, heads = 3, kv_heads = 1, head_dim = 10;
-  const RotaryTable table = rotary_table(rows, head_dim, 100, at::kCPU);
+  const RotaryTable table = rotary_table(rows, head_dim, 100, test_device());
   auto plain = [&](const Tensors& in) {
     auto parts =
         in[0].view({rows, heads + 2 * kv_heads, head_dim}).split_with_sizes({heads + kv_heads, kv_heads}, 1);

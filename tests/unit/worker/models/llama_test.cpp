@@ -1,6 +1,7 @@
 // What a pass over a tree keeps for its backward pass, and what it takes at most, counted in LibTorch's own
 // allocator, against the memory model that plans rest on (shared/model/memory.h). A synthetic model is used,
 // so its shape is of the test's choice.
+#include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
 
 #include <ATen/ATen.h>
@@ -54,11 +55,11 @@ struct Measured {
 Measured measure(at::ScalarType type) {
   const ModelShape shape =
       parse_shape("shape:layers=4,width=256,heads=8,kv_heads=2,ffn=704,vocabulary=900,context=256");
-  const Llama model(*synthetic_weights(shape), shape, type, at::kCPU);
+  const Llama model(*synthetic_weights(shape), shape, type, test_device());
   LoraConfig lora;
   lora.rank = 8;
   lora.layers = 1;
-  Adapter adapter(shape, lora, 1, at::kCPU);
+  Adapter adapter(shape, lora, 1, test_device());
   adapter.refresh(type);
 
   const TokenTree tree = tree_of_answers();
@@ -72,7 +73,7 @@ Measured measure(at::ScalarType type) {
   int64_t block_keys = 0;
   {
     const c10::DebugInfoGuard counting(c10::DebugInfoKind::PROFILER_STATE, live);
-    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape.context_length, at::kCPU);
+    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape.context_length, test_device());
     block_keys = rows.plan.keys_BU.size(1);
     const at::Tensor hidden = model.hidden(rows, &adapter);
     const double before_head = live->now() - static_cast<double>(hidden.nbytes());
@@ -86,7 +87,7 @@ Measured measure(at::ScalarType type) {
   StepLoad load{tree.size(), block_keys - 32, read, 1, 1};
   RankLayout layout;
   layout.compute_bytes = static_cast<double>(c10::elementSize(type));
-  layout.panels = multiplies_in_panels(at::kCPU, type);
+  layout.panels = multiplies_in_panels(test_device(), type);
   const RankMemory memory = rank_memory(shape, lora, load, layout);
   measured.predicted_kept = memory.activations;
   measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);

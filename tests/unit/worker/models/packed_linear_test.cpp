@@ -1,5 +1,6 @@
 // Packed linear layers: rows of a file stay as they are, unpacked ones are what the file's values are in the
 // compute type, on the host and by operations; and a model on a packed base.
+#include "tests/support/worker/test_device.h"
 #include "worker/models/packed_linear.h"
 
 #include <ATen/ATen.h>
@@ -83,15 +84,15 @@ TEST_P(PackedLinear, AModelOnAPackedFileIsTheModel) {
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15, 9, 2, 6});
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    const TokenRows rows = token_rows(tree, {0, 1, 2, 3, 4, 5}, packed_block_rows, 256, at::kCPU);
-    const Llama plain(*source, shape, type, at::kCPU);
+    const TokenRows rows = token_rows(tree, {0, 1, 2, 3, 4, 5}, packed_block_rows, 256, test_device());
+    const Llama plain(*source, shape, type, test_device());
     const at::Tensor hidden = plain.hidden(rows, nullptr);
     for (BasePlace place : {BasePlace::memory, BasePlace::file}) {
-      const Llama packed(*source, shape, type, at::kCPU, {nullptr, false, place}, GetParam());
+      const Llama packed(*source, shape, type, test_device(), {nullptr, false, place}, GetParam());
       EXPECT_FALSE(packed.is_whole());
       for (int repeat = 0; repeat < 2; ++repeat) EXPECT_TRUE(at::equal(packed.hidden(rows, nullptr), hidden));
     }
-    const Llama left(*source, shape, type, at::kCPU, {nullptr, false, BasePlace::file});
+    const Llama left(*source, shape, type, test_device(), {nullptr, false, BasePlace::file});
     EXPECT_TRUE(at::equal(left.hidden(rows, nullptr), hidden));
     EXPECT_FALSE(left.is_whole());
   }
@@ -104,9 +105,9 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
   const int64_t before = base_memory().live, block = shape.block_parameters() / 8, table = 4 * 512 * 64;
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15});
-  const TokenRows rows = token_rows(tree, {0, 1, 2}, packed_block_rows, 256, at::kCPU);
+  const TokenRows rows = token_rows(tree, {0, 1, 2}, packed_block_rows, 256, test_device());
   {
-    const Llama packed(*source, shape, at::kFloat, at::kCPU, {}, GetParam());
+    const Llama packed(*source, shape, at::kFloat, test_device(), {}, GetParam());
     const int64_t stored = 8 * block * (GetParam() == BaseType::q4 ? 20 : 34) / 32;
     EXPECT_NEAR(static_cast<double>(base_memory().live - before - table - stored), 0, 8 * 4 * 64);
     reset_base_memory_peak();
@@ -115,7 +116,7 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
   }
   EXPECT_EQ(base_memory().live, before);
   {
-    const Llama left(*source, shape, at::kFloat, at::kCPU, {nullptr, false, BasePlace::file}, GetParam());
+    const Llama left(*source, shape, at::kFloat, test_device(), {nullptr, false, BasePlace::file}, GetParam());
     EXPECT_EQ(base_memory().live, before);
     reset_base_memory_peak();
     left.hidden(rows, nullptr);
@@ -128,7 +129,7 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
 TEST_P(PackedLinear, LayersThatAreNoMultipleOfABlockAreRefused) {
   const ModelShape shape = parse_shape("shape:layers=1,width=64,heads=2,ffn=90,vocabulary=512,context=256");
   const auto source = synthetic_weights(shape);
-  EXPECT_THROW(Llama(*source, shape, at::kFloat, at::kCPU, {}, GetParam()), UserError);
+  EXPECT_THROW(Llama(*source, shape, at::kFloat, test_device(), {}, GetParam()), UserError);
 }
 
 }  // namespace

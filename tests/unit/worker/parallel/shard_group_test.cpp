@@ -1,5 +1,6 @@
 // Shard groups over ranks that are threads: what is gathered is what one rank alone has, at sizes that do not
 // divide; each rank asks only for rows that it holds; what is alive is counted and freed.
+#include "tests/support/worker/test_device.h"
 #include "worker/parallel/shard_group.h"
 
 #include <ATen/ATen.h>
@@ -57,7 +58,7 @@ TEST_P(ShardGroupRanks, GathersWhatOneRankHas) {
           asked += last - first;
           return rows_of(sizes, tensor, first, last);
         };
-        ShardGroup group(sizes, type, at::kCPU, {&ranks, false}, {}, rows);
+        ShardGroup group(sizes, type, test_device(), {&ranks, false}, {}, rows);
         const int64_t all = std::accumulate(sizes.begin(), sizes.end(), int64_t{0},
                                             [](int64_t sum, const auto& tensor) { return sum + tensor[0]; });
         // A row at each of the two ends may be another rank's too.
@@ -79,7 +80,7 @@ TEST_P(ShardGroupRanks, SharedMemoryHoldsOneCopy) {
   on_ranks(count, count, [](Collectives& ranks) {
     for (const Sizes& sizes : packs) {
       at::Tensor shared = ranks.allocate_shared(ShardGroup::packed_bytes(sizes, at::kFloat));
-      ShardGroup group(sizes, at::kFloat, at::kCPU, {&ranks, false}, shared,
+      ShardGroup group(sizes, at::kFloat, test_device(), {&ranks, false}, shared,
                        [&](size_t t, int64_t first, int64_t last) { return rows_of(sizes, t, first, last); });
       ranks.barrier();
       EXPECT_TRUE(group.is_whole());
@@ -94,7 +95,7 @@ TEST_P(ShardGroupRanks, SharedMemoryHoldsOneCopy) {
 TEST_P(ShardGroupRanks, ResidentOnesStayUntilTheyAreDropped) {
   on_ranks(GetParam(), 1, [](Collectives& ranks) {
     const Sizes& sizes = packs[1];
-    ShardGroup group(sizes, at::kFloat, at::kCPU, {&ranks, true}, {},
+    ShardGroup group(sizes, at::kFloat, test_device(), {&ranks, true}, {},
                      [&](size_t t, int64_t first, int64_t last) { return rows_of(sizes, t, first, last); });
     expect_whole(group, sizes, at::kFloat);
     const void* place = group.get()[0].data_ptr();
@@ -113,7 +114,7 @@ TEST_P(ShardGroupRanks, LeftInTheFileTheyAreReadForEachUse) {
         ++reads;
         return rows_of(sizes, tensor, first, last);
       };
-      ShardGroup group(sizes, at::kFloat, at::kCPU, {&ranks, false, BasePlace::file}, {}, rows);
+      ShardGroup group(sizes, at::kFloat, test_device(), {&ranks, false, BasePlace::file}, {}, rows);
       EXPECT_EQ(reads, 0);
       int before = 0;
       for (int repeat = 0; repeat < 2; ++repeat) {
@@ -139,7 +140,7 @@ TEST(ShardGroup, CountsWhatIsReadForAUse) {
   auto rows = [&](size_t t, int64_t first, int64_t last) { return rows_of(sizes, t, first, last); };
   for (int ranks : {1, 2}) {
     on_ranks(ranks, 1, [&](Collectives& group) {
-      ShardGroup shards(sizes, at::kFloat, at::kCPU, {&group, false, BasePlace::file}, {}, rows);
+      ShardGroup shards(sizes, at::kFloat, test_device(), {&group, false, BasePlace::file}, {}, rows);
       group.barrier();
       EXPECT_EQ(base_memory().live, before);
       group.barrier();
@@ -166,7 +167,7 @@ TEST(ShardGroup, CountsWhatIsAlive) {
   on_ranks(2, 1, [&](Collectives& ranks) {
     reset_base_memory_peak();
     ranks.barrier();
-    ShardGroup group(sizes, at::kFloat, at::kCPU, {&ranks, false}, {}, rows);
+    ShardGroup group(sizes, at::kFloat, test_device(), {&ranks, false}, {}, rows);
     ranks.barrier();
     EXPECT_EQ(base_memory().live - before, bytes);  // both ranks are threads of this process
     ranks.barrier();

@@ -1,4 +1,5 @@
 // Timed steps of a tiny shape: the trees have the sizes that were planned, and every figure is there.
+#include "tests/support/worker/test_device.h"
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
@@ -32,7 +33,7 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
   std::vector<int> batch(prompts.size());
   for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<int>(i);
   const MicroBatch packed =
-      pack_micro_batch(prompts, batch, {0, 1, 2}, {AnswerSet::accepted, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(prompts, batch, {0, 1, 2}, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   EXPECT_EQ(packed.tree_tokens, tree.tokens());
   EXPECT_EQ(packed.rows.plan.pairs, tree.pairs());
   EXPECT_EQ(packed.edges.rows_R.size(0), tree.rows());
@@ -46,7 +47,7 @@ TEST(StepStudy, TimesEveryStepButTheFirst) {
                         2,
                         3,
                         at::kFloat,
-                        RankDevice{at::kCPU, 1},
+                        RankDevice{test_device(), 1},
                         on_all_blocks(),
                         RanksConfig{}};
   auto group = make_local_collectives();

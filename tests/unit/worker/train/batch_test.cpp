@@ -22,7 +22,7 @@ std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter,
                                  const std::vector<TrainPrompt>& prompts, const std::vector<int>& members,
                                  double normalizer) {
   const MicroBatch batch =
-      pack_micro_batch(prompts, members, members, {AnswerSet::accepted, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(prompts, members, members, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   at::Tensor log_probs =
       edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
   torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
@@ -81,7 +81,7 @@ TEST(Batch, LogProbOfAnAnswerIsTheSameAloneAndInTheTree) {
   constexpr AnswerSet everything = AnswerSet::accepted_rejected_mismatched;
   auto answers = [&](const std::vector<int>& members) {
     const MicroBatch batch =
-        pack_micro_batch(world.prompts(), all, members, {everything, SftWeights::split}, 512, at::kCPU);
+        pack_micro_batch(world.prompts(), all, members, {everything, SftWeights::split}, 512, test_device());
     at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     return log_ratios(log_probs, at::zeros_like(log_probs), batch.answers);
@@ -98,7 +98,7 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   std::vector<int> all(world.prompts().size());
   std::iota(all.begin(), all.end(), 0);
   const MicroBatch batch =
-      pack_micro_batch(world.prompts(), all, all, {AnswerSet::accepted, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(world.prompts(), all, all, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   EXPECT_EQ(batch.example_rows, 48);
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
@@ -115,7 +115,7 @@ TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   std::iota(all.begin(), all.end(), 0);
   auto pack = [&](int text_every, int turn) {
     const Packing packing{AnswerSet::accepted, SftWeights::split, {}, 0.25, text_every, turn};
-    return pack_micro_batch(prompts, all, all, packing, 512, at::kCPU);
+    return pack_micro_batch(prompts, all, all, packing, 512, test_device());
   };
   auto first_and_rest = [](const MicroBatch& batch) {
     const double whole = batch.sft_weight_E.sum().item<double>();
@@ -147,7 +147,7 @@ TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   const std::vector<int> batch = {2, 9};
   const MicroBatch packed =
       pack_micro_batch(world.prompts(), batch, {2},
-                       {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, at::kCPU);
+                       {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
   const auto& behind = world.prompts()[9].answers;
   ASSERT_EQ(packed.mismatched.weight_A.size(0), static_cast<int64_t>(behind.size()));
   for (size_t a = 0; a < behind.size(); ++a) {
@@ -158,7 +158,7 @@ TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
 
 MicroBatch pack_kto(const std::vector<TrainPrompt>& prompts, const KtoConfig& kto) {
   return pack_micro_batch(prompts, {2, 9}, {2},
-                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto}, 512, at::kCPU);
+                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto}, 512, test_device());
 }
 
 TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
@@ -195,7 +195,7 @@ TEST(Batch, KtoCoversTheFirstPositionOnlyWhenItIsToCoverAll) {
 TEST(Batch, WithoutAnswersOnlySteeringTokensAreRead) {
   TinyWorld world;
   const MicroBatch packed =
-      pack_micro_batch(world.prompts(), {2, 9}, {2, 9}, {AnswerSet::none, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(world.prompts(), {2, 9}, {2, 9}, {AnswerSet::none, SftWeights::split}, 512, test_device());
   EXPECT_EQ(packed.edges.token_E.size(0), 4);
   EXPECT_EQ(packed.edges.rows_R.size(0), 2);
   EXPECT_EQ(packed.answers.weight_A.size(0), 0);
@@ -231,7 +231,7 @@ TEST(Batch, PlainAnswersHaveNoSteeringTokens) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);
   const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean}, 512, at::kCPU);
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean}, 512, test_device());
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.target_IK.size(1), 0);
   EXPECT_EQ(packed.example_rows, 8);  // two categories in two forms
@@ -246,7 +246,7 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
   const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", 0, 0), dataset.subjects,
                                      world.chat(), 1, AnswerStyle::paths);
   const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::sequence}, 512, at::kCPU);
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
   EXPECT_EQ(packed.target_IK.sizes(), (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.paths.edge_AL.size(0), 8);  // two prompts, two categories, two forms
@@ -259,7 +259,7 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
   }
   EXPECT_NEAR(packed.sft_weight_E.sum().item<double>(), weights, 1e-5);
   const MicroBatch bare =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::none, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::none, SftWeights::split}, 512, test_device());
   EXPECT_EQ(bare.tree_tokens, packed.tree_tokens);
   EXPECT_EQ(bare.paths.edge_AL.size(0), 8);
 }
@@ -300,7 +300,7 @@ TEST(Batch, PairsAreWholeAnswersOfDifferentCategories) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);
   const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::pairs, SftWeights::split}, 512, at::kCPU);
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::pairs, SftWeights::split}, 512, test_device());
   ASSERT_EQ(packed.preferred.weight_A.size(0), 8);  // per prompt (Male, Female), (Female, Male) in two forms
   EXPECT_EQ(packed.dispreferred.weight_A.size(0), 8);
   EXPECT_NEAR(packed.preferred.weight_A.sum().item<double>(), 2, 1e-6);

@@ -31,7 +31,7 @@ std::vector<MicroBatch> batches(const TinyWorld& world) {
     MicroBatch& batch = list.emplace_back();
     if (members.empty()) continue;
     batch = pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
-                             {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, at::kCPU);
+                             {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
   }
   return list;
 }
@@ -112,7 +112,7 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
           std::vector<std::thread> threads;
           for (auto& rank : group) {
             threads.emplace_back([&, mine = rank.get()] {
-              Llama model(world.weights(), world.model().shape(), type, at::kCPU, {mine, resident});
+              Llama model(world.weights(), world.model().shape(), type, test_device(), {mine, resident});
               EXPECT_EQ(model.is_whole(), ranks_per_node == ranks);
               // Ranks with less to do take part in every gather all the same.
               const auto own = mine->group_rank() == 0 ? list : std::vector<MicroBatch>{};
@@ -134,7 +134,7 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
 TEST(BlockPass, SameBitsTogetherAsApart) {
   TinyWorld world(at::kBFloat16);
   Adapter adapter = world.random_adapter(3);
-  if (!multiplies_in_panels(at::kCPU, at::kBFloat16)) GTEST_SKIP() << "this CPU does not multiply bfloat16";
+  if (!multiplies_in_panels(test_device(), at::kBFloat16)) GTEST_SKIP() << "this CPU does not multiply bfloat16";
   ASSERT_TRUE(world.model().rows_are_independent(adapter));
   std::vector<MicroBatch> list;
   int64_t rows = 0;
@@ -164,7 +164,7 @@ TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {
   const Adapter adapter = world.random_adapter(3);
   const auto list = batches(world);
   for (BaseType base : {BaseType::compute, BaseType::int8, BaseType::q4}) {
-    const Llama one(world.weights(), shape, at::kBFloat16, at::kCPU, {}, base);
+    const Llama one(world.weights(), shape, at::kBFloat16, test_device(), {}, base);
     const Result alone = pass(one, adapter, list, Recompute::never);
     expect_same_bits(alone, pass(one, adapter, list, Recompute::always));
     for (int ranks_per_node : {1, 3}) {
@@ -173,7 +173,7 @@ TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {
         std::vector<std::thread> threads;
         for (auto& rank : group) {
           threads.emplace_back([&, mine = rank.get()] {
-            const Llama model(world.weights(), shape, at::kBFloat16, at::kCPU, {mine, false, place}, base);
+            const Llama model(world.weights(), shape, at::kBFloat16, test_device(), {mine, false, place}, base);
             const auto own = mine->group_rank() == 1 ? list : std::vector<MicroBatch>{};
             const Result sharded = pass(model, adapter, own, Recompute::never);
             if (mine->group_rank() == 1) expect_same_bits(alone, sharded);

@@ -1,6 +1,7 @@
 // The gradient of all weights, tied and not, of log-probs and of the KL from a base whose head stays as it
 // was, equals plain autograd's through a model written down anew, on any number of ranks; powers of two give
 // one rank's bytes.
+#include "tests/support/worker/test_device.h"
 #include "worker/train/full_pass.h"
 
 #include <ATen/ATen.h>
@@ -68,7 +69,7 @@ Path path_of(int micro_batch, const ModelShape& shape) {
   std::vector<int32_t> nodes(ids.size());
   std::iota(nodes.begin(), nodes.end(), 0);
   const auto edges = static_cast<int64_t>(ids.size()) - 1;
-  return {token_rows(tree, nodes, packed_block_rows, shape.context_length, at::kCPU),
+  return {token_rows(tree, nodes, packed_block_rows, shape.context_length, test_device()),
           {at::arange(edges, at::kLong), at::arange(edges, at::kLong),
            at::tensor(std::vector<int64_t>(ids.begin() + 1, ids.end()), at::kLong)},
           {at::arange(kept_rows, at::kLong), base_hidden(micro_batch, shape.width), at::ones({kept_rows})}};

@@ -41,7 +41,7 @@ struct Packed {
       hidden.push_back(replay.base_hidden(row));
     }
     batch = pack_micro_batch(world.prompts(), {0, 5}, {0, 5}, {AnswerSet::accepted, SftWeights::split}, 512,
-                             at::kCPU, {members, {}});
+                             test_device(), {members, {}});
     batch.kept.base_hidden_NC = at::cat(hidden);
   }
   std::vector<PassItem> items() const { return {{&batch.rows, &batch.edges, &batch.kept}}; }
@@ -77,7 +77,7 @@ TEST(Replay, GradientIsPlainAutograds) {
 
 TEST(Replay, AnAdapterThatDoesNothingIsTheBase) {
   TinyWorld world;
-  Adapter nothing(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);  // B is 0
+  Adapter nothing(world.model().shape(), TinyWorld::lora(), 1, test_device());  // B is 0
   nothing.refresh(at::kFloat);
   Adapter random = world.random_adapter(3);
   const Packed packed(world);

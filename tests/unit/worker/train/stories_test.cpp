@@ -89,7 +89,7 @@ at::Tensor alone(const TinyWorld& world, Adapter& adapter, const std::vector<int
                  const std::vector<int32_t>& tokens) {
   TrainPrompt one{prompt, {1}, {}, {{tokens, 1, true}}, 0, {}, AnswerStyle::plain};
   const MicroBatch batch =
-      pack_micro_batch({one}, {0}, {0}, {AnswerSet::accepted, SftWeights::sequence}, 512, at::kCPU);
+      pack_micro_batch({one}, {0}, {0}, {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
   return edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
 }
 
@@ -100,8 +100,8 @@ TEST(Stories, GradientIsThatOfEachStoryAlone) {
   const std::vector<StoryRow> rows = stories.parts_of(0, 1).front();
   const Packing packing{AnswerSet::accepted, SftWeights::split};
   const std::vector<int> members = {0, 5};
-  const MicroBatch without = pack_micro_batch(world.prompts(), members, members, packing, 512, at::kCPU),
-                   batch = pack_micro_batch(world.prompts(), members, members, packing, 512, at::kCPU,
+  const MicroBatch without = pack_micro_batch(world.prompts(), members, members, packing, 512, test_device()),
+                   batch = pack_micro_batch(world.prompts(), members, members, packing, 512, test_device(),
                                             {{}, rows});
   EXPECT_TRUE(at::equal(batch.sft_weight_E, without.sft_weight_E));
   EXPECT_EQ(without.story_weight_S.numel(), 0);

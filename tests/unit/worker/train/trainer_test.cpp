@@ -41,7 +41,7 @@ Trained train(const TinyWorld& world, Adapter adapter, int sft_steps, int calibr
 TEST(Trainer, StageOneLearnsTheTargets) {
   TinyWorld world;
   const Trained run =
-      train(world, Adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU), 60, 0, 1e-2);
+      train(world, Adapter(world.model().shape(), TinyWorld::lora(), 1, test_device()), 60, 0, 1e-2);
   ASSERT_EQ(run.log.loss.size(), 60U);
   EXPECT_LT(run.log.loss.back(), 0.4 * run.log.loss.front());
   EXPECT_GT(run.log.coverage.back(), 0.9);
@@ -225,7 +225,7 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
   auto collectives = make_local_collectives();
   // Two stages, and what stage 1's loss is after each of so many steps of the second.
   auto text_loss_after = [&](double text_weight) {
-    Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
+    Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, test_device());
     Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5,
                      *collectives, [](const StepReport&) {}},
                     adapter);
@@ -314,7 +314,7 @@ TEST(Trainer, PathsFollowTheTargetInBothStages) {
   const auto prompts = train_prompts(world.dataset(), prompts_of(world.dataset(), "train", 0, 0),
                                      world.dataset().subjects, world.chat(), 1, AnswerStyle::paths);
   auto collectives = make_local_collectives();
-  Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, at::kCPU);
+  Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, test_device());
   Trainer trainer({world.model(), prompts, BatchConfig{6, 4}, testing::short_warmup(), 5, *collectives,
                    [](const StepReport&) {}},
                   adapter);

@@ -1,0 +1,20 @@
+// The pretended GPU as the device of a rank, for tests; beside device_cpu.cpp and device_cuda.cpp.
+#include "shared/base/memory_limits.h"
+#include "tests/support/pretend_gpu/pretend_gpu.h"
+#include "worker/device.h"
+
+namespace apportion {
+
+at::Device compute_device(int /*local_rank*/) { return testing::pretend_gpu(); }
+
+at::ScalarType resolve_compute_type(ComputeType type) {
+  return type == ComputeType::float32 ? at::kFloat : at::kBFloat16;
+}
+
+void synchronize(const at::Device& /*device*/) { testing::wait_for_pretend_gpu(); }
+
+double free_memory(const at::Device& /*device*/, int local_ranks) { return available_memory(local_ranks); }
+
+std::string device_name(const at::Device& /*device*/) { return "pretended GPU"; }
+
+}  // namespace apportion
