@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t page = 4096, arena_bytes = size_t{64} << 30, least_bytes = 512;
 
-/// Blocks of powers of two, each given out again to who asks for its size. Pages are opened one by one and not
-/// the whole range, which would take a hundred times as long as an operator on so small tensors.
+/// Blocks of powers of two, each given out again to who asks for its size. Pages are opened one by one and
+/// not the whole range, which would take a hundred times as long as an operator on so small tensors.
 class Arena {
  public:
   Arena() : base_(map()) {}
@@ -84,8 +84,7 @@ class Arena {
 
  private:
   static char* map() {
-    void* mapped =
-        mmap(nullptr, arena_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped = mmap(nullptr, arena_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ensure(mapped != MAP_FAILED, "addresses for the pretended GPU are to be had");
     return static_cast<char*>(mapped);
   }

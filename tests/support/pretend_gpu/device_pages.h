@@ -1,4 +1,5 @@
-// The memory of the pretended GPU: one range of addresses that no code may touch but while a DeviceAccess lives.
+// The memory of the pretended GPU: one range of addresses that no code may touch but while a DeviceAccess
+// lives.
 #pragma once
 
 #include <c10/core/Allocator.h>
@@ -7,8 +8,8 @@
 
 namespace apportion::testing {
 
-/// While one lives, `bytes` of the device's memory from `data` on (and what shares a page with them) can be read
-/// and written, by every thread.
+/// While one lives, `bytes` of the device's memory from `data` on (and what shares a page with them) can be
+/// read and written, by every thread.
 class DeviceAccess {
  public:
   DeviceAccess(const void* data, size_t bytes);

@@ -1,5 +1,5 @@
-// The operators of the pretended GPU. Memory, views and copies are defined one by one; every other operator is
-// the CPU's, run on tensors that look at the device's memory as if it were the host's.
+// The operators of the pretended GPU. Memory, views and copies are defined one by one; every other operator
+// is the CPU's, run on tensors that look at the device's memory as if it were the host's.
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -40,7 +40,8 @@ void count_wait(const std::string& name) {
 
 bool is_on_device(const at::Tensor& tensor) { return tensor.device().is_privateuseone(); }
 
-/// A tensor on the CPU that looks at the same memory. What holds the memory is `tensor`, which must outlive it.
+/// A tensor on the CPU that looks at the same memory. What holds the memory is `tensor`, which must outlive
+/// it.
 at::Tensor on_host(const at::Tensor& tensor) {
   const c10::Storage& storage = tensor.storage();
   void* data = storage.unsafeGetStorageImpl()->mutable_data();
@@ -65,7 +66,8 @@ at::Tensor on_device(const at::Tensor& host) {
                                                      host.scalar_type());
   const auto bytes = at::detail::computeStorageNbytes(host.sizes(), host.strides(), host.element_size());
   const DeviceAccess access = access_to(out);
-  if (bytes > 0) std::memcpy(out.storage().unsafeGetStorageImpl()->mutable_data(), host.const_data_ptr(), bytes);
+  if (bytes > 0)
+    std::memcpy(out.storage().unsafeGetStorageImpl()->mutable_data(), host.const_data_ptr(), bytes);
   return out;
 }
 
@@ -98,7 +100,8 @@ class Stand {
     }
     for (const auto& [device, host] : pairs_) {  // a view of one
       if (result.storage().data() == nullptr || result.storage().data() != device.storage().data()) continue;
-      return at::native::as_strided_tensorimpl(device, result.sizes(), result.strides(), result.storage_offset());
+      return at::native::as_strided_tensorimpl(device, result.sizes(), result.strides(),
+                                               result.storage_offset());
     }
     return on_device(result);
   }
@@ -159,9 +162,9 @@ void replace_results(Stand& stand, torch::jit::Stack& stack, size_t count) {
 /// Whether the size of the result, or a value for the host, waits for the device.
 bool waits(const std::string& name, const torch::jit::Stack& stack, size_t arguments) {
   static const std::set<std::string> always = {
-      "aten::nonzero",  "aten::masked_select",      "aten::_unique2",      "aten::unique_consecutive",
-      "aten::unique_dim", "aten::equal",            "aten::is_nonzero",    "aten::repeat_interleave",
-      "aten::_linalg_eigh", "aten::linalg_eigh",    "aten::_linalg_svd",   "aten::bincount"};
+      "aten::nonzero",      "aten::masked_select", "aten::_unique2",    "aten::unique_consecutive",
+      "aten::unique_dim",   "aten::equal",         "aten::is_nonzero",  "aten::repeat_interleave",
+      "aten::_linalg_eigh", "aten::linalg_eigh",   "aten::_linalg_svd", "aten::bincount"};
   if (always.contains(name)) return true;
   if (name != "aten::index" && name != "aten::index_put_" && name != "aten::_index_put_impl_") return false;
   for (size_t i = stack.size() - arguments; i < stack.size(); ++i) {
@@ -235,7 +238,8 @@ at::Scalar local_scalar_dense(const at::Tensor& self) {
   return at::_local_scalar_dense(on_host(self));
 }
 
-const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size, std::optional<at::MemoryFormat> format) {
+const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size,
+                         std::optional<at::MemoryFormat> format) {
   return at::native::resize_(self, size, format);
 }
 

@@ -1,8 +1,9 @@
-// A pretended GPU for tests: LibTorch's device type PrivateUse1, whose memory is the host's and can be touched
-// only inside an operator, and whose operators are the CPU's. Host code that reads a tensor of the device dies
-// there with a segmentation fault, an operator that is given tensors of both places throws, and what a real
-// device would be asked to do is counted. It has no streams of its own: what is queued is done at once.
-// The form is that of PyTorch's test backend "openreg" (test/cpp_extensions/open_registration_extension).
+// A pretended GPU for tests: LibTorch's device type PrivateUse1, whose memory is the host's and can be
+// touched only inside an operator, and whose operators are the CPU's. Host code that reads a tensor of the
+// device dies there with a segmentation fault, an operator that is given tensors of both places throws, and
+// what a real device would be asked to do is counted. It has no streams of its own: what is queued is done at
+// once. The form is that of PyTorch's test backend "openreg"
+// (test/cpp_extensions/open_registration_extension).
 #pragma once
 
 #include <c10/core/Device.h>

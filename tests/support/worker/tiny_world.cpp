@@ -8,9 +8,10 @@
 
 namespace apportion::testing {
 
-TinyWorld::TinyWorld(at::ScalarType compute_type, Head head) {
+TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers) {
   const std::string file = folder_.path_of("tiny.gguf");
   TinyModel tiny;
+  tiny.layers = layers;
   tiny.context_length = 512;
   tiny.scale = 0.2F;
   tiny.tied_embedding = head == Head::tied;

@@ -26,7 +26,7 @@ enum class Head { tied, own };
 
 class TinyWorld {
  public:
-  explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied);
+  explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied, uint32_t layers = 2);
 
   const Llama& model() const { return *model_; }
   const WeightSource& weights() const { return *weights_; }

@@ -1,0 +1,34 @@
+// What a training step and a depth of measuring ask of a GPU, counted on the pretended one
+// (tests/support/pretend_gpu) with a tiny model: figures that the size of a model does not change, but for
+// its blocks. device_calls_study prints them, unit_worker_pretend holds them against their bars.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace apportion::testing {
+
+/// Of one training step of a model with two blocks, the mean of several.
+struct StepCalls {
+  std::string what;  // "stage 1, Muon"
+  int micro_batches = 0;
+  double waits = 0, launches = 0;
+  std::string waited, launched;  // for what and by what, most first
+};
+std::vector<StepCalls> count_steps();
+
+/// Launches of one block in each direction.
+struct BlockCalls {
+  int micro_batches = 0;
+  double forward = 0, backward = 0;
+};
+std::vector<BlockCalls> count_blocks();
+
+/// Of one depth of measuring: the tokens at one place of all answers of a unit.
+struct DepthCalls {
+  double waits = 0, launches = 0;
+  std::string waited;
+};
+DepthCalls count_depth();
+
+}  // namespace apportion::testing
