@@ -35,9 +35,13 @@ at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges) {
 }
 
 at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E) {
-  at::Tensor sum_R = at::zeros({log_probs_RV.size(0)}, d_E.options()).index_add_(0, edges.row_E, d_E);
-  at::Tensor d_logits_RV = log_probs_RV.exp_().mul_(sum_R.neg().unsqueeze(1));
-  d_logits_RV.index_put_({edges.row_E, edges.token_E}, d_E, true);
+  // The gradient of an embedding is a sum of rows in their order on every device; index_add_ is not on a GPU.
+  const at::Tensor sum_R =
+      at::embedding_dense_backward(d_E.unsqueeze(1), edges.row_E, log_probs_RV.size(0), -1, false);
+  at::Tensor d_logits_RV = log_probs_RV.exp_().mul_(sum_R.neg());
+  at::Tensor flat = d_logits_RV.view({d_logits_RV.numel()});
+  const at::Tensor place_E = edges.row_E * d_logits_RV.size(1) + edges.token_E;  // each edge has its own
+  flat.index_copy_(0, place_E, flat.index_select(0, place_E).add_(d_E));
   return d_logits_RV;
 }
 

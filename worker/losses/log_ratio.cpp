@@ -4,9 +4,12 @@
 
 namespace apportion {
 
+at::Tensor pick(const at::Tensor& value_E, const at::Tensor& index) {
+  return at::embedding(value_E.unsqueeze(1), index).squeeze(-1);
+}
+
 at::Tensor sum_edges(const at::Tensor& value_E, const AnswerEdges& answers) {
-  return (value_E.index_select(0, answers.edge_AL.flatten()).view(answers.edge_AL.sizes()) * answers.mask_AL)
-      .sum(-1);
+  return (pick(value_E, answers.edge_AL) * answers.mask_AL).sum(-1);
 }
 
 at::Tensor log_ratios(const at::Tensor& log_prob_E, const at::Tensor& reference_E,

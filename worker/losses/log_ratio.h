@@ -16,6 +16,10 @@ struct AnswerEdges {
   at::Tensor accepted_A;  // bool
 };
 
+/// value_E[index], in the shape of `index` (int64). Its gradient adds what an edge receives in the order of
+/// `index` on every device; that of index_select does not on a GPU.
+at::Tensor pick(const at::Tensor& value_E, const at::Tensor& index);
+
 /// The sum of `value_E` over each answer's edges: [A].
 at::Tensor sum_edges(const at::Tensor& value_E, const AnswerEdges& answers);
 

@@ -5,8 +5,8 @@
 namespace apportion {
 
 at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double global_prompts) {
-  at::Tensor entropy = at::special_entr(p_IK).sum();  // - sum p log p, and 0 log 0 = 0
-  return ((p_IK * q_IK).sum() + entropy) * (-1 / global_prompts);
+  const at::Tensor negative_entropy = at::xlogy(p_IK, p_IK).sum();  // sum p log p, and 0 log 0 = 0
+  return ((p_IK * q_IK).sum() - negative_entropy) * (-1 / global_prompts);
 }
 
 at::Tensor common_error_term(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts) {

@@ -11,6 +11,7 @@
 #include "worker/kernels/panel_products.h"
 #include "worker/models/adapted_linear.h"
 #include "worker/models/packed_linear.h"
+#include "worker/models/queued_copy.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
@@ -58,11 +59,17 @@ bool shares_memory(const BaseLayout& layout, at::Device device) {
 
 }  // namespace
 
+std::vector<at::Tensor*> tensors_of(TokenRows& rows) {
+  AttentionPlan& plan = rows.plan;
+  return {&rows.ids_T,    &rows.positions_T, &plan.keys_BU,
+          &plan.mask_BQU, &plan.users,       &plan.user_offsets};
+}
+
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
                      int64_t context_length, at::Device device) {
   TokenRows rows;
   rows.count = static_cast<int64_t>(queries.size());
-  rows.plan = plan_attention(tree, queries, block_rows, device);
+  rows.plan = plan_attention(tree, queries, block_rows);
   std::vector<int64_t> ids(static_cast<size_t>(rows.plan.rows), tree.token(queries[0]));
   std::vector<int64_t> positions(static_cast<size_t>(rows.plan.rows), 0);
   for (size_t row = 0; row < queries.size(); ++row) {
@@ -73,8 +80,9 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
                       std::to_string(context_length) + " tokens; shorten the wording or max_answer_tokens");
     }
   }
-  rows.ids_T = at::tensor(ids, at::kLong).to(device);
-  rows.positions_T = at::tensor(positions, at::kLong).to(device);
+  rows.ids_T = at::tensor(ids, at::kLong);
+  rows.positions_T = at::tensor(positions, at::kLong);
+  move_together(tensors_of(rows), device);
   return rows;
 }
 

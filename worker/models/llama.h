@@ -30,6 +30,9 @@ struct TokenRows {
   std::vector<int64_t> part_rows;  // of rows that were joined: how many each part has
 };
 
+/// The tensors, to be moved or counted.
+std::vector<at::Tensor*> tensors_of(TokenRows& rows);
+
 /// Rows for the nodes `queries` of `tree`, attending in blocks of `block_rows`. Throws UserError when a path
 /// is longer than `context_length`.
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,

@@ -22,6 +22,10 @@ at::Tensor padded(const at::Tensor& rows_RX) {
 
 }  // namespace
 
+at::Tensor Vocabulary::is_in(const Chunk& chunk, const at::Tensor& local_T) {
+  return local_T.ge(0).logical_and_(local_T.lt(chunk.rows));
+}
+
 int64_t Vocabulary::shared_bytes(const ModelShape& shape) {
   const int64_t rows = chunk_rows(shape), matrices = shape.tied_embedding ? 1 : 2;
   int64_t bytes = 0;
@@ -111,7 +115,13 @@ void Vocabulary::embedding_gradient(const std::vector<at::Tensor>& ids_T,
     for (size_t item = 0; item < parts.size(); ++item) {
       if (!ids_T[item].defined()) continue;
       const at::Tensor local_T = ids_T[item] - chunk.first;
-      const at::Tensor rows = at::nonzero(local_T.ge(0).logical_and_(local_T.lt(chunk.rows))).flatten();
+      if (!local_T.is_cpu()) {  // a GPU is not waited for: tokens of other chunks go to a row that is cut off
+        const at::Tensor row_T = at::where(is_in(chunk, local_T), local_T, chunk.rows);
+        parts[item] = at::embedding_dense_backward(d_x_TC[item], row_T, chunk.rows + 1, chunk.rows, false)
+                          .narrow(0, 0, chunk.rows);
+        continue;
+      }
+      const at::Tensor rows = at::nonzero(is_in(chunk, local_T)).flatten();
       // Rows of one token are added in their order, whichever thread has the token.
       parts[item] = at::embedding_dense_backward(d_x_TC[item].index_select(0, rows),
                                                  local_T.index_select(0, rows), chunk.rows, -1, false);
@@ -158,7 +168,13 @@ std::vector<at::Tensor> Vocabulary::embed(const std::vector<at::Tensor>& ids_T) 
   }
   walk(embedding_, ids_T.size(), [&](Chunk& chunk, const at::Tensor& matrix_VC, size_t item) {
     const at::Tensor local_T = ids_T[item] - chunk.first;
-    const at::Tensor rows = at::nonzero(local_T.ge(0).logical_and_(local_T.lt(chunk.rows))).flatten();
+    if (!local_T.is_cpu()) {
+      const at::Tensor found_TC = matrix_VC.index_select(0, local_T.clamp(0, chunk.rows - 1));
+      x_TC[item] = chunks() == 1 ? found_TC
+                                 : at::where(is_in(chunk, local_T).unsqueeze(1), found_TC, x_TC[item]);
+      return;
+    }
+    const at::Tensor rows = at::nonzero(is_in(chunk, local_T)).flatten();
     if (rows.numel() == 0) return;
     x_TC[item].index_copy_(0, rows, matrix_VC.index_select(0, local_T.index_select(0, rows)));
   });

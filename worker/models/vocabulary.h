@@ -62,6 +62,8 @@ class Vocabulary {
     std::unique_ptr<ShardGroup> group;
     at::Tensor compute_VC;  // in the compute type, once it was asked for; as long as the chunk is here
   };
+  /// Which of the ids, counted from the chunk's first, are the chunk's.
+  static at::Tensor is_in(const Chunk& chunk, const at::Tensor& local_T);
   using Chunks = std::vector<Chunk>;
   Chunks load(const WeightSource& weights, const char* name, const ModelShape& shape,
               const BaseLayout& layout, const at::Tensor& shared, at::Device device) const;

@@ -27,7 +27,8 @@ at::Tensor tree_sum(std::vector<at::Tensor> own, const at::Tensor& like, int mic
 /// nothing else (undefined). The leaves are consumed.
 at::Tensor tree_sum(std::vector<at::Tensor> leaves);
 
-/// sum of squares of float32 values in a fixed order (blocks of 4096, then the blocks in order), in double.
+/// sum of squares of float32 values in double, on a CPU in a fixed order (blocks of 4096, then the blocks in
+/// order).
 double square_sum(const at::Tensor& values);
 
 }  // namespace apportion

@@ -15,6 +15,7 @@
 #include "shared/model/cost.h"
 #include "worker/device_memory.h"
 #include "worker/losses/log_probs.h"
+#include "worker/models/queued_copy.h"
 
 namespace apportion {
 namespace {
@@ -109,7 +110,7 @@ TokenRows AnswerTree::next_rows() {
 }
 
 void AnswerTree::take_hidden(const at::Tensor& hidden_TC) {
-  hidden_ = hidden_TC.index_select(0, at::tensor(reads_, at::kLong).to(hidden_TC.device()));
+  hidden_ = hidden_TC.index_select(0, queued_copy(at::tensor(reads_, at::kLong), hidden_TC.device()));
   followers_.assign(frontier_.size(), {});
   out_.flops += forward_flops(tools_.model.shape(), 0, {0, 0, hidden_.size(0)});
 }

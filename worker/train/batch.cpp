@@ -10,6 +10,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "worker/models/queued_copy.h"
 
 namespace apportion {
 namespace {
@@ -78,7 +79,7 @@ class EdgeTable {
 
   /// `kept_nodes` are read, too: `kept_N` becomes where.
   EdgeIndex index(const std::vector<int32_t>& row_of_node, const std::vector<int32_t>& kept_nodes,
-                  at::Tensor& kept_N, at::Device device) const {
+                  at::Tensor& kept_N) const {
     std::map<int64_t, int64_t> row_index;
     std::vector<int64_t> rows, row_E, kept;
     for (int32_t node : nodes_) row_index.emplace(row_of_node[static_cast<size_t>(node)], 0);
@@ -89,7 +90,7 @@ class EdgeTable {
     }
     for (int32_t node : nodes_) row_E.push_back(row_index.at(row_of_node[static_cast<size_t>(node)]));
     for (int32_t node : kept_nodes) kept.push_back(row_index.at(row_of_node[static_cast<size_t>(node)]));
-    auto tensor = [&](const std::vector<int64_t>& list) { return at::tensor(list, at::kLong).to(device); };
+    auto tensor = [](const std::vector<int64_t>& list) { return at::tensor(list, at::kLong); };
     if (!kept.empty()) kept_N = tensor(kept);
     return {tensor(rows), tensor(row_E), tensor(tokens_)};
   }
@@ -106,7 +107,7 @@ struct AnswerLists {
   std::vector<float> weight;
   std::vector<uint8_t> accepted;
 
-  AnswerEdges tensors(at::Device device) const {
+  AnswerEdges tensors() const {
     size_t longest = 1;
     for (const auto& list : edges) longest = std::max(longest, list.size());
     const auto count = static_cast<int64_t>(edges.size()), width = static_cast<int64_t>(longest);
@@ -116,8 +117,7 @@ struct AnswerLists {
       std::copy(list.begin(), list.end(), edge.data_ptr<int64_t>() + a * width);
       std::fill_n(mask.data_ptr<float>() + a * width, list.size(), 1.0F);
     }
-    return {edge.to(device), mask.to(device), at::tensor(weight, at::kFloat).to(device),
-            at::tensor(accepted, at::kByte).to(at::kBool).to(device)};
+    return {edge, mask, at::tensor(weight, at::kFloat), at::tensor(accepted, at::kByte).to(at::kBool)};
   }
 };
 
@@ -189,27 +189,27 @@ class Packer {
     }
   }
 
-  MicroBatch finish(int64_t context_length, at::Device device) {
+  MicroBatch finish(int64_t context_length) {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
     std::vector<int32_t> queries = counting(sorted.size());
-    out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, device);
+    out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, at::kCPU);
     out_.tree_tokens = sorted.size();
-    out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N, device);
-    if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat).to(device);
-    out_.story_weight_S = at::tensor(story_weight_, at::kDouble).to(at::kFloat).to(device);
-    out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat).to(device);
+    out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N);
+    if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat);
+    out_.story_weight_S = at::tensor(story_weight_, at::kDouble).to(at::kFloat);
+    out_.sft_weight_E = at::tensor(sft_weight_, at::kDouble).to(at::kFloat);
     const int64_t prompts = std::max<int64_t>(1, out_.prompts);
     auto by_prompt = [&](const at::Tensor& list) {
-      return list.view({out_.prompts, list.numel() / prompts}).to(device);
+      return list.view({out_.prompts, list.numel() / prompts});
     };
     out_.steering_IK = by_prompt(at::tensor(steering_, at::kLong));
     out_.target_IK = by_prompt(at::tensor(target_, at::kFloat));
-    out_.paths = paths_.tensors(device);
-    out_.answers = answers_.tensors(device);
-    out_.mismatched = mismatched_.tensors(device);
-    out_.preferred = preferred_.tensors(device);
-    out_.dispreferred = dispreferred_.tensors(device);
+    out_.paths = paths_.tensors();
+    out_.answers = answers_.tensors();
+    out_.mismatched = mismatched_.tensors();
+    out_.preferred = preferred_.tensors();
+    out_.dispreferred = dispreferred_.tensors();
     return std::move(out_);
   }
 
@@ -388,6 +388,18 @@ int BatchSchedule::batch_of_step(int step) const {
   return order[static_cast<size_t>(step % batches())];
 }
 
+std::vector<at::Tensor*> tensors_of(MicroBatch& batch) {
+  std::vector<at::Tensor*> all = {&batch.edges.rows_R, &batch.edges.row_E,   &batch.edges.token_E,
+                                  &batch.sft_weight_E, &batch.steering_IK,   &batch.target_IK,
+                                  &batch.kept.row_N,   &batch.kept.weight_N, &batch.story_weight_S};
+  for (AnswerEdges* answers :
+       {&batch.paths, &batch.answers, &batch.mismatched, &batch.preferred, &batch.dispreferred}) {
+    for (at::Tensor* tensor : {&answers->edge_AL, &answers->mask_AL, &answers->weight_A, &answers->accepted_A})
+      all.push_back(tensor);
+  }
+  return all;
+}
+
 std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,
                                           const std::vector<int>& batch, int micro_batches) {
   std::vector<int> sorted = batch;
@@ -411,7 +423,11 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
   }
   for (const ReplayRow* row : joining.replay) packer.add_replay(*row);
   packer.add_stories(joining.stories);
-  return packer.finish(context_length, device);
+  MicroBatch out = packer.finish(context_length);
+  std::vector<at::Tensor*> moving = tensors_of(out);
+  for (at::Tensor* tensor : tensors_of(out.rows)) moving.push_back(tensor);
+  move_together(moving, device);
+  return out;
 }
 
 ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
@@ -423,7 +439,7 @@ ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t cont
   std::vector<int64_t> rows;
   for (int32_t node : kept) rows.push_back(row_of_node[static_cast<size_t>(node)]);
   return {token_rows(sorted, counting(sorted.size()), packed_block_rows, context_length, device),
-          at::tensor(rows, at::kLong).to(device)};
+          queued_copy(at::tensor(rows, at::kLong), device)};
 }
 
 }  // namespace apportion

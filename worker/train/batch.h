@@ -125,6 +125,9 @@ struct MicroBatch {
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
 
+/// All tensors of the micro-batch but those of its rows.
+std::vector<at::Tensor*> tensors_of(MicroBatch& batch);
+
 /// Splits a batch's prompts into `micro_batches` lists of neighbours in the order of their tokens (so that
 /// they share beginnings); sizes differ by at most one. Fewer prompts than micro_batches leave empty lists.
 std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,

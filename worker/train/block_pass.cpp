@@ -7,10 +7,21 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
+#include "worker/models/queued_copy.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
 namespace {
+
+/// rows_RV[row_N] += added_NV, in the order of row_N on every device: on a GPU index_add_ has none, and
+/// index_put_ sorts.
+void add_rows(at::Tensor& rows_RV, const at::Tensor& row_N, const at::Tensor& added_NV) {
+  if (rows_RV.is_cpu()) {
+    rows_RV.index_add_(0, row_N, added_NV);
+  } else {
+    rows_RV.index_put_({row_N}, added_NV, /*accumulate=*/true);
+  }
+}
 
 at::Tensor leaf(const at::Tensor& values) { return values.detach().set_requires_grad(true); }
 
@@ -54,8 +65,12 @@ void BlockPass::make_bunches() {
       parts.push_back(items_[present_[i]].rows);
       row += parts.back()->plan.rows;
     }
-    if (parts.size() > 1) bunch->joined = join_rows(parts);
-    bunch->rows = parts.size() > 1 ? &bunch->joined : parts[0];
+    bunch->rows = parts[0];
+    if (parts.size() > 1 || parts[0]->ids_T.device() != model_.device()) {
+      bunch->joined = parts.size() > 1 ? join_rows(parts) : *parts[0];
+      move_together(tensors_of(bunch->joined), model_.device());
+      bunch->rows = &bunch->joined;
+    }
     bunches_.push_back(std::move(bunch));
   }
 }
@@ -148,7 +163,7 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
         logits_gradient(state.log_probs_RV, *items_[item].edges, d_log_prob_E[item].narrow(0, 0, edges));
     if (state.kept_NV.defined()) {
       const at::Tensor d_N = d_log_prob_E[item].slice(0, edges);
-      d_logits.index_add_(0, items_[item].kept->row_N, state.kept_NV.mul_(d_N.unsqueeze(1)));
+      add_rows(d_logits, items_[item].kept->row_N, state.kept_NV.mul_(d_N.unsqueeze(1)));
     }
     d_logits_RV[static_cast<size_t>(index)] = d_logits.to(model_.compute_type());
     state.log_probs_RV.reset();

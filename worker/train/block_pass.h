@@ -27,7 +27,7 @@ struct PassItem {
 
 class BlockPass {
  public:
-  /// All references must outlive the pass. With Recompute::always only the blocks' inputs are kept for the
+  /// All references must outlive the pass. Rows may be in host memory: they are joined there, then moved. With Recompute::always only the blocks' inputs are kept for the
   /// backward pass, which computes each block once more.
   BlockPass(const Llama& model, const Adapter& adapter, std::vector<PassItem> items, Recompute recompute);
   virtual ~BlockPass() = default;
@@ -55,7 +55,7 @@ class BlockPass {
   struct Bunch {
     size_t first_present;  // index of the first item among those present; the others follow it
     std::vector<size_t> items;
-    TokenRows joined;                // of several items
+    TokenRows joined;                // of several items, or moved to the model's device
     const TokenRows* rows;           // of the only item, or joined
     std::vector<int64_t> first_row;  // of each item
   };

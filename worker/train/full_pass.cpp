@@ -82,7 +82,7 @@ void FullPass::block_backward(int64_t layer, size_t bunch) {
 
 void FullPass::embedding_backward() {
   std::vector<at::Tensor> ids_T(items_.size());
-  for (size_t item : present_) ids_T[item] = items_[item].rows->ids_T;
+  for (const auto& bunch : bunches_) ids_T[bunch->items[0]] = bunch->rows->ids_T;
   model_.vocabulary().embedding_gradient(ids_T, d_stream_, [&](size_t chunk, const at::Tensor& d_VC) {
     gradient_.add_tensor(index_.embedding(chunk), d_VC);
   });

@@ -10,6 +10,7 @@
 #include "worker/losses/path_log_probs.h"
 #include "worker/losses/sft.h"
 #include "worker/losses/steering_kl.h"
+#include "worker/models/queued_copy.h"
 
 namespace apportion {
 namespace {
@@ -20,11 +21,8 @@ at::Tensor text_weights(const MicroBatch& batch) {
 }
 
 /// The sum over the micro-batch's prompts of the steering tokens' probabilities less their targets. [K]
-std::vector<double> summed_error(const MicroBatchPass& pass) {
-  at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E).exp();
-  at::Tensor error_K = (q_IK - pass.batch.target_IK).sum(0).to(at::kCPU, at::kDouble);
-  const double* error = error_K.const_data_ptr<double>();
-  return {error, error + error_K.numel()};
+at::Tensor summed_error(const MicroBatchPass& pass) {
+  return (category_log_probs(pass.batch, pass.log_prob_E).exp() - pass.batch.target_IK).sum(0);
 }
 
 double largest_weight_of(const CalibrateConfig& config) {
@@ -40,16 +38,14 @@ OptimizerConfig of_kind(OptimizerConfig optimizer, OptimizerKind kind) {
 /// Sums: the weights of all answers, then the error that the batch's prompts have in common.
 Objective steered_split_objective(Objective objective, const SftConfig& config) {
   objective.packing.text_every = config.text_every;
-  objective.contribution = [](const MicroBatchPass& pass) {
-    std::vector<double> own = {pass.batch.sft_normalizer};
-    for (double error : summed_error(pass)) own.push_back(error);
-    return own;
+  objective.contribution = [](const MicroBatchPass& pass) -> Contribution {
+    return {{pass.batch.sft_normalizer}, summed_error(pass)};
   };
   const double common_weight = config.common_weight;
   objective.loss = [common_weight](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
     const std::vector<double> summed(totals.sums.begin() + 1, totals.sums.end());
     const at::Tensor error_K =
-        at::tensor(summed).div_(totals.prompts).to(pass.log_prob_E.device(), at::kFloat);
+        queued_copy(at::tensor(summed).div_(totals.prompts).to(at::kFloat), pass.log_prob_E.device());
     at::Tensor loss = sft_loss(pass.log_prob_E, pass.batch.sft_weight_E, totals.sums[0]);
     at::Tensor q_IK = category_log_probs(pass.batch, pass.log_prob_E);
     return {loss + (1 - common_weight) * common_error_term(q_IK, error_K, totals.prompts)};
@@ -63,7 +59,7 @@ at::Tensor category_log_probs(const MicroBatch& batch, const at::Tensor& log_pro
   if (batch.paths.weight_A.numel() > 0) {
     return path_log_probs(log_prob_E, batch.paths, batch.target_IK.size(0), batch.target_IK.size(1));
   }
-  return log_prob_E.index_select(0, batch.steering_IK.flatten()).view(batch.steering_IK.sizes());
+  return pick(log_prob_E, batch.steering_IK);
 }
 
 Objective sft_objective(const SftConfig& config, const OptimizerConfig& optimizer, AnswerStyle style) {
@@ -75,8 +71,8 @@ Objective sft_objective(const SftConfig& config, const OptimizerConfig& optimize
   objective.optimizer = of_kind(optimizer, config.optimizer);
   if (config.weights == SftWeights::split && style == AnswerStyle::steered)
     return steered_split_objective(std::move(objective), config);
-  objective.contribution = [](const MicroBatchPass& pass) {
-    return std::vector<double>{pass.batch.sft_normalizer};
+  objective.contribution = [](const MicroBatchPass& pass) -> Contribution {
+    return {{pass.batch.sft_normalizer}, {}};
   };
   objective.loss = [](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {
     return {sft_loss(pass.log_prob_E, pass.batch.sft_weight_E, totals.sums[0])};
@@ -105,10 +101,10 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
     };
     return objective;
   }
-  objective.contribution = [](const MicroBatchPass& pass) {
+  objective.contribution = [](const MicroBatchPass& pass) -> Contribution {
     const AnswerEdges& mismatched = pass.batch.mismatched;
     at::Tensor r_A = log_ratios(pass.log_prob_E, pass.reference_E, mismatched);
-    return std::vector<double>{(r_A * mismatched.weight_A).sum().item<double>()};
+    return {{}, (r_A * mismatched.weight_A).sum().view({1})};
   };
   objective.reference_point = [](const BatchTotals& totals) -> ReferencePoint {
     const double mean = totals.sums[0] / totals.prompts;
@@ -122,7 +118,7 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
     at::Tensor kto_term = kto_loss(r_A, pass.batch.answers, point(totals).z, config.kto, totals.prompts);
     at::Tensor text = sft_loss(pass.log_prob_E, text_weights(pass.batch), totals.prompts);
     return {config.kl_weight * kl + config.text_weight * text + config.kto_weight * kto_term,
-            kto_term.item<double>()};
+            kto_term.detach()};
   };
   return objective;
 }

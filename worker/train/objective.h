@@ -28,10 +28,16 @@ struct BatchTotals {
   std::vector<double> sums;
 };
 
+/// A micro-batch's part of BatchTotals::sums: what the host knows, then what the device has, float32 [n].
+struct Contribution {
+  std::vector<double> known;
+  at::Tensor computed;
+};
+
 /// Loss of a micro-batch and its parts, divided by the global batch already.
 struct Loss {
   at::Tensor total;
-  double kto = 0;
+  at::Tensor kto = {};  // undefined: there is no such part
 };
 
 /// KTO's reference point: the mean of r over the batch's mismatched pairs, clamped at 0 for the loss.
@@ -52,7 +58,7 @@ struct Objective {
 
   /// This micro-batch's part of BatchTotals::sums, the same number of values from each; without one there are
   /// none.
-  std::function<std::vector<double>(const MicroBatchPass&)> contribution;
+  std::function<Contribution(const MicroBatchPass&)> contribution;
   std::function<ReferencePoint(const BatchTotals&)> reference_point;  // without one: zeros
   std::function<Loss(const MicroBatchPass&, const BatchTotals&)> loss;
 };

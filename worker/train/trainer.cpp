@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "worker/losses/steering_kl.h"
+#include "worker/models/queued_copy.h"
 #include "worker/parallel/gradients.h"
 #include "worker/parallel/lanes.h"
 #include "worker/train/schedule.h"
@@ -50,6 +52,15 @@ std::vector<double> column_sums(const std::vector<double>& rows, size_t columns)
   std::vector<double> sums(columns, 0.0);
   for (size_t i = 0; i < rows.size(); ++i) sums[i % columns] += rows[i];
   return sums;
+}
+
+/// The values of float32 tensors, one after the other: the host waits once for all of them.
+std::vector<double> host_values(const std::vector<at::Tensor>& tensors) {
+  if (tensors.empty()) return {};
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : tensors) flat.push_back(tensor.detach().reshape({tensor.numel()}));
+  const at::Tensor host = at::cat(flat).to(at::kCPU).to(at::kDouble);
+  return {host.const_data_ptr<double>(), host.const_data_ptr<double>() + host.numel()};
 }
 
 /// Throws UserError when a kept reference is not one of these edges.
@@ -103,10 +114,15 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     for (int row : kept) rows.replay.push_back(&setup_.replay->row(row));
     if (!joining.stories.empty()) rows.stories = joining.stories[index];
     packed = pack_micro_batch(setup_.prompts, members, part, own, setup_.model.shape().context_length,
-                              setup_.model.device(), rows);
+                              at::kCPU, rows);
     add_base_rows(kept, packed);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges, &packed.kept};
   });
+  std::vector<at::Tensor*> moving;  // but for the rows, which the pass joins first
+  for (MicroBatch& packed : out.batches) {
+    for (at::Tensor* tensor : tensors_of(packed)) moving.push_back(tensor);
+  }
+  move_together(moving, setup_.model.device());
   out.pass = trainee_->pass(std::move(items), setup_.recompute);
   out.log_prob_E = out.pass->forward(gradient, joining.replay.empty() ? nullptr : setup_.replay->head());
   return out;
@@ -209,24 +225,34 @@ void Trainer::run_step(const Objective& objective, Optimizer& optimizer, const R
     report.z = point.z;
     report.z_unclamped = point.unclamped;
   }
-  std::vector<double> own;
-  const std::vector<at::Tensor> d_log_prob_E = losses(objective, parts, totals, own);
+  std::vector<ComputedFigures> computed;
+  const std::vector<at::Tensor> d_log_prob_E = losses(objective, parts, totals, computed);
   micro_batches_ += static_cast<int64_t>(parts.size());
   at::Tensor total =
       trainee_->gradient(pass.pass->backward(d_log_prob_E), setup_.batch.micro_batches, setup_.collectives);
   report.grad_norm = optimizer.step(trainee_->values(), total, report.lr);
-  finish_step(optimizer, own, report, started);
+  finish_step(optimizer, figures_of(objective, parts, computed), report, started);
 }
 
 BatchTotals Trainer::totals_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
                                int batch) const {
   BatchTotals totals{static_cast<double>(schedule_.batch(batch).size()), {}};
   if (!objective.contribution) return totals;
-  std::vector<double> own;
+  std::vector<std::vector<double>> known;
+  std::vector<at::Tensor> computed;
   for (const MicroBatchPass& part : parts) {
     if (!part.log_prob_E.defined()) continue;
-    const std::vector<double> row = objective.contribution(part);
-    own.insert(own.end(), row.begin(), row.end());
+    Contribution row = objective.contribution(part);
+    known.push_back(std::move(row.known));
+    if (row.computed.defined()) computed.push_back(row.computed);
+  }
+  const std::vector<double> fetched = host_values(computed);
+  std::vector<double> own;
+  for (size_t row = 0; row < known.size(); ++row) {
+    const size_t width = fetched.size() / known.size();
+    own.insert(own.end(), known[row].begin(), known[row].end());
+    const auto first = fetched.begin() + static_cast<int64_t>(row * width);
+    own.insert(own.end(), first, first + static_cast<int64_t>(width));
   }
   const std::vector<double> all = setup_.collectives.all_gather(own);
   // A row each from the micro-batches that have prompts; a rank without one does not know its length.
@@ -237,9 +263,9 @@ BatchTotals Trainer::totals_of(const Objective& objective, const std::vector<Mic
 }
 
 std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<MicroBatchPass>& parts,
-                                        const BatchTotals& totals, std::vector<double>& own) {
+                                        const BatchTotals& totals, std::vector<ComputedFigures>& figures) {
   std::vector<at::Tensor> d_log_prob_E(parts.size());
-  own.assign(parts.size() * figures, 0.0);
+  figures.resize(parts.size());
   for (size_t m = 0; m < parts.size(); ++m) {
     MicroBatchPass& part = parts[m];
     if (!part.log_prob_E.defined()) continue;
@@ -248,36 +274,62 @@ std::vector<at::Tensor> Trainer::losses(const Objective& objective, std::vector<
     part.log_prob_E.set_requires_grad(true);
     const Loss loss = objective.loss(part, totals);
     d_log_prob_E[m] = torch::autograd::grad({loss.total}, {part.log_prob_E})[0];
-    const double stories = add_stories(objective, part, d_log_prob_E[m]);
-    const double retain = add_retention(objective, part, d_log_prob_E[m]);
-    const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
-    double* row = own.data() + m * figures;
-    row[loss_sum] =
-        loss.total.item<double>() + objective.largest_weight * setup_.retain_weight * retain + stories;
-    row[kto_sum] = loss.kto;
-    row[retain_sum] = retain;
-    row[kl_sum] = steering_kl(q_IK, batch.target_IK, 1).item<double>();
-    row[coverage_sum] = steering_coverage(q_IK).sum().item<double>();
-    row[prompt_count] = static_cast<double>(batch.prompts);
-    row[token_count] = static_cast<double>(batch.tree_tokens);
-    row[flop_count] = trainee_->flops(size);
+    figures[m][computed_loss] = loss.total;
+    figures[m][computed_kto] = loss.kto;
+    figures[m][computed_stories] = add_stories(objective, part, d_log_prob_E[m]);
+    figures[m][computed_retain] = add_retention(objective, part, d_log_prob_E[m]);
+    figures[m][computed_kl] = steering_kl(q_IK, batch.target_IK, 1);
+    figures[m][computed_coverage] = steering_coverage(q_IK).sum();
   }
   return d_log_prob_E;
 }
 
-double Trainer::add_stories(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const {
-  if (part.batch.story_weight_S.numel() == 0) return 0;
+std::vector<double> Trainer::figures_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
+                                        const std::vector<ComputedFigures>& computed) const {
+  std::vector<at::Tensor> defined;
+  for (const ComputedFigures& row : computed) {
+    std::copy_if(row.begin(), row.end(), std::back_inserter(defined),
+                 [](const at::Tensor& figure) { return figure.defined(); });
+  }
+  const std::vector<double> values = host_values(defined);
+  auto next = values.begin();
+  std::vector<double> own(parts.size() * figures, 0.0);
+  for (size_t m = 0; m < parts.size(); ++m) {
+    const MicroBatch& batch = parts[m].batch;
+    if (!parts[m].log_prob_E.defined()) continue;
+    std::array<double, computed_figures> found{};
+    for (size_t f = 0; f < computed_figures; ++f) found[f] = computed[m][f].defined() ? *next++ : 0;
+    const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
+    double* row = own.data() + m * figures;
+    row[loss_sum] = found[computed_loss] +
+                    objective.largest_weight * setup_.retain_weight * found[computed_retain] -
+                    found[computed_stories];
+    row[kto_sum] = found[computed_kto];
+    row[retain_sum] = found[computed_retain];
+    row[kl_sum] = found[computed_kl];
+    row[coverage_sum] = found[computed_coverage];
+    row[prompt_count] = static_cast<double>(batch.prompts);
+    row[token_count] = static_cast<double>(batch.tree_tokens);
+    row[flop_count] = trainee_->flops(size);
+  }
+  return own;
+}
+
+at::Tensor Trainer::add_stories(const Objective& objective, const MicroBatchPass& part,
+                                at::Tensor& d_E) const {
+  if (part.batch.story_weight_S.numel() == 0) return {};
   const at::Tensor weight_S =
       part.batch.story_weight_S * (objective.largest_weight * setup_.stories->weight());
   d_E = at::cat({d_E, -weight_S});
-  return -(part.story_log_prob_S * weight_S).sum().item<double>();
+  return (part.story_log_prob_S * weight_S).sum();
 }
 
-double Trainer::add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const {
-  if (part.batch.kept.empty()) return 0;
+at::Tensor Trainer::add_retention(const Objective& objective, const MicroBatchPass& part,
+                                  at::Tensor& d_E) const {
+  if (part.batch.kept.empty()) return {};
   const at::Tensor share_N = part.batch.kept.weight_N / static_cast<double>(setup_.replay->per_step());
   d_E = at::cat({d_E, share_N * (objective.largest_weight * setup_.retain_weight)});
-  return (part.kept_kl_N * share_N).sum().item<double>();
+  return (part.kept_kl_N * share_N).sum();
 }
 
 void Trainer::finish_step(Optimizer& optimizer, const std::vector<double>& own, StepReport& report,

@@ -3,6 +3,7 @@
 // batch is: batch.h.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -96,14 +97,29 @@ class Trainer {
                 StepReport report);
   BatchTotals totals_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
                         int batch) const;
-  /// Each micro-batch's gradient of its log-probs, and its row of the step's figures.
+  /// A micro-batch's figures that the device computes: scalars, undefined where it has none.
+  enum ComputedFigure : size_t {
+    computed_loss,
+    computed_kto,
+    computed_stories,  // sum of weighted log-probs
+    computed_retain,
+    computed_kl,
+    computed_coverage,
+    computed_figures
+  };
+  using ComputedFigures = std::array<at::Tensor, computed_figures>;
+  /// Each micro-batch's gradient of its log-probs, and what its figures are made of.
   std::vector<at::Tensor> losses(const Objective& objective, std::vector<MicroBatchPass>& parts,
-                                 const BatchTotals& totals, std::vector<double>& figures);
+                                 const BatchTotals& totals, std::vector<ComputedFigures>& computed);
+  /// Each micro-batch's row of the step's figures. The host waits for the device once.
+  std::vector<double> figures_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
+                                 const std::vector<ComputedFigures>& computed) const;
   /// The retention term of the micro-batch, in the mean over the step's replay rows; its gradient goes behind
   /// that of the edges.
-  double add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
-  /// The stories' term of the micro-batch, weighted; its gradient goes behind that of the prompts' edges.
-  double add_stories(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
+  at::Tensor add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
+  /// The stories' weighted log-probs; the gradient of the term, which is their negative, goes behind that of
+  /// the prompts' edges.
+  at::Tensor add_stories(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;
   void finish_step(Optimizer& optimizer, const std::vector<double>& figures, StepReport& report,
                    double started);
   TrainState state(Optimizer& optimizer) {

@@ -141,16 +141,14 @@ class PlanWriter {
     }
   }
 
-  void finish(at::Device device) {
+  void finish() {
     std::vector<int64_t> flat, offsets;
     for (const auto& list : users_) {
       offsets.push_back(static_cast<int64_t>(flat.size()));
       flat.insert(flat.end(), list.begin(), list.end());
     }
-    plan_.keys_BU = plan_.keys_BU.to(device);
-    plan_.mask_BQU = plan_.mask_BQU.to(device);
-    plan_.users = at::tensor(flat, at::kLong).to(device);
-    plan_.user_offsets = at::tensor(offsets, at::kLong).to(device);
+    plan_.users = at::tensor(flat, at::kLong);
+    plan_.user_offsets = at::tensor(offsets, at::kLong);
   }
 
  private:
@@ -162,8 +160,7 @@ class PlanWriter {
 
 }  // namespace
 
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
-                             at::Device device) {
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows) {
   ensure(!queries.empty() && row_multiple % block_rows == 0,
          "attention has queries, in blocks that fill the rows");
   const auto count = static_cast<int64_t>(queries.size());
@@ -185,7 +182,7 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
   }
   PlanWriter writer(tree, queries, plan, blocks, static_cast<int64_t>(most));
   for (int64_t block = 0; block < blocks; ++block) writer.write(block, keys[static_cast<size_t>(block)]);
-  writer.finish(device);
+  writer.finish();
   return plan;
 }
 

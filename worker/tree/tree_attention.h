@@ -28,7 +28,7 @@ inline int64_t padded_rows(int64_t rows) {
 inline constexpr int64_t packed_block_rows = 32;
 inline constexpr int64_t growing_block_rows = 16;
 
-/// Which keys each block of queries reads, as index tensors on the model's device.
+/// Which keys each block of queries reads, as index tensors.
 struct AttentionPlan {
   int64_t rows = 0;                 // T, a multiple of row_multiple
   int64_t block_rows = 0;           // Q
@@ -43,8 +43,7 @@ struct AttentionPlan {
 
 /// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. Rows added to
 /// fill the last block read the first row's own key; their results mean nothing.
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
-                             at::Device device);
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows);
 
 /// The plans of trees whose rows come on top of each other, padding included: slots are rows, and nothing
 /// says who uses them (users).

@@ -52,7 +52,7 @@ class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_
   static AttentionPlan plan_of(const TokenTree& tree) {
     std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
     std::iota(queries.begin(), queries.end(), 0);
-    return plan_attention(tree, queries, std::get<1>(GetParam()), test_device());
+    return plan_attention(tree, queries, std::get<1>(GetParam()));
   }
 };
 
@@ -129,7 +129,7 @@ TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
     const TokenTree tree = random_tree(nodes, static_cast<uint64_t>(nodes));
     std::vector<int32_t> queries(static_cast<size_t>(nodes));
     std::iota(queries.begin(), queries.end(), 0);
-    plans.push_back(plan_attention(tree, queries, packed_block_rows, test_device()));
+    plans.push_back(plan_attention(tree, queries, packed_block_rows));
     const int64_t rows = plans.back().rows;
     at::Tensor in[4];
     for (int i = 0; i < 4; ++i) {
@@ -157,7 +157,7 @@ TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
 TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
   TokenTree tree;
   const int32_t root = tree.child(no_node, 0), a = tree.child(root, 1), b = tree.child(root, 2);
-  const AttentionPlan plan = plan_attention(tree, {a, b}, packed_block_rows, test_device());
+  const AttentionPlan plan = plan_attention(tree, {a, b}, packed_block_rows);
   EXPECT_EQ(plan.rows, least_rows);
   EXPECT_EQ(plan.pairs, 4);
   EXPECT_EQ(plan.keys_BU.size(1), 3);
