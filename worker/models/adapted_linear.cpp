@@ -7,6 +7,7 @@
 
 #include "shared/base/error.h"
 #include "worker/kernels/panel_products.h"
+#include "worker/models/float_products.h"
 
 namespace apportion {
 namespace {
@@ -70,6 +71,40 @@ at::Tensor plain_forward(const at::Tensor& x_TI, const LinearGroup& linear, cons
   return y_TO;
 }
 
+/// The base's product comes last: it is rounded once, as by panels, and of what the low-rank ones lose in
+/// their own rounding little is left beside it.
+at::Tensor device_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
+                          at::Tensor& h_TR) {
+  if (!lora) return at::linear(x_TI, linear.weight_OI);
+  h_TR = at::linear(x_TI, lora->a_compute);
+  const std::vector<int64_t> sizes = {x_TI.size(0), linear.weight_OI.size(0)};
+  const bool all = lora->adapted.size() == linear.parts.size();
+  at::Tensor y_TO = all ? at::empty(sizes, x_TI.options()) : at::zeros(sizes, x_TI.options());
+  for (const AdaptedPart& part : adapted_parts(linear, *lora)) {
+    at::Tensor columns = part.of_y(y_TO);
+    at::mm_out(columns, part.of_h(h_TR), part.of_b(lora->b_compute).t());
+  }
+  return y_TO.addmm_(x_TI, linear.weight_OI.t());
+}
+
+/// dA and dB of each of `parts` runs of rows of equal length, [parts, ...] but for one: a product of all for
+/// each matrix. See adapter_gradients.
+void device_adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, const at::Tensor& dh_TR,
+                              const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora,
+                              int64_t parts, at::Tensor& da, at::Tensor& db) {
+  auto by_part = [parts](const at::Tensor& rows_TX) { return rows_TX.unflatten(0, {parts, -1}); };
+  da = at::empty({parts, lora.a.size(0), lora.a.size(1)}, lora.a.options());
+  db = at::empty({parts, lora.b.size(0), lora.b.size(1)}, lora.b.options());
+  float_products_into(da, by_part(dh_TR).transpose(1, 2), by_part(x_TI), lora.scale);
+  for (const AdaptedPart& part : adapted_parts(linear, lora)) {
+    float_products_into(db.narrow(1, part.b_row, part.part->out), by_part(part.of_y(dy_TO)).transpose(1, 2),
+                        by_part(part.of_h(h_TR)), 1);
+  }
+  if (parts > 1) return;
+  da = da[0];
+  db = db[0];
+}
+
 /// dh = dy B, each part's columns.
 at::Tensor low_rank_gradient(const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora,
                              bool panels) {
@@ -78,8 +113,10 @@ at::Tensor low_rank_gradient(const at::Tensor& dy_TO, const LinearGroup& linear,
     at::Tensor columns = part.of_h(dh_TR);
     if (panels) {
       sum_products({{part.of_y(dy_TO), part.of_b(lora.b_compute)}}, columns);
-    } else {
+    } else if (columns.is_cpu()) {
       columns.copy_(at::mm(part.of_y(dy_TO), part.of_b(lora.b_compute)));
+    } else {
+      at::mm_out(columns, part.of_y(dy_TO), part.of_b(lora.b_compute));
     }
   }
   return dh_TR;
@@ -132,8 +169,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     context->saved_data["part_rows"] = part_rows;
     const at::Tensor x_TI = x.contiguous();
     at::Tensor h_TR;
-    at::Tensor y_TO = uses_panels(x_TI, *linear, lora) ? panel_forward(x_TI, *linear, lora, h_TR)
-                                                       : plain_forward(x_TI, *linear, lora, h_TR);
+    at::Tensor y_TO;
+    if (uses_panels(x_TI, *linear, lora)) {
+      y_TO = panel_forward(x_TI, *linear, lora, h_TR);
+    } else {
+      y_TO = (x_TI.is_cpu() ? plain_forward : device_forward)(x_TI, *linear, lora, h_TR);
+    }
     if (lora) {
       context->save_for_backward({x_TI, h_TR});
     } else if (!leaves.empty()) {
@@ -157,6 +198,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     if (lora) {
       int64_t row = 0;
       if (part_rows.empty()) part_rows = {dy_TO.size(0)};
+      if (!dy_TO.is_cpu()) {
+        found.resize(found.size() + 2);
+        device_adapter_gradients(saved[0], saved[1], dh_TR, dy_TO, *linear, *lora,
+                                 static_cast<int64_t>(part_rows.size()), *(found.end() - 2), found.back());
+        part_rows.clear();
+      }
       for (int64_t rows : part_rows) {
         auto part = [&](const at::Tensor& x) { return x.narrow(0, row, rows); };
         at::Tensor da, db;
@@ -191,7 +238,8 @@ at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, con
   if (lora) {
     const auto parts = static_cast<int64_t>(std::max<size_t>(1, part_rows.size()));
     ensure(2 * parts <= static_cast<int64_t>(lora->leaves.size()), "an adapter has leaves for every part");
-    leaves.insert(leaves.end(), lora->leaves.begin(), lora->leaves.begin() + 2 * parts);
+    const int64_t first = x_TI.is_cpu() ? 0 : 2 * (parts - 1);
+    leaves.insert(leaves.end(), lora->leaves.begin() + first, lora->leaves.begin() + 2 * parts);
   }
   return LinearFunction::apply(x_TI, at::TensorList(leaves), &linear, lora, part_rows);
 }

@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <tuple>
+
 #include "shared/base/error.h"
 #include "worker/kernels/row_kernels.h"
 
@@ -53,8 +55,8 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
                          values_of<Value>(y_TC) + first * width);
       });
     } else {
-      scale_T1 = x_TC.square().mean(-1, true).add_(epsilon).rsqrt_();
-      y_TC = (x_TC * scale_T1).mul_(weight_C).to(type);
+      std::tie(y_TC, scale_T1) = at::_fused_rms_norm(x_TC, x_TC.size(1), weight_C, epsilon);
+      y_TC = y_TC.to(type);
     }
     context->save_for_backward({x_TC, weight_C, scale_T1});
     return y_TC;
@@ -64,22 +66,22 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     auto saved = context->get_saved_variables();
     const at::Tensor &x_TC = saved[0], &weight_C = saved[1], &scale_T1 = saved[2];
     at::Tensor d_weight_C, dx_TC;
-    if (context->needs_input_grad(1)) d_weight_C = (gradients[0].to(at::kFloat) * x_TC).mul_(scale_T1).sum(0);
-    if (x_TC.is_cpu()) {
-      const at::Tensor x = x_TC.contiguous(), dy = gradients[0].contiguous();
-      const int64_t rows = x.size(0), width = x.size(1);
-      dx_TC = at::empty_like(x);
-      for_rows(dy.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
-        using Value = decltype(value_of(kernels));
-        kernels.rms_norm_backward(values_of<Value>(dy) + first * width, values_of<float>(x) + first * width,
-                                  values_of<float>(weight_C), values_of<float>(scale_T1) + first, count,
-                                  width, values_of<float>(dx_TC) + first * width);
-      });
-    } else {
-      at::Tensor g_TC = gradients[0].to(at::kFloat) * weight_C;
-      at::Tensor inner_T1 = (g_TC * x_TC).mean(-1, true).mul_(scale_T1).mul_(scale_T1);
-      dx_TC = g_TC.sub_(x_TC * inner_T1).mul_(scale_T1);
+    if (!x_TC.is_cpu()) {
+      std::tie(dx_TC, d_weight_C) =
+          at::_fused_rms_norm_backward(gradients[0].to(at::kFloat), x_TC, x_TC.size(1), scale_T1, weight_C,
+                                       {true, context->needs_input_grad(1)});
+      return {dx_TC, d_weight_C, {}, {}};
     }
+    if (context->needs_input_grad(1)) d_weight_C = (gradients[0].to(at::kFloat) * x_TC).mul_(scale_T1).sum(0);
+    const at::Tensor x = x_TC.contiguous(), dy = gradients[0].contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    dx_TC = at::empty_like(x);
+    for_rows(dy.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
+      using Value = decltype(value_of(kernels));
+      kernels.rms_norm_backward(values_of<Value>(dy) + first * width, values_of<float>(x) + first * width,
+                                values_of<float>(weight_C), values_of<float>(scale_T1) + first, count, width,
+                                values_of<float>(dx_TC) + first * width);
+    });
     return {dx_TC, d_weight_C, {}, {}};
   }
 };
@@ -136,6 +138,42 @@ struct RotateHeads : torch::autograd::Function<RotateHeads> {
   }
 };
 
+/// rotate_device(): what turns is q and k together, [T, H + G, D].
+struct RotateDevice : torch::autograd::Function<RotateDevice> {
+  static at::Tensor turned(const at::Tensor& qk_TND, const at::Tensor& cos, const at::Tensor& sin,
+                           double direction) {
+    const at::Tensor wide = qk_TND.to(at::kFloat);
+    const at::Tensor other_half = at::roll(wide, {wide.size(2) / 2}, {2});
+    return (wide * cos).addcmul_(other_half, sin, direction);
+  }
+
+  static variable_list forward(AutogradContext* context, const at::Tensor& qkv_TX, const at::Tensor& cos,
+                               const at::Tensor& sin, int64_t heads, int64_t kv_heads) {
+    context->save_for_backward({cos, sin});
+    const int64_t rows = qkv_TX.size(0), head_dim = cos.size(2);
+    const at::Tensor in = qkv_TX.view({rows, heads + 2 * kv_heads, head_dim});
+    const at::Tensor qk = turned(in.narrow(1, 0, heads + kv_heads), cos, sin, 1);
+    const at::Tensor q = qk.narrow(1, 0, heads).to(qkv_TX.scalar_type(), false, /*copy=*/true);
+    const at::Tensor kv = at::empty({rows, 2 * kv_heads, head_dim}, qkv_TX.options());
+    kv.narrow(1, 0, kv_heads).copy_(qk.narrow(1, heads, kv_heads));
+    kv.narrow(1, kv_heads, kv_heads).copy_(in.narrow(1, heads + kv_heads, kv_heads));
+    return {q, kv.view({rows, 2 * kv_heads * head_dim})};
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    auto saved = context->get_saved_variables();
+    const at::Tensor& d_q = gradients[0];
+    const int64_t rows = d_q.size(0), heads = d_q.size(1), head_dim = d_q.size(2),
+                  kv_heads = gradients[1].size(1) / (2 * head_dim);
+    const at::Tensor d_kv = gradients[1].view({rows, 2 * kv_heads, head_dim});
+    const at::Tensor d_in = at::empty({rows, heads + 2 * kv_heads, head_dim}, d_q.options());
+    d_in.narrow(1, 0, heads + kv_heads)
+        .copy_(turned(at::cat({d_q, d_kv.narrow(1, 0, kv_heads)}, 1), saved[0], saved[1], -1));
+    d_in.narrow(1, heads + kv_heads, kv_heads).copy_(d_kv.narrow(1, kv_heads, kv_heads));
+    return {d_in.view({rows, -1}), {}, {}, {}, {}};
+  }
+};
+
 struct GatedActivation : torch::autograd::Function<GatedActivation> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up_T2F) {
     context->save_for_backward({gate_up_T2F});
@@ -157,9 +195,11 @@ struct GatedActivation : torch::autograd::Function<GatedActivation> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor in = context->get_saved_variables()[0].contiguous();
     if (!in.is_cpu()) {
-      auto halves = in.chunk(2, -1);
-      at::Tensor d_gate = at::silu_backward(gradients[0] * halves[1], halves[0]);
-      return {at::cat({d_gate, gradients[0] * at::silu(halves[0])}, -1)};
+      const at::Tensor d_in = at::empty_like(in);
+      auto halves = in.chunk(2, -1), d_halves = d_in.chunk(2, -1);
+      at::silu_backward_out(d_halves[0], gradients[0] * halves[1], halves[0]);
+      at::mul_out(d_halves[1], gradients[0], at::silu(halves[0]));
+      return {d_in};
     }
     const at::Tensor d_TF = gradients[0].contiguous();
     const int64_t rows = in.size(0), inner = in.size(1) / 2;
@@ -219,6 +259,12 @@ Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Te
                    int64_t kv_heads) {
   auto parts = RotateHeads::apply(qkv_TX, cos, sin, heads, kv_heads);
   return {parts[0], parts[1], parts[2]};
+}
+
+std::pair<at::Tensor, at::Tensor> rotate_device(const at::Tensor& qkv_TX, const at::Tensor& cos_T1D,
+                                                const at::Tensor& sin_T1D, int64_t heads, int64_t kv_heads) {
+  auto parts = RotateDevice::apply(qkv_TX, cos_T1D, sin_T1D, heads, kv_heads);
+  return {parts[0], parts[1]};
 }
 
 at::Tensor gated_activation(const at::Tensor& gate_up_T2F) { return GatedActivation::apply(gate_up_T2F); }

@@ -27,6 +27,11 @@ struct Heads {
 Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Tensor& sin, int64_t heads,
                    int64_t kv_heads);
 
+/// The same in few launches, for a GPU: q_THD, and the rotated keys with the values behind them, [T, 2 G D].
+/// cos_T1D is each row's cos twice, sin_T1D its -sin and sin.
+std::pair<at::Tensor, at::Tensor> rotate_device(const at::Tensor& qkv_TX, const at::Tensor& cos_T1D,
+                                                const at::Tensor& sin_T1D, int64_t heads, int64_t kv_heads);
+
 /// silu(gate) * up of gate_up_T2F = [gate, up]; returns [T, F].
 at::Tensor gated_activation(const at::Tensor& gate_up_T2F);
 

@@ -13,6 +13,7 @@
 #include "worker/models/packed_linear.h"
 #include "worker/models/queued_copy.h"
 #include "worker/parallel/lanes.h"
+#include "worker/tree/device_attention.h"
 
 namespace apportion {
 
@@ -61,8 +62,7 @@ bool shares_memory(const BaseLayout& layout, at::Device device) {
 
 std::vector<at::Tensor*> tensors_of(TokenRows& rows) {
   AttentionPlan& plan = rows.plan;
-  return {&rows.ids_T,    &rows.positions_T, &plan.keys_BU,
-          &plan.mask_BQU, &plan.users,       &plan.user_offsets};
+  return {&rows.ids_T, &rows.positions_T, &plan.keys_BU, &plan.mask_BQU, &plan.users, &plan.user_offsets};
 }
 
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
@@ -101,6 +101,28 @@ TokenRows join_rows(const std::vector<const TokenRows*>& parts) {
   rows.ids_T = at::cat(ids);
   rows.positions_T = at::cat(positions);
   return rows;
+}
+
+TokenRows join_equal_rows(const std::vector<const TokenRows*>& parts) {
+  TokenRows joined;
+  std::vector<const AttentionPlan*> plans;
+  int64_t longest = 0;
+  for (const TokenRows* part : parts) {
+    plans.push_back(&part->plan);
+    longest = std::max(longest, part->plan.rows);
+  }
+  joined.plan = join_plans_equal(plans, longest);
+  joined.count = joined.plan.slots;
+  joined.part_rows.assign(parts.size(), longest);
+  std::vector<at::Tensor> ids, positions;
+  for (const TokenRows* part : parts) {
+    const int64_t more = longest - part->plan.rows;
+    ids.push_back(at::constant_pad_nd(part->ids_T, {0, more}));
+    positions.push_back(at::constant_pad_nd(part->positions_T, {0, more}));
+  }
+  joined.ids_T = at::cat(ids);
+  joined.positions_T = at::cat(positions);
+  return joined;
 }
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
@@ -288,12 +310,27 @@ bool Llama::is_whole() const {
                      [](const auto& block) { return block->base->is_whole(); });
 }
 
+void Llama::turn(TokenRows& rows) const {
+  const at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T),
+                   sin = rotary_.sin.index_select(0, rows.positions_T);
+  rows.cos_T1D = at::cat({cos, cos}, -1);
+  rows.sin_T1D = at::cat({-sin, sin}, -1);
+}
+
 at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
                             const Adapter* adapter, KvCache* cache, int64_t first_slot) const {
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
   const Block& block = *blocks_[static_cast<size_t>(layer)];
   at::Tensor qkv =
       adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr, rows.part_rows);
+  auto project = [&](const at::Tensor& out_THD) {
+    return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
+                          adapter ? adapter->group(layer, 1) : nullptr, rows.part_rows);
+  };
+  if (rows.cos_T1D.defined()) {
+    const auto [q_THD, kv_SX] = rotate_device(qkv, rows.cos_T1D, rows.sin_T1D, heads, kv_heads);
+    return project(device_attention(q_THD, kv_SX.narrow(0, 0, rows.plan.slots), kv_heads, rows.plan));
+  }
   at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
   at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
   auto [q, k, v] = rotate_heads(qkv, cos, sin, heads, kv_heads);
@@ -305,9 +342,7 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
     k = k.narrow(0, 0, rows.plan.slots);
     v = v.narrow(0, 0, rows.plan.slots);
   }
-  at::Tensor out_THD = tree_attention(q, k, v, rows.plan);
-  return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
-                        adapter ? adapter->group(layer, 1) : nullptr, rows.part_rows);
+  return project(tree_attention(q, k, v, rows.plan));
 }
 
 at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,

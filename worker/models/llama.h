@@ -28,6 +28,7 @@ struct TokenRows {
   at::Tensor ids_T, positions_T;  // int64, padded to plan.rows
   AttentionPlan plan;
   std::vector<int64_t> part_rows;  // of rows that were joined: how many each part has
+  at::Tensor cos_T1D, sin_T1D;     // what rotates each row on a GPU (Llama::turn)
 };
 
 /// The tensors, to be moved or counted.
@@ -42,6 +43,10 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 /// depend on the rows beside it (Llama::rows_are_independent).
 TokenRows join_rows(const std::vector<const TokenRows*>& parts);
 
+/// The same for a GPU, in host memory: every part is filled up to the rows of the longest, so that a product
+/// can be made of all parts at once, and the plan says who uses a slot.
+TokenRows join_equal_rows(const std::vector<const TokenRows*>& parts);
+
 /// The way through the blocks.
 enum class Direction { forward, backward };
 
@@ -53,6 +58,9 @@ class Llama {
   /// float32. Collective over the layout's ranks. Throws UserError for layers that cannot be packed.
   Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device,
         const BaseLayout& layout = {}, BaseType base = BaseType::compute);
+
+  /// Gives rows on a GPU that go through the blocks without a cache what rotates them.
+  void turn(TokenRows& rows) const;
 
   /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
   /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):

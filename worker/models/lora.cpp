@@ -143,8 +143,12 @@ void Adapter::allow_parts(size_t parts) {
     for (auto& row : groups_) {
       for (auto& lora : row) {
         if (!lora) continue;
-        for (const at::Tensor& leaf : {lora->a, lora->b})
-          lora->leaves.push_back(leaf.detach().set_requires_grad(true));
+        for (const at::Tensor& leaf : {lora->a, lora->b}) {
+          const auto count = static_cast<int64_t>(parts_) + 1;
+          const at::Tensor values =
+              values_.is_cpu() ? leaf : leaf.detach().expand({count, leaf.size(0), leaf.size(1)});
+          lora->leaves.push_back(values.detach().set_requires_grad(true));
+        }
       }
     }
   }

@@ -45,7 +45,8 @@ struct LoraGroup {
   at::Tensor a_compute;  // a * alpha / r in compute type, one copy a step
   at::Tensor b_compute;  // b in compute type
   double scale = 1;      // alpha / r
-  // A and B as leaves of the graph for each part of the rows (adapted_linear.h): all of one memory.
+  // A and B as leaves of the graph, all of one memory. On a CPU a pair for each part of the rows
+  // (adapted_linear.h); on a GPU pair p is for p + 1 parts together, [p + 1, ...] but for the first.
   std::vector<at::Tensor> leaves;
 };
 
@@ -63,7 +64,8 @@ class Adapter {
   void refresh(at::ScalarType compute_type);
   /// The leaves that gradients are asked for, in the order in which they lie in values().
   const std::vector<at::Tensor>& leaves() const { return leaves_; }
-  /// Those of block `layer` for one part of the rows. A leaf's storage_offset() is its place in values().
+  /// Those of block `layer` for one part of the rows (CPU), or for part + 1 parts (GPU). A leaf's
+  /// storage_offset() is its place in values().
   std::vector<at::Tensor> leaves_of(int64_t layer, size_t part = 0) const;
   /// From here on rows may go through the adapter in up to so many parts, each with gradients of its own.
   void allow_parts(size_t parts);

@@ -394,7 +394,8 @@ std::vector<at::Tensor*> tensors_of(MicroBatch& batch) {
                                   &batch.kept.row_N,   &batch.kept.weight_N, &batch.story_weight_S};
   for (AnswerEdges* answers :
        {&batch.paths, &batch.answers, &batch.mismatched, &batch.preferred, &batch.dispreferred}) {
-    for (at::Tensor* tensor : {&answers->edge_AL, &answers->mask_AL, &answers->weight_A, &answers->accepted_A})
+    for (at::Tensor* tensor :
+         {&answers->edge_AL, &answers->mask_AL, &answers->weight_A, &answers->accepted_A})
       all.push_back(tensor);
   }
   return all;
@@ -424,9 +425,7 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
   for (const ReplayRow* row : joining.replay) packer.add_replay(*row);
   packer.add_stories(joining.stories);
   MicroBatch out = packer.finish(context_length);
-  std::vector<at::Tensor*> moving = tensors_of(out);
-  for (at::Tensor* tensor : tensors_of(out.rows)) moving.push_back(tensor);
-  move_together(moving, device);
+  move_together(tensors_of(out), device);
   return out;
 }
 

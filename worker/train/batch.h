@@ -152,6 +152,7 @@ struct Packing {
 /// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
 /// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives. With
 /// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does.
+/// All is on `device` but the rows, which a pass joins in host memory and moves (BlockPass).
 /// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges behind
 /// the prompts'.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,

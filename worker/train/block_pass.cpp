@@ -53,23 +53,30 @@ void BlockPass::make_bunches() {
     const auto lanes = static_cast<size_t>(at::get_num_threads());
     const size_t fewest = (count + adapter_->parts() - 1) / adapter_->parts();
     count = std::min(count, std::max(lanes, fewest));
+  } else if (adapter_ && on_gpu()) {
+    count = std::min<size_t>(count, 1);  // one way for all: its launches do not grow with them
   }
   for (size_t b = 0; b < count; ++b) {
     auto bunch = std::make_unique<Bunch>();
     std::vector<const TokenRows*> parts;
-    int64_t row = 0;
+    int64_t row = 0;  // of the bunch
     bunch->first_present = b * present_.size() / count;
     for (size_t i = bunch->first_present; i < (b + 1) * present_.size() / count; ++i) {
       bunch->items.push_back(present_[i]);
-      bunch->first_row.push_back(row);
       parts.push_back(items_[present_[i]].rows);
-      row += parts.back()->plan.rows;
     }
     bunch->rows = parts[0];
-    if (parts.size() > 1 || parts[0]->ids_T.device() != model_.device()) {
-      bunch->joined = parts.size() > 1 ? join_rows(parts) : *parts[0];
+    if (on_gpu()) {
+      bunch->joined = adapter_ ? join_equal_rows(parts) : *parts[0];
       move_together(tensors_of(bunch->joined), model_.device());
-      bunch->rows = &bunch->joined;
+      model_.turn(bunch->joined);
+    } else if (parts.size() > 1) {
+      bunch->joined = join_rows(parts);
+    }
+    if (on_gpu() || parts.size() > 1) bunch->rows = &bunch->joined;
+    for (size_t part = 0; part < parts.size(); ++part) {
+      bunch->first_row.push_back(row);
+      row += bunch->rows_of(part, items_);
     }
     bunches_.push_back(std::move(bunch));
   }
@@ -119,7 +126,7 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient, const Vocabulary* 
       const size_t present = bunches_[b]->first_present + part, item = present_[present];
       Step& head = state_[item].head;
       const at::Tensor rows_TC =
-          x_TC[b].narrow(0, bunches_[b]->first_row[part], items_[item].rows->plan.rows);
+          x_TC[b].narrow(0, bunches_[b]->first_row[part], bunches_[b]->rows_of(part, items_));
       head.in_TC = wanted ? leaf(rows_TC) : rows_TC;
       head.out_TC = head_rows(item, head.in_TC);
       hidden_RC[present] = head.out_TC.detach();
@@ -175,7 +182,12 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
 std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   std::vector<at::Tensor> gradients;
   for (const PassItem& item : items_) {  // of a present one the blocks write every value
-    gradients.push_back(item.rows ? at::empty_like(adapter_->values()) : at::zeros_like(adapter_->values()));
+    if (on_gpu() && item.rows) {
+      gradients.emplace_back();  // part of one tensor, at the end
+    } else {
+      gradients.push_back(item.rows ? at::empty_like(adapter_->values())
+                                    : at::zeros_like(adapter_->values()));
+    }
   }
   std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);
   std::vector<at::Tensor> d_hidden_RC = model_.vocabulary().logits_backward(d_logits_RV), d_TC;
@@ -196,6 +208,12 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
     block_backward(layer, b, d_TC[b], gradients);
   };
   model_.walk(Direction::backward, static_cast<int>(bunches_.size()), work, {}, lowest_);
+  if (!found_.empty()) {
+    std::reverse(found_.begin(), found_.end());  // now in the order of the values
+    const at::Tensor all_PN = at::cat(found_, 1);
+    found_.clear();
+    for (size_t p = 0; p < present_.size(); ++p) gradients[present_[p]] = all_PN[static_cast<int64_t>(p)];
+  }
   return gradients;
 }
 
@@ -214,13 +232,18 @@ void BlockPass::block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
   Step step = take_block(layer, bunch);
   const std::vector<size_t>& items = bunches_[bunch]->items;
   torch::autograd::variable_list inputs;
-  for (size_t part = 0; part < items.size(); ++part) {
+  for (size_t part = on_gpu() ? items.size() - 1 : 0; part < items.size(); ++part) {
     for (const at::Tensor& values : adapter_->leaves_of(layer, part)) inputs.push_back(values);
   }
-  const size_t leaves = inputs.size() / items.size();
+  const size_t own = inputs.size(), leaves = own / items.size();
   if (goes_below(layer)) inputs.push_back(step.in_TC);
   if (!step.out_TC.requires_grad()) return;  // the first block without an adapter
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_TC});
+  if (on_gpu()) {
+    for (size_t i = own; i-- > 0;) found_.push_back(found[i].view({static_cast<int64_t>(items.size()), -1}));
+    if (goes_below(layer)) d_TC = found.back();
+    return;
+  }
   for (size_t i = 0; i < leaves * items.size(); ++i) {
     gradients[items[i / leaves]]
         .narrow(0, inputs[i].storage_offset(), found[i].numel())

@@ -27,7 +27,8 @@ struct PassItem {
 
 class BlockPass {
  public:
-  /// All references must outlive the pass. Rows may be in host memory: they are joined there, then moved. With Recompute::always only the blocks' inputs are kept for the
+  /// All references must outlive the pass. Rows are in host memory: they are joined there, then
+  /// moved to the model's device. With Recompute::always only the blocks' inputs are kept for the
   /// backward pass, which computes each block once more.
   BlockPass(const Llama& model, const Adapter& adapter, std::vector<PassItem> items, Recompute recompute);
   virtual ~BlockPass() = default;
@@ -58,6 +59,10 @@ class BlockPass {
     TokenRows joined;                // of several items, or moved to the model's device
     const TokenRows* rows;           // of the only item, or joined
     std::vector<int64_t> first_row;  // of each item
+
+    int64_t rows_of(size_t part, const std::vector<PassItem>& all) const {
+      return rows->part_rows.empty() ? all[items[part]].rows->plan.rows : rows->part_rows[part];
+    }
   };
   /// What a bunch keeps of a block, or an item of the head.
   struct Step {
@@ -95,9 +100,11 @@ class BlockPass {
   bool goes_below(int64_t layer) const { return layer > lowest_ || !adapter_; }
   void block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
                       const std::vector<at::Tensor>& gradients);
+  bool on_gpu() const { return !model_.device().is_cpu(); }
 
   const Adapter* adapter_;
-  const int64_t lowest_;  // block that is passed backward
+  std::vector<at::Tensor> found_;  // on a GPU: gradients [items, values of a leaf], in the order backward
+  const int64_t lowest_;           // block that is passed backward
 };
 
 }  // namespace apportion

@@ -206,6 +206,45 @@ AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts) {
   return joined;
 }
 
+AttentionPlan join_plans_equal(const std::vector<const AttentionPlan*>& parts, int64_t rows) {
+  AttentionPlan joined;
+  const int64_t block_rows = joined.block_rows = parts[0]->block_rows, blocks = rows / block_rows;
+  int64_t width = 0;
+  for (const AttentionPlan* part : parts) width = std::max(width, part->keys_BU.size(1));
+  const auto count = static_cast<int64_t>(parts.size());
+  joined.rows = joined.slots = count * rows;
+  joined.keys_BU = at::empty({count * blocks, width}, at::kLong);
+  joined.mask_BQU = at::full({count * blocks, block_rows, width}, -std::numeric_limits<float>::infinity());
+  std::vector<int64_t> users, offsets;
+  for (int64_t p = 0; p < count; ++p) {
+    const AttentionPlan& part = *parts[static_cast<size_t>(p)];
+    const int64_t own_blocks = part.keys_BU.size(0), own_width = part.keys_BU.size(1);
+    at::Tensor keys = joined.keys_BU.narrow(0, p * blocks, blocks),
+               mask = joined.mask_BQU.narrow(0, p * blocks, blocks);
+    keys.fill_(p * rows);  // what is filled up reads a row of the same part
+    keys.narrow(0, 0, own_blocks).narrow(1, 0, own_width).copy_(part.keys_BU + p * rows);
+    mask.narrow(0, 0, own_blocks).narrow(2, 0, own_width).copy_(part.mask_BQU);
+    mask.narrow(0, own_blocks, blocks - own_blocks).select(2, 0).zero_();
+    joined.key_counts.insert(joined.key_counts.end(), part.key_counts.begin(), part.key_counts.end());
+    joined.key_counts.resize(static_cast<size_t>((p + 1) * blocks), 1);
+    joined.pairs += part.pairs;
+    const auto *own_users = part.users.const_data_ptr<int64_t>(),
+               *own_offsets = part.user_offsets.const_data_ptr<int64_t>();
+    for (int64_t slot = 0; slot < rows; ++slot) {
+      offsets.push_back(static_cast<int64_t>(users.size()));
+      if (slot >= part.user_offsets.numel()) continue;
+      const int64_t last = slot + 1 < part.user_offsets.numel() ? own_offsets[slot + 1] : part.users.numel();
+      for (int64_t u = own_offsets[slot]; u < last; ++u) {
+        const int64_t block = p * blocks + own_users[u] / own_width;
+        users.push_back(block * width + own_users[u] % own_width);
+      }
+    }
+  }
+  joined.users = at::tensor(users, at::kLong);
+  joined.user_offsets = at::tensor(offsets, at::kLong);
+  return joined;
+}
+
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
                           const AttentionPlan& plan) {
   const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);

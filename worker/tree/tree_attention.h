@@ -49,6 +49,9 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
 /// says who uses them (users).
 AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts);
 
+/// The same where every part takes `rows` rows, and with its users; plans in host memory.
+AttentionPlan join_plans_equal(const std::vector<const AttentionPlan*>& parts, int64_t rows);
+
 /// softmax(q k^T / sqrt(D) + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
                           const AttentionPlan& plan);

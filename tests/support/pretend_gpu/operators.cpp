@@ -26,7 +26,10 @@ namespace {
 std::mutex calls_mutex;
 DeviceCalls calls;
 
+thread_local int inner = 0;  // operators of an operator are not counted
+
 void count_launch(const std::string& name) {
+  if (inner > 0) return;
   const std::lock_guard lock(calls_mutex);
   ++calls.launches;
   ++calls.launched[name];
@@ -238,6 +241,52 @@ at::Scalar local_scalar_dense(const at::Tensor& self) {
   return at::_local_scalar_dense(on_host(self));
 }
 
+// What LibTorch has for CUDA alone, each of them one launch there.
+
+class OneLaunch {
+ public:
+  explicit OneLaunch(const char* name) {
+    count_launch(name);
+    ++inner;
+  }
+  ~OneLaunch() { --inner; }
+  OneLaunch(const OneLaunch&) = delete;
+  OneLaunch& operator=(const OneLaunch&) = delete;
+};
+
+at::Tensor bmm_into_float(const at::Tensor& self, const at::Tensor& mat2, at::ScalarType out_dtype) {
+  const OneLaunch one("aten::bmm");
+  return at::bmm(self.to(out_dtype), mat2.to(out_dtype));
+}
+
+at::Tensor& baddbmm_into_float(const at::Tensor& self, const at::Tensor& batch1, const at::Tensor& batch2,
+                               at::ScalarType out_dtype, const at::Scalar& beta, const at::Scalar& alpha,
+                               at::Tensor& out) {
+  const OneLaunch one("aten::baddbmm");
+  return at::baddbmm_out(out, self, batch1.to(out_dtype), batch2.to(out_dtype), beta, alpha);
+}
+
+std::tuple<at::Tensor, at::Tensor> fused_rms_norm(const at::Tensor& input, at::IntArrayRef,
+                                                  const std::optional<at::Tensor>& weight,
+                                                  std::optional<double> epsilon) {
+  const OneLaunch one("aten::_fused_rms_norm");
+  const at::Tensor scale = input.square().mean(-1, true).add_(*epsilon).rsqrt_();
+  return {(input * scale).mul_(*weight), scale};
+}
+
+std::tuple<at::Tensor, at::Tensor> fused_rms_norm_backward(const at::Tensor& grad_out,
+                                                           const at::Tensor& input, at::IntArrayRef,
+                                                           const at::Tensor& rstd,
+                                                           const std::optional<at::Tensor>& weight,
+                                                           std::array<bool, 2> output_mask) {
+  const OneLaunch one("aten::_fused_rms_norm_backward");
+  at::Tensor d_weight;
+  if (output_mask[1]) d_weight = (grad_out * input).mul_(rstd).sum(0);
+  at::Tensor g = grad_out * *weight;
+  const at::Tensor along = (g * input).mean(-1, true).mul_(rstd).mul_(rstd);
+  return {g.sub_(input * along).mul_(rstd), d_weight};
+}
+
 const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size,
                          std::optional<at::MemoryFormat> format) {
   return at::native::resize_(self, size, format);
@@ -278,6 +327,10 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("_copy_from", copy_from);
   library.impl("_copy_from_and_resize", copy_from_and_resize);
   library.impl("_local_scalar_dense", local_scalar_dense);
+  library.impl("bmm.dtype", bmm_into_float);
+  library.impl("baddbmm.dtype_out", baddbmm_into_float);
+  library.impl("_fused_rms_norm", fused_rms_norm);
+  library.impl("_fused_rms_norm_backward", fused_rms_norm_backward);
 }
 
 }  // namespace apportion::testing

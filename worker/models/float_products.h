@@ -1,0 +1,15 @@
+// Products of matrices in the compute type whose sums stay in float32.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace apportion {
+
+/// a_NXY b_NYZ for each of N pairs, float32. On a GPU bfloat16 is multiplied as it is, without copies in
+/// float32.
+at::Tensor float_products(const at::Tensor& a_NXY, const at::Tensor& b_NYZ);
+
+/// out_NXZ (float32, any strides between its matrices) = scale * a_NXY b_NYZ. Not for the CPU.
+void float_products_into(at::Tensor out_NXZ, const at::Tensor& a_NXY, const at::Tensor& b_NYZ, double scale);
+
+}  // namespace apportion
