@@ -287,6 +287,16 @@ std::tuple<at::Tensor, at::Tensor> fused_rms_norm_backward(const at::Tensor& gra
   return {g.sub_(input * along).mul_(rstd), d_weight};
 }
 
+void foreach_add(at::TensorList self, at::TensorList other, const at::Scalar& alpha) {
+  const OneLaunch one("aten::_foreach_add_");
+  for (size_t i = 0; i < self.size(); ++i) self[i].add_(other[i], alpha);
+}
+
+void foreach_mul(at::TensorList self, const at::Scalar& scalar) {
+  const OneLaunch one("aten::_foreach_mul_");
+  for (const at::Tensor& tensor : self) tensor.mul_(scalar);
+}
+
 const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size,
                          std::optional<at::MemoryFormat> format) {
   return at::native::resize_(self, size, format);
@@ -328,6 +338,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("_copy_from_and_resize", copy_from_and_resize);
   library.impl("_local_scalar_dense", local_scalar_dense);
   library.impl("bmm.dtype", bmm_into_float);
+  library.impl("_foreach_add_.List", foreach_add);
+  library.impl("_foreach_mul_.Scalar", foreach_mul);
   library.impl("baddbmm.dtype_out", baddbmm_into_float);
   library.impl("_fused_rms_norm", fused_rms_norm);
   library.impl("_fused_rms_norm_backward", fused_rms_norm_backward);
