@@ -54,7 +54,8 @@ void BlockPass::make_bunches() {
     const size_t fewest = (count + adapter_->parts() - 1) / adapter_->parts();
     count = std::min(count, std::max(lanes, fewest));
   } else if (adapter_ && on_gpu()) {
-    count = std::min<size_t>(count, 1);  // one way for all: its launches do not grow with them
+    // One way for all, where the adapter takes so many parts: its launches do not grow with them.
+    count = (count + adapter_->parts() - 1) / adapter_->parts();
   }
   for (size_t b = 0; b < count; ++b) {
     auto bunch = std::make_unique<Bunch>();
@@ -208,11 +209,12 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
     block_backward(layer, b, d_TC[b], gradients);
   };
   model_.walk(Direction::backward, static_cast<int>(bunches_.size()), work, {}, lowest_);
-  if (!found_.empty()) {
-    std::reverse(found_.begin(), found_.end());  // now in the order of the values
-    const at::Tensor all_PN = at::cat(found_, 1);
-    found_.clear();
-    for (size_t p = 0; p < present_.size(); ++p) gradients[present_[p]] = all_PN[static_cast<int64_t>(p)];
+  for (const auto& bunch : bunches_) {
+    if (bunch->found.empty()) continue;
+    std::reverse(bunch->found.begin(), bunch->found.end());  // now in the order of the values
+    const at::Tensor all_PN = at::cat(std::exchange(bunch->found, {}), 1);
+    for (size_t p = 0; p < bunch->items.size(); ++p)
+      gradients[bunch->items[p]] = all_PN[static_cast<int64_t>(p)];
   }
   return gradients;
 }
@@ -240,7 +242,8 @@ void BlockPass::block_backward(int64_t layer, size_t bunch, at::Tensor& d_TC,
   if (!step.out_TC.requires_grad()) return;  // the first block without an adapter
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_TC});
   if (on_gpu()) {
-    for (size_t i = own; i-- > 0;) found_.push_back(found[i].view({static_cast<int64_t>(items.size()), -1}));
+    for (size_t i = own; i-- > 0;)
+      bunches_[bunch]->found.push_back(found[i].view({static_cast<int64_t>(items.size()), -1}));
     if (goes_below(layer)) d_TC = found.back();
     return;
   }

@@ -59,6 +59,7 @@ class BlockPass {
     TokenRows joined;                // of several items, or moved to the model's device
     const TokenRows* rows;           // of the only item, or joined
     std::vector<int64_t> first_row;  // of each item
+    std::vector<at::Tensor> found;   // on a GPU: gradients [items, values of a leaf], the last leaf first
 
     int64_t rows_of(size_t part, const std::vector<PassItem>& all) const {
       return rows->part_rows.empty() ? all[items[part]].rows->plan.rows : rows->part_rows[part];
@@ -103,8 +104,7 @@ class BlockPass {
   bool on_gpu() const { return !model_.device().is_cpu(); }
 
   const Adapter* adapter_;
-  std::vector<at::Tensor> found_;  // on a GPU: gradients [items, values of a leaf], in the order backward
-  const int64_t lowest_;           // block that is passed backward
+  const int64_t lowest_;  // block that is passed backward
 };
 
 }  // namespace apportion

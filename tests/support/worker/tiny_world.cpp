@@ -8,7 +8,7 @@
 
 namespace apportion::testing {
 
-TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers) {
+TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers, at::Device device) {
   const std::string file = folder_.path_of("tiny.gguf");
   TinyModel tiny;
   tiny.layers = layers;
@@ -20,7 +20,7 @@ TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers) {
   tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
   chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
   weights_ = gguf_weights(*gguf_, shape_of(*gguf_));
-  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, test_device());
+  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, device);
   folder_.write("set/targets.csv",
                 "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
   folder_.write(
@@ -43,7 +43,7 @@ LoraConfig TinyWorld::lora() {
 Adapter TinyWorld::random_adapter(uint64_t seed, double layers) const {
   LoraConfig config = lora();
   config.layers = layers;
-  Adapter adapter(model_->shape(), config, seed, test_device());
+  Adapter adapter(model_->shape(), config, seed, model_->device());
   CounterRng rng(seed, "random adapter");
   const at::Tensor random = at::empty({adapter.values().numel()}, at::kFloat);
   auto* values = random.data_ptr<float>();

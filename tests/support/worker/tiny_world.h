@@ -26,7 +26,8 @@ enum class Head { tied, own };
 
 class TinyWorld {
  public:
-  explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied, uint32_t layers = 2);
+  explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied, uint32_t layers = 2,
+                     at::Device device = test_device());
 
   const Llama& model() const { return *model_; }
   const WeightSource& weights() const { return *weights_; }
