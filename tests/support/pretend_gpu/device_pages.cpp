@@ -37,6 +37,7 @@ class Arena {
       used_ += size;
     }
     live_ += static_cast<int64_t>(size);
+    peak_ = std::max(peak_, live_);
     return block;
   }
 
@@ -72,9 +73,14 @@ class Arena {
     return address >= base_ && address < base_ + arena_bytes;
   }
 
-  int64_t live() {
+  int64_t peak() {
     const std::lock_guard lock(mutex_);
-    return live_;
+    return peak_;
+  }
+
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    peak_ = live_;
   }
 
   static Arena& instance() {
@@ -103,7 +109,7 @@ class Arena {
   char* base_;
   size_t used_ = 0;
   std::vector<uint16_t> users_ = std::vector<uint16_t>(arena_bytes / page);  // of each page
-  int64_t live_ = 0;
+  int64_t live_ = 0, peak_ = 0;
   std::array<std::vector<char*>, 64> unused_;  // by the power of two
 };
 
@@ -190,6 +196,7 @@ c10::Allocator& device_allocator() {
 c10::Allocator& pinned_allocator() { return PinnedAllocator::instance(); }
 bool is_device_memory(const void* data) { return Arena::instance().holds(data); }
 bool is_pinned_memory(const void* data) { return PinnedAllocator::instance().holds(data); }
-int64_t device_bytes() { return Arena::instance().live(); }
+int64_t device_bytes_peak() { return Arena::instance().peak(); }
+void reset_device_bytes_peak() { Arena::instance().reset_peak(); }
 
 }  // namespace apportion::testing

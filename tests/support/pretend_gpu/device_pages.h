@@ -30,6 +30,9 @@ c10::Allocator& pinned_allocator();
 
 bool is_device_memory(const void* data);
 bool is_pinned_memory(const void* data);
-int64_t device_bytes();
+
+/// The most bytes of tensors alive at one time since the last reset.
+int64_t device_bytes_peak();
+void reset_device_bytes_peak();
 
 }  // namespace apportion::testing

@@ -37,7 +37,4 @@ void reset_device_calls();
 /// Counts that the host waits for all work of the device.
 void wait_for_pretend_gpu();
 
-/// Bytes of the device's tensors alive now.
-int64_t pretend_gpu_bytes();
-
 }  // namespace apportion::testing

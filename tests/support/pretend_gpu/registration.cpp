@@ -76,6 +76,4 @@ c10::Device pretend_gpu() {
   return the_device;
 }
 
-int64_t pretend_gpu_bytes() { return device_bytes(); }
-
 }  // namespace apportion::testing
