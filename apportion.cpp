@@ -126,6 +126,7 @@ void run(const CommandLine& line, const RankEnv& env) {
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
   install_interrupt_handler();
   try {
+    check_devices(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
     const CommandLine resolved = with_decisions(line, ranks, threads);
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);

@@ -1,8 +1,11 @@
 # CUDA's runtime and NCCL as headers and libraries to compile and link against (host C++ only). At run time there
-# must be one libcudart and one libnccl in the process: LibTorch's wheel's own, when the wheel's packages are there.
+# must be one libcudart and one libnccl in the process: those of LibTorch's wheel, where its packages are there. So the
+# wheel's NCCL (nvidia/nccl, which has libnccl.so.2 and no libnccl.so) comes before a toolkit's.
 find_package(CUDAToolkit QUIET)
+find_path(Nccl_INCLUDE_DIR nccl.h PATHS "${LIBTORCH_SITE}/nvidia/nccl/include" NO_DEFAULT_PATH)
+find_library(Nccl_LIBRARY NAMES libnccl.so.2 nccl PATHS "${LIBTORCH_SITE}/nvidia/nccl/lib" NO_DEFAULT_PATH)
 find_path(Nccl_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
-find_library(Nccl_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
+find_library(Nccl_LIBRARY NAMES nccl libnccl.so.2 HINTS ${CUDAToolkit_LIBRARY_DIR})
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Nccl REQUIRED_VARS Nccl_LIBRARY Nccl_INCLUDE_DIR CUDAToolkit_FOUND
   REASON_FAILURE_MESSAGE "install a CUDA 13 toolkit with NCCL, or build the preset cpu")

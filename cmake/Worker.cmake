@@ -1,10 +1,10 @@
 # The worker in two forms that share every object but two: worker_base, then worker (CPU) or worker_cuda.
 # The program likewise: apportion, and apportion_cuda where a CUDA toolkit and NCCL are at hand.
 set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
-set(cuda_sources worker/device_cuda.cpp worker/parallel/collectives_nccl.cpp)
+set(cuda_sources worker/device_cuda.cpp worker/gpu/stream_cuda.cpp worker/parallel/collectives_nccl.cpp)
 
 file(GLOB worker_sources CONFIGURE_DEPENDS worker/*.cpp worker/*/*.cpp)
-list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|collectives_nccl|row_kernels|panel_kernels)\\.cpp$")
+list(FILTER worker_sources EXCLUDE REGEX "/(device_cpu|no_nccl|device_cuda|stream_cuda|collectives_nccl|row_kernels|panel_kernels)\\.cpp$")
 if(NOT worker_sources)
   message(FATAL_ERROR "worker/ has no sources")
 endif()

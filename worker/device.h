@@ -13,6 +13,9 @@ namespace apportion {
 /// The device that this rank computes on; local_rank picks among several GPUs.
 at::Device compute_device(int local_rank);
 
+/// The 16 bytes that tell a GPU from all others; of a CPU, which ranks share, none.
+std::string device_uuid(const at::Device& device);
+
 /// `automatic` resolved: bfloat16 where the device multiplies it fast, else float32.
 at::ScalarType resolve_compute_type(ComputeType type);
 

@@ -31,6 +31,8 @@ double process_peak() {
 
 at::Device compute_device(int /*local_rank*/) { return at::Device(at::kCPU); }
 
+std::string device_uuid(const at::Device& /*device*/) { return ""; }
+
 at::ScalarType resolve_compute_type(ComputeType type) {
   if (type == ComputeType::automatic) return multiplies_bfloat16() ? at::kBFloat16 : at::kFloat;
   return type == ComputeType::bfloat16 ? at::kBFloat16 : at::kFloat;

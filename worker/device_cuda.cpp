@@ -9,9 +9,9 @@
 
 #include <utility>
 
-#include "shared/base/error.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
+#include "worker/gpu/device_map.h"
 #include "worker/kernels/precision.h"
 
 namespace apportion {
@@ -35,18 +35,17 @@ double bytes_of(const c10::CachingAllocator::StatArray& stat, int64_t c10::Cachi
 }  // namespace
 
 at::Device compute_device(int local_rank) {
-  int count = c10::cuda::device_count();
-  if (count == 0)
-    throw UserError("this program is built for CUDA and no GPU was found: use the one built for the CPU");
-  if (local_rank >= count) {
-    throw UserError("rank " + std::to_string(local_rank) +
-                    " of this node has no GPU of its own, the node has " + std::to_string(count) +
-                    ": start at most that many ranks a node");
-  }
-  c10::cuda::set_device(static_cast<c10::DeviceIndex>(local_rank));
+  const auto index = static_cast<c10::DeviceIndex>(gpu_index(local_rank, c10::cuda::device_count()));
+  c10::cuda::set_device(index);
   at::globalContext().lazyInitDevice(at::kCUDA);  // its allocator answers from here on
   pin_precision();
-  return {at::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
+  return {at::kCUDA, index};
+}
+
+std::string device_uuid(const at::Device& device) {
+  cudaDeviceProp properties;
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index()));
+  return {properties.uuid.bytes, sizeof(properties.uuid.bytes)};
 }
 
 at::ScalarType resolve_compute_type(ComputeType type) {

@@ -10,6 +10,7 @@
 #include "shared/data/example.h"
 #include "shared/data/keep.h"
 #include "worker/device.h"
+#include "worker/gpu/device_map.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/parallel/lanes.h"
 #include "worker/train/batch.h"
@@ -234,11 +235,20 @@ class JobNeeds {
 /// Rank 0's decision.
 LayoutChoice decide(const RunConfig& config, const RankPlace& place, const RankDevice& rank, int ranks,
                     double memory_bytes) {
-  const Session session(config, rank.device, place.local_ranks);
+  const Session session(config, rank);
   const JobNeeds needs(session, place, ranks);
   const LayoutFreedom freedom = {ranks, std::min(config.ranks.group_size, ranks), config.ranks.shard_size,
                                  config.ranks.recompute};
   return fitting_layout(config.data.model, freedom, memory_bytes, needs);
+}
+
+/// All ranks of the job, before there are tasks.
+std::unique_ptr<Collectives> job_collectives(const RunConfig& config, int ranks) {
+  if (ranks == 1) return make_local_collectives();
+  std::vector<int> world(static_cast<size_t>(ranks));
+  std::iota(world.begin(), world.end(), 0);
+  constexpr int tag = 0;  // groups of tasks count from 1
+  return make_mpi_collectives(world, tag, config.ranks.timeout_s);
 }
 
 }  // namespace
@@ -271,14 +281,24 @@ LayoutChoice fitting_layout(const std::string& model, const LayoutFreedom& freed
                   (freedom.shard_size > 0 ? ", or shard_size = auto" : ""));
 }
 
+void check_devices(const RunConfig& config, const RankPlace& place, int ranks) {
+  if (ranks == 1) return;
+  const std::string own = device_uuid(compute_device(place.local_rank));
+  if (own.empty()) return;  // the program is built for the CPU, on every rank
+  const std::vector<double> bytes =
+      job_collectives(config, ranks)->all_gather(std::vector<double>(own.begin(), own.end()));
+  std::vector<std::string> uuids;
+  for (size_t first = 0; first < bytes.size(); first += own.size()) {
+    std::string& uuid = uuids.emplace_back();
+    for (size_t i = 0; i < own.size(); ++i) uuid += static_cast<char>(static_cast<int>(bytes[first + i]));
+  }
+  check_gpu_uuids(uuids);
+}
+
 std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks) {
   if (config.ranks.shard_size > 0 && config.ranks.recompute != Recompute::automatic) return "";
   const RankDevice rank = {compute_device(place.local_rank), place.local_ranks};
-  std::vector<int> world(static_cast<size_t>(ranks));
-  std::iota(world.begin(), world.end(), 0);
-  constexpr int tag = 0;  // groups of tasks count from 1
-  const auto collectives =
-      ranks == 1 ? make_local_collectives() : make_mpi_collectives(world, tag, config.ranks.timeout_s);
+  const auto collectives = job_collectives(config, ranks);
   const double memory = least_free_memory(rank, *collectives);
   std::vector<double> decision;  // of rank 0
   LayoutChoice choice;

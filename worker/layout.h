@@ -34,6 +34,10 @@ LayoutChoice fitting_layout(
     const std::string& model, const LayoutFreedom& freedom, double memory_bytes,
     const std::function<double(int64_t shard_size, Recompute recompute)>& needed_bytes);
 
+/// Throws UserError, the same on all `ranks` of the job, when two of them would compute on one GPU.
+/// Collective where ranks have GPUs.
+void check_devices(const RunConfig& config, const RankPlace& place, int ranks);
+
 /// Puts definite values in the place of `shard_size = auto` and `recompute = auto`, the same on all `ranks`
 /// of the job (1: this process is alone): rank 0 reads model and dataset and decides by what its first
 /// batches and its units need, for the rank with the least memory. With neither left open nothing is read or

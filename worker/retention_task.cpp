@@ -231,6 +231,7 @@ std::vector<int32_t> steering_of(const Session& session) {
 /// The untouched model, or with `trained_by` the weights that this task trained. Collective.
 const Llama& whole_model(const TaskContext& context, at::ScalarType type, const std::string& trained_by) {
   const Llama& model = context.session.model(type, context.shard_ranks, trained_by);
+  context.collectives.meet(context.session.config().ranks.connect_timeout_s);
   if (model.keeps_gathered()) model.gather_all();
   return model;
 }

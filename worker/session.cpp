@@ -1,6 +1,7 @@
 #include "worker/session.h"
 
 #include <algorithm>
+#include <set>
 
 #include "shared/base/error.h"
 #include "shared/data/catalogue.h"
@@ -42,11 +43,54 @@ bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const BaseC
          most_of_free * *std::min_element(shares.begin(), shares.end());
 }
 
-std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, at::Device device,
+std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, const RankDevice& rank,
                                         const RanksConfig& config) {
   auto group = make_mpi_collectives(ranks, tag, config.timeout_s,
                                     config.node_sharing ? NodeSharing::used : NodeSharing::ignored);
-  return device.is_cuda() ? make_nccl_collectives(std::move(group), config.timeout_s) : std::move(group);
+  return on_device(std::move(group), ranks, rank, config);
+}
+
+std::unique_ptr<Collectives> on_device(std::unique_ptr<Collectives> hosts, const std::vector<int>& ranks,
+                                       const RankDevice& rank, const RanksConfig& config) {
+  if (!rank.device.is_cuda()) return hosts;
+  return make_nccl_collectives(std::move(hosts),
+                               {rank.communicators, ranks, config.connect_timeout_s, config.timeout_s});
+}
+
+std::string placement_warning(const std::vector<int>& machines, int shard_size) {
+  const auto size = static_cast<std::ptrdiff_t>(shard_size);
+  // Machines of each copy, added up; and the first copy that is on several.
+  auto spread = [&](const std::vector<int>& places, std::ptrdiff_t* first_apart) {
+    size_t total = 0;
+    for (auto copy = places.begin(); places.end() - copy >= size; copy += size) {
+      const size_t machines_of_copy = std::set<int>(copy, copy + size).size();
+      total += machines_of_copy;
+      if (first_apart && *first_apart < 0 && machines_of_copy > 1) *first_apart = copy - places.begin();
+    }
+    return total;
+  };
+  std::vector<int> in_order = machines;
+  std::sort(in_order.begin(), in_order.end());
+  size_t most = 1;  // ranks of a machine
+  for (int machine : machines)
+    most = std::max<size_t>(most, std::count(machines.begin(), machines.end(), machine));
+  const size_t copies = machines.size() / static_cast<size_t>(size);
+  const size_t least = copies * ((static_cast<size_t>(size) + most - 1) / most);
+  std::ptrdiff_t first = -1;
+  const size_t is = spread(machines, &first), could_be = spread(in_order, nullptr);
+  if (is <= least) return "";
+  return "shard_size = " + std::to_string(shard_size) + ": ranks " + std::to_string(first) + " to " +
+         std::to_string(first + size - 1) +
+         " of the group hold a copy of the base together and are on several machines, so each gather goes "
+         "over "
+         "the network; " +
+         (could_be < is ? "mpirun --map-by slot (or core) puts neighbouring ranks on one machine"
+                        : "a shard_size that divides the ranks of a machine would be right");
+}
+
+std::vector<int> machines_of(Collectives& group) {
+  const std::vector<double> firsts = group.all_gather({static_cast<double>(group.node_ranks().front())});
+  return {firsts.begin(), firsts.end()};
 }
 
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
@@ -56,7 +100,7 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
   BaseLayout layout;
   if (shard_ranks.size() > 1) {
     constexpr int shard_tag = 1;  // groups are formed one after another, by the same ranks in the same order
-    loaded.collectives = make_group(shard_ranks, shard_tag, rank.device, config);
+    loaded.collectives = make_group(shard_ranks, shard_tag, rank, config);
     layout.ranks = loaded.collectives.get();
   }
   layout.place = base.place;
@@ -66,13 +110,13 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
     layout.resident = has_room_for_base(shape, type, base, rank, *loaded.collectives);
   loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout, base.type);
   release_device_memory(rank.device);  // rows as they came from the file
+  if (loaded.collectives) loaded.collectives->meet(config.connect_timeout_s);
   return loaded;
 }
 
-Session::Session(const RunConfig& config, at::Device device, int local_ranks)
+Session::Session(const RunConfig& config, const RankDevice& rank)
     : config_(config),
-      device_(device),
-      local_ranks_(local_ranks),
+      rank_(rank),
       gguf_(tokenizer_file(config.data.model)),
       tokenizer_(gguf_),
       shape_(is_shape_text(config.data.model) ? parse_shape(config.data.model) : shape_of(gguf_)),
@@ -101,9 +145,8 @@ void Session::release_models() {
 const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks,
                             const std::string& trained_by) {
   const bool sharded = shard_ranks.size() > 1;
-  if (sharded ||
-      (!models_.contains(type) &&
-       !has_room_for_base(shape_, type, config_.base, {device_, local_ranks_}, *make_local_collectives()))) {
+  if (sharded || (!models_.contains(type) &&
+                  !has_room_for_base(shape_, type, config_.base, rank_, *make_local_collectives()))) {
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
@@ -113,8 +156,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   if (!loaded.model || loaded.trained_by != trained_by) {
     loaded.model.reset();  // two of them need not fit
     auto source = weights(trained_by);
-    loaded =
-        load_model(*source, shape_, type, {device_, local_ranks_}, shard_ranks, config_.ranks, config_.base);
+    loaded = load_model(*source, shape_, type, rank_, shard_ranks, config_.ranks, config_.base);
     if (config_.base.place == BasePlace::file) loaded.weights = std::move(source);
     loaded.trained_by = trained_by;
   }
@@ -123,7 +165,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
 
 double Session::peak(at::ScalarType type) {
   auto [entry, added] = peaks_.try_emplace(type, 0.0);
-  if (added) entry->second = measure_peak(type, device_);
+  if (added) entry->second = measure_peak(type, device());
   return entry->second;
 }
 

@@ -24,10 +24,11 @@ std::vector<int> replica_ranks_of(const std::vector<int>& group, int group_rank,
 /// replicas of the model lie across a group, shards within.
 std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, int shard_size);
 
-/// What a rank computes on, and how many ranks share its machine.
+/// What a rank computes on, how many ranks share its machine, and on a GPU its idle NCCL communicators.
 struct RankDevice {
   at::Device device;
   int local_ranks = 1;
+  std::shared_ptr<NcclPool> communicators = nullptr;
 };
 
 /// A model whose base some ranks hold together.
@@ -41,8 +42,19 @@ struct LoadedModel {
 
 /// A group of the ranks' own, formed one after another by the same ranks in the same order (`tag`).
 /// Collective.
-std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, at::Device device,
+std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, const RankDevice& rank,
                                         const RanksConfig& config);
+
+/// `hosts`, or on a GPU a group over NCCL that has it as control. Collective over `ranks`.
+std::unique_ptr<Collectives> on_device(std::unique_ptr<Collectives> hosts, const std::vector<int>& ranks,
+                                       const RankDevice& rank, const RanksConfig& config);
+
+/// One line where ranks that hold a copy of the base together are on more machines than they need be, else
+/// empty. `machines` has each group rank's machine, by any number; runs of `shard_size` share a copy.
+std::string placement_warning(const std::vector<int>& machines, int shard_size);
+
+/// The group rank that stands for each rank's machine: the first there. Collective.
+std::vector<int> machines_of(Collectives& group);
 
 /// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
 /// this call in the same order. With BasePlace::file `weights` must outlive the model.
@@ -58,8 +70,10 @@ bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const BaseC
 class Session {
  public:
   /// Opens the model's file (for a shape without one, the file that its tokenizer comes from) and parses the
-  /// dataset; weights are unpacked or made on first use. `local_ranks` share this machine.
-  Session(const RunConfig& config, at::Device device, int local_ranks);
+  /// dataset; weights are unpacked or made on first use.
+  Session(const RunConfig& config, const RankDevice& rank);
+  Session(const RunConfig& config, at::Device device, int local_ranks)
+      : Session(config, RankDevice{device, local_ranks}) {}
 
   /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
   /// all make this call in the same order. With several, or without room for one more, the models of
@@ -81,13 +95,13 @@ class Session {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const ChatTemplate& chat() const { return *chat_; }
   const ModelShape& shape() const { return shape_; }
-  at::Device device() const { return device_; }
-  int local_ranks() const { return local_ranks_; }
+  const RankDevice& rank() const { return rank_; }
+  at::Device device() const { return rank_.device; }
+  int local_ranks() const { return rank_.local_ranks; }
 
  private:
   const RunConfig& config_;
-  at::Device device_;
-  int local_ranks_;
+  RankDevice rank_;
   Gguf gguf_;
   Tokenizer tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded

@@ -197,11 +197,12 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   RanksConfig ranks = session.config().ranks;
   // What is gathered is out of date a step later; memory is for masters and moments.
   if (ranks.resident == Residence::automatic) ranks.resident = Residence::never;
-  training.own = load_model(*weights, session.shape(), type, {session.device(), session.local_ranks()},
-                            context.shard_ranks, ranks, session.config().base);
+  training.own = load_model(*weights, session.shape(), type, session.rank(), context.shard_ranks, ranks,
+                            session.config().base);
+  context.collectives.meet(ranks.connect_timeout_s);
   if (context.replica_ranks.size() > 1) {
     constexpr int replica_tag = 2;  // beside the shards' (session.cpp)
-    training.replicas = make_group(context.replica_ranks, replica_tag, session.device(), ranks);
+    training.replicas = make_group(context.replica_ranks, replica_tag, session.rank(), ranks);
   }
   auto trainee = std::make_unique<FullWeights>(
       *training.own.model, *weights, TrainingRanks{training.own.collectives.get(), training.replicas.get()});
@@ -220,6 +221,7 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
   const RunConfig& config = session.config();
   Training training;
   training.model = &session.model(type, context.shard_ranks);
+  context.collectives.meet(config.ranks.connect_timeout_s);
   training.adapter = std::make_unique<Adapter>(
       context.task.inputs.empty()
           ? Adapter(session.shape(), config.lora, config.data.seed, session.device())

@@ -18,12 +18,27 @@ namespace apportion {
 namespace {
 
 constexpr std::chrono::milliseconds receive_wait{200};
+constexpr double longest_end_s = 30;  // of NCCL's communicators; by then all results are written
 
 std::unique_ptr<Collectives> group_collectives(const Assign& assign, const RanksConfig& config,
-                                               at::Device device) {
+                                               const RankDevice& rank) {
   if (assign.group.size() == 1) return make_local_collectives();
-  auto host = make_mpi_collectives(assign.group, assign.group_tag, config.timeout_s);
-  return device.is_cuda() ? make_nccl_collectives(std::move(host), config.timeout_s) : std::move(host);
+  return on_device(make_mpi_collectives(assign.group, assign.group_tag, config.timeout_s), assign.group, rank,
+                   config);
+}
+
+int shard_size_of(const Task& task, const RunConfig& config) {
+  if (task.kind == TaskKind::scale) return task.identity.at("layout").at("shard_size").get<int>();
+  return config.ranks.shard_size;
+}
+
+/// Says it where copies of the base lie across machines. Collective.
+void check_placement(const Assign& assign, const RunConfig& config, Collectives& group, Link& link) {
+  const int shard_size = shard_size_of(assign.task, config);
+  if (shard_size == 1 || group.size() == 1) return;
+  const std::string warning = placement_warning(machines_of(group), shard_size);
+  if (warning.empty() || group.group_rank() != 0) return;
+  link.send(coordinator_address, Note{assign.task.id, warning, true});
 }
 
 Done run_task(const TaskContext& context) {
@@ -50,22 +65,28 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
   const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(place.allowed_threads)));
   keep_tensor_memory();
   at::set_num_threads(threads);
-  const at::Device device = compute_device(place.local_rank);
+  RankDevice rank{compute_device(place.local_rank), place.local_ranks};
+  if (rank.device.is_cuda()) rank.communicators = make_nccl_pool(longest_end_s);
   std::unique_ptr<Session> session;
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
     if (!received) continue;
-    if (std::holds_alternative<Stop>(received->message)) return;
+    if (std::holds_alternative<Stop>(received->message)) {
+      // All ranks are done with all tasks: nothing is in flight between them.
+      session.reset();
+      if (rank.communicators) rank.communicators->close();
+      return;
+    }
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
-    auto collectives = group_collectives(*assign, config.ranks, device);
+    auto collectives = group_collectives(*assign, config.ranks, rank);
+    check_placement(*assign, config, *collectives, link);
     reset_base_memory_peak();
     Done done;
     if (assign->task.kind == TaskKind::scale) {
-      done =
-          run_scale({config, {device, place.local_ranks}, link, *collectives, assign->task, assign->group});
+      done = run_scale({config, rank, link, *collectives, assign->task, assign->group});
     } else {
-      if (!session) session = std::make_unique<Session>(config, device, place.local_ranks);
+      if (!session) session = std::make_unique<Session>(config, rank);
       done = run_task({*session, link, *collectives, assign->task,
                        shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
                        replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});

@@ -363,6 +363,11 @@ OptionGroup compute_options() {
           number_option(
               {"timeout_s", "300", Identity::no, "seconds that an operation between ranks may take"},
               field(&RunConfig::ranks, &Ranks::timeout_s), {0, Bound::excluded, 1e6, Bound::included}),
+          number_option({"connect_timeout_s", "1800", Identity::no,
+                         "seconds that ranks have at the start of a task to connect and to load the model; a "
+                         "file system that all of them read at once is slow"},
+                        field(&RunConfig::ranks, &Ranks::connect_timeout_s),
+                        {0, Bound::excluded, 1e6, Bound::included}),
           number_option({"silence_s", "60", Identity::no,
                          "seconds without a sign of life, which a rank gives each second, after which it is "
                          "lost and the job ends"},

@@ -170,12 +170,13 @@ struct BaseConfig {
 };
 
 struct RanksConfig {
-  int threads = 0;           // per rank; 0: allowed cores / local ranks
-  int group_size = 0;        // 0: by the coordinator
-  double timeout_s = 300;    // for an operation between ranks
-  double silence_s = 60;     // a rank not heard of for so long is lost
-  int shard_size = 0;        // ranks that hold the base together; 1: each has all of it; 0: automatic
-  bool node_sharing = true;  // ranks of one node keep one copy of what they hold together
+  int threads = 0;                  // per rank; 0: allowed cores / local ranks
+  int group_size = 0;               // 0: by the coordinator
+  double timeout_s = 300;           // for an operation between ranks
+  double connect_timeout_s = 1800;  // for ranks to connect and to have loaded the model
+  double silence_s = 60;            // a rank not heard of for so long is lost
+  int shard_size = 0;               // ranks that hold the base together; 1: each has all of it; 0: automatic
+  bool node_sharing = true;         // ranks of one node keep one copy of what they hold together
   Residence resident = Residence::automatic;
   Recompute recompute = Recompute::automatic;
 };

@@ -71,6 +71,7 @@ class StagedCollectives : public Collectives {
     return nccl_->all_gather(values);
   }
   void barrier() override { nccl_->barrier(); }
+  void meet(double timeout_s) override { nccl_->meet(timeout_s); }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {
@@ -123,13 +124,15 @@ int next_tag() {
 CollectivesForm nccl_form() {
   auto run = [](double timeout_s, const RankCheck& check) {
     // A communicator takes seconds to form: the suite's half second would end that.
-    constexpr double least_timeout_s = 5;
+    constexpr double least_timeout_s = 5, patient_timeout_s = 50;
     timeout_s = std::max(timeout_s, least_timeout_s);
     std::vector<int> ranks(static_cast<size_t>(test_ranks().size()));
     std::iota(ranks.begin(), ranks.end(), 0);
     const at::Device device = compute_device(test_ranks().local_rank());
     auto control = make_mpi_collectives(ranks, next_tag(), timeout_s);
-    StagedCollectives group(make_nccl_collectives(std::move(control), timeout_s), device);
+    static const auto pool = make_nccl_pool(least_timeout_s);  // of all checks
+    StagedCollectives group(
+        make_nccl_collectives(std::move(control), {pool, ranks, patient_timeout_s, timeout_s}), device);
     check(group);
   };
   return {"nccl", [] { return test_ranks().size(); }, run};

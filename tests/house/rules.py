@@ -10,16 +10,16 @@ SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
 
 # A part may include itself and parts of a smaller number in its tree.
 SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model_files": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
-WORKER_PARTS = {"kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8}
+WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8}
 # The messages' structs are data that the store writes too; what carries them stays link's own.
 OPEN_TO_STORE = "shared/link/message.h"
 
 # (what the include matches, the paths that may have it, the door's name). tests/support may open any door.
-WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/(bench|gpu)/"
+WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/(bench|gpu|nccl)/"
 DOORS = [
     (r"mpi\.h|mpi/.*", r"shared/link/(link_mpi|rank_group)\.|worker/parallel/collectives_mpi\.", "MPI"),
     (r"nccl\.h", r"worker/parallel/collectives_nccl\.", "NCCL"),
-    (r"cuda.*\.h|(ATen|c10)/cuda/.*", r"worker/parallel/collectives_nccl\.|worker/device_cuda\.", "CUDA"),
+    (r"cuda.*\.h|(ATen|c10)/cuda/.*", r"worker/gpu/stream_cuda\.|worker/device_cuda\.", "CUDA"),
     (r"hdf5.*\.h|H5.*\.h", r"shared/store/|tests/unit/shared/store/", "HDF5"),
     (r"boost/.*", r"shared/config/", "Boost.Program_options"),
     (r"curl/.*", r"coordinator/judge/http\.", "libcurl"),

@@ -40,6 +40,9 @@ class Collectives {
   /// The ranks' values (any number from each), concatenated in the order of group ranks. Host memory.
   virtual std::vector<double> all_gather(const std::vector<double>& values) = 0;
   virtual void barrier() = 0;
+  /// A barrier with a time-out of its own, connect_timeout_s: for ranks that come from loading what they
+  /// need.
+  virtual void meet(double timeout_s) = 0;
 
   /// `all` becomes the ranks' parts in the order of group ranks. Any element type, the same everywhere;
   /// counts[r] elements are rank r's, also none; `own` has counts[group_rank()], `all` their sum.
@@ -93,9 +96,26 @@ enum class NodeSharing { used, ignored };
 std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s,
                                                   NodeSharing sharing = NodeSharing::used);
 
-/// Over NCCL, CUDA tensors; the NCCL id travels over `control` (host). In a build without NCCL: throws
-/// UserError.
-std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, double timeout_s);
+/// This rank's NCCL communicators that are in no group. To make one takes seconds, so a group that has ended
+/// well leaves its own here for the next group of the same ranks.
+class NcclPool {
+ public:
+  virtual ~NcclPool() = default;  // aborts what is here
+  /// Ends what is here, in order. The ranks of its groups all do, once none of them has anything in flight.
+  virtual void close() = 0;
+};
+/// Null in a build without NCCL.
+std::shared_ptr<NcclPool> make_nccl_pool(double connect_timeout_s);
+
+struct NcclPlace {
+  std::shared_ptr<NcclPool> pool;
+  std::vector<int> ranks;  // of the group, the same numbers at each forming: world ranks
+  double connect_timeout_s = 0, timeout_s = 0;
+};
+
+/// Over NCCL, CUDA tensors; what is said before there is a communicator goes over `control` (host). In a
+/// build without NCCL: throws UserError.
+std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, NcclPlace place);
 
 /// Which rank of which group one process plays, and what its links would be like.
 struct PretendedGroup {

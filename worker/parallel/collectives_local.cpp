@@ -26,6 +26,7 @@ class LocalCollectives : public Collectives {
   void receive(at::Tensor&, int) override { throw InternalError("a group of one receives from nobody"); }
   std::vector<double> all_gather(const std::vector<double>& values) override { return values; }
   void barrier() override { throw_if_aborted("barrier"); }
+  void meet(double /*timeout_s*/) override { throw_if_aborted("the meeting of a group"); }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {

@@ -189,12 +189,8 @@ class MpiCollectives : public Collectives {
     return all;
   }
 
-  void barrier() override {
-    throw_if_aborted("barrier");
-    MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ibarrier(communicator_, &request), "barrier", -1);
-    wait(request, "barrier", -1);
-  }
+  void barrier() override { meet("barrier", timeout_s_, "timeout_s"); }
+  void meet(double timeout_s) override { meet("the meeting of a group", timeout_s, "connect_timeout_s"); }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {
@@ -239,6 +235,15 @@ class MpiCollectives : public Collectives {
   at::Tensor allocate_shared(int64_t bytes) override { return transfers_->allocate_shared(bytes); }
 
  private:
+  void meet(const std::string& operation, double timeout_s, const char* option) {
+    throw_if_aborted(operation);
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ibarrier(communicator_, &request), operation, -1);
+    Patience waiting(
+        operation, timeout_s, [&] { throw_if_aborted(operation); }, option);
+    wait(request, waiting, -1);
+  }
+
   void form_group(int tag) {
     MPI_Group world = MPI_GROUP_NULL;
     MPI_Group members = MPI_GROUP_NULL;
@@ -337,9 +342,13 @@ class MpiCollectives : public Collectives {
   int wait(MPI_Request request, const std::string& operation, int peer,
            AfterTimeout after = AfterTimeout::leave) {
     Patience waiting(operation, timeout_s_, [&] { throw_if_aborted(operation); });
+    return wait(request, waiting, peer, after);
+  }
+
+  int wait(MPI_Request request, Patience& waiting, int peer, AfterTimeout after = AfterTimeout::leave) {
     MPI_Status status = {};
     for (int done = 0;;) {
-      check(MPI_Test(&request, &done, &status), operation, peer);
+      check(MPI_Test(&request, &done, &status), waiting.operation(), peer);
       if (done) break;
       try {
         waiting.pause(world_rank(peer));

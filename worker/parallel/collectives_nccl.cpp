@@ -3,22 +3,21 @@
 // wait for its end, so that a peer that is gone is named. Host values, shared memory and the barrier go over
 // `control` (MPI), which is quiet while NCCL has something in flight but for a look whether a rank has
 // aborted. NCCL moves bytes only: it adds in an order of its algorithm's, we along the tree of parts.h. A
-// communicator that fails is aborted and of no further use: the job ends (see apportion.cpp). The tests see
-// that this file compiles and links; they have no GPU to run it on.
+// communicator that fails is aborted and of no further use: the job ends (see apportion.cpp). One whose group
+// has ended well is kept for the next group of the same ranks (NcclPool), and at the job's end all ranks
+// finalize theirs. Streams are worker/gpu/stream.h's; tests run this file over pretended ones
+// (tests/support/pretend_nccl), no GPU has yet.
 #include <ATen/ATen.h>
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-#include <cuda_runtime_api.h>
 #include <nccl.h>
 
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <string>
 #include <utility>
 
 #include "shared/base/error.h"
+#include "worker/gpu/stream.h"
 #include "worker/parallel/collectives.h"
 #include "worker/parallel/parts.h"
 #include "worker/parallel/patience.h"
@@ -26,35 +25,83 @@
 namespace apportion {
 namespace {
 
-/// A CUDA event without timing, to ask whether the stream has reached a point.
-class StreamMark {
- public:
-  explicit StreamMark(cudaStream_t stream) {
-    C10_CUDA_CHECK(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
-    C10_CUDA_CHECK(cudaEventRecord(event_, stream));
-  }
-  ~StreamMark() { C10_CUDA_IGNORE_ERROR(cudaEventDestroy(event_)); }
-  StreamMark(const StreamMark&) = delete;
-  StreamMark& operator=(const StreamMark&) = delete;
-
-  bool reached() const {
-    cudaError_t state = cudaEventQuery(event_);
-    if (state == cudaErrorNotReady) {
-      (void)cudaGetLastError();  // "not ready" is no error to find later
-      return false;
-    }
-    C10_CUDA_CHECK(state);
-    return true;
-  }
-  /// What is queued on `stream` from now on runs after this mark.
-  void hold(cudaStream_t stream) const { C10_CUDA_CHECK(cudaStreamWaitEvent(stream, event_, 0)); }
-
- private:
-  cudaEvent_t event_ = nullptr;
+/// A communicator between two groups. `token` is its number in the pool of the group's first rank.
+struct IdleCommunicator {
+  ncclComm_t communicator;
+  double token;
 };
 
-/// Rank 0's NCCL id, on every rank: its bytes travel as one double each.
-ncclUniqueId share_id(Collectives& control) {
+class Pool : public NcclPool {
+ public:
+  explicit Pool(double connect_timeout_s) : connect_timeout_s_(connect_timeout_s) {}
+  ~Pool() override {
+    for (const auto& [ranks, idle] : idle_) ncclCommAbort(idle.communicator);
+  }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  void close() override {
+    std::vector<ncclResult_t> begun;  // no rank waits for another before all are under way
+    for (const auto& [ranks, idle] : idle_) begun.push_back(ncclCommFinalize(idle.communicator));
+    for (size_t i = 0; i < idle_.size(); ++i) end(idle_[i].second.communicator, begun[i]);
+    idle_.clear();
+  }
+
+  double next_token() { return ++last_token_; }
+
+  /// The token of the one that `ranks` left last, 0 when there is none.
+  double token_for(const std::vector<int>& ranks) const {
+    const auto found = find(ranks);
+    return found == idle_.rend() ? 0 : found->second.token;
+  }
+  IdleCommunicator take(const std::vector<int>& ranks) {
+    const auto found = find(ranks);
+    const IdleCommunicator taken = found->second;
+    idle_.erase(std::next(found).base());
+    return taken;
+  }
+  void keep(const std::vector<int>& ranks, const IdleCommunicator& idle) {
+    idle_.emplace_back(ranks, idle);
+    // Each has buffers on the GPU. A rank is in a new group only when all ranks of its last one are done, so
+    // nothing of the oldest is in flight on any rank, and ending it needs no other rank. One that has it
+    // still finds at the next forming that this rank has not.
+    constexpr size_t most = 6;
+    if (idle_.size() <= most) return;
+    ncclCommAbort(idle_.front().second.communicator);
+    idle_.erase(idle_.begin());
+  }
+
+ private:
+  using Entry = std::pair<std::vector<int>, IdleCommunicator>;
+
+  std::vector<Entry>::const_reverse_iterator find(const std::vector<int>& ranks) const {
+    return std::find_if(idle_.rbegin(), idle_.rend(),
+                        [&](const Entry& entry) { return entry.first == ranks; });
+  }
+
+  void end(ncclComm_t communicator, ncclResult_t state) const {
+    try {
+      Patience waiting("the end of NCCL", connect_timeout_s_, {}, "connect_timeout_s");
+      for (; state == ncclInProgress; waiting.pause(-1)) {
+        if (const ncclResult_t asked = ncclCommGetAsyncError(communicator, &state); asked != ncclSuccess)
+          state = asked;
+      }
+      if (state == ncclSuccess) {
+        ncclCommDestroy(communicator);
+        return;
+      }
+    } catch (const RankError&) {  // a peer does not end it, and the job is done
+    }
+    ncclCommAbort(communicator);
+  }
+
+  double connect_timeout_s_;
+  double last_token_ = 0;
+  std::vector<Entry> idle_;  // in the order in which they were left
+};
+
+/// Rank 0's NCCL id and token, on every rank: bytes travel as one double each.
+std::pair<ncclUniqueId, double> share_id(Collectives& control, Pool& pool) {
   std::vector<double> mine;
   ncclUniqueId id;
   if (control.group_rank() == 0) {
@@ -62,37 +109,61 @@ ncclUniqueId share_id(Collectives& control) {
     if (result != ncclSuccess)
       throw RankError(-1, std::string("NCCL has no id: ") + ncclGetErrorString(result));
     for (char byte : id.internal) mine.push_back(static_cast<unsigned char>(byte));
+    mine.push_back(pool.next_token());
   }
   std::vector<double> bytes = control.all_gather(mine);
-  ensure(bytes.size() == sizeof(id.internal), "rank 0 alone sends the NCCL id");
-  for (size_t i = 0; i < bytes.size(); ++i)
+  ensure(bytes.size() == sizeof(id.internal) + 1, "rank 0 alone sends the NCCL id");
+  for (size_t i = 0; i < sizeof(id.internal); ++i)
     id.internal[i] = static_cast<char>(static_cast<unsigned char>(bytes[i]));
   control.barrier();  // a rank that runs ahead into the communicator's creation can hang it
-  return id;
+  return {id, bytes.back()};
 }
+
+struct QueuedOperation {
+  QueuedOperation(std::string name, const GpuStream& stream) : operation(std::move(name)), end(stream) {}
+  std::string operation;
+  GpuMark end;
+};
 
 /// The communicator, its stream, and how to wait for them; shared with transfers, which may be the last to
 /// go.
 class NcclGroup {
  public:
-  NcclGroup(std::unique_ptr<Collectives> control, double timeout_s)
-      : control_(std::move(control)), timeout_s_(timeout_s), stream_(c10::cuda::getStreamFromPool(true)) {
-    ncclUniqueId id = share_id(*control_);
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;  // so that every wait is ours and can time out
-    check(ncclCommInitRankConfig(&communicator_, control_->size(), id, control_->group_rank(), &config),
-          "the start of NCCL");
-    wait_for_calls("the start of NCCL");
+  NcclGroup(std::unique_ptr<Collectives> control, NcclPlace place)
+      : control_(std::move(control)),
+        place_(std::move(place)),
+        pool_(std::dynamic_pointer_cast<Pool>(place_.pool)),
+        stream_(GpuStream::from_pool()),
+        exceptions_at_start_(std::uncaught_exceptions()) {
+    ensure(pool_ != nullptr, "a group over NCCL has a pool that make_nccl_pool has made");
+    control_->meet(place_.connect_timeout_s);
+    try {
+      if (!take_from_pool()) connect();
+    } catch (...) {
+      abort_communicator();
+      throw;
+    }
   }
-  ~NcclGroup() { abort_communicator(); }  // also ends what was started and not waited for
+  /// What was started and not waited for ends first. While an exception unwinds the others may be elsewhere.
+  ~NcclGroup() {
+    if (!communicator_) return;
+    try {
+      if (std::uncaught_exceptions() > exceptions_at_start_) {
+        abort_communicator();
+        return;
+      }
+      wait_for(GpuMark(stream_), "the end of a group");
+      pool_->keep(place_.ranks, {communicator_, token_});
+    } catch (const std::exception&) {
+      abort_communicator();
+    }
+  }
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
 
   Collectives& control() { return *control_; }
   ncclComm_t communicator() const { return communicator_; }
-  cudaStream_t stream() const { return stream_.stream(); }
-  const c10::cuda::CUDAStream& torch_stream() const { return stream_; }
-  static cudaStream_t current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
+  const GpuStream& stream() const { return stream_; }
 
   void check_usable(const std::string& operation) {
     throw_if_aborted(operation);
@@ -125,19 +196,63 @@ class NcclGroup {
   /// Waits until NCCL has taken the calls made so far (a communicator that does not block takes them later).
   /// Before that nothing else may be queued on the stream.
   void wait_for_calls(const std::string& operation) {
-    poll(operation, [] { return true; });
+    poll(waiting_in(operation), [] { return true; });
   }
 
-  void wait_for(const StreamMark& mark, const std::string& operation) {
-    poll(operation, [&] { return mark.reached(); });
+  void wait_for(const GpuMark& mark, const std::string& operation) {
+    poll(waiting_in(operation), [&] { return mark.reached(); });
+  }
+
+  /// What was put into the stream last is the end of `operation`.
+  std::shared_ptr<const QueuedOperation> queued(const std::string& operation) {
+    auto last = std::make_shared<const QueuedOperation>(operation, stream_);
+    queued_.push_back(last);
+    return last;
+  }
+
+  /// Ends the operations up to `last` in the order of their starts, so that the first that fails is named.
+  void wait_through(const std::shared_ptr<const QueuedOperation>& last) {
+    if (std::find(queued_.begin(), queued_.end(), last) == queued_.end()) return;
+    for (bool is_last = false; !is_last; queued_.pop_front()) {
+      const auto next = queued_.front();
+      wait_for(next->end, next->operation);
+      is_last = next == last;
+    }
   }
 
  private:
+  /// The communicator that these ranks had before, if every one of them has it still.
+  bool take_from_pool() {
+    const double token = pool_->token_for(place_.ranks);
+    const std::vector<double> tokens = control_->all_gather({token});
+    if (token == 0 || std::any_of(tokens.begin(), tokens.end(), [&](double other) { return other != token; }))
+      return false;
+    communicator_ = pool_->take(place_.ranks).communicator;
+    token_ = token;
+    return true;
+  }
+
+  void connect() {
+    const std::string operation = "the start of NCCL";
+    const auto [id, token] = share_id(*control_, *pool_);
+    token_ = token;
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;  // so that every wait is ours and can time out
+    check(ncclCommInitRankConfig(&communicator_, control_->size(), id, control_->group_rank(), &config),
+          operation);
+    auto look = [&] { control_->throw_if_aborted(operation); };
+    poll(Patience(operation, place_.connect_timeout_s, look, "connect_timeout_s"), [] { return true; });
+    control_->meet(place_.connect_timeout_s);  // nobody's first operation waits for one that still connects
+  }
+
+  Patience waiting_in(const std::string& operation) {
+    return {operation, place_.timeout_s, [this, operation] { control_->throw_if_aborted(operation); }};
+  }
+
   template <typename Done>
-  void poll(const std::string& operation, const Done& done) {
-    Patience waiting(operation, timeout_s_, [&] { control_->throw_if_aborted(operation); });
+  void poll(Patience waiting, const Done& done) {
     try {
-      while (!is_quiet(operation) || !done()) waiting.pause(-1);
+      while (!is_quiet(waiting.operation()) || !done()) waiting.pause(-1);
     } catch (const std::exception& error) {
       fail(error.what());
       throw;
@@ -158,37 +273,40 @@ class NcclGroup {
   }
 
   std::unique_ptr<Collectives> control_;
-  double timeout_s_;
-  c10::cuda::CUDAStream stream_;
+  NcclPlace place_;
+  std::shared_ptr<Pool> pool_;
+  GpuStream stream_;
+  int exceptions_at_start_;
   ncclComm_t communicator_ = nullptr;
-  std::string failure_;  // why there is none
+  double token_ = 0;
+  std::string failure_;                                        // why there is none
+  std::deque<std::shared_ptr<const QueuedOperation>> queued_;  // those that nobody has waited for
 };
 
-/// One queued operation. The stream ends operations in the order of their starts by itself.
+/// One queued operation.
 class NcclTransfer : public Transfer {
  public:
-  NcclTransfer(std::shared_ptr<NcclGroup> group, std::string operation)
-      : group_(std::move(group)), operation_(std::move(operation)), end_(group_->stream()) {}
+  NcclTransfer(std::shared_ptr<NcclGroup> group, const std::string& operation)
+      : group_(std::move(group)), queued_(group_->queued(operation)) {}
 
   void wait() override {
     if (is_done_) return;
-    group_->check_usable(operation_);
-    end_.hold(NcclGroup::current_stream());
-    group_->wait_for(end_, operation_);
+    group_->check_usable(queued_->operation);
+    queued_->end.hold(GpuStream::current());
+    group_->wait_through(queued_);
     is_done_ = true;
   }
 
  private:
   std::shared_ptr<NcclGroup> group_;
-  std::string operation_;
-  StreamMark end_;
+  std::shared_ptr<const QueuedOperation> queued_;
   bool is_done_ = false;
 };
 
 class NcclCollectives : public Collectives {
  public:
-  NcclCollectives(std::unique_ptr<Collectives> control, double timeout_s)
-      : group_(std::make_shared<NcclGroup>(std::move(control), timeout_s)) {}
+  NcclCollectives(std::unique_ptr<Collectives> control, NcclPlace place)
+      : group_(std::make_shared<NcclGroup>(std::move(control), std::move(place))) {}
 
   int size() const override { return group_->control().size(); }
   int group_rank() const override { return group_->control().group_rank(); }
@@ -197,7 +315,7 @@ class NcclCollectives : public Collectives {
     check_float(tensor);
     queue(describe("broadcast", tensor.numel()), {tensor}, [&] {
       return ncclBroadcast(tensor.data_ptr(), tensor.data_ptr(), static_cast<size_t>(tensor.numel()),
-                           ncclFloat, root, group_->communicator(), group_->stream());
+                           ncclFloat, root, group_->communicator(), group_->stream().handle());
     })->wait();
   }
 
@@ -205,7 +323,7 @@ class NcclCollectives : public Collectives {
     check_float(tensor);
     queue(with_rank(describe("send", tensor.numel()), to), {tensor}, [&] {
       return ncclSend(tensor.data_ptr(), static_cast<size_t>(tensor.numel()), ncclFloat, to,
-                      group_->communicator(), group_->stream());
+                      group_->communicator(), group_->stream().handle());
     })->wait();
   }
 
@@ -213,7 +331,7 @@ class NcclCollectives : public Collectives {
     check_float(tensor);
     queue(with_rank(describe("receive", tensor.numel()), from), {tensor}, [&] {
       return ncclRecv(tensor.data_ptr(), static_cast<size_t>(tensor.numel()), ncclFloat, from,
-                      group_->communicator(), group_->stream());
+                      group_->communicator(), group_->stream().handle());
     })->wait();
   }
 
@@ -221,6 +339,7 @@ class NcclCollectives : public Collectives {
     return group_->control().all_gather(values);
   }
   void barrier() override { group_->control().barrier(); }
+  void meet(double timeout_s) override { group_->control().meet(timeout_s); }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {
@@ -265,15 +384,12 @@ class NcclCollectives : public Collectives {
   std::unique_ptr<Transfer> queue(const std::string& operation, const std::vector<at::Tensor>& tensors,
                                   const Calls& calls) {
     for (const at::Tensor& tensor : tensors) {
-      ensure(tensor.is_cuda() && tensor.is_contiguous(), "NCCL moves contiguous tensors of the GPU");
-      // The allocator must not give the memory away before this stream has used it, also when nobody waits.
-      if (tensor.numel() > 0) {
-        c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), group_->torch_stream());
-      }
+      ensure(is_on_gpu(tensor) && tensor.is_contiguous(), "NCCL moves contiguous tensors of the GPU");
+      keep_memory_for(tensor, group_->stream());  // also when nobody waits
     }
     group_->check_usable(operation);
-    StreamMark(NcclGroup::current_stream()).hold(group_->stream());
-    const c10::cuda::CUDAStreamGuard guard(group_->torch_stream());
+    GpuMark(GpuStream::current()).hold(group_->stream());
+    const GpuStreamGuard guard(group_->stream());
     group_->check(calls(), operation);
     group_->wait_for_calls(operation);
     return std::make_unique<NcclTransfer>(group_, operation);
@@ -288,14 +404,14 @@ class NcclCollectives : public Collectives {
     for (int rank = 0; rank < size(); ++rank) is_even &= parts.count(rank) == parts.count(0);
     if (is_even) {
       return ncclAllGather(own.data_ptr(), all.data_ptr(), static_cast<size_t>(own.numel() * element),
-                           ncclUint8, group_->communicator(), group_->stream());
+                           ncclUint8, group_->communicator(), group_->stream().handle());
     }
     ncclResult_t result = ncclGroupStart();
     for (int root = 0; root < size() && !is_error(result); ++root) {
       char* part = bytes_of(all) + parts.offset(root) * element;
       result = ncclBroadcast(root == group_rank() ? bytes_of(own) : part, part,
                              static_cast<size_t>(parts.count(root) * element), ncclUint8, root,
-                             group_->communicator(), group_->stream());
+                             group_->communicator(), group_->stream().handle());
     }
     return end_group(result);
   }
@@ -316,16 +432,18 @@ class NcclCollectives : public Collectives {
     ncclResult_t result = ncclGroupStart();
     for (int peer = 0; peer < size() && !is_error(result); ++peer) {
       result = ncclSend(source + parts.offset(peer), static_cast<size_t>(parts.count(peer)), ncclFloat, peer,
-                        group_->communicator(), group_->stream());
+                        group_->communicator(), group_->stream().handle());
       if (is_error(result)) break;
       result = ncclRecv(scratch.data_ptr<float>() + peer * own.numel(), static_cast<size_t>(own.numel()),
-                        ncclFloat, peer, group_->communicator(), group_->stream());
+                        ncclFloat, peer, group_->communicator(), group_->stream().handle());
     }
     result = end_group(result);
     if (is_error(result)) return result;
     group_->wait_for_calls(operation);
-    add_rows(scratch, 0, size());
-    own.view({-1}).copy_(scratch[0]);
+    put_in_stream({scratch, own}, [ranks = size()](const std::vector<at::Tensor>& tensors) {
+      add_rows(tensors[0], 0, ranks);
+      tensors[1].view({-1}).copy_(tensors[0][0]);
+    });
     return ncclSuccess;
   }
 
@@ -343,8 +461,12 @@ class NcclCollectives : public Collectives {
 
 }  // namespace
 
-std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, double timeout_s) {
-  return std::make_unique<NcclCollectives>(std::move(control), timeout_s);
+std::shared_ptr<NcclPool> make_nccl_pool(double connect_timeout_s) {
+  return std::make_shared<Pool>(connect_timeout_s);
+}
+
+std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, NcclPlace place) {
+  return std::make_unique<NcclCollectives>(std::move(control), std::move(place));
 }
 
 }  // namespace apportion

@@ -77,6 +77,7 @@ class Pretend : public PretendCollectives {
     throw_if_aborted("barrier");
     account(hops(), 0, 0);
   }
+  void meet(double /*timeout_s*/) override { barrier(); }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {

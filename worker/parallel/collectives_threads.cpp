@@ -134,10 +134,13 @@ class ThreadsCollectives : public Collectives {
   }
 
   std::vector<double> all_gather(const std::vector<double>& values) override {
-    return gather_values(values, describe("all_gather", static_cast<int64_t>(values.size())));
+    return gather_values(values, describe("all_gather", static_cast<int64_t>(values.size())), {timeout_s_});
   }
 
-  void barrier() override { gather_values({}, "barrier"); }
+  void barrier() override { gather_values({}, "barrier", {timeout_s_}); }
+  void meet(double timeout_s) override {
+    gather_values({}, "the meeting of a group", {timeout_s, "connect_timeout_s"});
+  }
 
   std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                              const std::vector<int64_t>& counts) override {
@@ -165,6 +168,11 @@ class ThreadsCollectives : public Collectives {
   at::Tensor allocate_shared(int64_t bytes) override { return transfers_.allocate_shared(bytes); }
 
  private:
+  struct Limit {
+    double seconds;
+    const char* option = "timeout_s";
+  };
+
   static void throw_if_aborted_at(PostOffice& office, const std::string& operation) {
     std::lock_guard lock(office.mutex);
     if (office.aborted_by < 0) return;
@@ -185,19 +193,26 @@ class ThreadsCollectives : public Collectives {
 
   void move(const std::vector<PeerMessage>& receives, const std::vector<PeerMessage>& sends, int tag,
             const std::string& operation) {
+    move(receives, sends, tag, operation, {timeout_s_});
+  }
+
+  void move(const std::vector<PeerMessage>& receives, const std::vector<PeerMessage>& sends, int tag,
+            const std::string& operation, const Limit& limit) {
     throw_if_aborted(operation);
     std::vector<std::pair<int64_t, int>> in_flight;
     for (const PeerMessage& message : receives)
       in_flight.emplace_back(messages_.start_receive(message, tag), message.peer);
     for (const PeerMessage& message : sends)
       in_flight.emplace_back(messages_.start_send(message, tag), message.peer);
-    Patience waiting(operation, timeout_s_, [&] { throw_if_aborted(operation); });
+    Patience waiting(
+        operation, limit.seconds, [&] { throw_if_aborted(operation); }, limit.option);
     for (const auto& [number, peer] : in_flight) {
       while (!messages_.test(number)) waiting.pause(peer);
     }
   }
 
-  std::vector<double> gather_values(const std::vector<double>& values, const std::string& operation) {
+  std::vector<double> gather_values(const std::vector<double>& values, const std::string& operation,
+                                    const Limit& limit) {
     const auto ranks = static_cast<size_t>(ranks_);
     auto bytes = [](auto& list) {
       return std::pair(reinterpret_cast<std::byte*>(list.data()),
@@ -214,7 +229,7 @@ class ThreadsCollectives : public Collectives {
         receives.push_back({peer, data, size});
         sends.push_back({peer, bytes(mine).first, bytes(mine).second});
       }
-      move(receives, sends, collective_tag, operation);
+      move(receives, sends, collective_tag, operation, limit);
     };
     exchange([&](size_t peer) { return std::pair(reinterpret_cast<std::byte*>(&sizes[peer]), int64_t{8}); },
              own_size);

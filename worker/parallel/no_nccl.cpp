@@ -4,8 +4,10 @@
 
 namespace apportion {
 
+std::shared_ptr<NcclPool> make_nccl_pool(double /*connect_timeout_s*/) { return nullptr; }
+
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> /*control*/,
-                                                   double /*timeout_s*/) {
+                                                   NcclPlace /*place*/) {
   throw UserError("this program is built without NCCL: configure the preset cuda, or use MPI");
 }
 

@@ -18,11 +18,12 @@ constexpr auto nap = std::chrono::microseconds(50);
 
 }  // namespace
 
-Patience::Patience(std::string operation, double timeout_s, std::function<void()> look)
+Patience::Patience(std::string operation, double timeout_s, std::function<void()> look, std::string option)
     : operation_(std::move(operation)),
       timeout_s_(timeout_s),
       clock_(seconds_now()),
-      look_(std::move(look)) {}
+      look_(std::move(look)),
+      option_(std::move(option)) {}
 
 void Patience::pause(int rank) {
   const double waited = clock_.seconds(seconds_now());
@@ -33,7 +34,7 @@ void Patience::pause(int rank) {
   if (look_) look_();
   if (waited >= timeout_s_) {
     throw RankError(rank, with_rank(operation_, rank) + " was not finished after " +
-                              std::to_string(std::lround(waited * 1000)) + " ms (option timeout_s)");
+                              std::to_string(std::lround(waited * 1000)) + " ms (option " + option_ + ")");
   }
   std::this_thread::sleep_for(nap);
 }

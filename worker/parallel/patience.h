@@ -13,8 +13,9 @@ namespace apportion {
 class Patience {
  public:
   /// `look` is called at every pause after the first millisecond: it may throw (an abort has come) or drive
-  /// other work.
-  Patience(std::string operation, double timeout_s, std::function<void()> look);
+  /// other work. `option` is the key that the time-out comes from.
+  Patience(std::string operation, double timeout_s, std::function<void()> look,
+           std::string option = "timeout_s");
 
   /// One pause. `rank` is the world rank that is waited for, -1 when it is not known. Throws RankError once
   /// the time-out has passed since the Patience was made; time in which this process was stopped does not
@@ -33,6 +34,7 @@ class Patience {
   double timeout_s_;
   WaitingClock clock_;
   std::function<void()> look_;
+  std::string option_;
 };
 
 /// "OPERATION with rank R", or OPERATION alone when the rank is -1.

@@ -56,8 +56,8 @@ TEST(OptionTable, KeysAreUniqueLowerCaseWordsWithOneLineOfHelp) {
 }
 
 TEST(OptionTable, RanksThreadsAndPathsAreNoIdentity) {
-  for (const char* key : {"threads", "group_size", "timeout_s", "silence_s", "output", "checkpoint_steps",
-                          "force", "quiet", "json", "dataset", "model"}) {
+  for (const char* key : {"threads", "group_size", "timeout_s", "connect_timeout_s", "silence_s", "output",
+                          "checkpoint_steps", "force", "quiet", "json", "dataset", "model"}) {
     EXPECT_EQ(find_option(key)->identity, Identity::no) << key;
   }
   for (const char* key :

@@ -1,0 +1,33 @@
+// The conformance suite for collectives over NCCL, where NCCL and the GPUs are pretended: what
+// collectives_nccl.cpp itself does. tests/gpu runs the same suite on GPUs.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/support/pretend_nccl/pretend_ranks.h"
+#include "tests/support/worker/collectives_suite.h"
+
+namespace apportion {
+namespace {
+
+CollectivesForm pretend_form(int ranks) {
+  auto run = [=](double timeout_s, const RankCheck& check) {
+    PretendRun pretended;
+    pretended.ranks = ranks;
+    pretended.timeout_s = timeout_s;
+    pretended.end_timeout_s = 0.1;  // where a rank has left or failed, NCCL does not end in order
+    const PretendOutcome outcome = run_pretend_ranks(pretended, [&](PretendRank& rank) {
+      const auto group = rank.form();
+      check(*group);
+    });
+    EXPECT_THAT(outcome.faults, testing::IsEmpty());
+  };
+  return {"pretend" + std::to_string(ranks), [ranks] { return ranks; }, run};
+}
+
+INSTANTIATE_TEST_SUITE_P(Nccl, CollectivesSuite,
+                         testing::Values(pretend_form(1), pretend_form(2), pretend_form(3), pretend_form(4)),
+                         [](const auto& form) { return form.param.name; });
+
+}  // namespace
+}  // namespace apportion
