@@ -221,9 +221,9 @@ void PretendStream::run() {
 void PretendStream::dawdle() {
   lateness_ = lateness_ * 6364136223846793005ULL + 1442695040888963407ULL;
   const auto number = lateness_ >> 40;
-  if (number % 16 == 0) {
+  if (number % 64 == 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  } else if (number % 4 == 0) {
+  } else if (number % 8 == 0) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   } else {
     std::this_thread::yield();
