@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -12,6 +13,7 @@
 #include "shared/base/error.h"
 #include "tests/support/pretend_nccl/pretend_ranks.h"
 #include "tests/support/worker/rank_numbers.h"
+#include "worker/gpu/stream.h"
 
 namespace apportion {
 namespace {
@@ -146,6 +148,28 @@ TEST(NcclCommunicators, AGroupThatEndsOnAGatherEndsInOrder) {
   EXPECT_EQ(outcome.counts.aborted, 0);
 }
 
+/// A communicator is idle only when its last operation is done, also one that nobody waits for: the pool may
+/// end it at any time.
+TEST(NcclCommunicators, NothingIsInFlightInThePool) {
+  PretendRun run;
+  run.ranks = 2;
+  std::barrier groups_gone(2);
+  const PretendOutcome outcome = run_pretend_ranks(run, [&](PretendRank& rank) {
+    auto group = rank.form();
+    const at::Tensor own = at::zeros({1000}), all = at::zeros({2000});
+    put_in_stream({own}, [](const std::vector<at::Tensor>&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    });
+    group->start_all_gather(own, all, {1000, 1000}).reset();
+    group.reset();
+    groups_gone.arrive_and_wait();
+    rank.pool = make_nccl_pool(1);  // the old one goes
+  });
+  EXPECT_THAT(outcome.faults, IsEmpty());
+  EXPECT_EQ(outcome.counts.aborted, 2);
+  EXPECT_EQ(outcome.counts.aborted_inside, 0);
+}
+
 TEST(NcclCommunicators, AnAbortGoesToTheHostsFirstOnEveryRank) {
   std::mutex mutex;
   std::vector<std::vector<std::string>> seen(3);
@@ -156,12 +180,19 @@ TEST(NcclCommunicators, AnAbortGoesToTheHostsFirstOnEveryRank) {
     if (mine.empty() || mine.back() != what) mine.push_back(what);
   };
   watch_nccl_aborts([&](int rank) { note("NCCL abort", rank); });
-  const PretendOutcome outcome = run_pretend_ranks(watched(3, note), [](PretendRank& rank) {
+  const PretendOutcome outcome = run_pretend_ranks(watched(3, note), [&](PretendRank& rank) {
     const auto group = rank.form();
     use(*group);
     if (rank.rank == 1) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the others are inside by now
       group->abort("the disk is full");
+      return;
+    }
+    if (rank.rank == 0) {  // outside of any operation
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      EXPECT_THROW(group->throw_if_aborted("anything"), RankError);
+      std::lock_guard lock(mutex);
+      EXPECT_EQ(seen[0].back(), "NCCL abort");
       return;
     }
     const RankError error = suite::error_of([&] { group->all_reduce(at::zeros({7})); });
