@@ -32,12 +32,14 @@ int shard_size_of(const Task& task, const RunConfig& config) {
   return config.ranks.shard_size;
 }
 
-/// Says it where copies of the base lie across machines. Collective.
-void check_placement(const Assign& assign, const RunConfig& config, Collectives& group, Link& link) {
+/// Says it, once, where copies of the base lie across machines. Collective.
+void check_placement(const Assign& assign, const RunConfig& config, Collectives& group, Link& link,
+                     bool& is_said) {
   const int shard_size = shard_size_of(assign.task, config);
   if (shard_size == 1 || group.size() == 1) return;
   const std::string warning = placement_warning(machines_of(group), shard_size);
-  if (warning.empty() || group.group_rank() != 0) return;
+  if (warning.empty() || is_said || group.group_rank() != 0) return;
+  is_said = true;
   link.send(coordinator_address, Note{assign.task.id, warning, true});
 }
 
@@ -68,6 +70,7 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
   RankDevice rank{compute_device(place.local_rank), place.local_ranks};
   if (rank.device.is_cuda()) rank.communicators = make_nccl_pool(longest_end_s);
   std::unique_ptr<Session> session;
+  bool placement_is_said = false;
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
     if (!received) continue;
@@ -80,7 +83,7 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
     auto collectives = group_collectives(*assign, config.ranks, rank);
-    check_placement(*assign, config, *collectives, link);
+    check_placement(*assign, config, *collectives, link, placement_is_said);
     reset_base_memory_peak();
     Done done;
     if (assign->task.kind == TaskKind::scale) {

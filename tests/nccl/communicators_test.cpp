@@ -109,11 +109,11 @@ TEST(NcclCommunicators, WhereARankHasLostItsOwnAllMakeANewOne) {
   PretendRun run;
   run.ranks = 2;
   run.groups = 3;
-  run.end_timeout_s = 0.1;  // of the old one the other half is gone
+  run.end_timeout_s = 1;  // of the old one the other half is gone
   const PretendOutcome outcome = run_pretend_ranks(run, [](PretendRank& rank) {
     use(*rank.form());
     if (rank.rank == 1) {
-      rank.form = [form = rank.form, &rank, pool = make_nccl_pool(0.1)] {
+      rank.form = [form = rank.form, &rank, pool = make_nccl_pool(50)] {
         rank.pool = pool;
         return form();
       };

@@ -104,8 +104,8 @@ class NcclPool {
   /// Ends what is here, in order. The ranks of its groups all do, once none of them has anything in flight.
   virtual void close() = 0;
 };
-/// Null in a build without NCCL.
-std::shared_ptr<NcclPool> make_nccl_pool(double connect_timeout_s);
+/// close() gives up, and aborts, after `end_timeout_s`. Null in a build without NCCL.
+std::shared_ptr<NcclPool> make_nccl_pool(double end_timeout_s);
 
 struct NcclPlace {
   std::shared_ptr<NcclPool> pool;

@@ -33,7 +33,7 @@ struct IdleCommunicator {
 
 class Pool : public NcclPool {
  public:
-  explicit Pool(double connect_timeout_s) : connect_timeout_s_(connect_timeout_s) {}
+  explicit Pool(double end_timeout_s) : end_timeout_s_(end_timeout_s) {}
   ~Pool() override {
     for (const auto& [ranks, idle] : idle_) ncclCommAbort(idle.communicator);
   }
@@ -81,7 +81,7 @@ class Pool : public NcclPool {
 
   void end(ncclComm_t communicator, ncclResult_t state) const {
     try {
-      Patience waiting("the end of NCCL", connect_timeout_s_, {}, "connect_timeout_s");
+      Patience waiting("the end of NCCL", end_timeout_s_, {});
       for (; state == ncclInProgress; waiting.pause(-1)) {
         if (const ncclResult_t asked = ncclCommGetAsyncError(communicator, &state); asked != ncclSuccess)
           state = asked;
@@ -95,7 +95,7 @@ class Pool : public NcclPool {
     ncclCommAbort(communicator);
   }
 
-  double connect_timeout_s_;
+  double end_timeout_s_;
   double last_token_ = 0;
   std::vector<Entry> idle_;  // in the order in which they were left
 };
@@ -461,8 +461,8 @@ class NcclCollectives : public Collectives {
 
 }  // namespace
 
-std::shared_ptr<NcclPool> make_nccl_pool(double connect_timeout_s) {
-  return std::make_shared<Pool>(connect_timeout_s);
+std::shared_ptr<NcclPool> make_nccl_pool(double end_timeout_s) {
+  return std::make_shared<Pool>(end_timeout_s);
 }
 
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, NcclPlace place) {

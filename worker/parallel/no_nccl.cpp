@@ -4,7 +4,7 @@
 
 namespace apportion {
 
-std::shared_ptr<NcclPool> make_nccl_pool(double /*connect_timeout_s*/) { return nullptr; }
+std::shared_ptr<NcclPool> make_nccl_pool(double /*end_timeout_s*/) { return nullptr; }
 
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> /*control*/,
                                                    NcclPlace /*place*/) {
