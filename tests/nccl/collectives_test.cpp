@@ -2,7 +2,7 @@
 // collectives_nccl.cpp itself does. tests/gpu runs the same suite on GPUs.
 #include <gmock/gmock.h>
 
-#include <algorithm>
+#include <barrier>
 
 #include "tests/support/pretend_nccl/pretend_ranks.h"
 #include "tests/support/worker/collectives_suite.h"
@@ -16,8 +16,10 @@ CollectivesForm pretend_form(int ranks) {
     pretended.ranks = ranks;
     pretended.timeout_s = timeout_s < 1 ? 0.2 : timeout_s;  // most of this binary's time is waiting for these
     pretended.end_timeout_s = 0.02;  // where a rank has left or failed, NCCL does not end in order
+    std::barrier all_formed(ranks);
     const PretendOutcome outcome = run_pretend_ranks(pretended, [&](PretendRank& rank) {
       const auto group = rank.form();
+      all_formed.arrive_and_wait();  // a check that aborts begins when no rank is in the forming any more
       check(*group);
     });
     EXPECT_THAT(outcome.faults, testing::IsEmpty());
