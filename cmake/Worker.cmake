@@ -53,7 +53,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/apportion.cpp)
   target_link_libraries(apportion PRIVATE coordinator worker)
 endif()
 
-# A GPU on the CPU, for tests: every file that is a GPU's but the last two is run on it.
+# A pretended GPU, for tests.
 if(APPORTION_TESTS)
   file(GLOB pretend_gpu_sources CONFIGURE_DEPENDS tests/support/pretend_gpu/*.cpp)
   worker_form(worker_pretend ${pretend_gpu_sources} worker/parallel/no_nccl.cpp)

@@ -43,8 +43,8 @@ double best_rate(const std::vector<PeakProduct>& products, at::ScalarType type, 
 }
 
 double measure_peak(at::ScalarType type, at::Device device) {
-  std::vector<PeakProduct> products = peak_products(device.type());
-  if (device.is_cpu()) return best_rate(products, type, device);
+  std::vector<PeakProduct> products = peak_products(device.is_cuda() ? at::kCUDA : at::kCPU);
+  if (!device.is_cuda()) return best_rate(products, type, device);
   constexpr double most_of_free = 0.8;
   const double free = most_of_free * free_memory(device, 1);
   std::erase_if(products, [&](const PeakProduct& product) { return bytes_of(product, type) > free; });

@@ -139,7 +139,7 @@ std::string Session::hub_name() const {
 
 void Session::release_models() {
   models_.clear();
-  release_device_memory(device_);
+  release_device_memory(rank_.device);
 }
 
 const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_ranks,
@@ -150,7 +150,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
-    release_device_memory(device_);
+    release_device_memory(rank_.device);
   }
   LoadedModel& loaded = models_[type];
   if (!loaded.model || loaded.trained_by != trained_by) {

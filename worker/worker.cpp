@@ -94,7 +94,7 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
                        shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
                        replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});
     }
-    release_device_memory(device);
+    release_device_memory(rank.device);
     done.task_id = assign->task.id;
     done.base_peak_bytes = base_memory().peak;
     done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";

@@ -15,7 +15,7 @@ WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "
 OPEN_TO_STORE = "shared/link/message.h"
 
 # (what the include matches, the paths that may have it, the door's name). tests/support may open any door.
-WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/(bench|gpu|nccl)/"
+WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/(bench|gpu|nccl|pretend)/"
 DOORS = [
     (r"mpi\.h|mpi/.*", r"shared/link/(link_mpi|rank_group)\.|worker/parallel/collectives_mpi\.", "MPI"),
     (r"nccl\.h", r"worker/parallel/collectives_nccl\.", "NCCL"),

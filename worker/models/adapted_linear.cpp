@@ -7,7 +7,7 @@
 
 #include "shared/base/error.h"
 #include "worker/kernels/panel_products.h"
-#include "worker/models/float_products.h"
+#include "worker/kernels/float_products.h"
 
 namespace apportion {
 namespace {

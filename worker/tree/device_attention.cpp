@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "worker/models/float_products.h"
+#include "worker/kernels/float_products.h"
 
 namespace apportion {
 namespace {

@@ -9,6 +9,8 @@ namespace apportion {
 
 at::Device compute_device(int /*local_rank*/) { return testing::pretend_gpu(); }
 
+std::string device_uuid(const at::Device& /*device*/) { return ""; }
+
 at::ScalarType resolve_compute_type(ComputeType type) {
   return type == ComputeType::float32 ? at::kFloat : at::kBFloat16;
 }

@@ -68,6 +68,9 @@ bool register_device() {
   return true;
 }
 
+/// Before LibTorch's autograd counts the devices, which it does once.
+const c10::Device registered_early = pretend_gpu();
+
 }  // namespace
 
 c10::Device pretend_gpu() {

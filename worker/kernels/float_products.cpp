@@ -1,4 +1,4 @@
-#include "worker/models/float_products.h"
+#include "worker/kernels/float_products.h"
 
 #include <ATen/ATen.h>
 
