@@ -54,8 +54,17 @@ at::Tensor part_of(const at::Tensor& all, const MatrixPlace& place) {
 
 }  // namespace
 
-at::Tensor equal_singular_values(const at::Tensor& matrices_NRX) {
-  return equal_singular_values(std::vector<at::Tensor>{matrices_NRX})[0];
+at::Tensor equal_singular_values(const at::Tensor& matrix) {
+  const bool tall = matrix.size(0) > matrix.size(1);
+  const at::Tensor wide = tall ? matrix.t().contiguous() : matrix;
+  const auto [squares, vectors] = at::linalg_eigh(at::mm(wide, wide.t()).to(at::kCPU, at::kDouble));
+  const double largest = squares[-1].item<double>();
+  if (!(largest > 0)) return at::zeros_like(matrix);
+  const at::Tensor inverses = squares.clamp_min(largest * 1e-6).rsqrt();
+  const at::Tensor root =
+      at::mm(vectors * inverses.unsqueeze(0), vectors.t()).mul_(std::sqrt(static_cast<double>(wide.size(1))));
+  const at::Tensor equal = at::mm(root.to(at::kFloat), wide);
+  return tall ? equal.t() : equal;
 }
 
 std::vector<at::Tensor> equal_singular_values(const std::vector<at::Tensor>& groups_NRX) {
@@ -156,12 +165,12 @@ void Optimizer::update_matrices(double clip, double lr, const at::Tensor& gradie
     if (begin(rank) < begin(rank + 1)) update_own_matrices(lr, begin(rank), begin(rank + 1), values);
   }
   run_lanes(values.is_cpu() ? static_cast<int>(matrices_.size()) : 0, values.device(), [&](int index) {
-    at::set_num_threads(1);  // whatever the lane has: the bits of products may depend on it
+    at::set_num_threads(1);  // whatever the lane has: the bits of products and eigenvalues may depend on it
     const auto i = static_cast<size_t>(index);
     at::Tensor mean = part_of(first_moment_, matrices_[i]), value = part_of(values, matrices_[i]);
     mean.mul_(config_.momentum).add_(part_of(gradient, matrices_[i]), clip * (1 - config_.momentum));
     if (i < begin(rank) || i >= begin(rank + 1)) return;
-    value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean.unsqueeze(0))[0], lr);
+    value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean), lr);
   });
   if (ranks == 1) return;
   auto offset = [&](size_t i) { return i < matrices_.size() ? matrices_[i].offset : values.numel(); };

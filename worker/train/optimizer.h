@@ -18,14 +18,16 @@ struct MatrixPlace {
   int64_t offset = 0, rows = 0, columns = 0;
 };
 
-/// Of each matrix U S V^T of [N, R, X] the one with all singular values made equal, so that one of full rank
-/// has a root mean square of 1 (arXiv 2502.16982 takes 0.2 of that, and five steps of Newton-Schulz for it):
-/// s becomes sqrt(max(R, X)) s / sqrt(s^2 + 1e-6 |S^2|), so that what is below a thousandth of the largest,
-/// which is rounding, stays small, and a matrix of zeros stays. By polynomials (arXiv 2505.16932) of the Gram
-/// matrix on the shorter side, r x r of LoRA's, in float64 and without a value that the host would wait for.
-/// On a CPU the bits are those of the calling thread's number of threads.
-at::Tensor equal_singular_values(const at::Tensor& matrices_NRX);
-/// The same of groups of matrices whose shorter sides are equal: each step is one product for all of them.
+/// The matrix U S V^T with all singular values S made equal, so that one of full rank has a root mean square
+/// of 1 (arXiv 2502.16982 takes 0.2 of that, and five steps of Newton-Schulz for it). What is below a
+/// thousandth of the largest one is rounding and is not raised to it; a matrix of zeros stays. By the
+/// eigenvalues of its Gram matrix on the shorter side, r x r of LoRA's: r^3, on the host. The bits are those
+/// of the calling thread's number of threads.
+at::Tensor equal_singular_values(const at::Tensor& matrix);
+
+/// The same for a GPU, of groups [N, R, X] of matrices whose shorter sides are equal, all of them in one
+/// product a step and without a value that the host would wait for: by polynomials (arXiv 2505.16932) of the
+/// Gram matrices, in float64. A singular value s becomes sqrt(max(R, X)) s / sqrt(s^2 + 1e-6 |S^2|).
 std::vector<at::Tensor> equal_singular_values(const std::vector<at::Tensor>& groups_NRX);
 
 class Optimizer {

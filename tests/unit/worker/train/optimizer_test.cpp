@@ -98,10 +98,15 @@ at::Tensor waves(int64_t rows, int64_t columns, int64_t from) {
 
 TEST(Muon, MakesSingularValuesEqual) {
   for (auto [rows, columns] : {std::pair(3, 50), std::pair(50, 3), std::pair(8, 8)}) {
-    const at::Tensor matrix = waves(rows, columns, 1), equal = equal_singular_values(matrix.unsqueeze(0))[0];
-    EXPECT_LT((equal - polar_factor(matrix)).abs().max().item<double>(), 1e-4) << rows;
+    const at::Tensor matrix = waves(rows, columns, 1), other = waves(rows, columns, 2);
+    EXPECT_LT((equal_singular_values(matrix) - polar_factor(matrix)).abs().max().item<double>(), 1e-4)
+        << rows;
+    const at::Tensor together = equal_singular_values(std::vector{at::stack({other, matrix})})[0];
+    EXPECT_LT((together[0] - polar_factor(other)).abs().max().item<double>(), 1e-3) << rows;
+    EXPECT_LT((together[1] - polar_factor(matrix)).abs().max().item<double>(), 1e-3) << rows;
   }
-  EXPECT_TRUE(at::equal(equal_singular_values(at::zeros({2, 3, 50})), at::zeros({2, 3, 50})));
+  EXPECT_TRUE(at::equal(equal_singular_values(at::zeros({3, 50})), at::zeros({3, 50})));
+  EXPECT_TRUE(at::equal(equal_singular_values(std::vector{at::zeros({2, 3, 50})})[0], at::zeros({2, 3, 50})));
 }
 
 // One direction alone: the others are rounding, and are not made as large as it.
@@ -109,8 +114,9 @@ TEST(Muon, LeavesRoundingAsItIs) {
   const at::Tensor u = at::arange(1, 9, at::kFloat).sin_().unsqueeze(1),
                    v = at::arange(1, 41, at::kFloat).cos_().unsqueeze(0), matrix = at::mm(u, v);
   const at::Tensor expected = matrix * (std::sqrt(40) / matrix.norm().item<double>());
-  EXPECT_LT((equal_singular_values(matrix.unsqueeze(0))[0] - expected).norm().item<double>(),
-            1e-2 * std::sqrt(40));
+  EXPECT_LT((equal_singular_values(matrix) - expected).norm().item<double>(), 1e-2 * std::sqrt(40));
+  const at::Tensor together = equal_singular_values(std::vector{matrix.unsqueeze(0)})[0][0];
+  EXPECT_LT((together - expected).norm().item<double>(), 1e-2 * std::sqrt(40));
 }
 
 TEST(Muon, StepsEachMatrixByItsMeanGradient) {
