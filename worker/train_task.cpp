@@ -101,7 +101,8 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
                         {"panels", panel_fingerprint()},
                         {"options", nlohmann::json::object()}};
   // A GPU rounds otherwise than a CPU, and than another GPU.
-  if (const at::Device device = context.session.device(); !device.is_cpu()) key["device"] = device_name(device);
+  if (const at::Device device = context.session.device(); !device.is_cpu())
+    key["device"] = device_name(device);
   for (const char* part : {"revision", "model", "dataset", "compute_type", "answers", "frames"}) {
     if (task.contains(part)) key[part] = task[part];
   }

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
-#include "worker/kernels/panel_products.h"
 #include "worker/kernels/float_products.h"
+#include "worker/kernels/panel_products.h"
 
 namespace apportion {
 namespace {

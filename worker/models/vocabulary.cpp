@@ -170,8 +170,8 @@ std::vector<at::Tensor> Vocabulary::embed(const std::vector<at::Tensor>& ids_T) 
     const at::Tensor local_T = ids_T[item] - chunk.first;
     if (!local_T.is_cpu()) {
       const at::Tensor found_TC = matrix_VC.index_select(0, local_T.clamp(0, chunk.rows - 1));
-      x_TC[item] = chunks() == 1 ? found_TC
-                                 : at::where(is_in(chunk, local_T).unsqueeze(1), found_TC, x_TC[item]);
+      x_TC[item] =
+          chunks() == 1 ? found_TC : at::where(is_in(chunk, local_T).unsqueeze(1), found_TC, x_TC[item]);
       return;
     }
     const at::Tensor rows = at::nonzero(is_in(chunk, local_T)).flatten();

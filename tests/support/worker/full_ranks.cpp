@@ -1,8 +1,9 @@
 #include "tests/support/worker/full_ranks.h"
-#include "tests/support/worker/test_device.h"
 
 #include <thread>
 #include <vector>
+
+#include "tests/support/worker/test_device.h"
 
 namespace apportion::testing {
 namespace {

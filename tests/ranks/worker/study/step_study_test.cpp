@@ -1,6 +1,5 @@
 // Timed steps of a tiny shape on several ranks that hold its base together: every rank times the same steps,
 // holds its part of the base, and times the steps with all of it too.
-#include "tests/support/worker/test_device.h"
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
@@ -12,6 +11,7 @@
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
 #include "tests/support/mpi_main.h"
+#include "tests/support/worker/test_device.h"
 
 namespace apportion {
 namespace {

@@ -94,7 +94,8 @@ TEST(AdapterFile, NamesATensorThatIsNoNumber) {
   Adapter adapter = world.random_adapter(2);
   adapter.entries().front().a.view(-1)[3].fill_(std::nan(""));
   save_adapter(folder.path(), adapter, "tiny");
-  const std::string said = error_of([&] { load_adapter(folder.path(), world.model().shape(), test_device()); });
+  const std::string said =
+      error_of([&] { load_adapter(folder.path(), world.model().shape(), test_device()); });
   EXPECT_NE(said.find("lora_A.weight' has a NaN or an infinity"), std::string::npos) << said;
 }
 

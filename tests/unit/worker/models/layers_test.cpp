@@ -1,6 +1,5 @@
 // The one-pass kernels of a block's elementwise parts against LibTorch's operations on the same values,
 // forward and backward, at sizes that fill no vector.
-#include "tests/support/worker/test_device.h"
 #include "worker/models/layers.h"
 
 #include <ATen/ATen.h>
@@ -13,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "tests/support/worker/test_device.h"
 #include "worker/kernels/row_kernels.h"
 
 namespace apportion {

@@ -1,7 +1,6 @@
 // What a pass over a tree keeps for its backward pass, and what it takes at most, counted in LibTorch's own
 // allocator, against the memory model that plans rest on (shared/model/memory.h). A synthetic model is used,
 // so its shape is of the test's choice.
-#include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
 
 #include <ATen/ATen.h>
@@ -14,6 +13,7 @@
 
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
+#include "tests/support/worker/test_device.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/losses/log_probs.h"
 

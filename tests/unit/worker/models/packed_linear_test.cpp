@@ -1,6 +1,5 @@
 // Packed linear layers: rows of a file stay as they are, unpacked ones are what the file's values are in the
 // compute type, on the host and by operations; and a model on a packed base.
-#include "tests/support/worker/test_device.h"
 #include "worker/models/packed_linear.h"
 
 #include <ATen/ATen.h>
@@ -12,6 +11,7 @@
 #include "shared/model/shape_text.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
+#include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
 
 namespace apportion {
@@ -116,7 +116,8 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
   }
   EXPECT_EQ(base_memory().live, before);
   {
-    const Llama left(*source, shape, at::kFloat, test_device(), {nullptr, false, BasePlace::file}, GetParam());
+    const Llama left(*source, shape, at::kFloat, test_device(), {nullptr, false, BasePlace::file},
+                     GetParam());
     EXPECT_EQ(base_memory().live, before);
     reset_base_memory_peak();
     left.hidden(rows, nullptr);

@@ -1,6 +1,5 @@
 // Shard groups over ranks that are threads: what is gathered is what one rank alone has, at sizes that do not
 // divide; each rank asks only for rows that it holds; what is alive is counted and freed.
-#include "tests/support/worker/test_device.h"
 #include "worker/parallel/shard_group.h"
 
 #include <ATen/ATen.h>
@@ -9,6 +8,8 @@
 #include <functional>
 #include <numeric>
 #include <thread>
+
+#include "tests/support/worker/test_device.h"
 
 namespace apportion {
 namespace {

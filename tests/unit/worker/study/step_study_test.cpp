@@ -1,11 +1,11 @@
 // Timed steps of a tiny shape: the trees have the sizes that were planned, and every figure is there.
-#include "tests/support/worker/test_device.h"
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "shared/model/shape_text.h"
+#include "tests/support/worker/test_device.h"
 #include "worker/device_memory.h"
 
 namespace apportion {
@@ -32,8 +32,8 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
   ASSERT_EQ(prompts.size(), 300u);
   std::vector<int> batch(prompts.size());
   for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<int>(i);
-  const MicroBatch packed =
-      pack_micro_batch(prompts, batch, {0, 1, 2}, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(prompts, batch, {0, 1, 2},
+                                             {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   EXPECT_EQ(packed.tree_tokens, tree.tokens());
   EXPECT_EQ(packed.rows.plan.pairs, tree.pairs());
   EXPECT_EQ(packed.edges.rows_R.size(0), tree.rows());

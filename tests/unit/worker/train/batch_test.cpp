@@ -21,8 +21,8 @@ using testing::TinyWorld;
 std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter,
                                  const std::vector<TrainPrompt>& prompts, const std::vector<int>& members,
                                  double normalizer) {
-  const MicroBatch batch =
-      pack_micro_batch(prompts, members, members, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+  const MicroBatch batch = pack_micro_batch(prompts, members, members,
+                                            {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   at::Tensor log_probs =
       edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
   torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
@@ -97,8 +97,8 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   TinyWorld world;
   std::vector<int> all(world.prompts().size());
   std::iota(all.begin(), all.end(), 0);
-  const MicroBatch batch =
-      pack_micro_batch(world.prompts(), all, all, {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+  const MicroBatch batch = pack_micro_batch(world.prompts(), all, all,
+                                            {AnswerSet::accepted, SftWeights::split}, 512, test_device());
   EXPECT_EQ(batch.example_rows, 48);
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
@@ -158,7 +158,8 @@ TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
 
 MicroBatch pack_kto(const std::vector<TrainPrompt>& prompts, const KtoConfig& kto) {
   return pack_micro_batch(prompts, {2, 9}, {2},
-                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto}, 512, test_device());
+                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto}, 512,
+                          test_device());
 }
 
 TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
@@ -194,8 +195,8 @@ TEST(Batch, KtoCoversTheFirstPositionOnlyWhenItIsToCoverAll) {
 
 TEST(Batch, WithoutAnswersOnlySteeringTokensAreRead) {
   TinyWorld world;
-  const MicroBatch packed =
-      pack_micro_batch(world.prompts(), {2, 9}, {2, 9}, {AnswerSet::none, SftWeights::split}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(world.prompts(), {2, 9}, {2, 9},
+                                             {AnswerSet::none, SftWeights::split}, 512, test_device());
   EXPECT_EQ(packed.edges.token_E.size(0), 4);
   EXPECT_EQ(packed.edges.rows_R.size(0), 2);
   EXPECT_EQ(packed.answers.weight_A.size(0), 0);
@@ -230,8 +231,8 @@ std::vector<TrainPrompt> plain_prompts(const TinyWorld& world) {
 TEST(Batch, PlainAnswersHaveNoSteeringTokens) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);
-  const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(
+      prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean}, 512, test_device());
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.target_IK.size(1), 0);
   EXPECT_EQ(packed.example_rows, 8);  // two categories in two forms
@@ -245,8 +246,8 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
   dataset.subjects[0].target = {0, 1};
   const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", 0, 0), dataset.subjects,
                                      world.chat(), 1, AnswerStyle::paths);
-  const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(prompts, {0, 4}, {0, 4},
+                                             {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
   EXPECT_EQ(packed.target_IK.sizes(), (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.paths.edge_AL.size(0), 8);  // two prompts, two categories, two forms

@@ -30,8 +30,9 @@ std::vector<MicroBatch> batches(const TinyWorld& world) {
   for (const std::vector<int>& members : {std::vector<int>{0, 5}, {}, {3, 4, 7}}) {
     MicroBatch& batch = list.emplace_back();
     if (members.empty()) continue;
-    batch = pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
-                             {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
+    batch =
+        pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
+                         {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
   }
   return list;
 }
@@ -134,7 +135,8 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
 TEST(BlockPass, SameBitsTogetherAsApart) {
   TinyWorld world(at::kBFloat16);
   Adapter adapter = world.random_adapter(3);
-  if (!multiplies_in_panels(test_device(), at::kBFloat16)) GTEST_SKIP() << "this CPU does not multiply bfloat16";
+  if (!multiplies_in_panels(test_device(), at::kBFloat16))
+    GTEST_SKIP() << "this CPU does not multiply bfloat16";
   ASSERT_TRUE(world.model().rows_are_independent(adapter));
   std::vector<MicroBatch> list;
   int64_t rows = 0;
@@ -173,7 +175,8 @@ TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {
         std::vector<std::thread> threads;
         for (auto& rank : group) {
           threads.emplace_back([&, mine = rank.get()] {
-            const Llama model(world.weights(), shape, at::kBFloat16, test_device(), {mine, false, place}, base);
+            const Llama model(world.weights(), shape, at::kBFloat16, test_device(), {mine, false, place},
+                              base);
             const auto own = mine->group_rank() == 1 ? list : std::vector<MicroBatch>{};
             const Result sharded = pass(model, adapter, own, Recompute::never);
             if (mine->group_rank() == 1) expect_same_bits(alone, sharded);

@@ -1,7 +1,6 @@
 // The gradient of all weights, tied and not, of log-probs and of the KL from a base whose head stays as it
 // was, equals plain autograd's through a model written down anew, on any number of ranks; powers of two give
 // one rank's bytes.
-#include "tests/support/worker/test_device.h"
 #include "worker/train/full_pass.h"
 
 #include <ATen/ATen.h>
@@ -16,6 +15,7 @@
 #include "tests/support/sample_results.h"
 #include "tests/support/worker/full_ranks.h"
 #include "tests/support/worker/plain_llama.h"
+#include "tests/support/worker/test_device.h"
 #include "worker/models/weights_file.h"
 #include "worker/parallel/gradients.h"
 

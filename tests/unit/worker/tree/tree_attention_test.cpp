@@ -111,7 +111,8 @@ INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
                                             ::testing::Values(packed_block_rows, growing_block_rows)));
 
 TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
-  if (!multiplies_in_panels(test_device(), at::kBFloat16)) GTEST_SKIP() << "this CPU does not multiply bfloat16";
+  if (!multiplies_in_panels(test_device(), at::kBFloat16))
+    GTEST_SKIP() << "this CPU does not multiply bfloat16";
   at::manual_seed(1);
   std::vector<AttentionPlan> plans;
   std::vector<const AttentionPlan*> all;
