@@ -147,9 +147,14 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
       percent(c.matrix_efficiency), percent(c.attention_efficiency), percent(c.memory_efficiency),
       percent(c.link_efficiency), percent(c.network_efficiency)));
   line(fmt::format("         transfers hide behind {} of a block's computing;", percent(c.link_overlap)));
-  line(fmt::format(
-      "         hops of {:.3g} us in a node and {:.3g} us between nodes, {:.3g} ms a block, {:.3g} ms a step",
-      1e6 * c.link_latency_s, 1e6 * c.network_latency_s, 1e3 * c.block_overhead_s, 1e3 * c.step_overhead_s));
+  line(
+      fmt::format("         hops of {:.3g} us in a node and {:.3g} us between nodes, {:.3g} ms a block{}, "
+                  "{:.3g} ms a step",
+                  1e6 * c.link_latency_s, 1e6 * c.network_latency_s, 1e3 * c.block_overhead_s,
+                  c.block_overhead_s == block_launches * launch_s
+                      ? fmt::format(" ({} launches counted, {:.3g} us each)", block_launches, 1e6 * launch_s)
+                      : "",
+                  1e3 * c.step_overhead_s));
   line("         (" + c.source + ")");
   line(
       "memory:  the peak: what stays, the micro-batches' gradients, and the larger of one more (a sum) and "

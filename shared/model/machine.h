@@ -20,6 +20,10 @@ struct Machine {
   bool is_cpu = false;  // its ranks multiply bfloat16 in panels (RankLayout)
 };
 
+/// What a GPU is asked to do in a block, forward and backward, whatever the micro-batches: counted on a
+/// pretended one (tests/bench/device_calls_study). A launch's seconds are assumed.
+inline constexpr double block_launches = 39 + 59, launch_s = 5e-6;
+
 /// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling
 /// study writes, or the defaults of the machine.
 struct Coefficients {
@@ -32,9 +36,9 @@ struct Coefficients {
                                       // own thread copies
   double link_latency_s = 3e-6;       // of one hop within a node
   double network_latency_s = 6e-6;    // of one hop between nodes
-  double block_overhead_s = 4e-4;     // of a block's operations, forward and backward
-  double step_overhead_s = 2e-3;      // of a step: batch, losses, log
-  double memory_scale = 1;            // measured bytes over predicted ones
+  double block_overhead_s = block_launches * launch_s;  // of a block, forward and backward
+  double step_overhead_s = 2e-3;                        // of a step: batch, losses, log
+  double memory_scale = 1;                              // measured bytes over predicted ones
   double reserved_bytes = -1;  // of a rank, beside tensors; below 0: what gpu_beside reckons (memory.h)
   std::string source = "assumed, not measured";
 };

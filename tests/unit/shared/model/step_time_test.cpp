@@ -51,32 +51,54 @@ TEST(StepTime, AnIdealMachineTakesTheFlopsOverItsPeak) {
   EXPECT_EQ(time.gradient_sum, 0);
 }
 
-TEST(StepTime, LogitsAndAdaptersGradientsAreFloat32) {
-  CalibratedMachine machine = ideal();
-  const StepTime equal = step_time(shape, {}, load(), layout_of(1, 1), machine);
-  machine.machine.float_flops = 1e14;
-  const StepTime slow = step_time(shape, {}, load(), layout_of(1, 1), machine);
-  const double flops =
-      2 * 4096 * static_cast<double>(adapter_parameters(shape, {})) + forward_flops(shape, 0, {0, 0, 1024});
-  EXPECT_NEAR(slow.compute - equal.compute, flops * (1e-14 - 1e-15), 1e-6);
+TEST(StepTime, LogitsAreFloat32AndOnACpuAdaptersGradients) {
+  for (bool is_cpu : {false, true}) {
+    CalibratedMachine machine = ideal();
+    machine.machine.is_cpu = is_cpu;
+    const StepTime equal = step_time(shape, {}, load(), layout_of(1, 1), machine);
+    machine.machine.float_flops = 1e14;
+    const StepTime slow = step_time(shape, {}, load(), layout_of(1, 1), machine);
+    const double adapters = 2 * 4096 * static_cast<double>(adapter_parameters(shape, {}));
+    const double flops = (is_cpu ? adapters : 0) + forward_flops(shape, 0, {0, 0, 1024});
+    EXPECT_NEAR(slow.compute - equal.compute, flops * (1e-14 - 1e-15), 1e-6);
+  }
 }
 
 TEST(StepTime, InPanelsAdaptersGradientsAreNotAndACpusAdamWIsOnePass) {
-  CalibratedMachine machine = ideal();
-  machine.machine.float_flops = 1e12;
+  CalibratedMachine cpu = ideal();
+  cpu.machine.is_cpu = true;
+  cpu.machine.float_flops = 1e12;
   RankLayout plain = layout_of(1, 1), panels = plain;
   panels.panels = true;
+  auto total = [&](const RankLayout& layout, const CalibratedMachine& machine) {
+    return step_time(shape, {}, load(), layout, machine).total();
+  };
   const double adapters = 2 * 4096.0 * static_cast<double>(adapter_parameters(shape, {}));
-  const double saved = step_time(shape, {}, load(), plain, machine).total() -
-                       step_time(shape, {}, load(), panels, machine).total();
-  EXPECT_NEAR(saved, adapters / 1e12 - adapters / 1e15, 1e-4);
-  machine.machine.memory_bandwidth = 1e11;
-  CalibratedMachine cpu = machine;
-  cpu.machine.is_cpu = true;
+  EXPECT_NEAR(total(plain, cpu) - total(panels, cpu), adapters / 1e12 - adapters / 1e15, 1e-4);
+  cpu.machine.memory_bandwidth = 1e11;
+  CalibratedMachine gpu = cpu;
+  gpu.machine.is_cpu = false;
   const double passes = 6 * 4 * static_cast<double>(adapter_parameters(shape, {})) / 1e11;
-  EXPECT_NEAR(
-      step_time(shape, {}, load(), plain, machine).total() - step_time(shape, {}, load(), plain, cpu).total(),
-      passes, 1e-6);
+  EXPECT_NEAR(total(panels, gpu) - total(panels, cpu), passes, 1e-6);
+}
+
+// A GPU's launches are those of one pass however many micro-batches there are; where all weights are trained
+// each micro-batch has its own.
+TEST(StepTime, LaunchesAreSharedByMicroBatches) {
+  auto overhead = [](int64_t micro_batches, Tuning tuning) {
+    CalibratedMachine none = ideal(), some = none;
+    some.coefficients.block_overhead_s = 1e-3;
+    StepLoad batches = load();
+    batches.micro_batches = micro_batches;
+    RankLayout layout = layout_of(1, 1);
+    layout.tuning = tuning;
+    return step_time(shape, {}, batches, layout, some).total() -
+           step_time(shape, {}, batches, layout, none).total();
+  };
+  const auto blocks = static_cast<double>(shape.layers);
+  EXPECT_NEAR(overhead(1, Tuning::adapter), 1e-3 * blocks, 1e-9);
+  EXPECT_NEAR(overhead(4, Tuning::adapter), 1e-3 * blocks, 1e-9);
+  EXPECT_NEAR(overhead(4, Tuning::full), 4e-3 * blocks, 1e-9);
 }
 
 TEST(StepTime, FullTuningComputesTheWeightsGradientsToo) {
