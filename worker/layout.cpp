@@ -191,6 +191,7 @@ class JobNeeds {
     const at::ScalarType resolved = resolve_compute_type(type);
     layout.compute_bytes = static_cast<double>(c10::elementSize(resolved));
     layout.panels = multiplies_in_panels(device_, resolved);
+    layout.joined = !device_.is_cpu();
     return layout;
   }
 

@@ -58,6 +58,7 @@ class Forecaster {
     row.layout.place = config_.base.place;
     if (config_.train_compute_type == ComputeType::float32) row.layout.compute_bytes = 4;
     row.layout.panels = machine_.machine.is_cpu && row.layout.compute_bytes == 2;
+    row.layout.joined = !machine_.machine.is_cpu;
     row.load = load_of(ranks);
     row.micro_batches = micro_batches_of(ranks);
     row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);

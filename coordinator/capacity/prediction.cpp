@@ -58,6 +58,7 @@ RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const M
   layout.place = config.base.place;
   layout.compute_bytes = point.task.identity.at("compute_type") == "float32" ? 4 : 2;
   layout.panels = machine.is_cpu && layout.compute_bytes == 2;
+  layout.joined = !machine.is_cpu;
   return layout;
 }
 

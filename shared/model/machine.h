@@ -20,8 +20,9 @@ struct Machine {
   bool is_cpu = false;  // its ranks multiply bfloat16 in panels (RankLayout)
 };
 
-/// What a GPU is asked to do in a block, forward and backward, whatever the micro-batches: counted on a
-/// pretended one (tests/bench/device_calls_study). A launch's seconds are assumed.
+/// What a GPU is asked to do in a block, forward and backward, for all micro-batches of a step where an
+/// adapter is trained (else for each): counted on a pretended one (tests/bench/device_calls_study). A
+/// launch's seconds are assumed.
 inline constexpr double block_launches = 39 + 59, launch_s = 5e-6;
 
 /// Shares of the machine's figures that a step reaches, and fixed times. Read from a file that a scaling

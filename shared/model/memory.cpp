@@ -73,7 +73,8 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
 
 /// Micro-batches that are in a block at once.
 int64_t together(const StepLoad& load, const RankLayout& layout) {
-  return layout.panels && layout.tuning == Tuning::adapter ? load.micro_batches : load.lanes;
+  const bool join = layout.panels || layout.joined;
+  return join && layout.tuning == Tuning::adapter ? load.micro_batches : load.lanes;
 }
 
 /// Beyond what is kept: the gated activation's backward pass makes two [T, F] where the gradient behind it is
@@ -91,9 +92,11 @@ double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const S
                         const RankLayout& layout) {
   const double tokens = of(load.padded_tokens()), block = block_activation_bytes(shape, lora, load, layout);
   // The plan of attention (mask in float32, keys and their users as int64), and cos and sin of the rows.
-  const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + float_bytes * of(shape.head_dim);
-  // Micro-batches that go through the blocks together have a plan together, too.
-  const double plans = together(load, layout) > load.lanes ? 2 : 1;
+  // On a GPU those are kept twice (Llama::turn).
+  const double turns = (layout.joined ? 2 : 1) * float_bytes * of(shape.head_dim);
+  const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + turns;
+  // Micro-batches that go through the blocks together have a plan together, too; a GPU has that one alone.
+  const double plans = !layout.joined && together(load, layout) > load.lanes ? 2 : 1;
   double blocks = of(shape.layers) * block * of(load.micro_batches);
   if (layout.recompute == Recompute::always) {
     blocks = of(shape.layers) * tokens * float_bytes * of(shape.width) * of(load.micro_batches) +
@@ -176,8 +179,10 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   memory.vocabulary = vocabulary_bytes(shape, load, layout);
   memory.trained = trained_bytes(shape, lora, layout);
   if (!full) {
-    memory.gradient_sum = float_bytes * of(adapter_parameters(shape, lora));
-    memory.gradients = memory.gradient_sum * of(load.micro_batches);
+    const double one = float_bytes * of(adapter_parameters(shape, lora));
+    memory.gradients = one * of(load.micro_batches);
+    // On a GPU those of all matrices, once more as they are put together (BlockPass::backward).
+    memory.gradient_sum = layout.joined ? memory.gradients : one;
   }
   memory.activations = activation_bytes(shape, lora, load, layout);
   memory.workspace = workspace_bytes(shape, load, layout);

@@ -39,6 +39,8 @@ struct RankLayout {
   // Linear layers and attention multiply in panels (worker/kernels): keys are not copied for each block of
   // queries, and all micro-batches of a lane go through a block together.
   bool panels = false;
+  // A GPU: with an adapter all micro-batches of a step go through a block together.
+  bool joined = false;
 
   /// Whether blocks and chunks are brought in for each use: from other ranks, or from the file.
   bool is_passing() const { return shard_size > 1 || place == BasePlace::file; }

@@ -50,6 +50,7 @@ Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t
     layout.place = study.base.place;
     layout.compute_bytes = static_cast<double>(c10::elementSize(study.type));
     layout.panels = multiplies_in_panels(study.rank.device, study.type);
+    layout.joined = !study.rank.device.is_cpu();
     return with_reserve(study.shape, layout, rank_memory(study.shape, study.lora, load, layout).total(),
                         study.rank.device);
   };

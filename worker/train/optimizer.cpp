@@ -83,7 +83,7 @@ std::vector<at::Tensor> equal_singular_values(const std::vector<at::Tensor>& gro
   std::vector<at::Tensor> equal;
   for (size_t g = 0; g < groups_NRX.size(); ++g) {
     const at::Tensor out = at::bmm(roots[g] * std::sqrt(static_cast<double>(wide[g].size(2))), wide[g]);
-    equal.push_back(groups_NRX[g].size(1) > groups_NRX[g].size(2) ? out.transpose(1, 2) : out);
+    equal.push_back(groups_NRX[g].size(1) > groups_NRX[g].size(2) ? out.transpose(1, 2).contiguous() : out);
   }
   return equal;
 }

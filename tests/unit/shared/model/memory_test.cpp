@@ -196,5 +196,28 @@ TEST(Memory, BesideTensorsAGpuHoldsWhatItsRanksAndTrainingNeed) {
   EXPECT_EQ(gpu_beside(shape, replicas, 1e10).communicators, 256 * mebi);
 }
 
+// Four micro-batches in a block at once need four times what a block needs beside what is kept.
+TEST(Memory, OnAGpuAllMicroBatchesAreInABlockTogether) {
+  const ModelShape small = parse_shape("shape:1b");
+  StepLoad load;
+  load.tokens = 1024;
+  load.path = 64;
+  load.vocabulary_rows = 128;
+  RankLayout apart;
+  RankLayout joined = apart;
+  joined.joined = true;
+  load.micro_batches = 1;
+  EXPECT_EQ(rank_memory(small, {}, load, joined).workspace, rank_memory(small, {}, load, apart).workspace);
+  load.micro_batches = 4;
+  const RankMemory one_way = rank_memory(small, {}, load, joined),
+                   four_ways = rank_memory(small, {}, load, apart);
+  EXPECT_DOUBLE_EQ(one_way.workspace, 4 * four_ways.workspace);
+  EXPECT_DOUBLE_EQ(one_way.gradient_sum, 4 * four_ways.gradient_sum);
+  EXPECT_EQ(one_way.gradients, four_ways.gradients);
+  joined.tuning = Tuning::full;
+  apart.tuning = Tuning::full;
+  EXPECT_EQ(rank_memory(small, {}, load, joined).workspace, rank_memory(small, {}, load, apart).workspace);
+}
+
 }  // namespace
 }  // namespace apportion
