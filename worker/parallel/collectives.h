@@ -115,7 +115,8 @@ struct NcclPlace {
 
 /// Over NCCL, CUDA tensors; what is said before there is a communicator goes over `control` (host). In a
 /// build without NCCL: throws UserError.
-std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, NcclPlace place);
+std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control,
+                                                   const NcclPlace& place);
 
 /// Which rank of which group one process plays, and what its links would be like.
 struct PretendedGroup {

@@ -465,8 +465,9 @@ std::shared_ptr<NcclPool> make_nccl_pool(double end_timeout_s) {
   return std::make_shared<Pool>(end_timeout_s);
 }
 
-std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control, NcclPlace place) {
-  return std::make_unique<NcclCollectives>(std::move(control), std::move(place));
+std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control,
+                                                   const NcclPlace& place) {
+  return std::make_unique<NcclCollectives>(std::move(control), place);
 }
 
 }  // namespace apportion

@@ -7,7 +7,7 @@ namespace apportion {
 std::shared_ptr<NcclPool> make_nccl_pool(double /*end_timeout_s*/) { return nullptr; }
 
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> /*control*/,
-                                                   NcclPlace /*place*/) {
+                                                   const NcclPlace& /*place*/) {
   throw UserError("this program is built without NCCL: configure the preset cuda, or use MPI");
 }
 
