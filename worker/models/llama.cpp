@@ -86,43 +86,25 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
   return rows;
 }
 
-TokenRows join_rows(const std::vector<const TokenRows*>& parts) {
+TokenRows join_rows(const std::vector<const TokenRows*>& parts, int64_t rows_each) {
   TokenRows rows;
   std::vector<at::Tensor> ids, positions;
   std::vector<const AttentionPlan*> plans;
   for (const TokenRows* part : parts) {
-    rows.part_rows.push_back(part->plan.rows);
-    ids.push_back(part->ids_T);
-    positions.push_back(part->positions_T);
+    rows.part_rows.push_back(std::max(rows_each, part->plan.rows));
+    const int64_t more = rows.part_rows.back() - part->plan.rows;
+    auto filled = [&](const at::Tensor& list) {
+      return more > 0 ? at::constant_pad_nd(list, {0, more}) : list;
+    };
+    ids.push_back(filled(part->ids_T));
+    positions.push_back(filled(part->positions_T));
     plans.push_back(&part->plan);
   }
-  rows.plan = join_plans(plans);
+  rows.plan = join_plans(plans, rows_each);
   rows.count = rows.plan.slots;
   rows.ids_T = at::cat(ids);
   rows.positions_T = at::cat(positions);
   return rows;
-}
-
-TokenRows join_equal_rows(const std::vector<const TokenRows*>& parts) {
-  TokenRows joined;
-  std::vector<const AttentionPlan*> plans;
-  int64_t longest = 0;
-  for (const TokenRows* part : parts) {
-    plans.push_back(&part->plan);
-    longest = std::max(longest, part->plan.rows);
-  }
-  joined.plan = join_plans_equal(plans, longest);
-  joined.count = joined.plan.slots;
-  joined.part_rows.assign(parts.size(), longest);
-  std::vector<at::Tensor> ids, positions;
-  for (const TokenRows* part : parts) {
-    const int64_t more = longest - part->plan.rows;
-    ids.push_back(at::constant_pad_nd(part->ids_T, {0, more}));
-    positions.push_back(at::constant_pad_nd(part->positions_T, {0, more}));
-  }
-  joined.ids_T = at::cat(ids);
-  joined.positions_T = at::cat(positions);
-  return joined;
 }
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,

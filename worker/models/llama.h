@@ -39,13 +39,10 @@ std::vector<at::Tensor*> tensors_of(TokenRows& rows);
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
                      int64_t context_length, at::Device device);
 
-/// The rows of `parts` (whole trees, without a cache) on top of each other, for where a row's results do not
-/// depend on the rows beside it (Llama::rows_are_independent).
-TokenRows join_rows(const std::vector<const TokenRows*>& parts);
-
-/// The same for a GPU, in host memory: every part is filled up to the rows of the longest, so that a product
-/// can be made of all parts at once, and the plan says who uses a slot.
-TokenRows join_equal_rows(const std::vector<const TokenRows*>& parts);
+/// The rows of `parts` (whole trees, without a cache, in host memory) on top of each other, for where a row's
+/// results do not depend on the rows beside it (Llama::rows_are_independent). For a GPU every part is filled
+/// up to `rows_each`, so that a product can be made of all parts at once (join_plans).
+TokenRows join_rows(const std::vector<const TokenRows*>& parts, int64_t rows_each = 0);
 
 /// The way through the blocks.
 enum class Direction { forward, backward };

@@ -61,21 +61,22 @@ void BlockPass::make_bunches() {
   for (size_t b = 0; b < count; ++b) {
     auto bunch = std::make_unique<Bunch>();
     std::vector<const TokenRows*> parts;
-    int64_t row = 0;  // of the bunch
+    int64_t row = 0, longest = 0;  // of the bunch
     bunch->first_present = b * present_.size() / count;
     for (size_t i = bunch->first_present; i < (b + 1) * present_.size() / count; ++i) {
       bunch->items.push_back(present_[i]);
       parts.push_back(items_[present_[i]].rows);
+      longest = std::max(longest, parts.back()->plan.rows);
     }
     bunch->rows = parts[0];
+    if (on_gpu() || parts.size() > 1) {
+      bunch->joined = join_rows(parts, on_gpu() ? longest : 0);
+      bunch->rows = &bunch->joined;
+    }
     if (on_gpu()) {
-      bunch->joined = adapter_ ? join_equal_rows(parts) : *parts[0];
       move_together(tensors_of(bunch->joined), model_.device());
       model_.turn(bunch->joined);
-    } else if (parts.size() > 1) {
-      bunch->joined = join_rows(parts);
     }
-    if (on_gpu() || parts.size() > 1) bunch->rows = &bunch->joined;
     for (size_t part = 0; part < parts.size(); ++part) {
       bunch->first_row.push_back(row);
       row += bunch->rows_of(part, items_);
@@ -184,11 +185,10 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
 std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   std::vector<at::Tensor> gradients;
   for (const PassItem& item : items_) {  // of a present one the blocks write every value
-    if (on_gpu() && item.rows) {
-      gradients.emplace_back();  // part of one tensor, at the end
-    } else {
-      gradients.push_back(item.rows ? at::empty_like(adapter_->values())
-                                    : at::zeros_like(adapter_->values()));
+    if (!item.rows) {
+      gradients.push_back(at::zeros_like(adapter_->values()));
+    } else {  // on a GPU it is part of one tensor, at the end
+      gradients.push_back(on_gpu() ? at::Tensor() : at::empty_like(adapter_->values()));
     }
   }
   std::vector<at::Tensor> d_logits_RV = logits_gradients(d_log_prob_E);

@@ -13,28 +13,16 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Legend: B blocks, Q rows of one, U keys of one, G key heads, S query heads that share one, D head_dim,
-/// N = B * G, R = S * Q.
-struct Sizes {
-  int64_t blocks, rows, width, groups, share, head_dim;
+/// In an autograd context.
+std::vector<int64_t> list_of(const AttentionSizes& sizes) {
+  return {sizes.blocks, sizes.rows, sizes.width, sizes.groups, sizes.share, sizes.head_dim};
+}
 
-  at::Tensor by_block(const at::Tensor& q_THD) const {
-    return q_THD.reshape({blocks, rows, groups, share, head_dim})
-        .permute({0, 2, 3, 1, 4})
-        .reshape({blocks * groups, share * rows, head_dim});
-  }
-  at::Tensor by_row(const at::Tensor& q_NRD) const {
-    return q_NRD.view({blocks, groups, share, rows, head_dim})
-        .permute({0, 3, 1, 2, 4})
-        .reshape({blocks * rows, groups * share, head_dim});
-  }
-  double scale() const { return 1 / std::sqrt(static_cast<double>(head_dim)); }
-  std::vector<int64_t> list() const { return {blocks, rows, width, groups, share, head_dim}; }
-};
+double scale_of(const AttentionSizes& sizes) { return 1 / std::sqrt(static_cast<double>(sizes.head_dim)); }
 
 struct DeviceAttention : torch::autograd::Function<DeviceAttention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q_THD, const at::Tensor& kv_SX,
-                            const AttentionPlan& plan, const Sizes& sizes) {
+                            const AttentionPlan& plan, const AttentionSizes& sizes) {
     const at::Tensor q_NRD = sizes.by_block(q_THD);
     const at::Tensor kv_2NUD = kv_SX.index_select(0, plan.keys_BU.flatten())
                                    .view({sizes.blocks, sizes.width, 2, sizes.groups, sizes.head_dim})
@@ -43,10 +31,10 @@ struct DeviceAttention : torch::autograd::Function<DeviceAttention> {
     const at::Tensor scores_NRU = float_products(q_NRD, kv_2NUD[0].transpose(1, 2));
     const at::Tensor masked =
         at::add(plan.mask_BQU.unsqueeze(1), scores_NRU.view({sizes.blocks, -1, sizes.rows, sizes.width}),
-                sizes.scale());
+                scale_of(sizes));
     const at::Tensor weights_NRU = at::softmax(masked, -1).to(q_NRD.scalar_type()).view(scores_NRU.sizes());
     context->save_for_backward({q_NRD, kv_2NUD, weights_NRU, plan.users, plan.user_offsets});
-    context->saved_data["sizes"] = sizes.list();
+    context->saved_data["sizes"] = list_of(sizes);
     return sizes.by_row(at::bmm(weights_NRU, kv_2NUD[1]));
   }
 
@@ -54,7 +42,7 @@ struct DeviceAttention : torch::autograd::Function<DeviceAttention> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &q_NRD = saved[0], &kv_2NUD = saved[1], &weights_NRU = saved[2];
     const std::vector<int64_t> list = context->saved_data["sizes"].toIntVector();
-    const Sizes sizes{list[0], list[1], list[2], list[3], list[4], list[5]};
+    const AttentionSizes sizes{list[0], list[1], list[2], list[3], list[4], list[5]};
     const at::Tensor d_out_NRD = sizes.by_block(gradients[0]);
     const at::Tensor d_kv_2NUD = at::empty_like(kv_2NUD);
     at::Tensor dk_NUD = d_kv_2NUD[0], dv_NUD = d_kv_2NUD[1];
@@ -63,20 +51,20 @@ struct DeviceAttention : torch::autograd::Function<DeviceAttention> {
     const at::Tensor d_scores_NRU =
         at::_softmax_backward_data(d_weights_NRU, weights_NRU.to(at::kFloat), -1, at::kFloat)
             .to(q_NRD.scalar_type());
-    at::baddbmm_out(dk_NUD, dk_NUD, d_scores_NRU.transpose(1, 2), q_NRD, 0, sizes.scale());
-    const at::Tensor dq_NRD = at::baddbmm(q_NRD, d_scores_NRU, kv_2NUD[0], 0, sizes.scale());
-    return {sizes.by_row(dq_NRD), summed_by_slot(d_kv_2NUD, sizes, saved[3], saved[4]), {}, {}};
+    at::baddbmm_out(dk_NUD, dk_NUD, d_scores_NRU.transpose(1, 2), q_NRD, 0, scale_of(sizes));
+    const at::Tensor dq_NRD = at::baddbmm(q_NRD, d_scores_NRU, kv_2NUD[0], 0, scale_of(sizes));
+    return {sizes.by_row(dq_NRD), d_slots(d_kv_2NUD, sizes, saved[3], saved[4]), {}, {}};
   }
 
-  /// Each slot's sum over its users in the order of their list, in float32 (an embedding bag is such a sum).
-  static at::Tensor summed_by_slot(const at::Tensor& d_kv_2NUD, const Sizes& sizes, const at::Tensor& users,
-                                   const at::Tensor& user_offsets) {
+  /// The gradient of kv_SX.
+  static at::Tensor d_slots(const at::Tensor& d_kv_2NUD, const AttentionSizes& sizes, const at::Tensor& users,
+                            const at::Tensor& user_offsets) {
     const at::Tensor rows = at::empty({sizes.blocks * sizes.width, 2 * sizes.groups * sizes.head_dim},
                                       d_kv_2NUD.options().dtype(at::kFloat));
     rows.view({sizes.blocks, sizes.width, 2, sizes.groups, sizes.head_dim})
         .copy_(d_kv_2NUD.view({2, sizes.blocks, sizes.groups, sizes.width, sizes.head_dim})
                    .permute({1, 3, 0, 2, 4}));
-    return std::get<0>(at::embedding_bag(rows, users, user_offsets)).to(d_kv_2NUD.scalar_type());
+    return summed_by_slot(rows, users, user_offsets, d_kv_2NUD.scalar_type());
   }
 };
 
@@ -84,9 +72,7 @@ struct DeviceAttention : torch::autograd::Function<DeviceAttention> {
 
 at::Tensor device_attention(const at::Tensor& q_THD, const at::Tensor& kv_SX, int64_t kv_heads,
                             const AttentionPlan& plan) {
-  const Sizes sizes{plan.keys_BU.size(0),     plan.block_rows, plan.keys_BU.size(1), kv_heads,
-                    q_THD.size(1) / kv_heads, q_THD.size(2)};
-  return DeviceAttention::apply(q_THD, kv_SX, plan, sizes);
+  return DeviceAttention::apply(q_THD, kv_SX, plan, sizes_of(q_THD, kv_heads, plan));
 }
 
 }  // namespace apportion

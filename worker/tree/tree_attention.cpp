@@ -29,8 +29,7 @@ std::vector<int32_t> keys_of_rows(const TokenTree& tree, const std::vector<int32
   return keys;
 }
 
-/// Copies the rows that keys_BU names; its gradient is summed per slot along plan's list of users, in order,
-/// without atomic adds (an embedding bag is such a sum).
+/// Copies the rows that keys_BU names; its gradient is summed_by_slot.
 struct GatherRows : torch::autograd::Function<GatherRows> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows_SX,
                             const at::Tensor& keys, const at::Tensor& users, const at::Tensor& user_offsets) {
@@ -41,8 +40,7 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
                                                  torch::autograd::variable_list gradients) {
     auto saved = context->get_saved_variables();
     at::Tensor wide = gradients[0].to(at::kFloat).contiguous();
-    at::Tensor summed = std::get<0>(at::embedding_bag(wide, saved[0], saved[1]));
-    return {summed.to(gradients[0].scalar_type()), {}, {}, {}};
+    return {summed_by_slot(wide, saved[0], saved[1], gradients[0].scalar_type()), {}, {}, {}};
   }
 };
 
@@ -158,7 +156,45 @@ class PlanWriter {
   std::vector<std::vector<int64_t>> users_;
 };
 
+/// Who uses the slots of `part` where it takes `rows` of them in a joined plan of such a width, from block
+/// `first_block` on.
+void add_users(const AttentionPlan& part, int64_t rows, int64_t first_block, int64_t width,
+               std::vector<int64_t>& users, std::vector<int64_t>& offsets) {
+  const int64_t own_width = part.keys_BU.size(1), own_slots = part.user_offsets.numel();
+  const auto *own_users = part.users.const_data_ptr<int64_t>(),
+             *own_offsets = part.user_offsets.const_data_ptr<int64_t>();
+  for (int64_t slot = 0; slot < rows; ++slot) {
+    offsets.push_back(static_cast<int64_t>(users.size()));
+    if (slot >= own_slots) continue;
+    const int64_t last = slot + 1 < own_slots ? own_offsets[slot + 1] : part.users.numel();
+    for (int64_t u = own_offsets[slot]; u < last; ++u)
+      users.push_back((first_block + own_users[u] / own_width) * width + own_users[u] % own_width);
+  }
+}
+
 }  // namespace
+
+at::Tensor AttentionSizes::by_block(const at::Tensor& q_THD) const {
+  return q_THD.reshape({blocks, rows, groups, share, head_dim})
+      .permute({0, 2, 3, 1, 4})
+      .reshape({blocks * groups, share * rows, head_dim});
+}
+
+at::Tensor AttentionSizes::by_row(const at::Tensor& q_NRD) const {
+  return q_NRD.view({blocks, groups, share, rows, head_dim})
+      .permute({0, 3, 1, 2, 4})
+      .reshape({blocks * rows, groups * share, head_dim});
+}
+
+AttentionSizes sizes_of(const at::Tensor& q_THD, int64_t kv_heads, const AttentionPlan& plan) {
+  return {plan.keys_BU.size(0),     plan.block_rows, plan.keys_BU.size(1), kv_heads,
+          q_THD.size(1) / kv_heads, q_THD.size(2)};
+}
+
+at::Tensor summed_by_slot(const at::Tensor& rows_UX, const at::Tensor& users, const at::Tensor& user_offsets,
+                          at::ScalarType type) {
+  return std::get<0>(at::embedding_bag(rows_UX, users, user_offsets)).to(type);
+}
 
 AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows) {
   ensure(!queries.empty() && row_multiple % block_rows == 0,
@@ -186,88 +222,52 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
   return plan;
 }
 
-AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts) {
+AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts, int64_t rows_each) {
   AttentionPlan joined;
   joined.block_rows = parts[0]->block_rows;
   int64_t width = 0;
   for (const AttentionPlan* part : parts) width = std::max(width, part->keys_BU.size(1));
+  constexpr float masked = -std::numeric_limits<float>::infinity();
   std::vector<at::Tensor> keys, masks;
+  std::vector<int64_t> users, offsets;
   for (const AttentionPlan* part : parts) {
-    const int64_t more = width - part->keys_BU.size(1);
-    keys.push_back(at::constant_pad_nd(part->keys_BU, {0, more}) + joined.rows);
-    masks.push_back(at::constant_pad_nd(part->mask_BQU, {0, more}, -std::numeric_limits<float>::infinity()));
+    const int64_t rows = std::max(rows_each, part->rows), blocks = part->keys_BU.size(0);
+    const int64_t more = width - part->keys_BU.size(1), more_blocks = rows / joined.block_rows - blocks;
+    keys.push_back(at::constant_pad_nd(part->keys_BU, {0, more, 0, more_blocks}) + joined.rows);
+    masks.push_back(at::constant_pad_nd(part->mask_BQU, {0, more, 0, 0, 0, more_blocks}, masked));
+    masks.back().narrow(0, blocks, more_blocks).select(2, 0).zero_();  // rows of nothing read one key, too
     joined.key_counts.insert(joined.key_counts.end(), part->key_counts.begin(), part->key_counts.end());
-    joined.rows += part->rows;
+    joined.key_counts.insert(joined.key_counts.end(), static_cast<size_t>(more_blocks), 1);
+    if (rows_each > 0) add_users(*part, rows, joined.rows / joined.block_rows, width, users, offsets);
+    joined.rows += rows;
     joined.pairs += part->pairs;
   }
   joined.slots = joined.rows;
   joined.keys_BU = at::cat(keys);
   joined.mask_BQU = at::cat(masks);
-  return joined;
-}
-
-AttentionPlan join_plans_equal(const std::vector<const AttentionPlan*>& parts, int64_t rows) {
-  AttentionPlan joined;
-  const int64_t block_rows = joined.block_rows = parts[0]->block_rows, blocks = rows / block_rows;
-  int64_t width = 0;
-  for (const AttentionPlan* part : parts) width = std::max(width, part->keys_BU.size(1));
-  const auto count = static_cast<int64_t>(parts.size());
-  joined.rows = joined.slots = count * rows;
-  joined.keys_BU = at::empty({count * blocks, width}, at::kLong);
-  joined.mask_BQU = at::full({count * blocks, block_rows, width}, -std::numeric_limits<float>::infinity());
-  std::vector<int64_t> users, offsets;
-  for (int64_t p = 0; p < count; ++p) {
-    const AttentionPlan& part = *parts[static_cast<size_t>(p)];
-    const int64_t own_blocks = part.keys_BU.size(0), own_width = part.keys_BU.size(1);
-    at::Tensor keys = joined.keys_BU.narrow(0, p * blocks, blocks),
-               mask = joined.mask_BQU.narrow(0, p * blocks, blocks);
-    keys.fill_(p * rows);  // what is filled up reads a row of the same part
-    keys.narrow(0, 0, own_blocks).narrow(1, 0, own_width).copy_(part.keys_BU + p * rows);
-    mask.narrow(0, 0, own_blocks).narrow(2, 0, own_width).copy_(part.mask_BQU);
-    mask.narrow(0, own_blocks, blocks - own_blocks).select(2, 0).zero_();
-    joined.key_counts.insert(joined.key_counts.end(), part.key_counts.begin(), part.key_counts.end());
-    joined.key_counts.resize(static_cast<size_t>((p + 1) * blocks), 1);
-    joined.pairs += part.pairs;
-    const auto *own_users = part.users.const_data_ptr<int64_t>(),
-               *own_offsets = part.user_offsets.const_data_ptr<int64_t>();
-    for (int64_t slot = 0; slot < rows; ++slot) {
-      offsets.push_back(static_cast<int64_t>(users.size()));
-      if (slot >= part.user_offsets.numel()) continue;
-      const int64_t last = slot + 1 < part.user_offsets.numel() ? own_offsets[slot + 1] : part.users.numel();
-      for (int64_t u = own_offsets[slot]; u < last; ++u) {
-        const int64_t block = p * blocks + own_users[u] / own_width;
-        users.push_back(block * width + own_users[u] % own_width);
-      }
-    }
+  if (rows_each > 0) {
+    joined.users = at::tensor(users, at::kLong);
+    joined.user_offsets = at::tensor(offsets, at::kLong);
   }
-  joined.users = at::tensor(users, at::kLong);
-  joined.user_offsets = at::tensor(offsets, at::kLong);
   return joined;
 }
 
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
                           const AttentionPlan& plan) {
-  const int64_t heads = q_THD.size(1), head_dim = q_THD.size(2), kv_heads = k_SGD.size(1);
-  const int64_t share = heads / kv_heads;  // query heads that read one key/value head
-  const int64_t blocks = plan.keys_BU.size(0), width = plan.keys_BU.size(1), block_rows = plan.block_rows;
-  if (head_dim % 2 == 0 && block_rows % 2 == 0 && multiplies_in_panels(q_THD.device(), q_THD.scalar_type()))
+  const AttentionSizes sizes = sizes_of(q_THD, k_SGD.size(1), plan);
+  if (sizes.head_dim % 2 == 0 && sizes.rows % 2 == 0 &&
+      multiplies_in_panels(q_THD.device(), q_THD.scalar_type()))
     return PanelAttention::apply(q_THD, k_SGD, v_SGD, plan);
   at::Tensor keys = plan.keys_BU.flatten();
   auto gather = [&](const at::Tensor& rows_SGD) {
-    at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), kv_heads * head_dim});
+    at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), sizes.groups * sizes.head_dim});
     return GatherRows::apply(rows_SX, keys, plan.users, plan.user_offsets)
-        .view({blocks, width, kv_heads, head_dim})
+        .view({sizes.blocks, sizes.width, sizes.groups, sizes.head_dim})
         .transpose(1, 2)
-        .reshape({blocks * kv_heads, width, head_dim});
+        .reshape({sizes.blocks * sizes.groups, sizes.width, sizes.head_dim});
   };
-  // Query heads that share a key head are stacked as further rows: [B * G, share * Q, D].
-  at::Tensor q_NRD = q_THD.reshape({blocks, block_rows, kv_heads, share, head_dim})
-                         .permute({0, 2, 3, 1, 4})
-                         .reshape({blocks * kv_heads, share * block_rows, head_dim});
-  at::Tensor out_NRD = BlockAttention::apply(q_NRD, gather(k_SGD), gather(v_SGD), plan.mask_BQU);
-  return out_NRD.view({blocks, kv_heads, share, block_rows, head_dim})
-      .permute({0, 3, 1, 2, 4})
-      .reshape({blocks * block_rows, heads, head_dim});
+  return sizes.by_row(
+      BlockAttention::apply(sizes.by_block(q_THD), gather(k_SGD), gather(v_SGD), plan.mask_BQU));
 }
 
 }  // namespace apportion

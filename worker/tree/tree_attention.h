@@ -45,12 +45,25 @@ struct AttentionPlan {
 /// fill the last block read the first row's own key; their results mean nothing.
 AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows);
 
-/// The plans of trees whose rows come on top of each other, padding included: slots are rows, and nothing
-/// says who uses them (users).
-AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts);
+/// The plans of trees whose rows come on top of each other, padding included: slots are rows. Each part takes
+/// its own rows, and nothing says who uses a slot; or with `rows_each` (at least those of the longest) so
+/// many, and the plan has its users. Plans are in host memory.
+AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts, int64_t rows_each = 0);
 
-/// The same where every part takes `rows` rows, and with its users; plans in host memory.
-AttentionPlan join_plans_equal(const std::vector<const AttentionPlan*>& parts, int64_t rows);
+/// B blocks of Q rows that read U keys of G key heads each, which `share` query heads of D values share.
+struct AttentionSizes {
+  int64_t blocks, rows, width, groups, share, head_dim;
+
+  /// [T, H, D] as [B * G, share * Q, D]: query heads that share a key head are stacked as further rows.
+  at::Tensor by_block(const at::Tensor& q_THD) const;
+  at::Tensor by_row(const at::Tensor& q_NRD) const;  // and back
+};
+AttentionSizes sizes_of(const at::Tensor& q_THD, int64_t kv_heads, const AttentionPlan& plan);
+
+/// Each slot's sum over its users (a plan's) of their rows, float32, in the order of the list without atomic
+/// adds (an embedding bag is such a sum); in `type`.
+at::Tensor summed_by_slot(const at::Tensor& rows_UX, const at::Tensor& users, const at::Tensor& user_offsets,
+                          at::ScalarType type);
 
 /// softmax(q k^T / sqrt(D) + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
