@@ -6,7 +6,6 @@ namespace apportion {
 
 at::Tensor float_products(const at::Tensor& a_NXY, const at::Tensor& b_NYZ) {
   if (a_NXY.scalar_type() == at::kFloat) return at::bmm(a_NXY, b_NYZ);
-  if (a_NXY.is_cpu()) return at::bmm(a_NXY.to(at::kFloat), b_NYZ.to(at::kFloat));
   return at::bmm(a_NXY, b_NYZ, at::kFloat);
 }
 

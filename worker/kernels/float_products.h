@@ -1,15 +1,16 @@
-// Products of matrices in the compute type whose sums stay in float32.
+// Products of matrices in the compute type whose sums stay in float32, on a GPU: bfloat16 is multiplied as it
+// is, without copies in float32. LibTorch has no such product on a CPU; there panels are one
+// (panel_products.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace apportion {
 
-/// a_NXY b_NYZ for each of N pairs, float32. On a GPU bfloat16 is multiplied as it is, without copies in
-/// float32.
+/// a_NXY b_NYZ for each of N pairs, float32.
 at::Tensor float_products(const at::Tensor& a_NXY, const at::Tensor& b_NYZ);
 
-/// out_NXZ (float32, any strides between its matrices) = scale * a_NXY b_NYZ. Not for the CPU.
+/// out_NXZ (float32, any strides between its matrices) = scale * a_NXY b_NYZ.
 void float_products_into(at::Tensor out_NXZ, const at::Tensor& a_NXY, const at::Tensor& b_NYZ, double scale);
 
 }  // namespace apportion

@@ -195,15 +195,14 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     if (lora) dh_TR = low_rank_gradient(dy_TO, *linear, *lora, panels);
     if (context->needs_input_grad(0)) found[0] = input_gradient(dy_TO, dh_TR, *linear, lora, panels);
     if (linear->leaf_OI.defined()) found.push_back(at::mm(dy_TO.t(), saved[0]).to(at::kFloat));
-    if (lora) {
+    if (part_rows.empty()) part_rows = {dy_TO.size(0)};
+    if (lora && !dy_TO.is_cpu()) {
+      at::Tensor da, db;
+      device_adapter_gradients(saved[0], saved[1], dh_TR, dy_TO, *linear, *lora,
+                               static_cast<int64_t>(part_rows.size()), da, db);
+      found.insert(found.end(), {da, db});
+    } else if (lora) {
       int64_t row = 0;
-      if (part_rows.empty()) part_rows = {dy_TO.size(0)};
-      if (!dy_TO.is_cpu()) {
-        found.resize(found.size() + 2);
-        device_adapter_gradients(saved[0], saved[1], dh_TR, dy_TO, *linear, *lora,
-                                 static_cast<int64_t>(part_rows.size()), *(found.end() - 2), found.back());
-        part_rows.clear();
-      }
       for (int64_t rows : part_rows) {
         auto part = [&](const at::Tensor& x) { return x.narrow(0, row, rows); };
         at::Tensor da, db;

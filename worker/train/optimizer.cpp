@@ -163,15 +163,16 @@ void Optimizer::update_matrices(double clip, double lr, const at::Tensor& gradie
   if (!values.is_cpu()) {
     first_moment_.mul_(config_.momentum).add_(gradient, clip * (1 - config_.momentum));
     if (begin(rank) < begin(rank + 1)) update_own_matrices(lr, begin(rank), begin(rank + 1), values);
+  } else {
+    run_lanes(static_cast<int>(matrices_.size()), values.device(), [&](int index) {
+      at::set_num_threads(1);  // whatever the lane has: the bits of products and eigenvalues may depend on it
+      const auto i = static_cast<size_t>(index);
+      at::Tensor mean = part_of(first_moment_, matrices_[i]), value = part_of(values, matrices_[i]);
+      mean.mul_(config_.momentum).add_(part_of(gradient, matrices_[i]), clip * (1 - config_.momentum));
+      if (i < begin(rank) || i >= begin(rank + 1)) return;
+      value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean), lr);
+    });
   }
-  run_lanes(values.is_cpu() ? static_cast<int>(matrices_.size()) : 0, values.device(), [&](int index) {
-    at::set_num_threads(1);  // whatever the lane has: the bits of products and eigenvalues may depend on it
-    const auto i = static_cast<size_t>(index);
-    at::Tensor mean = part_of(first_moment_, matrices_[i]), value = part_of(values, matrices_[i]);
-    mean.mul_(config_.momentum).add_(part_of(gradient, matrices_[i]), clip * (1 - config_.momentum));
-    if (i < begin(rank) || i >= begin(rank + 1)) return;
-    value.mul_(1 - lr * config_.weight_decay).sub_(equal_singular_values(mean), lr);
-  });
   if (ranks == 1) return;
   auto offset = [&](size_t i) { return i < matrices_.size() ? matrices_[i].offset : values.numel(); };
   std::vector<int64_t> counts;
