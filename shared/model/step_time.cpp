@@ -70,14 +70,14 @@ class StepModel {
     const double kept = memory_seconds(block_activation_bytes(shape_, lora_, load_, layout_));
     const double weights = memory_seconds(block_bytes(shape_, layout_).computed);
     // With an adapter a GPU takes all micro-batches of a step through a block together (block_pass.cpp).
-    const double together = machine_.machine.is_cpu || full() ? 1 : of(load_.micro_batches);
+    const double together = layout_.joined && !full() ? of(load_.micro_batches) : 1;
     const double overhead = machine_.coefficients.block_overhead_s / together;
     Pass pass;
     pass.block_forward = std::max(matrix_seconds(base), weights) + matrix_seconds(adapters) + attention +
                          2 * kept + overhead / 3;
     // The gradients of A and B are products in float32 on a CPU unless in panels (adapted_linear.cpp); the
     // logits are everywhere (vocabulary.cpp).
-    const bool in_compute_type = layout_.panels || !machine_.machine.is_cpu;
+    const bool in_compute_type = layout_.panels || layout_.joined;
     const double gradients = in_compute_type ? matrix_seconds(adapters) : float_seconds(adapters);
     pass.block_backward = std::max(matrix_seconds(base * (full() ? 2 : 1)), weights) +
                           matrix_seconds(adapters) + gradients + 2 * attention + 4 * kept + 2 * overhead / 3;
