@@ -121,43 +121,30 @@ class Stand {
     }
   }
 
-  bool has_device_tensors() const { return !pairs_.empty(); }
-
  private:
   std::string name_;
   std::vector<DeviceAccess> access_;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;  // of the device, of the host
 };
 
-void replace_arguments(Stand& stand, torch::jit::Stack& stack, size_t count) {
+/// Each tensor of the last `count` values of the stack becomes what `stand_in` gives for it.
+template <typename StandIn>
+void replace_tensors(torch::jit::Stack& stack, size_t count, const StandIn& stand_in) {
   for (size_t i = stack.size() - count; i < stack.size(); ++i) {
     c10::IValue& value = stack[i];
     if (value.isTensor()) {
-      value = stand.in_for(value.toTensor());
+      value = stand_in(value.toTensor());
     } else if (value.isTensorList()) {
       c10::List<at::Tensor> list;
-      for (const at::Tensor& tensor : value.toTensorList().vec()) list.push_back(stand.in_for(tensor));
+      for (const at::Tensor& tensor : value.toTensorList().vec()) list.push_back(stand_in(tensor));
       value = std::move(list);
     } else if (value.isOptionalTensorList()) {
       c10::List<std::optional<at::Tensor>> list;
       for (const std::optional<at::Tensor>& tensor : value.toOptionalTensorVector())
-        list.push_back(tensor ? std::optional(stand.in_for(*tensor)) : std::nullopt);
+        list.push_back(tensor ? std::optional(stand_in(*tensor)) : std::nullopt);
       value = std::move(list);
     } else if (value.isDevice()) {
       value = c10::Device(c10::kCPU);
-    }
-  }
-}
-
-void replace_results(Stand& stand, torch::jit::Stack& stack, size_t count) {
-  for (size_t i = stack.size() - count; i < stack.size(); ++i) {
-    c10::IValue& value = stack[i];
-    if (value.isTensor()) {
-      value = stand.back_for(value.toTensor());
-    } else if (value.isTensorList()) {
-      c10::List<at::Tensor> list;
-      for (const at::Tensor& tensor : value.toTensorList().vec()) list.push_back(stand.back_for(tensor));
-      value = std::move(list);
     }
   }
 }
@@ -186,10 +173,10 @@ void run_as_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   if (waits(name, *stack, arguments)) count_wait(name);
   const at::AutoDispatchBelowADInplaceOrView below;
   Stand stand(name);
-  replace_arguments(stand, *stack, arguments);
+  replace_tensors(*stack, arguments, [&](const at::Tensor& tensor) { return stand.in_for(tensor); });
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
   stand.follow_sizes();
-  replace_results(stand, *stack, results);
+  replace_tensors(*stack, results, [&](const at::Tensor& tensor) { return stand.back_for(tensor); });
 }
 
 at::Tensor empty(c10::IntArrayRef size, std::optional<c10::ScalarType> type, std::optional<c10::Layout>,
@@ -209,15 +196,13 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::op
 void count_copy(const at::Tensor& from, const at::Tensor& to, bool queued) {
   count_launch("copy_");
   const std::string shape = " of " + std::to_string(from.nbytes()) + " bytes";
-  if (is_on_device(from) && is_on_device(to)) return;
   if (is_on_device(from)) {
-    count_wait("copy to the host" + shape);
-  } else if (!queued || !is_pinned_memory(from.storage().data())) {
-    count_wait("copy to the device" + shape);
+    if (!is_on_device(to)) count_wait("copy to the host" + shape);
+    return;
   }
+  if (!queued || !is_pinned_memory(from.storage().data())) count_wait("copy to the device" + shape);
   const std::lock_guard lock(calls_mutex);
-  ++(is_on_device(from) ? calls.to_host : calls.to_device);
-  (is_on_device(from) ? calls.bytes_to_host : calls.bytes_to_device) += static_cast<int64_t>(from.nbytes());
+  ++calls.to_device;
 }
 
 at::Tensor copy_from(const at::Tensor& self, const at::Tensor& dst, bool non_blocking) {

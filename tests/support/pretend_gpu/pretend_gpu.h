@@ -22,8 +22,8 @@ struct DeviceCalls {
   /// is not pinned or that are not queued (both wait in LibTorch's CUDA form), operators whose result's size
   /// depends on values, single values read, and synchronize().
   int64_t waits = 0;
-  /// Copies between host and device, and their bytes.
-  int64_t to_host = 0, to_device = 0, bytes_to_host = 0, bytes_to_device = 0;
+  /// Copies from the host to the device.
+  int64_t to_device = 0;
   /// Launches by operator, and waits by what was waited for.
   std::map<std::string, int64_t> launched, waited;
 };
