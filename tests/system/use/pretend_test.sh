@@ -4,8 +4,12 @@
 tests=$(realpath "$(dirname "$0")")
 source "$tests/../common.sh"
 
-# job FOLDER PROGRAM
-job() { "$2" run small.ini --train_compute_type float32 --kto_positions all --output "$1" >"$1.txt" 2>"$1.log"; }
+# job FOLDER PROGRAM OPTIONS...
+job() {
+  local folder=$1 program=$2
+  shift 2
+  "$program" run small.ini --train_compute_type float32 --kto_positions all --output "$folder" "$@" >"$folder.txt" 2>"$folder.log"
+}
 check "the job on the CPU" job cpu "$APPORTION_BIN"
 check "the job on the pretended GPU" job gpu "$APPORTION_BUILD/apportion_pretend"
 check "once more" job again "$APPORTION_BUILD/apportion_pretend"
@@ -27,6 +31,13 @@ adapters() { (cd "$1" && find tasks -name adapter_model.safetensors -exec sha256
 check "two adapters" test "$(adapters gpu | wc -l)" = 2
 check "the same bytes again" test "$(adapters gpu)" = "$(adapters again)"
 check "other bytes than the CPU's" test "$(adapters gpu)" != "$(adapters cpu)"
-check "a reference of its own" test "$(ls gpu/reference)" != "$(ls cpu/reference)"
 check "the same reference again" test "$(ls gpu/reference)" = "$(ls again/reference)"
+
+# Stage 2 from one stage 1, that of the CPU: all that tells the two references apart is the device.
+check "stage 1 on the CPU" job started "$APPORTION_BIN" --method sft
+cp -r started started_gpu
+check "stage 2 on the CPU" job started "$APPORTION_BIN"
+check "stage 2 on the pretended GPU" job started_gpu "$APPORTION_BUILD/apportion_pretend"
+for folder in started started_gpu; do check "one reference" test "$(find "$folder/reference" -mindepth 1 -maxdepth 1 | wc -l)" = 1; done
+check "a reference of its own" test "$(ls started_gpu/reference)" != "$(ls started/reference)"
 finish
