@@ -16,8 +16,9 @@ check "once more" job again "$APPORTION_BUILD/apportion_pretend"
 
 figures() { awk '/^ *(stage [12]|before|after)/ { NF -= 2; print }' "$1.txt"; }
 [ "$(figures cpu | wc -l)" -ge 5 ] || fail "figures were not found in the report"
+# near ONE OTHER
 near() {
-  paste -d' ' <(figures cpu) <(figures gpu) | awk '{
+  paste -d' ' <(figures "$1") <(figures "$2") | awk '{
     half = NF / 2
     for (i = 1; i <= half; ++i) {
       same = $i == $(i + half)
@@ -26,7 +27,7 @@ near() {
     }
   }'
 }
-check "figures near the CPU's" near
+check "figures near the CPU's" near cpu gpu
 adapters() { (cd "$1" && find tasks -name adapter_model.safetensors -exec sha256sum {} + | sort); }
 check "two adapters" test "$(adapters gpu | wc -l)" = 2
 check "the same bytes again" test "$(adapters gpu)" = "$(adapters again)"
@@ -40,4 +41,9 @@ check "stage 2 on the CPU" job started "$APPORTION_BIN"
 check "stage 2 on the pretended GPU" job started_gpu "$APPORTION_BUILD/apportion_pretend"
 for folder in started started_gpu; do check "one reference" test "$(find "$folder/reference" -mindepth 1 -maxdepth 1 | wc -l)" = 1; done
 check "a reference of its own" test "$(ls started_gpu/reference)" != "$(ls started/reference)"
+
+all_weights=(--adapter none --sft_optimizer adamw --sft_learning_rate 1e-4)
+check "all weights on the CPU" job whole "$APPORTION_BIN" "${all_weights[@]}"
+check "all weights on the pretended GPU" job whole_gpu "$APPORTION_BUILD/apportion_pretend" "${all_weights[@]}"
+check "their figures near the CPU's" near whole whole_gpu
 finish
