@@ -76,7 +76,7 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   const bool trains = !stages_of(config.method, config.steering).empty();
   if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
   if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
-  input.judges = judges_of(config, dataset);
+  input.judges = judges_of(config, dataset, environment.measure_compute_type);
   return make_plan(config, input, environment.name);
 }
 
@@ -147,10 +147,9 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     options.rounds = config.measure.rounds;
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;
-    const auto first_judged = std::stable_partition(plan.tasks.begin(), plan.tasks.end(),
-                                                    [](const Task& task) { return !is_judged(task); });
-    const std::vector<Task> of_ranks(plan.tasks.begin(), first_judged),
-        of_judges(first_judged, plan.tasks.end());
+    const auto without_ranks = std::stable_partition(plan.tasks.begin(), plan.tasks.end(), needs_ranks);
+    const std::vector<Task> of_ranks(plan.tasks.begin(), without_ranks),
+        of_judges(without_ranks, plan.tasks.end());
     Coordinator(link, recorder, status, of_ranks, existing_states(output, of_ranks, status), options).run();
     run_judges(of_judges, config, dataset, recorder, status);
   }

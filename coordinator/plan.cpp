@@ -155,6 +155,8 @@ class Planner {
       task.identity = {{"kind", name_of(task.kind)}, {"revision", description_of(task.kind).revision},
                        {"inputs", task.inputs},      {"judge", judge},
                        {"reading", reading_stories}, {"test_set", task.test_set}};
+      // Of a model that is run here: ranks that compute in another type are refused.
+      if (judge.contains("compute_type")) task.identity["compute_type"] = judge.at("compute_type");
       task.label = measured.label + ", " + judge_name(task);
       plan_.cell.judged[name + "/" + judge_name(task)] = task_id(task.identity);
       add(std::move(task));

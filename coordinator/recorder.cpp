@@ -9,6 +9,7 @@
 #include "shared/config/version.h"
 #include "shared/data/example.h"
 #include "shared/data/question.h"
+#include "shared/measure/verdicts.h"
 
 namespace apportion {
 
@@ -67,6 +68,11 @@ void Recorder::record(GroupRun& group, double now) const {
   std::string path = result_path(directory_, task.id);
   if (const MeasureTables* tables = tables_of(task)) {
     write_measure_file(path, {std::move(record), *tables, group.take_result()});
+  } else if (is_judged(task)) {
+    MeasureFile file = read_measure_file(result_path(directory_, task.inputs.front()));
+    file.result = with_verdicts(std::move(file.result), group.first_done().verdicts);
+    file.record = std::move(record);
+    write_measure_file(path, file);
   } else if (task.kind == TaskKind::retention) {
     const nlohmann::json result = nlohmann::json::parse(group.first_done().retention);
     write_retention_file(path, {std::move(record), retention_from_json(result)});

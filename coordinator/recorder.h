@@ -27,7 +27,7 @@ class Recorder {
   /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone.
   /// Throws UserError when the file cannot be written, InternalError for an incomplete result.
   void record(GroupRun& group, double now) const;
-  /// Likewise the task of a judge, with `judged` in place of what it read.
+  /// Likewise the task of a judge that needs no ranks, with `judged` in place of what it read.
   void record(const Task& task, MeasureFile judged, double seconds) const;
 
  private:

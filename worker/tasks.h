@@ -33,6 +33,10 @@ Done run_training(const TaskContext& context);
 /// questions. Collective: every rank of the group.
 Done run_retention(const TaskContext& context);
 
+/// Reads the stories that its input measured as a judge: the job's untouched model, or judge_model. The
+/// group's first rank returns the verdicts. Collective: every rank of the group.
+Done run_judge(const TaskContext& context);
+
 /// Where a scale task runs: it brings its own model and needs neither dataset nor tokenizer.
 struct ScaleContext {
   const RunConfig& config;

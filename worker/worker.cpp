@@ -48,7 +48,8 @@ Done run_task(const TaskContext& context) {
   static const std::map<TaskKind, Handler> handlers = {{TaskKind::measure, run_measure},
                                                        {TaskKind::sft, run_training},
                                                        {TaskKind::calibrate, run_training},
-                                                       {TaskKind::retention, run_retention}};
+                                                       {TaskKind::retention, run_retention},
+                                                       {TaskKind::judge, run_judge}};
   const auto handler = handlers.find(context.task.kind);
   if (handler == handlers.end())
     throw InternalError("no worker runs tasks of kind " + name_of(context.task.kind));

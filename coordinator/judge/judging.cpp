@@ -2,17 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <numeric>
-#include <set>
+#include <filesystem>
 
 #include "coordinator/judge/server_judge.h"
 #include "shared/base/clock.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/config/method.h"
-#include "shared/measure/category.h"
+#include "shared/measure/judge_question.h"
 #include "shared/measure/lexical_judge.h"
+#include "shared/measure/verdicts.h"
+#include "shared/model/shape_text.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
@@ -26,6 +26,17 @@ class WordJudge : public Judge {
  private:
   LexicalJudge judge_;
 };
+
+/// A model that is run here judges the same wherever it lies, and otherwise in another type.
+nlohmann::json identity_of_local(const RunConfig& config, const std::string& compute_type) {
+  const std::string& model = config.judge.model;
+  const std::string name = model.empty() ? local_judge : std::filesystem::path(model).stem().string();
+  return {{"name", name},
+          {"revision", judge_question_revision},
+          {"model", model_digest(model.empty() ? config.data.model : model)},
+          {"base_type", config.value("base_type")},
+          {"compute_type", compute_type}};
+}
 
 std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, const Dataset& dataset,
                                  const std::function<void()>& interrupted) {
@@ -41,53 +52,27 @@ std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, cons
                                        std::move(line));
 }
 
-/// Rounds of stories that are not listed: nobody can read them, so their judgement fails.
-void fail_unlisted(PromptResult& prompt) {
-  if (prompt.unlisted.empty()) return;
-  const size_t categories = prompt.counts.size() - 2;
-  const uint64_t all = std::accumulate(prompt.unlisted.begin(), prompt.unlisted.end(), uint64_t{0});
-  const uint64_t none = prompt.unlisted[categories + 2];
-  prompt.unlisted.assign(categories + 4, 0);
-  prompt.unlisted[categories + 2] = none;
-  prompt.unlisted[categories + 3] = all - none;
-  prompt.no_story += none;
-  prompt.judge_failed += all - none;
-}
-
 }  // namespace
 
-std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset) {
+std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset,
+                                      const std::string& compute_type) {
   std::vector<nlohmann::json> judges = {LexicalJudge::identity(dataset)};
-  if (config.judge.name != lexical_judge) judges.push_back(ServerJudge::identity(config.judge));
+  if (config.judge.name == local_judge)
+    judges.push_back(identity_of_local(config, compute_type));
+  else if (config.judge.name != lexical_judge)
+    judges.push_back(ServerJudge::identity(config.judge));
   return judges;
 }
 
 MeasureResult judged(MeasureResult measured, Judge& judge,
                      const std::function<void(size_t done, size_t all)>& told) {
-  std::set<std::string> texts;
-  for (const PromptResult& prompt : measured.prompts) {
-    for (const AnswerCount& answer : prompt.answers) {
-      if (answer.category != no_story) texts.insert(answer.text);
-    }
+  const std::vector<std::string> stories = stories_to_judge(measured);
+  std::vector<int> verdicts;
+  for (const std::string& story : stories) {
+    verdicts.push_back(judge.judge(story));
+    told(verdicts.size(), stories.size());
   }
-  std::map<std::string, int> verdicts;
-  for (const std::string& text : texts) {
-    verdicts[text] = judge.judge(text);
-    told(verdicts.size(), texts.size());
-  }
-  for (PromptResult& prompt : measured.prompts) {
-    const size_t categories = prompt.counts.size() - 2;
-    prompt.counts.assign(categories + 2, 0);
-    prompt.no_story = 0;
-    prompt.low.assign(categories, 0.0);
-    prompt.unexplored = 1;
-    for (AnswerCount& answer : prompt.answers) {
-      if (answer.category != no_story) answer.category = verdicts.at(answer.text);
-      rounds_in(prompt, column_of(answer, categories, true)) += answer.count;
-    }
-    fail_unlisted(prompt);
-  }
-  return measured;
+  return with_verdicts(std::move(measured), verdicts);
 }
 
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
@@ -103,13 +88,8 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
     shown = seconds_now();
     status.line(fmt::format("{}: {} of {} stories judged", task.label, done, all));
   });
-  uint64_t failed = 0;
-  for (const PromptResult& prompt : file.result.prompts) failed += prompt.judge_failed;
-  if (failed > 0) {
-    status.warn(fmt::format(
-        "{}: the judgement of {} rounds has failed, or their story is not listed; they are counted so",
-        task.label, failed));
-  }
+  const std::string failed = failed_verdicts_notice(file.result);
+  if (!failed.empty()) status.warn(task.label + ": " + failed);
   recorder.record(task, std::move(file), seconds_now() - started);
 }
 

@@ -1,5 +1,6 @@
-// Judge tasks: the stories that a measure task drew, read by a judge. They need no rank and are done one
-// after another when all that is measured is there.
+// Judge tasks: the stories that a measure task drew, read by a judge. Those of words and of a server need no
+// rank: they are done one after another when all that is measured is there. A model that is run here is the
+// workers' business; what it tells is recorded as any group's result.
 #pragma once
 
 #include <functional>
@@ -17,13 +18,13 @@
 
 namespace apportion {
 
-/// The judges of a job by what their verdicts depend on: the lexical one, and the server's where there is
-/// one.
-std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset);
+/// The judges of a job by what their verdicts depend on: the lexical one, and the second where there is one.
+/// A model that is run here computes in `compute_type`.
+std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset,
+                                      const std::string& compute_type);
 
-/// `measured` with the judge's category for each answer, each text asked about once; what is no story stays
-/// so. Exact shares are not known, for what was explored beside the rounds is not in it. `told` is called
-/// after each text with how many of how many are judged.
+/// `measured` with the judge's verdicts, each text asked about once. `told` is called after each text with
+/// how many of how many are judged.
 MeasureResult judged(MeasureResult measured, Judge& judge,
                      const std::function<void(size_t done, size_t all)>& told);
 

@@ -11,20 +11,13 @@
 #include "shared/base/error.h"
 #include "shared/data/text_file.h"
 #include "shared/measure/category.h"
+#include "shared/measure/judge_question.h"
 
 namespace apportion {
 namespace {
 
-constexpr int question_revision = 1;  // raised when the question or the reading of its answer changes
 constexpr const char* key_variable = "APPORTION_JUDGE_KEY";
-constexpr const char* none = "none";
 constexpr double first_wait_s = 0.25, longest_wait_s = 60;
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-  return all;
-}
 
 /// Without white space, quotation marks and a full stop at the ends, which say nothing.
 std::string bare(const std::string& answer) {
@@ -54,24 +47,21 @@ ServerLine real_line() {
 
 ServerJudge::ServerJudge(const JudgeConfig& config, std::string key, const Dataset& dataset,
                          const std::string& cache, ServerLine line)
-    : config_(config), key_(std::move(key)), cache_(cache), line_(std::move(line)) {
-  for (const Category& category : dataset.categories) names_.push_back(category.names.front());
-}
+    : config_(config),
+      key_(std::move(key)),
+      names_(names_for_judge(dataset)),
+      cache_(cache),
+      line_(std::move(line)) {}
 
 nlohmann::json ServerJudge::identity(const JudgeConfig& config) {
   std::string name = config.model;  // a part of paths in the index
   std::replace(name.begin(), name.end(), '/', '-');
-  return {{"name", name}, {"revision", question_revision}, {"url", config.name}, {"model", config.model}};
+  return {
+      {"name", name}, {"revision", judge_question_revision}, {"url", config.name}, {"model", config.model}};
 }
 
 std::string ServerJudge::question(const std::string& story) const {
-  const std::string text = fmt::format(
-      "Read the text between the lines of dashes.\n-----\n{}\n-----\nWhich of these does it say of the "
-      "person that "
-      "it is about: {}? Answer with one of these names as it is written here, and nothing else. Answer {} if "
-      "the "
-      "text does not say.",
-      story, joined(names_), none);
+  const std::string text = judge_question(story, names_);
   const nlohmann::json request = {{"model", config_.model},
                                   {"temperature", 0},
                                   {"max_tokens", 32},
@@ -82,7 +72,7 @@ std::string ServerJudge::question(const std::string& story) const {
 
 int ServerJudge::category_of(const std::string& answer) const {
   const std::string folded = fold_case(bare(answer));
-  if (folded == none) return unparsed;
+  if (folded == judge_says_none) return unparsed;
   for (size_t j = 0; j < names_.size(); ++j) {
     if (folded == fold_case(names_[j])) return static_cast<int>(j);
   }

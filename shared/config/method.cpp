@@ -199,6 +199,8 @@ bool reads_stories(const Task& task) {
 
 bool is_judged(const Task& task) { return task.kind == TaskKind::judge; }
 
+bool needs_ranks(const Task& task) { return !is_judged(task) || task.identity.contains("compute_type"); }
+
 std::string judge_name(const Task& task) { return task.identity.at("judge").at("name").get<std::string>(); }
 
 Asking asking_of(const Task& task) {

@@ -72,8 +72,11 @@ bool reads_stories(const Task& task);
 
 /// Whether the task is a judge's, of answers that its input measured.
 bool is_judged(const Task& task);
-/// The judge's name, of a judge task.
+/// Whether ranks do the task: all but those of judges that are no model run here.
+bool needs_ranks(const Task& task);
 inline constexpr const char* lexical_judge = "lexical";
+inline constexpr const char* local_judge = "local";
+/// The judge's name, of a judge task.
 std::string judge_name(const Task& task);
 
 }  // namespace apportion

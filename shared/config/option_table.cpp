@@ -325,12 +325,17 @@ OptionGroup judge_options() {
   return {
       "Judging stories",
       {
-          text_option({"judge", "lexical", Identity::no,
-                       "who reads stories (v3); lexical: whole words; the URL of an OpenAI-compatible "
-                       "server, as https://HOST/v1: a second judge, compared with the first"},
-                      of(&JudgeConfig::name), "lexical|URL", EmptyText::refused),
-          text_option({"judge_model", "", Identity::no, "the server's name of the model that judges"},
-                      of(&JudgeConfig::model), "NAME", EmptyText::allowed),
+          text_option(
+              {"judge", "lexical", Identity::no,
+               "who reads stories (v3); lexical: whole words; local: a model that is run here, or the URL "
+               "of an OpenAI-compatible server, as https://HOST/v1: a second judge, compared with "
+               "the first"},
+              of(&JudgeConfig::name), "lexical|local|URL", EmptyText::refused),
+          text_option(
+              {"judge_model", "", Identity::no,
+               "the model that judges: the server's name of it; with local a name or GGUF file as in model, "
+               "empty: the job's own, untouched"},
+              of(&JudgeConfig::model), "NAME", EmptyText::allowed),
           path_option({"judge_key_file", "", Identity::no,
                        "file with the key for the server; empty: the environment's APPORTION_JUDGE_KEY, "
                        "if any. The key itself is stored nowhere"},

@@ -75,14 +75,14 @@ void check_paths(const RunConfig& config, const Sources& sources) {
 /// A server's address has no user, password or question in it: it is stored, and shown.
 void check_judge(const RunConfig& config, const Sources& sources) {
   const std::string& name = config.judge.name;
-  if (name == lexical_judge) return;
+  if (name == lexical_judge || name == local_judge) return;
   const bool url = name.starts_with("https://") || name.starts_with("http://");
   if (!url || name.find_first_of("@?# ") != std::string::npos) {
     // Its value is not shown: it may hold a key.
-    throw UserError(
-        fmt::format("judge ({}) must be lexical, or the address of a server as https://HOST/v1, without "
-                    "user or key in it",
-                    sources.at("judge")));
+    throw UserError(fmt::format(
+        "judge ({}) must be lexical, local, or the address of a server as https://HOST/v1, without "
+        "user or key in it",
+        sources.at("judge")));
   }
   if (config.judge.model.empty()) {
     throw UserError(fmt::format("{} needs judge_model, the server's name of the model that judges",

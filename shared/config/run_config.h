@@ -159,8 +159,9 @@ struct MeasureConfig {
 
 /// Who tells which category a story is about. The lexical judge always does.
 struct JudgeConfig {
-  std::string name = "lexical";  // or the URL of an OpenAI-compatible server, a second judge
-  std::string model, key_file;   // of the server
+  std::string name = "lexical";  // or a second judge: local, or the URL of an OpenAI-compatible server
+  std::string model;             // the server's name of it; with local as DataConfig::model, empty: that one
+  std::string key_file;          // of the server
   double timeout_s = 30;         // of a request
 };
 

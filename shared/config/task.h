@@ -9,8 +9,8 @@ namespace apportion {
 
 /// measure: one test set; sft: stage 1; calibrate: stage 2; scale: timed steps of a synthetic shape (its id
 /// holds ranks and layout, too, for they are the question); retention: what the model of a task still shares
-/// with the untouched one; judge: the stories that its input measured, read by a judge (done by the
-/// coordinator).
+/// with the untouched one; judge: the stories that its input measured, read by a judge (one that is no
+/// model run here: by the coordinator).
 enum class TaskKind { measure, sft, calibrate, scale, retention, judge };
 
 /// What the whole program has to know of a kind; what it does is a handler of the worker's, of the recorder's

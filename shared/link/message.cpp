@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 4;
+constexpr int protocol_version = 5;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -79,6 +79,7 @@ void visit(Fields& fields, Done& done) {
       "base_peak_bytes", done.base_peak_bytes);
   fields("log", done.log)("adapter_digest", done.adapter_digest)("compute_type", done.compute_type);
   fields("threads", done.threads)("sample", done.sample)("retention", done.retention);
+  fields("verdicts", done.verdicts);
 }
 
 template <typename Fields>

@@ -75,8 +75,9 @@ struct Done {
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"
   int threads = 0;
-  StepSample sample;      // of a scale task
-  std::string retention;  // of a retention task, from the group's first rank: JSON (measure/retention.h)
+  StepSample sample;          // of a scale task
+  std::string retention;      // of a retention task, from the group's first rank: JSON (measure/retention.h)
+  std::vector<int> verdicts;  // of a judge task, from the group's first rank: stories_to_judge's
 };
 
 /// From a rank that cannot go on.

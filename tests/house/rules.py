@@ -10,7 +10,7 @@ SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
 
 # A part may include itself and parts of a smaller number in its tree.
 SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model_files": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
-WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8}
+WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8, "judge": 8}
 # The messages' structs are data that the store writes too; what carries them stays link's own.
 OPEN_TO_STORE = "shared/link/message.h"
 

@@ -196,6 +196,31 @@ def what_a_server_does_badly_is_counted(folder):
     no_file_has(folder, KEY)
 
 
+def a_model_run_here_is_a_second_judge(work, folder):
+    """On one rank and on two; another model than the job's; and a model that is not there."""
+    printed, _ = run(folder, {"judge": "local", **STORIES})
+    cell = cell_of(folder)
+    local = by_judge(cell)["local"]
+    assert local["failed_share"] == 0 and local["rounds"] == 6, local
+    (pair,) = [pair for pair in cell["judges"] if "local" in pair["judges"]]
+    assert pair["judges"] == ["lexical", "local"] and 0 <= pair["share"] <= 1, pair
+    assert "judges lexical and local agree on" in printed, printed
+    job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
+    words = [text for name, value in STORIES.items() for text in (f"--{name}={value}",)]
+    two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", APPORTION, "run", job, *words, "--judge=local"]
+    subprocess.run([*two, "--output", f"{work}/two-judge"], check=True, capture_output=True)
+    assert by_judge(cell_of(f"{work}/two-judge"))["local"] == local, "two ranks judge otherwise"
+
+    tiny = f"{work}/model.gguf"
+    assert os.path.exists(tiny), os.listdir(work)
+    printed, warned = run(folder, {"judge": "local", "judge_model": tiny, **STORIES})
+    other = by_judge(cell_of(folder))["model"]
+    assert other["rounds"] == 6 and re.search(r"before, v3 +model ", printed), printed
+    assert (other["failed_share"] > 0) == ("the judgement of" in warned), warned
+    _, told = run(folder, {"judge": "local", "judge_model": f"{work}/none.gguf", **STORIES}, code=2)
+    assert told.count("\n") == 1 and "none.gguf" in told, told
+
+
 def draws_that_are_no_stories_are_not_trained_on(work):
     small = [APPORTION, "run", f"{work}/small.ini", "--test_sets", "v2", "--answers", "self", "--self_tokens", "6"]
     lacking = subprocess.run([*small, "--output", f"{work}/lacking"], capture_output=True, text=True)
@@ -231,8 +256,6 @@ def stories_are_trained_on(work):
         assert all(0 < len(story) <= 32 for story in json.load(file))
     (task,) = trained_in(folder)
     assert {task} != trained_in(f"{work}/plain"), "stories changed no id"
-    run(f"{work}/heavy", {**self_told, "self_weight": 3})
-    assert not trained_in(folder) & trained_in(f"{work}/heavy"), "a weight of stories changed no id"
     # From the kept draws, and by two ranks: the same adapter.
     with open(f"{folder}/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
         once = file.read()
@@ -251,7 +274,8 @@ def main():
         stories_are_trained_on(work)
         a_server_is_a_second_judge(work, f"{work}/results")
         what_a_server_does_badly_is_counted(f"{work}/results")
-        _, told = run(f"{work}/results", {**STORIES, "judge": "local"}, code=2)
+        a_model_run_here_is_a_second_judge(work, f"{work}/results")
+        _, told = run(f"{work}/results", {**STORIES, "judge": "somebody"}, code=2)
         assert "judge (command line) must be lexical" in told, told
     print("stories and judges: passed")
 

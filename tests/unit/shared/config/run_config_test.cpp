@@ -190,11 +190,12 @@ TEST(IdentityOptions, GivesIdentityKeysOnly) {
 }
 
 TEST(MakeRunConfig, AJudgeIsWordsOrAServerWithoutSecretsInItsAddress) {
-  for (const char* wrong : {"local", "host/v1", "https://user:key@host/v1", "https://host/v1?key=1"}) {
+  for (const char* wrong : {"somebody", "host/v1", "https://user:key@host/v1", "https://host/v1?key=1"}) {
     EXPECT_EQ(error_of({{"judge", wrong, "x"}, {"judge_model", "m", "x"}}),
-              "judge (x) must be lexical, or the address of a server as https://HOST/v1, without user or key "
-              "in it");
+              "judge (x) must be lexical, local, or the address of a server as https://HOST/v1, without user "
+              "or key in it");
   }
+  EXPECT_EQ(error_of({{"judge", "local", "x"}}), "no error");
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}}),
             "judge = http://host:8000/v1 (x) needs judge_model, the server's name of the model that judges");
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}, {"judge_model", "m", "x"}}), "no error");
