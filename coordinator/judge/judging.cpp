@@ -30,6 +30,10 @@ class WordJudge : public Judge {
 /// A model that is run here judges the same wherever it lies, and otherwise in another type.
 nlohmann::json identity_of_local(const RunConfig& config, const std::string& compute_type) {
   const std::string& model = config.judge.model;
+  if (is_shape_text(model)) {
+    throw UserError("judge_model = " + model +
+                    ": a shape has synthetic weights and judges nothing; a GGUF file is right");
+  }
   const std::string name = model.empty() ? local_judge : std::filesystem::path(model).stem().string();
   return {{"name", name},
           {"revision", judge_question_revision},

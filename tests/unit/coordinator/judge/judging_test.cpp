@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "shared/base/error.h"
 #include "shared/measure/category.h"
 
 namespace apportion {
@@ -80,6 +81,9 @@ TEST(Judging, TheLexicalJudgeIsAlwaysThere) {
   config.judge.model = "m";
   ASSERT_EQ(judges_of(config, dataset, "float32").size(), 2u);
   EXPECT_EQ(judges_of(config, dataset, "float32")[1].at("name"), "m");
+  config.judge.name = "local";
+  config.judge.model = "shape:1b";
+  EXPECT_THROW(judges_of(config, dataset, "float32"), UserError);
 }
 
 }  // namespace
