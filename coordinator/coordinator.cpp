@@ -54,9 +54,10 @@ void Coordinator::assign() {
     int tag = ++last_tag_;
     groups_.try_emplace(tag, task, next.ranks, recorder_.tables_of(task), options_.rounds, seconds_now());
     states_[next.task] = TaskState::running;
+    const Assign assign{task, next.ranks, tag, recorder_.input_of(task)};
     for (int rank : next.ranks) {
       tag_of_rank_[static_cast<size_t>(rank)] = tag;
-      link_.send(rank, Assign{task, next.ranks, tag});
+      link_.send(rank, assign);
     }
   }
 }
@@ -99,7 +100,8 @@ GroupRun& Coordinator::group_of(int rank, const std::string& task_id) {
 
 void Coordinator::finish(int group_tag) {
   GroupRun& group = groups_.at(group_tag);
-  recorder_.record(group, seconds_now());
+  const std::string notice = recorder_.record(group, seconds_now());
+  if (!notice.empty()) status_.warn(group.task().label + ": " + notice);
   status_.finish(group.ranks(), group.task());
   for (size_t task = 0; task < tasks_.size(); ++task) {
     if (tasks_[task].id == group.task().id) states_[task] = TaskState::done;

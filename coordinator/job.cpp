@@ -76,7 +76,7 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   const bool trains = !stages_of(config.method, config.steering).empty();
   if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
   if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
-  input.judges = judges_of(config, dataset, environment.measure_compute_type);
+  input.judges = judges_of(config, dataset, input);
   return make_plan(config, input, environment.name);
 }
 

@@ -60,7 +60,11 @@ const MeasureTables* Recorder::tables_of(const Task& task) const {
   return task.kind == TaskKind::measure ? &tables_.at(tables_key(task.test_set, asking_of(task))) : nullptr;
 }
 
-void Recorder::record(GroupRun& group, double now) const {
+std::vector<std::string> Recorder::input_of(const Task& task) const {
+  return is_judged(task) ? stories_to_judge(measured_for(task).result) : std::vector<std::string>();
+}
+
+std::string Recorder::record(GroupRun& group, double now) const {
   const Task& task = group.task();
   TaskRecord record = {task, config_, about_};
   for (auto& entry : group.about(now)) record.about.push_back(std::move(entry));
@@ -69,10 +73,9 @@ void Recorder::record(GroupRun& group, double now) const {
   if (const MeasureTables* tables = tables_of(task)) {
     write_measure_file(path, {std::move(record), *tables, group.take_result()});
   } else if (is_judged(task)) {
-    MeasureFile file = read_measure_file(result_path(directory_, task.inputs.front()));
+    MeasureFile file = measured_for(task);
     file.result = with_verdicts(std::move(file.result), group.first_done().verdicts);
-    file.record = std::move(record);
-    write_measure_file(path, file);
+    return write_judged(std::move(record), std::move(file));
   } else if (task.kind == TaskKind::retention) {
     const nlohmann::json result = nlohmann::json::parse(group.first_done().retention);
     write_retention_file(path, {std::move(record), retention_from_json(result)});
@@ -83,13 +86,24 @@ void Recorder::record(GroupRun& group, double now) const {
     write_train_file(path, {std::move(record), done.log, done.adapter_digest});
     remove_directory(checkpoint_directory(directory_, task.id));
   }
+  return "";
 }
 
-void Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
-  judged.record = {task, config_, about_};
-  judged.record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
+std::string Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
+  TaskRecord record = {task, config_, about_};
+  record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
   make_directories(task_directory(directory_, task.id));
-  write_measure_file(result_path(directory_, task.id), judged);
+  return write_judged(std::move(record), std::move(judged));
+}
+
+MeasureFile Recorder::measured_for(const Task& task) const {
+  return read_measure_file(result_path(directory_, task.inputs.front()));
+}
+
+std::string Recorder::write_judged(TaskRecord record, MeasureFile judged) const {
+  judged.record = std::move(record);
+  write_measure_file(result_path(directory_, judged.record.task.id), judged);
+  return failed_verdicts_notice(judged.result);
 }
 
 std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,

@@ -24,13 +24,21 @@ class Recorder {
   /// The tables of a measure task's test set; nullptr for other tasks.
   const MeasureTables* tables_of(const Task& task) const;
 
-  /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone.
-  /// Throws UserError when the file cannot be written, InternalError for an incomplete result.
-  void record(GroupRun& group, double now) const;
+  /// What a task's ranks need of its inputs' result files (Assign::input), which only the coordinator reads.
+  std::vector<std::string> input_of(const Task& task) const;
+
+  /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone. What
+  /// people have to be warned of comes back as one line, empty if nothing. Throws UserError when the file
+  /// cannot be written, InternalError for an incomplete result.
+  std::string record(GroupRun& group, double now) const;
   /// Likewise the task of a judge that needs no ranks, with `judged` in place of what it read.
-  void record(const Task& task, MeasureFile judged, double seconds) const;
+  std::string record(const Task& task, MeasureFile judged, double seconds) const;
+  /// The result of a judge task's input.
+  MeasureFile measured_for(const Task& task) const;
 
  private:
+  std::string write_judged(TaskRecord record, MeasureFile judged) const;
+
   std::string directory_;
   std::vector<std::pair<std::string, std::string>> config_;
   std::vector<std::pair<std::string, std::string>> about_;

@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <optional>
 
 #include "shared/base/clock.h"
@@ -91,13 +90,11 @@ std::vector<Unit> units_of(std::vector<AskedPrompt> prompts, size_t per_unit, si
 
 void report_progress(const TaskContext& context, int done, int all, double tokens, double flops,
                      double seconds, double peak) {
-  constexpr double none = std::numeric_limits<double>::quiet_NaN();
   Progress progress;
   progress.task_id = context.task.id;
   progress.stage = "measure " + context.task.label;
   progress.step = done;
   progress.steps = all;
-  progress.loss = progress.kl = progress.coverage = none;
   progress.tokens_per_second = tokens / seconds;
   progress.peak_share = flops / seconds / peak;
   progress.seconds_left = seconds / done * (all - done);

@@ -2,6 +2,7 @@
 // formed.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "shared/link/link.h"
@@ -19,6 +20,7 @@ struct TaskContext {
   const Task& task;
   std::vector<int> shard_ranks;    // world ranks of the group that hold the base together with this one
   std::vector<int> replica_ranks;  // those that have the same part of each copy of it
+  std::vector<std::string> input;  // Assign's
 };
 
 /// Measures this rank's units and sends each one's histogram as it is done.
@@ -33,7 +35,7 @@ Done run_training(const TaskContext& context);
 /// questions. Collective: every rank of the group.
 Done run_retention(const TaskContext& context);
 
-/// Reads the stories that its input measured as a judge: the job's untouched model, or judge_model. The
+/// Reads the stories that came with the task as a judge: the job's untouched model, or judge_model. The
 /// group's first rank returns the verdicts. Collective: every rank of the group.
 Done run_judge(const TaskContext& context);
 

@@ -93,7 +93,8 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
       if (!session) session = std::make_unique<Session>(config, rank);
       done = run_task({*session, link, *collectives, assign->task,
                        shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
-                       replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size)});
+                       replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
+                       assign->input});
     }
     release_device_memory(rank.device);
     done.task_id = assign->task.id;

@@ -28,7 +28,7 @@ class WordJudge : public Judge {
 };
 
 /// A model that is run here judges the same wherever it lies, and otherwise in another type.
-nlohmann::json identity_of_local(const RunConfig& config, const std::string& compute_type) {
+nlohmann::json identity_of_local(const RunConfig& config, const PlanInput& input) {
   const std::string& model = config.judge.model;
   if (is_shape_text(model)) {
     throw UserError("judge_model = " + model +
@@ -37,9 +37,9 @@ nlohmann::json identity_of_local(const RunConfig& config, const std::string& com
   const std::string name = model.empty() ? local_judge : std::filesystem::path(model).stem().string();
   return {{"name", name},
           {"revision", judge_question_revision},
-          {"model", model_digest(model.empty() ? config.data.model : model)},
+          {"model", model.empty() ? input.model_digest : model_digest(model)},
           {"base_type", config.value("base_type")},
-          {"compute_type", compute_type}};
+          {"compute_type", input.measure_compute_type}};
 }
 
 std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, const Dataset& dataset,
@@ -59,10 +59,10 @@ std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, cons
 }  // namespace
 
 std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset,
-                                      const std::string& compute_type) {
+                                      const PlanInput& input) {
   std::vector<nlohmann::json> judges = {LexicalJudge::identity(dataset)};
   if (config.judge.name == local_judge)
-    judges.push_back(identity_of_local(config, compute_type));
+    judges.push_back(identity_of_local(config, input));
   else if (config.judge.name != lexical_judge)
     judges.push_back(ServerJudge::identity(config.judge));
   return judges;
@@ -84,7 +84,7 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
   constexpr double period_s = 5;
   const double started = seconds_now();
   double shown = started;
-  MeasureFile file = read_measure_file(result_path(config.output.directory, task.inputs.front()));
+  MeasureFile file = recorder.measured_for(task);
   const std::unique_ptr<Judge> judge = judge_for(task, config, dataset, interrupted);
   file.result = judged(std::move(file.result), *judge, [&](size_t done, size_t all) {
     interrupted();
@@ -92,9 +92,8 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
     shown = seconds_now();
     status.line(fmt::format("{}: {} of {} stories judged", task.label, done, all));
   });
-  const std::string failed = failed_verdicts_notice(file.result);
-  if (!failed.empty()) status.warn(task.label + ": " + failed);
-  recorder.record(task, std::move(file), seconds_now() - started);
+  const std::string notice = recorder.record(task, std::move(file), seconds_now() - started);
+  if (!notice.empty()) status.warn(task.label + ": " + notice);
 }
 
 }  // namespace apportion

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/judge/judge.h"
+#include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/status.h"
 #include "shared/config/run_config.h"
@@ -19,9 +20,9 @@
 namespace apportion {
 
 /// The judges of a job by what their verdicts depend on: the lexical one, and the second where there is one.
-/// A model that is run here computes in `compute_type`.
+/// Of `input` the model's digest and the type that is measured in are read.
 std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset,
-                                      const std::string& compute_type);
+                                      const PlanInput& input);
 
 /// `measured` with the judge's verdicts, each text asked about once. `told` is called after each text with
 /// how many of how many are judged.

@@ -43,7 +43,7 @@ void visit(Fields& fields, TrainLog& log) {
 
 template <typename Fields>
 void visit(Fields& fields, Assign& assign) {
-  fields("task", assign.task)("group", assign.group)("group_tag", assign.group_tag);
+  fields("task", assign.task)("group", assign.group)("group_tag", assign.group_tag)("input", assign.input);
 }
 
 template <typename Fields>

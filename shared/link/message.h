@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -14,11 +15,13 @@
 namespace apportion {
 
 /// Coordinator to every rank of a group: run this task together. `group` lists world ranks in group order;
-/// `group_tag` names this forming of the group (unique among those of a Coordinator).
+/// `group_tag` names this forming of the group (unique among those of a Coordinator). `input` is what they
+/// need of its inputs' result files, which only the coordinator reads: of a judge task the stories_to_judge.
 struct Assign {
   Task task;
   std::vector<int> group;
   int group_tag = 0;
+  std::vector<std::string> input = {};
 };
 
 /// From a group's first rank, now and then.
@@ -26,8 +29,9 @@ struct Progress {
   std::string task_id;
   std::string stage;  // "stage 1", "measure v2"
   int64_t step = 0, steps = 0;
-  double loss = 0, kl = 0, coverage = 0;  // NaN where there is none
-  double retain = 0;                      // of the replay rows; 0: nothing is kept
+  // NaN where there is none.
+  double loss = std::numeric_limits<double>::quiet_NaN(), kl = loss, coverage = loss;
+  double retain = 0;  // of the replay rows; 0: nothing is kept
   double tokens_per_second = 0;
   double peak_share = 0;  // of the measured matrix-multiply peak
   double seconds_left = 0;
@@ -77,7 +81,7 @@ struct Done {
   int threads = 0;
   StepSample sample;          // of a scale task
   std::string retention;      // of a retention task, from the group's first rank: JSON (measure/retention.h)
-  std::vector<int> verdicts;  // of a judge task, from the group's first rank: stories_to_judge's
+  std::vector<int> verdicts;  // of a judge task, from the group's first rank: those of `input`
 };
 
 /// From a rank that cannot go on.

@@ -1,4 +1,4 @@
-// The judge task: the stories that its input measured, dealt to the ranks of the group in units.
+// The judge task: the stories that came with it, dealt to the ranks of the group in units.
 #include "worker/judge/judge_task.h"
 
 #include <ATen/ATen.h>
@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <optional>
+#include <utility>
 
 #include "shared/base/clock.h"
 #include "shared/measure/category.h"
 #include "shared/measure/judge_question.h"
-#include "shared/measure/verdicts.h"
-#include "shared/store/task_file.h"
 #include "worker/device.h"
+#include "worker/losses/log_probs.h"
 #include "worker/tasks.h"
 #include "worker/train/replay.h"
 
@@ -22,69 +23,75 @@ namespace {
 
 constexpr size_t unit_stories = 8;
 
-/// A story's question with each allowed answer: the categories in order, then "none".
+/// A story's question with each allowed answer: the categories in order, then "none". Empty where the longest
+/// is longer than the model's context.
 using Ballot = std::vector<ReplayRow>;
 
-Ballot ballot_of(const ChatTemplate& chat, const std::string& story, const std::vector<std::string>& names) {
+Ballot ballot_of(const ChatTemplate& chat, const std::string& story, const std::vector<std::string>& names,
+                 int64_t context_length) {
   const std::string question = judge_question(story, names);
+  std::vector<std::string> allowed = names;
+  allowed.emplace_back(judge_says_none);
   Ballot ballot;
-  for (const std::string& name : names)
-    ballot.push_back({chat.encode_prompt(question), chat.encode_turn(question, name).answer, 0});
-  ballot.push_back({chat.encode_prompt(question), chat.encode_turn(question, judge_says_none).answer, 0});
+  for (const std::string& answer : allowed) {
+    EncodedTurn turn = chat.encode_turn(question, answer);
+    if (static_cast<int64_t>(turn.prompt.size() + turn.answer.size()) > context_length) return {};
+    ballot.push_back({std::move(turn.prompt), std::move(turn.answer), 0});
+  }
   return ballot;
 }
 
-bool fits(const Ballot& ballot, int64_t context_length) {
-  return std::all_of(ballot.begin(), ballot.end(), [&](const ReplayRow& row) {
-    return static_cast<int64_t>(row.prompt.size() + row.answer.size()) <= context_length;
-  });
+/// Log-probs of all tokens of the ballots' answers, one after another, in host memory. Collective: a rank
+/// without a ballot joins.
+at::Tensor answer_log_probs(const Llama& model, const std::vector<Ballot>& unit) {
+  const at::NoGradGuard no_gradient;
+  std::vector<const ReplayRow*> rows;
+  std::vector<int64_t> tokens;
+  for (const Ballot& ballot : unit) {
+    for (const ReplayRow& row : ballot) {
+      rows.push_back(&row);
+      tokens.insert(tokens.end(), row.answer.begin(), row.answer.end());
+    }
+  }
+  std::vector<ReplayTree> trees;
+  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+  const std::vector<at::Tensor> logits = model.vocabulary().logits(kept_hidden(model, nullptr, trees));
+  if (logits.empty()) return at::empty({0}, at::kFloat);
+  const at::Tensor token_N = at::tensor(tokens, at::kLong).to(model.device());
+  const EdgeIndex edges{{}, at::arange(token_N.size(0), token_N.options()), token_N};
+  return pick_edges(logits[0].log_softmax(-1), edges).cpu();
 }
 
-/// The verdict that a ballot's log-probs come to; `position` is moved behind its rows.
-int verdict_of(const Ballot& ballot, const at::Tensor& log_prob_NV, int64_t& position) {
+/// The verdict that a ballot's log-probs come to; `log_prob` is moved behind them.
+int verdict_of(const Ballot& ballot, const float*& log_prob) {
   double most = -std::numeric_limits<double>::infinity();
   size_t chosen = 0;
   for (size_t answer = 0; answer < ballot.size(); ++answer) {
-    double log_prob = 0;
-    for (int32_t token : ballot[answer].answer) log_prob += log_prob_NV[position++][token].item<double>();
-    if (log_prob <= most) continue;
-    most = log_prob;
+    const double sum = std::accumulate(log_prob, log_prob + ballot[answer].answer.size(), 0.0);
+    log_prob += ballot[answer].answer.size();
+    if (sum <= most) continue;
+    most = sum;
     chosen = answer;
   }
   return chosen + 1 == ballot.size() ? unparsed : static_cast<int>(chosen);
 }
 
-/// Verdicts of a unit's ballots, judge_failed for those that do not fit. Collective: a rank without a unit
-/// joins with an empty one.
+/// Collective.
 std::vector<int> judge_unit(const Llama& model, const std::vector<Ballot>& unit) {
-  const at::NoGradGuard no_gradient;
-  std::vector<const ReplayRow*> rows;
-  for (const Ballot& ballot : unit) {
-    if (!fits(ballot, model.shape().context_length)) continue;
-    for (const ReplayRow& row : ballot) rows.push_back(&row);
-  }
-  std::vector<ReplayTree> trees;
-  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
-  const std::vector<at::Tensor> logits = model.vocabulary().logits(kept_hidden(model, nullptr, trees));
-  at::Tensor log_prob_NV;
-  if (!logits.empty()) log_prob_NV = logits[0].log_softmax(-1).cpu();
+  const at::Tensor log_prob_N = answer_log_probs(model, unit);
+  const float* log_prob = log_prob_N.const_data_ptr<float>();
   std::vector<int> verdicts;
-  int64_t position = 0;
-  for (const Ballot& ballot : unit) {
-    const bool judged = fits(ballot, model.shape().context_length);
-    verdicts.push_back(judged ? verdict_of(ballot, log_prob_NV, position) : judge_failed);
-  }
+  for (const Ballot& ballot : unit)
+    verdicts.push_back(ballot.empty() ? judge_failed : verdict_of(ballot, log_prob));
   return verdicts;
 }
 
 void report_progress(const TaskContext& context, size_t done, size_t all, double seconds) {
-  constexpr double none = std::numeric_limits<double>::quiet_NaN();
   Progress progress;
   progress.task_id = context.task.id;
   progress.stage = "judge " + context.task.label;
   progress.step = static_cast<int64_t>(done);
   progress.steps = static_cast<int64_t>(all);
-  progress.loss = progress.kl = progress.coverage = none;
   progress.seconds_left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
   context.link.send(coordinator_address, progress);
 }
@@ -102,7 +109,7 @@ std::vector<int> verdicts_of(const Llama& model, const ChatTemplate& chat,
     const size_t first = (turn * ranks + rank) * unit_stories;
     std::vector<Ballot> unit;
     for (size_t i = first; i < std::min(stories.size(), first + unit_stories); ++i)
-      unit.push_back(ballot_of(chat, stories[i], names));
+      unit.push_back(ballot_of(chat, stories[i], names, model.shape().context_length));
     const std::vector<int> verdicts = judge_unit(model, unit);
     for (size_t i = 0; i < verdicts.size(); ++i)
       own.insert(own.end(), {static_cast<double>(first + i), static_cast<double>(verdicts[i])});
@@ -117,11 +124,10 @@ std::vector<int> verdicts_of(const Llama& model, const ChatTemplate& chat,
 
 Done run_judge(const TaskContext& context) {
   const RunConfig& config = context.session.config();
-  // Another model than the job's has a session of its own, as long as the task.
   RunConfig judge_config = config;
-  if (!config.judge.model.empty()) judge_config.data.model = config.judge.model;
-  std::optional<Session> own;
+  std::optional<Session> own;  // of judge_model, as long as the task
   if (!config.judge.model.empty()) {
+    judge_config.data.model = config.judge.model;
     context.session.release_models();
     own.emplace(judge_config, context.session.rank());
   }
@@ -129,21 +135,15 @@ Done run_judge(const TaskContext& context) {
   const Llama& model = session.model(resolve_compute_type(config.measure_compute_type), context.shard_ranks);
   if (model.keeps_gathered()) model.gather_all();
 
-  const MeasureResult measured =
-      read_measure_file(result_path(config.output.directory, context.task.inputs.front())).result;
   const double started = seconds_now();
   const bool first = context.collectives.group_rank() == 0;
+  auto told = [&](size_t judged, size_t all) {
+    if (first) report_progress(context, judged, all, seconds_now() - started);
+  };
+  std::vector<int> verdicts = verdicts_of(model, session.chat(), names_for_judge(session.dataset()),
+                                          context.input, context.collectives, told);
   Done done;
-  done.verdicts =
-      verdicts_of(model, session.chat(), names_for_judge(session.dataset()), stories_to_judge(measured),
-                  context.collectives, [&](size_t judged, size_t all) {
-                    if (first) report_progress(context, judged, all, seconds_now() - started);
-                  });
-  const std::string failed = failed_verdicts_notice(with_verdicts(measured, done.verdicts));
-  if (!first)
-    done.verdicts.clear();
-  else if (!failed.empty())
-    context.link.send(coordinator_address, Note{context.task.id, failed, true});
+  if (first) done.verdicts = std::move(verdicts);
   return done;
 }
 

@@ -75,15 +75,15 @@ TEST(Judging, TheLexicalJudgeIsAlwaysThere) {
   Dataset dataset;
   dataset.categories = {{{"a"}}, {{"b"}}};
   RunConfig config;
-  ASSERT_EQ(judges_of(config, dataset, "float32").size(), 1u);
-  EXPECT_EQ(judges_of(config, dataset, "float32")[0].at("name"), "lexical");
+  ASSERT_EQ(judges_of(config, dataset, {}).size(), 1u);
+  EXPECT_EQ(judges_of(config, dataset, {})[0].at("name"), "lexical");
   config.judge.name = "http://host";
   config.judge.model = "m";
-  ASSERT_EQ(judges_of(config, dataset, "float32").size(), 2u);
-  EXPECT_EQ(judges_of(config, dataset, "float32")[1].at("name"), "m");
+  ASSERT_EQ(judges_of(config, dataset, {}).size(), 2u);
+  EXPECT_EQ(judges_of(config, dataset, {})[1].at("name"), "m");
   config.judge.name = "local";
   config.judge.model = "shape:1b";
-  EXPECT_THROW(judges_of(config, dataset, "float32"), UserError);
+  EXPECT_THROW(judges_of(config, dataset, {}), UserError);
 }
 
 }  // namespace

@@ -37,10 +37,12 @@ TEST(Message, AssignKeepsItsTaskAndGroup) {
   assign.task.inputs = {"cd34", "ef56"};
   assign.group = {2, 0, 5};
   assign.group_tag = 9;
+  assign.input = {"A story.", "", "cut inside a character: \xc3"};
   Assign back = round_trip(assign);
   EXPECT_EQ(nlohmann::json(back.task), nlohmann::json(assign.task));
   EXPECT_EQ(back.group, assign.group);
   EXPECT_EQ(back.group_tag, 9);
+  EXPECT_EQ(back.input, assign.input);
 }
 
 TEST(Message, ProgressKeepsNumbersThatAreNone) {
@@ -105,11 +107,13 @@ TEST(Message, DoneKeepsTheLogColumnByColumn) {
   done.log.loss = {0.5, 0.25};
   done.log.seconds = {1.5};
   done.log.z_unclamped = {-0.125};
+  done.verdicts = {1, -1, -3, 0};
   Done back = round_trip(done);
   EXPECT_EQ(back.micro_batches, 12);
   EXPECT_EQ(back.base_peak_bytes, int64_t{1} << 40);
   EXPECT_EQ(back.units, 3);
   EXPECT_EQ(back.log.loss, done.log.loss);
+  EXPECT_EQ(back.verdicts, done.verdicts);
   EXPECT_EQ(back.log.seconds, done.log.seconds);
   EXPECT_EQ(back.log.z_unclamped, done.log.z_unclamped);
   EXPECT_TRUE(back.log.z.empty());
