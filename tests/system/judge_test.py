@@ -10,11 +10,15 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 import common
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "inputs"))
+import edit_gguf  # noqa: E402
 
 APPORTION = os.environ["APPORTION_BIN"]
 KEY = "sk-2718281828-never-stored"
@@ -197,7 +201,8 @@ def what_a_server_does_badly_is_counted(folder):
 
 
 def a_model_run_here_is_a_second_judge(work, folder):
-    """On one rank and on two; another model than the job's; and a model that is not there."""
+    """On one rank and on two that share the base; another model than the job's, one of short context, one that is not
+    there."""
     printed, _ = run(folder, {"judge": "local", **STORIES})
     cell = cell_of(folder)
     local = by_judge(cell)["local"]
@@ -208,15 +213,21 @@ def a_model_run_here_is_a_second_judge(work, folder):
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")
     words = [text for name, value in STORIES.items() for text in (f"--{name}={value}",)]
     two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", APPORTION, "run", job, *words, "--judge=local"]
-    subprocess.run([*two, "--output", f"{work}/two-judge"], check=True, capture_output=True)
+    subprocess.run([*two, "--shard_size", "2", "--output", f"{work}/two-judge"], check=True, capture_output=True)
     assert by_judge(cell_of(f"{work}/two-judge"))["local"] == local, "two ranks judge otherwise"
 
     tiny = f"{work}/model.gguf"
-    assert os.path.exists(tiny), os.listdir(work)
     printed, warned = run(folder, {"judge": "local", "judge_model": tiny, **STORIES})
     other = by_judge(cell_of(folder))["model"]
-    assert other["rounds"] == 6 and re.search(r"before, v3 +model ", printed), printed
-    assert (other["failed_share"] > 0) == ("the judgement of" in warned), warned
+    assert other["failed_share"] == 0 and re.search(r"before, v3 +model ", printed) and not warned, printed + warned
+    with open(tiny, "rb") as file:
+        parts = edit_gguf.take_apart(file.read())
+    parts["keys"]["llama.context_length"] = edit_gguf.natural(64)
+    with open(f"{work}/short.gguf", "wb") as file:
+        file.write(edit_gguf.put_together(parts))
+    _, warned = run(folder, {"judge": "local", "judge_model": f"{work}/short.gguf", **STORIES})
+    assert by_judge(cell_of(folder))["short"]["failed_share"] == 1, "a question is longer than the context"
+    assert warned.count("\n") == 1 and "before, v3, short: the judgement of 12 rounds has failed" in warned, warned
     _, told = run(folder, {"judge": "local", "judge_model": f"{work}/none.gguf", **STORIES}, code=2)
     assert told.count("\n") == 1 and "none.gguf" in told, told
 
@@ -265,6 +276,9 @@ def stories_are_trained_on(work):
     subprocess.run([*two, "--output", f"{work}/two"], check=True, capture_output=True)
     with open(f"{work}/two/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
         assert file.read() == once, "two ranks trained another adapter"
+    run(folder, {**self_told, "self_weight": 3})
+    assert len(trained_in(folder) - {task}) == 1, "a weight of stories changed no id"
+    assert os.listdir(f"{folder}/replay") == [draws], "the same stories were drawn again"
 
 
 def main():
