@@ -2,6 +2,7 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -57,12 +58,18 @@ std::string type_name(ComputeType type) {
 }
 
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
-void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
+void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks) {
   try {
-    JobEnvironment environment = {
-        line.job_name, ranks.size(), ranks.launch() == Launch::mpi ? line.config.ranks.silence_s : 0,
-        type_name(line.config.train_compute_type), type_name(line.config.measure_compute_type)};
-    (line.command == Command::scale ? run_study : run_job)(link, line.config, environment);
+    const RunConfig& config = cell.config;
+    const JobEnvironment environment = {line.job_name,
+                                        ranks.size(),
+                                        ranks.launch() == Launch::mpi ? config.ranks.silence_s : 0,
+                                        type_name(config.train_compute_type),
+                                        type_name(config.measure_compute_type),
+                                        cell.name,
+                                        cell.swept,
+                                        &cell == &line.cells.back()};
+    (line.command == Command::scale ? run_study : run_job)(link, config, environment);
   } catch (const std::exception& error) {
     print_error(error);
     ranks.abort(exit_code_of(error));
@@ -84,13 +91,19 @@ void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threa
   }
 }
 
-/// This process's roles; `coordinator` is nullptr on ranks other than 0.
+/// This process's roles in each cell after the other; `coordinator` is nullptr on ranks other than 0.
 void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
                 int threads) {
-  std::thread thread;
-  if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, ranks); });
-  work(worker, line.config, ranks, threads);
-  if (coordinator) thread.join();
+  for (const JobCell& cell : line.cells) {
+    if (coordinator && line.cells.size() > 1 && !cell.config.output.quiet) {
+      std::fprintf(stderr, "cell %td of %zu: %s\n", &cell - line.cells.data() + 1, line.cells.size(),
+                   cell.name.c_str());
+    }
+    std::thread thread;
+    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks); });
+    work(worker, cell.config, ranks, threads);
+    if (coordinator) thread.join();
+  }
 }
 
 int threads_of(const CommandLine& line, const RankEnv& env) {
@@ -100,16 +113,22 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
-/// With what a job's recipe and layout leave open decided; a study states its own. Collective.
+/// With what each cell's recipe and layout leave open decided, so that mistakes show before anything runs; a
+/// study states its own. What holds for several cells is said once. Collective.
 CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads) {
   if (line.command != Command::run) return line;
-  const std::vector<std::string> lines = resolve_test_sets(line.config);
-  resolve_recipe(line.config);
-  const std::string choice =
-      resolve_layout(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-  if (ranks.rank() != 0) return line;
-  for (const std::string& text : lines) std::fprintf(stderr, "apportion: warning: %s\n", text.c_str());
-  if (!choice.empty() && !line.config.output.quiet) std::fprintf(stderr, "%s\n", choice.c_str());
+  std::set<std::string> said;
+  auto say = [&](const std::string& text) {
+    if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
+  };
+  for (JobCell& cell : line.cells) {
+    const std::vector<std::string> lines = resolve_test_sets(cell.config);
+    resolve_recipe(cell.config);
+    const std::string choice =
+        resolve_layout(cell.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
+    for (const std::string& text : lines) say("apportion: warning: " + text);
+    if (!choice.empty() && !cell.config.output.quiet) say(choice);
+  }
   return line;
 }
 
@@ -147,7 +166,7 @@ void act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return;
   if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  if (line.command == Command::report) return print_report(line.directory, line.config.output);
+  if (line.command == Command::report) return print_report(line.directory, line.config.output, line.cell);
   print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
 }
 

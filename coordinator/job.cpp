@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "coordinator/coordinator.h"
 #include "coordinator/judge/judging.h"
@@ -23,6 +24,7 @@
 #include "shared/data/example.h"
 #include "shared/data/keep.h"
 #include "shared/data/story_prompts.h"
+#include "shared/data/target.h"
 #include "shared/link/interrupt.h"
 #include "shared/measure/category.h"
 #include "shared/measure/lexical_judge.h"
@@ -62,12 +64,26 @@ std::string stories_digest(const RunConfig& config, const Dataset& dataset) {
                 std::to_string(least_story_words));
 }
 
+/// A slash would be a path in the index.
+std::string without_slashes(std::string name) {
+  std::replace(name.begin(), name.end(), '/', ':');
+  return name;
+}
+
+/// "[even]": behind the dataset's name in a cell's; empty for the dataset's own shares.
+std::string target_suffix(const TargetConfig& target) {
+  if (target.kind == TargetKind::table) return "";
+  std::string text = print_target(target);
+  if (target.kind == TargetKind::file) text = std::filesystem::path(text).filename().string();
+  return "[" + without_slashes(text) + "]";
+}
+
 Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset,
               const std::string& frames_digest) {
   PlanInput input;
   input.model_digest = model_digest(config.data.model);
   input.dataset_digest = dataset.digest();
-  input.dataset_name = dataset.name;
+  input.dataset_name = dataset.name + target_suffix(config.data.target);
   input.train_compute_type = environment.train_compute_type;
   input.measure_compute_type = environment.measure_compute_type;
   input.frames_digest = frames_digest;
@@ -77,7 +93,11 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
   if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
   input.judges = judges_of(config, dataset, input);
-  return make_plan(config, input, environment.name);
+  Plan plan = make_plan(config, input, environment.name);
+  if (!environment.cell.empty()) plan.cell.name = without_slashes(environment.cell);
+  plan.cell.about = {config.data.dataset, description_of(config.method).name, config.data.model,
+                     print_target(config.data.target), environment.swept};
+  return plan;
 }
 
 /// Tasks whose artefacts verify are done; a damaged one is redone with a warning.
@@ -128,7 +148,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   }
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
-  Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  Dataset dataset = load_dataset(config.data);
   check_steering(dataset, config.steering);
   check_answer_forms(dataset);
   check_prompt_lengths(config, dataset);
@@ -154,7 +174,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     run_judges(of_judges, config, dataset, recorder, status);
   }
   write_index(output.directory, {plan.cell});
-  print_output(render_report(output.directory, output).text);
+  if (environment.reports) print_output(render_report(output.directory, output).text);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
 }
 

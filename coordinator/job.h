@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "shared/config/run_config.h"
 #include "shared/link/link.h"
@@ -15,10 +17,14 @@ struct JobEnvironment {
   int ranks = 1;
   double silence_limit_s = 0;                            // as CoordinatorOptions
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
+  std::string cell = {};                                 // the cell's name; empty: by dataset and method
+  std::vector<std::pair<std::string, std::string>> swept = {};  // its key, value
+  bool reports = true;  // whether the folder's report follows: after the last cell
 };
 
-/// Runs the job over `link` (the coordinator's end) and prints its report to standard output. Throws
-/// UserError for the user's mistakes and for a directory in use, and what Coordinator::run throws.
+/// Runs the job, or one cell of a sweep, over `link` (the coordinator's end) and prints the folder's report
+/// to standard output. Throws UserError for the user's mistakes and for a directory in use, and what
+/// Coordinator::run throws.
 void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment);
 
 }  // namespace apportion

@@ -14,9 +14,9 @@ namespace apportion {
 
 /// What a task depends on besides options.
 struct PlanInput {
-  std::string model_digest;                              // weights, tokenizer, chat template (Gguf::digest)
-  std::string dataset_digest;                            // content and name (Dataset::digest)
-  std::string dataset_name;                              // for the cell's name only: the digest covers it
+  std::string model_digest;    // weights, tokenizer, chat template (Gguf::digest)
+  std::string dataset_digest;  // content and name (Dataset::digest)
+  std::string dataset_name;    // with its target, for the cell's name only: the digest covers both
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
   std::string stories_digest =

@@ -5,6 +5,7 @@
 
 #include "shared/base/error.h"
 #include "shared/data/catalogue.h"
+#include "shared/data/target.h"
 #include "shared/model/memory.h"
 #include "shared/model/shape_text.h"
 #include "shared/model_files/hub_name.h"
@@ -120,7 +121,7 @@ Session::Session(const RunConfig& config, const RankDevice& rank)
       gguf_(tokenizer_file(config.data.model)),
       tokenizer_(gguf_),
       shape_(is_shape_text(config.data.model) ? parse_shape(config.data.model) : shape_of(gguf_)),
-      dataset_(parse_dataset(find_dataset(config.data.dataset))) {
+      dataset_(load_dataset(config.data)) {
   const bool synthetic = is_shape_text(config.data.model);
   if (synthetic) tokenizer_.fold(static_cast<int32_t>(shape_.vocabulary));
   chat_ = std::make_unique<ChatTemplate>(gguf_, tokenizer_);

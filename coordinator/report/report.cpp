@@ -10,9 +10,13 @@
 #include "coordinator/report/report_json.h"
 #include "coordinator/report/retention_table.h"
 #include "coordinator/report/subject_table.h"
+#include "coordinator/report/sweep_table.h"
 #include "coordinator/report/table.h"
+#include "shared/base/error.h"
 #include "shared/base/standard_output.h"
+#include "shared/config/edit_distance.h"
 #include "shared/config/method.h"
+#include "shared/config/option.h"
 
 namespace apportion {
 namespace {
@@ -25,6 +29,7 @@ class Page {
   Page(const std::string& directory, const Style& style) : directory_(directory), style_(style) {}
 
   std::string render(const std::vector<CellView>& cells) {
+    if (cells.size() > 1 && is_sweep(cells)) return sweep(cells);
     for (const CellView& view : cells) cell(view);
     if (cells.size() > 1) side_by_side(cells);
     legend();
@@ -34,6 +39,25 @@ class Page {
   }
 
  private:
+  /// Many cells: a line each; `--cell` shows one whole.
+  std::string sweep(const std::vector<CellView>& cells) {
+    heading(fmt::format("{} cells", cells.size()));
+    text_ += render_sweep(style_, cells);
+    for (const std::string& problem : problems_of(cells))
+      line("  " + painted(style_, Paint::red, "! ") + shown(problem));
+    line();
+    legend();
+    line(
+        dim("  leak added, KL/token and perplexity: what training did to other questions and a plain text "
+            "(docs/retention.md)."));
+    line();
+    heading("next");
+    line(fmt::format("  apportion report {} --cell '{}'", shown(directory_), shown(cells.front().cell.name)));
+    line("  apportion report " + shown(directory_) + " --json");
+    line("  apportion export " + shown(directory_) + " --csv shares.csv");
+    return text_;
+  }
+
   bool unicode() const { return style_.charset == Charset::unicode; }
   std::string dot() const { return unicode() ? " · " : ", "; }
   std::string arrow() const { return unicode() ? " → " : " -> "; }
@@ -48,7 +72,8 @@ class Page {
   }
 
   void cell(const CellView& view) {
-    heading(shown(view.dataset + dot() + view.method));
+    const std::string target = view.target == "real" ? "" : dot() + "target " + view.target;
+    heading(shown(view.dataset + target + dot() + view.method));
     if (!view.measures.empty()) {
       const MeasureView& first = view.measures.front();
       facts(view, first);
@@ -287,22 +312,37 @@ class Page {
   std::string text_;
 };
 
+/// Throws UserError for a name that no cell has.
+CellView only_cell(std::vector<CellView> cells, const std::string& name, const std::string& directory) {
+  std::vector<std::string> names;
+  std::string stored = name;  // as the index has a value with a slash
+  std::replace(stored.begin(), stored.end(), '/', ':');
+  for (CellView& view : cells) {
+    if (view.cell.name == name || view.cell.name == stored) return std::move(view);
+    names.push_back(view.cell.name);
+  }
+  throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
+                              nearest_word(name, names)));
+}
+
 }  // namespace
 
 Report render_report(const std::string& directory, const ReportOptions& options) {
   std::vector<CellView> cells = load_cells(directory);
+  if (!options.cell.empty()) cells = {only_cell(std::move(cells), options.cell, directory)};
   const bool json = options.format == ReportFormat::json;
   return {json ? report_json(directory, cells) : Page(directory, options.style).render(cells),
           problems_of(cells)};
 }
 
-Report render_report(const std::string& directory, const OutputConfig& output) {
+Report render_report(const std::string& directory, const OutputConfig& output, const std::string& cell) {
   return render_report(
-      directory, ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table});
+      directory,
+      ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table, cell});
 }
 
-void print_report(const std::string& directory, const OutputConfig& output) {
-  const Report report = render_report(directory, output);
+void print_report(const std::string& directory, const OutputConfig& output, const std::string& cell) {
+  const Report report = render_report(directory, output, cell);
   print_output(report.text);
   throw_if_any(report.problems);
 }

@@ -20,6 +20,8 @@ void take_names(const TaskRecord& record, CellView& view) {
   view.dataset = config_value(record, "dataset");
   view.method = config_value(record, "method");
   view.model = config_value(record, "model");
+  view.target = config_value(record, "target");
+  if (view.target.empty()) view.target = "real";  // of a file that is older than the key
 }
 
 // Calls `load` and keeps the message of a file that cannot be read.
@@ -56,7 +58,7 @@ bool is_judged_in(const Cell& cell, const std::string& measured) {
 }
 
 CellView load_cell(const std::string& directory, const Cell& cell) {
-  CellView view{cell, "", "", "", {}, {}, {}, {}};
+  CellView view{cell, "", "", "", "", {}, {}, {}, {}};
   for (const auto& [name, id] : cell.measures) {
     if (!is_judged_in(cell, name)) add_measure(directory, name, id, view);
   }
@@ -80,6 +82,13 @@ CellView load_cell(const std::string& directory, const Cell& cell) {
   // What was done last was done for this cell; an earlier task may have been another cell's first.
   for (const MeasureView& measure : view.measures) {
     if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
+  }
+  if (!cell.about.method.empty()) {
+    view.dataset = cell.about.dataset;
+    view.method = cell.about.method;
+    view.model = cell.about.model;
+    view.target = cell.about.target;
+    return view;
   }
   // All that zero-shot has may have been measured for another method: the cell's name tells.
   for (const MethodDescription& method : method_table()) {

@@ -32,7 +32,7 @@ struct TrainView {
 
 struct CellView {
   Cell cell;
-  std::string dataset, method, model;  // as the last task's configuration has them
+  std::string dataset, method, model, target;  // as the last task's configuration has them
   std::vector<MeasureView>
       measures;  // v2 first, then by name, then by judge, the lexical one first; before, then after
   std::vector<TrainView> training;  // in the order of their work

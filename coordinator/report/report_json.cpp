@@ -138,9 +138,13 @@ Json judges_json(const JudgeAgreement& pair) {
 std::string report_json(const std::string& directory, const std::vector<CellView>& cells) {
   Json json = {{"directory", directory}, {"cells", Json::array()}};
   for (const CellView& view : cells) {
-    Json cell = {{"job", view.cell.job},      {"cell", view.cell.name},   {"dataset", view.dataset},
-                 {"method", view.method},     {"model", view.model},      {"measures", Json::array()},
-                 {"training", Json::array()}, {"problems", view.problems}};
+    Json cell = {{"job", view.cell.job},      {"cell", view.cell.name},    {"dataset", view.dataset},
+                 {"method", view.method},     {"model", view.model},       {"target", view.target},
+                 {"measures", Json::array()}, {"training", Json::array()}, {"problems", view.problems}};
+    if (!view.cell.about.swept.empty()) {
+      cell["swept"] = Json::object();
+      for (const auto& [key, value] : view.cell.about.swept) cell["swept"][key] = value;
+    }
     for (const MeasureView& measure : view.measures) cell["measures"].push_back(measure_json(measure));
     for (const TrainView& training : view.training) cell["training"].push_back(training_json(training));
     for (const JudgeAgreement& pair : judge_agreements(view)) cell["judges"].push_back(judges_json(pair));

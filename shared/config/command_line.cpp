@@ -15,6 +15,7 @@
 #include "shared/config/job_file.h"
 #include "shared/config/option_table.h"
 #include "shared/config/options_page.h"
+#include "shared/config/sweep.h"
 #include "shared/config/version.h"
 
 namespace apportion {
@@ -29,11 +30,13 @@ constexpr const char* usage =
     "Fine-tunes a language model so that its answers follow a target distribution, and measures it.\n"
     "\n"
     "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
+    "        --sweep KEY=LIST                    one job for each value; several: for all combinations\n"
     "  apportion run --help                      all keys\n"
     "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
     "  apportion plan [JOB.ini] [--key value ...]\n"
     "                                            predict memory and time of training on many ranks\n"
-    "  apportion report DIR [--json]             print the table of a results folder again\n"
+    "  apportion report DIR [--json] [--cell NAME]\n"
+    "                                            print the table of a results folder again, or of one cell\n"
     "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
     "output\n"
     "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
@@ -48,7 +51,8 @@ struct Words {
   std::vector<std::string> positionals;
   std::vector<Setting> settings;  // keys of the option table
   std::set<std::string> switches;
-  std::string csv_file;
+  std::vector<Setting> sweep;  // of each --sweep KEY=LIST
+  std::string csv_file, cell;
 };
 
 po::options_description describe_key_options(const OptionGroup& group) {
@@ -69,6 +73,8 @@ po::options_description describe_switches() {
   for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown"})
     add(name, "");
   add("csv", po::value<std::string>(), "");
+  add("cell", po::value<std::string>(), "");
+  add("sweep", po::value<std::vector<std::string>>(), "");
   add("positional", po::value<std::vector<std::string>>(), "");
   return description;
 }
@@ -121,10 +127,21 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv"}) known.push_back(name);
+  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "sweep"})
+    known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
                               nearest_word(key, known)));
+}
+
+/// A word KEY=LIST, the key's dashes made underscores.
+Setting sweep_line(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw UserError(fmt::format("{}: --sweep needs KEY=LIST, as in --sweep seed=0..2", source));
+  std::string key = text.substr(0, equals);
+  std::replace(key.begin(), key.end(), '-', '_');
+  return {key, text.substr(equals + 1), source};
 }
 
 Words parse_words(int argc, const char* const* argv) {
@@ -138,12 +155,18 @@ Words parse_words(int argc, const char* const* argv) {
       words.positionals.push_back(std::move(value));
       continue;
     }
+    if (key == "sweep") {
+      words.sweep.push_back(sweep_line(value));
+      continue;
+    }
     if (!seen.insert(key).second)
       throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
     if (find_option(key)) {
       words.settings.push_back({key, value, source});
     } else if (key == "csv") {
       words.csv_file = value;
+    } else if (key == "cell") {
+      words.cell = value;
     } else {
       words.switches.insert(key);
     }
@@ -187,26 +210,85 @@ std::string folder_name(const std::string& path) {
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
+/// The lines of [sweep], those of --sweep in place of the same key's.
+std::vector<Setting> swept_lines(const JobFile& file, const Words& words) {
+  std::vector<Setting> lines = file.sweep;
+  for (const Setting& over : words.sweep) {
+    const auto same =
+        std::find_if(lines.begin(), lines.end(), [&](const Setting& line) { return line.key == over.key; });
+    const bool repeats = over.key == "zip" || over.key == "exclude";
+    if (same == lines.end() || repeats) {
+      lines.push_back(over);
+    } else {
+      *same = over;
+    }
+  }
+  for (const Setting& line : lines) {
+    for (const Setting& setting : words.settings) {
+      if (setting.key == line.key)
+        throw UserError(fmt::format("{}: --{} is swept ({}); --sweep {}={} would be right", source,
+                                    setting.key, line.source, setting.key, printable(setting.value)));
+    }
+  }
+  return lines;
+}
+
+/// The configuration of each cell, the swept values over the file's and the command line's.
+std::vector<JobCell> job_cells(const std::vector<Setting>& settings, const std::vector<SweepCell>& sweep) {
+  std::vector<JobCell> cells;
+  if (sweep.empty()) cells.push_back({"", {}, make_run_config(settings)});
+  for (const SweepCell& cell : sweep) {
+    std::vector<Setting> all = settings;
+    all.insert(all.end(), cell.settings.begin(), cell.settings.end());
+    JobCell job{cell.name, {}, make_run_config(all)};
+    for (const Setting& setting : cell.settings) job.swept.emplace_back(setting.key, setting.value);
+    cells.push_back(std::move(job));
+  }
+  return cells;
+}
+
+std::string print_cells(const std::vector<JobCell>& cells) {
+  if (cells.size() == 1 && cells.front().name.empty()) return format_job_file(cells.front().config);
+  std::string text;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    text += fmt::format("{}# ---- cell {} of {}: {} ----\n", i == 0 ? "" : "\n", i + 1, cells.size(),
+                        cells[i].name);
+    text += format_job_file(cells[i].config);
+  }
+  return text;
+}
+
+void refuse_sweep(const std::vector<Setting>& lines, const std::string& command) {
+  if (lines.empty()) return;
+  throw UserError(
+      fmt::format("{}: a sweep belongs to 'apportion run'; {} takes one job", lines.front().source, command));
+}
+
 /// `run` and `scale`.
 CommandLine parse_job(const Words& words, Command command) {
   CommandLine parsed;
   parsed.command = words.switches.count("print_config") ? Command::print_config : command;
   parsed.job_file =
       find_job_file(only_argument(words, words.positionals[0] + " JOB.ini [--key value ...]", "a job file"));
-  std::vector<Setting> settings = read_job_file(parsed.job_file);
+  const JobFile file = read_job_file(parsed.job_file);
+  const std::vector<Setting> sweep = swept_lines(file, words);
+  if (command == Command::scale) refuse_sweep(sweep, "scale");
+  std::vector<Setting> settings = file.settings;
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
-  parsed.config = make_run_config(settings);
+  parsed.cells = job_cells(settings, sweep_cells(sweep));
+  const std::string& output = parsed.cells.front().config.output.directory;
   const bool named = is_regular_file(parsed.job_file);  // a pipe's name is its descriptor's
   const std::string name = std::filesystem::path(parsed.job_file).stem().string();
-  if (parsed.config.output.directory.empty()) {
+  if (output.empty()) {
     if (!named || !is_job_file_text(name)) {
       throw UserError(fmt::format("{}: {} gives no name for a results folder; set --output DIR", source,
                                   printable(parsed.job_file)));
     }
-    resolve_option(parsed.config, "output", "runs/" + name);
+    for (JobCell& cell : parsed.cells) resolve_option(cell.config, "output", "runs/" + name);
   }
+  parsed.config = parsed.cells.front().config;
   parsed.job_name = storable_text(named ? name : folder_name(parsed.config.output.directory));
-  if (parsed.command == Command::print_config) parsed.text = format_job_file(parsed.config);
+  if (parsed.command == Command::print_config) parsed.text = print_cells(parsed.cells);
   return parsed;
 }
 
@@ -216,7 +298,9 @@ CommandLine parse_plan(const Words& words) {
   std::vector<Setting> settings;
   if (words.positionals.size() > 1) {
     parsed.job_file = find_job_file(only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file"));
-    settings = read_job_file(parsed.job_file);
+    const JobFile file = read_job_file(parsed.job_file);
+    refuse_sweep(file.sweep, "plan");
+    settings = file.settings;
   }
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
@@ -229,6 +313,7 @@ CommandLine parse_report(const Words& words) {
   parsed.directory = only_argument(words, "report DIR [--json]", "a results folder");
   allow_settings(words, {"json", "quiet"});
   parsed.config = make_run_config(words.settings);
+  parsed.cell = words.cell;
   return parsed;
 }
 
@@ -271,9 +356,13 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (!words.csv_file.empty() && command != "export") {
     throw UserError(fmt::format("{}: --csv belongs to 'apportion export DIR --csv [FILE]'", source));
   }
+  if (!words.cell.empty() && command != "report") {
+    throw UserError(fmt::format("{}: --cell belongs to 'apportion report DIR'", source));
+  }
   if (words.switches.count("print_config") && command != "run") {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
   }
+  if (!words.sweep.empty() && command != "run") refuse_sweep(words.sweep, command);
   if (command == "run") return parse_job(words, Command::run);
   if (command == "scale") return parse_job(words, Command::scale);
   if (command == "plan") return parse_plan(words);

@@ -21,21 +21,30 @@ enum class Command {
   dump_options_page
 };
 
+/// One job of a sweep, or the only one there is.
+struct JobCell {
+  std::string name;                                        // of the index; empty: dataset and method
+  std::vector<std::pair<std::string, std::string>> swept;  // key, value
+  RunConfig config;
+};
+
 struct CommandLine {
   Command command = Command::help;
-  RunConfig config;       // run, scale, plan, print_config: all of it; report: output.json alone is meant
-  std::string job_file;   // run, scale, print_config; plan, where one was given
-  std::string job_name;   // run, scale: the file's without its ending; of a pipe the results folder's
-  std::string directory;  // report, export_csv: a results folder
-  std::string csv_file;   // export_csv: "-" is standard output
-  std::string text;       // what to print, of every command but run, scale, plan, report and export_csv
+  RunConfig config;  // run, scale, plan, print_config: all of it; report: output.json alone is meant
+  std::vector<JobCell> cells;  // run: one, or those of the sweep; config is the first's
+  std::string job_file;        // run, scale, print_config; plan, where one was given
+  std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
+  std::string directory;       // report, export_csv: a results folder
+  std::string cell;            // report: this one alone; empty: all
+  std::string csv_file;        // export_csv: "-" is standard output
+  std::string text;            // what to print, of every command but run, scale, plan, report and export_csv
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json]`, `apportion export DIR --csv [FILE]`,
-/// and --help, --version,
-/// --dump-defaults, --print-config (with run JOB). Reads the job file. Throws UserError, one line, that names
-/// what is wrong, where, and what would be right.
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME]`, `apportion export DIR
+/// --csv [FILE]`, and --help, --version,
+/// --dump-defaults, --print-config (with run JOB); with run also --sweep KEY=LIST. Reads the job file. Throws
+/// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 }  // namespace apportion

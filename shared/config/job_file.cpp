@@ -37,16 +37,23 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
                     ": '#' without a blank before it; names and paths hold none, and a comment begins at a "
                     "line's start or behind a blank");
   }
-  size_t begin = line.find_first_not_of(" \t");
-  if (begin != std::string::npos && line[begin] == '[') {
-    throw UserError(source + ": a section; keys are flat, lines read 'key = value'");
-  }
   std::istringstream stream(line);
   try {
     return po::parse_config_file(stream, keys, /*allow_unregistered=*/true).options;
   } catch (const po::error&) {
     throw UserError(source + ": neither 'key = value' nor a comment that starts with '#'");
   }
+}
+
+/// Whether the line begins the section [sweep]; refuses another.
+bool begins_sweep(const std::string& line, const std::string& source) {
+  const size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string::npos || line[begin] != '[') return false;
+  const std::string text = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+  if (text != "[sweep]")
+    throw UserError(source + ": a section '" + printable(text) +
+                    "'; the one there is is [sweep], all other keys are flat, 'key = value'");
+  return true;
 }
 
 }  // namespace
@@ -66,17 +73,28 @@ std::string find_job_file(const std::string& name_or_path) {
   throw UserError(fmt::format("there is no job file {}, nor {}", printable(name_or_path), join_paths(tried)));
 }
 
-std::vector<Setting> parse_job_file(const std::string& text, const std::string& path) {
+JobFile parse_job_file(const std::string& text, const std::string& path) {
   const po::options_description keys = describe_keys();
-  std::vector<Setting> settings;
+  JobFile file;
   std::map<std::string, int> line_of_key;
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::istringstream stream(text.starts_with(byte_order_mark) ? text.substr(byte_order_mark.size()) : text);
   std::string line;
+  bool in_sweep = false;
   for (int number = 1; std::getline(stream, line); ++number) {
     std::string source = fmt::format("{}, line {}", path, number);
+    if (begins_sweep(line, source)) {
+      if (in_sweep) throw UserError(source + ": the section [sweep] is there twice; keep one");
+      in_sweep = true;
+      continue;
+    }
     for (const po::option& option : parse_line(line, keys, source)) {
       const std::string& key = option.string_key;
+      const std::string value = option.value.empty() ? "" : option.value.front();
+      if (in_sweep) {
+        file.sweep.push_back({key, value, source});
+        continue;
+      }
       if (option.unregistered) {
         throw UserError(fmt::format("{}: unknown key '{}'; did you mean '{}'?", source, printable(key),
                                     nearest_key(key)));
@@ -86,13 +104,13 @@ std::vector<Setting> parse_job_file(const std::string& text, const std::string& 
         throw UserError(fmt::format("{}: key '{}' is already set in line {}; keep one of the two", source,
                                     key, first->second));
       }
-      settings.push_back({key, option.value.empty() ? "" : option.value.front(), source});
+      file.settings.push_back({key, value, source});
     }
   }
-  return settings;
+  return file;
 }
 
-std::vector<Setting> read_job_file(const std::string& path) { return parse_job_file(read_file(path), path); }
+JobFile read_job_file(const std::string& path) { return parse_job_file(read_file(path), path); }
 
 std::string format_job_file(const RunConfig& config) {
   std::string text;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "shared/config/run_config.h"
+#include "shared/config/target.h"
 
 namespace apportion {
 
@@ -266,6 +267,22 @@ template <typename Field>
 Option path_option(OptionText text, Field member, std::string value_name, EmptyText empty) {
   Option option = text_option(std::move(text), member, std::move(value_name), empty);
   option.path = true;
+  return option;
+}
+
+/// The shares to follow; a table's path as any other.
+template <typename Field>
+Option target_option(OptionText text, Field member) {
+  Option option{std::move(text)};
+  option.path = true;
+  option.value_name = "SHARES";
+  option.allowed =
+      "real, even, shares that add to 1 in the order of the categories as 0.9/0.1, mix SHARE from 0 to 1, or "
+      "FILE.csv";
+  option.assign = [=](RunConfig& config, const std::string& words) {
+    return parse_target(words, member(config));
+  };
+  option.print = [=](const RunConfig& config) { return print_target(member(config)); };
   return option;
 }
 

@@ -24,6 +24,11 @@ OptionGroup data_options() {
                        "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
                        "with synthetic weights (docs/scaling.md)"},
                       field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
+          target_option({"target", "real", Identity::no,
+                         "shares that the answers are to follow: the dataset's own, even ones, the same for "
+                         "every subject as 0.9/0.1, SHARE of the way to even ones, or those of a table "
+                         "(docs/datasets.md)"},
+                        field(&RunConfig::data, &Data::target)),
           integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
                          field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),
           or_auto(integer_option({"holdout_wordings", "auto", Identity::yes,

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "shared/config/target.h"
+
 namespace apportion {
 
 /// What each is stands in method.h's table.
@@ -49,8 +51,9 @@ enum class Scaling { weak, strong };
 constexpr int automatic_holdout = -1;  // decided by the dataset, before work begins
 
 struct DataConfig {
-  std::string dataset = "gender-us-real";    // NAME | PATH
-  std::string model = "smollm2";             // NAME | PATH
+  std::string dataset = "gender-us-real";  // NAME | PATH
+  std::string model = "smollm2";           // NAME | PATH
+  TargetConfig target;
   int subjects = 0;                          // the first so many; 0: all
   int holdout_wordings = automatic_holdout;  // training wordings kept out of training
   Framing frames = Framing::automatic;

@@ -82,11 +82,11 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
   return placeholder;
 }
 
-Table read_table(const std::string& path, const Templates& templates) {
-  Table table{
-      path, read_csv(path), templates.categories.size(), category_placeholders(templates.attributes), {}};
+Table read_table(const std::string& path, const std::vector<Category>& categories,
+                 const std::vector<Attribute>& attributes) {
+  Table table{path, read_csv(path), categories.size(), category_placeholders(attributes), {}};
   const CsvRow header = table.rows.front();
-  check_header(header, templates.categories, path);
+  check_header(header, categories, path);
   for (size_t column = 1 + table.categories; column < header.cells.size(); ++column) {
     table.placeholders.push_back(placeholder_name(header.cells[column], table, header.line));
   }
@@ -260,7 +260,8 @@ Dataset parse_dataset(const std::string& folder) {
                     "; a dataset is a folder with targets.csv and templates.txt");
   }
   const Templates templates = read_templates(root.string());
-  const Table targets = read_table((root / "targets.csv").string(), templates);
+  const Table targets =
+      read_table((root / "targets.csv").string(), templates.categories, templates.attributes);
   check_distinct(templates);
   check_templates(templates, targets);
 
@@ -272,13 +273,31 @@ Dataset parse_dataset(const std::string& folder) {
   std::set<std::string> names;
   dataset.subjects = parse_subjects(targets, Shares::required, names);
   if (fs::is_regular_file(root / "ood.csv")) {
-    const Table ood = read_table((root / "ood.csv").string(), templates);
+    const Table ood = read_table((root / "ood.csv").string(), templates.categories, templates.attributes);
     check_templates(templates, ood);
     dataset.ood_subjects = parse_subjects(ood, Shares::optional, names);
   }
   dataset.answer_forms = texts_of(templates.answers);
   for (const auto& [set, lines] : templates.wordings) dataset.wordings[set] = texts_of(lines);
   return dataset;
+}
+
+std::map<std::string, std::vector<double>> read_shares(const std::string& path, const Dataset& dataset) {
+  const Table table = read_table(path, dataset.categories, dataset.attributes);
+  std::set<std::string> names;
+  for (const auto* subjects : {&dataset.subjects, &dataset.ood_subjects}) {
+    for (const Subject& subject : *subjects) names.insert(subject.name);
+  }
+  std::map<std::string, std::vector<double>> shares;
+  for (const CsvRow& row : table.rows) {
+    const std::string name(trim(row.cells.front()));
+    if (names.count(name) == 0)
+      fail_at(path, row.line,
+              "subject \"" + name + "\" is not one of " + dataset.path + "'s; remove the row");
+    if (!shares.emplace(name, parse_target(table, row, Shares::required)).second)
+      fail_at(path, row.line, "subject \"" + name + "\" was there before; give each one row");
+  }
+  return shares;
 }
 
 bool asks_for_answers(const std::string& section) {

@@ -54,6 +54,11 @@ struct Dataset {
 /// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".
 Dataset parse_dataset(const std::string& folder);
 
+/// The shares of a table like the dataset's targets.csv, by subject; other subjects than those of targets.csv
+/// and ood.csv are refused. Columns of placeholders may be there and are not read. Throws UserError "FILE,
+/// line N: ...".
+std::map<std::string, std::vector<double>> read_shares(const std::string& path, const Dataset& dataset);
+
 /// Whether the section's wordings are questions that the dataset's answers are for: not those that must not
 /// change, nor those that ask for stories.
 bool asks_for_answers(const std::string& section);

@@ -8,9 +8,9 @@
 
 #include "shared/base/error.h"
 #include "shared/config/option_table.h"
-#include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
+#include "shared/data/target.h"
 #include "shared/model/shape_text.h"
 
 namespace apportion {
@@ -45,7 +45,7 @@ Recipe recipe_of(const RecipeInput& input) {
 }
 
 std::vector<std::string> resolve_test_sets(RunConfig& config) {
-  const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  const Dataset dataset = load_dataset(config.data);
   const bool chosen = config.data.holdout_wordings == automatic_holdout;
   if (chosen) resolve_option(config, "holdout_wordings", std::to_string(default_holdout(dataset)));
   std::vector<std::string> kept, lines;
@@ -74,7 +74,7 @@ void resolve_recipe(RunConfig& config) {
   const bool open =
       config.sft.steps == 0 || config.sft.learning_rate == 0 || config.calibrate.learning_rate == 0;
   if (!open) return;
-  const Dataset dataset = parse_dataset(find_dataset(config.data.dataset));
+  const Dataset dataset = load_dataset(config.data);
   const auto prompts = training_prompts(dataset, config.data);
   const Recipe recipe = recipe_of({shape_of_model(config.data.model).width, config.lora, config.adapter,
                                    config.sft.optimizer, static_cast<int64_t>(prompts.size())});

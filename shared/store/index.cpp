@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <tuple>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/config/method.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
@@ -45,11 +47,37 @@ std::string cell_path(const Cell& cell) {
   return std::string(layout::jobs) + "/" + cell.job + "/" + cell.name;
 }
 
+std::string about_json(const CellAbout& about) {
+  return nlohmann::json{{"dataset", storable_text(about.dataset)},
+                        {"method", about.method},
+                        {"model", storable_text(about.model)},
+                        {"target", storable_text(about.target)},
+                        {"swept", about.swept}}
+      .dump();
+}
+
+CellAbout read_about(const Hdf5Reader& reader, const std::string& group) {
+  if (!reader.has_attribute(group, layout::cell_about)) return {};
+  const nlohmann::json json = nlohmann::json::parse(reader.text(group, layout::cell_about), nullptr, false);
+  try {
+    CellAbout about;
+    json.at("dataset").get_to(about.dataset);
+    json.at("method").get_to(about.method);
+    json.at("model").get_to(about.model);
+    json.at("target").get_to(about.target);
+    json.at("swept").get_to(about.swept);
+    return about;
+  } catch (const nlohmann::json::exception&) {
+    reader.fail("attribute about of " + group + " does not say what the cell is");
+  }
+}
+
 void write_cell(Hdf5Writer& writer, const Cell& cell) {
   std::string path = cell_path(cell);
   writer.group(path);
   writer.attribute(path, layout::cell_job, cell.job);
   writer.attribute(path, layout::cell_name, cell.name);
+  if (!cell.about.method.empty()) writer.attribute(path, layout::cell_about, about_json(cell.about));
   auto link = [&](const std::string& name, const std::string& id) {
     check_name(name);
     check_name(id);
@@ -95,6 +123,7 @@ void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, s
   if (depth > most_nested) reader.fail(group + " is nested too deep");
   if (reader.has_attribute(group, layout::cell_name)) {
     Cell cell{reader.text(group, layout::cell_job), reader.text(group, layout::cell_name), {}, {}};
+    cell.about = read_about(reader, group);
     read_links(reader, group, "", 0, cell);
     cells.push_back(cell);
   }
@@ -142,6 +171,11 @@ std::optional<TaskRecord> read_record_of(const std::string& directory, const std
   }
 }
 
+/// Equal where the dataset is: what is asked, and which shares are followed.
+std::string dataset_key(const TaskRecord& record) {
+  return config_value(record, "dataset") + "\n" + record.task.identity.value("dataset", std::string());
+}
+
 using Records = std::map<std::string, TaskRecord>;
 
 // "DATASET-METHOD" as a run names its cells, with the task's first digits where two tasks would share the
@@ -169,7 +203,7 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
     const std::vector<std::string>& inputs = record.task.inputs;
     bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
     bool before = inputs.empty() && asking_of(record.task) == Asking::plainly &&
-                  config_value(record, "dataset") == config_value(last, "dataset");
+                  dataset_key(record) == dataset_key(last);
     if (after) cell.measures["after/" + record.task.test_set] = id;
     if (before) cell.measures.emplace("before/" + record.task.test_set, id);
   }
@@ -187,7 +221,7 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
     if (record.task.kind != TaskKind::measure || !record.task.inputs.empty() || placed.count(id)) continue;
     const bool plainly = asking_of(record.task) == Asking::plainly;
     const std::string method = plainly ? "zero-shot" : config_value(record, "method");
-    const std::pair key(config_value(record, "dataset"), method);
+    const std::pair key(dataset_key(record), method);
     if (!found.count(key)) found[key] = Cell{"recovered", recovered_name(record, method, cells), {}, {}};
     found[key].measures.emplace((plainly ? "before/" : "after/") + record.task.test_set, id);
   }

@@ -4,16 +4,24 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace apportion {
 
-/// A cell of a job: one dataset and method. `measures` maps "before/v2", "after/heldout" to task ids;
-/// `training` maps "sft", "calibrate" to task ids, `judged` "after/v3/JUDGE".
+/// What a cell of a job was asked to do, which its tasks' files need not say: tasks may be other cells', too.
+struct CellAbout {
+  std::string dataset, method, model, target;              // as the configuration has them
+  std::vector<std::pair<std::string, std::string>> swept;  // key, value; of a job that is no sweep none
+};
+
+/// A cell of a job: one dataset and method, or a sweep's values. `measures` maps "before/v2", "after/heldout"
+/// to task ids; `training` maps "sft", "calibrate" to task ids, `judged` "after/v3/JUDGE".
 struct Cell {
   std::string job, name;
   std::map<std::string, std::string> measures, training, judged = {};
   std::string retention = {};  // the task that compares the trained model with the untouched one; empty: none
+  CellAbout about = {};        // all empty: not known
 };
 
 /// Adds the cells to the index, in place of those of the same job and name: the whole file is rewritten and

@@ -100,7 +100,7 @@ inline constexpr const char* base_bytes = "/ranks/base_bytes";        // float64
 inline constexpr const char* tensor_bytes = "/ranks/tensor_bytes";    // float64 [R], 0 where not known
 inline constexpr const char* process_bytes = "/ranks/process_bytes";  // float64 [R], 0 where not known
 
-// The index: external links, groups of soft links to them, and two text attributes that mark a cell.
+// The index: external links, groups of soft links to them, and the text attributes of a cell.
 inline constexpr const char* tasks = "/tasks";
 inline constexpr const char* jobs = "/jobs";
 inline constexpr const char* training = "training";    // subgroup of a cell
@@ -108,5 +108,7 @@ inline constexpr const char* retention = "retention";  // a link: the retention 
 inline constexpr const char* judged = "judged";        // likewise
 inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
+inline constexpr const char* cell_about =
+    "about";  // JSON: dataset, method, model, target, swept [[key, value]]
 
 }  // namespace apportion::layout

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "shared/data/target.h"
 #include "shared/model_files/chat_template.h"
 #include "tests/support/small_job.h"
 #include "worker/train/batch.h"
@@ -36,7 +37,7 @@ void dump(const std::string& directory) {
   const Gguf gguf(config.data.model);
   const Tokenizer tokenizer(gguf);
   const ChatTemplate chat(gguf, tokenizer);
-  const Dataset dataset = parse_dataset(config.data.dataset);
+  const Dataset dataset = load_dataset(config.data);
   const auto prompts = train_prompts(dataset, training_prompts(dataset, config.data),
                                      subjects_of(dataset, "train", 0), chat, config.data.seed);
   const BatchSchedule schedule(subjects_in(prompts), config.batch.batch_prompts,

@@ -182,6 +182,41 @@ def test_sets():
     assert [subject["subject"] for subject in unknown["subjects"]] == ["lamp"]
 
 
+def targets(base):
+    """Shares that a key gives are those of report and training; a folder keeps each target's cell."""
+    assert run({"target": "real"}).contents() == base.contents(), "the dataset's own shares are the default"
+    with open("paint.csv", "w") as table:
+        table.write("subject,red,blue\nring,1,4\nball,1,0\ncube,3,2\n")
+    given = {"even": [[0.5, 0.5]] * 2, "0.9/0.1": [[0.9, 0.1]] * 2, "mix 0.5": [[0.375, 0.625], [0.5, 0.5]], "paint.csv": [[1, 0], [0.6, 0.4]]}
+    names = {"colours-sft"}
+    for target, shares in given.items():
+        names.add(f"colours[{target.replace('/', ':')}]-sft")
+        words = words_of(SHORT | {"target": target})
+        printed = call("run", "small.ini", "--output", "targets", *words).stdout
+        assert f"colours · target {target} · sft" in printed or f"colours, target {target}, sft" in printed, printed
+        cells = json.loads(call("report", "targets", "--json").stdout)["cells"]
+        (cell,) = (cell for cell in cells if cell["target"] == target)
+        for measure in cell["measures"]:
+            assert [subject["target"] for subject in measure["subjects"]] == shares, (target, measure)
+    call("run", "small.ini", "--output", "targets", *words_of(SHORT))
+    cells = json.loads(call("report", "targets", "--json").stdout)["cells"]
+    assert {cell["cell"] for cell in cells} == names, cells
+    # The index is a cache: without it each target's cell has its own measures of the untouched model.
+    os.remove("targets/index.h5")
+    cells = json.loads(call("report", "targets", "--json").stdout)["cells"]
+    assert len(cells) == len(names)
+    for cell in cells:
+        shares = [[subject["target"] for subject in measure["subjects"]] for measure in cell["measures"]]
+        assert len(shares) == 2 and shares[0] == shares[1], cell
+    for target, words in (("0.9/0.2", ["target = '0.9/0.2' must be", "add to 1"]), ("0.2/0.3/0.5", ["3 shares", "red, blue"])):
+        said = run({"target": target}, code=2)
+        assert said.count("apportion: ") == 1 and all(word in said for word in words), said
+    with open("paint.csv", "a") as table:
+        table.write("bell,1,1\n")
+    said = run({"target": "paint.csv"}, code=2)
+    assert said.count("apportion: ") == 1 and 'paint.csv, line 5: subject "bell"' in said, said
+
+
 def own_stories():
     """The tiny model tells none, which is said; tests/system/judge_test.py trains on the real one's."""
     said = run({"answers": "self", "dataset": "more"}).printed.stderr
@@ -280,6 +315,7 @@ def main():
         base = run({"frames": "auto"})
         for check in (methods, second_stage, adapters, test_sets, own_stories, capacity, many_categories, few_wordings):
             check()
+        targets(base)
         same_bytes(base)
         other_bytes(base)
         every_value_is_named()

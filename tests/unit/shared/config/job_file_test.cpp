@@ -18,7 +18,7 @@ using testing::HasSubstr;
 
 std::string error_of(const std::string& text) {
   try {
-    make_run_config(parse_job_file(text, "jobs/x.ini"));
+    make_run_config(parse_job_file(text, "jobs/x.ini").settings);
   } catch (const UserError& error) {
     return error.what();
   }
@@ -27,7 +27,7 @@ std::string error_of(const std::string& text) {
 
 TEST(ParseJobFile, ReadsKeysCommentsAndWindowsLines) {
   auto settings =
-      parse_job_file("# question\r\n\r\nseed = 7  # lucky\r\n  lora_rank=8\r\noutput =\n", "x.ini");
+      parse_job_file("# question\r\n\r\nseed = 7  # lucky\r\n  lora_rank=8\r\noutput =\n", "x.ini").settings;
   ASSERT_EQ(settings.size(), 3u);
   EXPECT_EQ(settings[0].key, "seed");
   EXPECT_EQ(settings[0].value, "7");
@@ -38,14 +38,14 @@ TEST(ParseJobFile, ReadsKeysCommentsAndWindowsLines) {
 }
 
 TEST(ParseJobFile, AByteOrderMarkIsNoPartOfTheFirstKey) {
-  auto settings = parse_job_file("\xEF\xBB\xBFseed = 7\n", "x.ini");
+  auto settings = parse_job_file("\xEF\xBB\xBFseed = 7\n", "x.ini").settings;
   ASSERT_EQ(settings.size(), 1u);
   EXPECT_EQ(settings[0].key, "seed");
-  EXPECT_EQ(parse_job_file("\xEF\xBB\xBF# comment\n", "x.ini").size(), 0u);
+  EXPECT_EQ(parse_job_file("\xEF\xBB\xBF# comment\n", "x.ini").settings.size(), 0u);
 }
 
 TEST(ParseJobFile, ACommentBeginsBehindABlank) {
-  EXPECT_EQ(parse_job_file("output = run # 3 # 4\n\t# x#y\n#x\n", "x.ini")[0].value, "run");
+  EXPECT_EQ(parse_job_file("output = run # 3 # 4\n\t# x#y\n#x\n", "x.ini").settings[0].value, "run");
   for (const char* line :
        {"output = run#3\n", "output = a b#3 # c\n", "seed = 1# c\n", "output =#3\n", "se#ed = 1\n"})
     EXPECT_THAT(error_of(line), HasSubstr("jobs/x.ini, line 1: '#' without a blank before it")) << line;
@@ -84,7 +84,7 @@ class JobFileOnDisk : public testing::Test {
 
 TEST_F(JobFileOnDisk, DefaultsParseBackToTheDefaults) {
   write_file(directory_ + "defaults.ini", format_default_job_file());
-  auto settings = read_job_file(directory_ + "defaults.ini");
+  auto settings = read_job_file(directory_ + "defaults.ini").settings;
   EXPECT_EQ(settings.size(), option_table().size());
   EXPECT_EQ(make_run_config(settings).resolved, make_run_config({}).resolved);
 }
@@ -97,7 +97,7 @@ TEST_F(JobFileOnDisk, AResolvedConfigurationParsesBackToItself) {
                                       {"test_sets", "v3,train", "test"},
                                       {"force", "true", "test"}});
   write_file(directory_ + "resolved.ini", format_job_file(config));
-  EXPECT_EQ(make_run_config(read_job_file(directory_ + "resolved.ini")).resolved, config.resolved);
+  EXPECT_EQ(make_run_config(read_job_file(directory_ + "resolved.ini").settings).resolved, config.resolved);
 }
 
 TEST(JobFiles, EveryOneThatComesWithTheProgramIsValid) {
@@ -107,7 +107,7 @@ TEST(JobFiles, EveryOneThatComesWithTheProgramIsValid) {
   int seen = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "jobs")) {
     if (entry.path().extension() != ".ini") continue;
-    EXPECT_NO_THROW(make_run_config(read_job_file(entry.path()))) << entry.path();
+    EXPECT_NO_THROW(make_run_config(read_job_file(entry.path()).settings)) << entry.path();
     ++seen;
   }
   EXPECT_GE(seen, 1);

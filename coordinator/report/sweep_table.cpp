@@ -1,0 +1,95 @@
+#include "coordinator/report/sweep_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include "coordinator/report/table.h"
+
+namespace apportion {
+namespace {
+
+constexpr const char* none = "-";
+
+std::string decimals(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3f}", *value) : none;
+}
+
+/// Every key that some cell has swept, in the order of the first that has it.
+std::vector<std::string> swept_keys(const std::vector<CellView>& cells) {
+  std::vector<std::string> keys;
+  for (const CellView& view : cells) {
+    for (const auto& [key, value] : view.cell.about.swept) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  return keys;
+}
+
+std::string value_of(const CellView& view, const std::string& key) {
+  for (const auto& [name, value] : view.cell.about.swept) {
+    if (name == key) return value;
+  }
+  return none;
+}
+
+const MeasureView* shown_measure(const CellView& view) {
+  if (view.measures.empty()) return nullptr;
+  const MeasureView* after = view.measure("after", view.measures.front().test_set);
+  return after ? after : &view.measures.front();
+}
+
+std::tuple<double, double, std::string> order_of(const CellView& view) {
+  constexpr double last = std::numeric_limits<double>::infinity();
+  const MeasureView* measure = shown_measure(view);
+  if (!measure) return {last, last, view.cell.name};
+  return {measure->metrics.exact_error.value_or(last), measure->metrics.mae.value_or(last), view.cell.name};
+}
+
+/// What must not change: leak that training added to unrelated prompts, KL a token there, perplexity.
+std::vector<std::string> retention_cells(const CellView& view) {
+  if (!view.retention) return {none, none, none};
+  const RetentionSummary summary = summary_of(view.retention->result);
+  return {fmt::format("{:.4f}", summary.unrelated.added_leak), fmt::format("{:.4f}", summary.unrelated.kl),
+          fmt::format("{:.3f} x", summary.perplexity / summary.base_perplexity)};
+}
+
+}  // namespace
+
+bool is_sweep(const std::vector<CellView>& cells) {
+  return std::any_of(cells.begin(), cells.end(),
+                     [](const CellView& view) { return !view.cell.about.swept.empty(); });
+}
+
+std::string render_sweep(const Style& style, const std::vector<CellView>& cells) {
+  const std::vector<std::string> keys = swept_keys(cells);
+  std::vector<Table::Column> columns;
+  for (const std::string& key : keys) columns.push_back({printable(style, key, 20), Align::left});
+  columns.push_back({"test set", Align::left});
+  for (const char* name : {"exact error", "worst", "MAE", "floor", "leak added", "KL/token", "perplexity"})
+    columns.push_back({name});
+  std::vector<const CellView*> sorted;
+  for (const CellView& view : cells) sorted.push_back(&view);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const CellView* a, const CellView* b) { return order_of(*a) < order_of(*b); });
+  Table table(columns);
+  for (const CellView* view : sorted) {
+    std::vector<std::string> row;
+    for (const std::string& key : keys) row.push_back(printable(style, value_of(*view, key), 24));
+    const MeasureView* measure = shown_measure(*view);
+    row.push_back(measure ? printable(style, measure->test_set) : none);
+    const DatasetMetrics metrics = measure ? measure->metrics : DatasetMetrics{};
+    const bool exact = measure && metrics.subjects_with_exact > 0;
+    row.push_back(exact ? decimals(metrics.exact_error) : none);
+    row.push_back(exact ? decimals(metrics.worst_exact_error) : none);
+    row.push_back(measure ? decimals(metrics.mae) : none);
+    row.push_back(measure ? decimals(metrics.floor) : none);
+    for (std::string& cell : retention_cells(*view)) row.push_back(std::move(cell));
+    table.add_row(std::move(row));
+  }
+  return table.render(style, 2);
+}
+
+}  // namespace apportion

@@ -1,0 +1,270 @@
+// From the lines of [sweep] to cells; see sweep.h.
+#include "shared/config/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "shared/base/error.h"
+#include "shared/config/option_table.h"
+
+namespace apportion {
+namespace {
+
+/// A swept key with its values; keys that are zipped have one axis together.
+struct Axis {
+  std::vector<std::string> keys, sources;
+  std::vector<std::vector<std::string>> values;  // of each key, all of one length
+  size_t length() const { return values.front().size(); }
+};
+
+[[noreturn]] void fail(const std::string& source, const std::string& message) {
+  throw UserError(source + ": " + message);
+}
+
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+std::vector<std::string> words_between(const std::string& text, char separator) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    words.push_back(trimmed(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return words;
+}
+
+/// Digits behind the point of a plain decimal number, or -1 for another text.
+int decimals_of(const std::string& text) {
+  double value = 0;
+  if (!parse_number(text, value) || text.find_first_of("eE") != std::string::npos) return -1;
+  const size_t point = text.find('.');
+  return point == std::string::npos ? 0 : static_cast<int>(text.size() - point - 1);
+}
+
+/// `a..b` and `a..b step c`, written with as many decimals as its longest number.
+std::vector<std::string> range_values(const Setting& line, const std::string& item, size_t dots) {
+  const size_t step_at = item.find(" step ");
+  const std::string first = trimmed(item.substr(0, dots)),
+                    last = trimmed(
+                        item.substr(dots + 2, step_at == std::string::npos ? step_at : step_at - dots - 2)),
+                    step = step_at == std::string::npos ? "1" : trimmed(item.substr(step_at + 6));
+  const int decimals = std::max({decimals_of(first), decimals_of(last), decimals_of(step)});
+  if (std::min({decimals_of(first), decimals_of(last), decimals_of(step)}) < 0)
+    fail(line.source,
+         fmt::format("'{}' is no range; write a..b, or a..b step c, of plain numbers such as 0..4 "
+                     "or 0.1..0.5 step 0.1",
+                     printable(item)));
+  double from = 0, to = 0, by = 0;
+  parse_number(first, from);
+  parse_number(last, to);
+  parse_number(step, by);
+  if (by <= 0 || to < from)
+    fail(line.source, fmt::format("the range '{}' is empty; the second number is at least the first, and the "
+                                  "step above 0",
+                                  printable(item)));
+  constexpr double rounding = 1e-9;  // of a quotient of decimals
+  const double count = std::floor((to - from) / by + rounding) + 1;
+  if (count > static_cast<double>(most_cells))
+    fail(line.source, fmt::format("the range '{}' has more than {} values", printable(item), most_cells));
+  std::vector<std::string> values;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+    values.push_back(fmt::format("{:.{}f}", from + static_cast<double>(i) * by, decimals));
+  return values;
+}
+
+/// `N steps from A to B` of the key target; nothing for another text.
+std::vector<std::string> step_values(const Setting& line, const std::string& item) {
+  const size_t steps_at = item.find(" steps from ");
+  if (line.key != "target" || steps_at == std::string::npos) return {};
+  const std::string ends = trimmed(item.substr(steps_at + 12));
+  uint64_t steps = 0;
+  const bool forward = ends == "real to even";
+  if (!parse_integer(trimmed(item.substr(0, steps_at)), steps) || steps < 2 || steps > most_cells ||
+      (!forward && ends != "even to real"))
+    fail(line.source,
+         fmt::format("'{}' must read 'N steps from real to even' or 'N steps from even to real', "
+                     "with N from 2 to {}",
+                     printable(item), most_cells));
+  std::vector<std::string> values;
+  for (uint64_t i = 0; i < steps; ++i) {
+    const uint64_t share = forward ? i : steps - 1 - i;
+    values.push_back(share == 0           ? "real"
+                     : share == steps - 1 ? "even"
+                                          : fmt::format("mix {:.6g}", static_cast<double>(share) /
+                                                                          static_cast<double>(steps - 1)));
+  }
+  return values;
+}
+
+/// The values of a line. What a range or steps repeat is taken once; a value written twice is a mistake.
+std::vector<std::string> values_of(const Setting& line) {
+  std::vector<std::string> values;
+  std::set<std::string> seen, written;
+  for (const std::string& item : words_between(line.value, ',')) {
+    std::vector<std::string> expanded = step_values(line, item);
+    const size_t dots = item.find("..");
+    const std::string& kind = find_option(line.key)->value_name;
+    const bool number = kind.starts_with("X") || kind == "N" || kind.starts_with("N|");
+    if (number && dots != std::string::npos) expanded = range_values(line, item, dots);
+    if (item.empty()) fail(line.source, "an empty value; lists have values with commas between");
+    if (expanded.empty()) {
+      if (!written.insert(item).second)
+        fail(line.source,
+             fmt::format("the value '{}' is there twice, and two cells would be the same; keep one",
+                         printable(item)));
+      expanded = {item};
+    }
+    for (std::string& value : expanded) {
+      if (seen.insert(value).second) values.push_back(std::move(value));
+    }
+  }
+  return values;
+}
+
+void check_key(const Setting& line) {
+  const Option* option = find_option(line.key);
+  if (!option)
+    fail(line.source, fmt::format("unknown key '{}' in [sweep]; did you mean '{}'?", printable(line.key),
+                                  nearest_key(line.key)));
+  if (option->value_name == "LIST")
+    fail(
+        line.source,
+        fmt::format("'{}' is a list already and cannot be swept; give each list a job of its own", line.key));
+  if (!is_swept_key(line.key))
+    fail(line.source,
+         fmt::format("'{}' changes no result, so it cannot be swept; set it above [sweep]", line.key));
+}
+
+std::vector<Axis>::iterator axis_of(std::vector<Axis>& axes, const std::string& key) {
+  return std::find_if(axes.begin(), axes.end(), [&](const Axis& axis) {
+    return std::find(axis.keys.begin(), axis.keys.end(), key) != axis.keys.end();
+  });
+}
+
+/// Puts the keys of a line `zip = key, key` on one axis, at the place of the first.
+void zip(const Setting& line, std::vector<Axis>& axes) {
+  const std::vector<std::string> keys = words_between(line.value, ',');
+  if (keys.size() < 2) fail(line.source, "zip needs two keys or more, with commas between");
+  for (const std::string& key : keys) {
+    const auto axis = axis_of(axes, key);
+    if (axis == axes.end())
+      fail(line.source, fmt::format("zip names '{}', which is not swept above it", printable(key)));
+    if (axis->keys.size() > 1) fail(line.source, fmt::format("'{}' is zipped twice", key));
+  }
+  for (size_t k = 1; k < keys.size(); ++k) {
+    const auto from = axis_of(axes, keys[k]), target = axis_of(axes, keys.front());
+    if (from == target) fail(line.source, fmt::format("zip names '{}' twice", keys[k]));
+    if (from->length() != target->length())
+      fail(line.source, fmt::format("zip pairs lists of equal length, but {} has {} values and {} has {}",
+                                    keys.front(), target->length(), keys[k], from->length()));
+    target->keys.push_back(from->keys.front());
+    target->sources.push_back(from->sources.front());
+    target->values.push_back(from->values.front());
+    axes.erase(from);
+  }
+}
+
+using Condition = std::vector<std::pair<std::string, std::string>>;  // key, value
+
+Condition condition_of(const Setting& line, std::vector<Axis>& axes) {
+  Condition condition;
+  for (const std::string& part : words_between(line.value, ',')) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos)
+      fail(line.source, fmt::format("'{}' must read key = value", printable(part)));
+    const std::string key = trimmed(part.substr(0, equals)), value = trimmed(part.substr(equals + 1));
+    const auto axis = axis_of(axes, key);
+    if (axis == axes.end())
+      fail(line.source, fmt::format("exclude names '{}', which is not swept", printable(key)));
+    const auto place = std::find(axis->keys.begin(), axis->keys.end(), key) - axis->keys.begin();
+    const std::vector<std::string>& values = axis->values[static_cast<size_t>(place)];
+    if (std::find(values.begin(), values.end(), value) == values.end())
+      fail(line.source, fmt::format("no cell has {} = {}; its values are {}", key, printable(value),
+                                    printable(join(values, ", "))));
+    condition.emplace_back(key, value);
+  }
+  return condition;
+}
+
+bool meets(const SweepCell& cell, const Condition& condition) {
+  return std::all_of(condition.begin(), condition.end(), [&](const auto& wanted) {
+    return std::any_of(cell.settings.begin(), cell.settings.end(), [&](const Setting& setting) {
+      return setting.key == wanted.first && setting.value == wanted.second;
+    });
+  });
+}
+
+SweepCell cell_at(const std::vector<Axis>& axes, size_t number) {
+  std::vector<size_t> place(axes.size());
+  for (size_t a = axes.size(); a-- > 0;) {
+    place[a] = number % axes[a].length();
+    number /= axes[a].length();
+  }
+  SweepCell cell;
+  for (size_t a = 0; a < axes.size(); ++a) {
+    for (size_t k = 0; k < axes[a].keys.size(); ++k) {
+      const std::string& value = axes[a].values[k][place[a]];
+      cell.settings.push_back({axes[a].keys[k], value, axes[a].sources[k]});
+      cell.name += (cell.name.empty() ? "" : ", ") + axes[a].keys[k] + "=" + value;
+    }
+  }
+  return cell;
+}
+
+}  // namespace
+
+bool is_swept_key(const std::string& key) {
+  const Option* option = find_option(key);
+  if (!option || option->value_name == "LIST") return false;
+  if (option->identity == Identity::yes) return true;
+  static const std::set<std::string> read_by_content = {"dataset", "model",      "target",   "method",
+                                                        "preset",  "keep_train", "keep_test"};
+  return read_by_content.count(key) != 0;
+}
+
+std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
+  std::vector<Axis> axes;
+  std::vector<std::pair<Condition, std::string>> excluded;
+  for (const Setting& line : lines) {
+    if (line.key == "zip" || line.key == "exclude") continue;
+    check_key(line);
+    if (axis_of(axes, line.key) != axes.end())
+      fail(line.source, fmt::format("'{}' is already swept; keep one of the two", line.key));
+    axes.push_back({{line.key}, {line.source}, {values_of(line)}});
+  }
+  for (const Setting& line : lines) {
+    if (line.key == "zip") zip(line, axes);
+    if (line.key == "exclude") excluded.emplace_back(condition_of(line, axes), line.source);
+  }
+  if (axes.empty()) return {};
+  size_t cells = 1;
+  for (const Axis& axis : axes) {
+    cells *= axis.length();
+    if (cells > most_cells)
+      fail(axis.sources.front(), fmt::format("the sweep has more than {} cells", most_cells));
+  }
+  std::vector<SweepCell> kept;
+  std::vector<bool> met(excluded.size(), false);
+  for (size_t number = 0; number < cells; ++number) {
+    SweepCell cell = cell_at(axes, number);
+    bool left_out = false;
+    for (size_t i = 0; i < excluded.size(); ++i) {
+      if (!meets(cell, excluded[i].first)) continue;
+      met[i] = left_out = true;
+    }
+    if (!left_out) kept.push_back(std::move(cell));
+  }
+  for (size_t i = 0; i < excluded.size(); ++i) {
+    if (!met[i]) fail(excluded[i].second, "exclude meets no cell of the sweep");
+  }
+  if (kept.empty()) fail(excluded.back().second, "exclude leaves no cell");
+  return kept;
+}
+
+}  // namespace apportion

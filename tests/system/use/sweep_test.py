@@ -1,0 +1,130 @@
+"""A sweep as a user types it: a job file with [sweep], one command, one folder; a cell equals the job of its own,
+stage 1 is shared, one rank or two; the report has a line for each; mistakes are one line before anything runs."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import common  # noqa: E402
+
+APPORTION = os.environ["APPORTION_BIN"]
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
+SHORT = "sft_steps = 2\ncalibrate_steps = 2\nsubjects = 2\ntest_sets = v2\nexact_nodes = 4\n"
+SWEEP = "[sweep]\ntarget = real, 0.9/0.1\nmethod = full, kl-only\nseed = 0..1\nexclude = method = kl-only, seed = 1\n"
+NAMES = [f"target={target}, method={method}, seed={seed}" for target in ("real", "0.9/0.1") for method, seed in (("full", 0), ("full", 1), ("kl-only", 0))]
+
+
+def call(*words, code=0, ranks=1):
+    launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
+    done = subprocess.run([*launch, APPORTION, *words], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def cells_of(folder):
+    return {cell["cell"]: cell for cell in json.loads(call("report", folder, "--json").stdout)["cells"]}
+
+
+def figures(cell):
+    """All that a cell measured, whichever folder it lies in; seconds apart."""
+    return cell["measures"], [{key: value for key, value in stage.items() if key != "seconds"} for stage in cell["training"]]
+
+
+def contents(folder):
+    found = {}
+    for task in os.listdir(f"{folder}/tasks"):
+        text = subprocess.run(["h5dump", "-a", "/content", f"{folder}/tasks/{task}/result.h5"], capture_output=True, text=True, check=True).stdout
+        (found[task],) = re.findall(r'\(0\): "(.*?)"', text)
+    return found
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def the_sweep():
+    said = call("run", "sweep.ini", "--output", "swept", "--quiet=false")
+    for number, name in enumerate(NAMES, 1):
+        assert f"cell {number} of 6: {name}\n" in said.stderr, said.stderr
+    assert said.stdout.count("6 cells") == 1 and "exact error" in said.stdout, said.stdout
+    cells = cells_of("swept")
+    assert sorted(cells) == sorted(name.replace("/", ":") for name in NAMES), list(cells)
+    assert cells[NAMES[0]]["swept"] == {"target": "real", "method": "full", "seed": "0"}
+    # 2 targets x (the untouched model and stage 1 at 2 seeds; stage 2 and what it measures of 3 cells).
+    assert len(os.listdir("swept/tasks")) == 2 * (2 + 2 + 3 + 3), "stage 1 and the untouched model are shared"
+    for name in (NAMES[0], NAMES[1], NAMES[5]):
+        words = [f"--{value}" for value in name.split(", ")]
+        call("run", "plain.ini", "--output", f"alone-{NAMES.index(name)}", *words)
+        (alone,) = cells_of(f"alone-{NAMES.index(name)}").values()
+        assert figures(alone) == figures(cells[name.replace("/", ":")]), name
+    call("run", "sweep.ini", "--output", "of-two", ranks=2)
+    assert contents("of-two") == contents("swept"), "the same bytes on two ranks"
+
+
+def the_report():
+    rows = [line.split() for line in call("report", "swept").stdout.splitlines()]
+    swept = [row[:3] for row in rows if row and row[0] in ("real", "0.9/0.1")]
+    assert sorted(swept) == sorted([part.partition("=")[2] for part in name.split(", ")] for name in NAMES), rows
+    name = NAMES[0]
+    assert "colours" in call("report", "swept", "--cell", name).stdout
+    assert "Male" not in call("report", "swept", "--cell", name).stdout
+    (only,) = json.loads(call("report", "swept", "--json", "--cell", name).stdout)["cells"]
+    assert only == cells_of("swept")[name]
+    (other,) = json.loads(call("report", "swept", "--json", "--cell", NAMES[5]).stdout)["cells"]
+    assert other["swept"]["target"] == "0.9/0.1" and other["target"] == "0.9/0.1"
+    said = call("report", "swept", "--cell", "target=rael", code=2).stderr
+    assert said.count("apportion: ") == 1 and "has no cell 'target=rael'; did you mean" in said, said
+
+
+def again_and_more():
+    """The same command does nothing anew; a longer list runs what is missing and keeps the rest."""
+    before = {task: os.stat(f"swept/tasks/{task}/result.h5").st_mtime_ns for task in os.listdir("swept/tasks")}
+    call("run", "sweep.ini", "--output", "swept")
+    after = {task: os.stat(f"swept/tasks/{task}/result.h5").st_mtime_ns for task in os.listdir("swept/tasks")}
+    assert after == before
+    call("run", "sweep.ini", "--output", "swept", "--sweep", "target=real, 0.9/0.1, even")
+    assert len(cells_of("swept")) == 9
+    for task, when in before.items():
+        assert os.stat(f"swept/tasks/{task}/result.h5").st_mtime_ns == when
+    call("run", "plain.ini", "--output", "typed", "--sweep", "seed=0..1", "--sweep", "lora-rank=2,4", "--sweep", "zip=seed, lora_rank")
+    assert sorted(cells_of("typed")) == ["seed=0, lora_rank=2", "seed=1, lora_rank=4"]
+
+
+def mistakes():
+    for words, expected in (
+        (["run", "sweep.ini", "--seed", "1"], "--seed is swept (sweep.ini, line "),
+        (["run", "plain.ini", "--sweep", "seed"], "--sweep needs KEY=LIST"),
+        (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' is there twice"),
+        (["run", "plain.ini", "--sweep", "seed=0, x"], "command line: seed = 'x' must be an integer"),
+        (["run", "plain.ini", "--sweep", "target=real, 0.2/0.3/0.5"], "has 3 shares"),
+        (["plan", "sweep.ini"], "a sweep belongs to 'apportion run'"),
+        (["scale", "sweep.ini"], "a sweep belongs to 'apportion run'"),
+        (["report", "swept", "--sweep", "seed=0"], "a sweep belongs to 'apportion run'"),
+        (["run", "plain.ini", "--cell", "a"], "--cell belongs to 'apportion report DIR'"),
+    ):
+        said = call(*words, *(["--output", "none"] if words[0] == "run" else []), code=2).stderr
+        assert said.count("apportion: ") == 1 and expected in said, (words, said)
+        assert not os.path.exists("none/tasks"), "nothing runs where one cell is wrong"
+    printed = call("run", "sweep.ini", "--print-config").stdout
+    assert printed.count("# ---- cell ") == 6 and printed.count("\ntarget = 0.9/0.1\n") == 3, printed
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="apportion_system.") as folder, contextlib.chdir(folder):
+        common.write_small_job(os.getcwd())
+        with open("small.ini") as file:
+            kept = [line for line in file if line.partition("=")[0].strip() not in SHORT]
+        write("plain.ini", "".join(kept) + SHORT)
+        write("sweep.ini", "".join(kept) + SHORT + SWEEP)
+        for check in (the_sweep, the_report, again_and_more, mistakes):
+            check()
+
+
+if __name__ == "__main__":
+    main()

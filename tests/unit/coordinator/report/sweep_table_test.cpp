@@ -1,0 +1,70 @@
+// A sweep's table: a line for each cell, by exact error, then MAE, cells without either last.
+#include "coordinator/report/sweep_table.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace apportion {
+namespace {
+
+CellView cell_of(const std::string& seed, std::optional<double> exact, std::optional<double> mae) {
+  CellView view;
+  view.cell.name = "seed=" + seed;
+  view.cell.about.swept = {{"seed", seed}};
+  for (const char* when : {"before", "after"}) {
+    MeasureView measure;
+    measure.when = when;
+    measure.test_set = "v2";
+    measure.metrics.exact_error = std::string(when) == "before" ? 0.9 : exact;
+    measure.metrics.subjects_with_exact = measure.metrics.exact_error ? 1 : 0;
+    measure.metrics.mae = mae;
+    view.measures.push_back(measure);
+  }
+  return view;
+}
+
+std::vector<std::vector<std::string>> rows_of(const std::vector<CellView>& cells) {
+  std::istringstream text(render_sweep({Charset::ascii, Color::off, false}, cells));
+  std::vector<std::vector<std::string>> rows;
+  for (std::string line; std::getline(text, line);) {
+    std::istringstream words(line);
+    std::vector<std::string>& row = rows.emplace_back();
+    for (std::string word; words >> word;) row.push_back(word);
+  }
+  return {rows.begin() + 2, rows.end()};  // without heading and rule
+}
+
+TEST(SweepTable, IsSortedByErrorThenByMae) {
+  const auto rows = rows_of({cell_of("0", {}, 0.3),
+                             cell_of("1", 0.2, 0.1),
+                             cell_of("2", {}, {}),
+                             cell_of("3", 0.05, 0.4),
+                             cell_of("4", {}, 0.2),
+                             {}});
+  std::string seeds;
+  for (const auto& row : rows) seeds += row[0];
+  EXPECT_EQ(seeds, "3140-2") << "cells without an error are last, by name; that of another job has no seed";
+  EXPECT_EQ(rows[0][2], "0.050") << "of what was measured after training";
+  EXPECT_EQ(rows[5][2], "-");
+}
+
+TEST(SweepTable, ShowsWhatMustNotChangeBesideTheError) {
+  CellView view = cell_of("0", 0.1, 0.1);
+  RetentionFile retention;
+  retention.result.prompts = {{"lists", "Name a fruit.", 10, 0.5, 0.01, 0.21}};
+  retention.result.texts = {{100, 200, 210}};
+  view.retention = retention;
+  const auto row = rows_of({view, cell_of("1", 0.2, 0.1)})[0];
+  EXPECT_EQ((std::vector<std::string>{row.end() - 4, row.end()}),
+            (std::vector<std::string>{"0.2000", "0.0500", "1.105", "x"}));
+}
+
+TEST(SweepTable, IsOfCellsWithSweptValues) {
+  EXPECT_FALSE(is_sweep({}));
+  EXPECT_FALSE(is_sweep({CellView{}, CellView{}}));
+  EXPECT_TRUE(is_sweep({CellView{}, cell_of("0", {}, {})}));
+}
+
+}  // namespace
+}  // namespace apportion
