@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
+#include <map>
 
 #include "coordinator/coordinator.h"
 #include "coordinator/judge/judging.h"
@@ -82,6 +84,7 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
               const std::string& frames_digest) {
   PlanInput input;
   input.model_digest = model_digest(config.data.model);
+  input.questions_digest = dataset.questions_digest();
   input.dataset_digest = dataset.digest();
   input.dataset_name = dataset.name + target_suffix(config.data.target);
   input.train_compute_type = environment.train_compute_type;
@@ -95,9 +98,24 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   input.judges = judges_of(config, dataset, input);
   Plan plan = make_plan(config, input, environment.name);
   if (!environment.cell.empty()) plan.cell.name = without_slashes(environment.cell);
-  plan.cell.about = {config.data.dataset, description_of(config.method).name, config.data.model,
-                     print_target(config.data.target), environment.swept};
+  plan.cell.about = {config.data.dataset, description_of(config.method).name,
+                     config.data.model,   print_target(config.data.target),
+                     environment.swept,   {}};
   return plan;
+}
+
+/// The shares to follow in each test set, for the cell.
+std::map<std::string, std::vector<std::vector<double>>> targets_of(
+    const std::map<std::string, MeasureTables>& tables, const std::vector<std::string>& test_sets) {
+  std::map<std::string, std::vector<std::vector<double>>> targets;
+  for (const std::string& test_set : test_sets) {
+    const MeasureTables& of_set = tables.at(test_set);
+    for (std::vector<double> row : of_set.target) {
+      row.resize(of_set.categories.size(), std::numeric_limits<double>::quiet_NaN());
+      targets[test_set].push_back(std::move(row));
+    }
+  }
+  return targets;
 }
 
 /// Tasks whose artefacts verify are done; a damaged one is redone with a warning.
@@ -155,8 +173,9 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   const Added added = added_to(dataset, config);
   Plan plan = plan_job(config, environment, dataset, added.digest);
   const Asking asking = description_of(config.method).asking;
-  Recorder recorder(config, make_tables(dataset, config.data, config.measure.test_sets, asking),
-                    environment.ranks);
+  const auto tables = make_tables(dataset, config.data, config.measure.test_sets, asking);
+  plan.cell.about.targets = targets_of(tables, config.measure.test_sets);
+  const Recorder recorder(config, tables, environment.ranks);
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));

@@ -123,6 +123,11 @@ class Planner {
     task.test_set = test_set;
     task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
     task.identity["test_set"] = test_set;
+    // What the untouched model says when it is asked plainly does not depend on the shares to follow.
+    if (task.inputs.empty() && asking == Asking::plainly) {
+      task.identity.erase("dataset");
+      task.identity["questions"] = input_.questions_digest;
+    }
     if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
     const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
     if (stories) task.identity["reading"] = reading_stories;

@@ -21,7 +21,9 @@ struct PlanInput {
   std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
   std::string stories_digest =
       {};  // of story prompts and of what tells which are kept; read with answers = self
-  std::string keep_digest = {};    // of all that a retention task asks and reads
+  std::string keep_digest = {};  // of all that a retention task asks and reads
+  std::string questions_digest =
+      {};  // of the dataset but its targets: all that asking the untouched model reads
   std::string frames_digest = {};  // of the wordings that training adds (added_wordings); empty: none
   std::vector<nlohmann::json> judges =
       {};  // of stories: what the verdicts of each depend on, its "name" among it

@@ -71,7 +71,9 @@ std::string Recorder::record(GroupRun& group, double now) const {
   make_directories(task_directory(directory_, task.id));
   std::string path = result_path(directory_, task.id);
   if (const MeasureTables* tables = tables_of(task)) {
-    write_measure_file(path, {std::move(record), *tables, group.take_result()});
+    MeasureFile file{std::move(record), *tables, group.take_result()};
+    if (is_without_target(task)) file.tables.target.assign(file.tables.subjects.size(), {});
+    write_measure_file(path, file);
   } else if (is_judged(task)) {
     MeasureFile file = measured_for(task);
     file.result = with_verdicts(std::move(file.result), group.first_done().verdicts);

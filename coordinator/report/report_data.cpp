@@ -1,6 +1,7 @@
 #include "coordinator/report/report_data.h"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include "shared/base/error.h"
@@ -36,6 +37,32 @@ void attempt(CellView& view, const std::string& what, Load load) {
   }
 }
 
+bool is_known(const std::vector<std::vector<double>>& target) {
+  return std::any_of(target.begin(), target.end(),
+                     [](const auto& row) { return !row.empty() && !std::isnan(row.front()); });
+}
+
+/// The cell's target for a result that has none of its own.
+void bring_target(const Cell& cell, MeasureView& measure) {
+  MeasureTables& tables = measure.file.tables;
+  const auto own = cell.about.targets.find(measure.test_set);
+  if (is_known(tables.target) || own == cell.about.targets.end()) return;
+  const bool fits = own->second.size() == tables.subjects.size() &&
+                    (own->second.empty() || own->second.front().size() == tables.categories.size());
+  if (fits) tables.target = own->second;
+}
+
+/// Where the index was lost, a trained model's results tell the target of its cell.
+void bring_targets_of_trained(CellView& view) {
+  for (MeasureView& measure : view.measures) {
+    const MeasureView* after = view.measure("after", measure.test_set);
+    if (!after || is_known(measure.file.tables.target)) continue;
+    if (after->file.tables.subjects != measure.file.tables.subjects) continue;
+    measure.file.tables.target = after->file.tables.target;
+    measure.metrics = metrics_of(measure.file);
+  }
+}
+
 /// Adds the view of a measure task's result, or a judge's. `name` is "WHEN/TEST SET", with a judge's behind
 /// it.
 void add_measure(const std::string& directory, const std::string& name, const std::string& task,
@@ -47,6 +74,7 @@ void add_measure(const std::string& directory, const std::string& name, const st
     if (slash != std::string::npos) measure.test_set = name.substr(slash + 1, second - slash - 1);
     if (second != std::string::npos) measure.judge = name.substr(second + 1);
     measure.file = read_measure_file(result_path(directory, task));
+    bring_target(view.cell, measure);
     measure.metrics = metrics_of(measure.file);
     view.measures.push_back(std::move(measure));
   });
@@ -79,6 +107,7 @@ CellView load_cell(const std::string& directory, const Cell& cell) {
             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   std::sort(view.training.begin(), view.training.end(),
             [](const auto& a, const auto& b) { return (a.kind != "sft") < (b.kind != "sft"); });
+  bring_targets_of_trained(view);
   // What was done last was done for this cell; an earlier task may have been another cell's first.
   for (const MeasureView& measure : view.measures) {
     if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);

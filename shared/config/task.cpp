@@ -34,6 +34,10 @@ TaskKind task_kind(const std::string& name) {
   throw UserError("a task of kind \"" + name + "\", which this program does not know; there are " + names);
 }
 
+bool is_without_target(const Task& task) {
+  return task.identity.is_object() && task.identity.contains("questions");
+}
+
 std::string task_id(const nlohmann::json& identity) { return sha256(identity.dump()); }
 
 void to_json(nlohmann::json& json, const Task& task) {

@@ -38,6 +38,10 @@ struct Task {
   std::string test_set;             // of a measure task
 };
 
+/// Whether the task's result says nothing of targets: of the untouched model, asked plainly. Cells that
+/// follow several targets share it, and each brings its own (store/index.h).
+bool is_without_target(const Task& task);
+
 /// SHA-256 of canonical JSON (sorted keys, no spaces).
 std::string task_id(const nlohmann::json& identity);
 

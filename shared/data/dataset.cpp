@@ -211,10 +211,17 @@ std::vector<std::string> texts_of(const std::vector<TextLine>& lines) {
   return texts;
 }
 
-nlohmann::json to_json(const std::vector<Subject>& subjects) {
+enum class Covered { questions, questions_and_targets };
+
+nlohmann::json to_json(const std::vector<Subject>& subjects, Covered covered) {
   nlohmann::json array = nlohmann::json::array();
-  for (const Subject& subject : subjects)
-    array.push_back({subject.name, subject.target, subject.placeholders});
+  for (const Subject& subject : subjects) {
+    if (covered == Covered::questions) {
+      array.push_back({subject.name, subject.placeholders});
+    } else {
+      array.push_back({subject.name, subject.target, subject.placeholders});
+    }
+  }
   return array;
 }
 
@@ -228,28 +235,32 @@ std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attr
   return of_each;
 }
 
-}  // namespace
-
-std::string Dataset::digest() const {
+std::string digest_of(const Dataset& dataset, Covered covered) {
   nlohmann::json content;
-  content["name"] = name;
-  for (const Category& category : categories) content["categories"].push_back(category.names);
-  for (const Attribute& attribute : attributes) {
+  content["name"] = dataset.name;
+  for (const Category& category : dataset.categories) content["categories"].push_back(category.names);
+  for (const Attribute& attribute : dataset.attributes) {
     nlohmann::json& of_attribute = content["attributes"].emplace_back();
     of_attribute["name"] = attribute.name;
     for (const Category& category : attribute.categories)
       of_attribute["categories"].push_back(category.names);
   }
-  if (has_unspaced(*this)) content["words"] = "by dictionary";  // see words.h
-  content["subjects"] = to_json(subjects);
-  content["ood_subjects"] = to_json(ood_subjects);
-  content["answer_forms"] = answer_forms;
+  if (has_unspaced(dataset)) content["words"] = "by dictionary";  // see words.h
+  content["subjects"] = to_json(dataset.subjects, covered);
+  content["ood_subjects"] = to_json(dataset.ood_subjects, covered);
+  content["answer_forms"] = dataset.answer_forms;
   // What is to be kept, and how stories are asked for, is the business of the tasks that do so.
-  for (const auto& [set, lines] : wordings) {
+  for (const auto& [set, lines] : dataset.wordings) {
     if (asks_for_answers(set)) content["wordings"][set] = lines;
   }
   return sha256(content.dump());
 }
+
+}  // namespace
+
+std::string Dataset::digest() const { return digest_of(*this, Covered::questions_and_targets); }
+
+std::string Dataset::questions_digest() const { return digest_of(*this, Covered::questions); }
 
 Dataset parse_dataset(const std::string& folder) {
   namespace fs = std::filesystem;

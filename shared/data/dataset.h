@@ -49,6 +49,9 @@ struct Dataset {
   /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
   /// spelling, nor of keep prompts, story prompts and judge words, which only tasks of their own read.
   std::string digest() const;
+
+  /// The same without the shares to follow: what is asked, and what answers say, whatever the target.
+  std::string questions_digest() const;
 };
 
 /// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".

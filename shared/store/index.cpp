@@ -48,15 +48,46 @@ std::string cell_path(const Cell& cell) {
 }
 
 std::string about_json(const CellAbout& about) {
+  std::vector<std::string> test_sets;
+  for (const auto& [test_set, target] : about.targets) test_sets.push_back(test_set);
   return nlohmann::json{{"dataset", storable_text(about.dataset)},
                         {"method", about.method},
                         {"model", storable_text(about.model)},
                         {"target", storable_text(about.target)},
-                        {"swept", about.swept}}
+                        {"swept", about.swept},
+                        {"targets", test_sets}}
       .dump();
 }
 
-CellAbout read_about(const Hdf5Reader& reader, const std::string& group) {
+std::string targets_path(const Cell& cell, const std::string& test_set) {
+  return std::string(layout::targets) + "/" + cell.job + "/" + cell.name + "/" + test_set;
+}
+
+void write_targets(Hdf5Writer& writer, const Cell& cell) {
+  if (!cell.about.targets.empty())
+    writer.group(std::string(layout::targets) + "/" + cell.job + "/" + cell.name);
+  for (const auto& [test_set, rows] : cell.about.targets) {
+    check_name(test_set);
+    Hdf5Array<double> array{{rows.size(), rows.empty() ? 0 : rows.front().size()}, {}};
+    for (const std::vector<double>& row : rows) {
+      ensure(row.size() == array.shape[1], "a cell's targets have a share for each category");
+      array.values.insert(array.values.end(), row.begin(), row.end());
+    }
+    writer.dataset(targets_path(cell, test_set), array);
+  }
+}
+
+std::vector<std::vector<double>> read_target(const Hdf5Reader& reader, const std::string& path) {
+  const Hdf5Array<double> array = reader.dataset<double>(path);
+  if (array.shape.size() != 2) reader.fail(path + " has not two axes");
+  const auto width = static_cast<std::ptrdiff_t>(array.shape[1]);
+  std::vector<std::vector<double>> rows;
+  for (auto at = array.values.begin(); at != array.values.end(); at += width)
+    rows.emplace_back(at, at + width);
+  return rows;
+}
+
+CellAbout read_about(const Hdf5Reader& reader, const std::string& group, const Cell& cell) {
   if (!reader.has_attribute(group, layout::cell_about)) return {};
   const nlohmann::json json = nlohmann::json::parse(reader.text(group, layout::cell_about), nullptr, false);
   try {
@@ -66,6 +97,10 @@ CellAbout read_about(const Hdf5Reader& reader, const std::string& group) {
     json.at("model").get_to(about.model);
     json.at("target").get_to(about.target);
     json.at("swept").get_to(about.swept);
+    for (const auto& test_set : json.at("targets").get<std::vector<std::string>>()) {
+      check_name(test_set);
+      about.targets[test_set] = read_target(reader, targets_path(cell, test_set));
+    }
     return about;
   } catch (const nlohmann::json::exception&) {
     reader.fail("attribute about of " + group + " does not say what the cell is");
@@ -78,6 +113,7 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
   writer.attribute(path, layout::cell_job, cell.job);
   writer.attribute(path, layout::cell_name, cell.name);
   if (!cell.about.method.empty()) writer.attribute(path, layout::cell_about, about_json(cell.about));
+  write_targets(writer, cell);
   auto link = [&](const std::string& name, const std::string& id) {
     check_name(name);
     check_name(id);
@@ -123,7 +159,7 @@ void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, s
   if (depth > most_nested) reader.fail(group + " is nested too deep");
   if (reader.has_attribute(group, layout::cell_name)) {
     Cell cell{reader.text(group, layout::cell_job), reader.text(group, layout::cell_name), {}, {}};
-    cell.about = read_about(reader, group);
+    cell.about = read_about(reader, group, cell);
     read_links(reader, group, "", 0, cell);
     cells.push_back(cell);
   }
@@ -171,11 +207,6 @@ std::optional<TaskRecord> read_record_of(const std::string& directory, const std
   }
 }
 
-/// Equal where the dataset is: what is asked, and which shares are followed.
-std::string dataset_key(const TaskRecord& record) {
-  return config_value(record, "dataset") + "\n" + record.task.identity.value("dataset", std::string());
-}
-
 using Records = std::map<std::string, TaskRecord>;
 
 // "DATASET-METHOD" as a run names its cells, with the task's first digits where two tasks would share the
@@ -203,7 +234,7 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
     const std::vector<std::string>& inputs = record.task.inputs;
     bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
     bool before = inputs.empty() && asking_of(record.task) == Asking::plainly &&
-                  dataset_key(record) == dataset_key(last);
+                  config_value(record, "dataset") == config_value(last, "dataset");
     if (after) cell.measures["after/" + record.task.test_set] = id;
     if (before) cell.measures.emplace("before/" + record.task.test_set, id);
   }
@@ -221,7 +252,7 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
     if (record.task.kind != TaskKind::measure || !record.task.inputs.empty() || placed.count(id)) continue;
     const bool plainly = asking_of(record.task) == Asking::plainly;
     const std::string method = plainly ? "zero-shot" : config_value(record, "method");
-    const std::pair key(dataset_key(record), method);
+    const std::pair key(config_value(record, "dataset"), method);
     if (!found.count(key)) found[key] = Cell{"recovered", recovered_name(record, method, cells), {}, {}};
     found[key].measures.emplace((plainly ? "before/" : "after/") + record.task.test_set, id);
   }

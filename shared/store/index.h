@@ -13,6 +13,8 @@ namespace apportion {
 struct CellAbout {
   std::string dataset, method, model, target;              // as the configuration has them
   std::vector<std::pair<std::string, std::string>> swept;  // key, value; of a job that is no sweep none
+  /// Of each test set [S][K], rows of NaN where unknown: the untouched model's result files have none.
+  std::map<std::string, std::vector<std::vector<double>>> targets = {};
 };
 
 /// A cell of a job: one dataset and method, or a sweep's values. `measures` maps "before/v2", "after/heldout"

@@ -106,9 +106,10 @@ inline constexpr const char* jobs = "/jobs";
 inline constexpr const char* training = "training";    // subgroup of a cell
 inline constexpr const char* retention = "retention";  // a link: the retention task
 inline constexpr const char* judged = "judged";        // likewise
+inline constexpr const char* targets = "/targets";     // /targets/JOB/CELL/TEST SET: float64 [S, K]
 inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
 inline constexpr const char* cell_about =
-    "about";  // JSON: dataset, method, model, target, swept [[key, value]]
+    "about";  // JSON: dataset, method, model, target, swept [[key, value]], targets [test set]
 
 }  // namespace apportion::layout

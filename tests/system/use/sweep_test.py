@@ -56,8 +56,9 @@ def the_sweep():
     cells = cells_of("swept")
     assert sorted(cells) == sorted(name.replace("/", ":") for name in NAMES), list(cells)
     assert cells[NAMES[0]]["swept"] == {"target": "real", "method": "full", "seed": "0"}
-    # 2 targets x (the untouched model and stage 1 at 2 seeds; stage 2 and what it measures of 3 cells).
-    assert len(os.listdir("swept/tasks")) == 2 * (2 + 2 + 3 + 3), "stage 1 and the untouched model are shared"
+    # The untouched model at 2 seeds; of each target stage 1 at 2 seeds, of each of its 3 cells stage 2 and what it measures.
+    assert len(os.listdir("swept/tasks")) == 2 + 2 * (2 + 3 + 3), "stage 1 and the untouched model are shared"
+    assert cells[NAMES[0]]["measures"][0]["task"] == cells[NAMES[3].replace("/", ":")]["measures"][0]["task"]
     for name in (NAMES[0], NAMES[1], NAMES[5]):
         words = [f"--{value}" for value in name.split(", ")]
         call("run", "plain.ini", "--output", f"alone-{NAMES.index(name)}", *words)

@@ -241,7 +241,19 @@ TEST(Plan, DigestsAndComputeTypesChangeTheTasksThatUseThem) {
   EXPECT_EQ(changed({}, other).size(), 5u);
   other = input;
   other.dataset_digest = "other";
-  EXPECT_EQ(changed({}, other).size(), 5u);
+  EXPECT_EQ(changed({}, other), (Labels{"stage 1", "stage 2", "after, heldout", "after, v2"}))
+      << "the untouched model, asked plainly, says the same whatever the target";
+  other = input;
+  other.questions_digest = "other";
+  EXPECT_EQ(changed({}, other), (Labels{"before, v2"}));
+}
+
+TEST(Plan, OnlyPlainMeasuresOfTheUntouchedModelAreWithoutTarget) {
+  for (const char* method : {"full", "prompted", "oracle-draw", "verbalized", "zero-shot"}) {
+    for (const Task& task :
+         make_plan(config_of({{"method", method}, {"test_sets", "v2"}}), input, "job").tasks)
+      EXPECT_EQ(is_without_target(task), task.label == "before, v2") << method << ": " << task.label;
+  }
 }
 
 TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {

@@ -79,6 +79,12 @@ TEST(Dataset, DigestDependsOnContentOnly) {
   const auto digest = [&](const char* name) { return parse_dataset(folder.path_of(name)).digest(); };
   EXPECT_EQ(digest("a/set"), digest("b/set"));
   EXPECT_NE(digest("a/set"), digest("c/set"));
+  const auto questions = [&](const char* name) {
+    return parse_dataset(folder.path_of(name)).questions_digest();
+  };
+  EXPECT_EQ(questions("a/set"), questions("c/set")) << "shares are no part of what is asked";
+  folder.write("c/set/targets.csv", std::string(header) + "y,1,1,b,c\n");
+  EXPECT_NE(questions("a/set"), questions("c/set"));
 }
 
 TEST(Dataset, NamesWrongNumbers) {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -27,6 +29,24 @@ TEST(Index, CellsComeBack) {
   std::vector<Cell> read = read_index(directory.path());
   ASSERT_EQ(read.size(), cells.size());
   for (size_t i = 0; i < cells.size(); ++i) expect_equal(cells[i], read[i]);
+}
+
+TEST(Index, SaysWhatACellWasAskedToDo) {
+  TemporaryDirectory directory;
+  Cell cell{"job", "target=0.9:0.1", {{"before/v2", "1"}}, {}};
+  cell.about = {"gender", "zero-shot", "smollm2", "0.9/0.1", {{"target", "0.9/0.1"}}, {}};
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  cell.about.targets = {{"ood", {{nan, nan}, {0.25, 0.75}}}, {"v2", {{0.9, 0.1}, {1.0 / 3, 2.0 / 3}}}};
+  write_index(directory.path(), {cell});
+  write_index(directory.path(), {Cell{"other", "plain", {{"before/v2", "1"}}, {}}});
+  const std::vector<Cell> read = read_index(directory.path());
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].about.swept, cell.about.swept);
+  EXPECT_EQ(read[0].about.target, "0.9/0.1");
+  EXPECT_EQ(read[0].about.targets.at("v2"), cell.about.targets.at("v2"));
+  EXPECT_TRUE(std::isnan(read[0].about.targets.at("ood")[0][1]));
+  EXPECT_EQ(read[0].about.targets.at("ood")[1], (std::vector<double>{0.25, 0.75}));
+  EXPECT_TRUE(read[1].about.method.empty() && read[1].about.targets.empty());
 }
 
 TEST(Index, ReplacesCellsOfTheSameNameAndKeepsOthers) {
