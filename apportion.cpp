@@ -47,9 +47,11 @@ int exit_code_of(const std::exception& error) {
   return 1;
 }
 
-/// Of a rank other than 0 the line names it.
-void print_error(const std::exception& error, int rank = 0) {
-  const std::string whose = rank == 0 ? "" : "rank " + std::to_string(rank) + ": ";
+/// Of a rank other than 0 the line names it, and of a sweep the cell.
+void print_error(const std::exception& error, int rank = 0, const std::string& cell = "") {
+  const std::string whose = rank != 0      ? "rank " + std::to_string(rank) + ": "
+                            : cell.empty() ? ""
+                                           : "cell " + cell + ": ";
   std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), reason_of(error).c_str());
 }
 
@@ -57,21 +59,28 @@ std::string type_name(ComputeType type) {
   return resolve_compute_type(type) == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
+JobEnvironment environment_of(const CommandLine& line, const JobCell& cell, const RankGroup& ranks) {
+  JobEnvironment environment;
+  environment.name = line.job_name;
+  environment.ranks = ranks.size();
+  if (ranks.launch() == Launch::mpi) environment.silence_limit_s = cell.config.ranks.silence_s;
+  environment.train_compute_type = type_name(cell.config.train_compute_type);
+  environment.measure_compute_type = type_name(cell.config.measure_compute_type);
+  environment.cell = cell.name;
+  environment.swept = cell.swept;
+  environment.reports = &cell == &line.cells.back();
+  return environment;
+}
+
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
-void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks) {
+void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks,
+                std::set<std::string>& done) {
   try {
-    const RunConfig& config = cell.config;
-    const JobEnvironment environment = {line.job_name,
-                                        ranks.size(),
-                                        ranks.launch() == Launch::mpi ? config.ranks.silence_s : 0,
-                                        type_name(config.train_compute_type),
-                                        type_name(config.measure_compute_type),
-                                        cell.name,
-                                        cell.swept,
-                                        &cell == &line.cells.back()};
-    (line.command == Command::scale ? run_study : run_job)(link, config, environment);
+    JobEnvironment environment = environment_of(line, cell, ranks);
+    environment.done = &done;
+    (line.command == Command::scale ? run_study : run_job)(link, cell.config, environment);
   } catch (const std::exception& error) {
-    print_error(error);
+    print_error(error, 0, cell.name);
     ranks.abort(exit_code_of(error));
   }
 }
@@ -94,13 +103,14 @@ void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threa
 /// This process's roles in each cell after the other; `coordinator` is nullptr on ranks other than 0.
 void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
                 int threads) {
+  std::set<std::string> done;  // tasks of this run
   for (const JobCell& cell : line.cells) {
     if (coordinator && line.cells.size() > 1 && !cell.config.output.quiet) {
       std::fprintf(stderr, "cell %td of %zu: %s\n", &cell - line.cells.data() + 1, line.cells.size(),
                    cell.name.c_str());
     }
     std::thread thread;
-    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks); });
+    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks, done); });
     work(worker, cell.config, ranks, threads);
     if (coordinator) thread.join();
   }
@@ -111,6 +121,18 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   std::string warning = threads_warning(cores, env.local_size, line.config.ranks.threads);
   if (!warning.empty() && env.rank == 0) std::fprintf(stderr, "apportion: warning: %s\n", warning.c_str());
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
+}
+
+/// The mistakes of a sweep's later cells, before the first one takes its hours. One job tells its own.
+void check_cells(const CommandLine& line, const RankGroup& ranks) {
+  if (ranks.rank() != 0 || line.cells.size() == 1) return;
+  for (const JobCell& cell : line.cells) {
+    try {
+      check_job(cell.config, environment_of(line, cell, ranks));
+    } catch (const Error& error) {
+      throw Error("cell " + cell.name + ": " + error.what(), error.exit_code());
+    }
+  }
 }
 
 /// With what each cell's recipe and layout leave open decided, so that mistakes show before anything runs; a
@@ -129,6 +151,7 @@ CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads
     for (const std::string& text : lines) say("apportion: warning: " + text);
     if (!choice.empty() && !cell.config.output.quiet) say(choice);
   }
+  check_cells(line, ranks);
   return line;
 }
 

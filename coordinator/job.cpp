@@ -119,11 +119,11 @@ std::map<std::string, std::vector<std::vector<double>>> targets_of(
 }
 
 /// Tasks whose artefacts verify are done; a damaged one is redone with a warning.
-std::vector<TaskState> existing_states(const OutputConfig& output, const std::vector<Task>& tasks,
-                                       Status& status) {
+std::vector<TaskState> existing_states(const OutputConfig& output, const std::set<std::string>& done_here,
+                                       const std::vector<Task>& tasks, Status& status) {
   std::vector<TaskState> states(tasks.size(), TaskState::waiting);
-  if (output.force) return states;
   for (size_t task = 0; task < tasks.size(); ++task) {
+    if (output.force && !done_here.contains(tasks[task].id)) continue;
     std::string why;
     ArtefactState state = verify_artefact(output.directory, tasks[task], why);
     if (state == ArtefactState::verified) {
@@ -136,9 +136,8 @@ std::vector<TaskState> existing_states(const OutputConfig& output, const std::ve
   return states;
 }
 
-void run_judges(const std::vector<Task>& tasks, const RunConfig& config, const Dataset& dataset,
-                const Recorder& recorder, Status& status) {
-  const std::vector<TaskState> states = existing_states(config.output, tasks, status);
+void run_judges(const std::vector<Task>& tasks, const std::vector<TaskState>& states, const RunConfig& config,
+                const Dataset& dataset, const Recorder& recorder, Status& status) {
   for (size_t task = 0; task < tasks.size(); ++task) {
     if (states[task] == TaskState::done) continue;
     run_judge_task(tasks[task], config, dataset, recorder, status, [] { stop_for(interrupt_signal()); });
@@ -151,10 +150,15 @@ std::string synthetic_notice(const std::string& model) {
                      model, shape.parameters(), tokenizer_of_shapes, shape.vocabulary);
 }
 
-}  // namespace
+/// A job before it runs: what it works with, and its tasks.
+struct PreparedJob {
+  Dataset dataset;
+  Added added;
+  Plan plan;
+  std::map<std::string, MeasureTables> tables;
+};
 
-void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
-  const OutputConfig& output = config.output;
+PreparedJob prepare(const RunConfig& config, const JobEnvironment& environment) {
   ensure(config.ranks.shard_size > 0, "shard_size is resolved before a job is run");
   ensure(config.sft.steps > 0 && config.sft.learning_rate > 0 && config.calibrate.learning_rate > 0,
          "the recipe is resolved before a job is run");
@@ -164,18 +168,30 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
                     "shard_size is right",
                     config.ranks.shard_size, environment.ranks));
   }
+  PreparedJob job;
+  job.dataset = load_dataset(config.data);
+  check_steering(job.dataset, config.steering);
+  check_answer_forms(job.dataset);
+  check_prompt_lengths(config, job.dataset);
+  job.added = added_to(job.dataset, config);
+  job.plan = plan_job(config, environment, job.dataset, job.added.digest);
+  const Asking asking = description_of(config.method).asking;
+  job.tables = make_tables(job.dataset, config.data, config.measure.test_sets, asking);
+  job.plan.cell.about.targets = targets_of(job.tables, config.measure.test_sets);
+  return job;
+}
+
+}  // namespace
+
+void check_job(const RunConfig& config, const JobEnvironment& environment) { prepare(config, environment); }
+
+void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment) {
+  const OutputConfig& output = config.output;
+  auto [dataset, added, plan, tables] = prepare(config, environment);
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
-  Dataset dataset = load_dataset(config.data);
-  check_steering(dataset, config.steering);
-  check_answer_forms(dataset);
-  check_prompt_lengths(config, dataset);
-  const Added added = added_to(dataset, config);
-  Plan plan = plan_job(config, environment, dataset, added.digest);
-  const Asking asking = description_of(config.method).asking;
-  const auto tables = make_tables(dataset, config.data, config.measure.test_sets, asking);
-  plan.cell.about.targets = targets_of(tables, config.measure.test_sets);
-  const Recorder recorder(config, tables, environment.ranks);
+  const Recorder recorder(config, std::move(tables), environment.ranks);
+  const std::set<std::string> done_here = environment.done ? *environment.done : std::set<std::string>();
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
@@ -189,8 +205,14 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     const auto without_ranks = std::stable_partition(plan.tasks.begin(), plan.tasks.end(), needs_ranks);
     const std::vector<Task> of_ranks(plan.tasks.begin(), without_ranks),
         of_judges(without_ranks, plan.tasks.end());
-    Coordinator(link, recorder, status, of_ranks, existing_states(output, of_ranks, status), options).run();
-    run_judges(of_judges, config, dataset, recorder, status);
+    Coordinator(link, recorder, status, of_ranks, existing_states(output, done_here, of_ranks, status),
+                options)
+        .run();
+    run_judges(of_judges, existing_states(output, done_here, of_judges, status), config, dataset, recorder,
+               status);
+  }
+  if (environment.done) {
+    for (const Task& task : plan.tasks) environment.done->insert(task.id);
   }
   write_index(output.directory, {plan.cell});
   if (environment.reports) print_output(render_report(output.directory, output).text);

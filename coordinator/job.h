@@ -2,6 +2,7 @@
 // is there already, have the rest done, write the index, print the report, let the ranks go.
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +20,13 @@ struct JobEnvironment {
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::string cell = {};                                 // the cell's name; empty: by dataset and method
   std::vector<std::pair<std::string, std::string>> swept = {};  // its key, value
+  std::set<std::string>* done =
+      nullptr;          // ids of tasks that earlier cells of this run have done: not done again
   bool reports = true;  // whether the folder's report follows: after the last cell
 };
+
+/// Throws what is wrong with the job that can be told before it runs; writes nothing.
+void check_job(const RunConfig& config, const JobEnvironment& environment);
 
 /// Runs the job, or one cell of a sweep, over `link` (the coordinator's end) and prints the folder's report
 /// to standard output. Throws UserError for the user's mistakes and for a directory in use, and what

@@ -312,17 +312,26 @@ class Page {
   std::string text_;
 };
 
-/// Throws UserError for a name that no cell has.
+/// The cell of that name, or of JOB/NAME. Throws UserError when there is none, or one in several jobs.
 CellView only_cell(std::vector<CellView> cells, const std::string& name, const std::string& directory) {
-  std::vector<std::string> names;
   std::string stored = name;  // as the index has a value with a slash
   std::replace(stored.begin(), stored.end(), '/', ':');
+  std::vector<std::string> names, whole;
+  std::vector<CellView> found;
   for (CellView& view : cells) {
-    if (view.cell.name == name || view.cell.name == stored) return std::move(view);
     names.push_back(view.cell.name);
+    const std::string full = view.cell.job + "/" + view.cell.name;
+    if (view.cell.name != name && view.cell.name != stored && full != name) continue;
+    whole.push_back(full);
+    found.push_back(std::move(view));
   }
-  throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
-                              nearest_word(name, names)));
+  if (found.empty())
+    throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
+                                nearest_word(name, names)));
+  if (found.size() > 1)
+    throw UserError(fmt::format("{} has the cell '{}' of {} jobs; give one of '{}'", directory,
+                                printable(name), found.size(), join(whole, "', '")));
+  return std::move(found.front());
 }
 
 }  // namespace

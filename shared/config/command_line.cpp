@@ -23,7 +23,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const char* source = "command line";
+constexpr const char* source = command_line_source;
 constexpr unsigned help_width = 110;
 
 constexpr const char* usage =
@@ -139,7 +139,7 @@ Setting sweep_line(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0)
     throw UserError(fmt::format("{}: --sweep needs KEY=LIST, as in --sweep seed=0..2", source));
-  std::string key = text.substr(0, equals);
+  std::string key = text.substr(0, std::min(equals, text.find_last_not_of(" \t", equals - 1) + 1));
   std::replace(key.begin(), key.end(), '-', '_');
   return {key, text.substr(equals + 1), source};
 }
@@ -217,6 +217,8 @@ std::vector<Setting> swept_lines(const JobFile& file, const Words& words) {
     const auto same =
         std::find_if(lines.begin(), lines.end(), [&](const Setting& line) { return line.key == over.key; });
     const bool repeats = over.key == "zip" || over.key == "exclude";
+    if (same != lines.end() && !repeats && same->source == source)
+      throw UserError(fmt::format("{}: --sweep {} is given twice; keep one", source, over.key));
     if (same == lines.end() || repeats) {
       lines.push_back(over);
     } else {
@@ -261,7 +263,7 @@ std::string print_cells(const std::vector<JobCell>& cells) {
 void refuse_sweep(const std::vector<Setting>& lines, const std::string& command) {
   if (lines.empty()) return;
   throw UserError(
-      fmt::format("{}: a sweep belongs to 'apportion run'; {} takes one job", lines.front().source, command));
+      fmt::format("{}: a sweep belongs to 'apportion run', not to {}", lines.front().source, command));
 }
 
 /// `run` and `scale`.

@@ -49,7 +49,8 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
 bool begins_sweep(const std::string& line, const std::string& source) {
   const size_t begin = line.find_first_not_of(" \t");
   if (begin == std::string::npos || line[begin] != '[') return false;
-  const std::string text = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+  const std::string before = line.substr(0, line.find('#'));  // a comment may follow
+  const std::string text = before.substr(begin, before.find_last_not_of(" \t\r") - begin + 1);
   if (text != "[sweep]")
     throw UserError(source + ": a section '" + printable(text) +
                     "'; the one there is is [sweep], all other keys are flat, 'key = value'");
@@ -107,6 +108,8 @@ JobFile parse_job_file(const std::string& text, const std::string& path) {
       file.settings.push_back({key, value, source});
     }
   }
+  if (in_sweep && file.sweep.empty())
+    throw UserError(path + ": the section [sweep] is empty; give keys with lists of values, or remove it");
   return file;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "shared/base/error.h"
@@ -102,11 +103,34 @@ std::vector<std::string> step_values(const Setting& line, const std::string& ite
   return values;
 }
 
+/// The items between commas; those of a shape's own description (model = shape:layers=1,width=64) stay
+/// together.
+std::vector<std::string> items_of(const Setting& line) {
+  std::vector<std::string> items;
+  for (const std::string& word : words_between(line.value, ',')) {
+    const bool goes_on = line.key == "model" && !items.empty() && items.back().starts_with("shape:") &&
+                         !word.starts_with("shape:") && word.find('=') != std::string::npos;
+    if (goes_on) {
+      items.back() += "," + word;
+    } else {
+      items.push_back(word);
+    }
+  }
+  return items;
+}
+
+/// The value as a resolved job has it, so that 1 and 1.0 are told to be the same; another text as it is.
+std::string canonical(const std::string& key, const std::string& value) {
+  RunConfig config;
+  const Option* option = find_option(key);
+  return option->assign(config, value) ? option->print(config) : value;
+}
+
 /// The values of a line. What a range or steps repeat is taken once; a value written twice is a mistake.
 std::vector<std::string> values_of(const Setting& line) {
   std::vector<std::string> values;
   std::set<std::string> seen, written;
-  for (const std::string& item : words_between(line.value, ',')) {
+  for (const std::string& item : items_of(line)) {
     std::vector<std::string> expanded = step_values(line, item);
     const size_t dots = item.find("..");
     const std::string& kind = find_option(line.key)->value_name;
@@ -114,14 +138,14 @@ std::vector<std::string> values_of(const Setting& line) {
     if (number && dots != std::string::npos) expanded = range_values(line, item, dots);
     if (item.empty()) fail(line.source, "an empty value; lists have values with commas between");
     if (expanded.empty()) {
-      if (!written.insert(item).second)
+      if (!written.insert(canonical(line.key, item)).second)
         fail(line.source,
              fmt::format("the value '{}' is there twice, and two cells would be the same; keep one",
                          printable(item)));
       expanded = {item};
     }
     for (std::string& value : expanded) {
-      if (seen.insert(value).second) values.push_back(std::move(value));
+      if (seen.insert(canonical(line.key, value)).second) values.push_back(std::move(value));
     }
   }
   return values;
@@ -137,8 +161,7 @@ void check_key(const Setting& line) {
         line.source,
         fmt::format("'{}' is a list already and cannot be swept; give each list a job of its own", line.key));
   if (!is_swept_key(line.key))
-    fail(line.source,
-         fmt::format("'{}' changes no result, so it cannot be swept; set it above [sweep]", line.key));
+    fail(line.source, fmt::format("'{}' cannot be swept; set it above [sweep]", line.key));
 }
 
 std::vector<Axis>::iterator axis_of(std::vector<Axis>& axes, const std::string& key) {
@@ -172,7 +195,9 @@ void zip(const Setting& line, std::vector<Axis>& axes) {
 
 using Condition = std::vector<std::pair<std::string, std::string>>;  // key, value
 
-Condition condition_of(const Setting& line, std::vector<Axis>& axes) {
+/// The line's condition; nothing where the command line has put other values in the place of a key's that the
+/// line names.
+std::optional<Condition> condition_of(const Setting& line, std::vector<Axis>& axes) {
   Condition condition;
   for (const std::string& part : words_between(line.value, ',')) {
     const size_t equals = part.find('=');
@@ -184,6 +209,8 @@ Condition condition_of(const Setting& line, std::vector<Axis>& axes) {
       fail(line.source, fmt::format("exclude names '{}', which is not swept", printable(key)));
     const auto place = std::find(axis->keys.begin(), axis->keys.end(), key) - axis->keys.begin();
     const std::vector<std::string>& values = axis->values[static_cast<size_t>(place)];
+    const std::string& source = axis->sources[static_cast<size_t>(place)];
+    if (source == command_line_source && line.source != command_line_source) return {};
     if (std::find(values.begin(), values.end(), value) == values.end())
       fail(line.source, fmt::format("no cell has {} = {}; its values are {}", key, printable(value),
                                     printable(join(values, ", "))));
@@ -240,7 +267,8 @@ std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
   }
   for (const Setting& line : lines) {
     if (line.key == "zip") zip(line, axes);
-    if (line.key == "exclude") excluded.emplace_back(condition_of(line, axes), line.source);
+    if (line.key != "exclude") continue;
+    if (auto condition = condition_of(line, axes)) excluded.emplace_back(std::move(*condition), line.source);
   }
   if (axes.empty()) return {};
   size_t cells = 1;

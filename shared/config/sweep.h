@@ -17,6 +17,9 @@ struct SweepCell {
   std::vector<Setting> settings;
 };
 
+/// The source of a setting that was typed there.
+inline constexpr const char* command_line_source = "command line";
+
 /// More are refused: nobody means them.
 inline constexpr size_t most_cells = 100'000;
 

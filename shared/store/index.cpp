@@ -207,6 +207,15 @@ std::optional<TaskRecord> read_record_of(const std::string& directory, const std
   }
 }
 
+/// What the untouched model is asked, and which it is: equal where two tasks are of one cell. The answers'
+/// file is shared by cells of several methods and targets, whose configuration it then need not have.
+std::string asked_of(const TaskRecord& record) {
+  std::string all;
+  for (const char* key : {"dataset", "model", "seed", "subjects", "base_type"})
+    all += config_value(record, key) + "\n";
+  return all;
+}
+
 using Records = std::map<std::string, TaskRecord>;
 
 // "DATASET-METHOD" as a run names its cells, with the task's first digits where two tasks would share the
@@ -233,8 +242,8 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
     if (record.task.kind != TaskKind::measure) continue;
     const std::vector<std::string>& inputs = record.task.inputs;
     bool after = std::find(inputs.begin(), inputs.end(), last.task.id) != inputs.end();
-    bool before = inputs.empty() && asking_of(record.task) == Asking::plainly &&
-                  config_value(record, "dataset") == config_value(last, "dataset");
+    bool before =
+        inputs.empty() && asking_of(record.task) == Asking::plainly && asked_of(record) == asked_of(last);
     if (after) cell.measures["after/" + record.task.test_set] = id;
     if (before) cell.measures.emplace("before/" + record.task.test_set, id);
   }
@@ -247,12 +256,12 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   for (const Cell& cell : cells) {
     for (const auto& [name, id] : cell.measures) placed.insert(id);
   }
-  std::map<std::pair<std::string, std::string>, Cell> found;  // by dataset and method
+  std::map<std::pair<std::string, std::string>, Cell> found;  // by what is asked, and method
   for (const auto& [id, record] : records) {
     if (record.task.kind != TaskKind::measure || !record.task.inputs.empty() || placed.count(id)) continue;
     const bool plainly = asking_of(record.task) == Asking::plainly;
     const std::string method = plainly ? "zero-shot" : config_value(record, "method");
-    const std::pair key(config_value(record, "dataset"), method);
+    const std::pair key(asked_of(record), method);
     if (!found.count(key)) found[key] = Cell{"recovered", recovered_name(record, method, cells), {}, {}};
     found[key].measures.emplace((plainly ? "before/" : "after/") + record.task.test_set, id);
   }

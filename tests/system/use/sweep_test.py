@@ -97,6 +97,38 @@ def again_and_more():
     assert sorted(cells_of("typed")) == ["seed=0, lora_rank=2", "seed=1, lora_rank=4"]
 
 
+def forced():
+    """With --force a result that cells share is made once, as without."""
+    call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only")
+    said = call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only").stderr
+    assert said.count("stage 1 done") == 1 and said.count("stage 2 done") == 2, said
+
+
+def without_the_index():
+    """Each recovered cell has its own seed's untouched model, with the target of what was trained."""
+    expected = {cell["training"][-1]["task"]: cell["measures"] for cell in cells_of("swept").values()}
+    os.remove("swept/index.h5")
+    found = cells_of("swept")
+    assert len(found) == len(expected) == 9, list(found)
+    for cell in found.values():
+        assert cell["measures"] == expected[cell["training"][-1]["task"]], cell["cell"]
+
+
+def several_jobs():
+    """A folder of several jobs: lines that can be told apart, and no cell that stands for another."""
+    with open("plain.ini") as file:
+        write("other.ini", file.read())
+    for job in ("plain.ini", "other.ini"):
+        call("run", job, "--output", "several", "--sweep", "target=even,real", "--sweep", "method=zero-shot")
+    call("run", "plain.ini", "--output", "several", "--method", "zero-shot")
+    shown = call("report", "several").stdout
+    assert "5 cells" in shown and "colours-zero-shot" in shown and "other" in shown, shown
+    said = call("report", "several", "--cell", "target=even, method=zero-shot", code=2).stderr
+    assert "of 2 jobs; give one of 'other/target=even, method=zero-shot', 'plain/target" in said, said
+    (cell,) = json.loads(call("report", "several", "--json", "--cell", "other/target=even, method=zero-shot").stdout)["cells"]
+    assert cell["job"] == "other" and cell["measures"][0]["subjects"][0]["target"] == [0.5, 0.5]
+
+
 def mistakes():
     for words, expected in (
         (["run", "sweep.ini", "--seed", "1"], "--seed is swept (sweep.ini, line "),
@@ -104,6 +136,8 @@ def mistakes():
         (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' is there twice"),
         (["run", "plain.ini", "--sweep", "seed=0, x"], "command line: seed = 'x' must be an integer"),
         (["run", "plain.ini", "--sweep", "target=real, 0.2/0.3/0.5"], "has 3 shares"),
+        (["run", "plain.ini", "--sweep", "method=full,zero-shot", "--test_sets", "heldout"], "cell method=zero-shot: method zero-shot has nothing to measure"),
+        (["run", "plain.ini", "--sweep", "seed=1", "--sweep", "seed=2"], "--sweep seed is given twice"),
         (["plan", "sweep.ini"], "a sweep belongs to 'apportion run'"),
         (["scale", "sweep.ini"], "a sweep belongs to 'apportion run'"),
         (["report", "swept", "--sweep", "seed=0"], "a sweep belongs to 'apportion run'"),
@@ -123,7 +157,7 @@ def main():
             kept = [line for line in file if line.partition("=")[0].strip() not in SHORT]
         write("plain.ini", "".join(kept) + SHORT)
         write("sweep.ini", "".join(kept) + SHORT + SWEEP)
-        for check in (the_sweep, the_report, again_and_more, mistakes):
+        for check in (the_sweep, the_report, again_and_more, without_the_index, forced, several_jobs, mistakes):
             check()
 
 

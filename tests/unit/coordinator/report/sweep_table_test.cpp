@@ -43,10 +43,11 @@ TEST(SweepTable, IsSortedByErrorThenByMae) {
                              cell_of("4", {}, 0.2),
                              {}});
   std::string seeds;
-  for (const auto& row : rows) seeds += row[0];
+  for (const auto& row : rows) seeds += row[row.size() - 9];
   EXPECT_EQ(seeds, "3140-2") << "cells without an error are last, by name; that of another job has no seed";
-  EXPECT_EQ(rows[0][2], "0.050") << "of what was measured after training";
-  EXPECT_EQ(rows[5][2], "-");
+  EXPECT_EQ(rows[0][3], "0.050") << "of what was measured after training";
+  EXPECT_EQ(rows[5][3], "-");
+  EXPECT_EQ(rows[0][0], "seed=3") << "names, where not all cells have the swept values";
 }
 
 TEST(SweepTable, ShowsWhatMustNotChangeBesideTheError) {
@@ -58,6 +59,19 @@ TEST(SweepTable, ShowsWhatMustNotChangeBesideTheError) {
   const auto row = rows_of({view, cell_of("1", 0.2, 0.1)})[0];
   EXPECT_EQ((std::vector<std::string>{row.end() - 4, row.end()}),
             (std::vector<std::string>{"0.2000", "0.0500", "1.105", "x"}));
+}
+
+TEST(SweepTable, TellsJobsAndLongValuesApart) {
+  CellView one = cell_of("a/very/long/folder/of/tables/one.csv", 0.1, 0.1), other = one;
+  other.cell.job = "other";
+  other.cell.about.swept[0].second = "a/very/long/folder/of/tables/two.csv";
+  other.measures.back().metrics.exact_error = 0.2;
+  one.cell.job = "first";
+  const auto rows = rows_of({one, other});
+  EXPECT_EQ(rows[0][0], "first");
+  EXPECT_EQ(rows[1][0], "other");
+  EXPECT_TRUE(rows[0][1].ends_with("tables/one.csv") && rows[0][1].size() == 24) << rows[0][1];
+  EXPECT_TRUE(rows[1][1].ends_with("tables/two.csv")) << rows[1][1];
 }
 
 TEST(SweepTable, IsOfCellsWithSweptValues) {

@@ -27,7 +27,10 @@ TEST(Sweep, IsTheProductWithTheLastKeyFastest) {
   EXPECT_EQ(names_of("method = full, kl-only\nseed = 0..1\n"),
             (Names{"method=full, seed=0", "method=full, seed=1", "method=kl-only, seed=0",
                    "method=kl-only, seed=1"}));
-  EXPECT_TRUE(names_of("# nothing\n").empty());
+  EXPECT_EQ(names_of("# a comment\nmodel = shape:layers=1,width=64, tiny, shape:350m\n"),
+            (Names{"model=shape:layers=1,width=64", "model=tiny", "model=shape:350m"}));
+  EXPECT_EQ(refusal_of("# nothing\n").find("s.ini: the section [sweep] is empty"), 0U);
+  EXPECT_EQ(parse_job_file("[sweep]  # why\nseed = 1\n", "s.ini").sweep.size(), 1U);
   EXPECT_TRUE(parse_job_file("seed = 1\n", "s.ini").sweep.empty());
 }
 
@@ -54,6 +57,15 @@ TEST(Sweep, ZipPairsAndExcludeLeavesOut) {
             (Names{"seed=0, lora_rank=8, lora_alpha=32", "seed=1, lora_rank=4, lora_alpha=16"}));
 }
 
+TEST(Sweep, AnExclusionOfTheFileStandsBackForTheCommandLine) {
+  std::vector<Setting> lines =
+      parse_job_file("[sweep]\nseed = 0..2\nmethod = full, dpo\nexclude = seed = 2, method = dpo\n", "s.ini")
+          .sweep;
+  EXPECT_EQ(sweep_cells(lines).size(), 5U);
+  lines[0] = {"seed", "0..1", command_line_source};
+  EXPECT_EQ(sweep_cells(lines).size(), 4U);
+}
+
 TEST(Sweep, SettingsSayWhereTheyCameFrom) {
   const auto cells = sweep_cells(parse_job_file("[sweep]\n\nseed = 1,2\n", "s.ini").sweep);
   ASSERT_EQ(cells.size(), 2U);
@@ -74,10 +86,11 @@ TEST(Sweep, MistakesNameLineAndCure) {
       {"seed = 0..9999999\n", "s.ini, line 3: the range '0..9999999' has more than 100000 values"},
       {"seed = 0..9999\nlora_rank = 1..1000\n", "s.ini, line 4: the sweep has more than 100000 cells"},
       {"seed = 1, 2, 1\n", "s.ini, line 3: the value '1' is there twice, and two cells would be the same"},
+      {"kl_weight = 1, 1.0\n", "s.ini, line 3: the value '1.0' is there twice"},
       {"seed = 1,,2\n", "s.ini, line 3: an empty value"},
       {"seed = 1\nseed = 2\n", "s.ini, line 4: 'seed' is already swept"},
-      {"output = a, b\n", "s.ini, line 3: 'output' changes no result"},
-      {"threads = 1, 2\n", "s.ini, line 3: 'threads' changes no result"},
+      {"output = a, b\n", "s.ini, line 3: 'output' cannot be swept"},
+      {"threads = 1, 2\n", "s.ini, line 3: 'threads' cannot be swept"},
       {"test_sets = v2, v3\n", "s.ini, line 3: 'test_sets' is a list already"},
       {"target = 1 steps from real to even\n", "s.ini, line 3: '1 steps from real to even' must read"},
       {"target = 3 steps from real to real\n", "s.ini, line 3: '3 steps from real to real' must read"},
