@@ -47,11 +47,9 @@ int exit_code_of(const std::exception& error) {
   return 1;
 }
 
-/// Of a rank other than 0 the line names it, and of a sweep the cell.
-void print_error(const std::exception& error, int rank = 0, const std::string& cell = "") {
-  const std::string whose = rank != 0      ? "rank " + std::to_string(rank) + ": "
-                            : cell.empty() ? ""
-                                           : "cell " + cell + ": ";
+/// Of a rank other than 0 the line names it.
+void print_error(const std::exception& error, int rank = 0) {
+  const std::string whose = rank == 0 ? "" : "rank " + std::to_string(rank) + ": ";
   std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), reason_of(error).c_str());
 }
 
@@ -72,15 +70,27 @@ JobEnvironment environment_of(const CommandLine& line, const JobCell& cell, cons
   return environment;
 }
 
+/// What `action` throws names the cell of a sweep.
+template <typename Action>
+void in_cell(const JobCell& cell, const Action& action) {
+  if (cell.name.empty()) return action();
+  try {
+    action();
+  } catch (const std::exception& error) {
+    throw Error("cell " + cell.name + ": " + reason_of(error), exit_code_of(error));
+  }
+}
+
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
 void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks,
                 std::set<std::string>& done) {
   try {
     JobEnvironment environment = environment_of(line, cell, ranks);
     environment.done = &done;
-    (line.command == Command::scale ? run_study : run_job)(link, cell.config, environment);
+    in_cell(cell,
+            [&] { (line.command == Command::scale ? run_study : run_job)(link, cell.config, environment); });
   } catch (const std::exception& error) {
-    print_error(error, 0, cell.name);
+    print_error(error);
     ranks.abort(exit_code_of(error));
   }
 }
@@ -126,13 +136,8 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
 /// The mistakes of a sweep's later cells, before the first one takes its hours. One job tells its own.
 void check_cells(const CommandLine& line, const RankGroup& ranks) {
   if (ranks.rank() != 0 || line.cells.size() == 1) return;
-  for (const JobCell& cell : line.cells) {
-    try {
-      check_job(cell.config, environment_of(line, cell, ranks));
-    } catch (const Error& error) {
-      throw Error("cell " + cell.name + ": " + error.what(), error.exit_code());
-    }
-  }
+  for (const JobCell& cell : line.cells)
+    in_cell(cell, [&] { check_job(cell.config, environment_of(line, cell, ranks)); });
 }
 
 /// With what each cell's recipe and layout leave open decided, so that mistakes show before anything runs; a

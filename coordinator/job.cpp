@@ -66,18 +66,12 @@ std::string stories_digest(const RunConfig& config, const Dataset& dataset) {
                 std::to_string(least_story_words));
 }
 
-/// A slash would be a path in the index.
-std::string without_slashes(std::string name) {
-  std::replace(name.begin(), name.end(), '/', ':');
-  return name;
-}
-
 /// "[even]": behind the dataset's name in a cell's; empty for the dataset's own shares.
 std::string target_suffix(const TargetConfig& target) {
   if (target.kind == TargetKind::table) return "";
   std::string text = print_target(target);
   if (target.kind == TargetKind::file) text = std::filesystem::path(text).filename().string();
-  return "[" + without_slashes(text) + "]";
+  return "[" + cell_name(text) + "]";
 }
 
 Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const Dataset& dataset,
@@ -96,12 +90,7 @@ Plan plan_job(const RunConfig& config, const JobEnvironment& environment, const 
   if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
   if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
   input.judges = judges_of(config, dataset, input);
-  Plan plan = make_plan(config, input, environment.name);
-  if (!environment.cell.empty()) plan.cell.name = without_slashes(environment.cell);
-  plan.cell.about = {config.data.dataset, description_of(config.method).name,
-                     config.data.model,   print_target(config.data.target),
-                     environment.swept,   {}};
-  return plan;
+  return make_plan(config, input, environment.name);
 }
 
 /// The shares to follow in each test set, for the cell.
@@ -116,6 +105,13 @@ std::map<std::string, std::vector<std::vector<double>>> targets_of(
     }
   }
   return targets;
+}
+
+CellAbout about_of(const RunConfig& config, const JobEnvironment& environment,
+                   const std::map<std::string, MeasureTables>& tables) {
+  return {config.data.dataset, description_of(config.method).name,
+          config.data.model,   print_target(config.data.target),
+          environment.swept,   targets_of(tables, config.measure.test_sets)};
 }
 
 /// Tasks whose artefacts verify are done; a damaged one is redone with a warning.
@@ -177,7 +173,8 @@ PreparedJob prepare(const RunConfig& config, const JobEnvironment& environment) 
   job.plan = plan_job(config, environment, job.dataset, job.added.digest);
   const Asking asking = description_of(config.method).asking;
   job.tables = make_tables(job.dataset, config.data, config.measure.test_sets, asking);
-  job.plan.cell.about.targets = targets_of(job.tables, config.measure.test_sets);
+  job.plan.cell.about = about_of(config, environment, job.tables);
+  if (!environment.cell.empty()) job.plan.cell.name = cell_name(environment.cell);
   return job;
 }
 
@@ -191,7 +188,8 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
   make_directories(output.directory);
   DirectoryLock lock(output.directory);
   const Recorder recorder(config, std::move(tables), environment.ranks);
-  const std::set<std::string> done_here = environment.done ? *environment.done : std::set<std::string>();
+  std::set<std::string> own;
+  std::set<std::string>& done_here = environment.done ? *environment.done : own;
   {
     Status status(output);
     if (is_shape_text(config.data.model)) status.line(synthetic_notice(config.data.model));
@@ -211,9 +209,7 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     run_judges(of_judges, existing_states(output, done_here, of_judges, status), config, dataset, recorder,
                status);
   }
-  if (environment.done) {
-    for (const Task& task : plan.tasks) environment.done->insert(task.id);
-  }
+  for (const Task& task : plan.tasks) done_here.insert(task.id);
   write_index(output.directory, {plan.cell});
   if (environment.reports) print_output(render_report(output.directory, output).text);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});

@@ -43,8 +43,7 @@ class Page {
   std::string sweep(const std::vector<CellView>& cells) {
     heading(fmt::format("{} cells", cells.size()));
     text_ += render_sweep(style_, cells);
-    for (const std::string& problem : problems_of(cells))
-      line("  " + painted(style_, Paint::red, "! ") + shown(problem));
+    problems(problems_of(cells));
     line();
     legend();
     line(
@@ -53,8 +52,7 @@ class Page {
     line();
     heading("next");
     line(fmt::format("  apportion report {} --cell '{}'", shown(directory_), shown(cells.front().cell.name)));
-    line("  apportion report " + shown(directory_) + " --json");
-    line("  apportion export " + shown(directory_) + " --csv shares.csv");
+    commands();
     return text_;
   }
 
@@ -86,8 +84,7 @@ class Page {
     }
     if (view.retention) text_ += "\n" + render_retention(style_, view.retention->result);
     if (!view.training.empty()) training(view);
-    for (const std::string& problem : view.problems)
-      line("  " + painted(style_, Paint::red, "! ") + shown(problem));
+    problems(view.problems);
     line();
   }
 
@@ -203,12 +200,11 @@ class Page {
                  {"unexplored"},
                  {"unparsed"}});
     for (const CellView& view : cells) {
-      if (view.measures.empty()) continue;
-      const MeasureView* after = view.measure("after", view.measures.front().test_set);
-      const MeasureView& last = after ? *after : view.measures.front();
-      const DatasetMetrics& m = last.metrics;
+      const MeasureView* last = view.headline();
+      if (!last) continue;
+      const DatasetMetrics& m = last->metrics;
       const size_t subjects = m.subjects.size();
-      table.add_row({shown(view.cell.name, 32), shown(last.test_set),
+      table.add_row({shown(view.cell.name, 32), shown(last->test_set),
                      mean_cell(m.exact_error, m.subjects_with_exact, subjects),
                      m.subjects_with_exact ? decimals(m.worst_exact_error) : none,
                      mean_cell(m.mae, m.subjects_with_mae, subjects), decimals(m.floor), decimals(m.coverage),
@@ -292,10 +288,18 @@ class Page {
     line();
   }
 
-  void next(const std::vector<CellView>& cells) {
-    heading("next");
+  void problems(const std::vector<std::string>& found) {
+    for (const std::string& problem : found) line("  " + painted(style_, Paint::red, "! ") + shown(problem));
+  }
+
+  void commands() {
     line("  apportion report " + shown(directory_) + " --json");
     line("  apportion export " + shown(directory_) + " --csv shares.csv");
+  }
+
+  void next(const std::vector<CellView>& cells) {
+    heading("next");
+    commands();
     if (cells.empty() || cells[0].measures.empty()) return;
     const CellView& view = cells[0];
     const MeasureView& measure = view.measures.back();
@@ -314,14 +318,12 @@ class Page {
 
 /// The cell of that name, or of JOB/NAME. Throws UserError when there is none, or one in several jobs.
 CellView only_cell(std::vector<CellView> cells, const std::string& name, const std::string& directory) {
-  std::string stored = name;  // as the index has a value with a slash
-  std::replace(stored.begin(), stored.end(), '/', ':');
   std::vector<std::string> names, whole;
   std::vector<CellView> found;
   for (CellView& view : cells) {
     names.push_back(view.cell.name);
     const std::string full = view.cell.job + "/" + view.cell.name;
-    if (view.cell.name != name && view.cell.name != stored && full != name) continue;
+    if (cell_name(name) != view.cell.name && cell_name(name) != cell_name(full)) continue;
     whole.push_back(full);
     found.push_back(std::move(view));
   }

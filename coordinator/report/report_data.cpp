@@ -139,6 +139,12 @@ const MeasureView* CellView::measure(const std::string& when, const std::string&
   return nullptr;
 }
 
+const MeasureView* CellView::headline() const {
+  if (measures.empty()) return nullptr;
+  const MeasureView* after = measure("after", measures.front().test_set);
+  return after ? after : &measures.front();
+}
+
 std::vector<JudgeAgreement> judge_agreements(const CellView& view) {
   std::vector<JudgeAgreement> found;
   for (auto one = view.measures.begin(); one != view.measures.end(); ++one) {

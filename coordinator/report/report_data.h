@@ -41,6 +41,9 @@ struct CellView {
 
   /// The view of a test set, of several judges' the lexical one's; or nullptr.
   const MeasureView* measure(const std::string& when, const std::string& test_set) const;
+  /// That which stands for the cell in a table of cells: the first test set, after training where it was
+  /// trained; nullptr where nothing was measured.
+  const MeasureView* headline() const;
 };
 
 /// Two judges of the same stories.

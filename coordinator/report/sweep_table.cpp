@@ -6,16 +6,13 @@
 #include <limits>
 #include <tuple>
 
+#include "coordinator/report/subject_table.h"
 #include "coordinator/report/table.h"
 
 namespace apportion {
 namespace {
 
 constexpr const char* none = "-";
-
-std::string decimals(const std::optional<double>& value) {
-  return value ? fmt::format("{:.3f}", *value) : none;
-}
 
 /// Every key that some cell has swept, in the order of the first that has it.
 std::vector<std::string> swept_keys(const std::vector<CellView>& cells) {
@@ -56,15 +53,9 @@ bool has_other_cells(const std::vector<CellView>& cells, const std::vector<std::
                      [&](const CellView& view) { return view.cell.about.swept.size() != keys.size(); });
 }
 
-const MeasureView* shown_measure(const CellView& view) {
-  if (view.measures.empty()) return nullptr;
-  const MeasureView* after = view.measure("after", view.measures.front().test_set);
-  return after ? after : &view.measures.front();
-}
-
 std::tuple<double, double, std::string> order_of(const CellView& view) {
   constexpr double last = std::numeric_limits<double>::infinity();
-  const MeasureView* measure = shown_measure(view);
+  const MeasureView* measure = view.headline();
   if (!measure) return {last, last, view.cell.name};
   return {measure->metrics.exact_error.value_or(last), measure->metrics.mae.value_or(last), view.cell.name};
 }
@@ -113,7 +104,7 @@ std::string render_sweep(const Style& style, const std::vector<CellView>& cells)
     if (jobs) row.push_back(printable(style, view->cell.job, 16));
     if (names) row.push_back(shown_value(style, view->cell.name));
     for (const std::string& key : keys) row.push_back(shown_value(style, value_of(*view, key)));
-    for (std::string& figure : error_cells(style, shown_measure(*view))) row.push_back(std::move(figure));
+    for (std::string& figure : error_cells(style, view->headline())) row.push_back(std::move(figure));
     for (std::string& figure : retention_cells(*view)) row.push_back(std::move(figure));
     table.add_row(std::move(row));
   }

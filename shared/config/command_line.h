@@ -31,7 +31,7 @@ struct JobCell {
 struct CommandLine {
   Command command = Command::help;
   RunConfig config;  // run, scale, plan, print_config: all of it; report: output.json alone is meant
-  std::vector<JobCell> cells;  // run: one, or those of the sweep; config is the first's
+  std::vector<JobCell> cells;  // run, scale, print_config: one, or those of the sweep; config is the first's
   std::string job_file;        // run, scale, print_config; plan, where one was given
   std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
   std::string directory;       // report, export_csv: a results folder

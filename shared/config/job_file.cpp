@@ -53,7 +53,7 @@ bool begins_sweep(const std::string& line, const std::string& source) {
   const std::string text = before.substr(begin, before.find_last_not_of(" \t\r") - begin + 1);
   if (text != "[sweep]")
     throw UserError(source + ": a section '" + printable(text) +
-                    "'; the one there is is [sweep], all other keys are flat, 'key = value'");
+                    "'; the only one is [sweep], and all other keys are flat, 'key = value'");
   return true;
 }
 

@@ -11,13 +11,21 @@
 namespace apportion {
 namespace {
 
+template <typename Value>
+bool parse_whole(const std::string& text, Value& value) {
+  const char* end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && rest == end;
+}
+
+}  // namespace
+
 std::string trim(const std::string& text) {
   size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-/// The trimmed words between commas, at least one.
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> words;
   for (size_t begin = 0; begin <= text.size();) {
@@ -27,15 +35,6 @@ std::vector<std::string> split_list(const std::string& text) {
   }
   return words;
 }
-
-template <typename Value>
-bool parse_whole(const std::string& text, Value& value) {
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && rest == end;
-}
-
-}  // namespace
 
 bool parse_integer(const std::string& text, uint64_t& value) { return parse_whole(text, value); }
 

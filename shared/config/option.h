@@ -25,11 +25,15 @@ struct OptionText {
   std::string help;  // one line
 };
 
+/// What a value is to a sweep: a number has ranges, a list is more than one value already.
+enum class OptionForm { text, number, list };
+
 struct Option : OptionText {
   std::string value_name{};  // "N", "X", "NAME" in the help
   std::string allowed{};     // for people: "an integer from 1 to 1024"
   bool flag = false;         // may stand without a value on the command line
-  bool path = false;         // ~ and $NAME in its value are filled in (path_text.h)
+  OptionForm form = OptionForm::text;
+  bool path = false;  // ~ and $NAME in its value are filled in (path_text.h)
   /// Stores `text` in its field; false, and nothing stored, when it is not allowed.
   std::function<bool(RunConfig&, const std::string&)> assign{};
   /// The field as text. `assign` takes it back exactly: numbers have the shortest form that round-trips.
@@ -66,6 +70,10 @@ std::string print_number(double value);
 bool contains(const NumberRange& range, double value);
 std::string describe(const IntegerRange& range);
 std::string describe(const NumberRange& range);
+/// Without blanks and tabs at the ends.
+std::string trim(const std::string& text);
+/// The trimmed words between commas, at least one.
+std::vector<std::string> split_list(const std::string& text);
 /// User text inside an error: control characters as \xNN, long text cut, so that the error stays one short
 /// line.
 std::string printable(const std::string& text);
@@ -90,6 +98,7 @@ template <typename Field>
 Option integer_option(OptionText text, Field member, const IntegerRange& range) {
   Option option{std::move(text)};
   option.value_name = "N";
+  option.form = OptionForm::number;
   option.allowed = describe(range);
   option.assign = [=](RunConfig& config, const std::string& words) {
     uint64_t value = 0;
@@ -134,6 +143,7 @@ template <typename Field>
 Option number_option(OptionText text, Field member, NumberRange range) {
   Option option{std::move(text)};
   option.value_name = "X";
+  option.form = OptionForm::number;
   option.allowed = describe(range);
   option.assign = [=](RunConfig& config, const std::string& words) {
     double value = 0;
@@ -201,6 +211,7 @@ template <typename Field>
 Option integers_option(OptionText text, Field member, const IntegerRange& range) {
   Option option{std::move(text)};
   option.value_name = "LIST";
+  option.form = OptionForm::list;
   option.allowed = "a comma-separated list that rises, each " + describe(range);
   option.assign = [=](RunConfig& config, const std::string& words) {
     return parse_integers(words, range, member(config));
@@ -220,6 +231,7 @@ template <typename Field>
 Option list_option(OptionText text, Field member, const std::vector<std::string>& allowed, ListOrder order) {
   Option option{std::move(text)};
   option.value_name = "LIST";
+  option.form = OptionForm::list;
   option.allowed = "a comma-separated list of " + join(allowed, ", ") + ", each at most once";
   option.assign = [=](RunConfig& config, const std::string& words) {
     std::vector<std::string> value;

@@ -25,57 +25,46 @@ struct Axis {
   throw UserError(source + ": " + message);
 }
 
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-std::vector<std::string> words_between(const std::string& text, char separator) {
-  std::vector<std::string> words;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(separator, begin), text.size());
-    words.push_back(trimmed(text.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  return words;
-}
-
-/// Digits behind the point of a plain decimal number, or -1 for another text.
-int decimals_of(const std::string& text) {
+/// A plain decimal number, and its digits behind the point.
+struct Decimal {
   double value = 0;
-  if (!parse_number(text, value) || text.find_first_of("eE") != std::string::npos) return -1;
+  int digits = 0;
+};
+
+std::optional<Decimal> parse_decimal(const std::string& text) {
+  Decimal decimal;
+  if (!parse_number(text, decimal.value) || text.find_first_of("eE") != std::string::npos) return {};
   const size_t point = text.find('.');
-  return point == std::string::npos ? 0 : static_cast<int>(text.size() - point - 1);
+  if (point != std::string::npos) decimal.digits = static_cast<int>(text.size() - point - 1);
+  return decimal;
 }
 
 /// `a..b` and `a..b step c`, written with as many decimals as its longest number.
-std::vector<std::string> range_values(const Setting& line, const std::string& item, size_t dots) {
-  const size_t step_at = item.find(" step ");
-  const std::string first = trimmed(item.substr(0, dots)),
-                    last = trimmed(
-                        item.substr(dots + 2, step_at == std::string::npos ? step_at : step_at - dots - 2)),
-                    step = step_at == std::string::npos ? "1" : trimmed(item.substr(step_at + 6));
-  const int decimals = std::max({decimals_of(first), decimals_of(last), decimals_of(step)});
-  if (std::min({decimals_of(first), decimals_of(last), decimals_of(step)}) < 0)
+std::vector<std::string> range_values(const Setting& line, const std::string& item) {
+  constexpr std::string_view dots = "..", step_word = " step ";
+  const size_t dots_at = item.find(dots), step_at = std::min(item.find(step_word), item.size());
+  const size_t last_at = std::min(dots_at + dots.size(), step_at);
+  const auto first = parse_decimal(trim(item.substr(0, dots_at))),
+             last = parse_decimal(trim(item.substr(last_at, step_at - last_at))),
+             step = step_at == item.size() ? Decimal{1, 0}
+                                           : parse_decimal(trim(item.substr(step_at + step_word.size())));
+  if (!first || !last || !step)
     fail(line.source,
          fmt::format("'{}' is no range; write a..b, or a..b step c, of plain numbers such as 0..4 "
                      "or 0.1..0.5 step 0.1",
                      printable(item)));
-  double from = 0, to = 0, by = 0;
-  parse_number(first, from);
-  parse_number(last, to);
-  parse_number(step, by);
-  if (by <= 0 || to < from)
+  if (step->value <= 0 || last->value < first->value)
     fail(line.source, fmt::format("the range '{}' is empty; the second number is at least the first, and the "
                                   "step above 0",
                                   printable(item)));
   constexpr double rounding = 1e-9;  // of a quotient of decimals
-  const double count = std::floor((to - from) / by + rounding) + 1;
+  const double count = std::floor((last->value - first->value) / step->value + rounding) + 1;
   if (count > static_cast<double>(most_cells))
     fail(line.source, fmt::format("the range '{}' has more than {} values", printable(item), most_cells));
+  const int digits = std::max({first->digits, last->digits, step->digits});
   std::vector<std::string> values;
   for (size_t i = 0; i < static_cast<size_t>(count); ++i)
-    values.push_back(fmt::format("{:.{}f}", from + static_cast<double>(i) * by, decimals));
+    values.push_back(fmt::format("{:.{}f}", first->value + static_cast<double>(i) * step->value, digits));
   return values;
 }
 
@@ -83,10 +72,10 @@ std::vector<std::string> range_values(const Setting& line, const std::string& it
 std::vector<std::string> step_values(const Setting& line, const std::string& item) {
   const size_t steps_at = item.find(" steps from ");
   if (line.key != "target" || steps_at == std::string::npos) return {};
-  const std::string ends = trimmed(item.substr(steps_at + 12));
+  const std::string ends = trim(item.substr(steps_at + 12));
   uint64_t steps = 0;
   const bool forward = ends == "real to even";
-  if (!parse_integer(trimmed(item.substr(0, steps_at)), steps) || steps < 2 || steps > most_cells ||
+  if (!parse_integer(trim(item.substr(0, steps_at)), steps) || steps < 2 || steps > most_cells ||
       (!forward && ends != "even to real"))
     fail(line.source,
          fmt::format("'{}' must read 'N steps from real to even' or 'N steps from even to real', "
@@ -107,7 +96,7 @@ std::vector<std::string> step_values(const Setting& line, const std::string& ite
 /// together.
 std::vector<std::string> items_of(const Setting& line) {
   std::vector<std::string> items;
-  for (const std::string& word : words_between(line.value, ',')) {
+  for (const std::string& word : split_list(line.value)) {
     const bool goes_on = line.key == "model" && !items.empty() && items.back().starts_with("shape:") &&
                          !word.starts_with("shape:") && word.find('=') != std::string::npos;
     if (goes_on) {
@@ -132,10 +121,8 @@ std::vector<std::string> values_of(const Setting& line) {
   std::set<std::string> seen, written;
   for (const std::string& item : items_of(line)) {
     std::vector<std::string> expanded = step_values(line, item);
-    const size_t dots = item.find("..");
-    const std::string& kind = find_option(line.key)->value_name;
-    const bool number = kind.starts_with("X") || kind == "N" || kind.starts_with("N|");
-    if (number && dots != std::string::npos) expanded = range_values(line, item, dots);
+    const bool number = find_option(line.key)->form == OptionForm::number;
+    if (number && item.find("..") != std::string::npos) expanded = range_values(line, item);
     if (item.empty()) fail(line.source, "an empty value; lists have values with commas between");
     if (expanded.empty()) {
       if (!written.insert(canonical(line.key, item)).second)
@@ -151,16 +138,23 @@ std::vector<std::string> values_of(const Setting& line) {
   return values;
 }
 
+/// Keys that change results though no identity has their text: what they name is read, and that is in it.
+bool is_read_by_content(const std::string& key) {
+  static const std::set<std::string> keys = {"dataset", "model",      "target",   "method",
+                                             "preset",  "keep_train", "keep_test"};
+  return keys.contains(key);
+}
+
 void check_key(const Setting& line) {
   const Option* option = find_option(line.key);
   if (!option)
     fail(line.source, fmt::format("unknown key '{}' in [sweep]; did you mean '{}'?", printable(line.key),
                                   nearest_key(line.key)));
-  if (option->value_name == "LIST")
+  if (option->form == OptionForm::list)
     fail(
         line.source,
         fmt::format("'{}' is a list already and cannot be swept; give each list a job of its own", line.key));
-  if (!is_swept_key(line.key))
+  if (option->identity == Identity::no && !is_read_by_content(line.key))
     fail(line.source, fmt::format("'{}' cannot be swept; set it above [sweep]", line.key));
 }
 
@@ -172,7 +166,7 @@ std::vector<Axis>::iterator axis_of(std::vector<Axis>& axes, const std::string& 
 
 /// Puts the keys of a line `zip = key, key` on one axis, at the place of the first.
 void zip(const Setting& line, std::vector<Axis>& axes) {
-  const std::vector<std::string> keys = words_between(line.value, ',');
+  const std::vector<std::string> keys = split_list(line.value);
   if (keys.size() < 2) fail(line.source, "zip needs two keys or more, with commas between");
   for (const std::string& key : keys) {
     const auto axis = axis_of(axes, key);
@@ -199,11 +193,11 @@ using Condition = std::vector<std::pair<std::string, std::string>>;  // key, val
 /// line names.
 std::optional<Condition> condition_of(const Setting& line, std::vector<Axis>& axes) {
   Condition condition;
-  for (const std::string& part : words_between(line.value, ',')) {
+  for (const std::string& part : split_list(line.value)) {
     const size_t equals = part.find('=');
     if (equals == std::string::npos)
       fail(line.source, fmt::format("'{}' must read key = value", printable(part)));
-    const std::string key = trimmed(part.substr(0, equals)), value = trimmed(part.substr(equals + 1));
+    const std::string key = trim(part.substr(0, equals)), value = trim(part.substr(equals + 1));
     const auto axis = axis_of(axes, key);
     if (axis == axes.end())
       fail(line.source, fmt::format("exclude names '{}', which is not swept", printable(key)));
@@ -244,20 +238,37 @@ SweepCell cell_at(const std::vector<Axis>& axes, size_t number) {
   return cell;
 }
 
-}  // namespace
+/// A line `exclude`.
+struct Exclusion {
+  Condition condition;
+  std::string source;
+  bool met = false;
+};
 
-bool is_swept_key(const std::string& key) {
-  const Option* option = find_option(key);
-  if (!option || option->value_name == "LIST") return false;
-  if (option->identity == Identity::yes) return true;
-  static const std::set<std::string> read_by_content = {"dataset", "model",      "target",   "method",
-                                                        "preset",  "keep_train", "keep_test"};
-  return read_by_content.count(key) != 0;
+/// The `cells` of the axes' product but those that an exclusion meets; each has to meet one.
+std::vector<SweepCell> without_excluded(const std::vector<Axis>& axes, size_t cells,
+                                        std::vector<Exclusion>& excluded) {
+  std::vector<SweepCell> kept;
+  for (size_t number = 0; number < cells; ++number) {
+    SweepCell cell = cell_at(axes, number);
+    bool left_out = false;
+    for (Exclusion& exclusion : excluded) {
+      if (meets(cell, exclusion.condition)) exclusion.met = left_out = true;
+    }
+    if (!left_out) kept.push_back(std::move(cell));
+  }
+  for (const Exclusion& exclusion : excluded) {
+    if (!exclusion.met) fail(exclusion.source, "exclude meets no cell of the sweep");
+  }
+  if (kept.empty()) fail(excluded.back().source, "exclude leaves no cell");
+  return kept;
 }
+
+}  // namespace
 
 std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
   std::vector<Axis> axes;
-  std::vector<std::pair<Condition, std::string>> excluded;
+  std::vector<Exclusion> excluded;
   for (const Setting& line : lines) {
     if (line.key == "zip" || line.key == "exclude") continue;
     check_key(line);
@@ -268,7 +279,7 @@ std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
   for (const Setting& line : lines) {
     if (line.key == "zip") zip(line, axes);
     if (line.key != "exclude") continue;
-    if (auto condition = condition_of(line, axes)) excluded.emplace_back(std::move(*condition), line.source);
+    if (auto condition = condition_of(line, axes)) excluded.push_back({std::move(*condition), line.source});
   }
   if (axes.empty()) return {};
   size_t cells = 1;
@@ -277,22 +288,7 @@ std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
     if (cells > most_cells)
       fail(axis.sources.front(), fmt::format("the sweep has more than {} cells", most_cells));
   }
-  std::vector<SweepCell> kept;
-  std::vector<bool> met(excluded.size(), false);
-  for (size_t number = 0; number < cells; ++number) {
-    SweepCell cell = cell_at(axes, number);
-    bool left_out = false;
-    for (size_t i = 0; i < excluded.size(); ++i) {
-      if (!meets(cell, excluded[i].first)) continue;
-      met[i] = left_out = true;
-    }
-    if (!left_out) kept.push_back(std::move(cell));
-  }
-  for (size_t i = 0; i < excluded.size(); ++i) {
-    if (!met[i]) fail(excluded[i].second, "exclude meets no cell of the sweep");
-  }
-  if (kept.empty()) fail(excluded.back().second, "exclude leaves no cell");
-  return kept;
+  return without_excluded(axes, cells, excluded);
 }
 
 }  // namespace apportion

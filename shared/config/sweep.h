@@ -30,7 +30,4 @@ inline constexpr size_t most_cells = 100'000;
 /// of several lengths, an exclusion that meets no cell, no cell at all, and more than most_cells.
 std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines);
 
-/// Whether a sweep may have the key: its value changes results, and is no list itself.
-bool is_swept_key(const std::string& key);
-
 }  // namespace apportion

@@ -34,11 +34,15 @@ std::vector<std::string> finished_tasks(const std::string& directory) {
 }
 
 // Names become paths of groups; a slash nests them.
+bool is_name(const std::string& name) {
+  const std::string rest = "/" + name + "/";
+  const bool empty = rest.find("//") != std::string::npos;
+  const bool dots = rest.find("/./") != std::string::npos || rest.find("/../") != std::string::npos;
+  return !empty && !dots && name.find('\0') == std::string::npos;
+}
+
 void check_name(const std::string& name) {
-  std::string rest = "/" + name + "/";
-  bool empty = rest.find("//") != std::string::npos;
-  bool dots = rest.find("/./") != std::string::npos || rest.find("/../") != std::string::npos;
-  if (empty || dots || name.find('\0') != std::string::npos) {
+  if (!is_name(name)) {
     throw UserError("\"" + name + "\" cannot name a job or a cell in the index: it must be like \"smoke\"");
   }
 }
@@ -98,7 +102,7 @@ CellAbout read_about(const Hdf5Reader& reader, const std::string& group, const C
     json.at("target").get_to(about.target);
     json.at("swept").get_to(about.swept);
     for (const auto& test_set : json.at("targets").get<std::vector<std::string>>()) {
-      check_name(test_set);
+      if (!is_name(test_set)) reader.fail("attribute about of " + group + " names no test set");
       about.targets[test_set] = read_target(reader, targets_path(cell, test_set));
     }
     return about;
@@ -283,6 +287,11 @@ void add_judged(const Records& records, std::vector<Cell>& cells) {
 }
 
 }  // namespace
+
+std::string cell_name(std::string text) {
+  std::replace(text.begin(), text.end(), '/', ':');
+  return text;
+}
 
 void write_index(const std::string& directory, const std::vector<Cell>& cells) {
   std::map<std::pair<std::string, std::string>, Cell> all;

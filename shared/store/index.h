@@ -26,6 +26,9 @@ struct Cell {
   CellAbout about = {};        // all empty: not known
 };
 
+/// `text` as a cell's name has it: a slash, which would be a path in the index, is a colon.
+std::string cell_name(std::string text);
+
 /// Adds the cells to the index, in place of those of the same job and name: the whole file is rewritten and
 /// renamed. It links every result below tasks/, too. Throws UserError for a name that cannot be a path's
 /// part.

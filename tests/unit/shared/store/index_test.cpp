@@ -9,6 +9,8 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/store/hdf5_file.h"
+#include "shared/store/layout.h"
 #include "shared/store/task_file.h"
 #include "tests/support/sample_results.h"
 
@@ -47,6 +49,28 @@ TEST(Index, SaysWhatACellWasAskedToDo) {
   EXPECT_TRUE(std::isnan(read[0].about.targets.at("ood")[0][1]));
   EXPECT_EQ(read[0].about.targets.at("ood")[1], (std::vector<double>{0.25, 0.75}));
   EXPECT_TRUE(read[1].about.method.empty() && read[1].about.targets.empty());
+}
+
+TEST(Index, ATargetThatItsFileCannotHoldIsDamage) {
+  TemporaryDirectory directory;
+  write_sample_results(directory.path());
+  const std::string group = std::string(layout::jobs) + "/job/cell";
+  for (const char* test_sets : {"[\"..\"]", "[\"absent\"]", "[1]", "\"v2\""}) {
+    Hdf5Writer writer(directory.path() + "/index.h5");
+    writer.attribute("/", layout::format, layout::index_format);
+    writer.attribute("/", layout::version_name, layout::index_version);
+    writer.group(layout::tasks);
+    writer.group(group);
+    writer.attribute(group, layout::cell_job, "job");
+    writer.attribute(group, layout::cell_name, "cell");
+    writer.attribute(group, layout::cell_about,
+                     R"({"dataset":"d","method":"m","model":"m","target":"real","swept":[],"targets":)" +
+                         std::string(test_sets) + "}");
+    writer.commit();
+    const std::vector<Cell> cells = read_index(directory.path());
+    ASSERT_EQ(cells.size(), 2u) << test_sets;
+    EXPECT_EQ(cells[0].job, "recovered") << test_sets;
+  }
 }
 
 TEST(Index, ReplacesCellsOfTheSameNameAndKeepsOthers) {
