@@ -21,9 +21,9 @@
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
 #include "shared/link/rank_group.h"
+#include "shared/model/decisions.h"
 #include "shared/model/recipe.h"
 #include "worker/device.h"
-#include "worker/device_memory.h"
 #include "worker/layout.h"
 #include "worker/worker.h"
 
@@ -35,95 +35,62 @@ namespace {
 /// speak.
 constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
 
-/// One line for people: the first of what was thrown.
-std::string reason_of(const std::exception& error) {
-  if (std::string shortage = memory_shortage(error); !shortage.empty()) return shortage;
-  std::string text = error.what();
-  return text.substr(0, text.find('\n'));
-}
-
-int exit_code_of(const std::exception& error) {
-  if (auto* own = dynamic_cast<const Error*>(&error)) return own->exit_code();
-  return 1;
-}
-
 /// Of a rank other than 0 the line names it.
 void print_error(const std::exception& error, int rank = 0) {
   const std::string whose = rank == 0 ? "" : "rank " + std::to_string(rank) + ": ";
-  std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), reason_of(error).c_str());
+  std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), failure_of(error).reason.c_str());
 }
 
 std::string type_name(ComputeType type) {
   return resolve_compute_type(type) == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
-JobEnvironment environment_of(const CommandLine& line, const JobCell& cell, const RankGroup& ranks) {
+JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks) {
   JobEnvironment environment;
   environment.name = line.job_name;
   environment.ranks = ranks.size();
-  if (ranks.launch() == Launch::mpi) environment.silence_limit_s = cell.config.ranks.silence_s;
-  environment.train_compute_type = type_name(cell.config.train_compute_type);
-  environment.measure_compute_type = type_name(cell.config.measure_compute_type);
-  environment.cell = cell.name;
-  environment.swept = cell.swept;
-  environment.reports = &cell == &line.cells.back();
+  if (ranks.launch() == Launch::mpi) environment.silence_limit_s = line.config.ranks.silence_s;
+  environment.resolved_type = type_name;
   return environment;
 }
 
-/// What `action` throws names the cell of a sweep.
-template <typename Action>
-void in_cell(const JobCell& cell, const Action& action) {
-  if (cell.name.empty()) return action();
-  try {
-    action();
-  } catch (const std::exception& error) {
-    throw Error("cell " + cell.name + ": " + reason_of(error), exit_code_of(error));
-  }
-}
-
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
-void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks,
-                std::set<std::string>& done) {
+void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
   try {
-    JobEnvironment environment = environment_of(line, cell, ranks);
-    environment.done = &done;
-    in_cell(cell,
-            [&] { (line.command == Command::scale ? run_study : run_job)(link, cell.config, environment); });
+    const JobEnvironment environment = environment_of(line, ranks);
+    if (line.command == Command::scale) {
+      run_study(link, line.config, environment);
+    } else {
+      run_job(link, line.cells, environment);
+    }
   } catch (const std::exception& error) {
     print_error(error);
-    ranks.abort(exit_code_of(error));
+    ranks.abort(failure_of(error).exit_code);
   }
 }
 
 /// The worker on the main thread. What it throws is the coordinator's to print.
-void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threads) {
+void work(Link& link, const RankGroup& ranks, int threads) {
   try {
-    serve(link, config, {ranks.local_rank(), ranks.local_size(), threads});
+    serve(link, {ranks.local_rank(), ranks.local_size(), threads});
   } catch (const std::exception& error) {
     try {
-      link.send(coordinator_address, Failed{reason_of(error), exit_code_of(error)});
+      link.send(coordinator_address, failure_of(error));
       std::this_thread::sleep_for(end_wait);
     } catch (const std::exception& link_error) {
       print_error(link_error);
     }
-    ranks.abort(exit_code_of(error));
+    ranks.abort(failure_of(error).exit_code);
   }
 }
 
-/// This process's roles in each cell after the other; `coordinator` is nullptr on ranks other than 0.
+/// This process's roles; `coordinator` is nullptr on ranks other than 0.
 void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
                 int threads) {
-  std::set<std::string> done;  // tasks of this run
-  for (const JobCell& cell : line.cells) {
-    if (coordinator && line.cells.size() > 1 && !cell.config.output.quiet) {
-      std::fprintf(stderr, "cell %td of %zu: %s\n", &cell - line.cells.data() + 1, line.cells.size(),
-                   cell.name.c_str());
-    }
-    std::thread thread;
-    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks, done); });
-    work(worker, cell.config, ranks, threads);
-    if (coordinator) thread.join();
-  }
+  std::thread thread;
+  if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, ranks); });
+  work(worker, ranks, threads);
+  if (coordinator) thread.join();
 }
 
 int threads_of(const CommandLine& line, const RankEnv& env) {
@@ -133,30 +100,26 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
-/// The mistakes of a sweep's later cells, before the first one takes its hours. One job tells its own.
-void check_cells(const CommandLine& line, const RankGroup& ranks) {
-  if (ranks.rank() != 0 || line.cells.size() == 1) return;
-  for (const JobCell& cell : line.cells)
-    in_cell(cell, [&] { check_job(cell.config, environment_of(line, cell, ranks)); });
-}
-
 /// With what each cell's recipe and layout leave open decided, so that mistakes show before anything runs; a
-/// study states its own. What holds for several cells is said once. Collective.
+/// study states its own. What holds for several cells is found out and said once. Collective.
 CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads) {
   if (line.command != Command::run) return line;
   std::set<std::string> said;
   auto say = [&](const std::string& text) {
     if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
   };
+  Decisions known;
   for (JobCell& cell : line.cells) {
-    const std::vector<std::string> lines = resolve_test_sets(cell.config);
-    resolve_recipe(cell.config);
-    const std::string choice =
-        resolve_layout(cell.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-    for (const std::string& text : lines) say("apportion: warning: " + text);
-    if (!choice.empty() && !cell.config.output.quiet) say(choice);
+    in_cell(cell, [&] {
+      if (known.decide(cell.config)) return;
+      for (const std::string& text : resolve_test_sets(cell.config)) say("apportion: warning: " + text);
+      resolve_recipe(cell.config);
+      const std::string choice =
+          resolve_layout(cell.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
+      if (!choice.empty() && !cell.config.output.quiet) say(choice);
+      known.keep(cell.config);
+    });
   }
-  check_cells(line, ranks);
   return line;
 }
 
@@ -185,7 +148,7 @@ void run(const CommandLine& line, const RankEnv& env) {
   } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
     if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
     print_error(error, ranks.rank());
-    ranks.abort(exit_code_of(error));
+    ranks.abort(failure_of(error).exit_code);
   }
 }
 
@@ -220,6 +183,6 @@ int main(int argc, char** argv) {
     } else {
       std::this_thread::sleep_for(speech_wait);
     }
-    return exit_code_of(error);
+    return failure_of(error).exit_code;
   }
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -17,31 +18,95 @@ namespace {
 /// How long the coordinator sleeps without a message; an interruption is noticed within this time.
 constexpr auto longest_wait = std::chrono::milliseconds(100);
 
+/// How often tasks that are elsewhere are looked at.
+constexpr double look_period_s = 1;
+
+/// One group of all ranks keeps the plan's order, in which the untouched model is measured first; where there
+/// are several, the longest chain starts first.
+TaskOrder order_of(const CoordinatorOptions& options) {
+  const bool side_by_side =
+      options.ranks > 1 && (options.groups.group_size == 0 || options.groups.group_size < options.ranks);
+  return side_by_side ? TaskOrder::longest_first : TaskOrder::plan;
+}
+
 }  // namespace
 
-Coordinator::Coordinator(Link& link, const Recorder& recorder, Status& status, std::vector<Task> tasks,
-                         std::vector<TaskState> states, const CoordinatorOptions& options)
+Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status,
+                         std::vector<Task> tasks, const std::vector<TaskState>& states,
+                         const CoordinatorOptions& options)
     : link_(link),
       recorder_(recorder),
+      claims_(claims),
       status_(status),
-      tasks_(std::move(tasks)),
-      states_(std::move(states)),
+      pool_(std::move(tasks), states, order_of(options)),
       options_(options),
       health_(options.ranks, options.silence_limit_s, seconds_now()),
       tag_of_rank_(static_cast<size_t>(options.ranks), 0) {}
 
-void Coordinator::run() {
-  while (!all_done()) {
+std::vector<TaskFailure> Coordinator::run() {
+  while (true) {
+    look_elsewhere();
     assign();
+    if (!goes_on()) return failures_;
     listen();
+    claims_.beat();
     check_interrupt();
     check_silence();
   }
 }
 
-bool Coordinator::all_done() const {
-  return std::all_of(states_.begin(), states_.end(),
-                     [](TaskState state) { return state == TaskState::done; });
+std::vector<TaskState> Coordinator::states() const {
+  std::vector<TaskState> states;
+  for (size_t task = 0; task < pool_.tasks().size(); ++task) states.push_back(pool_.state(task));
+  return states;
+}
+
+/// Whether there is anything to wait for.
+bool Coordinator::goes_on() const {
+  if (pool_.has_running() || pool_.has_ready()) return true;
+  return options_.waits ? !pool_.elsewhere().empty() : pool_.awaits_elsewhere();
+}
+
+void Coordinator::take_note(size_t task, Claim claim) {
+  const Task& of = pool_.tasks()[task];
+  switch (claim) {
+    case Claim::ours:
+      return pool_.set(task, TaskState::waiting);
+    case Claim::done:
+      return pool_.set(task, TaskState::done);
+    case Claim::elsewhere:
+      return pool_.set(task, TaskState::elsewhere);
+    case Claim::set_aside:
+      failures_.push_back(
+          {of, "it has failed before and is set aside; `apportion retry` takes it up again", 1});
+      return pool_.set(task, TaskState::failed);
+  }
+}
+
+void Coordinator::look_elsewhere() {
+  if (pool_.elsewhere().empty() || seconds_now() < looked_ + look_period_s) return;
+  looked_ = seconds_now();
+  for (size_t task : pool_.elsewhere()) {
+    if (!claims_.is_elsewhere(pool_.tasks()[task])) pool_.set(task, TaskState::waiting);
+  }
+}
+
+/// At most `most` ready tasks that are ours now.
+std::vector<size_t> Coordinator::claimed(size_t most) {
+  std::vector<size_t> ours;
+  while (ours.size() < most) {
+    bool found = false;
+    for (size_t task : pool_.ready(most, model_)) {
+      if (std::find(ours.begin(), ours.end(), task) != ours.end()) continue;
+      found = true;
+      const Claim claim = claims_.claim(pool_.tasks()[task]);
+      take_note(task, claim);
+      if (claim == Claim::ours) ours.push_back(task);
+      break;  // what is ready may have changed
+    }
+    if (!found) break;
+  }
+  return ours;
 }
 
 void Coordinator::assign() {
@@ -49,17 +114,24 @@ void Coordinator::assign() {
   for (int rank = 0; rank < options_.ranks; ++rank) {
     if (tag_of_rank_[static_cast<size_t>(rank)] == 0) idle.push_back(rank);
   }
-  for (const Assignment& next : next_assignments(tasks_, states_, idle, options_.ranks, options_.groups)) {
-    const Task& task = tasks_[next.task];
-    int tag = ++last_tag_;
-    groups_.try_emplace(tag, task, next.ranks, recorder_.tables_of(task), options_.rounds, seconds_now());
-    states_[next.task] = TaskState::running;
-    const Assign assign{task, next.ranks, tag, recorder_.input_of(task)};
+  const std::vector<size_t> ours = claimed(idle.size() / static_cast<size_t>(options_.groups.shard_size));
+  std::set<size_t> left(ours.begin(), ours.end());
+  for (const Assignment& next : next_assignments(pool_, ours, idle, options_.groups)) {
+    const Task& task = pool_.tasks()[next.task];
+    const int tag = ++last_tag_;
+    groups_.try_emplace(
+        tag, Running{next.task, GroupRun(task, next.ranks, recorder_.tables_of(task),
+                                         recorder_.config_of(task).measure.rounds, seconds_now())});
+    pool_.set(next.task, TaskState::running);
+    left.erase(next.task);
+    model_ = task.identity.value("model", model_);
+    const Assign assign{task, next.ranks, tag, recorder_.settings_for(task), recorder_.input_of(task)};
     for (int rank : next.ranks) {
       tag_of_rank_[static_cast<size_t>(rank)] = tag;
       link_.send(rank, assign);
     }
   }
+  for (size_t task : left) claims_.give_back(pool_.tasks()[task]);
 }
 
 /// Waits for one message, then takes all that are there: silence is judged by an empty mailbox only.
@@ -76,7 +148,7 @@ void Coordinator::handle(int from, Message message) {
   if (auto* progress = std::get_if<Progress>(&message)) {
     status_.show(group_of(from, progress->task_id).ranks(), *progress);
   } else if (auto* note = std::get_if<Note>(&message)) {
-    const std::string line = group_of(from, note->task_id).task().label + ": " + note->text;
+    const std::string line = recorder_.name_of(group_of(from, note->task_id).task()) + ": " + note->text;
     note->warning ? status_.warn(line) : status_.line(line);
   } else if (auto* histogram = std::get_if<Histogram>(&message)) {
     group_of(from, histogram->task_id).add(*histogram);
@@ -93,27 +165,44 @@ void Coordinator::handle(int from, Message message) {
 
 GroupRun& Coordinator::group_of(int rank, const std::string& task_id) {
   auto group = groups_.find(tag_of_rank_.at(static_cast<size_t>(rank)));
-  ensure(group != groups_.end() && group->second.task().id == task_id,
+  ensure(group != groups_.end() && group->second.run.task().id == task_id,
          "a rank speaks of the task that it was given");
-  return group->second;
+  return group->second.run;
 }
 
-void Coordinator::finish(int group_tag) {
-  GroupRun& group = groups_.at(group_tag);
-  const std::string notice = recorder_.record(group, seconds_now());
-  if (!notice.empty()) status_.warn(group.task().label + ": " + notice);
-  status_.finish(group.ranks(), group.task());
-  for (size_t task = 0; task < tasks_.size(); ++task) {
-    if (tasks_[task].id == group.task().id) states_[task] = TaskState::done;
-  }
-  for (int rank : group.ranks()) tag_of_rank_[static_cast<size_t>(rank)] = 0;
+void Coordinator::end_group(int group_tag, TaskState state) {
+  const Running& group = groups_.at(group_tag);
+  for (int rank : group.run.ranks()) tag_of_rank_[static_cast<size_t>(rank)] = 0;
+  pool_.set(group.task, state);
   groups_.erase(group_tag);
 }
 
-void Coordinator::handle_failure(int from, const Failed& failed) const {
+void Coordinator::finish(int group_tag) {
+  GroupRun& group = groups_.at(group_tag).run;
+  claims_.confirm(group.task());
+  const std::string notice = recorder_.record(group, seconds_now());
+  claims_.finished(group.task());
+  options_.recorded(group.task());
+  if (!notice.empty()) status_.warn(recorder_.name_of(group.task()) + ": " + notice);
+  status_.finish(group.ranks(), recorder_.name_of(group.task()));
+  end_group(group_tag, TaskState::done);
+}
+
+/// A rank that was alone at its task, and says which one it was, can take another.
+void Coordinator::handle_failure(int from, const Failed& failed) {
   if (failed.exit_code == interrupt_exit_code) check_interrupt();
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
-  throw Error(reason, failed.exit_code);
+  const int tag = tag_of_rank_.at(static_cast<size_t>(from));
+  const auto group = groups_.find(tag);
+  if (group != groups_.end()) claims_.failed(group->second.run.task(), reason);
+  const bool alone = group != groups_.end() && group->second.run.ranks().size() == 1 &&
+                     group->second.run.task().id == failed.task_id;
+  if (!options_.goes_on || !alone) throw Error(reason, failed.exit_code);
+  const Task& task = group->second.run.task();
+  status_.drop(group->second.run.ranks());
+  status_.warn(recorder_.name_of(task) + " failed: " + reason);
+  failures_.push_back({task, reason, failed.exit_code});
+  end_group(tag, TaskState::failed);
 }
 
 void stop_for(int signal) {

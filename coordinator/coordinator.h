@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "coordinator/claims.h"
 #include "coordinator/group_run.h"
 #include "coordinator/health.h"
 #include "coordinator/recorder.h"
@@ -19,10 +20,19 @@ namespace apportion {
 struct CoordinatorOptions {
   int ranks = 1;
   GroupOptions groups;
-  uint64_t rounds = 0;  // per subject of a measure task
   double silence_limit_s =
       0;  // a rank that was not heard for so long ends the job; 0: one process, no heartbeats
   std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
+  bool goes_on = false;  // past a task that failed on a rank that was alone at it; else that ends the run
+  bool waits = true;     // for tasks that are elsewhere, when there are no others
+  std::function<void(const Task&)> recorded = [](const Task&) {};  // told of each that is
+};
+
+/// A task that came to nothing.
+struct TaskFailure {
+  Task task;
+  std::string reason;
+  int exit_code;
 };
 
 /// Throws Error with interrupt_exit_code for a signal that asks to stop; nothing for 0.
@@ -31,33 +41,49 @@ void stop_for(int signal);
 class Coordinator {
  public:
   /// `states` says which of `tasks` (each after its inputs) are done already. References outlive this.
-  Coordinator(Link& link, const Recorder& recorder, Status& status, std::vector<Task> tasks,
-              std::vector<TaskState> states, const CoordinatorOptions& options);
+  Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, std::vector<Task> tasks,
+              const std::vector<TaskState>& states, const CoordinatorOptions& options);
 
-  /// Returns when every task is done and recorded. Throws Error with the exit code of the job when a rank
-  /// failed or fell silent, or a signal came (interrupt_exit_code); what is recorded by then stays.
-  void run();
+  /// Returns when every task is done and recorded, but for those that failed and those that wait for them:
+  /// the failures. Throws Error with the exit code of the job when a rank failed or fell silent, or a signal
+  /// came (interrupt_exit_code); what is recorded by then stays.
+  std::vector<TaskFailure> run();
+
+  /// The state of each task, in the order of the constructor's.
+  std::vector<TaskState> states() const;
 
  private:
+  bool goes_on() const;
   void assign();
+  std::vector<size_t> claimed(size_t most);
+  void take_note(size_t task, Claim claim);
+  void look_elsewhere();
   void listen();
   void handle(int from, Message message);
-  void handle_failure(int from, const Failed& failed) const;
+  void handle_failure(int from, const Failed& failed);
   void finish(int group_tag);
+  void end_group(int group_tag, TaskState state);
   void check_interrupt() const;
   void check_silence();
-  bool all_done() const;
   GroupRun& group_of(int rank, const std::string& task_id);
+
+  struct Running {
+    size_t task;
+    GroupRun run;
+  };
 
   Link& link_;
   const Recorder& recorder_;
+  Claims& claims_;
   Status& status_;
-  const std::vector<Task> tasks_;
-  std::vector<TaskState> states_;
+  TaskPool pool_;
   const CoordinatorOptions options_;
   Health health_;
-  std::map<int, GroupRun> groups_;  // by group tag
-  std::vector<int> tag_of_rank_;    // 0: idle
+  std::map<int, Running> groups_;  // by group tag
+  std::vector<int> tag_of_rank_;   // 0: idle
+  std::vector<TaskFailure> failures_;
+  std::string model_;  // of the last task that was given
+  double looked_ = 0;  // when at tasks elsewhere
   int last_tag_ = 0;
 };
 

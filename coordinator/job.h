@@ -1,12 +1,13 @@
-// A whole run as the coordinator sees it: lock the results' directory, read dataset and model, plan, see what
-// is there already, have the rest done, write the index, print the report, let the ranks go.
+// A whole run as the coordinator sees it: read datasets and model, plan, have done what is not there yet,
+// write the index, print the report, let the ranks go. One job, or all cells of a sweep: their tasks are one
+// list.
 #pragma once
 
-#include <set>
+#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "shared/config/command_line.h"
 #include "shared/config/run_config.h"
 #include "shared/link/link.h"
 
@@ -16,21 +17,18 @@ namespace apportion {
 struct JobEnvironment {
   std::string name;  // the job's name in the index
   int ranks = 1;
-  double silence_limit_s = 0;                            // as CoordinatorOptions
-  std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
-  std::string cell = {};                                 // the cell's name; empty: by dataset and method
-  std::vector<std::pair<std::string, std::string>> swept = {};  // its key, value
-  std::set<std::string>* done =
-      nullptr;          // ids of tasks that earlier cells of this run have done: not done again
-  bool reports = true;  // whether the folder's report follows: after the last cell
+  double silence_limit_s = 0;  // as CoordinatorOptions
+  /// What the ranks compute in: "float32" or "bfloat16".
+  std::function<std::string(ComputeType)> resolved_type = [](ComputeType) { return "float32"; };
 };
 
-/// Throws what is wrong with the job that can be told before it runs; writes nothing.
-void check_job(const RunConfig& config, const JobEnvironment& environment);
+/// What `action` throws names the cell, where it has a name.
+void in_cell(const JobCell& cell, const std::function<void()>& action);
 
-/// Runs the job, or one cell of a sweep, over `link` (the coordinator's end) and prints the folder's report
-/// to standard output. Throws UserError for the user's mistakes and for a directory in use, and what
-/// Coordinator::run throws.
-void run_job(Link& link, const RunConfig& config, const JobEnvironment& environment);
+/// Runs the job, or all cells of a sweep, over `link` (the coordinator's end) and prints the folder's report
+/// to standard output. Mistakes in any cell show before the first task runs, and nothing is written then.
+/// Throws UserError for the user's mistakes and for a directory in use, what Coordinator::run throws, and
+/// when all else is done Error for cells of which a task failed.
+void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment& environment);
 
 }  // namespace apportion

@@ -1,8 +1,12 @@
 // The tasks of a method and their identities; see plan.h.
 #include "coordinator/plan.h"
 
+#include <algorithm>
+#include <set>
+
 #include "shared/base/error.h"
 #include "shared/config/method.h"
+#include "shared/config/option_table.h"
 #include "shared/measure/rounds.h"
 
 namespace apportion {
@@ -57,6 +61,11 @@ const Keys measure_keys = {"subjects",    "seed",         "rounds",    "exact_th
 
 const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches", "scale_steps",
                          "lora_rank",    "lora_targets",  "base_type"};
+
+const Keys retention_keys = {"seed", "base_type", "steering", "retain_tokens"};
+
+/// Keys for whoever makes the plan, which tasks do not read.
+const Keys planning_keys = {"method", "preset", "test_sets", "retention"};
 
 /// Test sets made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {
@@ -143,8 +152,7 @@ class Planner {
     task.kind = TaskKind::retention;
     task.label = "retention";
     task.inputs = {trained_};
-    task.identity =
-        identity(task, {"seed", "base_type", "steering", "retain_tokens"}, input_.train_compute_type);
+    task.identity = identity(task, retention_keys, input_.train_compute_type);
     task.identity["options"]["retain_tokens"] = config_.value("retain_tokens");
     task.identity["keep"] = input_.keep_digest;
     add(std::move(task));
@@ -219,6 +227,46 @@ std::vector<std::string> measure_keys_of(const std::string& test_set, Asking ask
                                                            : "max_answer_tokens";
   Keys keys = joined(measure_keys, {tokens});
   return holds_training_wordings(test_set) ? joined(keys, {"holdout_wordings"}) : keys;
+}
+
+namespace {
+
+/// What the task reads of the keys that results depend on, besides what its inputs do.
+Keys keys_of(const Task& task) {
+  switch (task.kind) {
+    case TaskKind::measure:
+      return measure_keys_of(task.test_set, asking_of(task));
+    case TaskKind::sft:
+    case TaskKind::calibrate:
+      return stage_keys(stage_of(task));
+    case TaskKind::retention:
+      return retention_keys;
+    case TaskKind::scale:
+      return scale_keys;
+    case TaskKind::judge:
+      return {};  // what it judges has all
+  }
+  throw InternalError("a kind of task without keys");
+}
+
+}  // namespace
+
+std::map<std::string, std::string> settings_of(const RunConfig& config,
+                                               const std::vector<const Task*>& chain) {
+  std::set<std::string> read = {"train_compute_type", "measure_compute_type"};
+  for (const Task* task : chain) {
+    const Keys keys = keys_of(*task);
+    read.insert(keys.begin(), keys.end());
+  }
+  std::map<std::string, std::string> settings;
+  for (const Option* option : option_table()) {
+    const bool seen =
+        option->identity == Identity::yes
+            ? read.contains(option->key)
+            : std::find(planning_keys.begin(), planning_keys.end(), option->key) == planning_keys.end();
+    if (seen) settings[option->key] = config.value(option->key);
+  }
+  return settings;
 }
 
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job) {

@@ -2,6 +2,7 @@
 // is read. Which of them still have to run is coordinator.h's business, where they run is scheduler.h's.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ struct Plan {
 /// Each judge reads each set of stories that was measured.
 /// `job` is the job's name in the index. Throws UserError when there is nothing to measure.
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job);
+
+/// All that a worker sees of the configuration, by key: what the ids of `chain` (the task, its input, that
+/// one's and so on) may depend on, and what changes no result. A key that a task reads and does not declare
+/// has its default there, and so shows at once.
+std::map<std::string, std::string> settings_of(const RunConfig& config,
+                                               const std::vector<const Task*>& chain);
 
 /// The keys whose values enter the id of a training task, of a measure task, and of a scale task.
 std::vector<std::string> stage_keys(const Stage& stage);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "coordinator/plan.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/version.h"
@@ -46,8 +47,7 @@ MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, c
 
 }  // namespace
 
-Recorder::Recorder(const RunConfig& config, std::map<std::string, MeasureTables> tables, int ranks)
-    : directory_(config.output.directory), config_(config.resolved), tables_(std::move(tables)) {
+Recorder::Recorder(std::string directory, int ranks) : directory_(std::move(directory)) {
   const VersionInfo& version = version_info();
   about_ = {{"program", version.program},
             {"git_commit", version.git_commit},
@@ -56,8 +56,36 @@ Recorder::Recorder(const RunConfig& config, std::map<std::string, MeasureTables>
             {"ranks", std::to_string(ranks)}};
 }
 
+void Recorder::add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables,
+                   const std::vector<Task>& tasks, const std::string& name) {
+  cells_.push_back({config, std::move(tables), name});
+  for (const Task& task : tasks) tasks_.try_emplace(task.id, Entry{task, cells_.size() - 1});
+}
+
+const Recorder::Entry& Recorder::entry_of(const std::string& id) const {
+  const auto entry = tasks_.find(id);
+  ensure(entry != tasks_.end(), "a recorder knows its tasks and their inputs");
+  return entry->second;
+}
+
+std::string Recorder::name_of(const Task& task) const {
+  const std::string& cell = cells_[entry_of(task.id).cell].name;
+  return cell.empty() ? task.label : task.label + " (" + cell + ")";
+}
+
+const RunConfig& Recorder::config_of(const Task& task) const { return cells_[entry_of(task.id).cell].config; }
+
+std::map<std::string, std::string> Recorder::settings_for(const Task& task) const {
+  std::vector<const Task*> chain = {&entry_of(task.id).task};
+  for (size_t i = 0; i < chain.size(); ++i) {
+    for (const std::string& input : chain[i]->inputs) chain.push_back(&entry_of(input).task);
+  }
+  return settings_of(config_of(task), chain);
+}
+
 const MeasureTables* Recorder::tables_of(const Task& task) const {
-  return task.kind == TaskKind::measure ? &tables_.at(tables_key(task.test_set, asking_of(task))) : nullptr;
+  if (task.kind != TaskKind::measure) return nullptr;
+  return &cells_[entry_of(task.id).cell].tables->at(tables_key(task.test_set, asking_of(task)));
 }
 
 std::vector<std::string> Recorder::input_of(const Task& task) const {
@@ -66,7 +94,7 @@ std::vector<std::string> Recorder::input_of(const Task& task) const {
 
 std::string Recorder::record(GroupRun& group, double now) const {
   const Task& task = group.task();
-  TaskRecord record = {task, config_, about_};
+  TaskRecord record = {task, config_of(task).resolved, about_};
   for (auto& entry : group.about(now)) record.about.push_back(std::move(entry));
   make_directories(task_directory(directory_, task.id));
   std::string path = result_path(directory_, task.id);
@@ -92,7 +120,7 @@ std::string Recorder::record(GroupRun& group, double now) const {
 }
 
 std::string Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
-  TaskRecord record = {task, config_, about_};
+  TaskRecord record = {task, config_of(task).resolved, about_};
   record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
   make_directories(task_directory(directory_, task.id));
   return write_judged(std::move(record), std::move(judged));
@@ -108,9 +136,9 @@ std::string Recorder::write_judged(TaskRecord record, MeasureFile judged) const 
   return failed_verdicts_notice(judged.result);
 }
 
-std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,
-                                                 const std::vector<std::string>& test_sets, Asking asking) {
-  std::map<std::string, MeasureTables> tables;
+TestSetTables make_tables(const Dataset& dataset, const DataConfig& config,
+                          const std::vector<std::string>& test_sets, Asking asking) {
+  TestSetTables tables;
   for (const std::string& test_set : test_sets) {
     tables[tables_key(test_set, asking)] = make_tables_of(dataset, config, test_set, asking);
     if (asking == Asking::plainly) continue;

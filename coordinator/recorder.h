@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -15,12 +17,26 @@
 
 namespace apportion {
 
+/// The questions and targets of each test set of a job, by its name and how it is asked (make_tables).
+using TestSetTables = std::map<std::string, MeasureTables>;
+
 class Recorder {
  public:
-  /// `tables` as make_tables gives them. Of `config` the resolved values are echoed and the results'
-  /// directory is used.
-  Recorder(const RunConfig& config, std::map<std::string, MeasureTables> tables, int ranks);
+  /// `directory` has the results.
+  Recorder(std::string directory, int ranks);
 
+  /// These are tasks of a cell with this configuration, whose resolved values are echoed in their files; a
+  /// task that another cell brought before stays that one's. `config` outlives this. `name` is the cell's
+  /// among several, else empty.
+  void add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables,
+           const std::vector<Task>& tasks, const std::string& name = "");
+
+  /// For people: "stage 1", with its cell where there are several.
+  std::string name_of(const Task& task) const;
+  /// The configuration of the task's cell. Throws InternalError for a task that was not added.
+  const RunConfig& config_of(const Task& task) const;
+  /// What the task's worker sees of it.
+  std::map<std::string, std::string> settings_for(const Task& task) const;
   /// The tables of a measure task's test set; nullptr for other tasks.
   const MeasureTables* tables_of(const Task& task) const;
 
@@ -37,19 +53,29 @@ class Recorder {
   MeasureFile measured_for(const Task& task) const;
 
  private:
+  struct CellWork {
+    const RunConfig& config;
+    std::shared_ptr<const TestSetTables> tables;
+    std::string name;
+  };
+  struct Entry {
+    Task task;
+    size_t cell;
+  };
+
+  const Entry& entry_of(const std::string& id) const;
   std::string write_judged(TaskRecord record, MeasureFile judged) const;
 
   std::string directory_;
-  std::vector<std::pair<std::string, std::string>> config_;
   std::vector<std::pair<std::string, std::string>> about_;
-  std::map<std::string, MeasureTables> tables_;
+  std::vector<CellWork> cells_;
+  std::unordered_map<std::string, Entry> tasks_;  // by id
 };
 
 /// The questions and targets of each test set as it is asked plainly, by its name, and as `asking` puts it.
 /// Throws UserError for a test set that the dataset has no wordings or subjects for, or no targets that
 /// `asking` needs.
-std::map<std::string, MeasureTables> make_tables(const Dataset& dataset, const DataConfig& config,
-                                                 const std::vector<std::string>& test_sets,
-                                                 Asking asking = Asking::plainly);
+TestSetTables make_tables(const Dataset& dataset, const DataConfig& config,
+                          const std::vector<std::string>& test_sets, Asking asking = Asking::plainly);
 
 }  // namespace apportion

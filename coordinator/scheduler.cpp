@@ -2,6 +2,8 @@
 #include "coordinator/scheduler.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <numeric>
 #include <unordered_map>
 
 #include "shared/base/error.h"
@@ -12,24 +14,18 @@ namespace {
 
 /// A task that others wait for is worth more ranks than one that ends a chain.
 double weight_of(const Task& task) { return description_of(task.kind).scheduled_first; }
-bool is_awaited(const Task& task) { return weight_of(task) > 1; }
 
-std::vector<size_t> ready_tasks(const std::vector<Task>& tasks, const std::vector<TaskState>& states) {
-  ensure(tasks.size() == states.size(), "every task has a state");
-  std::unordered_map<std::string, size_t> number;
-  for (size_t task = 0; task < tasks.size(); ++task) number[tasks[task].id] = task;
-  std::vector<size_t> ready;
-  for (size_t task = 0; task < tasks.size(); ++task) {
-    if (states[task] != TaskState::waiting) continue;
-    const std::vector<std::string>& needed = tasks[task].inputs;
-    const bool inputs_done = std::all_of(needed.begin(), needed.end(), [&](const std::string& id) {
-      auto input = number.find(id);
-      ensure(input != number.end(), "a task's inputs are tasks of the plan");
-      return states[input->second] == TaskState::done;
-    });
-    if (inputs_done) ready.push_back(task);
-  }
-  return ready;
+/// How long a task is, in steps of training: what else there is takes about as long as ten of them.
+double length_of(const Task& task) {
+  constexpr double others = 10;
+  if (!description_of(task.kind).trains || !task.identity.contains("options")) return others;
+  const nlohmann::json& options = task.identity.at("options");
+  const auto steps = options.find(task.kind == TaskKind::sft ? "sft_steps" : "calibrate_steps");
+  return steps == options.end() ? others : std::atof(steps->get<std::string>().c_str());
+}
+
+std::string model_of(const Task& task) {
+  return task.identity.is_object() ? task.identity.value("model", std::string()) : std::string();
 }
 
 std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size, int shard_size) {
@@ -39,6 +35,23 @@ std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size, int shard_s
     idle -= size;
   }
   return sizes;
+}
+
+/// The place of each task in the order.
+std::vector<size_t> places_of(const std::vector<Task>& tasks,
+                              const std::vector<std::vector<size_t>>& dependents, TaskOrder order) {
+  std::vector<size_t> places(tasks.size()), sorted(tasks.size());
+  std::iota(sorted.begin(), sorted.end(), size_t{0});
+  if (order == TaskOrder::longest_first) {
+    std::vector<double> chain(tasks.size());  // from the task's start to the end of all that waits for it
+    for (size_t task = tasks.size(); task-- > 0;) {
+      for (size_t dependent : dependents[task]) chain[task] = std::max(chain[task], chain[dependent]);
+      chain[task] += length_of(tasks[task]);
+    }
+    std::stable_sort(sorted.begin(), sorted.end(), [&](size_t a, size_t b) { return chain[a] > chain[b]; });
+  }
+  for (size_t place = 0; place < sorted.size(); ++place) places[sorted[place]] = place;
+  return places;
 }
 
 }  // namespace
@@ -69,20 +82,84 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
   return sizes;
 }
 
-std::vector<Assignment> next_assignments(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
-                                         const std::vector<int>& idle_ranks, int ranks,
-                                         const GroupOptions& options) {
-  std::vector<size_t> ready = ready_tasks(tasks, states);
-  // The chain of training tasks is the longest: it starts first where groups run side by side. One group
-  // alone keeps the plan's order, in which the untouched model is measured first.
-  bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
-  if (side_by_side) {
-    std::stable_partition(ready.begin(), ready.end(), [&](size_t task) { return is_awaited(tasks[task]); });
+TaskPool::TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states, TaskOrder order)
+    : tasks_(std::move(tasks)), states_(states), dependents_(tasks_.size()), missing_(tasks_.size(), 0) {
+  ensure(tasks_.size() == states_.size(), "every task has a state");
+  std::unordered_map<std::string, size_t> number;
+  for (size_t task = 0; task < tasks_.size(); ++task) number[tasks_[task].id] = task;
+  for (size_t task = 0; task < tasks_.size(); ++task) {
+    for (const std::string& id : tasks_[task].inputs) {
+      const auto input = number.find(id);
+      ensure(input != number.end(), "a task's inputs are tasks of the plan");
+      ensure(input->second < task, "a task comes after its inputs");
+      dependents_[input->second].push_back(task);
+      if (states_[input->second] != TaskState::done) ++missing_[task];
+    }
   }
-  std::vector<double> weights;
-  for (size_t task : ready) weights.push_back(weight_of(tasks[task]));
-  std::vector<int> sizes = group_sizes(weights, static_cast<int>(idle_ranks.size()), options);
+  place_ = places_of(tasks_, dependents_, order);
+  for (size_t task = 0; task < tasks_.size(); ++task) count(task, 1);
+}
 
+void TaskPool::add_ready(size_t task) { ready_[model_of(tasks_[task])].emplace(place_[task], task); }
+
+/// Enters the task where its state belongs, or takes it away.
+void TaskPool::count(size_t task, int change) {
+  if (states_[task] == TaskState::running) running_ += change;
+  if (states_[task] == TaskState::elsewhere && change > 0) elsewhere_.insert(task);
+  if (states_[task] == TaskState::elsewhere && change < 0) elsewhere_.erase(task);
+  if (states_[task] != TaskState::waiting || missing_[task] > 0) return;
+  if (change > 0) return add_ready(task);
+  const auto of_model = ready_.find(model_of(tasks_[task]));
+  of_model->second.erase({place_[task], task});
+  if (of_model->second.empty()) ready_.erase(of_model);
+}
+
+void TaskPool::set(size_t task, TaskState state) {
+  if (states_[task] == state) return;
+  ensure(states_[task] != TaskState::done, "a task that is done stays so");
+  count(task, -1);
+  states_[task] = state;
+  count(task, 1);
+  for (size_t dependent : dependents_[task]) {
+    if (state == TaskState::failed) set(dependent, TaskState::failed);
+    if (state != TaskState::done) continue;
+    --missing_[dependent];
+    if (missing_[dependent] == 0 && states_[dependent] == TaskState::waiting) add_ready(dependent);
+  }
+}
+
+std::vector<size_t> TaskPool::ready(size_t most, const std::string& model) const {
+  std::vector<size_t> tasks;
+  const auto loaded = ready_.find(model);
+  if (loaded != ready_.end()) {
+    for (auto entry = loaded->second.begin(); entry != loaded->second.end() && tasks.size() < most; ++entry)
+      tasks.push_back(entry->second);
+  }
+  std::vector<std::pair<size_t, size_t>> others;  // the first of each model, merged
+  for (const auto& [name, entries] : ready_) {
+    if (name == model) continue;
+    size_t taken = 0;
+    for (auto entry = entries.begin(); entry != entries.end() && taken < most; ++entry, ++taken)
+      others.push_back(*entry);
+  }
+  std::sort(others.begin(), others.end());
+  for (size_t next = 0; next < others.size() && tasks.size() < most; ++next)
+    tasks.push_back(others[next].second);
+  return tasks;
+}
+
+bool TaskPool::awaits_elsewhere() const {
+  return std::any_of(elsewhere_.begin(), elsewhere_.end(), [&](size_t task) {
+    return std::any_of(dependents_[task].begin(), dependents_[task].end(),
+                       [&](size_t dependent) { return states_[dependent] == TaskState::waiting; });
+  });
+}
+
+std::vector<Assignment> next_assignments(const TaskPool& pool, const std::vector<size_t>& ready,
+                                         const std::vector<int>& idle_ranks, const GroupOptions& options) {
+  std::vector<double> weights;
+  for (size_t task : ready) weights.push_back(weight_of(pool.tasks()[task]));
+  const std::vector<int> sizes = group_sizes(weights, static_cast<int>(idle_ranks.size()), options);
   std::vector<Assignment> assignments;
   auto next = idle_ranks.begin();
   for (size_t place = 0; place < ready.size(); ++place) {

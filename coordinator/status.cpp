@@ -104,9 +104,15 @@ void Status::show(const std::vector<int>& ranks, const Progress& progress) {
   }
 }
 
-void Status::finish(const std::vector<int>& ranks, const Task& task) {
+void Status::drop(const std::vector<int>& ranks) {
+  erase();
+  groups_.erase(ranks);
+  draw();
+}
+
+void Status::finish(const std::vector<int>& ranks, const std::string& task) {
   auto group = groups_.find(ranks);
-  std::string text = left(render_ranks(ranks), 9) + " " + printable(options_.style, task.label) + " done";
+  std::string text = left(render_ranks(ranks), 9) + " " + printable(options_.style, task) + " done";
   if (group != groups_.end()) {
     text += " in " + render_time(clock_() - group->second.started);
     erase();

@@ -49,8 +49,10 @@ class Status {
 
   /// A group's progress; groups are told apart by their ranks.
   void show(const std::vector<int>& ranks, const Progress& progress);
-  /// The group has finished its task: its line gives way to a permanent one with the time it took.
-  void finish(const std::vector<int>& ranks, const Task& task);
+  /// The group has finished a task of that name: its line gives way to a permanent one with the time it took.
+  void finish(const std::vector<int>& ranks, const std::string& task);
+  /// The group has come to nothing: its line goes.
+  void drop(const std::vector<int>& ranks);
   /// A permanent line above the groups' lines; not shown when quiet.
   void line(const std::string& text);
   /// As line(), but shown when quiet, too.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "shared/base/error.h"
+#include "shared/config/target.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/target.h"
 #include "shared/model/memory.h"
@@ -115,16 +116,62 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
   return loaded;
 }
 
-Session::Session(const RunConfig& config, const RankDevice& rank)
-    : config_(config),
+Session::Session(RunConfig config, const RankDevice& rank)
+    : config_(std::move(config)),
       rank_(rank),
-      gguf_(tokenizer_file(config.data.model)),
+      gguf_(tokenizer_file(config_.data.model)),
       tokenizer_(gguf_),
-      shape_(is_shape_text(config.data.model) ? parse_shape(config.data.model) : shape_of(gguf_)),
-      dataset_(load_dataset(config.data)) {
-  const bool synthetic = is_shape_text(config.data.model);
+      shape_(is_shape_text(config_.data.model) ? parse_shape(config_.data.model) : shape_of(gguf_)) {
+  const bool synthetic = is_shape_text(config_.data.model);
   if (synthetic) tokenizer_.fold(static_cast<int32_t>(shape_.vocabulary));
   chat_ = std::make_unique<ChatTemplate>(gguf_, tokenizer_);
+  find_dataset_again();
+}
+
+void Session::find_dataset_again() {
+  constexpr size_t most_kept = 16;
+  const std::string name = config_.data.dataset + '\n' + print_target(config_.data.target);
+  auto known = std::find_if(datasets_.begin(), datasets_.end(),
+                            [&](const auto& entry) { return entry.first == name; });
+  if (known == datasets_.end()) {
+    datasets_.emplace_front(name, load_dataset(config_.data));
+    if (datasets_.size() > most_kept) datasets_.pop_back();
+  } else {
+    datasets_.splice(datasets_.begin(), datasets_, known);
+  }
+  dataset_ = &datasets_.front().second;
+}
+
+bool Session::suits(const RunConfig& config) const {
+  for (const char* key :
+       {"model", "base_type", "base_place", "shard_size", "node_sharing", "resident", "output"}) {
+    if (config.value(key) != config_.value(key)) return false;
+  }
+  return true;
+}
+
+void Session::take_up(RunConfig config) {
+  ensure(suits(config), "a session is for one model");
+  config_ = std::move(config);
+  find_dataset_again();
+}
+
+Session& SessionPool::session_for(const RunConfig& config) {
+  const auto known =
+      std::find_if(sessions_.begin(), sessions_.end(), [&](const Session& of) { return of.suits(config); });
+  if (known != sessions_.end()) {
+    sessions_.splice(sessions_.begin(), sessions_, known);
+    sessions_.front().take_up(config);
+    return sessions_.front();
+  }
+  if (config.ranks.shard_size > 1) sessions_.clear();
+  Session& next = sessions_.emplace_front(config, rank_);
+  const auto alone = make_local_collectives();
+  while (sessions_.size() > 1 && !has_room_for_base(next.shape(), at::kFloat, config.base, rank_, *alone)) {
+    sessions_.pop_back();
+    release_device_memory(rank_.device);
+  }
+  return next;
 }
 
 std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) const {

@@ -2,9 +2,11 @@
 // model is laid over ranks.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shared/config/run_config.h"
@@ -71,9 +73,15 @@ class Session {
  public:
   /// Opens the model's file (for a shape without one, the file that its tokenizer comes from) and parses the
   /// dataset; weights are unpacked or made on first use.
-  Session(const RunConfig& config, const RankDevice& rank);
-  Session(const RunConfig& config, at::Device device, int local_ranks)
-      : Session(config, RankDevice{device, local_ranks}) {}
+  Session(RunConfig config, const RankDevice& rank);
+  Session(RunConfig config, at::Device device, int local_ranks)
+      : Session(std::move(config), RankDevice{device, local_ranks}) {}
+
+  /// Whether a task of that configuration can use what is loaded here: the same model, laid out in the same
+  /// way.
+  bool suits(const RunConfig& config) const;
+  /// From now on it is for tasks of this configuration, which it suits; another dataset is parsed.
+  void take_up(RunConfig config);
 
   /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
   /// all make this call in the same order. With several, or without room for one more, the models of
@@ -91,7 +99,7 @@ class Session {
   double peak(at::ScalarType type);
 
   const RunConfig& config() const { return config_; }
-  const Dataset& dataset() const { return dataset_; }
+  const Dataset& dataset() const { return *dataset_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const ChatTemplate& chat() const { return *chat_; }
   const ModelShape& shape() const { return shape_; }
@@ -100,15 +108,33 @@ class Session {
   int local_ranks() const { return rank_.local_ranks; }
 
  private:
-  const RunConfig& config_;
+  void find_dataset_again();
+
+  RunConfig config_;
   RankDevice rank_;
   Gguf gguf_;
   Tokenizer tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded
   ModelShape shape_;
-  Dataset dataset_;
+  std::list<std::pair<std::string, Dataset>> datasets_;  // the last ones, by name and target
+  const Dataset* dataset_ = nullptr;
   std::map<at::ScalarType, LoadedModel> models_;
   std::map<at::ScalarType, double> peaks_;
+};
+
+/// The sessions of a rank's tasks, one a model. Where ranks hold a base together there is one session, so
+/// that all let go of the same; else those not used for longest are let go of when memory is short.
+class SessionPool {
+ public:
+  explicit SessionPool(const RankDevice& rank) : rank_(rank) {}
+
+  /// For a task of that configuration, until the next call.
+  Session& session_for(const RunConfig& config);
+  void clear() { sessions_.clear(); }
+
+ private:
+  RankDevice rank_;
+  std::list<Session> sessions_;  // the last used first
 };
 
 }  // namespace apportion

@@ -61,47 +61,90 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
                                                                       : config.measure_compute_type);
 }
 
+RankDevice device_of(const RankPlace& place) {
+  RankDevice rank{compute_device(place.local_rank), place.local_ranks};
+  if (rank.device.is_cuda()) rank.communicators = make_nccl_pool(longest_end_s);
+  return rank;
+}
+
+/// What a rank keeps between tasks.
+class TaskServer {
+ public:
+  TaskServer(Link& link, const RankPlace& place, int threads)
+      : link_(link), threads_(threads), rank_(device_of(place)), sessions_(rank_) {}
+
+  /// Takes part in the task, and reports.
+  void serve(const Assign& assign) {
+    const bool alone = assign.group.size() == 1 && rank_.device.is_cpu();
+    try {
+      link_.send(coordinator_address, done_with(assign));
+    } catch (const std::exception& error) {
+      if (!alone) throw;
+      sessions_.clear();  // whatever state a model was left in
+      Failed failed = failure_of(error);
+      failed.task_id = assign.task.id;
+      link_.send(coordinator_address, failed);
+    }
+  }
+
+  /// All ranks are done with all tasks: nothing is in flight between them.
+  void close() {
+    sessions_.clear();
+    if (rank_.communicators) rank_.communicators->close();
+  }
+
+ private:
+  Done done_with(const Assign& assign) {
+    const RunConfig config = config_of_values(assign.settings);
+    auto collectives = group_collectives(assign, config.ranks, rank_);
+    check_placement(assign, config, *collectives, link_, placement_is_said_);
+    reset_base_memory_peak();
+    Done done;
+    if (assign.task.kind == TaskKind::scale) {
+      done = run_scale({config, rank_, link_, *collectives, assign.task, assign.group});
+    } else {
+      const int shards = config.ranks.shard_size, group_rank = collectives->group_rank();
+      done = run_task({sessions_.session_for(config), link_, *collectives, assign.task,
+                       shard_ranks_of(assign.group, group_rank, shards),
+                       replica_ranks_of(assign.group, group_rank, shards), assign.input});
+    }
+    release_device_memory(rank_.device);
+    done.task_id = assign.task.id;
+    done.base_peak_bytes = base_memory().peak;
+    done.compute_type = compute_type_of(assign.task, config) == at::kBFloat16 ? "bfloat16" : "float32";
+    done.threads = threads_;
+    return done;
+  }
+
+  Link& link_;
+  int threads_;
+  RankDevice rank_;
+  SessionPool sessions_;
+  bool placement_is_said_ = false;
+};
+
 }  // namespace
 
-void serve(Link& link, const RunConfig& config, const RankPlace& place) {
+Failed failure_of(const std::exception& error) {
+  const auto* own = dynamic_cast<const Error*>(&error);
+  std::string reason = memory_shortage(error);
+  if (reason.empty()) reason = error.what();
+  return {reason.substr(0, reason.find('\n')), own ? own->exit_code() : 1};
+}
+
+void serve(Link& link, const RankPlace& place) {
   // A power of two, as in lanes.h.
   const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(place.allowed_threads)));
   keep_tensor_memory();
   at::set_num_threads(threads);
-  RankDevice rank{compute_device(place.local_rank), place.local_ranks};
-  if (rank.device.is_cuda()) rank.communicators = make_nccl_pool(longest_end_s);
-  std::unique_ptr<Session> session;
-  bool placement_is_said = false;
+  TaskServer server(link, place, threads);
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
     if (!received) continue;
-    if (std::holds_alternative<Stop>(received->message)) {
-      // All ranks are done with all tasks: nothing is in flight between them.
-      session.reset();
-      if (rank.communicators) rank.communicators->close();
-      return;
-    }
+    if (std::holds_alternative<Stop>(received->message)) return server.close();
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
-    auto collectives = group_collectives(*assign, config.ranks, rank);
-    check_placement(*assign, config, *collectives, link, placement_is_said);
-    reset_base_memory_peak();
-    Done done;
-    if (assign->task.kind == TaskKind::scale) {
-      done = run_scale({config, rank, link, *collectives, assign->task, assign->group});
-    } else {
-      if (!session) session = std::make_unique<Session>(config, rank);
-      done = run_task({*session, link, *collectives, assign->task,
-                       shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
-                       replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
-                       assign->input});
-    }
-    release_device_memory(rank.device);
-    done.task_id = assign->task.id;
-    done.base_peak_bytes = base_memory().peak;
-    done.compute_type = compute_type_of(assign->task, config) == at::kBFloat16 ? "bfloat16" : "float32";
-    done.threads = threads;
-    link.send(coordinator_address, done);
+    server.serve(*assign);
   }
 }
 

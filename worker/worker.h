@@ -2,8 +2,10 @@
 // link; what a task computes is in train/ and sample/.
 #pragma once
 
-#include "shared/config/run_config.h"
+#include <exception>
+
 #include "shared/link/link.h"
+#include "shared/link/message.h"
 
 namespace apportion {
 
@@ -12,8 +14,12 @@ struct RankPlace {
   int local_rank = 0, local_ranks = 1, allowed_threads = 1;
 };
 
-/// Serves tasks until Stop arrives. Of the allowed threads a power of two is used. Throws what the task
-/// throws; the caller reports it to the coordinator.
-void serve(Link& link, const RunConfig& config, const RankPlace& place);
+/// What was thrown as one line for people, with its exit code.
+Failed failure_of(const std::exception& error);
+
+/// Serves tasks until Stop arrives: of the configuration it sees what comes with each. Of the allowed threads
+/// a power of two is used. What a task throws on a rank that is alone at it is told the coordinator, and the
+/// next one is waited for; else it comes out of here, and the caller reports it.
+void serve(Link& link, const RankPlace& place);
 
 }  // namespace apportion

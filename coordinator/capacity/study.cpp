@@ -82,7 +82,8 @@ std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, co
 /// One after another, for ranks at work beside would disturb what is measured.
 void measure(Link& link, const RunConfig& config, const JobEnvironment& environment,
              const std::vector<StudyPoint>& points) {
-  const Recorder recorder(config, {}, environment.ranks);
+  Recorder recorder(config.output.directory, environment.ranks);
+  AllClaims claims;
   Status status(config.output);
   for (const StudyPoint& point : missing_points(points, config.output, environment.ranks, status)) {
     CoordinatorOptions options;
@@ -90,7 +91,8 @@ void measure(Link& link, const RunConfig& config, const JobEnvironment& environm
     options.groups = {point.ranks, point.micro_batches, point.shard_size};
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;
-    Coordinator(link, recorder, status, {point.task}, {TaskState::waiting}, options).run();
+    recorder.add(config, nullptr, {point.task});
+    Coordinator(link, recorder, claims, status, {point.task}, {TaskState::waiting}, options).run();
   }
 }
 
@@ -149,7 +151,8 @@ std::string measured_page(Link& link, const RunConfig& config, const JobEnvironm
 }  // namespace
 
 void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment) {
-  const std::vector<StudyPoint> points = study_points(config, environment.train_compute_type);
+  const std::vector<StudyPoint> points =
+      study_points(config, environment.resolved_type(config.train_compute_type));
   const CalibratedMachine machine = planned_machine(config.capacity);
   const std::string page = config.scale.predict
                                ? prediction_page(points, config, machine, detect_style(stdout))

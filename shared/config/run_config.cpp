@@ -206,6 +206,21 @@ RunConfig make_run_config(const std::vector<Setting>& settings) {
   return config;
 }
 
+RunConfig config_of_values(const std::map<std::string, std::string>& values) {
+  for (const auto& [key, value] : values) {
+    if (!find_option(key)) throw InternalError("a value of an unknown key: " + key);
+  }
+  RunConfig config;
+  for (const Option* option : option_table()) {
+    const auto given = values.find(option->key);
+    const std::string& value = given == values.end() ? option->default_value : given->second;
+    if (!option->assign(config, value))
+      throw InternalError(fmt::format("{} cannot be '{}'", option->key, value));
+    config.resolved.emplace_back(option->key, option->print(config));
+  }
+  return config;
+}
+
 void resolve_option(RunConfig& config, const std::string& key, const std::string& value) {
   const Option* option = find_option(key);
   if (!option || !option->assign(config, value)) {

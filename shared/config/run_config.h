@@ -258,6 +258,10 @@ struct Setting {
 /// would be right; an unknown key names the nearest.
 RunConfig make_run_config(const std::vector<Setting>& settings);
 
+/// The configuration of these resolved values (RunConfig::resolved), of keys that are not among them the
+/// defaults. Throws InternalError for an unknown key or a value that is not allowed.
+RunConfig config_of_values(const std::map<std::string, std::string>& values);
+
 /// Replaces a value that had to be found out (`auto`, a default folder) in its field and in `resolved`.
 /// Throws InternalError for an unknown key or a value that is not allowed.
 void resolve_option(RunConfig& config, const std::string& key, const std::string& value);

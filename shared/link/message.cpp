@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 5;
+constexpr int protocol_version = 6;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -43,7 +43,8 @@ void visit(Fields& fields, TrainLog& log) {
 
 template <typename Fields>
 void visit(Fields& fields, Assign& assign) {
-  fields("task", assign.task)("group", assign.group)("group_tag", assign.group_tag)("input", assign.input);
+  fields("task", assign.task)("group", assign.group)("group_tag", assign.group_tag);
+  fields("settings", assign.settings)("input", assign.input);
 }
 
 template <typename Fields>
@@ -84,7 +85,7 @@ void visit(Fields& fields, Done& done) {
 
 template <typename Fields>
 void visit(Fields& fields, Failed& failed) {
-  fields("reason", failed.reason)("exit_code", failed.exit_code);
+  fields("reason", failed.reason)("exit_code", failed.exit_code)("task_id", failed.task_id);
 }
 
 template <typename Fields>
@@ -104,7 +105,8 @@ const char* kind_of(const Stop&) { return "stop"; }
 
 /// What JSON has a type for; all else has a `visit`.
 template <typename Value>
-concept Plain = std::is_arithmetic_v<Value> || std::is_same_v<Value, std::string>;
+concept Plain = std::is_arithmetic_v<Value> || std::is_same_v<Value, std::string> ||
+    std::is_same_v<Value, std::map<std::string, std::string>>;
 
 class Writer {
  public:
@@ -172,6 +174,10 @@ class Reader {
   }
   static void read(const Json& json, std::string& value) { value = json.get_ref<const std::string&>(); }
   static void read(const Json& json, Task& value) { json.get_to(value); }
+  static void read(const Json& json, std::map<std::string, std::string>& value) {
+    if (!json.is_object()) throw std::runtime_error("not an object");
+    json.get_to(value);
+  }
   static void read(const Json& json, Finish& value) {
     int number = 0;
     read(json, number);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,10 +18,12 @@ namespace apportion {
 /// Coordinator to every rank of a group: run this task together. `group` lists world ranks in group order;
 /// `group_tag` names this forming of the group (unique among those of a Coordinator). `input` is what they
 /// need of its inputs' result files, which only the coordinator reads: of a judge task the stories_to_judge.
+/// `settings` (key, value) are all that they see of the configuration; other keys have their defaults.
 struct Assign {
   Task task;
   std::vector<int> group;
   int group_tag = 0;
+  std::map<std::string, std::string> settings = {};
   std::vector<std::string> input = {};
 };
 
@@ -84,10 +87,11 @@ struct Done {
   std::vector<int> verdicts;  // of a judge task, from the group's first rank: those of `input`
 };
 
-/// From a rank that cannot go on.
+/// From a rank that cannot go on; with `task_id` from one that was alone at that task and can take another.
 struct Failed {
   std::string reason;
   int exit_code = 1;
+  std::string task_id = {};
 };
 
 /// From every rank each second, so that a silent one is noticed.

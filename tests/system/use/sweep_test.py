@@ -50,8 +50,9 @@ def write(path, text):
 
 def the_sweep():
     said = call("run", "sweep.ini", "--output", "swept", "--quiet=false")
-    for number, name in enumerate(NAMES, 1):
-        assert f"cell {number} of 6: {name}\n" in said.stderr, said.stderr
+    assert "6 cells, 18 tasks\n" in said.stderr, said.stderr
+    for name in NAMES:
+        assert f"stage 2 ({name}) done" in said.stderr, said.stderr
     assert said.stdout.count("6 cells") == 1 and "exact error" in said.stdout, said.stdout
     cells = cells_of("swept")
     assert sorted(cells) == sorted(name.replace("/", ":") for name in NAMES), list(cells)
@@ -101,7 +102,24 @@ def forced():
     """With --force a result that cells share is made once, as without."""
     call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only")
     said = call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only").stderr
-    assert said.count("stage 1 done") == 1 and said.count("stage 2 done") == 2, said
+    assert said.count("stage 1 (method=full) done") == 1 and said.count("stage 2 (method=") == said.count("stage 1") + 1 == 2, said
+
+
+def a_failing_cell():
+    """Cells whose stage 1 cannot be saved are named; the others are done, and once it can, only what lacks."""
+    failing = cells_of("swept")[NAMES[3].replace("/", ":")]["training"][0]["task"]
+    for ranks in (1, 2):
+        folder = f"failing-{ranks}"
+        os.makedirs(f"{folder}/tasks/{failing}")
+        write(f"{folder}/tasks/{failing}/adapter", "in the way")
+        said = call("run", "sweep.ini", "--output", folder, "--group_size", "1", ranks=ranks, code=2).stderr
+        assert f"warning: stage 1 ({NAMES[3]}) failed: " in said and f"{failing}/adapter" in said, said
+        assert f"apportion: 2 cells failed, the others are done: {NAMES[3]}; {NAMES[5]}: " in said, said
+        assert sorted(cells_of(folder)) == sorted(name.replace("/", ":") for name in NAMES if name not in (NAMES[3], NAMES[5]))
+        assert not os.path.exists(f"{folder}/tasks/{failing}/result.h5")
+        os.remove(f"{folder}/tasks/{failing}/adapter")
+        call("run", "sweep.ini", "--output", folder)
+        assert contents(folder) == contents("swept")
 
 
 def without_the_index():
@@ -157,7 +175,7 @@ def main():
             kept = [line for line in file if line.partition("=")[0].strip() not in SHORT]
         write("plain.ini", "".join(kept) + SHORT)
         write("sweep.ini", "".join(kept) + SHORT + SWEEP)
-        for check in (the_sweep, the_report, again_and_more, without_the_index, forced, several_jobs, mistakes):
+        for check in (the_sweep, the_report, a_failing_cell, again_and_more, without_the_index, forced, several_jobs, mistakes):
             check()
 
 

@@ -6,11 +6,15 @@
 
 #include <atomic>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 
 #include "shared/base/error.h"
+#include "shared/config/method.h"
 #include "shared/link/interrupt.h"
 #include "tests/support/fake_workers.h"
 #include "tests/support/sample_results.h"
+#include "tests/support/small_job.h"
 
 namespace apportion {
 namespace {
@@ -18,16 +22,13 @@ namespace {
 class CoordinatorTest : public testing::Test {
  protected:
   CoordinatorTest() {
-    config_.output.directory = directory_.path();
-    config_.output.quiet = true;
-    config_.resolved = {{"rounds", "7"}};
+    config_ = default_config({{"output", directory_.path()}, {"quiet", "true"}, {"rounds", "7"}});
     MeasureTables tables;
     tables.subjects = {"a", "b", "c"};
     tables.categories = {"x", "y"};
     tables.prompts = {"a1", "a2", "b1", "b2", "c1", "c2"};
     tables.target = {{0.5, 0.5}, {0.25, 0.75}, {1, 0}};
     job_ = {directory_.path(), {{"v2", tables}}, 7};
-    options_.rounds = 7;
     tasks_ = {task("measure", "before, v2", {}), task("sft", "stage 1", {})};
     tasks_.push_back(task("calibrate", "stage 2", {tasks_[1].id}));
     tasks_.push_back(task("measure", "after, v2", {tasks_[2].id}));
@@ -41,6 +42,7 @@ class CoordinatorTest : public testing::Test {
     result.inputs = inputs;
     if (kind == "measure") result.test_set = "v2";
     result.identity = {{"kind", kind}, {"compute_type", "float32"}, {"inputs", inputs}};
+    if (kind != "measure") result.identity.update(stage_identity({result.kind, AnswerStyle::steered, {}}));
     result.id = task_id(result.identity);
     return result;
   }
@@ -52,10 +54,11 @@ class CoordinatorTest : public testing::Test {
     states_.resize(tasks_.size(), TaskState::waiting);
     MemoryLinks links(ranks);
     FakeWorkers workers(links, ranks, job_);
-    Recorder recorder(config_, job_.tables, ranks);
+    Recorder recorder(directory_.path(), ranks);
+    recorder.add(config_, std::make_shared<const TestSetTables>(job_.tables), tasks_);
     Status status(config_.output);
-    Coordinator coordinator(links.coordinator(), recorder, status, tasks_, states_, options_);
-    coordinator.run();
+    Coordinator coordinator(links.coordinator(), recorder, claims_, status, tasks_, states_, options_);
+    failures_ = coordinator.run();
     groups_ = workers.groups();
     group_count_ = workers.group_count();
   }
@@ -86,6 +89,8 @@ class CoordinatorTest : public testing::Test {
   RunConfig config_;
   FakeJob job_;
   CoordinatorOptions options_;
+  AllClaims claims_;
+  std::vector<TaskFailure> failures_;
   std::vector<Task> tasks_;
   std::vector<TaskState> states_;
   std::map<std::string, std::vector<int>> groups_;
@@ -155,6 +160,42 @@ TEST_F(CoordinatorTest, FinishedTasksStayWhenALaterOneFails) {
   EXPECT_EQ(failure(2, 2).first, "rank 0: lost");
   EXPECT_EQ(state_of(tasks_[1]), ArtefactState::verified);
   EXPECT_EQ(state_of(tasks_[2]), ArtefactState::absent);
+}
+
+TEST_F(CoordinatorTest, ARunThatGoesOnLeavesOutWhatWaitsForAFailedTask) {
+  options_.goes_on = true;
+  job_.instead = [](int, const Assign& assign) -> std::optional<Message> {
+    if (assign.task.label == "stage 1") return Failed{"it diverged", 1, assign.task.id};
+    return std::nullopt;
+  };
+  run(2, 1);
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(failures_[0].task.label, "stage 1");
+  EXPECT_EQ(failures_[0].reason.substr(6), ": it diverged");
+  EXPECT_EQ(state_of(tasks_[0]), ArtefactState::verified);
+  EXPECT_EQ(state_of(tasks_[3]), ArtefactState::absent);
+  // Of two ranks the other one would wait for ever; nor can a rank go on that does not say so.
+  EXPECT_EQ(failure(2, 2).first.substr(6), ": it diverged");
+  job_.instead = [](int, const Assign&) { return Failed{"lost", 1}; };
+  EXPECT_EQ(failure(2, 1).first.substr(6), ": lost");
+}
+
+TEST_F(CoordinatorTest, AWorkerSeesWhatItsTaskMayDependOn) {
+  std::mutex mutex;
+  std::map<std::string, std::map<std::string, std::string>> seen;
+  job_.instead = [&](int, const Assign& assign) -> std::optional<Message> {
+    const std::lock_guard lock(mutex);
+    seen[assign.task.label] = assign.settings;
+    return std::nullopt;
+  };
+  run(1, 1);
+  EXPECT_FALSE(seen.at("before, v2").contains("sft_steps"));
+  EXPECT_EQ(seen.at("before, v2").at("rounds"), "7");
+  EXPECT_TRUE(seen.at("stage 1").contains("sft_steps"));
+  EXPECT_FALSE(seen.at("stage 1").contains("calibrate_steps"));
+  EXPECT_FALSE(seen.at("stage 1").contains("rounds"));
+  EXPECT_TRUE(seen.at("after, v2").contains("sft_steps")) << "its input's";
+  for (const auto& [task, settings] : seen) EXPECT_FALSE(settings.contains("method")) << task;
 }
 
 TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {

@@ -38,7 +38,10 @@ class JobTest : public testing::Test {
     testing::internal::CaptureStdout();
     std::string report;
     try {
-      run_job(links.coordinator(), config_, {"colours", 2, 0, "float32", "float32"});
+      JobEnvironment environment;
+      environment.name = "colours";
+      environment.ranks = 2;
+      run_job(links.coordinator(), {{"", {}, config_}}, environment);
       report = testing::internal::GetCapturedStdout();
     } catch (...) {
       testing::internal::GetCapturedStdout();

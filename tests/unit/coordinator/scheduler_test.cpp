@@ -32,8 +32,16 @@ constexpr TaskState waiting = TaskState::waiting, running = TaskState::running, 
 const std::vector<Task> full = {task("before", "measure"), task("one", "sft"),
                                 task("two", "calibrate", {"one"}), task("after", "measure", {"two"})};
 
+/// The assignments of a pool in these states.
+std::vector<Assignment> next_of(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
+                                const std::vector<int>& idle, int ranks, const GroupOptions& options) {
+  const bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
+  const TaskPool pool(tasks, states, side_by_side ? TaskOrder::longest_first : TaskOrder::plan);
+  return next_assignments(pool, pool.ready(idle.size(), ""), idle, options);
+}
+
 TEST(Scheduler, IndependentTasksGoToDifferentGroups) {
-  auto next = next_assignments(full, {waiting, waiting, waiting, waiting}, ranks_below(4), 4, {0, 4});
+  auto next = next_of(full, {waiting, waiting, waiting, waiting}, ranks_below(4), 4, {0, 4});
   ASSERT_EQ(next.size(), 2u);
   EXPECT_EQ(next[0].task, 1u);  // the training chain first, with the larger share
   EXPECT_EQ(next[0].ranks, (std::vector{0, 1, 2}));
@@ -42,41 +50,41 @@ TEST(Scheduler, IndependentTasksGoToDifferentGroups) {
 }
 
 TEST(Scheduler, OneProcessKeepsThePlansOrder) {
-  auto next = next_assignments(full, {waiting, waiting, waiting, waiting}, {0}, 1, {0, 4});
+  auto next = next_of(full, {waiting, waiting, waiting, waiting}, {0}, 1, {0, 4});
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].task, 0u);
 }
 
 TEST(Scheduler, AFixedGroupOfAllRanksTakesOneTaskAtATime) {
-  auto next = next_assignments(full, {waiting, waiting, waiting, waiting}, ranks_below(4), 4, {4, 4});
+  auto next = next_of(full, {waiting, waiting, waiting, waiting}, ranks_below(4), 4, {4, 4});
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].task, 0u);
   EXPECT_EQ(next[0].ranks, ranks_below(4));
 }
 
 TEST(Scheduler, AFixedSizeIsClampedToTheIdleRanks) {
-  auto next = next_assignments(full, {waiting, waiting, waiting, waiting}, {0, 2, 3}, 4, {2, 4});
+  auto next = next_of(full, {waiting, waiting, waiting, waiting}, {0, 2, 3}, 4, {2, 4});
   ASSERT_EQ(next.size(), 2u);
   EXPECT_EQ(next[0].ranks, (std::vector{0, 2}));
   EXPECT_EQ(next[1].ranks, std::vector{3});
 }
 
 TEST(Scheduler, NoGroupIsLargerThanTheMicroBatches) {
-  auto next = next_assignments({task("one", "sft")}, {waiting}, ranks_below(9), 9, {0, 4});
+  auto next = next_of({task("one", "sft")}, {waiting}, ranks_below(9), 9, {0, 4});
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].ranks.size(), 4u);
 }
 
 TEST(Scheduler, WaitsForInputsAndForIdleRanks) {
-  EXPECT_TRUE(next_assignments(full, {done, running, waiting, waiting}, {1}, 2, {0, 4}).empty());
-  EXPECT_TRUE(next_assignments(full, {waiting, running, waiting, waiting}, {}, 2, {0, 4}).empty());
-  auto next = next_assignments(full, {done, done, waiting, waiting}, {0, 1}, 2, {0, 4});
+  EXPECT_TRUE(next_of(full, {done, running, waiting, waiting}, {1}, 2, {0, 4}).empty());
+  EXPECT_TRUE(next_of(full, {waiting, running, waiting, waiting}, {}, 2, {0, 4}).empty());
+  auto next = next_of(full, {done, done, waiting, waiting}, {0, 1}, 2, {0, 4});
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].task, 2u);
 }
 
 TEST(Scheduler, AnUnknownInputIsABug) {
-  EXPECT_THROW(next_assignments({task("a", "sft", {"nowhere"})}, {waiting}, {0}, 1, {0, 4}), InternalError);
+  EXPECT_THROW(next_of({task("a", "sft", {"nowhere"})}, {waiting}, {0}, 1, {0, 4}), InternalError);
 }
 
 /// Runs a random DAG to its end, finishing running groups in random order, and checks the rules on the way.
@@ -99,7 +107,7 @@ void run_random_job(uint64_t seed) {
   for (int rank : ranks_below(ranks)) idle.insert(rank);
   std::vector<int> runs(count, 0);
   for (size_t round = 0; round <= 2 * count; ++round) {
-    for (Assignment& next : next_assignments(tasks, states, {idle.begin(), idle.end()}, ranks, options)) {
+    for (Assignment& next : next_of(tasks, states, {idle.begin(), idle.end()}, ranks, options)) {
       ASSERT_EQ(states[next.task], waiting);
       ASSERT_FALSE(next.ranks.empty());
       if (options.group_size == 0) {
@@ -126,6 +134,36 @@ TEST(Scheduler, RunsEveryTaskOfRandomJobsOnce) {
     run_random_job(seed);
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
   }
+}
+
+TEST(TaskPool, TheLongestChainComesFirstAndTheLoadedModelBefore) {
+  std::vector<Task> tasks = full;
+  tasks.push_back(task("other", "sft"));
+  tasks.push_back(task("after other", "measure", {"other"}));
+  for (Task& of : tasks) of.identity = {{"model", "m"}, {"options", {{"sft_steps", "40"}}}};
+  for (size_t other : {4, 5}) tasks[other].identity["model"] = "n";
+  tasks[4].identity["options"]["sft_steps"] = "400";
+  const TaskPool pool(tasks, std::vector(6, waiting), TaskOrder::longest_first);
+  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{4, 1, 0}));
+  EXPECT_EQ(pool.ready(2, ""), (std::vector<size_t>{4, 1}));
+  EXPECT_EQ(pool.ready(9, "m"), (std::vector<size_t>{1, 0, 4}));
+}
+
+TEST(TaskPool, WhatFailedIsNotWaitedForAndWhatIsElsewhereIs) {
+  TaskPool pool(full, std::vector(4, waiting), TaskOrder::plan);
+  pool.set(0, done);
+  pool.set(1, TaskState::elsewhere);
+  EXPECT_FALSE(pool.has_ready());
+  EXPECT_TRUE(pool.awaits_elsewhere());
+  EXPECT_EQ(pool.elsewhere(), std::vector<size_t>{1});
+  pool.set(1, done);
+  EXPECT_EQ(pool.ready(9, ""), std::vector<size_t>{2});
+  pool.set(2, running);
+  EXPECT_TRUE(pool.has_running());
+  pool.set(2, TaskState::failed);
+  EXPECT_EQ(pool.state(3), TaskState::failed);
+  EXPECT_FALSE(pool.has_ready() || pool.has_running());
+  EXPECT_THROW(pool.set(1, waiting), InternalError);
 }
 
 TEST(GroupSizes, EveryTaskGetsARankBeforeOneGetsTwo) {

@@ -143,10 +143,8 @@ TEST_F(StatusTest, PermanentLinesStayAboveTheGroups) {
   status.line("hello");
   now_ += 63;
   status.show({0}, progress_at(2));
-  Task task;
-  task.label = "stage 1";
   status.show({1}, progress_at(3));
-  status.finish({0}, task);
+  status.finish({0}, "stage 1");
   status.warn("careful");
   std::vector<std::string> screen = screen_after(out_.str());
   ASSERT_EQ(screen.size(), 5u);
@@ -181,7 +179,7 @@ TEST_F(StatusTest, QuietShowsWarningsOnly) {
   Status status(options(StatusMode::quiet), out_, clock());
   status.show({0}, progress_at(1));
   status.line("hello");
-  status.finish({0}, Task{});
+  status.finish({0}, "");
   EXPECT_EQ(out_.str(), "");
   status.warn("careful");
   EXPECT_EQ(out_.str(), "apportion: warning: careful\n");

@@ -100,7 +100,10 @@ class StudyRunTest : public testing::Test {
     testing::internal::CaptureStdout();
     std::string page;
     try {
-      run_study(links.coordinator(), default_config(all), {"study", 2, 0, "float32", "float32"});
+      JobEnvironment environment;
+      environment.name = "study";
+      environment.ranks = 2;
+      run_study(links.coordinator(), default_config(all), environment);
       page = testing::internal::GetCapturedStdout();
     } catch (...) {
       testing::internal::GetCapturedStdout();

@@ -37,11 +37,13 @@ TEST(Message, AssignKeepsItsTaskAndGroup) {
   assign.task.inputs = {"cd34", "ef56"};
   assign.group = {2, 0, 5};
   assign.group_tag = 9;
+  assign.settings = {{"seed", "3"}, {"dataset", "caf\xc3"}};
   assign.input = {"A story.", "", "cut inside a character: \xc3"};
   Assign back = round_trip(assign);
   EXPECT_EQ(nlohmann::json(back.task), nlohmann::json(assign.task));
   EXPECT_EQ(back.group, assign.group);
   EXPECT_EQ(back.group_tag, 9);
+  EXPECT_EQ(back.settings, assign.settings);
   EXPECT_EQ(back.input, assign.input);
 }
 
@@ -147,9 +149,10 @@ TEST(Message, NotesKeepTextAndWeight) {
 }
 
 TEST(Message, FailedHeartbeatAndStop) {
-  Failed back = round_trip(Failed{"no room", 2});
+  Failed back = round_trip(Failed{"no room", 2, "t"});
   EXPECT_EQ(back.reason, "no room");
   EXPECT_EQ(back.exit_code, 2);
+  EXPECT_EQ(back.task_id, "t");
   round_trip(Heartbeat{});
   round_trip(Stop{});
 }

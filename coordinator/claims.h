@@ -1,0 +1,44 @@
+// Whose a task is while several runs work in one folder. A run that is alone in the world takes them all.
+#pragma once
+
+#include <string>
+
+#include "shared/config/task.h"
+
+namespace apportion {
+
+/// ours: this run does it, and says when it is through. set_aside: it has failed too often.
+enum class Claim { ours, done, elsewhere, set_aside };
+
+class Claims {
+ public:
+  virtual ~Claims() = default;
+  /// Asks for a task whose inputs are done.
+  virtual Claim claim(const Task& task) = 0;
+  /// Whether a task that was elsewhere still is; if not, it may be asked for again.
+  virtual bool is_elsewhere(const Task& task) = 0;
+  /// Before the result of one of ours is written. Throws Error when another run has taken it meanwhile.
+  virtual void confirm(const Task& task) = 0;
+  /// Its result is there.
+  virtual void finished(const Task& task) = 0;
+  /// It came to nothing, for this reason.
+  virtual void failed(const Task& task, const std::string& reason) = 0;
+  /// It was not begun, or left in order: anyone may have it.
+  virtual void give_back(const Task& task) = 0;
+  /// Shows that this run is alive; called many times a second.
+  virtual void beat() = 0;
+};
+
+/// One run alone.
+class AllClaims : public Claims {
+ public:
+  Claim claim(const Task&) override { return Claim::ours; }
+  bool is_elsewhere(const Task&) override { return false; }
+  void confirm(const Task&) override {}
+  void finished(const Task&) override {}
+  void failed(const Task&, const std::string&) override {}
+  void give_back(const Task&) override {}
+  void beat() override {}
+};
+
+}  // namespace apportion
