@@ -2,12 +2,14 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <set>
 #include <string>
 #include <thread>
 
 #include "coordinator/capacity/forecast_page.h"
 #include "coordinator/capacity/study.h"
+#include "coordinator/folder/folder_status.h"
 #include "coordinator/job.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
@@ -152,12 +154,44 @@ void run(const CommandLine& line, const RankEnv& env) {
   }
 }
 
+/// `status`, once or again and again until a signal ends it.
+void print_status(const CommandLine& line) {
+  constexpr std::chrono::seconds pause(5);
+  while (true) {
+    const double now = static_cast<double>(std::time(nullptr));
+    const FolderStatus status = folder_status(line.directory, now);
+    if (line.watch && !line.config.output.json) print_output("\x1b[H\x1b[2J");
+    print_output(line.config.output.json ? status_json(status) : render_status(status));
+    if (!line.watch) return;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+void retry(const CommandLine& line) {
+  const size_t tasks = retry_failed(line.directory);
+  print_output(tasks == 0 ? "no task has failed\n"
+                          : std::to_string(tasks) + " tasks are tried again by the next run of their job\n");
+}
+
+void verify(const CommandLine& line) {
+  size_t seen = 0;
+  const std::vector<std::string> faults = verify_folder(line.directory, seen);
+  std::string text;
+  for (const std::string& fault : faults) text += fault + "\n";
+  print_output(text + std::to_string(seen) + " results, " + std::to_string(faults.size()) +
+               " damaged files or records\n");
+  if (!faults.empty()) throw Error(faults.front(), 1);
+}
+
 /// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
 void act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return;
   if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
   if (line.command == Command::report) return print_report(line.directory, line.config.output, line.cell);
+  if (line.command == Command::status) return print_status(line);
+  if (line.command == Command::retry) return retry(line);
+  if (line.command == Command::verify) return verify(line);
   print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
 }
 

@@ -38,7 +38,7 @@ Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, S
       recorder_(recorder),
       claims_(claims),
       status_(status),
-      pool_(std::move(tasks), states, order_of(options)),
+      pool_(std::move(tasks), states, order_of(options), options.cells),
       options_(options),
       health_(options.ranks, options.silence_limit_s, seconds_now()),
       tag_of_rank_(static_cast<size_t>(options.ranks), 0) {}
@@ -64,7 +64,7 @@ std::vector<TaskState> Coordinator::states() const {
 /// Whether there is anything to wait for.
 bool Coordinator::goes_on() const {
   if (pool_.has_running() || pool_.has_ready()) return true;
-  return options_.waits ? !pool_.elsewhere().empty() : pool_.awaits_elsewhere();
+  return options_.waits && !pool_.elsewhere().empty();
 }
 
 void Coordinator::take_note(size_t task, Claim claim) {
@@ -146,7 +146,10 @@ void Coordinator::listen() {
 
 void Coordinator::handle(int from, Message message) {
   if (auto* progress = std::get_if<Progress>(&message)) {
-    status_.show(group_of(from, progress->task_id).ranks(), *progress);
+    const GroupRun& group = group_of(from, progress->task_id);
+    status_.show(group.ranks(), *progress);
+    claims_.progress(group.task(), fmt::format("{} {}/{}", recorder_.name_of(group.task()), progress->step,
+                                               progress->steps));
   } else if (auto* note = std::get_if<Note>(&message)) {
     const std::string line = recorder_.name_of(group_of(from, note->task_id).task()) + ": " + note->text;
     note->warning ? status_.warn(line) : status_.line(line);

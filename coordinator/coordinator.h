@@ -7,7 +7,7 @@
 #include <map>
 #include <vector>
 
-#include "coordinator/claims.h"
+#include "coordinator/folder/claims.h"
 #include "coordinator/group_run.h"
 #include "coordinator/health.h"
 #include "coordinator/recorder.h"
@@ -24,7 +24,8 @@ struct CoordinatorOptions {
       0;  // a rank that was not heard for so long ends the job; 0: one process, no heartbeats
   std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
   bool goes_on = false;  // past a task that failed on a rank that was alone at it; else that ends the run
-  bool waits = true;     // for tasks that are elsewhere, when there are no others
+  std::vector<size_t> cells = {};  // of each task; empty: all of one
+  bool waits = true;               // for tasks that are elsewhere, when there are no others
   std::function<void(const Task&)> recorded = [](const Task&) {};  // told of each that is
 };
 

@@ -5,18 +5,18 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <unordered_map>
 
 #include "coordinator/coordinator.h"
-#include "coordinator/folder_claims.h"
+#include "coordinator/folder/folder_claims.h"
 #include "coordinator/judge/judging.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/clock.h"
-#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
@@ -24,6 +24,7 @@
 #include "shared/link/interrupt.h"
 #include "shared/model/shape_text.h"
 #include "shared/store/index.h"
+#include "shared/store/plan_file.h"
 
 namespace apportion {
 
@@ -55,19 +56,24 @@ class JobRun {
   std::vector<TaskFailure> run() {
     Status status(output_);
     say_notices(status);
-    FolderClaims claims(output_.directory, output_.force, status);
+    write_plan_file(output_.directory, plan_file());
+    FolderClaims claims(claim_options(), status);
+    claims_ = &claims;
     // Judges that need no ranks come when all that they judge is measured.
     std::vector<Task> of_ranks, of_judges;
     for (const Task& task : tasks_) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
+    CoordinatorOptions how = options();
+    for (const Task& task : of_ranks) how.cells.push_back(cells_of_.at(task.id).front());
     Coordinator coordinator(link_, recorder_, claims, status, of_ranks,
-                            std::vector<TaskState>(of_ranks.size(), TaskState::waiting), options());
+                            std::vector<TaskState>(of_ranks.size(), TaskState::waiting), how);
     std::vector<TaskFailure> failures = coordinator.run();
     const std::vector<TaskState> states = coordinator.states();
     for (size_t task = 0; task < of_ranks.size(); ++task) {
       if (states[task] == TaskState::done) note_done(of_ranks[task]);
     }
     judge(of_judges, claims, status, failures);
-    write_cells();
+    write_cells(FolderClaims::Patience::some);
+    claims_ = nullptr;
     return failures;
   }
 
@@ -81,6 +87,27 @@ class JobRun {
   }
 
  private:
+  PlanFile plan_file() const {
+    PlanFile plan{environment_.name, {}, {}};
+    for (const JobCell& cell : cells_) plan.cells.push_back(cell.name);
+    for (const Task& task : tasks_)
+      plan.tasks.push_back({task.id, task.label, cells_of_.at(task.id).front()});
+    return plan;
+  }
+
+  FolderOptions claim_options() const {
+    FolderOptions options;
+    options.directory = output_.directory;
+    options.job = environment_.name;
+    options.force = output_.force;
+    options.limit_s = output_.lease_s;
+    options.keeps_count = std::getenv("SLURM_JOB_ID") != nullptr;
+    options.cells = cells_.size();
+    options.tasks = tasks_.size();
+    options.ranks = static_cast<uint64_t>(environment_.ranks);
+    return options;
+  }
+
   /// A task that several cells have is the first one's.
   void add_tasks(size_t cell) {
     const std::vector<Task>& tasks = jobs_[cell].plan.tasks;
@@ -118,6 +145,7 @@ class JobRun {
     options.silence_limit_s = environment_.silence_limit_s;
     options.interrupted = interrupt_signal;
     options.goes_on = is_sweep(cells_);
+    options.waits = !output_.leave;
     options.recorded = [this](const Task& task) { note_done(task); };
     return options;
   }
@@ -130,18 +158,18 @@ class JobRun {
     // Writing takes time in the number of all cells: a small part of what the run takes.
     const double now = seconds_now();
     if (complete_.empty() || now < written_ + std::max(least_pause_s, pause_share * write_s_)) return;
-    write_cells();
+    write_cells(FolderClaims::Patience::none);
   }
 
-  void write_cells() {
+  void write_cells(FolderClaims::Patience patience) {
     std::vector<Cell> cells;
     for (size_t cell : complete_) cells.push_back(jobs_[cell].plan.cell);
     if (cells.empty()) return;
     const double before = seconds_now();
-    write_index(output_.directory, cells);
+    const bool written = claims_->alone("index", patience, [&] { write_index(output_.directory, cells); });
     written_ = seconds_now();
     write_s_ = written_ - before;
-    complete_.clear();
+    if (written) complete_.clear();
   }
 
   void judge(const std::vector<Task>& tasks, Claims& claims, Status& status,
@@ -154,8 +182,10 @@ class JobRun {
       }
       const PreparedJob& job = jobs_[cells_of_.at(task.id).front()];
       try {
-        run_judge_task(task, recorder_.config_of(task), job.data->dataset, recorder_, status,
-                       [] { stop_for(interrupt_signal()); });
+        run_judge_task(task, recorder_.config_of(task), job.data->dataset, recorder_, status, [&] {
+          claims.beat();
+          stop_for(interrupt_signal());
+        });
       } catch (const Error& error) {
         claims.failed(task, error.what());
         if (!is_sweep(cells_) || error.exit_code() == interrupt_exit_code) throw;
@@ -182,6 +212,7 @@ class JobRun {
   std::set<std::string> done_;
   std::vector<size_t> complete_;  // cells that the index does not have yet
   double written_ = 0, write_s_ = 0;
+  FolderClaims* claims_ = nullptr;  // while it runs
 };
 
 /// What a run ends with of which a part came to nothing.
@@ -213,11 +244,15 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   const OutputConfig& output = cells.front().config.output;
   JobRun job(link, cells, environment);
   make_directories(output.directory);
-  DirectoryLock lock(output.directory);
   const std::vector<TaskFailure> failures = job.run();
-  const bool any = failures.empty() || job.incomplete().size() < cells.size();
-  if (any) print_output(render_report(output.directory, output).text);
-  fail_for(failures, job.incomplete());
+  const std::vector<std::string> incomplete = job.incomplete();
+  if (incomplete.size() < cells.size()) print_output(render_report(output.directory, output).text);
+  if (failures.empty() && !incomplete.empty()) {
+    std::fprintf(stderr,
+                 "what is left of %zu cell%s is at work in other runs of %s; `apportion status` shows them\n",
+                 incomplete.size(), incomplete.size() == 1 ? "" : "s", output.directory.c_str());
+  }
+  fail_for(failures, incomplete);
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
 }
 

@@ -2,11 +2,11 @@
 #include "coordinator/recorder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "coordinator/plan.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/process.h"
 #include "shared/config/version.h"
 #include "shared/data/example.h"
 #include "shared/data/question.h"
@@ -15,11 +15,6 @@
 namespace apportion {
 
 namespace {
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 /// Where a task's tables are: those of its test set, and of its own when it is asked in another way.
 std::string tables_key(const std::string& test_set, Asking asking) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
+#include <tuple>
 #include <unordered_map>
 
 #include "shared/base/error.h"
@@ -37,19 +38,34 @@ std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size, int shard_s
   return sizes;
 }
 
-/// The place of each task in the order.
-std::vector<size_t> places_of(const std::vector<Task>& tasks,
-                              const std::vector<std::vector<size_t>>& dependents, TaskOrder order) {
-  std::vector<size_t> places(tasks.size()), sorted(tasks.size());
-  std::iota(sorted.begin(), sorted.end(), size_t{0});
-  if (order == TaskOrder::longest_first) {
-    std::vector<double> chain(tasks.size());  // from the task's start to the end of all that waits for it
-    for (size_t task = tasks.size(); task-- > 0;) {
-      for (size_t dependent : dependents[task]) chain[task] = std::max(chain[task], chain[dependent]);
-      chain[task] += length_of(tasks[task]);
-    }
-    std::stable_sort(sorted.begin(), sorted.end(), [&](size_t a, size_t b) { return chain[a] > chain[b]; });
+/// From each task's start to the end of all that waits for it.
+std::vector<double> chains_of(const std::vector<Task>& tasks,
+                              const std::vector<std::vector<size_t>>& dependents) {
+  std::vector<double> chains(tasks.size());
+  for (size_t task = tasks.size(); task-- > 0;) {
+    for (size_t dependent : dependents[task]) chains[task] = std::max(chains[task], chains[dependent]);
+    chains[task] += length_of(tasks[task]);
   }
+  return chains;
+}
+
+/// The place of each task in the order.
+std::vector<size_t> places_of(const std::vector<double>& chains, TaskOrder order,
+                              const std::vector<size_t>& cells) {
+  const auto cell_of = [&](size_t task) { return cells.empty() ? 0 : cells[task]; };
+  std::unordered_map<size_t, double> longest;  // of a cell
+  for (size_t task = 0; task < chains.size(); ++task) {
+    double& length = longest[cell_of(task)];
+    length = std::max(length, chains[task]);
+  }
+  std::vector<size_t> places(chains.size()), sorted(chains.size());
+  std::iota(sorted.begin(), sorted.end(), size_t{0});
+  std::stable_sort(sorted.begin(), sorted.end(), [&](size_t a, size_t b) {
+    const double chain_a = order == TaskOrder::longest_first ? -chains[a] : 0,
+                 chain_b = order == TaskOrder::longest_first ? -chains[b] : 0;
+    return std::tuple(-longest.at(cell_of(a)), cell_of(a), chain_a) <
+           std::tuple(-longest.at(cell_of(b)), cell_of(b), chain_b);
+  });
   for (size_t place = 0; place < sorted.size(); ++place) places[sorted[place]] = place;
   return places;
 }
@@ -82,7 +98,8 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
   return sizes;
 }
 
-TaskPool::TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states, TaskOrder order)
+TaskPool::TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states, TaskOrder order,
+                   const std::vector<size_t>& cells)
     : tasks_(std::move(tasks)), states_(states), dependents_(tasks_.size()), missing_(tasks_.size(), 0) {
   ensure(tasks_.size() == states_.size(), "every task has a state");
   std::unordered_map<std::string, size_t> number;
@@ -96,7 +113,7 @@ TaskPool::TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states
       if (states_[input->second] != TaskState::done) ++missing_[task];
     }
   }
-  place_ = places_of(tasks_, dependents_, order);
+  place_ = places_of(chains_of(tasks_, dependents_), order, cells);
   for (size_t task = 0; task < tasks_.size(); ++task) count(task, 1);
 }
 
@@ -146,13 +163,6 @@ std::vector<size_t> TaskPool::ready(size_t most, const std::string& model) const
   for (size_t next = 0; next < others.size() && tasks.size() < most; ++next)
     tasks.push_back(others[next].second);
   return tasks;
-}
-
-bool TaskPool::awaits_elsewhere() const {
-  return std::any_of(elsewhere_.begin(), elsewhere_.end(), [&](size_t task) {
-    return std::any_of(dependents_[task].begin(), dependents_[task].end(),
-                       [&](size_t dependent) { return states_[dependent] == TaskState::waiting; });
-  });
 }
 
 std::vector<Assignment> next_assignments(const TaskPool& pool, const std::vector<size_t>& ready,

@@ -27,17 +27,19 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
 /// elsewhere: another run is at it. failed: it was tried, or what it needs was, and is not tried again.
 enum class TaskState { waiting, running, elsewhere, done, failed };
 
-/// plan: as the tasks stand, in which the untouched model is measured first; for one group alone.
-/// longest_first: by the length of what waits for a task, so that no long chain is left over at the end.
+/// Cells whose work is longest come first, so that no long one is left over at the end, and each is brought
+/// to its end before the next begins. In a cell, plan: as the tasks stand, in which the untouched model is
+/// measured first; for one group alone. longest_first: by the length of what waits for a task.
 enum class TaskOrder { plan, longest_first };
 
 /// The tasks of a run with their states. Finding the next one takes time in the number asked for, not in that
 /// of all tasks.
 class TaskPool {
  public:
-  /// Every task comes after its inputs, which are all among them; `states` goes with `tasks`. Throws
-  /// InternalError for an input that is not there.
-  TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states, TaskOrder order);
+  /// Every task comes after its inputs, which are all among them; `states` goes with `tasks`, and `cells`
+  /// says which cell each is of (empty: all of one). Throws InternalError for an input that is not there.
+  TaskPool(std::vector<Task> tasks, const std::vector<TaskState>& states, TaskOrder order,
+           const std::vector<size_t>& cells = {});
 
   const std::vector<Task>& tasks() const { return tasks_; }
   TaskState state(size_t task) const { return states_[task]; }
@@ -47,8 +49,6 @@ class TaskPool {
   /// loaded already, and each in the pool's order.
   std::vector<size_t> ready(size_t most, const std::string& model) const;
   std::vector<size_t> elsewhere() const { return {elsewhere_.begin(), elsewhere_.end()}; }
-  /// Whether a waiting task needs, at the end of its chain, one that is elsewhere.
-  bool awaits_elsewhere() const;
   bool has_running() const { return running_ > 0; }
   bool has_ready() const { return !ready_.empty(); }
 

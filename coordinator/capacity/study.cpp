@@ -10,10 +10,10 @@
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study_page.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/folder/folder_claims.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/status.h"
-#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
@@ -53,22 +53,19 @@ std::vector<std::string> shape_list(const std::string& text) {
   return names;
 }
 
-/// Whether the point's result is there and to be used; a damaged one is measured again with a warning.
-bool is_measured(const OutputConfig& output, const Task& task, Status& status) {
-  if (output.force) return false;
+/// Whether the point's result is there and to be used.
+bool is_measured(const OutputConfig& output, const Task& task) {
   std::string why;
-  const ArtefactState state = verify_artefact(output.directory, task, why);
-  if (state == ArtefactState::damaged) status.warn(task.label + " is measured again: " + why);
-  return state == ArtefactState::verified;
+  return !output.force && verify_artefact(output.directory, task, why) == ArtefactState::verified;
 }
 
 /// What is still to be measured, each task once. Throws UserError when it needs more ranks than there are.
 std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, const OutputConfig& output,
-                                       int ranks, Status& status) {
+                                       int ranks) {
   std::vector<StudyPoint> missing;
   std::set<std::string> seen;
   for (const StudyPoint& point : points) {
-    if (!seen.insert(point.task.id).second || is_measured(output, point.task, status)) continue;
+    if (!seen.insert(point.task.id).second || is_measured(output, point.task)) continue;
     if (point.ranks > ranks) {
       throw UserError(
           fmt::format("scale_ranks has {}, but the program runs on {}; start it with mpirun -n {}",
@@ -83,9 +80,14 @@ std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, co
 void measure(Link& link, const RunConfig& config, const JobEnvironment& environment,
              const std::vector<StudyPoint>& points) {
   Recorder recorder(config.output.directory, environment.ranks);
-  AllClaims claims;
   Status status(config.output);
-  for (const StudyPoint& point : missing_points(points, config.output, environment.ranks, status)) {
+  FolderOptions claim_options;
+  claim_options.directory = config.output.directory;
+  claim_options.job = environment.name;
+  claim_options.force = config.output.force;
+  claim_options.limit_s = config.output.lease_s;
+  FolderClaims claims(claim_options, status);
+  for (const StudyPoint& point : missing_points(points, config.output, environment.ranks)) {
     CoordinatorOptions options;
     options.ranks = environment.ranks;
     options.groups = {point.ranks, point.micro_batches, point.shard_size};
@@ -134,7 +136,6 @@ std::string measured_page(Link& link, const RunConfig& config, const JobEnvironm
                           const std::vector<StudyPoint>& points, const CalibratedMachine& machine) {
   const OutputConfig& output = config.output;
   make_directories(output.directory);
-  DirectoryLock lock(output.directory);
   measure(link, config, environment, points);
   std::vector<StudyRow> rows;
   for (const StudyPoint& point : points) {

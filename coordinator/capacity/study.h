@@ -31,7 +31,7 @@ const char* scaling_name(Scaling scaling);
 /// number of ranks.
 std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type);
 
-/// Locks the results' folder, measures what is not there yet, writes coefficients.json and plots, prints the
+/// Measures what is not there yet, writes coefficients.json and plots, prints the
 /// table (with --json all figures), and lets the ranks go. With scale_predict what the cost model expects of
 /// the study is printed instead. Throws UserError when what is missing needs more ranks than there are, and
 /// what Coordinator::run throws.

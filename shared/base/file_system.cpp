@@ -13,6 +13,7 @@
 
 #include "shared/base/bus_error.h"
 #include "shared/base/error.h"
+#include "shared/base/process.h"
 
 namespace apportion {
 namespace {
@@ -135,7 +136,9 @@ bool is_regular_file(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
-std::string temporary_name(const std::string& path) { return path + ".tmp." + std::to_string(::getpid()); }
+std::string temporary_name(const std::string& path) {
+  return path + ".tmp." + host_name() + "." + std::to_string(::getpid());
+}
 
 void commit_file(const std::string& temporary, const std::string& path) {
   sync_path(temporary, O_RDONLY);

@@ -43,14 +43,15 @@ void read_file_part(const std::string& path, uint64_t offset, std::span<char> ou
 /// Bytes of the regular file. Throws UserError with the system's reason.
 uint64_t file_size(const std::string& path);
 
-/// Replaces `path` by `bytes`: PATH.tmp.PID is written and synced, renamed, and the directory synced.
+/// Replaces `path` by `bytes`: PATH.tmp.HOST.PID is written and synced, renamed, and the directory synced.
 /// Throws UserError with the system's reason; the temporary file is removed then. What is neither absent nor
 /// a regular file (a device, a pipe, a link) stays, and the bytes are written to it.
 void write_file(const std::string& path, std::string_view bytes);
 /// The same for bytes that lie in several places, in their order.
 void write_file(const std::string& path, const std::vector<std::string_view>& parts);
 
-/// The name under which a writer prepares the next content of `path` (same directory, hence renamable).
+/// The name under which a writer prepares the next content of `path` (same directory, hence renamable); no
+/// two processes have the same.
 std::string temporary_name(const std::string& path);
 
 /// Flushes the finished file `temporary` to disk, renames it to `path` and syncs the directory.

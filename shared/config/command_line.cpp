@@ -40,6 +40,10 @@ constexpr const char* usage =
     "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
     "output\n"
     "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
+    "  apportion status DIR [--json] [--watch]   what of its jobs is done, at work, waiting, failed, and by "
+    "whom\n"
+    "  apportion retry DIR                       tasks that failed are tried again by the next run\n"
+    "  apportion verify DIR                      whether every file of it is whole\n"
     "\n"
     "  --dump-defaults    a job file with all keys, defaults and meanings\n"
     "  --print-config     with run JOB.ini: the configuration that would run, as a job file\n"
@@ -70,7 +74,7 @@ po::options_description describe_switches() {
   po::options_description description;
   auto add = description.add_options();
   add("help,h", "");
-  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown"})
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch"})
     add(name, "");
   add("csv", po::value<std::string>(), "");
   add("cell", po::value<std::string>(), "");
@@ -333,6 +337,18 @@ CommandLine parse_export(const Words& words) {
   return parsed;
 }
 
+/// A command on a results folder that has no keys of its own but those in `allowed`.
+CommandLine parse_folder(const Words& words, Command command, const std::string& form,
+                         const std::set<std::string>& allowed) {
+  CommandLine parsed;
+  parsed.command = command;
+  parsed.directory = only_argument(words, form, "a results folder");
+  allow_settings(words, allowed);
+  parsed.config = make_run_config(words.settings);
+  parsed.watch = words.switches.count("watch") > 0;
+  return parsed;
+}
+
 CommandLine printing(Command command, std::string text) {
   CommandLine parsed;
   parsed.command = command;
@@ -361,6 +377,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (!words.cell.empty() && command != "report") {
     throw UserError(fmt::format("{}: --cell belongs to 'apportion report DIR'", source));
   }
+  if (words.switches.count("watch") && command != "status") {
+    throw UserError(fmt::format("{}: --watch belongs to 'apportion status DIR'", source));
+  }
   if (words.switches.count("print_config") && command != "run") {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
   }
@@ -370,8 +389,13 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
   if (command == "export") return parse_export(words);
-  throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-                              nearest_word(command, {"run", "scale", "plan", "report", "export"})));
+  if (command == "status")
+    return parse_folder(words, Command::status, "status DIR [--json]", {"json", "quiet"});
+  if (command == "retry") return parse_folder(words, Command::retry, "retry DIR", {"quiet"});
+  if (command == "verify") return parse_folder(words, Command::verify, "verify DIR", {"quiet"});
+  throw UserError(fmt::format(
+      "{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
+      nearest_word(command, {"run", "scale", "plan", "report", "export", "status", "retry", "verify"})));
 }
 
 }  // namespace apportion

@@ -14,6 +14,9 @@ enum class Command {
   plan,
   report,
   export_csv,
+  status,
+  retry,
+  verify,
   help,
   version,
   dump_defaults,
@@ -34,7 +37,8 @@ struct CommandLine {
   std::vector<JobCell> cells;  // run, scale, print_config: one, or those of the sweep; config is the first's
   std::string job_file;        // run, scale, print_config; plan, where one was given
   std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
-  std::string directory;       // report, export_csv: a results folder
+  std::string directory;       // report, export_csv, status, retry, verify: a results folder
+  bool watch = false;          // status
   std::string cell;            // report: this one alone; empty: all
   std::string csv_file;        // export_csv: "-" is standard output
   std::string text;            // what to print, of every command but run, scale, plan, report and export_csv

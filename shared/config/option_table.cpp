@@ -431,22 +431,31 @@ OptionGroup base_options() {
 
 OptionGroup output_options() {
   using Output = OutputConfig;
-  return {"Output",
-          {
-              path_option(
-                  {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
-                  field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
-              integer_option({"checkpoint_steps", "0", Identity::no,
-                              "steps after which a training task saves its state, so that an interrupted one "
-                              "goes on from there; 0: never"},
-                             field(&RunConfig::output, &Output::checkpoint_steps), {0, most_steps}),
-              flag_option({"force", "false", Identity::no, "do tasks again whose results exist"},
-                          field(&RunConfig::output, &Output::force)),
-              flag_option({"quiet", "false", Identity::no, "print no progress"},
-                          field(&RunConfig::output, &Output::quiet)),
-              flag_option({"json", "false", Identity::no, "print the final table as JSON"},
-                          field(&RunConfig::output, &Output::json)),
-          }};
+  return {
+      "Output",
+      {
+          path_option(
+              {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
+              field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
+          integer_option({"checkpoint_steps", "0", Identity::no,
+                          "steps after which a training task saves its state, so that an interrupted one "
+                          "goes on from there; 0: never"},
+                         field(&RunConfig::output, &Output::checkpoint_steps), {0, most_steps}),
+          number_option({"lease_s", "60", Identity::no,
+                         "seconds without a sign of life, which a run gives each two, after which other runs "
+                         "in the same folder take over its tasks"},
+                        field(&RunConfig::output, &Output::lease_s),
+                        {5, Bound::included, 1e6, Bound::included}),
+          flag_option({"leave", "false", Identity::no,
+                       "end when all that is left is at work in other runs of the folder, or waits for it"},
+                      field(&RunConfig::output, &Output::leave)),
+          flag_option({"force", "false", Identity::no, "do tasks again whose results exist"},
+                      field(&RunConfig::output, &Output::force)),
+          flag_option({"quiet", "false", Identity::no, "print no progress"},
+                      field(&RunConfig::output, &Output::quiet)),
+          flag_option({"json", "false", Identity::no, "print the final table as JSON"},
+                      field(&RunConfig::output, &Output::json)),
+      }};
 }
 
 }  // namespace

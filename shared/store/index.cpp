@@ -343,6 +343,8 @@ std::vector<Cell> rebuild_cells(const std::string& directory) {
   return cells;
 }
 
+void check_index(const std::string& directory) { read_index_file(directory); }
+
 std::vector<Cell> read_index(const std::string& directory) {
   std::vector<Cell> cells = known_cells(directory);
   if (cells.empty()) cells = rebuild_cells(directory);

@@ -38,6 +38,9 @@ void write_index(const std::string& directory, const std::vector<Cell>& cells);
 /// rebuild_cells(). Throws UserError when there are none.
 std::vector<Cell> read_index(const std::string& directory);
 
+/// Throws DataError when index.h5 is damaged or not an index.
+void check_index(const std::string& directory);
+
 /// The cells that the result files themselves tell of, as job "recovered", one for each training task that no
 /// other continues, or for each data set that was only measured. Damaged result files are passed over.
 std::vector<Cell> rebuild_cells(const std::string& directory);

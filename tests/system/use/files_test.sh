@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Files and output as users have them: a full disk, closed descriptors, devices and pipes and links in a file's place,
-# names that are no UTF-8, file systems without flock or fsync of folders, a damaged result, job files with ~ and $NAME,
+# names that are no UTF-8, file systems without links or fsync of folders, a damaged result, job files with ~ and $NAME,
 # a byte order mark, or out of a pipe.
 tests=$(realpath "$(dirname "$0")")
 source "$tests/../common.sh"
@@ -37,7 +37,7 @@ refused "standard output: No space left" full --help
 refused "standard output: No space left" full plan --model shape:1b
 refused "standard output: No space left" full "${quick[@]}" --output "$work/one"
 check "closed descriptors" apportion "${quick[@]}" --output "$work/closed" <&- >&- 2>&-
-check "something was printed into the lock" [ -z "$(tr -d 0-9 <closed/lock)" ]
+check "something was printed into a journal" [ -z "$(cut -c 1-26 closed/journal/*.log | grep -v '^[0-9a-f]\{16\} {"')" ]
 check "other results with closed descriptors" same_results one closed
 
 # A device, a pipe or a link that is given as a file stays, and gets what is written.
@@ -73,26 +73,21 @@ cp -r one odd
 check "a job file's name" apportion run "$odd_name.ini" --method prompted --output "$work/odd" >odd.txt 2>odd.log
 check "not a job by that name" grep -q $'^caf\xef\xbf\xbd,' <(apportion export odd --csv -)
 
-# A folder of results that is in use, or that cannot be had.
-for error in 37 95; do  # ENOLCK, EOPNOTSUPP; below ENOSYS
-  check "no flock, error $error" odd FLOCK_ERROR=$error "${quick[@]}" --output "$work/one" >flock.txt 2>flock.log
-  check "a lock is left" [ ! -e one/lock.held ]
+# A folder of results on a file system without links, and one that cannot be had.
+for error in 1 95; do  # EPERM, EOPNOTSUPP
+  check "no links, error $error" odd LINK_ERROR=$error "${quick[@]}" --output "$work/linkless$error" >link.txt 2>link.log
+  check "other results without links" same_results one linkless$error
+  check "a lease is left" [ -z "$(ls -A linkless$error/leases)" ]
 done
-LD_PRELOAD=$work/odd_system.so FLOCK_ERROR=38 "$APPORTION_BIN" run small.ini --sft_steps 1000000 \
+LD_PRELOAD=$work/odd_system.so LINK_ERROR=38 "$APPORTION_BIN" run small.ini --sft_steps 1000000 \
   --output "$work/held" >held.log 2>&1 &
 job=$!
-check "no lock without flock" wait_for 30 [ -s held/lock.held ]
-refused "another run (process $job) is using" odd FLOCK_ERROR=38 "${quick[@]}" --output "$work/held"
+lease() { compgen -G "held/leases/*" >/dev/null && grep -q stage "held/members/"* 2>/dev/null; }
+check "no lease without links" wait_for 30 lease
 kill -KILL $job
 wait $job 2>/dev/null || true
-check "a dead run's lock is taken over" odd FLOCK_ERROR=38 "${quick[@]}" --output "$work/held" >held.txt 2>held.log
-check "a lock that was taken over is left" [ ! -e held/lock.held ]
-echo "1 1 elsewhere/pid" >held/lock.held
-refused "process 1 of elsewhere.*no flock (Function not implemented).*remove that file" \
-  odd FLOCK_ERROR=38 "${quick[@]}" --output "$work/held"
-: >held/lock.held
-refused "an unknown process" odd FLOCK_ERROR=38 "${quick[@]}" --output "$work/held"
-refused "cannot lock .*Input/output error" odd FLOCK_ERROR=5 "${quick[@]}" --output "$work/held"
+check "a dead run's lease is taken over" odd LINK_ERROR=38 "${quick[@]}" --output "$work/held" >held.txt 2>held.log
+refused "cannot create .*Input/output error" odd LINK_ERROR=5 "${quick[@]}" --output "$work/nolink"
 check "folders that cannot be flushed" odd FOLDER_FSYNC_ERROR=22 "${quick[@]}" --output "$work/unflushed" >fsync.txt 2>fsync.log
 check "other results where folders cannot be flushed" same_results one unflushed
 refused "cannot flush .*Input/output error" odd FOLDER_FSYNC_ERROR=5 "${quick[@]}" --output "$work/broken"

@@ -1,13 +1,12 @@
 /* A system as some users have it, for tests that run the program: preloaded (LD_PRELOAD), it has calls fail with the
    error that an environment variable gives as a number, and processor time limited.
-   FLOCK_ERROR: flock. FOLDER_FSYNC_ERROR: fsync of a folder. CPU_MAX: "QUOTA PERIOD" of every control group. */
+   LINK_ERROR: link. FOLDER_FSYNC_ERROR: fsync of a folder. CPU_MAX: "QUOTA PERIOD" of every control group. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,10 +17,10 @@ static int failing(const char *variable) {
   return 1;
 }
 
-int flock(int descriptor, int operation) {
-  if (failing("FLOCK_ERROR")) return -1;
-  int (*system_call)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "flock");
-  return system_call(descriptor, operation);
+int link(const char *from, const char *to) {
+  if (failing("LINK_ERROR")) return -1;
+  int (*system_call)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "link");
+  return system_call(from, to);
 }
 
 int fsync(int descriptor) {

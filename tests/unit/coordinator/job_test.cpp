@@ -1,5 +1,4 @@
-// A whole run with workers that compute nothing: again is free, what is damaged or forced is done again, and
-// two runs cannot share a directory.
+// A whole run with workers that compute nothing: again is free, and what is damaged or forced is done again.
 #include "coordinator/job.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +7,6 @@
 #include <filesystem>
 
 #include "coordinator/recorder.h"
-#include "shared/base/directory_lock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/command_line.h"
@@ -118,11 +116,6 @@ TEST_F(JobTest, AFinishedTasksCheckpointsAreRemoved) {
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
-TEST_F(JobTest, ADirectoryInUseIsRefused) {
-  make_directories(config_.output.directory);
-  DirectoryLock lock(config_.output.directory);
-  EXPECT_THROW(run(), UserError);
-}
 
 TEST_F(JobTest, StoriesAreJudgedOnceAllIsMeasured) {
   const std::string templates = config_.data.dataset + "/templates.txt";

@@ -154,7 +154,6 @@ TEST(TaskPool, WhatFailedIsNotWaitedForAndWhatIsElsewhereIs) {
   pool.set(0, done);
   pool.set(1, TaskState::elsewhere);
   EXPECT_FALSE(pool.has_ready());
-  EXPECT_TRUE(pool.awaits_elsewhere());
   EXPECT_EQ(pool.elsewhere(), std::vector<size_t>{1});
   pool.set(1, done);
   EXPECT_EQ(pool.ready(9, ""), std::vector<size_t>{2});

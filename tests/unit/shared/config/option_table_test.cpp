@@ -29,7 +29,7 @@ TEST(OptionTable, EveryKeyHasAFieldOfItsOwn) {
       "2",        "0.25",     "true",    "sft",   "token_mean", "float32", "v3",
       "constant", "bfloat16", "q_proj",  "other", "strong",     "always",  "false",
       "full",     "ignored",  "authors", "all",   "rotated",    "none",    "q4",
-      "file",     "letter",   "muon",    "0.5",   "3",          "self",    "even"};
+      "file",     "letter",   "muon",    "0.5",   "3",          "self",    "even",    "90"};
   for (const Option* option : option_table()) {
     RunConfig config;
     for (const auto& text : others) {

@@ -27,6 +27,8 @@ class Claims {
   virtual void give_back(const Task& task) = 0;
   /// Shows that this run is alive; called many times a second.
   virtual void beat() = 0;
+  /// How far one of ours has come, for people.
+  virtual void progress(const Task& task, const std::string& text) = 0;
 };
 
 /// One run alone.
@@ -39,6 +41,7 @@ class AllClaims : public Claims {
   void failed(const Task&, const std::string&) override {}
   void give_back(const Task&) override {}
   void beat() override {}
+  void progress(const Task&, const std::string&) override {}
 };
 
 }  // namespace apportion

@@ -1,0 +1,65 @@
+// Which tasks of a results folder are done, and whose the others are: by results that verify, leases
+// (shared/store/lease.h) and journals (shared/store/journal.h).
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include "coordinator/folder/claims.h"
+#include "coordinator/status.h"
+#include "shared/store/journal.h"
+#include "shared/store/lease.h"
+
+namespace apportion {
+
+struct FolderOptions {
+  std::string directory, job;
+  bool force = false;   // what is there is done again, once
+  double limit_s = 60;  // without a sign of life, after which a member is gone
+  bool keeps_count =
+      false;  // of failures of runs before, as members of a batch do, which start by themselves
+  uint64_t cells = 0, tasks = 0, ranks = 0;  // for the journal
+};
+
+/// A task that has come to nothing so often is set aside.
+inline constexpr int most_failures = 2;
+
+class FolderClaims : public Claims {
+ public:
+  /// Throws UserError when the folder cannot be written.
+  FolderClaims(const FolderOptions& options, Status& status);
+  /// Gives everything back.
+  ~FolderClaims() override;
+
+  Claim claim(const Task& task) override;
+  bool is_elsewhere(const Task& task) override;
+  void confirm(const Task& task) override;
+  void finished(const Task& task) override;
+  void failed(const Task& task, const std::string& reason) override;
+  void give_back(const Task& task) override;
+  void beat() override;
+  void progress(const Task& task, const std::string& text) override;
+
+  /// Does what two members must not do at the same time; false, and nothing is done, when another one is at
+  /// it, with Patience::some for half a minute.
+  enum class Patience { none, some };
+  bool alone(const std::string& what, Patience patience, const std::function<void()>& action);
+
+ private:
+  void confirm(const std::string& task, const std::string& label) const;
+  bool is_done(const Task& task);
+  void note(JournalEvent event, const Task& task, const std::string& text = "");
+  int failures_of(const std::string& task) const;
+
+  FolderOptions options_;
+  Status& status_;
+  Leases leases_;
+  JournalWriter journal_;
+  JournalReader journals_;
+  FailureCount failures_, before_;  // of all records, and of those that there were at the start
+  std::set<std::string> own_;       // finished by this run
+  std::set<std::string> met_;       // that were elsewhere at some time
+};
+
+}  // namespace apportion

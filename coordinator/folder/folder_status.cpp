@@ -1,0 +1,280 @@
+#include "coordinator/folder/folder_status.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+
+#include "coordinator/folder/folder_claims.h"
+#include "shared/base/error.h"
+#include "shared/store/index.h"
+#include "shared/store/journal.h"
+#include "shared/store/lease.h"
+#include "shared/store/plan_file.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+namespace {
+
+constexpr double hour_s = 3600;
+constexpr const char* phase_names[] = {"done", "running", "waiting", "failed", "set aside"};
+
+/// What the journals say.
+struct History {
+  FailureCount failures;
+  std::unordered_map<std::string, std::string> reasons;  // by task, of its last failure
+  std::map<std::string, uint64_t> ranks;                 // by member
+  double seconds = 0;                                    // of ranks at tasks
+  size_t ended = 0, last_hour = 0;                       // tasks
+};
+
+History history_of(const std::vector<JournalRecord>& records, double now) {
+  History history;
+  history.failures.add(records);
+  std::map<std::pair<std::string, std::string>, double> taken;  // member and task
+  for (const JournalRecord& record : records) {
+    if (record.event == JournalEvent::began)
+      history.ranks[record.member] = std::max<uint64_t>(record.ranks, 1);
+    if (record.event == JournalEvent::taken) taken[{record.member, record.task}] = record.time;
+    if (record.event == JournalEvent::failed) history.reasons[record.task] = record.reason;
+    if (record.event == JournalEvent::lost)
+      history.reasons[record.task] = "its run is gone (" + record.other + ")";
+    const bool ends = record.event == JournalEvent::done || record.event == JournalEvent::failed;
+    const auto begin = taken.find({record.member, record.task});
+    if (!ends || begin == taken.end()) continue;
+    history.seconds += (record.time - begin->second) * static_cast<double>(history.ranks[record.member]);
+    taken.erase(begin);
+    ++history.ended;
+    if (record.event == JournalEvent::done && record.time > now - hour_s) ++history.last_hour;
+  }
+  return history;
+}
+
+bool is_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0;
+}
+
+/// Seconds since the member last gave a sign, by the file system's clock.
+double age_of(const std::string& path, double now) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return 0;
+  return now - static_cast<double>(status.st_mtim.tv_sec);
+}
+
+std::vector<MemberStatus> members_of(const std::string& directory, double now) {
+  constexpr double silent_s = 60;
+  std::vector<MemberStatus> members;
+  for (const auto& [id, file] : read_members(directory)) {
+    MemberStatus& member = members.emplace_back();
+    member = {id, file.process.host.substr(0, file.process.host.find('/')), file.job, file.slurm_job,
+              file.began};
+    member.alive = is_here(file.process) ? !is_gone(file.process)
+                                         : age_of(members_directory(directory) + "/" + id, now) < silent_s;
+    for (const auto& [task, doing] : file.doing) member.doing.push_back(doing);
+  }
+  return members;
+}
+
+TaskPhase phase_of(const std::string& directory, const std::string& task, const std::string& member,
+                   int failures) {
+  if (is_file(result_path(directory, task))) return TaskPhase::done;
+  if (!member.empty()) return TaskPhase::running;
+  if (failures >= most_failures) return TaskPhase::set_aside;
+  return failures > 0 ? TaskPhase::failed : TaskPhase::waiting;
+}
+
+JobStatus status_of(const std::string& directory, const PlanFile& plan, const History& history,
+                    const std::map<std::string, std::string>& running) {
+  JobStatus job{plan.job, plan.cells.size(), {}};
+  for (const PlannedTask& planned : plan.tasks) {
+    TaskStatus& task = job.tasks.emplace_back();
+    const std::string& cell = plan.cells[planned.cell];
+    task.id = planned.id;
+    task.name = cell.empty() ? planned.label : planned.label + " (" + cell + ")";
+    const auto at_work = running.find(planned.id);
+    if (at_work != running.end()) task.member = at_work->second;
+    task.phase = phase_of(directory, planned.id, task.member, history.failures.of(planned.id));
+    const auto reason = history.reasons.find(planned.id);
+    const bool has_failed = task.phase == TaskPhase::failed || task.phase == TaskPhase::set_aside;
+    if (has_failed && reason != history.reasons.end()) task.reason = reason->second;
+  }
+  return job;
+}
+
+std::string time_text(double unix_seconds) {
+  const auto whole = static_cast<std::time_t>(unix_seconds);
+  std::tm parts{};
+  ::localtime_r(&whole, &parts);
+  char text[32] = {};
+  std::strftime(text, sizeof(text), "%b %d %H:%M", &parts);
+  return text;
+}
+
+std::string hours_text(double hours) {
+  return hours < 10 ? fmt::format("{:.1f}", hours) : fmt::format("{:.0f}", hours);
+}
+
+}  // namespace
+
+size_t JobStatus::count(TaskPhase phase) const {
+  return static_cast<size_t>(
+      std::count_if(tasks.begin(), tasks.end(), [&](const TaskStatus& task) { return task.phase == phase; }));
+}
+
+FolderStatus folder_status(const std::string& directory, double now) {
+  const std::vector<PlanFile> plans = read_plan_files(directory);
+  if (plans.empty())
+    throw UserError(directory + " has no jobs: give the folder that `apportion run` writes its results to");
+  FolderStatus status;
+  JournalReader journals(directory);
+  const History history = history_of(journals.read_new(), now);
+  status.faults = journals.faults();
+  status.members = members_of(directory, now);
+  std::set<std::string> alive;
+  for (const MemberStatus& member : status.members) {
+    if (member.alive) alive.insert(member.id);
+  }
+  std::map<std::string, std::string> running;
+  for (const auto& [task, member] : read_leases(directory)) {
+    if (alive.contains(member)) running[task] = member;
+  }
+  size_t left = 0;
+  for (const PlanFile& plan : plans) {
+    const JobStatus& job = status.jobs.emplace_back(status_of(directory, plan, history, running));
+    left += job.count(TaskPhase::running) + job.count(TaskPhase::waiting) + job.count(TaskPhase::failed);
+  }
+  status.tasks_per_hour = static_cast<double>(history.last_hour);
+  status.rank_hours = history.seconds / hour_s;
+  if (history.ended > 0)
+    status.rank_hours_left =
+        status.rank_hours / static_cast<double>(history.ended) * static_cast<double>(left);
+  return status;
+}
+
+std::string render_status(const FolderStatus& status) {
+  std::string text;
+  for (const std::string& fault : status.faults) text += "warning: " + fault + "\n";
+  for (const JobStatus& job : status.jobs) {
+    text += fmt::format("{}: {} cell{}, {} tasks: ", job.job, job.cells, job.cells == 1 ? "" : "s",
+                        job.tasks.size());
+    for (size_t phase = 0; phase < std::size(phase_names); ++phase) {
+      const size_t count = job.count(static_cast<TaskPhase>(phase));
+      if (phase == 0 || count > 0)
+        text += fmt::format("{}{} {}", phase > 0 ? ", " : "", count, phase_names[phase]);
+    }
+    text += "\n";
+  }
+  if (status.tasks_per_hour > 0 || status.rank_hours > 0) {
+    text +=
+        fmt::format("{} tasks in the last hour; rank-hours: {} used, about {} left\n", status.tasks_per_hour,
+                    hours_text(status.rank_hours), hours_text(status.rank_hours_left));
+  }
+  for (const MemberStatus& member : status.members) {
+    text += fmt::format("{} {}{} since {}", member.alive ? "at work:" : "lost:   ", member.id,
+                        member.slurm_job.empty() ? "" : " (Slurm job " + member.slurm_job + ")",
+                        time_text(member.began));
+    for (size_t i = 0; i < member.doing.size(); ++i) text += (i == 0 ? ": " : "; ") + member.doing[i];
+    text += "\n";
+  }
+  constexpr size_t most_shown = 20;
+  size_t failed = 0;
+  for (const JobStatus& job : status.jobs) {
+    for (const TaskStatus& task : job.tasks) {
+      if (task.phase != TaskPhase::failed && task.phase != TaskPhase::set_aside) continue;
+      if (++failed > most_shown) continue;
+      text +=
+          fmt::format("{}: {}: {}\n", phase_names[static_cast<size_t>(task.phase)], task.name, task.reason);
+    }
+  }
+  if (failed > most_shown)
+    text += fmt::format("and {} more that failed (--json has all)\n", failed - most_shown);
+  return text;
+}
+
+std::string status_json(const FolderStatus& status) {
+  nlohmann::json json = {{"tasks_per_hour", status.tasks_per_hour},   {"rank_hours", status.rank_hours},
+                         {"rank_hours_left", status.rank_hours_left}, {"faults", status.faults},
+                         {"jobs", nlohmann::json::array()},           {"members", nlohmann::json::array()}};
+  for (const JobStatus& job : status.jobs) {
+    nlohmann::json tasks = nlohmann::json::array(), counts;
+    for (size_t phase = 0; phase < std::size(phase_names); ++phase)
+      counts[phase_names[phase]] = job.count(static_cast<TaskPhase>(phase));
+    for (const TaskStatus& task : job.tasks) {
+      tasks.push_back({{"task", task.id},
+                       {"name", task.name},
+                       {"state", phase_names[static_cast<size_t>(task.phase)]},
+                       {"member", task.member},
+                       {"reason", task.reason}});
+    }
+    json["jobs"].push_back({{"job", job.job}, {"cells", job.cells}, {"counts", counts}, {"tasks", tasks}});
+  }
+  for (const MemberStatus& member : status.members) {
+    json["members"].push_back({{"member", member.id},
+                               {"host", member.host},
+                               {"job", member.job},
+                               {"slurm_job", member.slurm_job},
+                               {"began", member.began},
+                               {"alive", member.alive},
+                               {"doing", member.doing}});
+  }
+  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+size_t retry_failed(const std::string& directory) {
+  const FolderStatus status = folder_status(directory, static_cast<double>(std::time(nullptr)));
+  std::set<std::string> failed;
+  for (const JobStatus& job : status.jobs) {
+    for (const TaskStatus& task : job.tasks) {
+      if (task.phase == TaskPhase::failed || task.phase == TaskPhase::set_aside) failed.insert(task.id);
+    }
+  }
+  if (failed.empty()) return 0;
+  Leases self(directory, "retry", 60);
+  JournalWriter journal(directory, self.member());
+  for (const std::string& task : failed) journal.add({JournalEvent::retry, task});
+  return failed.size();
+}
+
+std::vector<std::string> verify_folder(const std::string& directory, size_t& seen) {
+  std::vector<std::string> faults;
+  seen = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
+    const std::string path = entry.path().string() + "/result.h5";
+    if (!is_file(path)) continue;
+    ++seen;
+    try {
+      const TaskRecord record = read_task_record(path);
+      std::string why;
+      if (record.task.id != entry.path().filename().string()) {
+        faults.push_back(path + ": it is the result of another task");
+      } else if (verify_artefact(directory, record.task, why) != ArtefactState::verified) {
+        faults.push_back(why);
+      }
+    } catch (const Error& damage) {
+      faults.emplace_back(damage.what());
+    }
+  }
+  JournalReader journals(directory);
+  journals.read_new();
+  for (const std::string& fault : journals.faults()) faults.push_back(fault);
+  try {
+    if (is_file(directory + "/index.h5")) check_index(directory);
+    read_plan_files(directory);
+  } catch (const Error& damage) {
+    faults.emplace_back(damage.what());
+  }
+  if (seen == 0 && faults.empty())
+    throw UserError(directory + " holds no results: give the folder that `apportion run` wrote to");
+  std::sort(faults.begin(), faults.end());
+  return faults;
+}
+
+}  // namespace apportion

@@ -1,0 +1,145 @@
+#include "shared/store/journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+
+namespace apportion {
+namespace {
+
+constexpr size_t digest_digits = 16;
+constexpr std::array event_names = {"began",      "taken", "done",  "failed",
+                                    "given_back", "lost",  "retry", "left"};
+
+std::string line_of(const JournalRecord& record) {
+  nlohmann::json json = {{"event", event_names[static_cast<size_t>(record.event)]}, {"time", record.time}};
+  auto put = [&](const char* name, const std::string& text) {
+    if (!text.empty()) json[name] = text;
+  };
+  put("task", record.task);
+  put("label", record.label);
+  put("reason", record.reason);
+  put("other", record.other);
+  if (record.event == JournalEvent::began) {
+    json["cells"] = record.cells;
+    json["tasks"] = record.tasks;
+    json["ranks"] = record.ranks;
+  }
+  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return sha256(text).substr(0, digest_digits) + " " + text + "\n";
+}
+
+/// Nothing for a line that is not as it was written.
+std::optional<JournalRecord> record_of(std::string_view line) {
+  if (line.size() < digest_digits + 1 || line[digest_digits] != ' ') return std::nullopt;
+  const std::string_view text = line.substr(digest_digits + 1);
+  if (sha256(std::string(text)).compare(0, digest_digits, line.substr(0, digest_digits)) != 0)
+    return std::nullopt;
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    JournalRecord record;
+    const auto& name = json.at("event").get_ref<const std::string&>();
+    const auto* event = std::find(event_names.begin(), event_names.end(), name);
+    if (event == event_names.end()) return std::nullopt;
+    record.event = static_cast<JournalEvent>(event - event_names.begin());
+    record.time = json.at("time").get<double>();
+    record.task = json.value("task", "");
+    record.label = json.value("label", "");
+    record.reason = json.value("reason", "");
+    record.other = json.value("other", "");
+    record.cells = json.value("cells", uint64_t{0});
+    record.tasks = json.value("tasks", uint64_t{0});
+    record.ranks = json.value("ranks", uint64_t{0});
+    return record;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::string journal_directory(const std::string& directory) { return directory + "/journal"; }
+
+JournalWriter::JournalWriter(const std::string& directory, const std::string& member)
+    : path_(journal_directory(directory) + "/" + member + ".log") {
+  make_directories(journal_directory(directory));
+  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file_ < 0) throw UserError("cannot create " + path_ + ": " + std::strerror(errno));
+}
+
+JournalWriter::~JournalWriter() { ::close(file_); }
+
+void JournalWriter::add(JournalRecord record) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  record.time = std::chrono::duration<double>(now).count();
+  const std::string line = line_of(record);
+  const bool written = ::write(file_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  if (!written || ::fdatasync(file_) != 0)
+    throw UserError("cannot write " + path_ + ": " + std::strerror(errno));
+}
+
+std::vector<JournalRecord> JournalReader::read_new() {
+  std::set<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(journal_directory(directory_), error), end;
+       !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".log") names.insert(entry->path().filename().string());
+  }
+  std::vector<JournalRecord> records;
+  for (const std::string& name : names) {
+    const std::string path = journal_directory(directory_) + "/" + name;
+    uint64_t& read = read_[name];
+    const uint64_t size = std::filesystem::file_size(path, error);
+    if (error || size <= read) continue;
+    std::string bytes(size - read, '\0');
+    read_file_part(path, read, bytes);
+    for (size_t end = bytes.find('\n'), begin = 0; end != std::string::npos;
+         begin = end + 1, end = bytes.find('\n', begin)) {
+      const uint64_t place = read + begin;
+      if (auto record = record_of(std::string_view(bytes).substr(begin, end - begin))) {
+        record->member = name.substr(0, name.size() - 4);
+        records.push_back(std::move(*record));
+      } else {
+        faults_.push_back(fmt::format("{}, byte {}: this record is damaged and passed over", path, place));
+      }
+    }
+    const size_t last = bytes.rfind('\n');
+    if (last != std::string::npos) read += last + 1;
+  }
+  return records;
+}
+
+void FailureCount::add(const std::vector<JournalRecord>& records) {
+  for (const JournalRecord& record : records) {
+    if (record.event == JournalEvent::failed || record.event == JournalEvent::lost)
+      tasks_[record.task].failures.push_back(record.time);
+    if (record.event == JournalEvent::done || record.event == JournalEvent::retry) {
+      double& forgiven = tasks_[record.task].forgiven;
+      forgiven = std::max(forgiven, record.time);
+    }
+  }
+}
+
+int FailureCount::of(const std::string& task) const {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return 0;
+  const OfTask& of = found->second;
+  return static_cast<int>(
+      std::count_if(of.failures.begin(), of.failures.end(), [&](double when) { return when > of.forgiven; }));
+}
+
+}  // namespace apportion

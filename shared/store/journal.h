@@ -1,0 +1,79 @@
+// DIR/journal/MEMBER.log: what each run in a results folder has done, one record a line, only ever added to
+// and flushed. What is known of a folder's tasks is what all its records say; each has its own file, so that
+// two writers never meet. A line is the first 16 digits of the SHA-256 of what follows, a blank, and JSON.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// began: a run, with its job and its number of cells and tasks. taken, done, failed (with the reason),
+/// given_back: this member's task. lost: it was taken over from `other`, which is gone. retry: from here on
+/// failures before do not count. left: the run has ended in order.
+enum class JournalEvent { began, taken, done, failed, given_back, lost, retry, left };
+
+struct JournalRecord {
+  JournalEvent event = JournalEvent::taken;
+  std::string task = {};                     // id
+  std::string label = {};                    // for people
+  std::string reason = {};                   // of failed
+  std::string other = {};                    // of lost: the member
+  double time = 0;                           // Unix seconds, for people: set by the writer
+  std::string member = {};                   // set by the reader, from the file's name
+  uint64_t cells = 0, tasks = 0, ranks = 0;  // of began
+};
+
+std::string journal_directory(const std::string& directory);
+
+class JournalWriter {
+ public:
+  /// Throws UserError when the file cannot be made.
+  JournalWriter(const std::string& directory, const std::string& member);
+  ~JournalWriter();
+  JournalWriter(const JournalWriter&) = delete;
+  JournalWriter& operator=(const JournalWriter&) = delete;
+
+  /// On disk when this returns. Throws UserError with the system's reason.
+  void add(JournalRecord record);
+
+ private:
+  std::string path_;
+  int file_;
+};
+
+/// Reads all journals of a folder, and later what was added since.
+class JournalReader {
+ public:
+  explicit JournalReader(std::string directory) : directory_(std::move(directory)) {}
+
+  /// In the order of each file, file by file. A last line that is not whole stays for the next time; one in
+  /// the middle that is damaged is passed over and told in faults().
+  std::vector<JournalRecord> read_new();
+  /// A line for each damaged record: file and byte.
+  const std::vector<std::string>& faults() const { return faults_; }
+
+ private:
+  std::string directory_;
+  std::map<std::string, uint64_t> read_;  // bytes of each file
+  std::vector<std::string> faults_;
+};
+
+/// What the records say of failures: how often each task has failed or was lost since it was done or was to
+/// be tried again; by the records' times, for they stand in several files.
+class FailureCount {
+ public:
+  void add(const std::vector<JournalRecord>& records);
+  int of(const std::string& task) const;
+
+ private:
+  struct OfTask {
+    std::vector<double> failures;  // when
+    double forgiven = 0;           // when it was done, or was to be tried again
+  };
+  std::map<std::string, OfTask> tasks_;
+};
+
+}  // namespace apportion

@@ -1,0 +1,271 @@
+#include "shared/store/lease.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+
+namespace apportion {
+namespace {
+
+constexpr double beat_period_s = 2;
+
+/// The file's bytes; nothing where there is none.
+std::optional<std::string> bytes_of(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  std::string bytes(65536, '\0');
+  const ssize_t size = ::read(file, bytes.data(), bytes.size());
+  ::close(file);
+  bytes.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return bytes;
+}
+
+/// Without a flush: what a crash of the machine takes from these files nobody holds any more.
+void write_plainly(const std::string& path, const std::string& bytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const bool written =
+      file >= 0 && ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  const std::string why = std::strerror(errno);
+  const bool closed = file >= 0 && ::close(file) == 0;
+  if (written && closed) return;
+  ::unlink(path.c_str());
+  throw UserError("cannot write " + path + ": " + why);
+}
+
+std::string text_of(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+std::string own_slurm_job() {
+  const std::string array = text_of("SLURM_ARRAY_JOB_ID");
+  return array.empty() ? text_of("SLURM_JOB_ID") : array + "_" + text_of("SLURM_ARRAY_TASK_ID");
+}
+
+/// "node1-4711-9f3a": no two members have the same, in whatever containers they are.
+std::string new_member() {
+  std::random_device random;
+  std::string host = host_name();
+  for (char& character : host) {
+    if (std::isalnum(static_cast<unsigned char>(character)) == 0 && character != '.') character = '_';
+  }
+  return fmt::format("{}-{}-{:08x}", host, ::getpid(), random());
+}
+
+std::string print(const MemberFile& member) {
+  return nlohmann::json{{"process", member.process.process},
+                        {"start", member.process.start},
+                        {"host", member.process.host},
+                        {"job", member.job},
+                        {"slurm_job", member.slurm_job},
+                        {"began", member.began},
+                        {"beats", member.beats},
+                        {"doing", member.doing}}
+             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
+std::optional<MemberFile> read_member(const std::string& path) {
+  const std::optional<std::string> bytes = bytes_of(path);
+  if (!bytes) return std::nullopt;
+  const nlohmann::json json = nlohmann::json::parse(*bytes, nullptr, false);
+  try {
+    MemberFile member;
+    json.at("process").get_to(member.process.process);
+    json.at("start").get_to(member.process.start);
+    json.at("host").get_to(member.process.host);
+    json.at("job").get_to(member.job);
+    json.at("slurm_job").get_to(member.slurm_job);
+    json.at("began").get_to(member.began);
+    json.at("beats").get_to(member.beats);
+    json.at("doing").get_to(member.doing);
+    return member;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+/// A lease's first line.
+std::string holder_in(const std::string& bytes) { return bytes.substr(0, bytes.find('\n')); }
+
+/// Names that a folder has for others: those with a point in front are on their way.
+template <typename Take>
+void each_name(const std::string& folder, const Take& take) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with('.')) take(name, entry->path().string());
+  }
+}
+
+/// Some file systems have no links (FAT, some in user space).
+bool has_no_links(int error) {
+  return error == EPERM || error == ENOSYS || error == EOPNOTSUPP || error == EMLINK;
+}
+
+/// Exclusively, where there are no links: for a moment the file is empty, and so nobody's. 0, or errno.
+int create_exclusively(const std::string& path, const std::string& bytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) return errno;
+  const bool written = ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  const int error = errno;
+  ::close(file);
+  if (written) return 0;
+  ::unlink(path.c_str());
+  return error;
+}
+
+}  // namespace
+
+std::string members_directory(const std::string& directory) { return directory + "/members"; }
+std::string leases_directory(const std::string& directory) { return directory + "/leases"; }
+
+std::map<std::string, MemberFile> read_members(const std::string& directory) {
+  std::map<std::string, MemberFile> members;
+  each_name(members_directory(directory), [&](const std::string& name, const std::string& path) {
+    if (auto member = read_member(path)) members[name] = std::move(*member);
+  });
+  return members;
+}
+
+std::map<std::string, std::string> read_leases(const std::string& directory) {
+  std::map<std::string, std::string> leases;
+  each_name(leases_directory(directory), [&](const std::string& name, const std::string& path) {
+    if (const auto bytes = bytes_of(path)) leases[name] = holder_in(*bytes);
+  });
+  return leases;
+}
+
+Leases::Leases(std::string directory, const std::string& job, double limit_s)
+    : directory_(std::move(directory)),
+      member_(new_member()),
+      limit_s_(limit_s),
+      last_beat_(seconds_now()),
+      clock_(seconds_now()) {
+  make_directories(members_directory(directory_));
+  make_directories(leases_directory(directory_));
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  sign_ = {own_process(), job, own_slurm_job(), std::chrono::duration<double>(now).count(), 0};
+  write_sign();
+}
+
+Leases::~Leases() {
+  const std::set<std::string> own = own_;
+  for (const std::string& task : own) release(task);
+  ::unlink((members_directory(directory_) + "/" + member_).c_str());
+}
+
+std::string Leases::path_of(const std::string& task) const {
+  return leases_directory(directory_) + "/" + task;
+}
+
+void Leases::write_sign() {
+  const std::string folder = members_directory(directory_) + "/";
+  write_plainly(folder + "." + member_, print(sign_));
+  if (::rename((folder + "." + member_).c_str(), (folder + member_).c_str()) != 0)
+    throw UserError("cannot write " + folder + member_ + ": " + std::strerror(errno));
+}
+
+bool Leases::beat() {
+  const double now = seconds_now();
+  clock_.seconds(now);
+  if (now < last_beat_ + beat_period_s) return false;
+  last_beat_ = now;
+  ++sign_.beats;
+  write_sign();
+  return true;
+}
+
+/// By this member's own clock, since it last saw the other's count change: clocks of hosts need not agree.
+bool Leases::is_gone(const std::string& member) {
+  if (member == member_) return false;
+  const std::optional<MemberFile> sign = read_member(members_directory(directory_) + "/" + member);
+  const double now = clock_.seconds(seconds_now());
+  if (sign && apportion::is_gone(sign->process)) return true;
+  // One without a sign has left; what it still had it may be about to give back.
+  const uint64_t beats = sign ? sign->beats : 0;
+  const auto [entry, is_new] = heard_.try_emplace(member, Heard{beats, now});
+  if (!is_new && entry->second.beats != beats) entry->second = {beats, now};
+  return now - entry->second.at > (sign ? limit_s_ : beat_period_s);
+}
+
+/// Makes the lease; false when there is one.
+bool Leases::enter(const std::string& task) const {
+  const std::string own = leases_directory(directory_) + "/." + member_, path = path_of(task);
+  write_plainly(own, member_ + "\n");
+  int error = ::link(own.c_str(), path.c_str()) == 0 ? 0 : errno;
+  ::unlink(own.c_str());
+  if (has_no_links(error)) error = create_exclusively(path, member_ + "\n");
+  // NFS may report an error for a link that was made.
+  const bool ours = error == 0 || (error != EEXIST && holds(task));
+  if (!ours && error != EEXIST) throw UserError("cannot create " + path + ": " + std::strerror(error));
+  return ours;
+}
+
+/// Takes the lease away from a holder that is gone. Another member may have done so since it was read, and
+/// taken the task: then what was moved is put back.
+bool Leases::take_away(const std::string& task, const std::string& holder) const {
+  const std::string aside = leases_directory(directory_) + "/." + member_ + ".gone";
+  if (::rename(path_of(task).c_str(), aside.c_str()) != 0) return false;
+  const bool right = holder_in(bytes_of(aside).value_or("")) == holder;
+  // Where a third member has it by now, whose lease this was finds out before it writes.
+  if (!right && ::link(aside.c_str(), path_of(task).c_str()) != 0 && has_no_links(errno))
+    create_exclusively(path_of(task), bytes_of(aside).value_or(""));
+  ::unlink(aside.c_str());
+  return right;
+}
+
+Leases::Taking Leases::take(const std::string& task) {
+  Taking taking;
+  constexpr int attempts = 3;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    if (enter(task)) {
+      own_.insert(task);
+      taking.ours = true;
+      return taking;
+    }
+    const std::optional<std::string> bytes = bytes_of(path_of(task));
+    if (!bytes) continue;  // given back meanwhile
+    taking.holder = holder_in(*bytes);
+    if (!is_gone(taking.holder)) return taking;
+    if (take_away(task, taking.holder)) taking.lost_by = taking.holder;
+  }
+  return taking;
+}
+
+bool Leases::is_held(const std::string& task) {
+  const std::optional<std::string> bytes = bytes_of(path_of(task));
+  return bytes && !is_gone(holder_in(*bytes));
+}
+
+bool Leases::holds(const std::string& task) const {
+  // While another member looks whose it is, it is not there for a moment.
+  constexpr int looks = 20;
+  constexpr std::chrono::milliseconds pause(50);
+  for (int look = 0; look < looks; ++look) {
+    if (const auto bytes = bytes_of(path_of(task))) return holder_in(*bytes) == member_;
+    std::this_thread::sleep_for(pause);
+  }
+  return false;
+}
+
+void Leases::release(const std::string& task) {
+  sign_.doing.erase(task);
+  if (own_.erase(task) > 0 && holds(task)) ::unlink(path_of(task).c_str());
+}
+
+}  // namespace apportion

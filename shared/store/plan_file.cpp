@@ -1,0 +1,64 @@
+#include "shared/store/plan_file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/store/index.h"
+
+namespace apportion {
+namespace {
+
+std::string plans_directory(const std::string& directory) { return directory + "/plans"; }
+
+PlanFile plan_of(const nlohmann::json& json) {
+  PlanFile plan;
+  json.at("job").get_to(plan.job);
+  json.at("cells").get_to(plan.cells);
+  for (const nlohmann::json& entry : json.at("tasks")) {
+    PlannedTask& task = plan.tasks.emplace_back();
+    entry.at(0).get_to(task.id);
+    entry.at(1).get_to(task.label);
+    entry.at(2).get_to(task.cell);
+    // Ids become paths.
+    const bool is_id = !task.id.empty() && task.id.find('/') == std::string::npos && task.id[0] != '.';
+    if (!is_id || task.cell >= plan.cells.size()) throw DataError("", 0, "task");
+  }
+  return plan;
+}
+
+}  // namespace
+
+void write_plan_file(const std::string& directory, const PlanFile& plan) {
+  nlohmann::json tasks = nlohmann::json::array();
+  for (const PlannedTask& task : plan.tasks) tasks.push_back({task.id, task.label, task.cell});
+  const nlohmann::json json = {{"job", plan.job}, {"cells", plan.cells}, {"tasks", tasks}};
+  make_directories(plans_directory(directory));
+  write_file(plans_directory(directory) + "/" + cell_name(plan.job) + ".json",
+             json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+std::vector<PlanFile> read_plan_files(const std::string& directory) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(plans_directory(directory), error), end;
+       !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".json") paths.push_back(entry->path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  std::vector<PlanFile> plans;
+  for (const std::string& path : paths) {
+    try {
+      plans.push_back(plan_of(nlohmann::json::parse(read_file(path))));
+    } catch (const nlohmann::json::exception&) {
+      throw DataError(path, 0, "this is no plan that apportion wrote; the next run of its job replaces it");
+    } catch (const DataError&) {
+      throw DataError(path, 0, "this is no plan that apportion wrote; the next run of its job replaces it");
+    }
+  }
+  return plans;
+}
+
+}  // namespace apportion

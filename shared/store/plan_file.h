@@ -1,0 +1,27 @@
+// DIR/plans/JOB.json: which cells and tasks a job has, so that others can tell what of it is done, at work
+// and still waiting. Written when a run begins; the last run of a job is what the job is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+struct PlannedTask {
+  std::string id, label;
+  size_t cell = 0;  // the first one that has it
+};
+
+struct PlanFile {
+  std::string job;
+  std::vector<std::string> cells;  // names; of a job that is no sweep one empty name
+  std::vector<PlannedTask> tasks;
+};
+
+/// Replaces the job's file. Throws UserError with the system's reason.
+void write_plan_file(const std::string& directory, const PlanFile& plan);
+
+/// All of the folder, by job. Throws DataError for one that is damaged.
+std::vector<PlanFile> read_plan_files(const std::string& directory);
+
+}  // namespace apportion

@@ -1,0 +1,123 @@
+// Journals: what was added is read back, whatever a crash left of the last line.
+#include "shared/store/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "tests/support/sample_results.h"
+
+namespace apportion {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class JournalTest : public testing::Test {
+ protected:
+  std::string file(const std::string& member) const {
+    return journal_directory(directory_.path()) + "/" + member + ".log";
+  }
+  void write(const std::string& member, const std::vector<JournalRecord>& records) const {
+    JournalWriter writer(directory_.path(), member);
+    for (const JournalRecord& record : records) writer.add(record);
+  }
+  JournalReader reader() const { return JournalReader(directory_.path()); }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(JournalTest, KeepsWhatWasAdded) {
+  JournalRecord began{JournalEvent::began, "", "targets"};
+  began.cells = 60;
+  began.tasks = 300;
+  write("a", {began,
+              {JournalEvent::failed, "t", "stage 1", "no \"room\"\n\xff"},
+              {JournalEvent::lost, "u", "", "", "b"}});
+  const auto records = reader().read_new();
+  ASSERT_THAT(records, SizeIs(3));
+  EXPECT_EQ(records[0].cells, 60u);
+  EXPECT_EQ(records[0].label, "targets");
+  EXPECT_EQ(records[1].event, JournalEvent::failed);
+  EXPECT_THAT(records[1].reason, HasSubstr("no \"room\"\n"));
+  EXPECT_GT(records[1].time, 1.7e9);
+  EXPECT_EQ(records[2].other, "b");
+  EXPECT_EQ(records[2].member, "a");
+}
+
+TEST_F(JournalTest, ReadsOnWhereItEnded) {
+  JournalReader journal = reader();
+  EXPECT_THAT(journal.read_new(), IsEmpty());
+  write("a", {{JournalEvent::taken, "t"}});
+  write("b", {{JournalEvent::taken, "u"}});
+  EXPECT_THAT(journal.read_new(), SizeIs(2));
+  EXPECT_THAT(journal.read_new(), IsEmpty());
+  write("a", {{JournalEvent::done, "t"}});
+  const auto records = journal.read_new();
+  ASSERT_THAT(records, SizeIs(1));
+  EXPECT_EQ(records[0].event, JournalEvent::done);
+}
+
+TEST_F(JournalTest, ACrashAnywhereInTheLastRecordLosesThatAlone) {
+  write("a", {{JournalEvent::taken, "t"}, {JournalEvent::done, "t"}});
+  const std::string whole = read_file(file("a"));
+  const size_t first = whole.find('\n') + 1;
+  for (size_t size = 0; size < whole.size(); ++size) {
+    std::ofstream(file("a"), std::ios::trunc) << whole.substr(0, size);
+    JournalReader journal = reader();
+    EXPECT_THAT(journal.read_new(), SizeIs(size < first ? 0 : 1)) << size;
+    EXPECT_THAT(journal.faults(), IsEmpty()) << size;
+    std::ofstream(file("a"), std::ios::app) << whole.substr(size);
+    EXPECT_THAT(journal.read_new(), SizeIs(size < first ? 2 : 1)) << size;
+  }
+}
+
+TEST_F(JournalTest, ADamagedByteIsToldAndCostsOneRecord) {
+  write("a", {{JournalEvent::taken, "t"}, {JournalEvent::taken, "u"}, {JournalEvent::taken, "v"}});
+  const std::string whole = read_file(file("a"));
+  const size_t second = whole.find('\n') + 1;
+  for (size_t place = second; whole[place] != '\n'; ++place) {
+    std::string damaged = whole;
+    damaged[place] = static_cast<char>(damaged[place] ^ 1);
+    if (damaged[place] == '\n') continue;
+    std::ofstream(file("a"), std::ios::trunc) << damaged;
+    JournalReader journal = reader();
+    const auto records = journal.read_new();
+    ASSERT_THAT(records, SizeIs(2)) << place;
+    EXPECT_EQ(records[1].task, "v");
+    ASSERT_THAT(journal.faults(), SizeIs(1));
+    EXPECT_THAT(journal.faults()[0], HasSubstr("a.log, byte " + std::to_string(second)));
+  }
+}
+
+TEST_F(JournalTest, FailuresCountUntilTheTaskIsDoneOrToBeTriedAgain) {
+  FailureCount count;
+  const auto at = [](JournalEvent event, double time) {
+    JournalRecord record{event, "t"};
+    record.time = time;
+    return record;
+  };
+  count.add({at(JournalEvent::failed, 10), at(JournalEvent::taken, 11), at(JournalEvent::lost, 20)});
+  EXPECT_EQ(count.of("t"), 2);
+  EXPECT_EQ(count.of("u"), 0);
+  count.add({at(JournalEvent::retry, 15)});
+  EXPECT_EQ(count.of("t"), 1);
+  count.add({at(JournalEvent::done, 30)});
+  EXPECT_EQ(count.of("t"), 0);
+  count.add({at(JournalEvent::failed, 40), at(JournalEvent::failed, 5)});
+  EXPECT_EQ(count.of("t"), 1);
+}
+
+TEST_F(JournalTest, AFileThatCannotBeMadeIsTheUsersMistake) {
+  std::ofstream(directory_.path() + "/journal") << "a file";
+  EXPECT_THROW(JournalWriter(directory_.path(), "a"), UserError);
+}
+
+}  // namespace
+}  // namespace apportion
