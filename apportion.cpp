@@ -2,6 +2,7 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <set>
 #include <string>
 #include <thread>
@@ -9,8 +10,10 @@
 #include "coordinator/capacity/forecast_page.h"
 #include "coordinator/capacity/study.h"
 #include "coordinator/job.h"
+#include "coordinator/leaving.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
+#include "coordinator/restarts.h"
 #include "shared/base/bus_error.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -57,6 +60,12 @@ std::string type_name(ComputeType type) {
   return resolve_compute_type(type) == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
+/// What a rank's main thread and the coordinator's know of the whole run.
+struct RunState {
+  std::set<std::string> done;          // tasks of earlier cells
+  const Restarts* restarts = nullptr;  // of this run's batch job
+};
+
 JobEnvironment environment_of(const CommandLine& line, const JobCell& cell, const RankGroup& ranks) {
   JobEnvironment environment;
   environment.name = line.job_name;
@@ -76,29 +85,35 @@ void in_cell(const JobCell& cell, const Action& action) {
   if (cell.name.empty()) return action();
   try {
     action();
+  } catch (const LeftInOrder& left) {
+    throw LeftInOrder("cell " + cell.name + ": " + left.what(), left.exit_code());
   } catch (const std::exception& error) {
     throw Error("cell " + cell.name + ": " + reason_of(error), exit_code_of(error));
   }
 }
 
-/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
+/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
+/// unless all were told to leave.
 void coordinate(Link& link, const CommandLine& line, const JobCell& cell, const RankGroup& ranks,
-                std::set<std::string>& done) {
+                RunState& state) {
   try {
     JobEnvironment environment = environment_of(line, cell, ranks);
-    environment.done = &done;
+    environment.done = &state.done;
+    environment.restarts = state.restarts;
     in_cell(cell,
             [&] { (line.command == Command::scale ? run_study : run_job)(link, cell.config, environment); });
+  } catch (const LeftInOrder& left) {
+    print_error(left);
   } catch (const std::exception& error) {
     print_error(error);
     ranks.abort(exit_code_of(error));
   }
 }
 
-/// The worker on the main thread. What it throws is the coordinator's to print.
-void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threads) {
+/// The worker on the main thread; its exit code, 0 to go on. What it throws is the coordinator's to print.
+int work(Link& link, const RunConfig& config, const RankGroup& ranks, int threads) {
   try {
-    serve(link, config, {ranks.local_rank(), ranks.local_size(), threads});
+    return serve(link, config, {ranks.local_rank(), ranks.local_size(), threads});
   } catch (const std::exception& error) {
     try {
       link.send(coordinator_address, Failed{reason_of(error), exit_code_of(error)});
@@ -110,20 +125,22 @@ void work(Link& link, const RunConfig& config, const RankGroup& ranks, int threa
   }
 }
 
-/// This process's roles in each cell after the other; `coordinator` is nullptr on ranks other than 0.
-void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
-                int threads) {
-  std::set<std::string> done;  // tasks of this run
+/// This process's roles in each cell after the other, and its exit code; `coordinator` is nullptr on ranks
+/// other than 0.
+int play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks, int threads,
+               RunState& state) {
   for (const JobCell& cell : line.cells) {
     if (coordinator && line.cells.size() > 1 && !cell.config.output.quiet) {
       std::fprintf(stderr, "cell %td of %zu: %s\n", &cell - line.cells.data() + 1, line.cells.size(),
                    cell.name.c_str());
     }
     std::thread thread;
-    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks, done); });
-    work(worker, cell.config, ranks, threads);
+    if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, cell, ranks, state); });
+    const int exit_code = work(worker, cell.config, ranks, threads);
     if (coordinator) thread.join();
+    if (exit_code != 0) return exit_code;
   }
+  return 0;
 }
 
 int threads_of(const CommandLine& line, const RankEnv& env) {
@@ -167,21 +184,38 @@ void check_job_file(const CommandLine& line, const RankEnv& env) {
                   " ranks has to read the job; write it to a file");
 }
 
-void run(const CommandLine& line, const RankEnv& env) {
+/// Signals, and the end of the batch job, from now on ask to stop.
+void heed_interrupts(const CommandLine& line, const BatchJob& job) {
+  install_interrupt_handler(!job.id.empty());
+  const double stop = stop_time(job, line.config.ranks.end_grace_s, static_cast<double>(std::time(nullptr)));
+  if (stop > 0) set_end_of_job(stop);
+}
+
+int run(const CommandLine& line, const RankEnv& env) {
   check_job_file(line, env);
+  const BatchJob job = read_batch_job();
+  heed_interrupts(line, job);
+  Restarts restarts(line.config.output.directory, job);
+  restarts.check();
   int threads = threads_of(line, env);
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
-  install_interrupt_handler();
   try {
     check_devices(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
     const CommandLine resolved = with_decisions(line, ranks, threads);
+    RunState state{{}, &restarts};
+    if (ranks.rank() == 0) restarts.count();
+    int exit_code = 0;
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
-      play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads);
+      exit_code = play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads, state);
     } else {
-      MpiLink link(ranks, [&ranks](int exit_code) { ranks.abort(exit_code); });
-      play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), resolved, ranks, threads);
+      MpiLink link(
+          ranks, [&ranks](int code) { ranks.abort(code); }, line.config.ranks.end_grace_s);
+      Link* coordinator = ranks.rank() == 0 ? &link.coordinator() : nullptr;
+      exit_code = play_roles(coordinator, link.worker(), resolved, ranks, threads, state);
     }
+    if (exit_code == 0 && ranks.rank() == 0) restarts.forget();
+    return exit_code;
   } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
     if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
     print_error(error, ranks.rank());
@@ -190,12 +224,17 @@ void run(const CommandLine& line, const RankEnv& env) {
 }
 
 /// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
-void act(const CommandLine& line, const RankEnv& env) {
+int act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
-  if (env.rank != 0) return;
-  if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  if (line.command == Command::report) return print_report(line.directory, line.config.output, line.cell);
-  print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+  if (env.rank != 0) return 0;
+  if (line.command == Command::export_csv) {
+    export_csv(line.directory, line.csv_file);
+  } else if (line.command == Command::report) {
+    print_report(line.directory, line.config.output, line.cell);
+  } else {
+    print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -210,8 +249,7 @@ int main(int argc, char** argv) {
     if (!env.problem.empty()) throw UserError(env.problem);
     install_bus_error_handler(env.rank);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
-    act(parse_command_line(argc, argv), env);
-    return 0;
+    return act(parse_command_line(argc, argv), env);
   } catch (const std::exception& error) {
     // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
     // first.

@@ -32,7 +32,7 @@ Coordinator::Coordinator(Link& link, const Recorder& recorder, Status& status, s
 
 void Coordinator::run() {
   while (!all_done()) {
-    assign();
+    if (options_.interrupted() == 0) assign();
     listen();
     check_interrupt();
     check_silence();
@@ -81,9 +81,11 @@ void Coordinator::handle(int from, Message message) {
   } else if (auto* histogram = std::get_if<Histogram>(&message)) {
     group_of(from, histogram->task_id).add(*histogram);
   } else if (auto* done = std::get_if<Done>(&message)) {
-    GroupRun& group = group_of(from, done->task_id);
-    group.add(from, std::move(*done));
-    if (group.finished()) finish(tag_of_rank_[static_cast<size_t>(from)]);
+    group_of(from, done->task_id).add(from, std::move(*done));
+    end_part(from);
+  } else if (auto* paused = std::get_if<Paused>(&message)) {
+    group_of(from, paused->task_id).add(from, *paused);
+    end_part(from);
   } else if (auto* failed = std::get_if<Failed>(&message)) {
     handle_failure(from, *failed);
   } else {
@@ -98,32 +100,42 @@ GroupRun& Coordinator::group_of(int rank, const std::string& task_id) {
   return group->second;
 }
 
-void Coordinator::finish(int group_tag) {
-  GroupRun& group = groups_.at(group_tag);
+/// The rank has ended its part of its group's task; so may all have.
+void Coordinator::end_part(int rank) {
+  const int tag = tag_of_rank_[static_cast<size_t>(rank)];
+  GroupRun& group = groups_.at(tag);
+  if (!group.finished()) return;
+  if (group.is_paused()) {
+    paused_ += (paused_.empty() ? "" : ", ") + group.paused_at();
+  } else {
+    finish(group);
+  }
+  for (int member : group.ranks()) tag_of_rank_[static_cast<size_t>(member)] = 0;
+  groups_.erase(tag);
+}
+
+void Coordinator::finish(GroupRun& group) {
   const std::string notice = recorder_.record(group, seconds_now());
   if (!notice.empty()) status_.warn(group.task().label + ": " + notice);
   status_.finish(group.ranks(), group.task());
   for (size_t task = 0; task < tasks_.size(); ++task) {
     if (tasks_[task].id == group.task().id) states_[task] = TaskState::done;
   }
-  for (int rank : group.ranks()) tag_of_rank_[static_cast<size_t>(rank)] = 0;
-  groups_.erase(group_tag);
 }
 
 void Coordinator::handle_failure(int from, const Failed& failed) const {
-  if (failed.exit_code == interrupt_exit_code) check_interrupt();
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
   throw Error(reason, failed.exit_code);
 }
 
-void stop_for(int signal) {
-  if (signal == 0) return;
-  throw Error(fmt::format("stopped by {}; finished tasks stay, the same command goes on from them",
-                          interrupt_name(signal)),
-              interrupt_exit_code);
+void Coordinator::check_interrupt() {
+  const int signal = options_.interrupted();
+  if (signal == 0 || all_done()) return;
+  if (groups_.empty()) leave_in_order(link_, options_.ranks, signal, paused_, options_.restarts);
+  if (!stop_asked_) stop_asked_ = seconds_now();
+  if (seconds_now() - *stop_asked_ < options_.stop_wait_s) return;
+  throw Error(leaving_line(signal, paused_), exit_code_of_interrupt(signal));
 }
-
-void Coordinator::check_interrupt() const { stop_for(options_.interrupted()); }
 
 void Coordinator::check_silence() {
   if (auto rank = health_.silent_rank(seconds_now())) {

@@ -5,10 +5,13 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "coordinator/group_run.h"
 #include "coordinator/health.h"
+#include "coordinator/leaving.h"
 #include "coordinator/recorder.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/status.h"
@@ -23,10 +26,9 @@ struct CoordinatorOptions {
   double silence_limit_s =
       0;  // a rank that was not heard for so long ends the job; 0: one process, no heartbeats
   std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
+  double stop_wait_s = 0;              // tasks at work have so long to pause; then all ranks are aborted
+  const Restarts* restarts = nullptr;  // of leave_in_order
 };
-
-/// Throws Error with interrupt_exit_code for a signal that asks to stop; nothing for 0.
-void stop_for(int signal);
 
 class Coordinator {
  public:
@@ -35,7 +37,8 @@ class Coordinator {
               std::vector<TaskState> states, const CoordinatorOptions& options);
 
   /// Returns when every task is done and recorded. Throws Error with the exit code of the job when a rank
-  /// failed or fell silent, or a signal came (interrupt_exit_code); what is recorded by then stays.
+  /// failed or fell silent; what is recorded by then stays. When a signal came: LeftInOrder once all groups
+  /// have paused or finished, Error with the same exit code when they have not within stop_wait_s.
   void run();
 
  private:
@@ -43,8 +46,9 @@ class Coordinator {
   void listen();
   void handle(int from, Message message);
   void handle_failure(int from, const Failed& failed) const;
-  void finish(int group_tag);
-  void check_interrupt() const;
+  void end_part(int rank);
+  void finish(GroupRun& group);
+  void check_interrupt();
   void check_silence();
   bool all_done() const;
   GroupRun& group_of(int rank, const std::string& task_id);
@@ -59,6 +63,8 @@ class Coordinator {
   std::map<int, GroupRun> groups_;  // by group tag
   std::vector<int> tag_of_rank_;    // 0: idle
   int last_tag_ = 0;
+  std::optional<double> stop_asked_;  // when
+  std::string paused_;                // where tasks were left
 };
 
 }  // namespace apportion

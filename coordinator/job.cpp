@@ -132,11 +132,15 @@ std::vector<TaskState> existing_states(const OutputConfig& output, const std::se
   return states;
 }
 
-void run_judges(const std::vector<Task>& tasks, const std::vector<TaskState>& states, const RunConfig& config,
-                const Dataset& dataset, const Recorder& recorder, Status& status) {
+void run_judges(Link& link, const JobEnvironment& environment, const std::vector<Task>& tasks,
+                const std::vector<TaskState>& states, const RunConfig& config, const Dataset& dataset,
+                const Recorder& recorder, Status& status) {
   for (size_t task = 0; task < tasks.size(); ++task) {
     if (states[task] == TaskState::done) continue;
-    run_judge_task(tasks[task], config, dataset, recorder, status, [] { stop_for(interrupt_signal()); });
+    run_judge_task(tasks[task], config, dataset, recorder, status, [&] {
+      const int signal = interrupt_signal();
+      if (signal != 0) leave_in_order(link, environment.ranks, signal, "", environment.restarts);
+    });
   }
 }
 
@@ -200,14 +204,16 @@ void run_job(Link& link, const RunConfig& config, const JobEnvironment& environm
     options.rounds = config.measure.rounds;
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;
+    options.stop_wait_s = config.ranks.end_grace_s;
+    options.restarts = environment.restarts;
     const auto without_ranks = std::stable_partition(plan.tasks.begin(), plan.tasks.end(), needs_ranks);
     const std::vector<Task> of_ranks(plan.tasks.begin(), without_ranks),
         of_judges(without_ranks, plan.tasks.end());
     Coordinator(link, recorder, status, of_ranks, existing_states(output, done_here, of_ranks, status),
                 options)
         .run();
-    run_judges(of_judges, existing_states(output, done_here, of_judges, status), config, dataset, recorder,
-               status);
+    run_judges(link, environment, of_judges, existing_states(output, done_here, of_judges, status), config,
+               dataset, recorder, status);
   }
   for (const Task& task : plan.tasks) done_here.insert(task.id);
   write_index(output.directory, {plan.cell});

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/restarts.h"
 #include "shared/config/run_config.h"
 #include "shared/link/link.h"
 
@@ -23,6 +24,7 @@ struct JobEnvironment {
   std::set<std::string>* done =
       nullptr;          // ids of tasks that earlier cells of this run have done: not done again
   bool reports = true;  // whether the folder's report follows: after the last cell
+  const Restarts* restarts = nullptr;  // of leave_in_order; null: another start always helps
 };
 
 /// Throws what is wrong with the job that can be told before it runs; writes nothing.

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "shared/base/error.h"
+#include "shared/link/interrupt.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/parallel/collectives.h"
@@ -63,7 +64,7 @@ at::ScalarType compute_type_of(const Task& task, const RunConfig& config) {
 
 }  // namespace
 
-void serve(Link& link, const RunConfig& config, const RankPlace& place) {
+int serve(Link& link, const RunConfig& config, const RankPlace& place) {
   // A power of two, as in lanes.h.
   const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(place.allowed_threads)));
   keep_tensor_memory();
@@ -75,11 +76,11 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
     if (!received) continue;
-    if (std::holds_alternative<Stop>(received->message)) {
+    if (const auto* stop = std::get_if<Stop>(&received->message)) {
       // All ranks are done with all tasks: nothing is in flight between them.
       session.reset();
       if (rank.communicators) rank.communicators->close();
-      return;
+      return stop->exit_code;
     }
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
@@ -91,10 +92,15 @@ void serve(Link& link, const RunConfig& config, const RankPlace& place) {
       done = run_scale({config, rank, link, *collectives, assign->task, assign->group});
     } else {
       if (!session) session = std::make_unique<Session>(config, rank);
-      done = run_task({*session, link, *collectives, assign->task,
-                       shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
-                       replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
-                       assign->input});
+      try {
+        done = run_task({*session, link, *collectives, assign->task,
+                         shard_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
+                         replica_ranks_of(assign->group, collectives->group_rank(), config.ranks.shard_size),
+                         assign->input});
+      } catch (const TaskPaused& paused) {
+        link.send(coordinator_address, Paused{assign->task.id, paused.done(), paused.all()});
+        continue;
+      }
     }
     release_device_memory(rank.device);
     done.task_id = assign->task.id;

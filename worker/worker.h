@@ -12,8 +12,9 @@ struct RankPlace {
   int local_rank = 0, local_ranks = 1, allowed_threads = 1;
 };
 
-/// Serves tasks until Stop arrives. Of the allowed threads a power of two is used. Throws what the task
-/// throws; the caller reports it to the coordinator.
-void serve(Link& link, const RunConfig& config, const RankPlace& place);
+/// Serves tasks until Stop arrives; its exit code comes back: other than 0 the run ends. Of the allowed
+/// threads a power of two is used. Throws what the task throws, but for TaskPaused; the caller reports it to
+/// the coordinator.
+int serve(Link& link, const RunConfig& config, const RankPlace& place);
 
 }  // namespace apportion
