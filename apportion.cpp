@@ -14,6 +14,7 @@
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
 #include "coordinator/restarts.h"
+#include "coordinator/submit/submit.h"
 #include "shared/base/bus_error.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -227,7 +228,9 @@ int run(const CommandLine& line, const RankEnv& env) {
 int act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return 0;
-  if (line.command == Command::export_csv) {
+  if (line.command == Command::submit) {
+    submit_job(line);
+  } else if (line.command == Command::export_csv) {
     export_csv(line.directory, line.csv_file);
   } else if (line.command == Command::report) {
     print_report(line.directory, line.config.output, line.cell);
