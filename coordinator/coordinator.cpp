@@ -106,7 +106,7 @@ void Coordinator::end_part(int rank) {
   GroupRun& group = groups_.at(tag);
   if (!group.finished()) return;
   if (group.is_paused()) {
-    paused_ += (paused_.empty() ? "" : ", ") + group.paused_at();
+    paused_ += (paused_.empty() ? "" : " and ") + group.paused_at();
   } else {
     finish(group);
   }

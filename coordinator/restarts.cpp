@@ -46,7 +46,8 @@ std::string progress_in(const std::string& directory) {
   for (const auto& entry : fs::directory_iterator(directory + "/tasks", ignored)) {
     const std::string id = entry.path().filename().string();
     const bool is_done = fs::exists(result_path(directory, id), ignored);
-    lines.push_back(id + (is_done ? " done" : saved_in(checkpoint_directory(directory, id))));
+    const std::string come_to = is_done ? " done" : saved_in(checkpoint_directory(directory, id));
+    if (!come_to.empty()) lines.push_back(id + come_to);  // a folder alone is none
   }
   std::sort(lines.begin(), lines.end());
   std::string text;
