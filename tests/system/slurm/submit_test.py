@@ -17,7 +17,7 @@ import common  # noqa: E402
 APPORTION = os.environ["APPORTION_BIN"]
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = lab.LAB / "work"
-ODD = "a b 'q' \"d\" $x %j \\ #é"
+ODD = "a b 'q' \"d\" %j é"  # of a results folder, in whose name '$' and '#' mean something
 
 
 def call(*words, code=0, cwd=WORK, environment=None):
@@ -102,7 +102,7 @@ def contents(folder):
 
 def a_job():
     """Two ranks on two nodes, everything with odd characters."""
-    folder = WORK / ODD
+    folder = WORK / f"{ODD} $x #"
     folder.mkdir()
     shutil.copy(WORK / "small.ini", folder / "my job.ini")
     (folder / "my.site").write_text("ranks = 2\nranks_a_node = 1\nenvironment = ODD_NAME=$SLURM_JOB_ID \"x\"\ncontainer = env TWO=2\n")
