@@ -11,8 +11,11 @@
 #include "coordinator/capacity/study.h"
 #include "coordinator/folder/folder_status.h"
 #include "coordinator/job.h"
+#include "coordinator/leaving.h"
 #include "coordinator/report/export_csv.h"
 #include "coordinator/report/report.h"
+#include "coordinator/restarts.h"
+#include "coordinator/submit/submit.h"
 #include "shared/base/bus_error.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -47,34 +50,38 @@ std::string type_name(ComputeType type) {
   return resolve_compute_type(type) == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
-JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks) {
+JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks, const Restarts& restarts) {
   JobEnvironment environment;
   environment.name = line.job_name;
   environment.ranks = ranks.size();
   if (ranks.launch() == Launch::mpi) environment.silence_limit_s = line.config.ranks.silence_s;
   environment.resolved_type = type_name;
+  environment.restarts = &restarts;
   return environment;
 }
 
-/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended.
-void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks) {
+/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
+/// unless all were told to leave.
+void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, const Restarts& restarts) {
   try {
-    const JobEnvironment environment = environment_of(line, ranks);
+    const JobEnvironment environment = environment_of(line, ranks, restarts);
     if (line.command == Command::scale) {
       run_study(link, line.config, environment);
     } else {
       run_job(link, line.cells, environment);
     }
+  } catch (const LeftInOrder& left) {
+    print_error(left);
   } catch (const std::exception& error) {
     print_error(error);
     ranks.abort(failure_of(error).exit_code);
   }
 }
 
-/// The worker on the main thread. What it throws is the coordinator's to print.
-void work(Link& link, const RankGroup& ranks, int threads) {
+/// The worker on the main thread; its exit code. What it throws is the coordinator's to print.
+int work(Link& link, const RankGroup& ranks, int threads) {
   try {
-    serve(link, {ranks.local_rank(), ranks.local_size(), threads});
+    return serve(link, {ranks.local_rank(), ranks.local_size(), threads});
   } catch (const std::exception& error) {
     try {
       link.send(coordinator_address, failure_of(error));
@@ -86,13 +93,14 @@ void work(Link& link, const RankGroup& ranks, int threads) {
   }
 }
 
-/// This process's roles; `coordinator` is nullptr on ranks other than 0.
-void play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks,
-                int threads) {
+/// This process's roles, and its exit code; `coordinator` is nullptr on ranks other than 0.
+int play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks, int threads,
+               const Restarts& restarts) {
   std::thread thread;
-  if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, ranks); });
-  work(worker, ranks, threads);
+  if (coordinator) thread = std::thread([&] { coordinate(*coordinator, line, ranks, restarts); });
+  const int exit_code = work(worker, ranks, threads);
   if (coordinator) thread.join();
+  return exit_code;
 }
 
 int threads_of(const CommandLine& line, const RankEnv& env) {
@@ -132,21 +140,37 @@ void check_job_file(const CommandLine& line, const RankEnv& env) {
                   " ranks has to read the job; write it to a file");
 }
 
-void run(const CommandLine& line, const RankEnv& env) {
+/// Signals, and the end of the batch job, from now on ask to stop.
+void heed_interrupts(const CommandLine& line, const BatchJob& job) {
+  install_interrupt_handler(!job.id.empty());
+  const double stop = stop_time(job, line.config.ranks.end_grace_s, static_cast<double>(std::time(nullptr)));
+  if (stop > 0) set_end_of_job(stop);
+}
+
+int run(const CommandLine& line, const RankEnv& env) {
   check_job_file(line, env);
+  const BatchJob job = read_batch_job();
+  heed_interrupts(line, job);
+  Restarts restarts(line.config.output.directory, job);
+  restarts.check();
   int threads = threads_of(line, env);
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
-  install_interrupt_handler();
   try {
     check_devices(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
     const CommandLine resolved = with_decisions(line, ranks, threads);
+    if (ranks.rank() == 0) restarts.count();
+    int exit_code = 0;
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
-      play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads);
+      exit_code = play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads, restarts);
     } else {
-      MpiLink link(ranks, [&ranks](int exit_code) { ranks.abort(exit_code); });
-      play_roles(ranks.rank() == 0 ? &link.coordinator() : nullptr, link.worker(), resolved, ranks, threads);
+      MpiLink link(
+          ranks, [&ranks](int code) { ranks.abort(code); }, line.config.ranks.end_grace_s);
+      Link* coordinator = ranks.rank() == 0 ? &link.coordinator() : nullptr;
+      exit_code = play_roles(coordinator, link.worker(), resolved, ranks, threads, restarts);
     }
+    if (exit_code == 0 && ranks.rank() == 0) restarts.forget();
+    return exit_code;
   } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
     if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
     print_error(error, ranks.rank());
@@ -184,15 +208,25 @@ void verify(const CommandLine& line) {
 }
 
 /// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
-void act(const CommandLine& line, const RankEnv& env) {
+int act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
-  if (env.rank != 0) return;
-  if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  if (line.command == Command::report) return print_report(line.directory, line.config.output, line.cell);
-  if (line.command == Command::status) return print_status(line);
-  if (line.command == Command::retry) return retry(line);
-  if (line.command == Command::verify) return verify(line);
-  print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+  if (env.rank != 0) return 0;
+  if (line.command == Command::submit) {
+    submit_job(line);
+  } else if (line.command == Command::export_csv) {
+    export_csv(line.directory, line.csv_file);
+  } else if (line.command == Command::report) {
+    print_report(line.directory, line.config.output, line.cell);
+  } else if (line.command == Command::status) {
+    print_status(line);
+  } else if (line.command == Command::retry) {
+    retry(line);
+  } else if (line.command == Command::verify) {
+    verify(line);
+  } else {
+    print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -207,8 +241,7 @@ int main(int argc, char** argv) {
     if (!env.problem.empty()) throw UserError(env.problem);
     install_bus_error_handler(env.rank);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
-    act(parse_command_line(argc, argv), env);
-    return 0;
+    return act(parse_command_line(argc, argv), env);
   } catch (const std::exception& error) {
     // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
     // first.

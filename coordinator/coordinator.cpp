@@ -46,7 +46,7 @@ Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, S
 std::vector<TaskFailure> Coordinator::run() {
   while (true) {
     look_elsewhere();
-    assign();
+    if (options_.interrupted() == 0) assign();
     if (!goes_on()) return failures_;
     listen();
     claims_.beat();
@@ -156,9 +156,11 @@ void Coordinator::handle(int from, Message message) {
   } else if (auto* histogram = std::get_if<Histogram>(&message)) {
     group_of(from, histogram->task_id).add(*histogram);
   } else if (auto* done = std::get_if<Done>(&message)) {
-    GroupRun& group = group_of(from, done->task_id);
-    group.add(from, std::move(*done));
-    if (group.finished()) finish(tag_of_rank_[static_cast<size_t>(from)]);
+    group_of(from, done->task_id).add(from, std::move(*done));
+    end_part(from);
+  } else if (auto* paused = std::get_if<Paused>(&message)) {
+    group_of(from, paused->task_id).add(from, *paused);
+    end_part(from);
   } else if (auto* failed = std::get_if<Failed>(&message)) {
     handle_failure(from, *failed);
   } else {
@@ -180,20 +182,32 @@ void Coordinator::end_group(int group_tag, TaskState state) {
   groups_.erase(group_tag);
 }
 
-void Coordinator::finish(int group_tag) {
-  GroupRun& group = groups_.at(group_tag).run;
+/// The rank has ended its part of its group's task; so may all have.
+void Coordinator::end_part(int rank) {
+  const int tag = tag_of_rank_[static_cast<size_t>(rank)];
+  GroupRun& group = groups_.at(tag).run;
+  if (!group.finished()) return;
+  if (group.is_paused()) {
+    paused_ += (paused_.empty() ? "" : " and ") + group.paused_at();
+    claims_.give_back(group.task());
+    end_group(tag, TaskState::waiting);
+  } else {
+    finish(group);
+    end_group(tag, TaskState::done);
+  }
+}
+
+void Coordinator::finish(GroupRun& group) {
   claims_.confirm(group.task());
   const std::string notice = recorder_.record(group, seconds_now());
   claims_.finished(group.task());
   options_.recorded(group.task());
   if (!notice.empty()) status_.warn(recorder_.name_of(group.task()) + ": " + notice);
   status_.finish(group.ranks(), recorder_.name_of(group.task()));
-  end_group(group_tag, TaskState::done);
 }
 
 /// A rank that was alone at its task, and says which one it was, can take another.
 void Coordinator::handle_failure(int from, const Failed& failed) {
-  if (failed.exit_code == interrupt_exit_code) check_interrupt();
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
   const int tag = tag_of_rank_.at(static_cast<size_t>(from));
   const auto group = groups_.find(tag);
@@ -208,14 +222,14 @@ void Coordinator::handle_failure(int from, const Failed& failed) {
   end_group(tag, TaskState::failed);
 }
 
-void stop_for(int signal) {
-  if (signal == 0) return;
-  throw Error(fmt::format("stopped by {}; finished tasks stay, the same command goes on from them",
-                          interrupt_name(signal)),
-              interrupt_exit_code);
+void Coordinator::check_interrupt() {
+  const int signal = options_.interrupted();
+  if (signal == 0 || !goes_on()) return;
+  if (groups_.empty()) leave_in_order(link_, options_.ranks, signal, paused_, options_.restarts);
+  if (!stop_asked_) stop_asked_ = seconds_now();
+  if (seconds_now() - *stop_asked_ < options_.stop_wait_s) return;
+  throw Error(leaving_line(signal, paused_), exit_code_of_interrupt(signal));
 }
-
-void Coordinator::check_interrupt() const { stop_for(options_.interrupted()); }
 
 void Coordinator::check_silence() {
   if (auto rank = health_.silent_rank(seconds_now())) {

@@ -5,11 +5,14 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "coordinator/folder/claims.h"
 #include "coordinator/group_run.h"
 #include "coordinator/health.h"
+#include "coordinator/leaving.h"
 #include "coordinator/recorder.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/status.h"
@@ -23,6 +26,8 @@ struct CoordinatorOptions {
   double silence_limit_s =
       0;  // a rank that was not heard for so long ends the job; 0: one process, no heartbeats
   std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
+  double stop_wait_s = 0;              // tasks at work have so long to pause; then all ranks are aborted
+  const Restarts* restarts = nullptr;  // of leave_in_order
   bool goes_on = false;  // past a task that failed on a rank that was alone at it; else that ends the run
   std::vector<size_t> cells = {};  // of each task; empty: all of one
   bool waits = true;               // for tasks that are elsewhere, when there are no others
@@ -36,9 +41,6 @@ struct TaskFailure {
   int exit_code;
 };
 
-/// Throws Error with interrupt_exit_code for a signal that asks to stop; nothing for 0.
-void stop_for(int signal);
-
 class Coordinator {
  public:
   /// `states` says which of `tasks` (each after its inputs) are done already. References outlive this.
@@ -46,8 +48,9 @@ class Coordinator {
               const std::vector<TaskState>& states, const CoordinatorOptions& options);
 
   /// Returns when every task is done and recorded, but for those that failed and those that wait for them:
-  /// the failures. Throws Error with the exit code of the job when a rank failed or fell silent, or a signal
-  /// came (interrupt_exit_code); what is recorded by then stays.
+  /// the failures. Throws Error with the exit code of the job when a rank failed or fell silent; what is
+  /// recorded by then stays. When a signal came: LeftInOrder once all groups have paused or finished, Error
+  /// with the same exit code when they have not within stop_wait_s.
   std::vector<TaskFailure> run();
 
   /// The state of each task, in the order of the constructor's.
@@ -62,9 +65,10 @@ class Coordinator {
   void listen();
   void handle(int from, Message message);
   void handle_failure(int from, const Failed& failed);
-  void finish(int group_tag);
+  void end_part(int rank);
+  void finish(GroupRun& group);
   void end_group(int group_tag, TaskState state);
-  void check_interrupt() const;
+  void check_interrupt();
   void check_silence();
   GroupRun& group_of(int rank, const std::string& task_id);
 
@@ -86,6 +90,8 @@ class Coordinator {
   std::string model_;  // of the last task that was given
   double looked_ = 0;  // when at tasks elsewhere
   int last_tag_ = 0;
+  std::optional<double> stop_asked_;  // when
+  std::string paused_;                // where tasks were left
 };
 
 }  // namespace apportion

@@ -89,8 +89,26 @@ void GroupRun::add(int rank, Done done) {
                                       "measure_compute_type to one that all machines have",
                                       rank, task_.label, done.compute_type, type));
   }
-  bool first_time = done_.emplace(rank, std::move(done)).second;
+  bool first_time = paused_.count(rank) == 0 && done_.emplace(rank, std::move(done)).second;
   ensure(first_time, "a rank is done with a task once");
+}
+
+void GroupRun::add(int rank, const Paused& paused) {
+  ensure(std::find(ranks_.begin(), ranks_.end(), rank) != ranks_.end() && done_.count(rank) == 0,
+         "Paused comes from a rank of the group that is at work");
+  ensure(paused_.emplace(rank, paused).second, "a rank leaves a task once");
+}
+
+std::string GroupRun::paused_at() const {
+  ensure(is_paused(), "the place of a paused task is asked for");
+  Paused place = paused_.begin()->second;
+  if (aggregator_) {  // each rank knows its own units
+    place.done = place.all = 0;
+    for (const auto& [rank, paused] : paused_) place.done += paused.done, place.all += paused.all;
+    for (const auto& [rank, done] : done_) place.done += done.units, place.all += done.units;
+  }
+  if (place.all == 0) return "the start of " + task_.label;
+  return fmt::format("{} {} of {} ({})", aggregator_ ? "unit" : "step", place.done, place.all, task_.label);
 }
 
 MeasureResult GroupRun::take_result() {

@@ -50,9 +50,14 @@ class GroupRun {
   /// rank that computed in another type than the task's.
   void add(const Histogram& histogram);
   void add(int rank, Done done);
+  void add(int rank, const Paused& paused);
 
-  /// Whether every rank has sent Done.
-  bool finished() const { return done_.size() == ranks_.size(); }
+  /// Whether every rank has ended its part, by Done or Paused.
+  bool finished() const { return done_.size() + paused_.size() == ranks_.size(); }
+  /// Whether a rank has left the task unfinished: then there is no result.
+  bool is_paused() const { return !paused_.empty(); }
+  /// Where a paused task was left, for people: "step 37 of 420 (stage 1)".
+  std::string paused_at() const;
 
   /// A finished measure task's result; throws InternalError when it is incomplete.
   MeasureResult take_result();
@@ -70,6 +75,7 @@ class GroupRun {
   std::vector<int> ranks_;
   std::optional<Aggregator> aggregator_;
   std::map<int, Done> done_;  // by world rank
+  std::map<int, Paused> paused_;
   double start_;
 };
 

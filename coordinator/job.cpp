@@ -12,6 +12,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/folder/folder_claims.h"
 #include "coordinator/judge/judging.h"
+#include "coordinator/leaving.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
 #include "coordinator/report/report.h"
@@ -144,6 +145,8 @@ class JobRun {
     }
     options.silence_limit_s = environment_.silence_limit_s;
     options.interrupted = interrupt_signal;
+    options.stop_wait_s = config.ranks.end_grace_s;
+    options.restarts = environment_.restarts;
     options.goes_on = is_sweep(cells_);
     options.waits = !output_.leave;
     options.recorded = [this](const Task& task) { note_done(task); };
@@ -184,11 +187,14 @@ class JobRun {
       try {
         run_judge_task(task, recorder_.config_of(task), job.data->dataset, recorder_, status, [&] {
           claims.beat();
-          stop_for(interrupt_signal());
+          const int signal = interrupt_signal();
+          if (signal != 0) leave_in_order(link_, environment_.ranks, signal, "", environment_.restarts);
         });
+      } catch (const LeftInOrder&) {
+        throw;
       } catch (const Error& error) {
         claims.failed(task, error.what());
-        if (!is_sweep(cells_) || error.exit_code() == interrupt_exit_code) throw;
+        if (!is_sweep(cells_)) throw;
         status.warn(recorder_.name_of(task) + " failed: " + error.what());
         failures.push_back({task, error.what(), error.exit_code()});
         continue;
@@ -215,18 +221,19 @@ class JobRun {
   FolderClaims* claims_ = nullptr;  // while it runs
 };
 
-/// What a run ends with of which a part came to nothing.
-void fail_for(const std::vector<TaskFailure>& failures, const std::vector<std::string>& incomplete) {
-  if (failures.empty()) return;
+/// Of a run of which a part came to nothing; all else is done.
+LeftInOrder failure_for(const std::vector<TaskFailure>& failures,
+                        const std::vector<std::string>& incomplete) {
   constexpr size_t most_named = 3;
   std::string names;
   for (size_t i = 0; i < std::min(most_named, incomplete.size()); ++i)
     names += (i > 0 ? "; " : "") + incomplete[i];
   if (incomplete.size() > most_named) names += fmt::format("; and {} more", incomplete.size() - most_named);
-  const bool several = incomplete.size() != 1;
-  throw Error(fmt::format("{} cell{} failed, the others are done: {}: {}", incomplete.size(),
-                          several ? "s" : "", names, failures.front().reason),
-              failures.front().exit_code);
+  const std::string what = names.empty()
+                               ? ""
+                               : fmt::format("{} cell{} failed, the others are done: {}: ", incomplete.size(),
+                                             incomplete.size() == 1 ? "" : "s", names);
+  return {what + failures.front().reason, failures.front().exit_code};
 }
 
 }  // namespace
@@ -252,8 +259,9 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
                  "what is left of %zu cell%s is at work in other runs of %s; `apportion status` shows them\n",
                  incomplete.size(), incomplete.size() == 1 ? "" : "s", output.directory.c_str());
   }
-  fail_for(failures, incomplete);
-  for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{});
+  const int exit_code = failures.empty() ? 0 : failures.front().exit_code;
+  for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
+  if (!failures.empty()) throw failure_for(failures, incomplete);
 }
 
 }  // namespace apportion

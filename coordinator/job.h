@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/restarts.h"
 #include "shared/config/command_line.h"
 #include "shared/config/run_config.h"
 #include "shared/link/link.h"
@@ -20,6 +21,7 @@ struct JobEnvironment {
   double silence_limit_s = 0;  // as CoordinatorOptions
   /// What the ranks compute in: "float32" or "bfloat16".
   std::function<std::string(ComputeType)> resolved_type = [](ComputeType) { return "float32"; };
+  const Restarts* restarts = nullptr;  // of leave_in_order; null: another start always helps
 };
 
 /// What `action` throws names the cell, where it has a name.
@@ -28,7 +30,7 @@ void in_cell(const JobCell& cell, const std::function<void()>& action);
 /// Runs the job, or all cells of a sweep, over `link` (the coordinator's end) and prints the folder's report
 /// to standard output. Mistakes in any cell show before the first task runs, and nothing is written then.
 /// Throws UserError for the user's mistakes and for a directory in use, what Coordinator::run throws, and
-/// when all else is done Error for cells of which a task failed.
+/// when all else is done LeftInOrder for cells of which a task failed.
 void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment& environment);
 
 }  // namespace apportion

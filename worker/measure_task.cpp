@@ -9,6 +9,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/config/method.h"
+#include "shared/link/interrupt.h"
 #include "shared/measure/categorise.h"
 #include "shared/measure/category.h"
 #include "shared/store/task_file.h"
@@ -17,6 +18,7 @@
 #include "worker/layout.h"
 #include "worker/models/adapter_file.h"
 #include "worker/sample/forecast_rounds.h"
+#include "worker/sample/kept_units.h"
 #include "worker/sample/measure_units.h"
 #include "worker/sample/mixture.h"
 #include "worker/tasks.h"
@@ -29,6 +31,7 @@ constexpr uint64_t foretold_rounds = 4096;
 
 /// A unit's prompts, put to the model together.
 struct Unit {
+  int number = 0;  // of the whole test set's
   std::vector<AskedPrompt> asked;
 
   std::vector<MeasurePrompt> parts() const {
@@ -76,16 +79,52 @@ int wordings_of(const std::vector<AskedPrompt>& prompts) {
   return most;
 }
 
+/// Whether the kept unit is the answers to these prompts.
+bool is_of(const Unit& unit, const Histogram& kept) {
+  return std::equal(unit.asked.begin(), unit.asked.end(), kept.prompts.begin(), kept.prompts.end(),
+                    [](const AskedPrompt& asked, const PromptResult& result) {
+                      return asked.parts.front().subject == result.subject &&
+                             asked.parts.front().wording == result.wording;
+                    });
+}
+
 /// Units `first`, `first` + `stride` and so on.
 std::vector<Unit> units_of(std::vector<AskedPrompt> prompts, size_t per_unit, size_t first, size_t stride) {
   std::vector<Unit> units;
   for (size_t begin = first * per_unit; begin < prompts.size(); begin += stride * per_unit) {
     Unit& unit = units.emplace_back();
+    unit.number = static_cast<int>(begin / per_unit);
     for (size_t i = begin; i < std::min(prompts.size(), begin + per_unit); ++i) {
       unit.asked.push_back(std::move(prompts[i]));
     }
   }
   return units;
+}
+
+/// Sends those of the units that earlier runs have kept, and takes them out of `units`.
+void send_kept(const TaskContext& context, KeptUnits& kept, std::vector<Unit>& units) {
+  const bool first = context.collectives.group_rank() == 0;
+  const auto found = kept.load([&](const std::string& text) {
+    if (first) context.link.send(coordinator_address, Note{context.task.id, text, true});
+  });
+  const size_t all = units.size();
+  std::erase_if(units, [&](const Unit& unit) {
+    const auto one = found.find(unit.number);
+    if (one == found.end() || !is_of(unit, one->second)) return false;
+    kept.add(one->second);
+    context.link.send(coordinator_address, one->second);
+    return true;
+  });
+  const std::string text = "goes on with " + std::to_string(units.size()) + " of " + std::to_string(all) +
+                           " units, the others are measured";
+  if (first && units.size() < all) context.link.send(coordinator_address, Note{context.task.id, text, false});
+}
+
+/// Where a task's measured units are kept when it is left.
+KeptUnits kept_units(const TaskContext& context) {
+  const RunConfig& config = context.session.config();
+  return {checkpoint_directory(config.output.directory, context.task.id), context.task.id,
+          config.measure.unit_prompts};
 }
 
 void report_progress(const TaskContext& context, int done, int all, double tokens, double flops,
@@ -128,6 +167,39 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   context.link.send(coordinator_address, Note{context.task.id, text.data(), most > memory_bytes});
 }
 
+/// Measures these units of this rank, and keeps each one that is done. Throws TaskPaused when it is to stop.
+Done measure_own(const TaskContext& context, const MeasureTools& tools, const AnswerReader& reader,
+                 const std::vector<Unit>& units, KeptUnits& kept) {
+  std::vector<std::vector<MeasurePrompt>> own;
+  std::vector<UnitReader> readers;
+  for (const Unit& unit : units) {
+    own.push_back(unit.parts());
+    readers.emplace_back(reader, unit);
+  }
+
+  Done done;
+  double tokens = 0, flops = 0;
+  const double memory_bytes = memory_for_units(context.session);
+  foretell(context, tools, own, memory_bytes);
+  const double peak = context.session.peak(tools.model.compute_type()), started = seconds_now();
+  auto take = [&](size_t index, size_t part, const GivenAnswer& answer) { readers[index].add(part, answer); };
+  auto finish = [&](size_t index, const UnitResult& result) {
+    const Histogram unit{context.task.id, units[index].number, readers[index].results(result.prompts)};
+    context.link.send(coordinator_address, unit);
+    kept.add(unit);
+    tokens += static_cast<double>(result.tokens);
+    flops += result.flops;
+    ++done.units;
+    if (context.collectives.group_rank() == 0) {
+      report_progress(context, static_cast<int>(done.units), static_cast<int>(own.size()), tokens, flops,
+                      seconds_now() - started, peak);
+    }
+  };
+  measure_units(tools, own, context.collectives, finish,
+                {memory_bytes, take, [] { return interrupt_signal() != 0; }});
+  return done;
+}
+
 }  // namespace
 
 Done run_measure(const TaskContext& context) {
@@ -160,35 +232,17 @@ Done run_measure(const TaskContext& context) {
   const int rank = context.collectives.group_rank(), ranks = context.collectives.size();
   std::vector<AskedPrompt> prompts = asked_prompts(session, context.task.test_set, asking);
   reader.most_listed = listed_per_wording(wordings_of(prompts));
-  const std::vector<Unit> units = units_of(std::move(prompts), static_cast<size_t>(measure.unit_prompts),
-                                           static_cast<size_t>(rank), static_cast<size_t>(ranks));
-  std::vector<std::vector<MeasurePrompt>> own;
-  std::vector<UnitReader> readers;
-  for (const Unit& unit : units) {
-    own.push_back(unit.parts());
-    readers.emplace_back(reader, unit);
+  std::vector<Unit> units = units_of(std::move(prompts), static_cast<size_t>(measure.unit_prompts),
+                                     static_cast<size_t>(rank), static_cast<size_t>(ranks));
+  const auto all_units = static_cast<int64_t>(units.size());
+  KeptUnits kept = kept_units(context);
+  if (!session.config().output.force) send_kept(context, kept, units);
+  try {
+    return measure_own(context, tools, reader, units, kept);
+  } catch (const TaskPaused&) {
+    kept.save(rank, ranks);
+    throw TaskPaused(static_cast<int64_t>(kept.size()), all_units);
   }
-
-  Done done;
-  double tokens = 0, flops = 0;
-  const double memory_bytes = memory_for_units(session);
-  foretell(context, tools, own, memory_bytes);
-  const double peak = session.peak(type), started = seconds_now();
-  auto take = [&](size_t index, size_t part, const GivenAnswer& answer) { readers[index].add(part, answer); };
-  auto finish = [&](size_t index, const UnitResult& result) {
-    const int unit = rank + static_cast<int>(index) * ranks;
-    context.link.send(coordinator_address,
-                      Histogram{context.task.id, unit, readers[index].results(result.prompts)});
-    tokens += static_cast<double>(result.tokens);
-    flops += result.flops;
-    ++done.units;
-    if (rank == 0) {
-      report_progress(context, static_cast<int>(done.units), static_cast<int>(own.size()), tokens, flops,
-                      seconds_now() - started, peak);
-    }
-  };
-  measure_units(tools, own, context.collectives, finish, {memory_bytes, take});
-  return done;
 }
 
 }  // namespace apportion

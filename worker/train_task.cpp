@@ -18,6 +18,7 @@
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"
 #include "shared/data/example.h"
+#include "shared/link/interrupt.h"
 #include "shared/store/task_file.h"
 #include "worker/base_answers.h"
 #include "worker/device.h"
@@ -85,7 +86,9 @@ TrainCheckpoint make_checkpoint(const TaskContext& context) {
   const std::string folder = checkpoint_directory(output.directory, context.task.id);
   if (output.force && context.collectives.group_rank() == 0) remove_directory(folder);
   context.collectives.barrier();
-  return {{folder, context.task.id, output.checkpoint_steps}, context.collectives, notes_of(context)};
+  return {{folder, context.task.id, output.checkpoint_steps, [] { return interrupt_signal() != 0; }},
+          context.collectives,
+          notes_of(context)};
 }
 
 /// Where log-probs under the model that the stage starts from are kept: the key is all that they depend on,

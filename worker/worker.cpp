@@ -7,6 +7,7 @@
 #include <map>
 
 #include "shared/base/error.h"
+#include "shared/link/interrupt.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/parallel/collectives.h"
@@ -78,6 +79,8 @@ class TaskServer {
     const bool alone = assign.group.size() == 1 && rank_.device.is_cpu();
     try {
       link_.send(coordinator_address, done_with(assign));
+    } catch (const TaskPaused& paused) {
+      link_.send(coordinator_address, Paused{assign.task.id, paused.done(), paused.all()});
     } catch (const std::exception& error) {
       if (!alone) throw;
       sessions_.clear();  // whatever state a model was left in
@@ -132,7 +135,7 @@ Failed failure_of(const std::exception& error) {
   return {reason.substr(0, reason.find('\n')), own ? own->exit_code() : 1};
 }
 
-void serve(Link& link, const RankPlace& place) {
+int serve(Link& link, const RankPlace& place) {
   // A power of two, as in lanes.h.
   const int threads = static_cast<int>(std::bit_floor(static_cast<unsigned>(place.allowed_threads)));
   keep_tensor_memory();
@@ -141,7 +144,10 @@ void serve(Link& link, const RankPlace& place) {
   while (true) {
     std::optional<Received> received = link.receive(receive_wait);
     if (!received) continue;
-    if (std::holds_alternative<Stop>(received->message)) return server.close();
+    if (const auto* stop = std::get_if<Stop>(&received->message)) {
+      server.close();
+      return stop->exit_code;
+    }
     const auto* assign = std::get_if<Assign>(&received->message);
     if (!assign) throw InternalError("a worker receives only Assign and Stop");
     server.serve(*assign);

@@ -17,9 +17,10 @@ struct RankPlace {
 /// What was thrown as one line for people, with its exit code.
 Failed failure_of(const std::exception& error);
 
-/// Serves tasks until Stop arrives: of the configuration it sees what comes with each. Of the allowed threads
-/// a power of two is used. What a task throws on a rank that is alone at it is told the coordinator, and the
-/// next one is waited for; else it comes out of here, and the caller reports it.
-void serve(Link& link, const RankPlace& place);
+/// Serves tasks until Stop arrives, whose exit code comes back: of the configuration it sees what comes with
+/// each. Of the allowed threads a power of two is used. What a task throws on a rank that is alone at it is
+/// told the coordinator, and the next one is waited for, as where a task pauses; else it comes out of here,
+/// and the caller reports it.
+int serve(Link& link, const RankPlace& place);
 
 }  // namespace apportion

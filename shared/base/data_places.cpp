@@ -75,4 +75,12 @@ std::string join_paths(const std::vector<fs::path>& paths) {
   return joined;
 }
 
+std::string program_file() {
+  const fs::path own = fs::absolute(own_file()).lexically_normal();
+  const fs::path launcher = own.parent_path().parent_path() / "bin" / own.filename();
+  std::error_code ignored;
+  const bool is_bundle = own.parent_path().filename() == "libexec" && fs::exists(launcher, ignored);
+  return (is_bundle ? launcher : own).string();
+}
+
 }  // namespace apportion

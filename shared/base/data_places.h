@@ -32,4 +32,7 @@ std::vector<std::filesystem::path> data_folders(DataKind kind);
 /// "A, B" for messages.
 std::string join_paths(const std::vector<std::filesystem::path>& paths);
 
+/// This program's own file, to start it again: of a bundle its launcher. Absolute.
+std::string program_file();
+
 }  // namespace apportion

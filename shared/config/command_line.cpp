@@ -32,6 +32,8 @@ constexpr const char* usage =
     "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
     "        --sweep KEY=LIST                    one job for each value; several: for all combinations\n"
     "  apportion run --help                      all keys\n"
+    "  apportion submit JOB.ini [--key value ...] [--site FILE] [--members N] [--ranks N] [--dry-run]\n"
+    "                                            the same as a batch job of Slurm (docs/slurm.md)\n"
     "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
     "  apportion plan [JOB.ini] [--key value ...]\n"
     "                                            predict memory and time of training on many ranks\n"
@@ -57,6 +59,7 @@ struct Words {
   std::set<std::string> switches;
   std::vector<Setting> sweep;  // of each --sweep KEY=LIST
   std::string csv_file, cell;
+  SubmitRequest submit;
 };
 
 po::options_description describe_key_options(const OptionGroup& group) {
@@ -74,8 +77,10 @@ po::options_description describe_switches() {
   po::options_description description;
   auto add = description.add_options();
   add("help,h", "");
-  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch"})
+  for (const char* name :
+       {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch", "dry_run"})
     add(name, "");
+  for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
   add("csv", po::value<std::string>(), "");
   add("cell", po::value<std::string>(), "");
   add("sweep", po::value<std::vector<std::string>>(), "");
@@ -131,7 +136,8 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "sweep"})
+  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "sweep", "site",
+                           "members", "ranks", "dry_run"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -146,6 +152,16 @@ Setting sweep_line(const std::string& text) {
   std::string key = text.substr(0, std::min(equals, text.find_last_not_of(" \t", equals - 1) + 1));
   std::replace(key.begin(), key.end(), '-', '_');
   return {key, text.substr(equals + 1), source};
+}
+
+/// Of members or ranks.
+int count_of(const std::string& key, const std::string& value) {
+  const IntegerRange range{1, 1000};  // as many as an array of Slurm may have by default
+  uint64_t count = 0;
+  if (!parse_integer(value, count) || count < range.low || count > range.high)
+    throw UserError(
+        fmt::format("{}: --{} = '{}' must be {}", source, key, printable(value), describe(range)));
+  return static_cast<int>(count);
 }
 
 Words parse_words(int argc, const char* const* argv) {
@@ -167,6 +183,10 @@ Words parse_words(int argc, const char* const* argv) {
       throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
     if (find_option(key)) {
       words.settings.push_back({key, value, source});
+    } else if (key == "site") {
+      words.submit.site_file = value;
+    } else if (key == "members" || key == "ranks") {
+      (key == "ranks" ? words.submit.ranks : words.submit.members) = count_of(key, value);
     } else if (key == "csv") {
       words.csv_file = value;
     } else if (key == "cell") {
@@ -298,6 +318,20 @@ CommandLine parse_job(const Words& words, Command command) {
   return parsed;
 }
 
+CommandLine parse_submit(const Words& words) {
+  CommandLine parsed = parse_job(words, Command::submit);
+  if (!is_regular_file(parsed.job_file))
+    throw UserError(fmt::format(
+        "{} is not a regular file, and the batch job has to read it; write it to a file", parsed.job_file));
+  parsed.submit = words.submit;
+  parsed.submit.dry_run = words.switches.count("dry_run") > 0;
+  for (const Setting& setting : words.settings)
+    parsed.submit.options.push_back("--" + setting.key + "=" + setting.value);
+  for (const Setting& line : words.sweep)
+    parsed.submit.options.push_back("--sweep=" + line.key + "=" + line.value);
+  return parsed;
+}
+
 CommandLine parse_plan(const Words& words) {
   CommandLine parsed;
   parsed.command = Command::plan;
@@ -363,7 +397,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   const std::string command = words.positionals.empty() ? "" : words.positionals[0];
   if (words.switches.count("help"))
     return printing(Command::help,
-                    command == "run" || command == "scale" || command == "plan" ? format_run_help() : usage);
+                    command == "run" || command == "submit" || command == "scale" || command == "plan"
+                        ? format_run_help()
+                        : usage);
   if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
   if (words.switches.count("dump_defaults"))
     return printing(Command::dump_defaults, format_default_job_file());
@@ -383,8 +419,15 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.switches.count("print_config") && command != "run") {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
   }
-  if (!words.sweep.empty() && command != "run") refuse_sweep(words.sweep, command);
+  const SubmitRequest& submit = words.submit;
+  if (command != "submit" && (words.switches.count("dry_run") > 0 || !submit.site_file.empty() ||
+                              submit.members != SubmitRequest{}.members || submit.ranks != 0)) {
+    throw UserError(fmt::format(
+        "{}: --site, --members, --ranks and --dry-run belong to 'apportion submit JOB.ini'", source));
+  }
+  if (!words.sweep.empty() && command != "run" && command != "submit") refuse_sweep(words.sweep, command);
   if (command == "run") return parse_job(words, Command::run);
+  if (command == "submit") return parse_submit(words);
   if (command == "scale") return parse_job(words, Command::scale);
   if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
@@ -393,9 +436,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return parse_folder(words, Command::status, "status DIR [--json]", {"json", "quiet"});
   if (command == "retry") return parse_folder(words, Command::retry, "retry DIR", {"quiet"});
   if (command == "verify") return parse_folder(words, Command::verify, "verify DIR", {"quiet"});
-  throw UserError(fmt::format(
-      "{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-      nearest_word(command, {"run", "scale", "plan", "report", "export", "status", "retry", "verify"})));
+  throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
+                              nearest_word(command, {"run", "submit", "scale", "plan", "report", "export",
+                                                     "status", "retry", "verify"})));
 }
 
 }  // namespace apportion

@@ -10,6 +10,7 @@ namespace apportion {
 
 enum class Command {
   run,
+  submit,
   scale,
   plan,
   report,
@@ -31,6 +32,14 @@ struct JobCell {
   RunConfig config;
 };
 
+/// What `submit` adds to the job that it submits.
+struct SubmitRequest {
+  std::string site_file;       // empty: the usual places
+  int members = 1, ranks = 0;  // 0: the site's
+  bool dry_run = false;
+  std::vector<std::string> options;  // of `run`, as they were typed: --key=value, --sweep=KEY=LIST
+};
+
 struct CommandLine {
   Command command = Command::help;
   RunConfig config;  // run, scale, plan, print_config: all of it; report: output.json alone is meant
@@ -39,9 +48,10 @@ struct CommandLine {
   std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
   std::string directory;       // report, export_csv, status, retry, verify: a results folder
   bool watch = false;          // status
-  std::string cell;            // report: this one alone; empty: all
-  std::string csv_file;        // export_csv: "-" is standard output
-  std::string text;            // what to print, of every command but run, scale, plan, report and export_csv
+  SubmitRequest submit;
+  std::string cell;      // report: this one alone; empty: all
+  std::string csv_file;  // export_csv: "-" is standard output
+  std::string text;      // what to print, of every command but those that do something
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion

@@ -383,6 +383,11 @@ OptionGroup compute_options() {
                          "lost and the job ends"},
                         field(&RunConfig::ranks, &Ranks::silence_s),
                         {2, Bound::included, 1e6, Bound::included}),
+          number_option(
+              {"end_grace_s", "120", Identity::no,
+               "seconds before the end of its Slurm job at which a run saves its state and leaves; a "
+               "run that is asked to stop by a signal has as long for it"},
+              field(&RunConfig::ranks, &Ranks::end_grace_s), {0, Bound::included, 1e6, Bound::included}),
       }};
 }
 
@@ -438,8 +443,8 @@ OptionGroup output_options() {
               {"output", "", Identity::no, "results folder; empty: runs/NAME for a job file NAME.ini"},
               field(&RunConfig::output, &Output::directory), "DIR", EmptyText::allowed),
           integer_option({"checkpoint_steps", "0", Identity::no,
-                          "steps after which a training task saves its state, so that an interrupted one "
-                          "goes on from there; 0: never"},
+                          "steps after which a training task saves its state, so that one that was killed "
+                          "goes on from there; 0: only when it is asked to stop"},
                          field(&RunConfig::output, &Output::checkpoint_steps), {0, most_steps}),
           number_option({"lease_s", "60", Identity::no,
                          "seconds without a sign of life, which a run gives each two, after which other runs "

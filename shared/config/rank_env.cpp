@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <vector>
 
 #include "shared/base/error.h"
@@ -136,6 +137,11 @@ int most_openmp_threads(const EnvironmentLookup& lookup) {
   return number && threads >= 1 && threads <= 4096 ? static_cast<int>(threads) : Cores().most_threads;
 }
 
+/// Only digits: the id becomes part of a file's name.
+std::string read_id(const EnvironmentLookup& lookup, const char* name) {
+  return std::to_string(read_integer(lookup, name, 0, std::numeric_limits<int>::max()));
+}
+
 const char* own_environment(const char* name) { return std::getenv(name); }
 
 }  // namespace
@@ -147,6 +153,30 @@ RankEnv read_rank_env(const EnvironmentLookup& lookup) {
 }
 
 RankEnv read_rank_env() { return read_rank_env(own_environment); }
+
+BatchJob read_batch_job(const EnvironmentLookup& lookup) {
+  BatchJob job;
+  if (!lookup("SLURM_JOB_ID")) return job;
+  job.id = read_id(lookup, "SLURM_JOB_ID");
+  if (lookup("SLURM_ARRAY_JOB_ID") && lookup("SLURM_ARRAY_TASK_ID"))
+    job.id = read_id(lookup, "SLURM_ARRAY_JOB_ID") + "_" + read_id(lookup, "SLURM_ARRAY_TASK_ID");
+  if (lookup("SLURM_RESTART_COUNT")) job.restarts = read_integer(lookup, "SLURM_RESTART_COUNT", 0, 1 << 30);
+  if (lookup("SLURM_JOB_END_TIME")) {
+    uint64_t seconds = 0;
+    if (!parse_integer(lookup("SLURM_JOB_END_TIME"), seconds))
+      throw UserError(fmt::format("environment: SLURM_JOB_END_TIME = '{}' must be seconds since 1970",
+                                  printable(lookup("SLURM_JOB_END_TIME"))));
+    job.end_time = static_cast<double>(seconds);
+  }
+  return job;
+}
+
+BatchJob read_batch_job() { return read_batch_job(own_environment); }
+
+double stop_time(const BatchJob& job, double grace_s, double now) {
+  if (job.end_time <= now) return 0;
+  return std::max(job.end_time - grace_s, now + (job.end_time - now) / 2);
+}
 
 Cores count_cores(const RankEnv& env, const EnvironmentLookup& lookup, const std::string& root) {
   Cores cores;

@@ -18,6 +18,13 @@ struct RankEnv {
   std::string problem{};               // why this is no rank of a job though it was started as one of several
 };
 
+/// The batch system's job that this process is part of. Only Slurm's is known.
+struct BatchJob {
+  std::string id{};     // "123", or of an array's task "120_3"; empty: there is none
+  int restarts = 0;     // how often the job was started again
+  double end_time = 0;  // seconds since 1970 at which it will be ended; 0: not known
+};
+
 /// Looks up an environment variable; nullptr when it is not set.
 using EnvironmentLookup = std::function<const char*(const char*)>;
 
@@ -30,6 +37,15 @@ using EnvironmentLookup = std::function<const char*(const char*)>;
 RankEnv read_rank_env(const EnvironmentLookup& lookup);
 /// From the process's own environment.
 RankEnv read_rank_env();
+
+/// From SLURM_JOB_ID, of an array SLURM_ARRAY_JOB_ID and SLURM_ARRAY_TASK_ID, SLURM_RESTART_COUNT and
+/// SLURM_JOB_END_TIME. Throws UserError that names a variable that is senseless.
+BatchJob read_batch_job(const EnvironmentLookup& lookup);
+BatchJob read_batch_job();
+
+/// When a run that began at `now` has to stop: `grace_s` before the job's end, and not before half of the
+/// time that was left is over; 0: never, because no end is known, or it has passed already.
+double stop_time(const BatchJob& job, double grace_s, double now);
 
 struct Cores {
   int allowed = 1;    // that this process may run on

@@ -179,6 +179,7 @@ struct RanksConfig {
   double timeout_s = 300;           // for an operation between ranks
   double connect_timeout_s = 1800;  // for ranks to connect and to have loaded the model
   double silence_s = 60;            // a rank not heard of for so long is lost
+  double end_grace_s = 120;         // before the end of its batch job a run stops, and has so long for it
   int shard_size = 0;               // ranks that hold the base together; 1: each has all of it; 0: automatic
   bool node_sharing = true;         // ranks of one node keep one copy of what they hold together
   Residence resident = Residence::automatic;
@@ -215,8 +216,8 @@ struct OutputConfig {
   std::string directory;     // results; default runs/NAME of the job file
   int checkpoint_steps = 0;  // a training task saves its state each so many steps; 0: never
   bool force = false, quiet = false, json = false;
-  bool leave = false;    // when all that is left is at work in other runs of the folder
-  double lease_s = 60;   // a run that was not heard of for so long loses its tasks to others
+  bool leave = false;   // when all that is left is at work in other runs of the folder
+  double lease_s = 60;  // a run that was not heard of for so long loses its tasks to others
 };
 
 struct RunConfig {

@@ -4,9 +4,10 @@
 
 #define OMPI_SKIP_MPICXX 1  // the C interface only
 #include <mpi.h>
-#include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <limits>
@@ -25,7 +26,7 @@ namespace apportion {
 
 namespace {
 
-enum Tag { to_coordinator = 0, to_worker = 1 };
+enum Tag { to_coordinator = 0, to_worker = 1, interruption = 2 };
 
 constexpr auto poll_pause = std::chrono::milliseconds(1);
 constexpr double heartbeat_s = 1;
@@ -39,6 +40,9 @@ void check(int code, const char* operation) {
   throw RankError(-1, std::string("control message, ") + operation + ": " + text);
 }
 
+/// What asks to stop, and the rank that was asked.
+using Interruption = std::array<int, 2>;
+
 /// A message on its way out; its bytes must stay where they are until MPI is done with them.
 struct Outgoing {
   int rank;
@@ -51,8 +55,11 @@ struct Outgoing {
 
 class MpiLink::Thread {
  public:
-  Thread(const RankGroup& ranks, std::function<void(int)> end_process)
-      : rank_(ranks.rank()), size_(ranks.size()), end_process_(std::move(end_process)), parent_(::getppid()) {
+  Thread(const RankGroup& ranks, std::function<void(int)> end_process, double stop_wait_s)
+      : rank_(ranks.rank()),
+        size_(ranks.size()),
+        end_process_(std::move(end_process)),
+        longest_stop_s_(stop_wait_s + interrupt_grace_s) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, &communicator_), "duplicating the communicator");
     MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
     thread_ = std::thread([this] { run(); });
@@ -121,10 +128,18 @@ class MpiLink::Thread {
     if (!found) return false;
     int count = 0;
     check(MPI_Get_count(&status, MPI_BYTE, &count), "count");
-    ensure(status.MPI_TAG == to_coordinator || status.MPI_TAG == to_worker,
+    ensure(status.MPI_TAG >= to_coordinator && status.MPI_TAG <= interruption,
            "a control message's tag is known");
     std::string bytes(static_cast<size_t>(count), '\0');
     check(MPI_Mrecv(bytes.data(), count, MPI_BYTE, &message, MPI_STATUS_IGNORE), "receive");
+    if (status.MPI_TAG == interruption) {
+      Interruption asked = {};
+      ensure(bytes.size() == sizeof asked, "an interruption is a signal and a rank");
+      std::memcpy(asked.data(), bytes.data(), sizeof asked);
+      note_interrupt(asked[0], asked[1]);
+      if (noted_by_ < 0) noted_by_ = asked[1];
+      return true;
+    }
     int from = status.MPI_TAG == to_coordinator ? status.MPI_SOURCE : coordinator_address;
     boxes_[status.MPI_TAG].put(from, std::move(bytes));
     return true;
@@ -153,21 +168,30 @@ class MpiLink::Thread {
     }
   }
 
-  /// Heartbeat, interruption, orphaned process.
+  /// A rank tells rank 0, which tells all.
+  void tell_of_interrupt() {
+    const Interruption asked = {interrupt_signal(), noted_by_ < 0 ? rank_ : noted_by_};
+    std::string bytes(sizeof asked, '\0');
+    std::memcpy(bytes.data(), asked.data(), sizeof asked);
+    std::lock_guard lock(mutex_);
+    if (rank_ != 0) waiting_.push_back({0, interruption, bytes});
+    for (int other = 1; rank_ == 0 && other < size_; ++other)
+      waiting_.push_back({other, interruption, bytes});
+  }
+
+  /// Heartbeat, interruption.
   void watch() {
     double now = seconds_now();
     bool just_interrupted = interrupt_signal() && !interrupted_at_;
     if (now - last_watch_ < heartbeat_s && !just_interrupted) return;
     last_watch_ = now;
     post(rank_, 0, to_coordinator, encode(Heartbeat{}));
-    if (::getppid() != parent_) end_process_(1);
-    if (just_interrupted) interrupted_at_ = now;
-    if (rank_ == 0 || !interrupted_at_) return;  // rank 0's coordinator looks for itself
     if (just_interrupted) {
-      post(rank_, 0, to_coordinator, encode(Failed{interrupt_name(interrupt_signal()), interrupt_exit_code}));
-    } else if (now - *interrupted_at_ > interrupt_grace_s) {
-      end_process_(interrupt_exit_code);
+      interrupted_at_ = now;
+      tell_of_interrupt();
     }
+    if (rank_ == 0 || !interrupted_at_) return;  // rank 0's coordinator looks for itself
+    if (now - *interrupted_at_ > longest_stop_s_) end_process_(exit_code_of_interrupt(interrupt_signal()));
   }
 
   /// Nobody leaves before everyone's sends are done: a barrier that is passed while messages still move.
@@ -189,7 +213,7 @@ class MpiLink::Thread {
 
   const int rank_, size_;
   std::function<void(int)> end_process_;
-  const pid_t parent_;
+  const double longest_stop_s_;
   MPI_Comm communicator_ = MPI_COMM_NULL;
   Mailbox boxes_[2];  // by Tag
   std::mutex mutex_;  // of waiting_ and failure_
@@ -199,6 +223,7 @@ class MpiLink::Thread {
   std::list<Outgoing> sending_;  // the thread's own, as all below
   double last_watch_ = 0;
   std::optional<double> interrupted_at_;
+  int noted_by_ = -1;  // the rank whose interruption came here; -1: none came
   std::thread thread_;
 };
 
@@ -225,8 +250,8 @@ class MpiEnd : public Link {
 
 }  // namespace
 
-MpiLink::MpiLink(const RankGroup& ranks, std::function<void(int)> end_process)
-    : thread_(std::make_unique<Thread>(ranks, std::move(end_process))),
+MpiLink::MpiLink(const RankGroup& ranks, std::function<void(int)> end_process, double stop_wait_s)
+    : thread_(std::make_unique<Thread>(ranks, std::move(end_process), stop_wait_s)),
       worker_(std::make_unique<MpiEnd<Thread>>(*thread_, ranks.rank())),
       exceptions_at_start_(std::uncaught_exceptions()) {
   if (ranks.rank() == 0) coordinator_ = std::make_unique<MpiEnd<Thread>>(*thread_, coordinator_address);

@@ -13,15 +13,14 @@ namespace apportion {
 
 /// This rank's ends of the control traffic, and its link thread, which also
 /// - sends the coordinator a Heartbeat each second, however busy the main thread is;
-/// - on ranks other than 0, when interrupted (interrupt.h): tells the coordinator by Failed, and after a
-/// grace of
-///   2 s calls `end_process`;
-/// - calls `end_process` when the launcher's process is gone (an orphan would wait for ever).
+/// - when this rank is asked to stop (interrupt.h): tells the others, so that all know it within
+/// milliseconds; on ranks
+///   other than 0 it calls `end_process` when nobody has ended it within `stop_wait_s` and 2 s more.
 /// An error of MPI is thrown by the ends' next `send` or `receive`.
 class MpiLink {
  public:
   /// Collective over all ranks. `end_process` is called on the link thread and does not return.
-  MpiLink(const RankGroup& ranks, std::function<void(int exit_code)> end_process);
+  MpiLink(const RankGroup& ranks, std::function<void(int exit_code)> end_process, double stop_wait_s = 0);
 
   /// Collective: delivers what was sent, waits for all ranks, ends the thread. While an exception unwinds it
   /// only ends the thread (RankGroup then aborts the job).

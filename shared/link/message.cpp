@@ -84,6 +84,11 @@ void visit(Fields& fields, Done& done) {
 }
 
 template <typename Fields>
+void visit(Fields& fields, Paused& paused) {
+  fields("task_id", paused.task_id)("done", paused.done)("all", paused.all);
+}
+
+template <typename Fields>
 void visit(Fields& fields, Failed& failed) {
   fields("reason", failed.reason)("exit_code", failed.exit_code)("task_id", failed.task_id);
 }
@@ -92,13 +97,16 @@ template <typename Fields>
 void visit(Fields&, Heartbeat&) {}
 
 template <typename Fields>
-void visit(Fields&, Stop&) {}
+void visit(Fields& fields, Stop& stop) {
+  fields("exit_code", stop.exit_code);
+}
 
 const char* kind_of(const Assign&) { return "assign"; }
 const char* kind_of(const Progress&) { return "progress"; }
 const char* kind_of(const Note&) { return "note"; }
 const char* kind_of(const Histogram&) { return "histogram"; }
 const char* kind_of(const Done&) { return "done"; }
+const char* kind_of(const Paused&) { return "paused"; }
 const char* kind_of(const Failed&) { return "failed"; }
 const char* kind_of(const Heartbeat&) { return "heartbeat"; }
 const char* kind_of(const Stop&) { return "stop"; }

@@ -87,6 +87,13 @@ struct Done {
   std::vector<int> verdicts;  // of a judge task, from the group's first rank: those of `input`
 };
 
+/// From every rank of the group that leaves its task unfinished, because the run is to stop: what it had is
+/// saved. `done` of `all` are steps, or the rank's own units of a measure task.
+struct Paused {
+  std::string task_id;
+  int64_t done = 0, all = 0;
+};
+
 /// From a rank that cannot go on; with `task_id` from one that was alone at that task and can take another.
 struct Failed {
   std::string reason;
@@ -97,10 +104,12 @@ struct Failed {
 /// From every rank each second, so that a silent one is noticed.
 struct Heartbeat {};
 
-/// Coordinator to every rank: no more tasks, leave.
-struct Stop {};
+/// Coordinator to every rank: no more tasks, leave. `exit_code` other than 0: the whole run ends, with it.
+struct Stop {
+  int exit_code = 0;
+};
 
-using Message = std::variant<Assign, Progress, Note, Histogram, Done, Failed, Heartbeat, Stop>;
+using Message = std::variant<Assign, Progress, Note, Histogram, Done, Paused, Failed, Heartbeat, Stop>;
 
 std::string encode(const Message& message);
 /// Throws DataError ("message from rank N") for bytes that are not a message of this version.

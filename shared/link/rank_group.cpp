@@ -40,6 +40,7 @@ std::string library_version() {
 RankGroup::RankGroup(Launch launch, int expected_size)
     : launch_(launch), exceptions_at_start_(std::uncaught_exceptions()) {
   if (launch_ == Launch::single) return;
+  watch_ = std::make_unique<LauncherWatch>();
   start_mpi();
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);

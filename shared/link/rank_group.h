@@ -3,6 +3,10 @@
 // collectives_mpi's.
 #pragma once
 
+#include <memory>
+
+#include "shared/link/launcher_watch.h"
+
 namespace apportion {
 
 /// How this process was started: by itself, or by mpirun or srun (shared/config/rank_env.h finds out).
@@ -13,7 +17,8 @@ class RankGroup {
  public:
   /// With Launch::mpi: MPI_Init_thread (collective). Throws UserError when the MPI library offers no
   /// MPI_THREAD_MULTIPLE, which the link threads need, or sees another number of ranks than `expected_size`,
-  /// the launcher's (0: not known): then the launcher is another MPI's.
+  /// the launcher's (0: not known): then the launcher is another MPI's. From here on the rank ends when its
+  /// launcher is gone.
   explicit RankGroup(Launch launch, int expected_size = 0);
 
   /// MPI_Finalize (collective), except while an exception unwinds: the other ranks may never get there, so
@@ -35,6 +40,7 @@ class RankGroup {
 
  private:
   Launch launch_;
+  std::unique_ptr<LauncherWatch> watch_;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   int exceptions_at_start_;
 };

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "shared/link/interrupt.h"
 #include "worker/losses/log_probs.h"
 #include "worker/parallel/lanes.h"
 
@@ -33,7 +34,7 @@ class SideBySide {
   /// The units [first, last).
   SideBySide(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units, size_t first,
              size_t last, const UnitsTogether& together, Collectives& ranks)
-      : tools_(tools), ranks_(ranks), first_(first) {
+      : tools_(tools), ranks_(ranks), first_(first), stops_(together.stops) {
     for (size_t index = first; index < last; ++index) {
       trees_.push_back(std::make_unique<AnswerTree>(tools, units[index], taker_of(together, index)));
     }
@@ -46,6 +47,7 @@ class SideBySide {
         if (tree && tree->grows()) growing.push_back(tree.get());
       }
       if (largest(ranks_.all_gather({static_cast<double>(growing.size())})) == 0) return;
+      if (stops_ && largest(ranks_.all_gather({stops_() ? 1.0 : 0.0})) != 0) throw TaskPaused(0, 0);
       evaluate(growing);
       follow(growing);
       for (size_t index = 0; index < trees_.size(); ++index) {
@@ -99,16 +101,18 @@ class SideBySide {
   const MeasureTools& tools_;
   Collectives& ranks_;
   size_t first_;
+  const StopAsked& stops_;
   std::vector<std::unique_ptr<AnswerTree>> trees_;
 };
 
 }  // namespace
 
-UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts,
-                        TakeAnswer take) {
+UnitResult measure_unit(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts, TakeAnswer take,
+                        const StopAsked& stops) {
   const at::NoGradGuard no_gradient;
   AnswerTree tree(tools, prompts, std::move(take));
   while (tree.grows()) {
+    if (stops && stops()) throw TaskPaused(0, 0);
     const TokenRows rows = tree.next_rows();
     tree.take_hidden(tools.model.hidden(rows, tools.adapter, &tree.cache(), tree.first_slot()));
     for (int index = 0; index < tree.pieces(); ++index) {
@@ -152,7 +156,7 @@ void measure_units(const MeasureTools& tools, const std::vector<std::vector<Meas
       static_cast<int>(units.size()), tools.model.device(),
       [&](int lane_index) {
         const auto index = static_cast<size_t>(lane_index);
-        UnitResult result = measure_unit(tools, units[index], taker_of(together, index));
+        UnitResult result = measure_unit(tools, units[index], taker_of(together, index), together.stops);
         const std::lock_guard lock(one_at_a_time);
         done(index, std::move(result));
       },

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "shared/base/error.h"
+#include "shared/link/interrupt.h"
 #include "shared/store/checkpoint.h"
 #include "shared/store/columns.h"
 
@@ -106,7 +107,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
       state.optimizer.resume(loaded->first_moment, loaded->second_moment, static_cast<int>(step));
       state.log = std::move(loaded->log);
       ranks_read_ = loaded->ranks;
-      found = step;
+      found = saved_ = step;
       break;
     }
     if (first_fault - faults.begin() == collectives_.group_rank()) {
@@ -151,18 +152,42 @@ void TrainCheckpoint::after_step(const TrainState& state, int done, int steps) {
   if (plan_.every == 0) return;
   if (pending_ > 0) settle();
   if (done % plan_.every != 0 || done == steps) return;
-  if (pending_ > 0) {  // the disk is slower than the steps
+  if (pending_ > 0) complete();  // the disk is slower than the steps
+  start(state, done);
+}
+
+void TrainCheckpoint::start(const TrainState& state, int done) {
+  writer_.start(static_cast<uint64_t>(done), own_slices(state));
+  pending_ = saved_ = static_cast<uint64_t>(done);
+}
+
+void TrainCheckpoint::pause_if_asked(const TrainState& state, int done, int steps) {
+  if (!plan_.stops || !any_rank(plan_.stops())) return;
+  if (static_cast<uint64_t>(done) > saved_) {
+    complete();
+    start(state, done);
+  }
+  complete();
+  collectives_.barrier();
+  throw TaskPaused(done, steps);
+}
+
+void TrainCheckpoint::complete() {
+  if (pending_ > 0) {
     writer_.wait();
     settle();
     ensure(pending_ == 0, "a checkpoint is complete when all have waited for their parts");
   }
-  writer_.start(static_cast<uint64_t>(done), own_slices(state));
-  pending_ = static_cast<uint64_t>(done);
+  writer_.wait();
+}
+
+bool TrainCheckpoint::any_rank(bool own) {
+  const std::vector<double> all = collectives_.all_gather({own ? 1.0 : 0.0});
+  return std::find(all.begin(), all.end(), 1.0) != all.end();
 }
 
 void TrainCheckpoint::settle() {
-  const std::vector<double> idle = collectives_.all_gather({writer_.idle() ? 1.0 : 0.0});
-  if (std::find(idle.begin(), idle.end(), 0.0) != idle.end()) return;
+  if (any_rank(!writer_.idle())) return;
   if (collectives_.group_rank() == 0) writer_.start_completion(pending_);
   pending_ = 0;
 }

@@ -29,8 +29,9 @@ struct TrainState {
 
 struct CheckpointPlan {
   std::string folder;
-  std::string task_id;  // a checkpoint of another task is refused
-  int every = 0;        // steps between checkpoints; 0: none are written
+  std::string task_id;                    // a checkpoint of another task is refused
+  int every = 0;                          // steps between checkpoints; 0: none are written
+  std::function<bool()> stops = nullptr;  // whether this rank knows that the run is to stop; null: never
 };
 
 class TrainCheckpoint {
@@ -51,6 +52,10 @@ class TrainCheckpoint {
   /// result follows. Collective: every rank of the group.
   void after_step(const TrainState& state, int done, int steps);
 
+  /// Before each step; `done` of `steps` are made. When any rank knows that the run is to stop, the state is
+  /// saved and every rank throws TaskPaused: all at the same step. Collective: every rank of the group.
+  void pause_if_asked(const TrainState& state, int done, int steps);
+
   /// Until this rank writes nothing more. Throws UserError for what could not be written.
   void finish() { writer_.wait(); }
 
@@ -66,12 +71,17 @@ class TrainCheckpoint {
   std::vector<CheckpointSlice> own_slices(const TrainState& state) const;
   /// Has the pending checkpoint completed when every rank has written its part.
   void settle();
+  void start(const TrainState& state, int done);
+  /// Until what is being written is complete. Collective.
+  void complete();
+  bool any_rank(bool own);
 
   CheckpointPlan plan_;
   Collectives& collectives_;
   Say say_;
   CheckpointWriter writer_;
   uint64_t pending_ = 0;   // the step whose parts are being written, 0: none
+  uint64_t saved_ = 0;     // the last step whose parts were written or read
   size_t ranks_read_ = 0;  // that wrote what was read last
 };
 

@@ -187,6 +187,7 @@ void Trainer::run(const Objective& objective) {
   for (int step = first_step(optimizer, objective.steps);; ++step) {
     const StageEnd end = stage_end(objective.stop, log_, schedule_.batches(), objective.steps);
     if (step >= end.steps) return;
+    if (setup_.checkpoint) setup_.checkpoint->pause_if_asked(state(optimizer), step, end.steps);
     StepReport report{step, end.steps};
     report.lr = learning_rate(objective.optimizer, objective.learning_rate, step, objective.steps, end);
     run_step(objective, optimizer, reference, report);

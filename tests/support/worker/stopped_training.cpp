@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "shared/link/interrupt.h"
 #include "shared/store/columns.h"
 #include "worker/train/trainer.h"
 
@@ -48,6 +49,8 @@ StageRun run_stage(const TinyWorld& world, Stage stage, Collectives& collectives
   try {
     run_to_the_end(stage, trainer, checkpoint);
   } catch (const Stopped&) {
+  } catch (const TaskPaused& paused) {
+    run.paused_after = paused.done();
   }
   run.values = adapter.values();
   run.log = trainer.log();

@@ -19,6 +19,7 @@ struct StageRun {
   at::Tensor values;  // of the adapter at the end
   TrainLog log;
   std::vector<std::pair<TrainCheckpoint::Note, std::string>> notes;  // that this rank was told
+  int64_t paused_after = -1;  // steps, where the plan asked it to stop; -1: it did not
 };
 
 inline constexpr int stage_steps = 7;

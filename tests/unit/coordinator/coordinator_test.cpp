@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "shared/base/error.h"
 #include "shared/config/method.h"
@@ -205,6 +207,61 @@ TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {
   auto [reason, exit_code] = failure(2, 2);
   EXPECT_EQ(exit_code, interrupt_exit_code);
   EXPECT_NE(reason.find("Ctrl-C"), std::string::npos) << reason;
+}
+
+TEST_F(CoordinatorTest, ARunThatIsToStopWaitsForItsGroupsAndLetsTheRanksGo) {
+  std::atomic<bool> asked = false;
+  std::atomic<int> pauses = 0;
+  job_.instead = [&](int rank, const Assign& assign) -> std::optional<Message> {
+    if (assign.task.label == "before, v2") return std::nullopt;
+    asked = true;
+    ++pauses;
+    std::this_thread::sleep_for(std::chrono::milliseconds(rank == 0 ? 300 : 0));
+    return Paused{assign.task.id, 37, 420};
+  };
+  options_.interrupted = [&] { return asked ? SIGUSR1 : 0; };
+  options_.stop_wait_s = 60;
+  try {
+    run(2, 2);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const LeftInOrder& left) {
+    EXPECT_EQ(
+        left.what(),
+        std::string("stopped by SIGUSR1 at step 37 of 420 (stage 1); the same command goes on from there"));
+    EXPECT_EQ(left.exit_code(), requeue_exit_code);
+  }
+  EXPECT_EQ(pauses, 2);
+}
+
+TEST_F(CoordinatorTest, ATaskThatIsDoneOnSomeRanksAndPausedOnAnotherIsNotRecorded) {
+  std::atomic<bool> asked = false;
+  job_.instead = [&](int rank, const Assign& assign) -> std::optional<Message> {
+    asked = true;
+    if (rank != 1) return std::nullopt;
+    return Paused{assign.task.id, 1, 2};
+  };
+  options_.interrupted = [&] { return asked ? SIGTERM : 0; };
+  options_.stop_wait_s = 60;
+  // Rank 0 has done 3 units, rank 1 one of 2.
+  EXPECT_EQ(failure(2, 2).first,
+            "stopped by SIGTERM at unit 4 of 5 (before, v2); the same command goes on from there");
+  EXPECT_EQ(state_of(tasks_[0]), ArtefactState::absent);
+}
+
+TEST_F(CoordinatorTest, NothingIsGivenOutOnceTheRunIsToStop) {
+  options_.interrupted = [] { return SIGINT; };
+  options_.stop_wait_s = 60;
+  EXPECT_EQ(failure(2, 2),
+            std::make_pair(
+                std::string("stopped by Ctrl-C; finished tasks stay, the same command goes on from them"),
+                interrupt_exit_code));
+  EXPECT_EQ(state_of(tasks_[0]), ArtefactState::absent);
+}
+
+TEST_F(CoordinatorTest, ARunWhoseTasksAreAllDoneIsNotStopped) {
+  states_ = {TaskState::done, TaskState::done, TaskState::done, TaskState::done};
+  options_.interrupted = [] { return SIGUSR1; };
+  EXPECT_EQ(failure(2, 2).first, "no error");
 }
 
 TEST_F(CoordinatorTest, ShowsARanksNoteWithTheTasksName) {

@@ -87,5 +87,31 @@ TEST_F(TrainCheckpointTest, AnyNumberOfRanksGoesOnFromAnyOther) {
   }
 }
 
+TEST_F(TrainCheckpointTest, OneRankThatIsAskedToStopStopsAllAtOneStep) {
+  const int ranks = test_ranks().size(), rank = test_ranks().rank();
+  for (int asked = 0; asked < ranks; ++asked) {
+    for (int every : {0, 1, 2}) {
+      auto group = first_ranks(ranks);
+      if (rank == 0) std::filesystem::remove_all(directory());
+      group->barrier();
+      int looks = 0;  // one before each step
+      CheckpointPlan plan{directory() + "/checkpoint", "task", every,
+                          [&] { return ++looks == 4 && rank == asked; }};
+      const StageRun paused = run_stage(world_, Stage::sft, *group, plan, to_the_end);
+      EXPECT_EQ(paused.paused_after, 3);
+      EXPECT_EQ(checkpoint_steps(plan.folder).front(), 3u);
+      EXPECT_TRUE(std::filesystem::exists(checkpoint_path(plan.folder, 3) + "/COMPLETE"));
+      plan.stops = nullptr;
+      const StageRun resumed = run_stage(world_, Stage::sft, *group, plan, to_the_end);
+      EXPECT_EQ(resumed.paused_after, -1);
+      EXPECT_TRUE(at::equal(resumed.values, through_[0].values)) << asked << " of " << ranks;
+      EXPECT_EQ(comparable(resumed.log), comparable(through_[0].log));
+      if (rank == 0) EXPECT_NE(resumed.notes.back().second.find("goes on from step 3 of"), std::string::npos);
+      group->barrier();
+    }
+  }
+  if (rank == 0) std::filesystem::remove_all(directory());
+}
+
 }  // namespace
 }  // namespace apportion

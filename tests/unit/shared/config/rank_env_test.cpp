@@ -45,6 +45,44 @@ const Environment open_mpi = {{"OMPI_COMM_WORLD_RANK", "5"},
                               {"PMIX_RANK", "5"},
                               {"SLURM_PROCID", "0"}};
 
+TEST(ReadBatchJob, IsSlurmsJobOrTheArraysTask) {
+  EXPECT_EQ(read_batch_job(lookup_in({})).id, "");
+  EXPECT_EQ(read_batch_job(lookup_in({{"SLURM_ARRAY_JOB_ID", "3"}, {"SLURM_ARRAY_TASK_ID", "1"}})).id, "");
+  BatchJob job = read_batch_job(lookup_in({{"SLURM_JOB_ID", "12"}}));
+  EXPECT_EQ(job.id, "12");
+  EXPECT_EQ(job.restarts, 0);
+  EXPECT_EQ(job.end_time, 0);
+  job = read_batch_job(lookup_in({{"SLURM_JOB_ID", "12"},
+                                  {"SLURM_ARRAY_JOB_ID", "11"},
+                                  {"SLURM_ARRAY_TASK_ID", "3"},
+                                  {"SLURM_RESTART_COUNT", "2"},
+                                  {"SLURM_JOB_END_TIME", "1795000000"}}));
+  EXPECT_EQ(job.id, "11_3");
+  EXPECT_EQ(job.restarts, 2);
+  EXPECT_EQ(job.end_time, 1795000000);
+}
+
+TEST(ReadBatchJob, NamesASenselessVariable) {
+  for (const std::string name : {"SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_END_TIME"}) {
+    Environment environment = {{"SLURM_JOB_ID", "12"}};
+    environment[name] = "../x";
+    try {
+      read_batch_job(lookup_in(environment));
+      ADD_FAILURE() << name;
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(name + " = '../x' must be"));
+    }
+  }
+}
+
+TEST(StopTime, IsTheGraceBeforeTheEndButLeavesHalfOfTheTime) {
+  const BatchJob job{"1", 0, 1000};
+  EXPECT_EQ(stop_time(job, 120, 0), 880);
+  EXPECT_EQ(stop_time(job, 120, 800), 900);
+  EXPECT_EQ(stop_time(job, 120, 1000), 0);  // has passed: of another job
+  EXPECT_EQ(stop_time({"1", 0, 0}, 120, 800), 0);
+}
+
 TEST(ReadRankEnv, IsAloneWithoutALauncher) {
   RankEnv env = read_rank_env(lookup_in({}));
   EXPECT_EQ(env.launcher, Launcher::none);

@@ -136,6 +136,15 @@ TEST(Message, DoneKeepsWhatARankTimed) {
   EXPECT_EQ(back.process_bytes, 2048);
 }
 
+TEST(Message, PausedAndStopKeepTheirNumbers) {
+  const Paused paused = round_trip(Paused{"t", 37, 420});
+  EXPECT_EQ(paused.task_id, "t");
+  EXPECT_EQ(paused.done, 37);
+  EXPECT_EQ(paused.all, 420);
+  EXPECT_EQ(round_trip(Stop{85}).exit_code, 85);
+  EXPECT_EQ(round_trip(Stop{}).exit_code, 0);
+}
+
 TEST(Message, NotesKeepTextAndWeight) {
   for (bool warning : {false, true}) {
     Note back = round_trip(Note{"t", "goes on from step 3", warning});

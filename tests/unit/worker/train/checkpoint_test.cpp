@@ -78,6 +78,19 @@ TEST_F(TrainCheckpointTest, StoppedAfterAnyStepTheResultIsTheSame) {
   }
 }
 
+TEST_F(TrainCheckpointTest, AskedToStopBeforeAnyStepItGoesOnFromThere) {
+  const StageRun through = run(Stage::calibrate, 0);
+  for (int before = 0; before < stage_steps; ++before) {
+    std::filesystem::remove_all(folder_);
+    auto collectives = make_local_collectives();
+    int looks = 0;
+    const CheckpointPlan plan{folder_, "task", 0, [&] { return looks++ == before; }};
+    EXPECT_EQ(run_stage(world_, Stage::calibrate, *collectives, plan, to_the_end).paused_after, before);
+    EXPECT_EQ(checkpoint_steps(folder_).size(), before == 0 ? 0u : 1u);
+    expect_equal(run(Stage::calibrate, 0), through);
+  }
+}
+
 TEST_F(TrainCheckpointTest, StoppedAgainAndAgainTheResultIsTheSame) {
   const StageRun through = run(Stage::calibrate, 0);
   for (int stop = 2; stop <= stage_steps; ++stop) run(Stage::calibrate, 1, stop);

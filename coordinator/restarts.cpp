@@ -1,0 +1,111 @@
+#include "coordinator/restarts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/store/checkpoint.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int most_starts = 3;  // the first one and two restarts
+
+/// What a checkpoint folder has come to: steps whose state is whole, files of units that were measured.
+std::string saved_in(const std::string& folder) {
+  std::string saved;
+  std::error_code ignored;
+  for (uint64_t step : checkpoint_steps(folder)) {
+    if (fs::exists(checkpoint_path(folder, step) + "/COMPLETE", ignored)) saved += fmt::format(" {}", step);
+  }
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.is_regular_file(ignored))
+      files.push_back(fmt::format("{}:{}", entry.path().filename().string(), entry.file_size(ignored)));
+  }
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) saved += " " + file;
+  return saved;
+}
+
+/// All that a start could have added: finished tasks, and what is saved of others.
+std::string progress_in(const std::string& directory) {
+  std::vector<std::string> lines;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory + "/tasks", ignored)) {
+    const std::string id = entry.path().filename().string();
+    const bool is_done = fs::exists(result_path(directory, id), ignored);
+    const std::string come_to = is_done ? " done" : saved_in(checkpoint_directory(directory, id));
+    if (!come_to.empty()) lines.push_back(id + come_to);  // a folder alone is none
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return sha256(text);
+}
+
+}  // namespace
+
+Restarts::Restarts(std::string directory, const BatchJob& job)
+    : directory_(std::move(directory)), job_(job) {}
+
+std::string Restarts::path() const { return directory_ + "/slurm/restarts-" + job_.id + ".json"; }
+
+/// A file that was not written by count() says nothing; it is only ever replaced whole.
+Restarts::Record Restarts::read() const {
+  Record record;
+  if (!has_job() || !is_regular_file(path())) return record;
+  try {
+    const nlohmann::json json = nlohmann::json::parse(read_file(path()));
+    record.progress = json.at("progress").get<std::string>();
+    record.starts = json.at("starts").get<int>();
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+  return record;
+}
+
+void Restarts::check() const {
+  const Record last = read();
+  if (job_.restarts == 0 || last.starts < most_starts || last.progress != progress_in(directory_)) return;
+  throw Error(reason(), stuck_exit_code);
+}
+
+void Restarts::count() {
+  if (!has_job()) return;
+  const std::string progress = progress_in(directory_);
+  const Record last = read();
+  const bool goes_on = job_.restarts > 0 && last.progress == progress;
+  own_ = {goes_on ? last.starts + 1 : 1, progress};
+  make_directories(directory_ + "/slurm");
+  write_file(path(), nlohmann::json{{"starts", own_.starts}, {"progress", own_.progress}}.dump() + "\n");
+}
+
+bool Restarts::is_stuck() const {
+  return own_.starts >= most_starts && own_.progress == progress_in(directory_);
+}
+
+std::string Restarts::reason() const {
+  return fmt::format(
+      "two restarts of job {} came to no new step or task, so it is not started again: more time, or a "
+      "smaller checkpoint_steps, would be right ({} counts)",
+      job_.id, path());
+}
+
+void Restarts::forget() const {
+  std::error_code ignored;
+  if (has_job()) fs::remove(path(), ignored);
+}
+
+}  // namespace apportion

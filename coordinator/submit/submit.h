@@ -1,0 +1,16 @@
+// `apportion submit`: a job or sweep as a batch job. Writes DIR/slurm/NAME.sbatch below the results folder,
+// prints it, and gives it to sbatch. What is in the file is batch_file.h's.
+#pragma once
+
+#include <string>
+
+#include "shared/config/command_line.h"
+
+namespace apportion {
+
+/// Prints the batch file and, unless it is a dry run, the job's id, and returns when Slurm has taken the job.
+/// Throws UserError for a site file's mistakes, a file that cannot be written, an sbatch that is not found
+/// (the file stays) or that refuses the job.
+void submit_job(const CommandLine& line);
+
+}  // namespace apportion

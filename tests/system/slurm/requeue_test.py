@@ -1,0 +1,142 @@
+"""Jobs that Slurm interrupts, on a real one: told by a signal before the time limit (both launchers, two nodes), put back
+into the queue without a word, never getting anywhere, with a killed daemon. Each goes on where it was and comes to the
+digests of a run that nobody interrupted; or it ends, with the code that says why. With APPORTION_LONG=1 Slurm itself
+sends the signal, at a time limit."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import lab
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import common  # noqa: E402
+
+APPORTION = os.environ["APPORTION_BIN"]
+LONG = os.environ.get("APPORTION_LONG") == "1"
+WORK = lab.LAB / "work"
+STEPS = 100
+ENDLESS = 1_000_000
+JOB = ["--method=kl-only", "--calibrate_steps=3", "--rounds=5", "--exact_nodes=4", "--quiet=false"]
+
+
+class Submitted:
+    """A job of a folder of its own."""
+
+    def __init__(self, name, *options, site="", steps=STEPS):
+        self.name, self.folder = name, WORK / name
+        (WORK / f"{name}.ini").write_text((WORK / "small.ini").read_text())
+        (WORK / f"{name}.site").write_text(site)
+        words = [f"{name}.ini", "--site", f"{name}.site", f"--output={name}", f"--sft_steps={steps}", *JOB, *options]
+        said = subprocess.run([APPORTION, "submit", *words], cwd=WORK, capture_output=True, text=True, check=True).stdout
+        self.job = re.search(r"^job (\d+)$", said, re.M).group(1) + "_0"
+
+    def log(self):
+        file = self.folder / "slurm" / f"{self.name}-{self.job}.out"
+        return file.read_text() if file.exists() else "nothing was printed"
+
+    def tail(self):
+        return f"{self.name}:\n{self.log()[-2500:]}"
+
+    def trains(self):
+        """Until it is in stage 1."""
+        lab.until(f"{self.name} trains", lambda: re.search(r"stage 1 +\d+/", self.log()), 120)
+
+    def restarts(self):
+        return int(lab.job(self.job)["Restarts"])
+
+    def ends(self, code):
+        ended = lab.end_of(self.job)
+        assert ended == code, f"{self.name} ended with {ended} instead of {code}\n{self.tail()}"
+
+
+def digests(folder):
+    found = {}
+    for path in sorted(folder.glob("tasks/*/result.h5")):
+        shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
+        found[path.parent.name] = re.search(r'\(0\): "(\w{64})"', shown).group(1)
+    assert len(found) == 5, found
+    return found
+
+
+def ranks_of(name):
+    """Processes of the job in this folder."""
+    return [int(line) for line in lab.output("pgrep", "-f", "--", f"run .*--output={name} ").split()]
+
+
+def check_went_on(job, reason):
+    stopped = re.findall(rf"^apportion: stopped by {reason} at (?:unit .* and )?step (\d+) of {STEPS} \(stage 1\); the same command goes on from there$", job.log(), re.M)
+    went_on = re.findall(rf"stage 1: goes on from step (\d+) of {STEPS} ", job.log())
+    assert len(stopped) == 1 and stopped == went_on and 0 < int(stopped[0]) < STEPS, job.log()
+    assert f"apportion: requeues {job.job}\n" in job.log(), job.log()
+
+
+def kill_daemon(job):
+    """Of rank 1's node, on which mpirun itself is not: mpirun ends, and no rank may stay."""
+    job.trains()
+    (daemon,) = {line for line in lab.output("pgrep", "-x", "orted").split()}
+    subprocess.run(["kill", "-KILL", daemon], check=True)
+    lab.until("all ranks of the killed daemon end", lambda: not ranks_of(job.name), 10)
+    assert lab.end_of(job.job) not in (0, 85)
+
+
+def preempt(job):
+    """Slurm puts it back without a word to its ranks that they could rely on: what they have saved counts."""
+    job.trains()
+    lab.until("a checkpoint", lambda: list(job.folder.glob("tasks/*/checkpoint/*/COMPLETE")), 60)
+    subprocess.run(["scontrol", "requeue", job.job], check=True)
+
+
+def signal(job):
+    job.trains()
+    subprocess.run(["scancel", "--signal=USR1", "--batch", job.job], check=True)
+
+
+def direct():
+    with (WORK / "direct.log").open("w") as log:
+        command = [APPORTION, "run", "small.ini", "--output=direct", f"--sft_steps={STEPS}", *JOB]
+        subprocess.run(command, cwd=WORK, stdout=log, stderr=log, check=True)
+    return digests(WORK / "direct")
+
+
+def main():
+    lab.enter()
+    WORK.mkdir()
+    common.write_small_job(WORK)
+    # While one waits in the queue again, the next one has the cores.
+    stuck = Submitted("stuck", site=f"container = {pathlib.Path(__file__).parent}/too_soon.sh\n", steps=ENDLESS)
+    mpirun = Submitted("mpirun", site="ranks = 2\n")
+    signal(mpirun)
+    srun = Submitted("srun", site="ranks = 2\nranks_a_node = 1\nlauncher = srun --mpi=pmix\n")
+    signal(srun)
+    preempted = Submitted("preempted", "--checkpoint_steps=5")
+    preempt(preempted)
+    kill_daemon(Submitted("orphans", site="ranks = 2\nranks_a_node = 1\n", steps=ENDLESS))
+    expected = direct()
+    for job in (mpirun, srun, preempted):
+        job.ends(0)
+        assert job.restarts() == 1, f"{job.name} was started again {job.restarts()} times\n{job.tail()}"
+        assert digests(job.folder) == expected, f"{job.name} came to another result"
+        assert not list((job.folder / "slurm").glob("restarts-*")), "what counts restarts stays behind a finished job"
+    check_went_on(mpirun, "SIGUSR1")
+    check_went_on(srun, "SIGUSR1")
+    assert re.search(r"stage 1: goes on from step [1-9]", preempted.log()), preempted.log()
+    stuck.ends(93)
+    assert stuck.restarts() == 2, stuck.log()
+    (line,) = re.findall(r"^apportion: stopped by SIGUSR1; two restarts of job .*$", stuck.log(), re.M)
+    assert stuck.job in line, line
+    if LONG:
+        time_limit(expected)
+    print(f"{5 + LONG} jobs came to their end")
+
+
+def time_limit(expected):
+    """Slurm looks twice a minute, and sends the signal up to half a minute early."""
+    job = Submitted("limit", "--end_grace_s=20", site="time = 1\nranks = 2\n", steps=STEPS)
+    job.ends(0)
+    assert digests(job.folder) == expected
+
+
+main()

@@ -1,0 +1,8 @@
+#!/bin/bash
+# Stands before the program in a batch file: it is told to stop as soon as it heeds the signal, long before its first step.
+"$@" &
+program=$!
+heeded() { (("0x$(sed -n 's/^SigCgt:\s*//p' "/proc/$program/status")" & 0x200)); }  # SIGUSR1 is the tenth bit
+until heeded; do sleep 0.01; done
+kill -USR1 $program
+wait $program
