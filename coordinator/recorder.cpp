@@ -109,8 +109,8 @@ std::string Recorder::record(GroupRun& group, double now) const {
   } else {
     const Done& done = group.first_done();
     write_train_file(path, {std::move(record), done.log, done.adapter_digest});
-    remove_directory(checkpoint_directory(directory_, task.id));
   }
+  remove_directory(checkpoint_directory(directory_, task.id));
   return "";
 }
 

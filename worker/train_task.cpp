@@ -265,6 +265,12 @@ Training make_training(const TaskContext& context, at::ScalarType type, int step
   return training;
 }
 
+/// Leaves a task whose run is to stop before its first step: what comes takes seconds. Collective.
+void leave_if_asked(const TaskContext& context) {
+  const std::vector<double> asked = context.collectives.all_gather({interrupt_signal() != 0 ? 1.0 : 0.0});
+  if (std::find(asked.begin(), asked.end(), 1.0) != asked.end()) throw TaskPaused(0, 0);
+}
+
 /// Null where the job trains on none. Collective.
 std::unique_ptr<Stories> make_stories(const TaskContext& context, const Llama& model, uint64_t seed) {
   if (context.session.config().story.answers != Answers::self) return nullptr;
@@ -282,6 +288,7 @@ Done run_training(const TaskContext& context) {
   // The stages shuffle differently: a batch of stage 2 is not one of stage 1.
   const uint64_t seed = config.data.seed * 2 + (calibrate ? 1 : 0);
   const Objective objective = objective_of(stage, config);
+  leave_if_asked(context);
   Training training = make_training(context, type, objective.steps, seed);
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
   auto prompts = train_prompts(session.dataset(), training_prompts(session.dataset(), config.data), subjects,
@@ -289,6 +296,7 @@ Done run_training(const TaskContext& context) {
   if (!calibrate && config.sft.wrong_text > 0) plant_wrong_text(prompts, config.sft.wrong_text);
 
   TrainCheckpoint checkpoint = make_checkpoint(context);
+  leave_if_asked(context);
   ProgressSender sender(context, session.peak(type));
   const auto stories = make_stories(context, *training.model, seed);
   Trainer trainer(

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Ctrl-C, SIGTERM and worse: the job ends soon with one line of ours where there can be one, finished tasks stay, and
-# no process is left.
+# Ctrl-C, SIGTERM, SIGUSR1 and worse, and the end of a batch job's time: the job ends soon with one line of ours where
+# there can be one, finished tasks stay, what was under way goes on from where it was left, and no process is left.
+# What a batch system does with it is slurm/requeue_test.py's.
 source "$(dirname "$0")/common.sh"
 
 # Never ends by itself: the untouched model is measured, then stage 1 goes on and on.
@@ -15,9 +16,10 @@ started() {
   check "$name: no task was finished" wait_for 120 result_exists "$name"
 }
 
-# ends NAME: within 5 s, with all its processes. Sets `code`.
+# ends NAME: soon, with all its processes; a step, or what comes before the first, may take a while on a busy machine. Sets
+# `code`.
 ends() {
-  check "$1: goes on" wait_for 5 bash -c "! kill -0 $job 2>/dev/null"
+  check "$1: goes on" wait_for 30 bash -c "! kill -0 $job 2>/dev/null"
   code=0
   wait "$job" || code=$?
   check "$1: ended well" [ $code != 0 ]
@@ -39,14 +41,52 @@ done; }
 
 launcher_of() { ps -o ppid= -p "$(process_of_rank "$1" 1)" | tr -d ' '; }
 
-for signal in INT TERM; do
-  started "one$signal" "$APPORTION_BIN"
-  kill -$signal $job
-  ends "one$signal"
-  check "one$signal: exit code $code instead of 130" [ $code = 130 ]
-  check "one$signal: not one line" one_line_with "one$signal.log" "finished tasks stay"
-  finished_task_stays "one$signal"
-done
+# The one line of a run that left in order, and the state of its training, unless it had made no step.
+left_in_order() {
+  check "$1: not one line" one_line_with "$1.log" "stopped by $2 at .*\(the start of\|step [0-9]* of 1000000\) (\?stage 1)\?; the same command goes on from there"
+  step=$(sed -n 's/^apportion: .*step \([0-9]*\) of 1000000.*/\1/p' "$1.log")
+  [ "${step:-0}" = 0 ] || check "$1: step $step is not saved" compgen -G "$1/tasks/*/checkpoint/step-*$step/COMPLETE" >/dev/null
+}
+
+# signalled NAME SIGNAL CODE TEXT COMMAND...: the process, or mpirun, gets the signal.
+signalled() {
+  local name=$1 signal=$2 expected=$3 text=$4
+  shift 4
+  started "$name" "$@"
+  if [ "$1" = on_ranks ]; then kill "-$signal" "$(launcher_of "$name")"; else kill "-$signal" $job; fi
+  ends "$name"
+  check "$name: exit code $code instead of $expected" [ $code = "$expected" ]
+  left_in_order "$name" "$text"
+  finished_task_stays "$name"
+}
+
+signalled one_int INT 130 Ctrl-C "$APPORTION_BIN"
+signalled one_term TERM 130 SIGTERM "$APPORTION_BIN"
+signalled one_usr2 USR2 85 SIGUSR2 "$APPORTION_BIN"
+signalled in_slurm TERM 85 SIGTERM env SLURM_JOB_ID=7 "$APPORTION_BIN"
+check "in_slurm: starts are not counted" [ -s in_slurm/slurm/restarts-7.json ]
+signalled two_usr1 USR1 85 "SIGUSR1\( on rank 1\)\?" on_ranks 2 "$APPORTION_BIN"
+
+# Half of the time that is left, since the grace is longer than all of it.
+code=0
+SLURM_JOB_ID=8 SLURM_JOB_END_TIME=$(($(date +%s) + 8)) "$APPORTION_BIN" "${endless[@]}" --output "$work/deadline" >deadline.log 2>&1 || code=$?
+check "deadline: exit code $code instead of 85" [ $code = 85 ]
+left_in_order deadline "the end of its job (SLURM_JOB_END_TIME)"
+
+# A measure task keeps its units: on other ranks it goes on to the bytes of a run that nobody stopped.
+measuring=(run small.ini --method zero-shot --rounds 200 --exact_nodes 20000 --max_answer_tokens 16 --test_sets v2 --quiet=false)
+"$APPORTION_BIN" "${measuring[@]}" --output "$work/units" >units.log 2>&1 &
+job=$!
+check "units: nothing is measured" wait_for 60 grep -q "measure before, v2 *1/6" units.log
+kill -USR1 $job
+ends units
+check "units: exit code $code instead of 85" [ $code = 85 ]
+check "units: not one line" one_line_with units.log "stopped by SIGUSR1 at unit [1-5] of 6 (before, v2); the same command"
+check "units: the next run" on_ranks 2 "$APPORTION_BIN" "${measuring[@]}" --output "$work/units" >units.next.log 2>&1
+check "units: measured again" grep -q "before, v2: goes on with [0-9] of [0-9] units" units.next.log
+check "units: through" "$APPORTION_BIN" "${measuring[@]}" --output "$work/through" >through.log 2>&1
+check "units: other results" same_results units through
+check "units: what was kept stays" bash -c '! compgen -G "$1/tasks/*/checkpoint"' - units
 
 started mpirun on_ranks 2 "$APPORTION_BIN"
 kill -INT "$(launcher_of mpirun)"
@@ -57,12 +97,12 @@ finished_task_stays mpirun
 started coordinator on_ranks 2 "$APPORTION_BIN"
 kill -TERM "$(process_of_rank coordinator 0)"
 ends coordinator
-check "coordinator: not one line" one_line_with coordinator.log "finished tasks stay"
+left_in_order coordinator SIGTERM
 
 started rank on_ranks 2 "$APPORTION_BIN"
 kill -TERM "$(process_of_rank rank 1)"
 ends rank
-check "rank: not one line that names the rank" one_line_with rank.log "rank 1: SIGTERM"
+left_in_order rank "SIGTERM on rank 1"
 
 started killed on_ranks 2 "$APPORTION_BIN"
 kill -KILL "$(process_of_rank killed 1)"
