@@ -121,10 +121,16 @@ void expect_every_rank_worked(const std::string& results, const std::string& id,
   for (int count : counts) EXPECT_GE(count, 1) << key;
 }
 
+/// Some numbers of ranks are left to tests/run.sh --long, where another number sees the same.
+bool is_long() { return std::getenv("APPORTION_LONG") != nullptr; }
+
+/// A base in one shard lies as the one that the other tests have.
+bool has_shards() { return test_ranks().size() > 1 || is_long(); }
+
 class ApportionTest : public testing::Test {
  protected:
-  /// One process's results are there afterwards, made by rank 0.
-  void SetUp() override {
+  /// One process's results, made by rank 0 once for all tests: they compare with them and write others.
+  static void SetUpTestSuite() {
     if (test_ranks().rank() == 0) {
       std::filesystem::remove_all(directory());
       write_small_job(directory());
@@ -134,10 +140,23 @@ class ApportionTest : public testing::Test {
     }
     wait_for_all();
   }
-  void TearDown() override {
+  static void TearDownTestSuite() {
     wait_for_all();
     if (test_ranks().rank() == 0) std::filesystem::remove_all(directory());
   }
+
+  /// Nothing but those is left of the test before: a finished task would not be done again.
+  void SetUp() override {
+    if (test_ranks().rank() == 0) {
+      std::vector<std::filesystem::path> others;
+      for (const auto& entry : std::filesystem::directory_iterator(directory()))
+        if (std::filesystem::exists(entry.path() / "tasks") && entry.path().filename() != "one")
+          others.push_back(entry.path());
+      for (const auto& path : others) std::filesystem::remove_all(path);
+    }
+    wait_for_all();
+  }
+  void TearDown() override { wait_for_all(); }
 
   static void wait_for_all() {
     static int tag = 1000;  // above all tags of a job's groups
@@ -176,6 +195,7 @@ RunConfig sharded_config(int shard_size, Residence resident, Recompute recompute
 }
 
 TEST_F(ApportionTest, ShardsGatheredEachPassGiveTheBytesOfOneProcess) {
+  if (!has_shards()) return;
   run_and_compare(sharded_config(test_ranks().size(), Residence::never, Recompute::never));
 }
 
@@ -184,10 +204,12 @@ TEST_F(ApportionTest, ShardsAndBlocksComputedTwiceGiveTheBytesOfOneProcess) {
 }
 
 TEST_F(ApportionTest, ShardsThatStayGiveTheBytesOfOneProcess) {
+  if (!has_shards()) return;
   run_and_compare(sharded_config(test_ranks().size(), Residence::always, Recompute::never));
 }
 
 TEST_F(ApportionTest, ABaseInSharedMemoryGivesTheBytesOfOneProcess) {
+  if (!has_shards()) return;
   RunConfig config = sharded_config(test_ranks().size(), Residence::never, Recompute::never);
   config.ranks.node_sharing = true;
   run_and_compare(config);
@@ -252,9 +274,9 @@ Kind kind_of(const MethodDescription& method) {
 }
 
 /// Every method of the kind, in one process and on all ranks: the same bytes, and a row of the report. More
-/// than two ranks are as two here, since each task is one that the tests above spread over more.
+/// than two ranks are as two here, since each task is one that the tests above spread over more; and one is.
 void run_methods(Kind kind, const std::function<void()>& wait_for_all) {
-  if (test_ranks().size() > 2) return;
+  if (test_ranks().size() > 2 || (test_ranks().size() == 1 && !is_long())) return;
   size_t methods = 0;
   for (const MethodDescription& method : method_table()) {
     if (kind_of(method) != kind) continue;
@@ -297,7 +319,9 @@ RunConfig joint_config(const std::string& name, const std::string& steering) {
   return config;
 }
 
+/// On two ranks, as methods.
 TEST_F(ApportionTest, LettersAndPathsGiveTheBytesOfOneProcess) {
+  if (test_ranks().size() != 2 && !is_long()) return;
   for (const char* steering : {"letter", "path"}) {
     if (test_ranks().rank() == 0) report_of([&] { run_in_one_process(joint_config("joint-one", steering)); });
     wait_for_all();
