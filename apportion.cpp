@@ -66,6 +66,7 @@ JobEnvironment environment_of(const CommandLine& line, const JobCell& cell, cons
   environment.measure_compute_type = type_name(cell.config.measure_compute_type);
   environment.cell = cell.name;
   environment.swept = cell.swept;
+  if (!cell.swept.empty()) environment.place = static_cast<uint64_t>(&cell - line.cells.data());
   environment.reports = &cell == &line.cells.back();
   return environment;
 }

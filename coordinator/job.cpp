@@ -111,7 +111,8 @@ CellAbout about_of(const RunConfig& config, const JobEnvironment& environment,
                    const std::map<std::string, MeasureTables>& tables) {
   return {config.data.dataset, description_of(config.method).name,
           config.data.model,   print_target(config.data.target),
-          environment.swept,   targets_of(tables, config.measure.test_sets)};
+          environment.swept,   targets_of(tables, config.measure.test_sets),
+          environment.place};
 }
 
 /// Tasks whose artefacts verify are done; a damaged one is redone with a warning.

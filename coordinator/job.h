@@ -2,6 +2,8 @@
 // is there already, have the rest done, write the index, print the report, let the ranks go.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,6 +22,7 @@ struct JobEnvironment {
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::string cell = {};                                 // the cell's name; empty: by dataset and method
   std::vector<std::pair<std::string, std::string>> swept = {};  // its key, value
+  std::optional<uint64_t> place = {};                           // its number in the sweep, from 0
   std::set<std::string>* done =
       nullptr;          // ids of tasks that earlier cells of this run have done: not done again
   bool reports = true;  // whether the folder's report follows: after the last cell
