@@ -190,13 +190,21 @@ void run(const CommandLine& line, const RankEnv& env) {
   }
 }
 
-/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
-void act(const CommandLine& line, const RankEnv& env) {
-  if (line.command == Command::run || line.command == Command::scale) return run(line, env);
-  if (env.rank != 0) return;
-  if (line.command == Command::export_csv) return export_csv(line.directory, line.csv_file);
-  if (line.command == Command::report) return print_report(line.directory, line.config.output, line.cell);
-  print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's. Returns what the
+/// process ends with.
+int act(const CommandLine& line, const RankEnv& env) {
+  if (line.command == Command::run || line.command == Command::scale) {
+    run(line, env);
+  } else if (env.rank != 0) {
+    return 0;
+  } else if (line.command == Command::export_csv) {
+    export_csv(line.directory, line.csv_file);
+  } else if (line.command == Command::report) {
+    return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});
+  } else {
+    print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -211,8 +219,7 @@ int main(int argc, char** argv) {
     if (!env.problem.empty()) throw UserError(env.problem);
     install_bus_error_handler(env.rank);
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
-    act(parse_command_line(argc, argv), env);
-    return 0;
+    return act(parse_command_line(argc, argv), env);
   } catch (const std::exception& error) {
     // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
     // first.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -37,6 +38,11 @@ constexpr const char* usage =
     "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json] [--cell NAME]\n"
     "                                            print the table of a results folder again, or of one cell\n"
+    "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
+    "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
+    "also\n"
+    "                                            worst, mae, leak, kl, perplexity; may be given several "
+    "times\n"
     "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
     "output\n"
     "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
@@ -52,7 +58,9 @@ struct Words {
   std::vector<Setting> settings;  // keys of the option table
   std::set<std::string> switches;
   std::vector<Setting> sweep;  // of each --sweep KEY=LIST
+  std::vector<std::string> fail_if;
   std::string csv_file, cell;
+  std::optional<std::string> by;
 };
 
 po::options_description describe_key_options(const OptionGroup& group) {
@@ -73,8 +81,8 @@ po::options_description describe_switches() {
   for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown"})
     add(name, "");
   add("csv", po::value<std::string>(), "");
-  add("cell", po::value<std::string>(), "");
-  add("sweep", po::value<std::vector<std::string>>(), "");
+  for (const char* name : {"cell", "by"}) add(name, po::value<std::string>(), "");
+  for (const char* name : {"sweep", "fail_if"}) add(name, po::value<std::vector<std::string>>(), "");
   add("positional", po::value<std::vector<std::string>>(), "");
   return description;
 }
@@ -127,7 +135,8 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "sweep"})
+  for (const char* name :
+       {"help", "version", "dump_defaults", "print_config", "csv", "cell", "by", "fail_if", "sweep"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -159,6 +168,10 @@ Words parse_words(int argc, const char* const* argv) {
       words.sweep.push_back(sweep_line(value));
       continue;
     }
+    if (key == "fail_if") {
+      words.fail_if.push_back(value);
+      continue;
+    }
     if (!seen.insert(key).second)
       throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
     if (find_option(key)) {
@@ -167,6 +180,8 @@ Words parse_words(int argc, const char* const* argv) {
       words.csv_file = value;
     } else if (key == "cell") {
       words.cell = value;
+    } else if (key == "by") {
+      words.by = value;
     } else {
       words.switches.insert(key);
     }
@@ -309,6 +324,20 @@ CommandLine parse_plan(const Words& words) {
   return parsed;
 }
 
+/// The keys of --by, dashes made underscores.
+std::vector<std::string> by_keys(const std::string& text) {
+  std::vector<std::string> keys = split_list(text);
+  for (auto key = keys.begin(); key != keys.end(); ++key) {
+    std::replace(key->begin(), key->end(), '-', '_');
+    if (key->empty() || std::find(keys.begin(), key, *key) != key)
+      throw UserError(
+          fmt::format("{}: --by '{}' must be swept keys, each once, with commas between, as in --by "
+                      "target,method",
+                      source, printable(text)));
+  }
+  return keys;
+}
+
 CommandLine parse_report(const Words& words) {
   CommandLine parsed;
   parsed.command = Command::report;
@@ -316,6 +345,10 @@ CommandLine parse_report(const Words& words) {
   allow_settings(words, {"json", "quiet"});
   parsed.config = make_run_config(words.settings);
   parsed.cell = words.cell;
+  if (!words.cell.empty() && words.by)
+    throw UserError(fmt::format("{}: --cell is of one cell and --by of all; keep one", source));
+  if (words.by) parsed.by = by_keys(*words.by);
+  parsed.fail_if = words.fail_if;
   return parsed;
 }
 
@@ -358,8 +391,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (!words.csv_file.empty() && command != "export") {
     throw UserError(fmt::format("{}: --csv belongs to 'apportion export DIR --csv [FILE]'", source));
   }
-  if (!words.cell.empty() && command != "report") {
-    throw UserError(fmt::format("{}: --cell belongs to 'apportion report DIR'", source));
+  const char* of_report = !words.cell.empty()      ? "cell"
+                          : words.by               ? "by"
+                          : !words.fail_if.empty() ? "fail-if"
+                                                   : nullptr;
+  if (of_report && command != "report") {
+    throw UserError(fmt::format("{}: --{} belongs to 'apportion report DIR'", source, of_report));
   }
   if (words.switches.count("print_config") && command != "run") {
     throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));

@@ -36,13 +36,14 @@ struct CommandLine {
   std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
   std::string directory;       // report, export_csv: a results folder
   std::string cell;            // report: this one alone; empty: all
-  std::string csv_file;        // export_csv: "-" is standard output
-  std::string text;            // what to print, of every command but run, scale, plan, report and export_csv
+  std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
+  std::string csv_file;                  // export_csv: "-" is standard output
+  std::string text;  // what to print, of every command but run, scale, plan, report and export_csv
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME]`, `apportion export DIR
-/// --csv [FILE]`, and --help, --version,
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
+/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, and --help, --version,
 /// --dump-defaults, --print-config (with run JOB); with run also --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
