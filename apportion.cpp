@@ -207,16 +207,17 @@ void verify(const CommandLine& line) {
   if (!faults.empty()) throw Error(faults.front(), 1);
 }
 
-/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's.
+/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's. Returns what the
+/// process ends with.
 int act(const CommandLine& line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(line, env);
   if (env.rank != 0) return 0;
+  if (line.command == Command::report)
+    return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});
   if (line.command == Command::submit) {
     submit_job(line);
   } else if (line.command == Command::export_csv) {
     export_csv(line.directory, line.csv_file);
-  } else if (line.command == Command::report) {
-    print_report(line.directory, line.config.output, line.cell);
   } else if (line.command == Command::status) {
     print_status(line);
   } else if (line.command == Command::retry) {

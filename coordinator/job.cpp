@@ -49,7 +49,8 @@ class JobRun {
         output_(cells.front().config.output),
         recorder_(output_.directory, environment.ranks) {
     JobPreparer preparer(environment);
-    for (const JobCell& cell : cells) in_cell(cell, [&] { jobs_.push_back(preparer.prepare(cell)); });
+    for (const JobCell& cell : cells)
+      in_cell(cell, [&] { jobs_.push_back(preparer.prepare(cell, jobs_.size())); });
     for (size_t cell = 0; cell < cells.size(); ++cell) add_tasks(cell);
   }
 

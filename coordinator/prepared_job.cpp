@@ -70,11 +70,13 @@ std::map<std::string, std::vector<std::vector<double>>> targets_of(
   return targets;
 }
 
-CellAbout about_of(const JobCell& cell, const TestSetTables& tables) {
+CellAbout about_of(const JobCell& cell, size_t place, const TestSetTables& tables) {
   const RunConfig& config = cell.config;
-  return {config.data.dataset, description_of(config.method).name,
-          config.data.model,   print_target(config.data.target),
-          cell.swept,          targets_of(tables, config.measure.test_sets)};
+  CellAbout about{config.data.dataset, description_of(config.method).name,
+                  config.data.model,   print_target(config.data.target),
+                  cell.swept,          targets_of(tables, config.measure.test_sets)};
+  if (!cell.swept.empty()) about.place = place;
+  return about;
 }
 
 /// Keys that say how training goes and what is drawn, and nothing of what a job reads.
@@ -159,7 +161,7 @@ const AddedWordings& JobPreparer::added_to(const RunConfig& config, const Datase
   return added_[key] = added_wordings_of(dataset, config);
 }
 
-PreparedJob JobPreparer::prepare(const JobCell& cell) {
+PreparedJob JobPreparer::prepare(const JobCell& cell, size_t place) {
   const RunConfig& config = cell.config;
   check_resolved(config, environment_.ranks);
   PreparedJob job;
@@ -172,7 +174,7 @@ PreparedJob JobPreparer::prepare(const JobCell& cell) {
   input.measure_compute_type = environment_.resolved_type(config.measure_compute_type);
   input.judges = judges_of(config, job.data->dataset, input);
   job.plan = make_plan(config, input, environment_.name);
-  job.plan.cell.about = about_of(cell, job.data->tables);
+  job.plan.cell.about = about_of(cell, place, job.data->tables);
   if (!cell.name.empty()) job.plan.cell.name = cell_name(cell.name);
   return job;
 }

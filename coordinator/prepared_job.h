@@ -36,8 +36,8 @@ class JobPreparer {
   explicit JobPreparer(const JobEnvironment& environment) : environment_(environment) {}
 
   /// Reads dataset and model unless a cell before had the same. Throws what is wrong with the job that can be
-  /// told before it runs. The recipe and the layout are resolved.
-  PreparedJob prepare(const JobCell& cell);
+  /// told before it runs. The recipe and the layout are resolved. `place` is the cell's number in its sweep.
+  PreparedJob prepare(const JobCell& cell, size_t place);
 
  private:
   std::shared_ptr<const PreparedData> data_of(const RunConfig& config);

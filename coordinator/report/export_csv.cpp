@@ -14,10 +14,10 @@
 namespace apportion {
 namespace {
 
-constexpr const char* header =
-    "job,cell,dataset,method,when,test_set,subject,wording,prompt,outcome,category,target,count,rounds,"
-    "steering,"
-    "exact_low,exact_high,unexplored\r\n";
+const std::vector<std::string> own_columns = {"job",       "cell",       "dataset",   "method", "when",
+                                              "test_set",  "subject",    "wording",   "prompt", "outcome",
+                                              "category",  "target",     "count",     "rounds", "steering",
+                                              "exact_low", "exact_high", "unexplored"};
 
 std::string field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -34,13 +34,24 @@ std::string field(double value) {
   return std::string(text, end);
 }
 
-void write_prompt(std::ostream& out, const std::string& cell_fields, const MeasureFile& file,
+/// The header's columns of swept keys: a key that is a column already is named apart.
+std::string column_name(const std::string& key) {
+  const bool taken = std::find(own_columns.begin(), own_columns.end(), key) != own_columns.end();
+  return field(taken ? "swept_" + key : key);
+}
+
+/// What all rows of a result begin and end with.
+struct RowEnds {
+  std::string begin, end;
+};
+
+void write_prompt(std::ostream& out, const RowEnds& ends, const MeasureFile& file,
                   const PromptResult& prompt) {
   const MeasureTables& tables = file.tables;
   const size_t s = static_cast<size_t>(prompt.subject), k = tables.categories.size();
   const size_t index = s * static_cast<size_t>(file.result.wordings) + static_cast<size_t>(prompt.wording);
   const uint64_t rounds = rounds_of(prompt);
-  const std::string start = cell_fields + field(tables.subjects[s]) + "," + std::to_string(prompt.wording) +
+  const std::string start = ends.begin + field(tables.subjects[s]) + "," + std::to_string(prompt.wording) +
                             "," + field(tables.prompts[index]) + ",";
   for (size_t j = 0; j < k + 2; ++j) {
     const bool category = j < k;
@@ -54,34 +65,47 @@ void write_prompt(std::ostream& out, const std::string& cell_fields, const Measu
     } else {
       out << ",,";
     }
-    out << "," << field(prompt.unexplored) << "\r\n";
+    out << "," << field(prompt.unexplored) << ends.end;
   }
   if (!reads_stories(file.record.task)) return;
   if (is_judged(file.record.task)) {
     out << start << "failed,,," << prompt.judge_failed << "," << rounds << ",,,," << field(prompt.unexplored)
-        << "\r\n";
+        << ends.end;
   }
   out << start << "no story,,," << prompt.no_story << "," << rounds << ",,,," << field(prompt.unexplored)
-      << "\r\n";
+      << ends.end;
+}
+
+void write_cell(std::ostream& out, const std::string& end, const CellView& view) {
+  for (const MeasureView& measure : view.measures) {
+    RowEnds ends{"", end};
+    for (const std::string& text :
+         {view.cell.job, view.cell.name, view.dataset, view.method, measure.when, set_name(measure)}) {
+      ends.begin += field(text) + ",";
+    }
+    for (const PromptResult& prompt : measure.file.result.prompts)
+      write_prompt(out, ends, measure.file, prompt);
+  }
 }
 
 }  // namespace
 
 std::vector<std::string> export_csv(const std::string& directory, std::ostream& out) {
-  const std::vector<CellView> cells = load_cells(directory);
-  out << header;
-  for (const CellView& view : cells) {
-    for (const MeasureView& measure : view.measures) {
-      std::string fields;
-      for (const std::string& text :
-           {view.cell.job, view.cell.name, view.dataset, view.method, measure.when, set_name(measure)}) {
-        fields += field(text) + ",";
-      }
-      for (const PromptResult& prompt : measure.file.result.prompts)
-        write_prompt(out, fields, measure.file, prompt);
-    }
+  const std::vector<Cell> cells = read_index(directory);
+  std::vector<std::string> keys;
+  for (const Cell& cell : cells) add_swept_keys(cell.about.swept, keys);
+  for (const std::string& column : own_columns) out << (column == own_columns.front() ? "" : ",") << column;
+  for (const std::string& key : keys) out << "," << column_name(key);
+  out << "\r\n";
+  std::vector<std::string> problems;
+  for (const Cell& cell : cells) {  // one after the other: many cells' results need not be in memory at once
+    std::string end;
+    for (const std::string& key : keys) end += "," + field(swept_value(cell.about.swept, key).value_or(""));
+    const CellView view = load_cell(directory, cell);
+    write_cell(out, end + "\r\n", view);
+    add_problems(cell.name, view.problems, problems);
   }
-  return problems_of(cells);
+  return problems;
 }
 
 void export_csv(const std::string& directory, const std::string& file) {

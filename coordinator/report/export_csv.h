@@ -9,7 +9,8 @@
 namespace apportion {
 
 /// Columns: job, cell, dataset, method, when (before, after), test_set, subject, wording, prompt, outcome
-/// (category, unparsed, cut), category, target, count, rounds, steering, exact_low, exact_high, unexplored.
+/// (category, unparsed, cut), category, target, count, rounds, steering, exact_low, exact_high, unexplored,
+/// and one for each key that some cell has swept, named like the key, or swept_KEY where a column above is.
 /// `wording` counts from 0; `rounds` are the prompt's; what an outcome or a subject does not have is empty.
 /// Numbers are unrounded. Returns a line for each result that cannot be read and is left out. Throws
 /// UserError when the directory holds no results.

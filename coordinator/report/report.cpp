@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 #include <optional>
 
+#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/gate.h"
+#include "coordinator/report/pivot.h"
 #include "coordinator/report/report_data.h"
 #include "coordinator/report/report_json.h"
 #include "coordinator/report/retention_table.h"
@@ -29,7 +33,6 @@ class Page {
   Page(const std::string& directory, const Style& style) : directory_(directory), style_(style) {}
 
   std::string render(const std::vector<CellView>& cells) {
-    if (cells.size() > 1 && is_sweep(cells)) return sweep(cells);
     for (const CellView& view : cells) cell(view);
     if (cells.size() > 1) side_by_side(cells);
     legend();
@@ -38,22 +41,38 @@ class Page {
     return text_;
   }
 
- private:
   /// Many cells: a line each; `--cell` shows one whole.
-  std::string sweep(const std::vector<CellView>& cells) {
+  std::string render(const std::vector<CellFigures>& cells) {
     heading(fmt::format("{} cells", cells.size()));
     text_ += render_sweep(style_, cells);
     problems(problems_of(cells));
     line();
+    figures_legend();
+    heading("next");
+    line(fmt::format("  apportion report {} --cell '{}'", shown(directory_), shown(cells.front().name)));
+    line(fmt::format("  apportion report {} --by {}", shown(directory_), shown(swept_keys(cells).front())));
+    commands();
+    return text_;
+  }
+
+  /// The same by some of the swept keys.
+  std::string render(const Pivot& pivot, const std::vector<CellFigures>& cells) {
+    heading("by " + shown(join(pivot.keys, ", ")));
+    text_ += render_pivot(style_, pivot);
+    problems(problems_of(cells));
+    line();
+    line(dim("  means over all that else was swept; below them lowest..highest."));
+    figures_legend();
+    return text_;
+  }
+
+ private:
+  void figures_legend() {
     legend();
     line(
         dim("  leak added, KL/token and perplexity: what training did to other questions and a plain text "
             "(docs/retention.md)."));
     line();
-    heading("next");
-    line(fmt::format("  apportion report {} --cell '{}'", shown(directory_), shown(cells.front().cell.name)));
-    commands();
-    return text_;
   }
 
   bool unicode() const { return style_.charset == Charset::unicode; }
@@ -317,45 +336,77 @@ class Page {
 };
 
 /// The cell of that name, or of JOB/NAME. Throws UserError when there is none, or one in several jobs.
-CellView only_cell(std::vector<CellView> cells, const std::string& name, const std::string& directory) {
+Cell only_cell(const std::vector<Cell>& cells, const std::string& name, const std::string& directory) {
   std::vector<std::string> names, whole;
-  std::vector<CellView> found;
-  for (CellView& view : cells) {
-    names.push_back(view.cell.name);
-    const std::string full = view.cell.job + "/" + view.cell.name;
-    if (cell_name(name) != view.cell.name && cell_name(name) != cell_name(full)) continue;
+  const Cell* found = nullptr;
+  for (const Cell& cell : cells) {
+    names.push_back(cell.name);
+    const std::string full = cell.job + "/" + cell.name;
+    if (cell_name(name) != cell.name && cell_name(name) != cell_name(full)) continue;
     whole.push_back(full);
-    found.push_back(std::move(view));
+    found = &cell;
   }
-  if (found.empty())
+  if (!found)
     throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
                                 nearest_word(name, names)));
-  if (found.size() > 1)
+  if (whole.size() > 1)
     throw UserError(fmt::format("{} has the cell '{}' of {} jobs; give one of '{}'", directory,
-                                printable(name), found.size(), join(whole, "', '")));
-  return std::move(found.front());
+                                printable(name), whole.size(), join(whole, "', '")));
+  return *found;
+}
+
+bool is_sweep(const std::vector<Cell>& cells) {
+  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.about.swept.empty(); });
+}
+
+/// The page of cells whole.
+std::string render_whole(const std::string& directory, const ReportOptions& options,
+                         const std::vector<CellView>& cells) {
+  return options.format == ReportFormat::json ? report_json(directory, cells)
+                                              : Page(directory, options.style).render(cells);
+}
+
+/// A table of figures: the pivot, or a line for each cell.
+std::string render_figures(const std::string& directory, const ReportOptions& options,
+                           const std::vector<CellFigures>& cells) {
+  if (options.request.by.empty()) return Page(directory, options.style).render(cells);
+  const Pivot pivot = pivot_by(options.request.by, cells, directory);
+  return options.format == ReportFormat::json ? pivot_json(directory, pivot, problems_of(cells))
+                                              : Page(directory, options.style).render(pivot, cells);
 }
 
 }  // namespace
 
 Report render_report(const std::string& directory, const ReportOptions& options) {
-  std::vector<CellView> cells = load_cells(directory);
-  if (!options.cell.empty()) cells = {only_cell(std::move(cells), options.cell, directory)};
-  const bool json = options.format == ReportFormat::json;
-  return {json ? report_json(directory, cells) : Page(directory, options.style).render(cells),
-          problems_of(cells)};
+  std::vector<GateCondition> conditions;
+  for (const std::string& text : options.request.fail_if) conditions.push_back(parse_condition(text));
+  std::vector<Cell> cells = read_index(directory);
+  if (!options.request.cell.empty()) cells = {only_cell(cells, options.request.cell, directory)};
+  const bool lines = options.format == ReportFormat::table && cells.size() > 1 && is_sweep(cells);
+  if (lines || !options.request.by.empty()) {
+    const std::vector<CellFigures> figures = load_figures(directory, cells);
+    return {render_figures(directory, options, figures), problems_of(figures),
+            failures_of(conditions, figures)};
+  }
+  const std::vector<CellView> views = load_cells(directory, cells);
+  std::vector<CellFigures> figures;
+  for (const CellView& view : views) figures.push_back(figures_of(view));
+  return {render_whole(directory, options, views), problems_of(views), failures_of(conditions, figures)};
 }
 
-Report render_report(const std::string& directory, const OutputConfig& output, const std::string& cell) {
+Report render_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
   return render_report(
       directory,
-      ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table, cell});
+      ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table, request});
 }
 
-void print_report(const std::string& directory, const OutputConfig& output, const std::string& cell) {
-  const Report report = render_report(directory, output, cell);
+int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
+  const Report report = render_report(directory, output, request);
   print_output(report.text);
+  for (const std::string& failure : report.failures) std::fprintf(stderr, "apportion: %s\n", failure.c_str());
+  if (!report.failures.empty()) return gate_exit_code;
   throw_if_any(report.problems);
+  return 0;
 }
 
 }  // namespace apportion

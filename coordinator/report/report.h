@@ -12,29 +12,41 @@ namespace apportion {
 
 enum class ReportFormat { table, json };
 
+/// What of a folder is asked for.
+struct ReportRequest {
+  std::string cell = {};                  // this one alone, whole; empty: all
+  std::vector<std::string> by = {};       // swept keys of which each combination has a row; empty: cells
+  std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
+};
+
 struct ReportOptions {
   Style style;
   ReportFormat format = ReportFormat::table;
-  std::string cell = {};  // this one alone, whole; empty: all
+  ReportRequest request = {};
 };
 
 /// The page, and what is wrong with the files behind it.
 struct Report {
   std::string text;
   std::vector<std::string> problems;  // a line for each file that is absent or damaged; the text has them too
+  std::vector<std::string> failures;  // a line for each condition that a cell meets, or cannot be judged by
 };
 
 /// Every cell: per subject its target and its shares before and after, exact share, MAE and floor; a summary
 /// of each test set; the training's last values; where the files are. Fits 120 columns. A sampled share of
 /// which fewer than half of the rounds have a category, and an exact one of which more than half is
-/// unexplored, is `-`. Of a sweep's cells a line each. Throws UserError when the directory holds no results;
-/// a file that cannot be read is named in the report.
+/// unexplored, is `-`. Of a sweep's cells a line each, from the files alone that the line is of. Throws
+/// UserError when the directory holds no results, and for what is wrong with the request; a file that cannot
+/// be read is named in the report.
 Report render_report(const std::string& directory, const ReportOptions& options);
 
 /// As it is to be printed on standard output.
-Report render_report(const std::string& directory, const OutputConfig& output, const std::string& cell = "");
+Report render_report(const std::string& directory, const OutputConfig& output,
+                     const ReportRequest& request = {});
 
-/// Prints it. Throws UserError, when all is printed, that names what is missing in it.
-void print_report(const std::string& directory, const OutputConfig& output, const std::string& cell = "");
+/// Prints it, and the failures on standard error. Returns what the process is to end with: gate_exit_code
+/// where there are failures, else 0. Without failures throws UserError, when all is printed, that names what
+/// is missing in it.
+int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request = {});
 
 }  // namespace apportion

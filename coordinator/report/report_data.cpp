@@ -63,21 +63,23 @@ void bring_targets_of_trained(CellView& view) {
   }
 }
 
-/// Adds the view of a measure task's result, or a judge's. `name` is "WHEN/TEST SET", with a judge's behind
-/// it.
-void add_measure(const std::string& directory, const std::string& name, const std::string& task,
-                 CellView& view) {
-  attempt(view, name, [&] {
-    MeasureView measure;
-    const size_t slash = name.find('/'), second = name.find('/', slash + 1);
-    measure.when = name.substr(0, slash);
-    if (slash != std::string::npos) measure.test_set = name.substr(slash + 1, second - slash - 1);
-    if (second != std::string::npos) measure.judge = name.substr(second + 1);
-    measure.file = read_measure_file(result_path(directory, task));
+/// Adds the view of a measure task's result, or a judge's, as `read` reads its file.
+void add_measure(const std::string& directory, const MeasureName& name,
+                 MeasureFile (*read)(const std::string& path), CellView& view) {
+  attempt(view, name.text(), [&] {
+    MeasureView measure{name.when, name.test_set, name.judge, read(result_path(directory, name.task)), {}};
     bring_target(view.cell, measure);
     measure.metrics = metrics_of(measure.file);
     view.measures.push_back(std::move(measure));
   });
+}
+
+/// What training changed, as `read` reads its file.
+void add_retention(const std::string& directory, RetentionFile (*read)(const std::string& path),
+                   CellView& view) {
+  const std::string& task = view.cell.retention;
+  if (task.empty()) return;
+  attempt(view, "retention", [&] { view.retention = read(result_path(directory, task)); });
 }
 
 bool is_judged_in(const Cell& cell, const std::string& measured) {
@@ -85,48 +87,73 @@ bool is_judged_in(const Cell& cell, const std::string& measured) {
                      [&](const auto& entry) { return entry.first.starts_with(measured + "/"); });
 }
 
-CellView load_cell(const std::string& directory, const Cell& cell) {
-  CellView view{cell, "", "", "", "", {}, {}, {}, {}};
-  for (const auto& [name, id] : cell.measures) {
-    if (!is_judged_in(cell, name)) add_measure(directory, name, id, view);
+/// "WHEN/TEST SET", with a judge's behind it.
+MeasureName parse_name(const std::string& name, const std::string& task) {
+  const size_t slash = name.find('/'), second = name.find('/', slash + 1);
+  MeasureName parsed{name.substr(0, slash), "", "", task};
+  if (slash != std::string::npos) parsed.test_set = name.substr(slash + 1, second - slash - 1);
+  if (second != std::string::npos) parsed.judge = name.substr(second + 1);
+  return parsed;
+}
+
+/// What the cell's results are of, as the index or else the results say.
+void name_cell(CellView& view) {
+  const CellAbout& about = view.cell.about;
+  if (!about.method.empty()) {
+    view.dataset = about.dataset;
+    view.method = about.method;
+    view.model = about.model;
+    view.target = about.target;
+    return;
   }
-  for (const auto& [name, id] : cell.judged) add_measure(directory, name, id, view);
-  for (const auto& [name, id] : cell.training) {
-    attempt(view, name, [&, &key = name, &task = id] {
-      view.training.push_back({key, read_train_file(result_path(directory, task))});
-    });
-  }
-  if (!cell.retention.empty()) {
-    attempt(view, "retention",
-            [&] { view.retention = read_retention_file(result_path(directory, cell.retention)); });
-  }
-  auto rank = [](const MeasureView& m) {
-    return std::tuple(m.test_set != "v2", m.test_set, m.judge != lexical_judge, m.judge, m.when != "before");
-  };
-  std::sort(view.measures.begin(), view.measures.end(),
-            [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
-  std::sort(view.training.begin(), view.training.end(),
-            [](const auto& a, const auto& b) { return (a.kind != "sft") < (b.kind != "sft"); });
-  bring_targets_of_trained(view);
   // What was done last was done for this cell; an earlier task may have been another cell's first.
   for (const MeasureView& measure : view.measures) {
     if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
   }
-  if (!cell.about.method.empty()) {
-    view.dataset = cell.about.dataset;
-    view.method = cell.about.method;
-    view.model = cell.about.model;
-    view.target = cell.about.target;
-    return view;
-  }
   // All that zero-shot has may have been measured for another method: the cell's name tells.
   for (const MethodDescription& method : method_table()) {
-    if (cell.name.ends_with("-" + method.name)) view.method = method.name;
+    if (view.cell.name.ends_with("-" + method.name)) view.method = method.name;
   }
-  return view;
 }
 
 }  // namespace
+
+void add_swept_keys(const SweptValues& swept, std::vector<std::string>& keys) {
+  for (const auto& [key, value] : swept) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+  }
+}
+
+std::optional<std::string> swept_value(const SweptValues& swept, const std::string& key) {
+  for (const auto& [name, value] : swept) {
+    if (name == key) return value;
+  }
+  return std::nullopt;
+}
+
+std::string MeasureName::text() const { return when + "/" + test_set + (judge.empty() ? "" : "/" + judge); }
+
+std::vector<MeasureName> measures_of(const Cell& cell) {
+  std::vector<MeasureName> names;
+  for (const auto& [name, task] : cell.measures) {
+    if (!is_judged_in(cell, name)) names.push_back(parse_name(name, task));
+  }
+  for (const auto& [name, task] : cell.judged) names.push_back(parse_name(name, task));
+  auto rank = [](const MeasureName& m) {
+    return std::tuple(m.test_set != "v2", m.test_set, m.judge != lexical_judge, m.judge, m.when != "before");
+  };
+  std::sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  return names;
+}
+
+std::optional<MeasureName> headline_of(const Cell& cell) {
+  const std::vector<MeasureName> names = measures_of(cell);
+  if (names.empty()) return std::nullopt;
+  for (const MeasureName& name : names) {
+    if (name.test_set == names.front().test_set && name.when == "after") return name;
+  }
+  return names.front();
+}
 
 std::string set_name(const MeasureView& view) {
   return view.judge.empty() ? view.test_set : view.test_set + ", " + view.judge;
@@ -140,9 +167,12 @@ const MeasureView* CellView::measure(const std::string& when, const std::string&
 }
 
 const MeasureView* CellView::headline() const {
-  if (measures.empty()) return nullptr;
-  const MeasureView* after = measure("after", measures.front().test_set);
-  return after ? after : &measures.front();
+  const std::optional<MeasureName> name = headline_of(cell);
+  for (const MeasureView& view : measures) {
+    if (name && view.when == name->when && view.test_set == name->test_set && view.judge == name->judge)
+      return &view;
+  }
+  return nullptr;
 }
 
 std::vector<JudgeAgreement> judge_agreements(const CellView& view) {
@@ -163,17 +193,47 @@ int clamped_steps(const TrainLog& log) {
       std::count_if(log.z_unclamped.begin(), log.z_unclamped.end(), [](double z) { return z < 0; }));
 }
 
-std::vector<CellView> load_cells(const std::string& directory) {
+CellView load_cell(const std::string& directory, const Cell& cell) {
+  CellView view{cell, "", "", "", "", {}, {}, {}, {}};
+  for (const MeasureName& name : measures_of(cell)) add_measure(directory, name, read_measure_file, view);
+  for (const auto& [name, id] : cell.training) {
+    attempt(view, name, [&, &key = name, &task = id] {
+      view.training.push_back({key, read_train_file(result_path(directory, task))});
+    });
+  }
+  add_retention(directory, read_retention_file, view);
+  std::sort(view.training.begin(), view.training.end(),
+            [](const auto& a, const auto& b) { return (a.kind != "sft") < (b.kind != "sft"); });
+  bring_targets_of_trained(view);
+  name_cell(view);
+  return view;
+}
+
+std::vector<CellView> load_cells(const std::string& directory, const std::vector<Cell>& cells) {
   std::vector<CellView> views;
-  for (const Cell& cell : read_index(directory)) views.push_back(load_cell(directory, cell));
+  for (const Cell& cell : cells) views.push_back(load_cell(directory, cell));
   return views;
+}
+
+std::vector<CellView> load_cells(const std::string& directory) {
+  return load_cells(directory, read_index(directory));
+}
+
+CellView load_headline(const std::string& directory, const Cell& cell) {
+  CellView view{cell, "", "", "", "", {}, {}, {}, {}};
+  if (const auto name = headline_of(cell)) add_measure(directory, *name, read_measure_figures, view);
+  add_retention(directory, read_retention_figures, view);
+  return view;
+}
+
+void add_problems(const std::string& cell, const std::vector<std::string>& problems,
+                  std::vector<std::string>& all) {
+  for (const std::string& problem : problems) all.push_back(cell + ", " + problem);
 }
 
 std::vector<std::string> problems_of(const std::vector<CellView>& cells) {
   std::vector<std::string> problems;
-  for (const CellView& view : cells) {
-    for (const std::string& problem : view.problems) problems.push_back(view.cell.name + ", " + problem);
-  }
+  for (const CellView& view : cells) add_problems(view.cell.name, view.problems, problems);
   return problems;
 }
 

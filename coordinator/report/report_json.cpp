@@ -124,6 +124,11 @@ Json training_json(const TrainView& view) {
           {"adapter_digest", view.file.adapter_digest}};
 }
 
+// A path may hold bytes that are no UTF-8.
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 Json judges_json(const JudgeAgreement& pair) {
   return {{"when", pair.when},
           {"test_set", pair.test_set},
@@ -151,8 +156,27 @@ std::string report_json(const std::string& directory, const std::vector<CellView
     if (view.retention) cell["retention"] = retention_json(*view.retention);
     json["cells"].push_back(std::move(cell));
   }
-  // A path may hold bytes that are no UTF-8.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return text_of(json);
+}
+
+std::string pivot_json(const std::string& directory, const Pivot& pivot,
+                       const std::vector<std::string>& problems) {
+  Json json = {{"directory", directory},     {"by", pivot.keys},         {"rows", Json::array()},
+               {"left_out", pivot.left_out}, {"missing", pivot.missing}, {"problems", problems}};
+  for (const PivotRow& row : pivot.rows) {
+    Json& entry = json["rows"].emplace_back(
+        Json{{"job", row.job}, {"test_set", row.test_set}, {"cells", row.cells}, {"values", Json::object()}});
+    for (size_t i = 0; i < pivot.keys.size(); ++i) entry["values"][pivot.keys[i]] = row.values[i];
+    for (size_t i = 0; i < row.figures.size(); ++i) {
+      const std::optional<PivotFigure>& figure = row.figures[i];
+      entry[figure_columns()[i].json] = figure ? Json{{"mean", number(figure->mean)},
+                                                      {"low", number(figure->low)},
+                                                      {"high", number(figure->high)},
+                                                      {"cells", figure->cells}}
+                                               : Json(nullptr);
+    }
+  }
+  return text_of(json);
 }
 
 }  // namespace apportion

@@ -4,10 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/report/pivot.h"
 #include "coordinator/report/report_data.h"
 
 namespace apportion {
 
 std::string report_json(const std::string& directory, const std::vector<CellView>& cells);
+
+/// A sweep by some of its keys; `problems` are lines on files that cannot be read.
+std::string pivot_json(const std::string& directory, const Pivot& pivot,
+                       const std::vector<std::string>& problems);
 
 }  // namespace apportion

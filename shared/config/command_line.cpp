@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -39,6 +40,11 @@ constexpr const char* usage =
     "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json] [--cell NAME]\n"
     "                                            print the table of a results folder again, or of one cell\n"
+    "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
+    "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
+    "also\n"
+    "                                            worst, mae, leak, kl, perplexity; may be given several "
+    "times\n"
     "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
     "output\n"
     "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
@@ -58,8 +64,10 @@ struct Words {
   std::vector<Setting> settings;  // keys of the option table
   std::set<std::string> switches;
   std::vector<Setting> sweep;  // of each --sweep KEY=LIST
+  std::vector<std::string> fail_if;
   std::string csv_file, cell;
   SubmitRequest submit;
+  std::optional<std::string> by;
 };
 
 po::options_description describe_key_options(const OptionGroup& group) {
@@ -82,8 +90,8 @@ po::options_description describe_switches() {
     add(name, "");
   for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
   add("csv", po::value<std::string>(), "");
-  add("cell", po::value<std::string>(), "");
-  add("sweep", po::value<std::vector<std::string>>(), "");
+  for (const char* name : {"cell", "by"}) add(name, po::value<std::string>(), "");
+  for (const char* name : {"sweep", "fail_if"}) add(name, po::value<std::vector<std::string>>(), "");
   add("positional", po::value<std::vector<std::string>>(), "");
   return description;
 }
@@ -136,8 +144,8 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "sweep", "site",
-                           "members", "ranks", "dry_run"})
+  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "by", "fail_if",
+                           "sweep", "site", "members", "ranks", "dry_run", "watch"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -179,6 +187,10 @@ Words parse_words(int argc, const char* const* argv) {
       words.sweep.push_back(sweep_line(value));
       continue;
     }
+    if (key == "fail_if") {
+      words.fail_if.push_back(value);
+      continue;
+    }
     if (!seen.insert(key).second)
       throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
     if (find_option(key)) {
@@ -191,6 +203,8 @@ Words parse_words(int argc, const char* const* argv) {
       words.csv_file = value;
     } else if (key == "cell") {
       words.cell = value;
+    } else if (key == "by") {
+      words.by = value;
     } else {
       words.switches.insert(key);
     }
@@ -347,6 +361,20 @@ CommandLine parse_plan(const Words& words) {
   return parsed;
 }
 
+/// The keys of --by, dashes made underscores.
+std::vector<std::string> by_keys(const std::string& text) {
+  std::vector<std::string> keys = split_list(text);
+  for (auto key = keys.begin(); key != keys.end(); ++key) {
+    std::replace(key->begin(), key->end(), '-', '_');
+    if (key->empty() || std::find(keys.begin(), key, *key) != key)
+      throw UserError(
+          fmt::format("{}: --by '{}' must be swept keys, each once, with commas between, as in --by "
+                      "target,method",
+                      source, printable(text)));
+  }
+  return keys;
+}
+
 CommandLine parse_report(const Words& words) {
   CommandLine parsed;
   parsed.command = Command::report;
@@ -354,6 +382,10 @@ CommandLine parse_report(const Words& words) {
   allow_settings(words, {"json", "quiet"});
   parsed.config = make_run_config(words.settings);
   parsed.cell = words.cell;
+  if (!words.cell.empty() && words.by)
+    throw UserError(fmt::format("{}: --cell is of one cell and --by of all; keep one", source));
+  if (words.by) parsed.by = by_keys(*words.by);
+  parsed.fail_if = words.fail_if;
   return parsed;
 }
 
@@ -410,8 +442,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (!words.csv_file.empty() && command != "export") {
     throw UserError(fmt::format("{}: --csv belongs to 'apportion export DIR --csv [FILE]'", source));
   }
-  if (!words.cell.empty() && command != "report") {
-    throw UserError(fmt::format("{}: --cell belongs to 'apportion report DIR'", source));
+  const char* of_report = !words.cell.empty()      ? "cell"
+                          : words.by               ? "by"
+                          : !words.fail_if.empty() ? "fail-if"
+                                                   : nullptr;
+  if (of_report && command != "report") {
+    throw UserError(fmt::format("{}: --{} belongs to 'apportion report DIR'", source, of_report));
   }
   if (words.switches.count("watch") && command != "status") {
     throw UserError(fmt::format("{}: --watch belongs to 'apportion status DIR'", source));

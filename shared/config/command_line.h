@@ -49,14 +49,15 @@ struct CommandLine {
   std::string directory;       // report, export_csv, status, retry, verify: a results folder
   bool watch = false;          // status
   SubmitRequest submit;
-  std::string cell;      // report: this one alone; empty: all
-  std::string csv_file;  // export_csv: "-" is standard output
-  std::string text;      // what to print, of every command but those that do something
+  std::string cell;                      // report: this one alone; empty: all
+  std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
+  std::string csv_file;                  // export_csv: "-" is standard output
+  std::string text;                      // what to print, of every command but those that do something
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME]`, `apportion export DIR
-/// --csv [FILE]`, and --help, --version,
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
+/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, and --help, --version,
 /// --dump-defaults, --print-config (with run JOB); with run also --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);

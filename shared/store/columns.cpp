@@ -285,6 +285,27 @@ std::string find_fault(const MeasureColumns& columns) {
   return "";
 }
 
+std::string complete_figures(MeasureColumns& columns) {
+  const Shape counts = columns.counts.shape;
+  if (counts.size() != 3 || counts[2] < 2) return "/rounds/counts has not three axes";
+  const uint64_t s = counts[0], p = counts[1], k = counts[2] - 2;
+  columns.subjects = {{s}, std::vector<std::string>(s)};
+  columns.categories = {{k}, std::vector<std::string>(k)};
+  columns.prompts = {{s, p}, std::vector<std::string>(s * p)};
+  columns.near_boundary = columns.unlisted_answers = {{s, p}, std::vector<uint64_t>(s * p, 0)};
+  columns.answer_subject.shape = columns.answer_prompt.shape = columns.answer_category.shape =
+      columns.answer_count.shape = columns.answer_log_prob.shape = columns.answer_finish.shape =
+          columns.answer_text.shape = {0};
+  columns.high.shape = {s, p, k};
+  columns.unlisted.shape = {s, p, k + 4};
+  std::string fault = find_shape_fault(columns);
+  if (!fault.empty()) return fault;
+  for (size_t i = 0; i < columns.low.values.size(); ++i)
+    columns.high.values.push_back(high_of(columns.low.values[i], columns.unexplored.values[i / k]));
+  columns.unlisted.values = all_counts(columns, k);
+  return "";
+}
+
 void unpack(const MeasureColumns& columns, MeasureFile& file) {
   size_t s = columns.subjects.shape[0], p = columns.prompts.shape[1], k = columns.categories.shape[0];
   file.tables = {columns.subjects.values, columns.categories.values, columns.prompts.values, {}};

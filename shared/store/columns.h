@@ -52,6 +52,18 @@ void for_each_dataset(Columns& columns, Visit visit) {
   if (columns.judged) visit(layout::judge_failed, columns.failed);
 }
 
+/// Those that errors follow from; the rest are questions, answers and what follows from these.
+template <typename Columns, typename Visit>
+void for_each_figure_dataset(Columns& columns, Visit visit) {
+  visit(layout::target, columns.target);
+  visit(layout::counts, columns.counts);
+  visit(layout::steering, columns.steering);
+  visit(layout::low, columns.low);
+  visit(layout::unexplored, columns.unexplored);
+  if (columns.stories) visit(layout::no_story, columns.no_story);
+  if (columns.judged) visit(layout::judge_failed, columns.failed);
+}
+
 /// The same of datasets that a file need not have.
 template <typename Columns, typename Visit>
 void for_each_optional_dataset(Columns& columns, Visit visit) {
@@ -92,6 +104,10 @@ MeasureColumns pack(const MeasureFile& file);
 
 /// What is wrong with columns that were read, in one line that names the dataset; empty when nothing is.
 std::string find_fault(const MeasureColumns& columns);
+
+/// Makes columns whole of which only those of for_each_figure_dataset() were read: texts are empty, and no
+/// answer is listed. Returns what is wrong with their shapes, and then leaves them as they are; else empty.
+std::string complete_figures(MeasureColumns& columns);
 
 /// Fills tables and result. The columns have no fault.
 void unpack(const MeasureColumns& columns, MeasureFile& file);

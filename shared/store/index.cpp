@@ -10,6 +10,7 @@
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 #include "shared/config/method.h"
+#include "shared/store/cell_list.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
 #include "shared/store/task_file.h"
@@ -51,18 +52,6 @@ std::string cell_path(const Cell& cell) {
   return std::string(layout::jobs) + "/" + cell.job + "/" + cell.name;
 }
 
-std::string about_json(const CellAbout& about) {
-  std::vector<std::string> test_sets;
-  for (const auto& [test_set, target] : about.targets) test_sets.push_back(test_set);
-  return nlohmann::json{{"dataset", storable_text(about.dataset)},
-                        {"method", about.method},
-                        {"model", storable_text(about.model)},
-                        {"target", storable_text(about.target)},
-                        {"swept", about.swept},
-                        {"targets", test_sets}}
-      .dump();
-}
-
 std::string targets_path(const Cell& cell, const std::string& test_set) {
   return std::string(layout::targets) + "/" + cell.job + "/" + cell.name + "/" + test_set;
 }
@@ -95,12 +84,7 @@ CellAbout read_about(const Hdf5Reader& reader, const std::string& group, const C
   if (!reader.has_attribute(group, layout::cell_about)) return {};
   const nlohmann::json json = nlohmann::json::parse(reader.text(group, layout::cell_about), nullptr, false);
   try {
-    CellAbout about;
-    json.at("dataset").get_to(about.dataset);
-    json.at("method").get_to(about.method);
-    json.at("model").get_to(about.model);
-    json.at("target").get_to(about.target);
-    json.at("swept").get_to(about.swept);
+    CellAbout about = about_from_json(json);
     for (const auto& test_set : json.at("targets").get<std::vector<std::string>>()) {
       if (!is_name(test_set)) reader.fail("attribute about of " + group + " names no test set");
       about.targets[test_set] = read_target(reader, targets_path(cell, test_set));
@@ -116,7 +100,8 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
   writer.group(path);
   writer.attribute(path, layout::cell_job, cell.job);
   writer.attribute(path, layout::cell_name, cell.name);
-  if (!cell.about.method.empty()) writer.attribute(path, layout::cell_about, about_json(cell.about));
+  if (!cell.about.method.empty())
+    writer.attribute(path, layout::cell_about, about_to_json(cell.about).dump());
   write_targets(writer, cell);
   auto link = [&](const std::string& name, const std::string& id) {
     check_name(name);
@@ -145,8 +130,7 @@ void read_links(const Hdf5Reader& reader, const std::string& group, const std::s
     }
     if (target->compare(0, prefix.size(), prefix) != 0) reader.fail(path + " does not link to a task");
     std::string id = target->substr(prefix.size());
-    if (id.empty() || id.find('/') != std::string::npos || id[0] == '.')
-      reader.fail(path + " links to no task's id");
+    if (!is_task_id(id)) reader.fail(path + " links to no task's id");
     if (full_name.compare(0, training.size(), training) == 0) {
       cell.training[full_name.substr(training.size())] = id;
     } else if (full_name == layout::retention) {
@@ -178,7 +162,12 @@ std::vector<Cell> read_index_file(const std::string& directory) {
   if (reader.text("/", layout::format) != layout::index_format) reader.fail("this is not an index");
   if (reader.integer("/", layout::version_name) != layout::index_version)
     reader.fail("its layout is of another version");
-  std::vector<Cell> cells;
+  const std::vector<std::string> parts = reader.links("/");
+  if (std::find(parts.begin(), parts.end(), layout::cells) != parts.end()) {
+    return unpack_cells(reader, {reader.dataset<std::string>(layout::cell_texts),
+                                 reader.dataset<double>(layout::cell_targets)});
+  }
+  std::vector<Cell> cells;  // of an index that is older than the list
   read_cells(reader, layout::jobs, 0, cells);
   return cells;
 }
@@ -318,7 +307,14 @@ void write_index(const std::string& directory, const std::vector<Cell>& cells) {
     check_name(id);
     writer.external_link(std::string(layout::tasks) + "/" + id, "tasks/" + id + "/result.h5", "/");
   }
-  for (const auto& [key, cell] : all) write_cell(writer, cell);
+  std::vector<Cell> listed;
+  for (auto& [key, cell] : all) {
+    write_cell(writer, cell);
+    listed.push_back(std::move(cell));
+  }
+  const CellList list = pack_cells(listed);
+  writer.dataset(layout::cell_texts, list.texts);
+  writer.dataset(layout::cell_targets, list.targets);
   writer.commit();
 }
 

@@ -2,7 +2,9 @@
 // time.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +17,8 @@ struct CellAbout {
   std::vector<std::pair<std::string, std::string>> swept;  // key, value; of a job that is no sweep none
   /// Of each test set [S][K], rows of NaN where unknown: the untouched model's result files have none.
   std::map<std::string, std::vector<std::vector<double>>> targets = {};
+  /// Among the cells of its sweep, from 0, as the job file has them; older indexes do not say.
+  std::optional<uint64_t> place = {};
 };
 
 /// A cell of a job: one dataset and method, or a sweep's values. `measures` maps "before/v2", "after/heldout"

@@ -103,10 +103,13 @@ inline constexpr const char* process_bytes = "/ranks/process_bytes";  // float64
 // The index: external links, groups of soft links to them, and the text attributes of a cell.
 inline constexpr const char* tasks = "/tasks";
 inline constexpr const char* jobs = "/jobs";
-inline constexpr const char* training = "training";    // subgroup of a cell
-inline constexpr const char* retention = "retention";  // a link: the retention task
-inline constexpr const char* judged = "judged";        // likewise
-inline constexpr const char* targets = "/targets";     // /targets/JOB/CELL/TEST SET: float64 [S, K]
+inline constexpr const char* training = "training";            // subgroup of a cell
+inline constexpr const char* retention = "retention";          // a link: the retention task
+inline constexpr const char* judged = "judged";                // likewise
+inline constexpr const char* cells = "cells";                  // a group: all cells once more (cell_list.h)
+inline constexpr const char* cell_texts = "/cells/texts";      // text [cells], JSON
+inline constexpr const char* cell_targets = "/cells/targets";  // float64 [all targets, one behind the other]
+inline constexpr const char* targets = "/targets";             // /targets/JOB/CELL/TEST SET: float64 [S, K]
 inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
 inline constexpr const char* cell_about =

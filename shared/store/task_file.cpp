@@ -10,7 +10,6 @@
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
 #include "shared/config/method.h"
-#include "shared/measure/metrics.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
@@ -79,14 +78,20 @@ void check_kind(const Hdf5Reader& reader, const TaskRecord& record, bool right) 
   if (!right) reader.fail("this is the result of a task of kind " + name_of(record.task.kind));
 }
 
-TaskRecord read_record(const Hdf5Reader& reader) {
+/// Id, kind and identity.
+Task read_identity(const Hdf5Reader& reader) {
   check_format(reader);
-  TaskRecord record;
-  record.task.id = reader.text(root, layout::task);
-  record.task.kind = read_kind(reader);
+  Task task;
+  task.id = reader.text(root, layout::task);
+  task.kind = read_kind(reader);
+  task.identity = parse_json(reader, layout::identity);
+  return task;
+}
+
+TaskRecord read_record(const Hdf5Reader& reader) {
+  TaskRecord record{read_identity(reader), {}, {}};
   record.task.label = reader.text(root, layout::label);
   record.task.test_set = reader.text(root, layout::test_set);
-  record.task.identity = parse_json(reader, layout::identity);
   nlohmann::json inputs = parse_json(reader, layout::inputs);
   if (!inputs.is_array()) reader.fail("attribute inputs is not a JSON array");
   for (const nlohmann::json& input : inputs) {
@@ -123,6 +128,23 @@ std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const Me
     add(layout::no_story_share, [](const SubjectMetrics& s) { return s.no_story_share; });
   }
   return columns;
+}
+
+/// For the datasets that the task's kind has.
+MeasureColumns columns_of(const Hdf5Reader& reader, const TaskRecord& record) {
+  check_kind(reader, record, has_answers(record.task));
+  MeasureColumns columns;
+  columns.stories = reads_stories(record.task);
+  columns.judged = is_judged(record.task);
+  return columns;
+}
+
+/// Reads a dataset into its column.
+auto into_column(const Hdf5Reader& reader) {
+  return [&reader](const char* name, auto& array) {
+    using Value = typename std::decay_t<decltype(array.values)>::value_type;
+    array = reader.dataset<Value>(name);
+  };
 }
 
 void prepare_directory(const std::string& path) {
@@ -252,23 +274,28 @@ void write_measure_file(const std::string& path, const MeasureFile& file) {
 
 TaskRecord read_task_record(const std::string& path) { return read_record(Hdf5Reader(path)); }
 
+MeasureFile read_measure_figures(const std::string& path) {
+  Hdf5Reader reader(path);
+  MeasureFile file{{read_identity(reader), {}, {}}, {}, {}};
+  MeasureColumns columns = columns_of(reader, file.record);
+  for_each_figure_dataset(columns, into_column(reader));
+  std::string fault = complete_figures(columns);
+  if (fault.empty()) fault = find_fault(columns);
+  if (!fault.empty()) reader.fail(fault);
+  unpack(columns, file);
+  return file;
+}
+
 MeasureFile read_measure_file(const std::string& path) {
   Hdf5Reader reader(path);
   MeasureFile file;
   file.record = read_record(reader);
-  check_kind(reader, file.record, has_answers(file.record.task));
-  MeasureColumns columns;
-  columns.stories = reads_stories(file.record.task);
-  columns.judged = is_judged(file.record.task);
-  for_each_dataset(columns, [&](const char* name, auto& array) {
-    using Value = typename std::decay_t<decltype(array.values)>::value_type;
-    array = reader.dataset<Value>(name);
-  });
+  MeasureColumns columns = columns_of(reader, file.record);
+  for_each_dataset(columns, into_column(reader));
   const std::vector<std::string> rounds = reader.links("/rounds");
   for_each_optional_dataset(columns, [&](const char* name, auto& array) {
-    using Value = typename std::decay_t<decltype(array.values)>::value_type;
     const std::string own = std::filesystem::path(name).filename();
-    if (std::find(rounds.begin(), rounds.end(), own) != rounds.end()) array = reader.dataset<Value>(name);
+    if (std::find(rounds.begin(), rounds.end(), own) != rounds.end()) into_column(reader)(name, array);
   });
   std::string fault = find_fault(columns);
   if (!fault.empty()) reader.fail(fault);
@@ -404,6 +431,14 @@ void read_column(const Hdf5Reader& reader, const char* name, std::vector<Row>& r
   for (size_t row = 0; row < rows.size(); ++row) rows[row].*field = column.values[row];
 }
 
+/// The prompts' kinds and numbers, and those of the plain text.
+void read_kept(const Hdf5Reader& reader, RetentionResult& result) {
+  read_column(reader, layout::keep_kind, result.prompts, &KeptPrompt::kind);
+  for_each_prompt_column(
+      [&](const char* name, auto field) { read_column(reader, name, result.prompts, field); });
+  for_each_text_column([&](const char* name, auto field) { read_column(reader, name, result.texts, field); });
+}
+
 }  // namespace
 
 void write_retention_file(const std::string& path, const RetentionFile& file) {
@@ -424,18 +459,23 @@ void write_retention_file(const std::string& path, const RetentionFile& file) {
   writer.commit();
 }
 
+RetentionFile read_retention_figures(const std::string& path) {
+  Hdf5Reader reader(path);
+  RetentionFile file{{read_identity(reader), {}, {}}, {}};
+  check_kind(reader, file.record, file.record.task.kind == TaskKind::retention);
+  read_kept(reader, file.result);
+  return file;
+}
+
 RetentionFile read_retention_file(const std::string& path) {
   Hdf5Reader reader(path);
   RetentionFile file;
   file.record = read_record(reader);
   check_kind(reader, file.record, file.record.task.kind == TaskKind::retention);
   RetentionResult& result = file.result;
-  read_column(reader, layout::keep_kind, result.prompts, &KeptPrompt::kind);
+  read_kept(reader, result);
   read_column(reader, layout::keep_prompt, result.prompts, &KeptPrompt::text);
   read_column(reader, layout::question_text, result.questions, &KeptQuestion::text);
-  for_each_prompt_column(
-      [&](const char* name, auto field) { read_column(reader, name, result.prompts, field); });
-  for_each_text_column([&](const char* name, auto field) { read_column(reader, name, result.texts, field); });
   for_each_question_column(
       [&](const char* name, auto field) { read_column(reader, name, result.questions, field); });
   if (content_digest(file) != reader.text(root, layout::content))

@@ -80,6 +80,11 @@ void write_retention_file(const std::string& path, const RetentionFile& file);
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);
+/// What errors and what must not change follow from, as tables of many cells need it: checked by the seal
+/// like the whole file, but only these datasets are read. Texts are empty, no answer is listed, questions are
+/// left out, and of the record there are the task's id, kind and identity alone.
+MeasureFile read_measure_figures(const std::string& path);
+RetentionFile read_retention_figures(const std::string& path);
 /// What the file says of its task, whatever the kind.
 TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);

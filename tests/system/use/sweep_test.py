@@ -80,6 +80,9 @@ def the_report():
     assert only == cells_of("swept")[name]
     (other,) = json.loads(call("report", "swept", "--json", "--cell", NAMES[5]).stdout)["cells"]
     assert other["swept"]["target"] == "0.9/0.1" and other["target"] == "0.9/0.1"
+    by = json.loads(call("report", "swept", "--by", "target,method", "--json").stdout)
+    assert [list(row["values"].values()) for row in by["rows"]] == [[t, m] for t in ("real", "0.9/0.1") for m in ("full", "kl-only")], "as the job file has them"
+    assert [row["cells"] for row in by["rows"]] == [2, 1, 2, 1], by
     said = call("report", "swept", "--cell", "target=rael", code=2).stderr
     assert said.count("apportion: ") == 1 and "has no cell 'target=rael'; did you mean" in said, said
 
@@ -160,6 +163,7 @@ def mistakes():
         (["scale", "sweep.ini"], "a sweep belongs to 'apportion run'"),
         (["report", "swept", "--sweep", "seed=0"], "a sweep belongs to 'apportion run'"),
         (["run", "plain.ini", "--cell", "a"], "--cell belongs to 'apportion report DIR'"),
+        (["run", "plain.ini", "--fail-if", "error > 1"], "--fail-if belongs to 'apportion report DIR'"),
     ):
         said = call(*words, *(["--output", "none"] if words[0] == "run" else []), code=2).stderr
         assert said.count("apportion: ") == 1 and expected in said, (words, said)

@@ -6,12 +6,14 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/task_file.h"
 #include "tests/support/sample_results.h"
+#include "tests/support/sample_sweep.h"
 
 namespace apportion {
 namespace {
@@ -94,6 +96,22 @@ TEST(ExportCsv, HasARowPerOutcomeAndItsNumbers) {
     ++found;
   }
   EXPECT_EQ(found, 14u * 3 * 4);
+}
+
+TEST(ExportCsv, HasAColumnForEachSweptKey) {
+  TemporaryDirectory directory;
+  write_sample_sweep(directory.path(), {{"target", {"0.9/0.1", "a,\"b\".csv"}}, {"seed", {"7"}}});
+  Cell other = write_sample_cell(directory.path(), "gender-us-real");
+  write_index(directory.path(), {other});
+  std::set<std::vector<std::string>> found;
+  for (auto& row : rows_of(directory.path())) {
+    EXPECT_EQ(row.size(), 20u);
+    EXPECT_EQ(row["target"].empty(), row["outcome"] != "category") << "that of the subject";
+    found.insert({row["cell"], row["swept_target"], row["seed"]});
+  }
+  EXPECT_EQ(found, (std::set<std::vector<std::string>>{{"gender-us-real-full", "", ""},
+                                                       {"target=0.9:0.1, seed=7", "0.9/0.1", "7"},
+                                                       {"target=a,\"b\".csv, seed=7", "a,\"b\".csv", "7"}}));
 }
 
 TEST(ExportCsv, QuotesWhatNeedsIt) {

@@ -14,6 +14,7 @@
 #include "shared/config/method.h"
 #include "shared/store/task_file.h"
 #include "tests/support/sample_results.h"
+#include "tests/support/sample_sweep.h"
 
 namespace apportion {
 namespace {
@@ -145,6 +146,45 @@ TEST_F(Report, CountsTheStepsInWhichZWasClamped) {
   log.z_unclamped = {0, -0.5, 0.25, -1e-9};
   EXPECT_EQ(clamped_steps(log), 2);
   EXPECT_EQ(clamped_steps(TrainLog{}), 0);
+}
+
+TEST_F(Report, OfASweepIsALineACellOrARowAValue) {
+  const std::vector<Cell> cells =
+      write_sample_sweep(directory_.path(), {{"target", {"real", "even"}}, {"seed", {"0", "1"}}});
+  EXPECT_THAT(line_with(render(), "real "), HasSubstr("real    0     v2"));
+  ReportRequest request{"", {"target"}, {"error > 0.007", "leak > 1"}};
+  apportion::Report report = render_report(directory_.path(), {{}, ReportFormat::table, request});
+  EXPECT_THAT(line_with(report.text, "  real "), testing::ContainsRegex("real +2 +0\\.0"));
+  EXPECT_EQ(report.failures.size(), 3u) << "the first cell is at 0.006";
+  for (const std::string& line : lines_of(report.text)) EXPECT_LE(columns_of(line), 120) << line;
+  request.by = {"seed", "target"};
+  report = render_report(directory_.path(), {{}, ReportFormat::json, request});
+  EXPECT_EQ(report.failures.size(), 3u);
+  const nlohmann::json json = nlohmann::json::parse(report.text);
+  ASSERT_EQ(json["rows"].size(), 4u);
+  EXPECT_EQ(json["by"], (nlohmann::json{"seed", "target"}));
+  EXPECT_EQ(json["rows"][1]["values"], (nlohmann::json{{"seed", "0"}, {"target", "even"}}));
+  const auto figures = render_report(directory_.path(), {{}, ReportFormat::json, {cells[2].name, {}, {}}});
+  const nlohmann::json cell = nlohmann::json::parse(figures.text)["cells"][0];
+  EXPECT_EQ(json["rows"][1]["exact_error"]["mean"], cell["measures"][1]["exact_error"]);
+  EXPECT_EQ(json["rows"][1]["added_leak"]["high"], cell["retention"]["unrelated"]["added_leak"]);
+  EXPECT_EQ(json["rows"][1]["exact_error"]["cells"], 1);
+}
+
+TEST_F(Report, OfOneCellLooksAtNoOther) {
+  const std::vector<Cell> cells = write_sample_sweep(directory_.path(), {{"seed", {"0", "1"}}});
+  write_file(result_path(directory_.path(), cells[1].measures.at("after/v2")), "damaged");
+  const ReportOptions one{{}, ReportFormat::table, {"seed=0", {}, {"error > 0.02"}}};
+  apportion::Report report = render_report(directory_.path(), one);
+  EXPECT_TRUE(report.problems.empty() && report.failures.empty());
+  report = render_report(directory_.path(), {{}, ReportFormat::table, {"", {}, {"error > 0.02"}}});
+  EXPECT_EQ(report.problems.size(), 1u);
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_THAT(report.failures[0], HasSubstr("sweep/seed=1: --fail-if 'error > 0.02': there is no "));
+  EXPECT_THAT(line_with(report.text, "  1     v2"), testing::ContainsRegex("v2 +- +- +- +- +0\\."));
+  report = render_report(directory_.path(), {{}, ReportFormat::json, {"", {"seed"}, {}}});
+  EXPECT_EQ(nlohmann::json::parse(report.text)["missing"], nlohmann::json{"seed=1"});
+  EXPECT_EQ(nlohmann::json::parse(report.text)["problems"].size(), 1u);
 }
 
 TEST_F(Report, FitsThePageInBothCharsets) {

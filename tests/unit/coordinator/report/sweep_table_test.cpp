@@ -8,23 +8,17 @@
 namespace apportion {
 namespace {
 
-CellView cell_of(const std::string& seed, std::optional<double> exact, std::optional<double> mae) {
-  CellView view;
-  view.cell.name = "seed=" + seed;
-  view.cell.about.swept = {{"seed", seed}};
-  for (const char* when : {"before", "after"}) {
-    MeasureView measure;
-    measure.when = when;
-    measure.test_set = "v2";
-    measure.metrics.exact_error = std::string(when) == "before" ? 0.9 : exact;
-    measure.metrics.subjects_with_exact = measure.metrics.exact_error ? 1 : 0;
-    measure.metrics.mae = mae;
-    view.measures.push_back(measure);
-  }
-  return view;
+CellFigures cell_of(const std::string& seed, std::optional<double> exact, std::optional<double> mae) {
+  CellFigures cell;
+  cell.name = "seed=" + seed;
+  cell.swept = {{"seed", seed}};
+  cell.test_set = "v2";
+  cell.exact_error = exact;
+  cell.mae = mae;
+  return cell;
 }
 
-std::vector<std::vector<std::string>> rows_of(const std::vector<CellView>& cells) {
+std::vector<std::vector<std::string>> rows_of(const std::vector<CellFigures>& cells) {
   std::istringstream text(render_sweep({Charset::ascii, Color::off, false}, cells));
   std::vector<std::vector<std::string>> rows;
   for (std::string line; std::getline(text, line);) {
@@ -45,39 +39,32 @@ TEST(SweepTable, IsSortedByErrorThenByMae) {
   std::string seeds;
   for (const auto& row : rows) seeds += row[row.size() - 9];
   EXPECT_EQ(seeds, "3140-2") << "cells without an error are last, by name; that of another job has no seed";
-  EXPECT_EQ(rows[0][3], "0.050") << "of what was measured after training";
+  EXPECT_EQ(rows[0][3], "0.050");
   EXPECT_EQ(rows[5][3], "-");
   EXPECT_EQ(rows[0][0], "seed=3") << "names, where not all cells have the swept values";
 }
 
 TEST(SweepTable, ShowsWhatMustNotChangeBesideTheError) {
-  CellView view = cell_of("0", 0.1, 0.1);
-  RetentionFile retention;
-  retention.result.prompts = {{"lists", "Name a fruit.", 10, 0.5, 0.01, 0.21}};
-  retention.result.texts = {{100, 200, 210}};
-  view.retention = retention;
-  const auto row = rows_of({view, cell_of("1", 0.2, 0.1)})[0];
+  CellFigures cell = cell_of("0", 0.1, 0.1);
+  cell.leak = 0.2;
+  cell.kl = 0.05;
+  cell.perplexity = 1.105;
+  const auto row = rows_of({cell, cell_of("1", 0.2, 0.1)})[0];
   EXPECT_EQ((std::vector<std::string>{row.end() - 4, row.end()}),
             (std::vector<std::string>{"0.2000", "0.0500", "1.105", "x"}));
 }
 
 TEST(SweepTable, TellsJobsAndLongValuesApart) {
-  CellView one = cell_of("a/very/long/folder/of/tables/one.csv", 0.1, 0.1), other = one;
-  other.cell.job = "other";
-  other.cell.about.swept[0].second = "a/very/long/folder/of/tables/two.csv";
-  other.measures.back().metrics.exact_error = 0.2;
-  one.cell.job = "first";
+  CellFigures one = cell_of("a/very/long/folder/of/tables/one.csv", 0.1, 0.1), other = one;
+  other.job = "other";
+  other.swept[0].second = "a/very/long/folder/of/tables/two.csv";
+  other.exact_error = 0.2;
+  one.job = "first";
   const auto rows = rows_of({one, other});
   EXPECT_EQ(rows[0][0], "first");
   EXPECT_EQ(rows[1][0], "other");
   EXPECT_TRUE(rows[0][1].ends_with("tables/one.csv") && rows[0][1].size() == 24) << rows[0][1];
   EXPECT_TRUE(rows[1][1].ends_with("tables/two.csv")) << rows[1][1];
-}
-
-TEST(SweepTable, IsOfCellsWithSweptValues) {
-  EXPECT_FALSE(is_sweep({}));
-  EXPECT_FALSE(is_sweep({CellView{}, CellView{}}));
-  EXPECT_TRUE(is_sweep({CellView{}, cell_of("0", {}, {})}));
 }
 
 }  // namespace

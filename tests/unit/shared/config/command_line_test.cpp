@@ -151,6 +151,21 @@ TEST(ParseCommandLine, ReportAndExport) {
   EXPECT_THAT(error_of({"report", "runs/x", "--print-config"}), HasSubstr("--print-config belongs to"));
 }
 
+TEST(ParseCommandLine, ReportTakesKeysAndConditions) {
+  const CommandLine report = parse(
+      {"report", "runs/x", "--by", "sft-learning-rate, seed", "--fail-if", "error > 0.02", "--fail-if=kl>1"});
+  EXPECT_EQ(report.by, (std::vector<std::string>{"sft_learning_rate", "seed"}));
+  EXPECT_EQ(report.fail_if, (std::vector<std::string>{"error > 0.02", "kl>1"}));
+  for (const char* keys : {"", "seed,", "seed,seed", ",seed"})
+    EXPECT_THAT(error_of({"report", "runs/x", "--by", keys}), HasSubstr("each once, with commas between"))
+        << keys;
+  EXPECT_THAT(error_of({"report", "runs/x", "--by", "seed", "--cell", "a"}), HasSubstr("keep one"));
+  EXPECT_THAT(error_of({"report", "runs/x", "--by", "a", "--by", "b"}), HasSubstr("given twice"));
+  EXPECT_EQ(error_of({"export", "runs/x", "--by", "a", "--csv"}),
+            "command line: --by belongs to 'apportion report DIR'");
+  EXPECT_THAT(error_of({"run", "x.ini", "--fail-if", "error > 1"}), HasSubstr("--fail-if belongs to"));
+}
+
 TEST(ParseCommandLine, HelpNamesCommandsAndRunHelpAllKeys) {
   EXPECT_EQ(parse({"--help"}).command, Command::help);
   EXPECT_THAT(parse({"-h"}).text, HasSubstr("apportion report DIR"));

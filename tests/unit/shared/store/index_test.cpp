@@ -36,7 +36,7 @@ TEST(Index, CellsComeBack) {
 TEST(Index, SaysWhatACellWasAskedToDo) {
   TemporaryDirectory directory;
   Cell cell{"job", "target=0.9:0.1", {{"before/v2", "1"}}, {}};
-  cell.about = {"gender", "zero-shot", "smollm2", "0.9/0.1", {{"target", "0.9/0.1"}}, {}};
+  cell.about = {"gender", "zero-shot", "smollm2", "0.9/0.1", {{"target", "0.9/0.1"}}, {}, 3};
   const double nan = std::numeric_limits<double>::quiet_NaN();
   cell.about.targets = {{"ood", {{nan, nan}, {0.25, 0.75}}}, {"v2", {{0.9, 0.1}, {1.0 / 3, 2.0 / 3}}}};
   write_index(directory.path(), {cell});
@@ -45,6 +45,7 @@ TEST(Index, SaysWhatACellWasAskedToDo) {
   ASSERT_EQ(read.size(), 2u);
   EXPECT_EQ(read[0].about.swept, cell.about.swept);
   EXPECT_EQ(read[0].about.target, "0.9/0.1");
+  EXPECT_EQ(read[0].about.place, 3u);
   EXPECT_EQ(read[0].about.targets.at("v2"), cell.about.targets.at("v2"));
   EXPECT_TRUE(std::isnan(read[0].about.targets.at("ood")[0][1]));
   EXPECT_EQ(read[0].about.targets.at("ood")[1], (std::vector<double>{0.25, 0.75}));

@@ -1,0 +1,103 @@
+#include "coordinator/report/cell_figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace apportion {
+namespace {
+
+/// What a mean over nothing, or a quotient by 0, gives is not known.
+std::optional<double> finite(double value) {
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+void take_errors(const MeasureView& measure, CellFigures& figures) {
+  const DatasetMetrics& metrics = measure.metrics;
+  for (const auto& row : measure.file.tables.target) figures.subjects += !row.empty() && !std::isnan(row[0]);
+  figures.readable = true;
+  figures.with_exact = metrics.subjects_with_exact;
+  figures.with_mae = metrics.subjects_with_mae;
+  figures.exact_error = metrics.exact_error;
+  if (metrics.subjects_with_exact > 0) figures.worst = metrics.worst_exact_error;
+  figures.mae = metrics.mae;
+  if (figures.subjects > 0) figures.floor = metrics.floor;
+}
+
+void take_retention(const RetentionResult& result, CellFigures& figures) {
+  const RetentionSummary summary = summary_of(result);
+  if (summary.unrelated.prompts > 0) {
+    figures.leak = summary.unrelated.added_leak;
+    figures.kl = summary.unrelated.kl;
+  }
+  figures.perplexity = finite(summary.perplexity / summary.base_perplexity);
+}
+
+}  // namespace
+
+CellFigures figures_of(const CellView& view) {
+  CellFigures figures;
+  figures.job = view.cell.job;
+  figures.name = view.cell.name;
+  figures.swept = view.cell.about.swept;
+  figures.place = view.cell.about.place;
+  if (const std::optional<MeasureName> name = headline_of(view.cell)) {
+    figures.when = name->when;
+    figures.test_set = name->test_set;
+  }
+  if (const MeasureView* measure = view.headline()) take_errors(*measure, figures);
+  if (view.retention) take_retention(view.retention->result, figures);
+  figures.problems = view.problems;
+  return figures;
+}
+
+std::vector<CellFigures> load_figures(const std::string& directory, const std::vector<Cell>& cells) {
+  std::vector<CellFigures> all;
+  for (const Cell& cell : cells) all.push_back(figures_of(load_headline(directory, cell)));
+  return all;
+}
+
+std::vector<std::string> problems_of(const std::vector<CellFigures>& cells) {
+  std::vector<std::string> problems;
+  for (const CellFigures& cell : cells) add_problems(cell.name, cell.problems, problems);
+  return problems;
+}
+
+const std::vector<FigureColumn>& figure_columns() {
+  static const std::vector<FigureColumn> columns = {
+      {"exact error", "exact_error", 3, "", &CellFigures::exact_error},
+      {"worst", "worst_exact_error", 3, "", &CellFigures::worst},
+      {"MAE", "mae", 3, "", &CellFigures::mae},
+      {"floor", "floor", 3, "", &CellFigures::floor},
+      {"leak added", "added_leak", 4, "", &CellFigures::leak},
+      {"KL/token", "kl_per_token", 4, "", &CellFigures::kl},
+      {"perplexity", "perplexity_ratio", 3, " x", &CellFigures::perplexity}};
+  return columns;
+}
+
+std::string figure_text(const FigureColumn& column, const std::optional<double>& value) {
+  return value ? fmt::format("{:.{}f}{}", *value, column.decimals, column.unit) : "-";
+}
+
+std::vector<std::string> swept_keys(const std::vector<CellFigures>& cells) {
+  std::vector<std::string> keys;
+  for (const CellFigures& cell : cells) add_swept_keys(cell.swept, keys);
+  return keys;
+}
+
+std::string shown_value(const Style& style, const std::string& value) {
+  constexpr size_t most = 24;
+  const std::string text = printable(style, value);
+  if (text.size() <= most) return text;
+  size_t begin = text.size() - most + 3;
+  while ((static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) ++begin;  // not inside a character
+  return "..." + text.substr(begin);
+}
+
+bool has_several_jobs(const std::vector<CellFigures>& cells) {
+  return std::any_of(cells.begin(), cells.end(),
+                     [&](const CellFigures& cell) { return cell.job != cells.front().job; });
+}
+
+}  // namespace apportion
