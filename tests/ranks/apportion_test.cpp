@@ -35,7 +35,10 @@ const std::string& directory() {
 
 void run_job_in_thread(Link& link, const RunConfig& config, int ranks) {
   try {
-    run_job(link, config, {"colours", ranks, 0, "float32", "float32"});
+    JobEnvironment environment;
+    environment.name = "colours";
+    environment.ranks = ranks;
+    run_job(link, {{"", {}, config}}, environment);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "coordinator: %s\n", error.what());
     test_ranks().abort(1);
@@ -53,7 +56,7 @@ RunConfig config_for(const std::string& name, int group_size) {
 void run_in_one_process(const RunConfig& config) {
   MemoryLinks links(1);
   std::thread coordinator([&] { run_job_in_thread(links.coordinator(), config, 1); });
-  serve(links.worker(0), config, {});
+  serve(links.worker(0), {});
   coordinator.join();
 }
 
@@ -64,7 +67,7 @@ void run_on_all_ranks(const RunConfig& config) {
   if (test_ranks().rank() == 0) {
     coordinator = std::thread([&] { run_job_in_thread(link.coordinator(), config, test_ranks().size()); });
   }
-  serve(link.worker(), config, {test_ranks().local_rank(), test_ranks().local_size(), 1});
+  serve(link.worker(), {test_ranks().local_rank(), test_ranks().local_size(), 1});
   if (coordinator.joinable()) coordinator.join();
 }
 

@@ -1,0 +1,89 @@
+"""A sweep as an array of three members on a real Slurm, one of which is put back into the queue and one killed outright:
+no task is done twice, and all is as a single run has it. With APPORTION_LONG=1 60 cells, four members, many requeues."""
+
+import glob
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+
+import lab
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import common  # noqa: E402
+
+APPORTION = os.environ["APPORTION_BIN"]
+LONG = os.environ.get("APPORTION_LONG") == "1"
+WORK = lab.LAB / "work"
+CELLS, MEMBERS, REQUEUES = (60, 4, 20) if LONG else (8, 3, 1)
+JOB = ["--method=kl-only", "--sft_steps=60", "--calibrate_steps=3", "--rounds=5", "--exact_nodes=4", "--test_sets=v2", "--quiet=false",
+       "--checkpoint_steps=10", f"--sweep=seed=0..{CELLS // 2 - 1}", "--sweep=target=real,even"]
+
+
+def digests(folder):
+    found = {}
+    for path in sorted(folder.glob("tasks/*/result.h5")):
+        shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
+        found[path.parent.name] = re.search(r'\(0\): "(\w{64})"', shown).group(1)
+    return found
+
+
+def records(folder):
+    return [json.loads(line[17:]) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
+
+
+def done(folder):
+    return [record["task"] for record in records(folder) if record["event"] == "done"]
+
+
+def members(job):
+    return [f"{job}_{number}" for number in range(MEMBERS)]
+
+
+def interrupt(job, folder):
+    """While there is work: members are put back into the queue, and the ranks of one are killed."""
+    tasks = CELLS // 2 + 3 * CELLS
+    random.seed(7)
+    for number in range(REQUEUES):
+        count = len(done(folder))
+        lab.until("tasks are done", lambda: len(done(folder)) > count or len(done(folder)) >= tasks - 2, 200)
+        running = [member for member in members(job) if lab.state(member) == "RUNNING"]
+        if running and len(done(folder)) < tasks - 2:
+            subprocess.run(["scontrol", "requeue", random.choice(running)], check=False, capture_output=True)
+        if number == 0:
+            victims = lab.output("pgrep", "-f", "--", "apportion run .*--leave").split()
+            if victims:
+                subprocess.run(["kill", "-KILL", victims[-1]], check=False)
+
+
+def main():
+    lab.enter()
+    WORK.mkdir()
+    common.write_small_job(WORK)
+    (WORK / "array.ini").write_text((WORK / "small.ini").read_text())
+    (WORK / "site.ini").write_text("")
+    words = ["array.ini", "--site", "site.ini", "--output=array", "--members", str(MEMBERS), *JOB]
+    said = subprocess.run([APPORTION, "submit", *words], cwd=WORK, capture_output=True, text=True, check=True).stdout
+    job = re.search(r"^job (\d+)$", said, re.M).group(1)
+    lab.until("a task is done", lambda: done(WORK / "array"), 120)
+    interrupt(job, WORK / "array")
+    for member in members(job):
+        lab.end_of(member, 1500)
+    with (WORK / "direct.log").open("w") as log:
+        subprocess.run([APPORTION, "run", "array.ini", "--output=direct", *JOB], cwd=WORK, stdout=log, stderr=log, check=True)
+        # What a killed member left, where no other one was there any more.
+        subprocess.run([APPORTION, "run", "array.ini", "--output=array", *JOB], cwd=WORK, stdout=log, stderr=log, check=True)
+    finished = done(WORK / "array")
+    logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in (WORK / "array/slurm").glob("*.out"))
+    assert len(finished) == len(set(finished)) == CELLS // 2 + 3 * CELLS, f"a task was done twice, or not at all\n{logs}"
+    assert digests(WORK / "array") == digests(WORK / "direct"), "other results than a single run's"
+    assert len({record["task"] for record in records(WORK / "array") if record["event"] == "taken"}) == len(finished)
+    by_slurm = {path for path in glob.glob(f"{WORK}/array/journal/*.log") if '"done"' in pathlib.Path(path).read_text()}
+    assert len(by_slurm) > 1, f"more than one member has done something\n{logs}"
+    print(f"{CELLS} cells, {MEMBERS} members, {len(by_slurm)} runs that did something, {len(finished)} tasks")
+
+
+main()
