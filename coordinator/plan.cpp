@@ -264,7 +264,7 @@ std::map<std::string, std::string> settings_of(const RunConfig& config,
         option->identity == Identity::yes
             ? read.contains(option->key)
             : std::find(planning_keys.begin(), planning_keys.end(), option->key) == planning_keys.end();
-    if (seen) settings[option->key] = config.value(option->key);
+    if (seen) settings[option->key] = option->print(config);
   }
   return settings;
 }
