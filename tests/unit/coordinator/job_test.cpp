@@ -116,7 +116,6 @@ TEST_F(JobTest, AFinishedTasksCheckpointsAreRemoved) {
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
-
 TEST_F(JobTest, StoriesAreJudgedOnceAllIsMeasured) {
   const std::string templates = config_.data.dataset + "/templates.txt";
   write_file(templates, read_file(templates) + "[v3]\nTell a story of {a_thing}.\n[judge]\n0 = crimson\n");

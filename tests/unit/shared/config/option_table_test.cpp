@@ -26,10 +26,10 @@ TEST(OptionTable, DefaultsAreAllowedAndCanonical) {
 TEST(OptionTable, EveryKeyHasAFieldOfItsOwn) {
   // A text that every kind of option with that default takes, but that is not the default.
   const std::vector<std::string> others = {
-      "2",        "0.25",     "true",    "sft",   "token_mean", "float32", "v3",
-      "constant", "bfloat16", "q_proj",  "other", "strong",     "always",  "false",
-      "full",     "ignored",  "authors", "all",   "rotated",    "none",    "q4",
-      "file",     "letter",   "muon",    "0.5",   "3",          "self",    "even",    "90"};
+      "2",        "0.25",   "true",    "sft",    "token_mean", "float32", "v3",     "constant",
+      "bfloat16", "q_proj", "other",   "strong", "always",     "false",   "full",   "ignored",
+      "authors",  "all",    "rotated", "none",   "q4",         "file",    "letter", "muon",
+      "0.5",      "3",      "self",    "even",   "90"};
   for (const Option* option : option_table()) {
     RunConfig config;
     for (const auto& text : others) {
