@@ -148,10 +148,11 @@ std::vector<MeasureName> measures_of(const Cell& cell) {
 
 std::optional<MeasureName> headline_of(const Cell& cell) {
   const std::vector<MeasureName> names = measures_of(cell);
-  if (names.empty()) return std::nullopt;
+  const bool trained = !cell.training.empty();
   for (const MeasureName& name : names) {
-    if (name.test_set == names.front().test_set && name.when == "after") return name;
+    if (name.when == "after" && (trained || name.test_set == names.front().test_set)) return name;
   }
+  if (names.empty() || trained) return std::nullopt;
   return names.front();
 }
 

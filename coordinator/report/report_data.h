@@ -32,9 +32,9 @@ struct MeasureName {
 /// has read there is a name for each judge, and none beside these.
 std::vector<MeasureName> measures_of(const Cell& cell);
 
-/// That which stands for the cell in a table of cells: the first test set, after training where that was
-/// measured; nothing where nothing was. It is the index's to say: a result that cannot be read has no other
-/// one in its place.
+/// That which stands for the cell in a table of cells: the first test set, of a trained model after training;
+/// nothing where that was not measured. It is the index's to say: a result that cannot be read, or is not
+/// there, has no other one in its place.
 std::optional<MeasureName> headline_of(const Cell& cell);
 
 /// One measured test set of a cell: "before" or "after" training. `judge` is who read it: of stories that a

@@ -101,6 +101,8 @@ TEST(CellFigures, ADamagedResultHasNoOtherInItsPlace) {
   EXPECT_THAT(problems_of(figures),
               ElementsAre(HasSubstr("seed=0, after/v2: "), HasSubstr("seed=1, retention: ")));
   EXPECT_EQ(load_cell(directory.path(), cells[0]).headline(), nullptr);
+  cells[1].measures.erase("after/v2");
+  EXPECT_FALSE(load_figures(directory.path(), cells)[1].mae) << "nor where the index does not know it";
 }
 
 // tests/system/use/sweep_report_test.py runs the program on what this writes.
