@@ -106,7 +106,9 @@ TEST_F(TrainCheckpointTest, OneRankThatIsAskedToStopStopsAllAtOneStep) {
       EXPECT_EQ(resumed.paused_after, -1);
       EXPECT_TRUE(at::equal(resumed.values, through_[0].values)) << asked << " of " << ranks;
       EXPECT_EQ(comparable(resumed.log), comparable(through_[0].log));
-      if (rank == 0) EXPECT_NE(resumed.notes.back().second.find("goes on from step 3 of"), std::string::npos);
+      if (rank == 0) {
+        EXPECT_NE(resumed.notes.back().second.find("goes on from step 3 of"), std::string::npos);
+      }
       group->barrier();
     }
   }
