@@ -123,6 +123,11 @@ TEST(MpiLink, WhatOneRankIsAskedAllKnow) {
   while (interrupt_signal() == 0 && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(interrupt_signal(), SIGUSR2);
+  // A rank that leaves at once would tell nobody: all stay until rank 0 knows.
+  if (test_ranks().rank() == 0) {
+    for (int rank = 0; rank < size; ++rank) link.coordinator().send(rank, Stop{});
+  }
+  EXPECT_TRUE(std::holds_alternative<Stop>(next_message(link.worker()).message));
 }
 
 }  // namespace
