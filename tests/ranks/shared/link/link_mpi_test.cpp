@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
+#include <thread>
 
 #include "shared/base/error.h"
+#include "shared/link/interrupt.h"
 #include "tests/support/mpi_main.h"
 
 namespace apportion {
@@ -109,6 +112,22 @@ TEST(MpiLink, WhatWasSentLastArrivesBeforeTheLinkEnds) {
       }
     }
   }
+}
+
+/// The last test of the file: what is noted stays noted in its process.
+TEST(MpiLink, WhatOneRankIsAskedAllKnow) {
+  MpiLink link(test_ranks(), end_test_run, 60);
+  const int size = test_ranks().size(), asked = size - 1;
+  if (test_ranks().rank() == asked) note_interrupt(SIGUSR2, asked);
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (interrupt_signal() == 0 && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(interrupt_signal(), SIGUSR2);
+  // A rank that leaves at once would tell nobody: all stay until rank 0 knows.
+  if (test_ranks().rank() == 0) {
+    for (int rank = 0; rank < size; ++rank) link.coordinator().send(rank, Stop{});
+  }
+  EXPECT_TRUE(std::holds_alternative<Stop>(next_message(link.worker()).message));
 }
 
 }  // namespace
