@@ -161,22 +161,27 @@ std::set<std::string> four_in_a_row(const std::string& wording, Placeholders pla
   return runs;
 }
 
+/// What a wording is compared by.
+struct Reading {
+  explicit Reading(const std::string& wording)
+      : words(words_of(wording, Placeholders::one_word)),
+        runs{four_in_a_row(wording, Placeholders::dropped), four_in_a_row(wording, Placeholders::one_word)} {}
+  std::vector<std::string> words;
+  std::set<std::string> runs[2];
+};
+
 /// Of the runs that `wording` has in common with `other` the first that `own` has not.
-std::string first_common_run_beyond(const std::string& wording, const std::string& other,
-                                    const std::string& own) {
-  for (const Placeholders placeholders : {Placeholders::dropped, Placeholders::one_word}) {
-    const std::set<std::string> theirs = four_in_a_row(other, placeholders);
-    const std::set<std::string> allowed = four_in_a_row(own, placeholders);
-    for (const std::string& run : four_in_a_row(wording, placeholders)) {
-      if (theirs.count(run) != 0 && allowed.count(run) == 0) return run;
+std::string first_common_run_beyond(const Reading& wording, const Reading& other, const Reading& own) {
+  for (size_t form = 0; form < std::size(wording.runs); ++form) {
+    for (const std::string& run : wording.runs[form]) {
+      if (other.runs[form].count(run) != 0 && own.runs[form].count(run) == 0) return run;
     }
   }
   return "";
 }
 
-bool is_near(const std::string& framed, const std::string& tested, const std::string& own) {
-  return words_of(framed, Placeholders::one_word) == words_of(tested, Placeholders::one_word) ||
-         !first_common_run_beyond(framed, tested, own).empty();
+bool is_near(const Reading& framed, const Reading& tested, const Reading& own) {
+  return framed.words == tested.words || !first_common_run_beyond(framed, tested, own).empty();
 }
 
 /// A shuffle that the seed alone decides.
@@ -213,7 +218,7 @@ std::string put_frame(const Frame& frame, const std::string& wording) {
 }
 
 std::string first_common_run(const std::string& wording, const std::string& other) {
-  return first_common_run_beyond(wording, other, "");
+  return first_common_run_beyond(Reading(wording), Reading(other), Reading(""));
 }
 
 std::vector<std::string> framed_wordings(const std::vector<std::string>& plain,
@@ -222,15 +227,18 @@ std::vector<std::string> framed_wordings(const std::vector<std::string>& plain,
   const std::vector<size_t> order = drawn_order(frames.size(), seed);
   std::set<std::string> taken(plain.begin(), plain.end());
   std::vector<std::string> added;
+  const std::vector<Reading> tests(tested.begin(), tested.end());
+  const std::vector<Reading> owns(plain.begin(), plain.end());
   // The first time round each frame meets one wording, the second time round the wording behind it, and so
   // on.
   for (size_t turn = 0; turn < plain.size() * order.size(); ++turn) {
     if (plain.size() + added.size() >= wanted) break;
     const size_t place = turn % order.size(), round = turn / order.size();
-    const std::string& own = plain[(place + round) % plain.size()];
-    const std::string framed = put_frame(frames[order[place]], own);
-    const bool refused = std::any_of(tested.begin(), tested.end(),
-                                     [&](const std::string& test) { return is_near(framed, test, own); });
+    const size_t own = (place + round) % plain.size();
+    const std::string framed = put_frame(frames[order[place]], plain[own]);
+    const Reading reading(framed);
+    const bool refused = std::any_of(tests.begin(), tests.end(),
+                                     [&](const Reading& test) { return is_near(reading, test, owns[own]); });
     if (!refused && taken.insert(framed).second) added.push_back(framed);
   }
   return added;
