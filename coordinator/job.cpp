@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
-#include <unordered_map>
 
 #include "coordinator/coordinator.h"
 #include "coordinator/folder/folder_claims.h"
@@ -63,9 +62,9 @@ class JobRun {
     claims_ = &claims;
     // Judges that need no ranks come when all that they judge is measured.
     std::vector<Task> of_ranks, of_judges;
-    for (const Task& task : tasks_) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
+    for (const Task& task : shared_.tasks) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
     CoordinatorOptions how = options();
-    for (const Task& task : of_ranks) how.cells.push_back(cells_of_.at(task.id).front());
+    for (const Task& task : of_ranks) how.cells.push_back(shared_.cells_of.at(task.id).front());
     Coordinator coordinator(link_, recorder_, claims, status, of_ranks,
                             std::vector<TaskState>(of_ranks.size(), TaskState::waiting), how);
     std::vector<TaskFailure> failures = coordinator.run();
@@ -92,8 +91,8 @@ class JobRun {
   PlanFile plan_file() const {
     PlanFile plan{environment_.name, {}, {}};
     for (const JobCell& cell : cells_) plan.cells.push_back(cell.name);
-    for (const Task& task : tasks_)
-      plan.tasks.push_back({task.id, task.label, cells_of_.at(task.id).front()});
+    for (const Task& task : shared_.tasks)
+      plan.tasks.push_back({task.id, task.label, shared_.cells_of.at(task.id).front()});
     return plan;
   }
 
@@ -105,22 +104,17 @@ class JobRun {
     options.limit_s = output_.lease_s;
     options.keeps_count = std::getenv("SLURM_JOB_ID") != nullptr;
     options.cells = cells_.size();
-    options.tasks = tasks_.size();
+    options.tasks = shared_.tasks.size();
     options.ranks = static_cast<uint64_t>(environment_.ranks);
     return options;
   }
 
-  /// A task that several cells have is the first one's.
   void add_tasks(size_t cell) {
     const std::vector<Task>& tasks = jobs_[cell].plan.tasks;
     recorder_.add(cells_[cell].config, {jobs_[cell].data, &jobs_[cell].data->tables}, tasks,
                   cells_[cell].name);
     missing_.push_back(tasks.size());
-    for (const Task& task : tasks) {
-      std::vector<size_t>& of_task = cells_of_[task.id];
-      if (of_task.empty()) tasks_.push_back(task);
-      of_task.push_back(cell);
-    }
+    shared_.add(tasks, cell);
   }
 
   void say_notices(Status& status) const {
@@ -131,7 +125,7 @@ class JobRun {
       const std::string& notice = jobs_[cell].notice;
       if (!notice.empty() && said.insert(notice).second) status.line(notice);
     }
-    if (is_sweep(cells_)) status.line(fmt::format("{} cells, {} tasks", cells_.size(), tasks_.size()));
+    if (is_sweep(cells_)) status.line(fmt::format("{} cells, {} tasks", cells_.size(), shared_.tasks.size()));
   }
 
   CoordinatorOptions options() {
@@ -156,7 +150,7 @@ class JobRun {
 
   void note_done(const Task& task) {
     if (!done_.insert(task.id).second) return;
-    for (size_t cell : cells_of_.at(task.id)) {
+    for (size_t cell : shared_.cells_of.at(task.id)) {
       if (--missing_[cell] == 0) complete_.push_back(cell);
     }
     // Writing takes time in the number of all cells: a small part of what the run takes.
@@ -184,7 +178,7 @@ class JobRun {
         if (claim == Claim::done) note_done(task);
         continue;
       }
-      const PreparedJob& job = jobs_[cells_of_.at(task.id).front()];
+      const PreparedJob& job = jobs_[shared_.cells_of.at(task.id).front()];
       try {
         run_judge_task(task, recorder_.config_of(task), job.data->dataset, recorder_, status, [&] {
           claims.beat();
@@ -212,10 +206,9 @@ class JobRun {
   const JobEnvironment& environment_;
   const OutputConfig& output_;
   Recorder recorder_;
-  std::vector<PreparedJob> jobs_;                                  // of each cell
-  std::vector<Task> tasks_;                                        // each once
-  std::unordered_map<std::string, std::vector<size_t>> cells_of_;  // by task
-  std::vector<size_t> missing_;                                    // tasks of each cell that are not done
+  std::vector<PreparedJob> jobs_;  // of each cell
+  SharedTasks shared_;
+  std::vector<size_t> missing_;  // tasks of each cell that are not done
   std::set<std::string> done_;
   std::vector<size_t> complete_;  // cells that the index does not have yet
   double written_ = 0, write_s_ = 0;

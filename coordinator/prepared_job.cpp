@@ -130,6 +130,14 @@ void check_resolved(const RunConfig& config, int ranks) {
 
 }  // namespace
 
+void SharedTasks::add(const std::vector<Task>& of_cell, size_t cell) {
+  for (const Task& task : of_cell) {
+    std::vector<size_t>& cells = cells_of[task.id];
+    if (cells.empty()) tasks.push_back(task);
+    cells.push_back(cell);
+  }
+}
+
 const std::string& JobPreparer::digest_of_model(const std::string& model) {
   std::string& digest = model_digests_[model];
   if (digest.empty()) digest = model_digest(model);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "coordinator/job.h"
@@ -29,6 +30,15 @@ struct PreparedJob {
   std::shared_ptr<const PreparedData> data;
   std::string notice;  // AddedWordings'
   Plan plan;
+};
+
+/// The tasks of several cells, each once and after its inputs.
+struct SharedTasks {
+  std::vector<Task> tasks;
+  std::unordered_map<std::string, std::vector<size_t>> cells_of;  // by task, in order: it is the first one's
+
+  /// Cells in their order.
+  void add(const std::vector<Task>& of_cell, size_t cell);
 };
 
 class JobPreparer {

@@ -29,9 +29,9 @@ std::string spell(const LayoutChoice& choice) {
 
 /// What a job's tasks compute at a time, of the largest that were looked at.
 struct Work {
-  StepLoad micro_batch;  // tokens 0: nothing is trained
-  int64_t prompt = 0;    // tokens of a prompt that is measured
-  int64_t units = 0;     // of a test set
+  std::vector<StepLoad> stages;  // a micro-batch of each; none: nothing is trained
+  int64_t prompt = 0;            // tokens of a prompt that is measured
+  int64_t units = 0;             // of a test set
 };
 
 /// Prompts of the training set, batch by batch, of the first batches alone: so few are tokenised in no time.
@@ -115,15 +115,20 @@ StepLoad load_of(const Stage& stage, const Session& session, const JoiningRows& 
   return load;
 }
 
-/// The largest of what the method's stages compute at a time; of no tokens where it has none.
-StepLoad training_load(const Session& session) {
-  StepLoad largest;
+/// What the method's stages compute at a time.
+std::vector<StepLoad> training_loads(const Session& session) {
   const auto stages = stages_of(session.config().method, session.config().steering);
-  if (stages.empty()) return largest;
+  if (stages.empty()) return {};
   check_steering(session.dataset(), session.config().steering);
   const JoiningLoad joining(session);
-  for (const Stage& stage : stages) {
-    const StepLoad load = load_of(stage, session, joining.rows());
+  std::vector<StepLoad> loads;
+  for (const Stage& stage : stages) loads.push_back(load_of(stage, session, joining.rows()));
+  return loads;
+}
+
+StepLoad largest_of(const std::vector<StepLoad>& loads) {
+  StepLoad largest;
+  for (const StepLoad& load : loads) {
     largest.tokens = std::max(largest.tokens, load.tokens);
     largest.path = std::max(largest.path, load.path);
     largest.vocabulary_rows = std::max(largest.vocabulary_rows, load.vocabulary_rows);
@@ -134,7 +139,7 @@ StepLoad training_load(const Session& session) {
 Work work_of(const Session& session) {
   const RunConfig& config = session.config();
   Work work;
-  work.micro_batch = training_load(session);
+  work.stages = training_loads(session);
   for (const std::string& test_set : config.measure.test_sets) {
     const auto prompts =
         prompts_of(session.dataset(), test_set, config.data.holdout_wordings, config.data.subjects);
@@ -167,6 +172,8 @@ class JobNeeds {
                         device_);
   }
 
+  const Work& work() const { return work_; }
+
  private:
   /// The smallest group that a task may be given: its ranks share micro-batches and units.
   int64_t group_of(int64_t shard_size) const {
@@ -196,9 +203,9 @@ class JobNeeds {
   }
 
   double training(int64_t shard_size, Recompute recompute) const {
-    if (work_.micro_batch.tokens == 0) return 0;
+    if (work_.stages.empty()) return 0;
     const RankLayout layout = layout_of(shard_size, recompute, config_.train_compute_type);
-    StepLoad load = work_.micro_batch;
+    StepLoad load = largest_of(work_.stages);
     load.micro_batches = parts(config_.batch.micro_batches, group_of(shard_size));
     load.lanes = std::min(threads_, load.micro_batches);
     double bytes = rank_memory(shape_, config_.lora, load, layout).total();
@@ -233,14 +240,16 @@ class JobNeeds {
   const int64_t threads_;
 };
 
+LayoutFreedom freedom_of(const RunConfig& config, int ranks) {
+  return {ranks, std::min(config.ranks.group_size, ranks), config.ranks.shard_size, config.ranks.recompute};
+}
+
 /// Rank 0's decision.
 LayoutChoice decide(const RunConfig& config, const RankPlace& place, const RankDevice& rank, int ranks,
                     double memory_bytes) {
   const Session session(config, rank);
   const JobNeeds needs(session, place, ranks);
-  const LayoutFreedom freedom = {ranks, std::min(config.ranks.group_size, ranks), config.ranks.shard_size,
-                                 config.ranks.recompute};
-  return fitting_layout(config.data.model, freedom, memory_bytes, needs);
+  return fitting_layout(config.data.model, freedom_of(config, ranks), memory_bytes, needs);
 }
 
 /// All ranks of the job, before there are tasks.
@@ -296,6 +305,11 @@ void check_devices(const RunConfig& config, const RankPlace& place, int ranks) {
   check_gpu_uuids(uuids);
 }
 
+void put_layout(RunConfig& config, const LayoutChoice& layout) {
+  resolve_option(config, "shard_size", std::to_string(layout.shard_size));
+  resolve_option(config, "recompute", word(layout.recompute));
+}
+
 std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks) {
   if (config.ranks.shard_size > 0 && config.ranks.recompute != Recompute::automatic) return "";
   const RankDevice rank = {compute_device(place.local_rank), place.local_ranks};
@@ -308,10 +322,18 @@ std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks)
     decision = {static_cast<double>(choice.shard_size), choice.recompute == Recompute::always ? 1.0 : 0.0};
   }
   decision = collectives->all_gather(decision);
-  resolve_option(config, "shard_size", std::to_string(static_cast<int64_t>(decision.at(0))));
-  resolve_option(config, "recompute", word(decision.at(1) == 1.0 ? Recompute::always : Recompute::never));
+  choice.shard_size = static_cast<int64_t>(decision.at(0));
+  choice.recompute = decision.at(1) == 1.0 ? Recompute::always : Recompute::never;
+  put_layout(config, choice);
   if (choice.needed_bytes == 0 || (choice.shard_size == 1 && choice.recompute == Recompute::never)) return "";
   return spell(choice) + ": a rank needs " + gibibytes(choice.needed_bytes) + " and has " + gibibytes(memory);
+}
+
+JobSize size_of_job(const RunConfig& config, const RankPlace& place, int ranks, double memory_bytes) {
+  const Session session(config, {compute_device(place.local_rank), place.local_ranks});
+  const JobNeeds needs(session, place, ranks);
+  return {needs.work().stages, needs.work().prompt,
+          choose_layout(freedom_of(config, ranks), memory_bytes, std::cref(needs))};
 }
 
 }  // namespace apportion

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "shared/config/run_config.h"
+#include "shared/model/job_size.h"
 #include "shared/model/layout_choice.h"
 #include "shared/model/memory.h"
 #include "worker/session.h"
@@ -38,11 +39,18 @@ LayoutChoice fitting_layout(
 /// Collective where ranks have GPUs.
 void check_devices(const RunConfig& config, const RankPlace& place, int ranks);
 
+/// Puts the layout's values in the place of `auto`.
+void put_layout(RunConfig& config, const LayoutChoice& layout);
+
 /// Puts definite values in the place of `shard_size = auto` and `recompute = auto`, the same on all `ranks`
 /// of the job (1: this process is alone): rank 0 reads model and dataset and decides by what its first
 /// batches and its units need, for the rank with the least memory. With neither left open nothing is read or
 /// asked. Returns a line for people where ranks share or recompute because they have to, on rank 0; else
 /// empty. Throws as Session and fitting_layout, on rank 0. Collective.
 std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks);
+
+/// The job's size, and the layout that resolve_layout would choose for so many ranks like this one with
+/// `memory_bytes` each, whether or not it fits. Reads model and dataset, and throws as Session.
+JobSize size_of_job(const RunConfig& config, const RankPlace& place, int ranks, double memory_bytes);
 
 }  // namespace apportion

@@ -29,7 +29,6 @@ constexpr const char* phase_names[] = {"done", "running", "waiting", "failed", "
 struct History {
   FailureCount failures;
   std::unordered_map<std::string, std::string> reasons;  // by task, of its last failure
-  std::map<std::string, uint64_t> ranks;                 // by member
   double seconds = 0;                                    // of ranks at tasks
   size_t ended = 0, last_hour = 0;                       // tasks
 };
@@ -37,21 +36,15 @@ struct History {
 History history_of(const std::vector<JournalRecord>& records, double now) {
   History history;
   history.failures.add(records);
-  std::map<std::pair<std::string, std::string>, double> taken;  // member and task
   for (const JournalRecord& record : records) {
-    if (record.event == JournalEvent::began)
-      history.ranks[record.member] = std::max<uint64_t>(record.ranks, 1);
-    if (record.event == JournalEvent::taken) taken[{record.member, record.task}] = record.time;
     if (record.event == JournalEvent::failed) history.reasons[record.task] = record.reason;
     if (record.event == JournalEvent::lost)
       history.reasons[record.task] = "its run is gone (" + record.other + ")";
-    const bool ends = record.event == JournalEvent::done || record.event == JournalEvent::failed;
-    const auto begin = taken.find({record.member, record.task});
-    if (!ends || begin == taken.end()) continue;
-    history.seconds += (record.time - begin->second) * static_cast<double>(history.ranks[record.member]);
-    taken.erase(begin);
+  }
+  for (const TaskSpan& span : spans_of(records)) {
+    history.seconds += span.seconds * static_cast<double>(span.ranks);
     ++history.ended;
-    if (record.event == JournalEvent::done && record.time > now - hour_s) ++history.last_hour;
+    if (span.end == JournalEvent::done && span.ended > now - hour_s) ++history.last_hour;
   }
   return history;
 }

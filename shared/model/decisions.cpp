@@ -34,19 +34,24 @@ std::string key_of(const RunConfig& config) {
 
 bool Decisions::decide(RunConfig& config) {
   asked_ = key_of(config);
-  open_ = config.resolved;
   const auto known = known_.find(asked_);
-  if (known == known_.end()) return false;
-  for (const auto& [key, value] : known->second) resolve_option(config, key, value);
+  if (known == known_.end()) {
+    open_ = config.resolved;
+    return false;
+  }
+  number_ = known->second.number;
+  for (const auto& [key, value] : known->second.values) resolve_option(config, key, value);
   return true;
 }
 
 void Decisions::keep(const RunConfig& config) {
   ensure(config.resolved.size() == open_.size(),
          "decisions are kept of the configuration that was asked for");
-  Values& values = known_[asked_];
+  number_ = known_.size();
+  Known& known = known_[asked_];
+  known.number = number_;
   for (size_t i = 0; i < open_.size(); ++i) {
-    if (config.resolved[i].second != open_[i].second) values.push_back(config.resolved[i]);
+    if (config.resolved[i].second != open_[i].second) known.values.push_back(config.resolved[i]);
   }
 }
 

@@ -2,8 +2,8 @@
 // differ in nothing that it depends on need not find it out again.
 #pragma once
 
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -17,12 +17,18 @@ class Decisions {
   bool decide(RunConfig& config);
   /// `config` is what the last one that decide() refused has become.
   void keep(const RunConfig& config);
+  /// Of the last configuration: those that are like it have the same number, from 0 on.
+  size_t number() const { return number_; }
 
  private:
-  using Values = std::vector<std::pair<std::string, std::string>>;
-  std::map<std::string, Values> known_;
-  std::string asked_;  // the key of the last one
-  Values open_;        // all of its values before
+  struct Known {
+    size_t number;
+    std::vector<std::pair<std::string, std::string>> values;
+  };
+  std::unordered_map<std::string, Known> known_;
+  size_t number_ = 0;
+  std::string asked_;                                      // the key of the last one
+  std::vector<std::pair<std::string, std::string>> open_;  // all of its values before
 };
 
 }  // namespace apportion

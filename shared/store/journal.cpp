@@ -123,6 +123,23 @@ std::vector<JournalRecord> JournalReader::read_new() {
   return records;
 }
 
+std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records) {
+  std::vector<TaskSpan> spans;
+  std::map<std::string, uint64_t> ranks;                        // by member
+  std::map<std::pair<std::string, std::string>, double> taken;  // by member and task
+  for (const JournalRecord& record : records) {
+    if (record.event == JournalEvent::began) ranks[record.member] = std::max<uint64_t>(record.ranks, 1);
+    if (record.event == JournalEvent::taken) taken[{record.member, record.task}] = record.time;
+    if (record.event != JournalEvent::done && record.event != JournalEvent::failed) continue;
+    const auto begin = taken.find({record.member, record.task});
+    if (begin == taken.end()) continue;
+    spans.push_back({record.task, record.label, record.event, record.time, record.time - begin->second,
+                     std::max<uint64_t>(ranks[record.member], 1)});
+    taken.erase(begin);
+  }
+  return spans;
+}
+
 void FailureCount::add(const std::vector<JournalRecord>& records) {
   for (const JournalRecord& record : records) {
     if (record.event == JournalEvent::failed || record.event == JournalEvent::lost)

@@ -61,6 +61,17 @@ class JournalReader {
   std::vector<std::string> faults_;
 };
 
+/// What a member spent on a task, from taken to done or failed.
+struct TaskSpan {
+  std::string task, label;
+  JournalEvent end = JournalEvent::done;
+  double ended = 0, seconds = 0;  // Unix seconds; as long as that took
+  uint64_t ranks = 1;             // of the member
+};
+
+/// Of records in JournalReader's order, in the order of their ends.
+std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records);
+
 /// What the records say of failures: how often each task has failed or was lost since it was done or was to
 /// be tried again; by the records' times, for they stand in several files.
 class FailureCount {
