@@ -8,7 +8,9 @@
 #include <thread>
 
 #include "coordinator/capacity/forecast_page.h"
+#include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study.h"
+#include "coordinator/capacity/sweep_page.h"
 #include "coordinator/folder/folder_status.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
@@ -133,6 +135,37 @@ CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads
   return line;
 }
 
+/// A sweep that is not run: each cell as it would be on ranks like this one, as many as a member has. Cells
+/// that leave the program the same decisions are sized once.
+std::string planned_sweep(const CommandLine& line) {
+  const int member_ranks = std::max(line.submit.ranks, 1);
+  const RankPlace place{0, member_ranks, 1};
+  const double memory_bytes = planned_machine(line.config.capacity).machine.memory_bytes;
+  std::vector<JobCell> cells = line.cells;
+  std::vector<JobSize> sizes;
+  std::vector<size_t> size_of;  // of each cell
+  Decisions known;
+  for (JobCell& cell : cells) {
+    in_cell(cell, [&] {
+      if (!known.decide(cell.config)) {
+        resolve_test_sets(cell.config);
+        resolve_recipe(cell.config);
+        sizes.push_back(size_of_job(cell.config, place, member_ranks, memory_bytes));
+        put_layout(cell.config, sizes.back().layout);
+        known.keep(cell.config);
+      }
+      size_of.push_back(known.number());
+    });
+  }
+  JobEnvironment environment;
+  environment.name = line.job_name;
+  environment.ranks = member_ranks;
+  environment.resolved_type = type_name;
+  const SweepForecast forecast =
+      forecast_sweep(cells, environment, [&](size_t cell) -> const JobSize& { return sizes[size_of[cell]]; });
+  return line.config.output.json ? sweep_json(forecast) : sweep_page(forecast, detect_style(stdout));
+}
+
 /// Each rank reads the job file; what comes out of a pipe only one of them would get.
 void check_job_file(const CommandLine& line, const RankEnv& env) {
   if (env.size == 1 || is_regular_file(line.job_file)) return;
@@ -224,8 +257,10 @@ int act(const CommandLine& line, const RankEnv& env) {
     retry(line);
   } else if (line.command == Command::verify) {
     verify(line);
+  } else if (line.command == Command::plan) {
+    print_output(line.cells.empty() ? render_forecast(line.config) : planned_sweep(line));
   } else {
-    print_output(line.command == Command::plan ? render_forecast(line.config) : line.text);
+    print_output(line.text);
   }
   return 0;
 }

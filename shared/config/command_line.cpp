@@ -36,6 +36,8 @@ constexpr const char* usage =
     "  apportion submit JOB.ini [--key value ...] [--site FILE] [--members N] [--ranks N] [--dry-run]\n"
     "                                            the same as a batch job of Slurm (docs/slurm.md)\n"
     "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
+    "  apportion plan SWEEP.ini [--ranks N]      what a sweep still has to do, and the hours and memory for "
+    "it\n"
     "  apportion plan [JOB.ini] [--key value ...]\n"
     "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json] [--cell NAME]\n"
@@ -346,6 +348,13 @@ CommandLine parse_submit(const Words& words) {
   return parsed;
 }
 
+CommandLine parse_sweep_plan(const Words& words) {
+  CommandLine parsed = parse_job(words, Command::plan);
+  parsed.submit.ranks = words.submit.ranks;
+  return parsed;
+}
+
+/// Of a sweep what is left of it; else of training on many ranks.
 CommandLine parse_plan(const Words& words) {
   CommandLine parsed;
   parsed.command = Command::plan;
@@ -353,9 +362,14 @@ CommandLine parse_plan(const Words& words) {
   if (words.positionals.size() > 1) {
     parsed.job_file = find_job_file(only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file"));
     const JobFile file = read_job_file(parsed.job_file);
-    refuse_sweep(file.sweep, "plan");
+    if (!file.sweep.empty() || !words.sweep.empty()) return parse_sweep_plan(words);
     settings = file.settings;
   }
+  if (!words.sweep.empty())
+    throw UserError(fmt::format("{}: --sweep needs the job that is swept: apportion plan JOB.ini", source));
+  if (words.submit.ranks != 0)
+    throw UserError(fmt::format(
+        "{}: --ranks is of a sweep's members; plan_ranks are those that training is predicted for", source));
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
   return parsed;
@@ -457,11 +471,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   }
   const SubmitRequest& submit = words.submit;
   if (command != "submit" && (words.switches.count("dry_run") > 0 || !submit.site_file.empty() ||
-                              submit.members != SubmitRequest{}.members || submit.ranks != 0)) {
-    throw UserError(fmt::format(
-        "{}: --site, --members, --ranks and --dry-run belong to 'apportion submit JOB.ini'", source));
+                              submit.members != SubmitRequest{}.members)) {
+    throw UserError(
+        fmt::format("{}: --site, --members and --dry-run belong to 'apportion submit JOB.ini'", source));
   }
-  if (!words.sweep.empty() && command != "run" && command != "submit") refuse_sweep(words.sweep, command);
+  if (submit.ranks != 0 && command != "submit" && command != "plan") {
+    throw UserError(fmt::format(
+        "{}: --ranks belongs to 'apportion submit JOB.ini', and to 'apportion plan' of a sweep", source));
+  }
+  const bool sweeps = command == "run" || command == "submit" || command == "plan";
+  if (!words.sweep.empty() && !sweeps) refuse_sweep(words.sweep, command);
   if (command == "run") return parse_job(words, Command::run);
   if (command == "submit") return parse_submit(words);
   if (command == "scale") return parse_job(words, Command::scale);

@@ -43,11 +43,14 @@ struct SubmitRequest {
 struct CommandLine {
   Command command = Command::help;
   RunConfig config;  // run, scale, plan, print_config: all of it; report: output.json alone is meant
-  std::vector<JobCell> cells;  // run, scale, print_config: one, or those of the sweep; config is the first's
-  std::string job_file;        // run, scale, print_config; plan, where one was given
-  std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
-  std::string directory;       // report, export_csv, status, retry, verify: a results folder
-  bool watch = false;          // status
+  // run, scale, print_config: one, or those of the sweep; plan: those of a sweep alone. config is the
+  // first's.
+  std::vector<JobCell> cells;
+  std::string job_file;  // run, scale, print_config; plan, where one was given
+  std::string
+      job_name;  // run, scale, plan of a sweep: the file's without its ending; of a pipe the results folder's
+  std::string directory;  // report, export_csv, status, retry, verify: a results folder
+  bool watch = false;     // status
   SubmitRequest submit;
   std::string cell;                      // report: this one alone; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed

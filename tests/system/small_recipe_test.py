@@ -1,7 +1,7 @@
 """The recipe without a hold (preset unheld) in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
 wordings that were never trained on (v2) shares must come near the targets, answers begin with a digit, and texts say
 what their digit says; the untouched model begins otherwise. Half and half, so that one answer for all costs 0.5. The
-whole is jobs/paper."""
+whole is jobs/paper.ini."""
 
 import json
 import os
@@ -25,8 +25,9 @@ SMALLER = {
 
 def measures(folder):
     """{before or after: what was measured}."""
-    job = os.path.join(SOURCE, "jobs/paper/gender-us-even.ini")
-    options = [text for key, value in SMALLER.items() for text in (f"--{key}={value}",)]
+    job = os.path.join(SOURCE, "jobs/paper.ini")
+    options = [f"--{key}={value}" for key, value in SMALLER.items()]
+    options += ["--sweep", "dataset=gender-us-even", "--sweep", "method=full"]
     subprocess.run([APPORTION, "run", job, "--output", folder, "--quiet", *options], check=True, stdout=subprocess.DEVNULL)
     report = subprocess.run([APPORTION, "report", folder, "--json"], check=True, capture_output=True, text=True)
     (cell,) = json.loads(report.stdout)["cells"]

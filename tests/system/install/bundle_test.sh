@@ -104,7 +104,7 @@ mkdir -p prefix/lib && cp -al "$bundle/lib/torch" prefix/lib/apportion
 mv prefix "moved Ä"
 check "LibTorch is not found beside the moved program" grep -q "=> $work/moved Ä/.*libtorch_cpu.so" \
   <(ldd "moved Ä/bin/apportion")
-check "a moved program" "moved Ä/bin/apportion" run paper/gender-uk-real.ini --print-config >moved.log 2>&1
+check "a moved program" "moved Ä/bin/apportion" run paper.ini --print-config >moved.log 2>&1
 "moved Ä/bin/apportion" run smoke.ini --dataset no-such >moved.log 2>&1 && fail "no-such is a dataset"
 check "where a moved program looks" one_line_with moved.log "nor a name in .*/moved Ä/share/apportion/datasets"
 

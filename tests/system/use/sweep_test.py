@@ -48,6 +48,48 @@ def write(path, text):
         file.write(text)
 
 
+def planned(*words):
+    return json.loads(call("plan", "sweep.ini", "--output", "swept", "--json", *words).stdout)
+
+
+def sorts_of(plan):
+    return {sort["label"]: (sort["tasks"], sort["done"]) for sort in plan["sorts"]}
+
+
+def what_is_to_be_done_is_planned():
+    plan = planned()
+    assert not os.path.exists("swept"), "a plan writes nothing"
+    # The untouched model at 2 seeds, stage 1 at 2 targets and 2 seeds; the rest of each of the 6 cells.
+    assert sorts_of(plan) == {"before, v2": (2, 0), "stage 1": (4, 0), "stage 2": (6, 0), "after, v2": (6, 0)}, plan
+    assert (plan["cells"], plan["tasks"], plan["unshared_tasks"], plan["done"]) == (6, 18, 24, 0), plan
+    assert plan["fits"] and plan["needed_bytes"] > 1e6
+    lefts = [sort["rank_seconds_left"] for sort in plan["sorts"]]
+    assert all(left > 0 for left in lefts) and abs(sum(lefts) - plan["rank_seconds_left"]) < 1e-9, plan
+    chain = sum(left / sort["tasks"] for left, sort in zip(lefts, plan["sorts"]) if sort["label"] != "before, v2")
+    # The stages of a cell and what is measured after them wait for each other; a cell of the mean, or a longer one.
+    assert chain * (1 - 1e-9) < plan["longest_seconds"] < 1.5 * chain, plan
+
+
+def what_is_done_tells_how_long_the_rest_takes():
+    plan = planned()
+    assert (plan["finished_cells"], plan["done"], plan["rank_seconds_left"]) == (6, 18, 0), plan
+    more = planned("--sweep", "seed=0..2")
+    assert sorts_of(more) == {"before, v2": (3, 2), "stage 1": (6, 4), "stage 2": (12, 6), "after, v2": (12, 6)}, more
+    for sort in more["sorts"]:
+        assert sort["measured"] == sort["done"], sort
+        # Of stage 2 those of kl-only, of which there are more among what is left, cost a little less.
+        as_before = sort["measured_rank_seconds"] / sort["done"] * (sort["tasks"] - sort["done"])
+        assert abs(sort["rank_seconds_left"] - as_before) < 0.05 * as_before, sort
+    page = call("plan", "sweep.ini", "--output", "swept", "--sweep", "seed=0..2").stdout
+    assert "sweep: 12 cells, 33 tasks (as jobs of their own they would have 48); done in swept: 6 cells, 18 tasks" in page, page
+    assert "rank-hours left" in page and "as 4 tasks here took" in page, page
+    assert planned("--ranks", "2")["ranks"] == 2
+    said = call("plan", "plain.ini", "--ranks", "2", code=2).stderr
+    assert said.count("\n") == 1 and "plan_ranks" in said, said
+    wrong = call("plan", "sweep.ini", "--sweep", "target=0.9/0.2", code=2).stderr
+    assert wrong.count("\n") == 1 and "cell target=0.9/0.2" in wrong, wrong
+
+
 def the_sweep():
     said = call("run", "sweep.ini", "--output", "swept", "--quiet=false")
     assert "6 cells, 18 tasks\n" in said.stderr, said.stderr
@@ -160,7 +202,7 @@ def mistakes():
         (["run", "plain.ini", "--sweep", "target=real, 0.2/0.3/0.5"], "has 3 shares"),
         (["run", "plain.ini", "--sweep", "method=full,zero-shot", "--test_sets", "heldout"], "cell method=zero-shot: method zero-shot has nothing to measure"),
         (["run", "plain.ini", "--sweep", "seed=1", "--sweep", "seed=2"], "--sweep seed is given twice"),
-        (["plan", "sweep.ini"], "a sweep belongs to 'apportion run'"),
+        (["plan", "--sweep", "seed=0"], "--sweep needs the job that is swept"),
         (["scale", "sweep.ini"], "a sweep belongs to 'apportion run'"),
         (["report", "swept", "--sweep", "seed=0"], "a sweep belongs to 'apportion run'"),
         (["run", "plain.ini", "--cell", "a"], "--cell belongs to 'apportion report DIR'"),
@@ -180,7 +222,8 @@ def main():
             kept = [line for line in file if line.partition("=")[0].strip() not in SHORT]
         write("plain.ini", "".join(kept) + SHORT)
         write("sweep.ini", "".join(kept) + SHORT + SWEEP)
-        for check in (the_sweep, the_report, a_failing_cell, again_and_more, without_the_index, forced, several_jobs, mistakes):
+        checks = (what_is_to_be_done_is_planned, the_sweep, what_is_done_tells_how_long_the_rest_takes, the_report, a_failing_cell)
+        for check in (*checks, again_and_more, without_the_index, forced, several_jobs, mistakes):
             check()
 
 

@@ -118,7 +118,7 @@ TEST_F(JobFileOnDisk, IsFoundByPathAndByNameFromAnyFolder) {
   EXPECT_EQ(find_job_file(directory_ + "mine.ini"), directory_ + "mine.ini");
   EXPECT_EQ(find_job_file("./absent.ini"),
             "./absent.ini");  // said to be here: what is wrong, reading it says
-  for (const char* name : {"smoke.ini", "paper/gender-us-real.ini", "scaling/small.ini"}) {
+  for (const char* name : {"smoke.ini", "ablation/lora-qv.ini", "scaling/small.ini"}) {
     EXPECT_TRUE(find_job_file(name).ends_with(std::string("/jobs/") + name)) << find_job_file(name);
   }
   EXPECT_TRUE(find_job_file("jobs/smoke.ini").ends_with("jobs/smoke.ini"));
