@@ -112,10 +112,10 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
-/// With what each cell's recipe and layout leave open decided, so that mistakes show before anything runs; a
-/// study states its own. What holds for several cells is found out and said once. Collective.
-CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads) {
-  if (line.command != Command::run) return line;
+/// Decides what each cell's recipe and layout leave open, so that mistakes show before anything runs; a study
+/// states its own. What holds for several cells is found out and said once. Collective.
+void decide(CommandLine& line, const RankGroup& ranks, int threads) {
+  if (line.command != Command::run) return;
   std::set<std::string> said;
   auto say = [&](const std::string& text) {
     if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
@@ -132,7 +132,6 @@ CommandLine with_decisions(CommandLine line, const RankGroup& ranks, int threads
       known.keep(cell.config);
     });
   }
-  return line;
 }
 
 /// A sweep that is not run: each cell as it would be on ranks like this one, as many as a member has. Cells
@@ -180,7 +179,7 @@ void heed_interrupts(const CommandLine& line, const BatchJob& job) {
   if (stop > 0) set_end_of_job(stop);
 }
 
-int run(const CommandLine& line, const RankEnv& env) {
+int run(CommandLine line, const RankEnv& env) {
   check_job_file(line, env);
   const BatchJob job = read_batch_job();
   heed_interrupts(line, job);
@@ -190,17 +189,18 @@ int run(const CommandLine& line, const RankEnv& env) {
   RankGroup ranks(env.launcher == Launcher::none ? Launch::single : Launch::mpi, env.size);
   try {
     check_devices(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-    const CommandLine resolved = with_decisions(line, ranks, threads);
+    decide(line, ranks, threads);
     if (ranks.rank() == 0) restarts.count();
+    if (ranks.rank() != 0) line.cells.clear();  // the coordinator's
     int exit_code = 0;
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
-      exit_code = play_roles(&links.coordinator(), links.worker(0), resolved, ranks, threads, restarts);
+      exit_code = play_roles(&links.coordinator(), links.worker(0), line, ranks, threads, restarts);
     } else {
       MpiLink link(
           ranks, [&ranks](int code) { ranks.abort(code); }, line.config.ranks.end_grace_s);
       Link* coordinator = ranks.rank() == 0 ? &link.coordinator() : nullptr;
-      exit_code = play_roles(coordinator, link.worker(), resolved, ranks, threads, restarts);
+      exit_code = play_roles(coordinator, link.worker(), line, ranks, threads, restarts);
     }
     if (exit_code == 0 && ranks.rank() == 0) restarts.forget();
     return exit_code;
@@ -242,8 +242,8 @@ void verify(const CommandLine& line) {
 
 /// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's. Returns what the
 /// process ends with.
-int act(const CommandLine& line, const RankEnv& env) {
-  if (line.command == Command::run || line.command == Command::scale) return run(line, env);
+int act(CommandLine line, const RankEnv& env) {
+  if (line.command == Command::run || line.command == Command::scale) return run(std::move(line), env);
   if (env.rank != 0) return 0;
   if (line.command == Command::report)
     return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});

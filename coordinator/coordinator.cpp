@@ -55,12 +55,6 @@ std::vector<TaskFailure> Coordinator::run() {
   }
 }
 
-std::vector<TaskState> Coordinator::states() const {
-  std::vector<TaskState> states;
-  for (size_t task = 0; task < pool_.tasks().size(); ++task) states.push_back(pool_.state(task));
-  return states;
-}
-
 /// Whether there is anything to wait for.
 bool Coordinator::goes_on() const {
   if (pool_.has_running() || pool_.has_ready()) return true;
@@ -73,12 +67,12 @@ void Coordinator::take_note(size_t task, Claim claim) {
     case Claim::ours:
       return pool_.set(task, TaskState::waiting);
     case Claim::done:
-      return pool_.set(task, TaskState::done);
+      pool_.set(task, TaskState::done);
+      return options_.recorded(of);
     case Claim::elsewhere:
       return pool_.set(task, TaskState::elsewhere);
     case Claim::set_aside:
-      failures_.push_back(
-          {of, "it has failed before and is set aside; `apportion retry` takes it up again", 1});
+      failures_.push_back({of, set_aside_reason, 1});
       return pool_.set(task, TaskState::failed);
   }
 }
@@ -91,10 +85,12 @@ void Coordinator::look_elsewhere() {
   }
 }
 
-/// At most `most` ready tasks that are ours now.
+/// At most `most` ready tasks that are ours now; fewer when the run is asked to stop meanwhile: of a run that
+/// goes on thousands may be done and are verified here.
 std::vector<size_t> Coordinator::claimed(size_t most) {
   std::vector<size_t> ours;
-  while (ours.size() < most) {
+  while (ours.size() < most && options_.interrupted() == 0) {
+    claims_.beat();
     bool found = false;
     for (size_t task : pool_.ready(most, model_)) {
       if (std::find(ours.begin(), ours.end(), task) != ours.end()) continue;
@@ -109,12 +105,22 @@ std::vector<size_t> Coordinator::claimed(size_t most) {
   return ours;
 }
 
+/// No group has fewer ranks, but a last one.
+size_t Coordinator::smallest_group(int idle) const {
+  const int fixed = std::min(options_.groups.group_size, idle);
+  return static_cast<size_t>(std::max({options_.groups.shard_size, fixed, 1}));
+}
+
 void Coordinator::assign() {
   std::vector<int> idle;
   for (int rank = 0; rank < options_.ranks; ++rank) {
     if (tag_of_rank_[static_cast<size_t>(rank)] == 0) idle.push_back(rank);
   }
-  const std::vector<size_t> ours = claimed(idle.size() / static_cast<size_t>(options_.groups.shard_size));
+  const std::vector<size_t> ours = claimed(idle.size() / smallest_group(static_cast<int>(idle.size())));
+  if (options_.interrupted() != 0) {
+    for (size_t task : ours) claims_.give_back(pool_.tasks()[task]);
+    return;
+  }
   std::set<size_t> left(ours.begin(), ours.end());
   for (const Assignment& next : next_assignments(pool_, ours, idle, options_.groups)) {
     const Task& task = pool_.tasks()[next.task];
@@ -200,7 +206,7 @@ void Coordinator::end_part(int rank) {
 void Coordinator::finish(GroupRun& group) {
   claims_.confirm(group.task());
   const std::string notice = recorder_.record(group, seconds_now());
-  claims_.finished(group.task());
+  claims_.finished(group.task(), group.ranks().size());
   options_.recorded(group.task());
   if (!notice.empty()) status_.warn(recorder_.name_of(group.task()) + ": " + notice);
   status_.finish(group.ranks(), recorder_.name_of(group.task()));
@@ -211,7 +217,8 @@ void Coordinator::handle_failure(int from, const Failed& failed) {
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
   const int tag = tag_of_rank_.at(static_cast<size_t>(from));
   const auto group = groups_.find(tag);
-  if (group != groups_.end()) claims_.failed(group->second.run.task(), reason);
+  if (group != groups_.end())
+    claims_.failed(group->second.run.task(), reason, group->second.run.ranks().size());
   const bool alone = group != groups_.end() && group->second.run.ranks().size() == 1 &&
                      group->second.run.task().id == failed.task_id;
   if (!options_.goes_on || !alone) throw Error(reason, failed.exit_code);

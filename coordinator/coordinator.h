@@ -1,6 +1,6 @@
 // The side that decides: gives tasks to groups of ranks, listens to them, has results recorded. It knows
 // ranks by their messages only. Which tasks there are is plan.h's business, which come next scheduler.h's;
-// what surrounds a run (lock, dataset, index, report) is job.h's.
+// what surrounds a run (dataset, index, report) is job.h's.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,7 @@ struct CoordinatorOptions {
   bool goes_on = false;  // past a task that failed on a rank that was alone at it; else that ends the run
   std::vector<size_t> cells = {};  // of each task; empty: all of one
   bool waits = true;               // for tasks that are elsewhere, when there are no others
-  std::function<void(const Task&)> recorded = [](const Task&) {};  // told of each that is
+  std::function<void(const Task&)> recorded = [](const Task&) {};  // told of each whose result is there
 };
 
 /// A task that came to nothing.
@@ -53,13 +53,11 @@ class Coordinator {
   /// with the same exit code when they have not within stop_wait_s.
   std::vector<TaskFailure> run();
 
-  /// The state of each task, in the order of the constructor's.
-  std::vector<TaskState> states() const;
-
  private:
   bool goes_on() const;
   void assign();
   std::vector<size_t> claimed(size_t most);
+  size_t smallest_group(int idle) const;
   void take_note(size_t task, Claim claim);
   void look_elsewhere();
   void listen();

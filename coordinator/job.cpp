@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <set>
+#include <thread>
 
 #include "coordinator/coordinator.h"
 #include "coordinator/folder/folder_claims.h"
@@ -53,37 +54,46 @@ class JobRun {
     for (size_t cell = 0; cell < cells.size(); ++cell) add_tasks(cell);
   }
 
-  /// The failures.
+  /// The failures. Cells that are complete are in the index, also when the run is left before its end.
   std::vector<TaskFailure> run() {
     Status status(output_);
     say_notices(status);
     write_plan_file(output_.directory, plan_file());
     FolderClaims claims(claim_options(), status);
     claims_ = &claims;
-    // Judges that need no ranks come when all that they judge is measured.
-    std::vector<Task> of_ranks, of_judges;
-    for (const Task& task : shared_.tasks) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
-    CoordinatorOptions how = options();
-    for (const Task& task : of_ranks) how.cells.push_back(shared_.cells_of.at(task.id).front());
-    Coordinator coordinator(link_, recorder_, claims, status, of_ranks,
-                            std::vector<TaskState>(of_ranks.size(), TaskState::waiting), how);
-    std::vector<TaskFailure> failures = coordinator.run();
-    const std::vector<TaskState> states = coordinator.states();
-    for (size_t task = 0; task < of_ranks.size(); ++task) {
-      if (states[task] == TaskState::done) note_done(of_ranks[task]);
+    std::vector<TaskFailure> failures;
+    try {
+      // Judges that need no ranks come when all that they judge is measured.
+      std::vector<Task> of_judges = run_tasks(status, failures);
+      judge(std::move(of_judges), status, failures);
+    } catch (const LeftInOrder&) {
+      write_cells(FolderClaims::Patience::none);
+      throw;
     }
-    judge(of_judges, claims, status, failures);
     write_cells(FolderClaims::Patience::some);
+    if (!complete_.empty())
+      status.warn(fmt::format(
+          "{} cells are not in the index, which another run is writing; the same command adds them",
+          complete_.size()));
     claims_ = nullptr;
     return failures;
   }
 
-  /// Names of the cells that lack a result.
-  std::vector<std::string> incomplete() const {
-    std::vector<std::string> names;
-    for (size_t cell = 0; cell < cells_.size(); ++cell) {
-      if (missing_[cell] > 0) names.push_back(cells_[cell].name);
+  /// How many cells lack a result.
+  size_t incomplete() const {
+    return static_cast<size_t>(
+        std::count_if(missing_.begin(), missing_.end(), [](size_t tasks) { return tasks > 0; }));
+  }
+
+  /// Names of the cells that have one of the tasks that failed.
+  std::vector<std::string> failed_cells(const std::vector<TaskFailure>& failures) const {
+    std::set<size_t> failed;
+    for (const TaskFailure& failure : failures) {
+      const std::vector<size_t>& cells = shared_.cells_of.at(failure.task.id);
+      failed.insert(cells.begin(), cells.end());
     }
+    std::vector<std::string> names;
+    for (size_t cell : failed) names.push_back(cells_[cell].name);
     return names;
   }
 
@@ -96,16 +106,25 @@ class JobRun {
     return plan;
   }
 
+  /// All tasks that need ranks; returns the others.
+  std::vector<Task> run_tasks(Status& status, std::vector<TaskFailure>& failures) {
+    std::vector<Task> of_ranks, of_judges;
+    for (const Task& task : shared_.tasks) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
+    CoordinatorOptions how = options();
+    for (const Task& task : of_ranks) how.cells.push_back(shared_.cells_of.at(task.id).front());
+    const std::vector<TaskState> states(of_ranks.size(), TaskState::waiting);
+    Coordinator coordinator(link_, recorder_, *claims_, status, std::move(of_ranks), states, how);
+    failures = coordinator.run();
+    return of_judges;
+  }
+
   FolderOptions claim_options() const {
     FolderOptions options;
     options.directory = output_.directory;
     options.job = environment_.name;
     options.force = output_.force;
     options.limit_s = output_.lease_s;
-    options.keeps_count = std::getenv("SLURM_JOB_ID") != nullptr;
-    options.cells = cells_.size();
-    options.tasks = shared_.tasks.size();
-    options.ranks = static_cast<uint64_t>(environment_.ranks);
+    options.keeps_count = !read_batch_job().id.empty();
     return options;
   }
 
@@ -115,6 +134,7 @@ class JobRun {
                   cells_[cell].name);
     missing_.push_back(tasks.size());
     shared_.add(tasks, cell);
+    jobs_[cell].plan.tasks.clear();  // of thousands of cells they would be there twice
   }
 
   void say_notices(Status& status) const {
@@ -164,39 +184,60 @@ class JobRun {
     for (size_t cell : complete_) cells.push_back(jobs_[cell].plan.cell);
     if (cells.empty()) return;
     const double before = seconds_now();
-    const bool written = claims_->alone("index", patience, [&] { write_index(output_.directory, cells); });
+    const bool written = claims_->alone(
+        "index", patience, [&] { write_index(output_.directory, cells, [&] { claims_->beat(); }); });
     written_ = seconds_now();
     write_s_ = written_ - before;
     if (written) complete_.clear();
   }
 
-  void judge(const std::vector<Task>& tasks, Claims& claims, Status& status,
-             std::vector<TaskFailure>& failures) {
-    for (const Task& task : tasks) {
-      if (!done_.contains(task.inputs.front())) continue;
-      if (const Claim claim = claims.claim(task); claim != Claim::ours) {
+  /// Those whose input is done; with `leave` not those that another run has and is not through with.
+  void judge(std::vector<Task> tasks, Status& status, std::vector<TaskFailure>& failures) {
+    constexpr std::chrono::milliseconds pause(500);
+    while (!tasks.empty()) {
+      std::vector<Task> elsewhere;
+      for (const Task& task : tasks) {
+        heed_stop();
+        if (!done_.contains(task.inputs.front())) continue;
+        const Claim claim = claims_->claim(task);
         if (claim == Claim::done) note_done(task);
-        continue;
+        if (claim == Claim::set_aside) failures.push_back({task, set_aside_reason, 1});
+        if (claim == Claim::elsewhere) elsewhere.push_back(task);
+        if (claim == Claim::ours) judge_one(task, status, failures);
       }
-      const PreparedJob& job = jobs_[shared_.cells_of.at(task.id).front()];
-      try {
-        run_judge_task(task, recorder_.config_of(task), job.data->dataset, recorder_, status, [&] {
-          claims.beat();
-          const int signal = interrupt_signal();
-          if (signal != 0) leave_in_order(link_, environment_.ranks, signal, "", environment_.restarts);
-        });
-      } catch (const LeftInOrder&) {
-        throw;
-      } catch (const Error& error) {
-        claims.failed(task, error.what());
-        if (!is_sweep(cells_)) throw;
-        status.warn(recorder_.name_of(task) + " failed: " + error.what());
-        failures.push_back({task, error.what(), error.exit_code()});
-        continue;
-      }
-      claims.finished(task);
-      note_done(task);
+      const bool idle = elsewhere.size() == tasks.size();
+      if (idle && output_.leave) return;
+      if (idle) std::this_thread::sleep_for(pause);
+      tasks = std::move(elsewhere);
     }
+  }
+
+  void judge_one(const Task& task, Status& status, std::vector<TaskFailure>& failures) {
+    const PreparedJob& job = jobs_[shared_.cells_of.at(task.id).front()];
+    try {
+      run_judge_task(
+          task, recorder_.config_of(task), job.data->dataset, recorder_, status, [&] { heed_stop(); },
+          [&] { claims_->confirm(task); });
+    } catch (const LeftInOrder&) {
+      throw;
+    } catch (const LeaseLost&) {
+      throw;
+    } catch (const Error& error) {
+      claims_->failed(task, error.what(), 1);
+      if (!is_sweep(cells_)) throw;
+      status.warn(recorder_.name_of(task) + " failed: " + error.what());
+      failures.push_back({task, error.what(), error.exit_code()});
+      return;
+    }
+    claims_->finished(task, 1);
+    note_done(task);
+  }
+
+  /// Between two pieces of work that no rank does.
+  void heed_stop() {
+    claims_->beat();
+    const int signal = interrupt_signal();
+    if (signal != 0) leave_in_order(link_, environment_.ranks, signal, "", environment_.restarts);
   }
 
   static constexpr double least_pause_s = 5, pause_share = 50;
@@ -215,18 +256,16 @@ class JobRun {
   FolderClaims* claims_ = nullptr;  // while it runs
 };
 
-/// Of a run of which a part came to nothing; all else is done.
-LeftInOrder failure_for(const std::vector<TaskFailure>& failures,
-                        const std::vector<std::string>& incomplete) {
+/// Of a run of which a part came to nothing; all else is done, or at work elsewhere.
+LeftInOrder failure_for(const std::vector<TaskFailure>& failures, const std::vector<std::string>& cells,
+                        bool is_sweep) {
   constexpr size_t most_named = 3;
   std::string names;
-  for (size_t i = 0; i < std::min(most_named, incomplete.size()); ++i)
-    names += (i > 0 ? "; " : "") + incomplete[i];
-  if (incomplete.size() > most_named) names += fmt::format("; and {} more", incomplete.size() - most_named);
-  const std::string what = names.empty()
-                               ? ""
-                               : fmt::format("{} cell{} failed, the others are done: {}: ", incomplete.size(),
-                                             incomplete.size() == 1 ? "" : "s", names);
+  for (size_t i = 0; i < std::min(most_named, cells.size()); ++i) names += (i > 0 ? "; " : "") + cells[i];
+  if (cells.size() > most_named) names += fmt::format("; and {} more", cells.size() - most_named);
+  const std::string what = is_sweep ? fmt::format("{} cell{} failed, the others are done: {}: ", cells.size(),
+                                                  cells.size() == 1 ? "" : "s", names)
+                                    : "";
   return {what + failures.front().reason, failures.front().exit_code};
 }
 
@@ -246,16 +285,18 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   JobRun job(link, cells, environment);
   make_directories(output.directory);
   const std::vector<TaskFailure> failures = job.run();
-  const std::vector<std::string> incomplete = job.incomplete();
-  if (incomplete.size() < cells.size()) print_output(render_report(output.directory, output).text);
-  if (failures.empty() && !incomplete.empty()) {
-    std::fprintf(stderr,
-                 "what is left of %zu cell%s is at work in other runs of %s; `apportion status` shows them\n",
-                 incomplete.size(), incomplete.size() == 1 ? "" : "s", output.directory.c_str());
-  }
+  // Ranks need not wait for the report.
   const int exit_code = failures.empty() ? 0 : failures.front().exit_code;
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
-  if (!failures.empty()) throw failure_for(failures, incomplete);
+  const size_t incomplete = job.incomplete();
+  if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
+  const std::vector<std::string> failed = job.failed_cells(failures);
+  if (incomplete > failed.size()) {
+    std::fprintf(
+        stderr, "what is left of %zu cell%s is at work in other runs of %s; `apportion status` shows them\n",
+        incomplete - failed.size(), incomplete - failed.size() == 1 ? "" : "s", output.directory.c_str());
+  }
+  if (!failures.empty()) throw failure_for(failures, failed, is_sweep(cells));
 }
 
 }  // namespace apportion

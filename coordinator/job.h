@@ -29,8 +29,8 @@ void in_cell(const JobCell& cell, const std::function<void()>& action);
 
 /// Runs the job, or all cells of a sweep, over `link` (the coordinator's end) and prints the folder's report
 /// to standard output. Mistakes in any cell show before the first task runs, and nothing is written then.
-/// Throws UserError for the user's mistakes and for a directory in use, what Coordinator::run throws, and
-/// when all else is done LeftInOrder for cells of which a task failed.
+/// Throws UserError for the user's mistakes, what Coordinator::run throws, and when all else is done
+/// LeftInOrder for cells of which a task failed.
 void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment& environment);
 
 }  // namespace apportion

@@ -133,9 +133,12 @@ class Planner {
     task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
     task.identity["test_set"] = test_set;
     // What the untouched model says when it is asked plainly does not depend on the shares to follow.
+    const TestSetDigests& of_set = input_.test_sets.at(test_set);
     if (task.inputs.empty() && asking == Asking::plainly) {
       task.identity.erase("dataset");
-      task.identity["questions"] = input_.questions_digest;
+      task.identity["questions"] = of_set.questions;
+    } else {
+      task.identity["dataset"] = of_set.with_targets;
     }
     if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
     const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
@@ -197,7 +200,7 @@ class Planner {
     }
     return {{"kind", name_of(task.kind)},   {"revision", description_of(task.kind).revision},
             {"options", options},           {"compute_type", compute_type},
-            {"model", input_.model_digest}, {"dataset", input_.dataset_digest},
+            {"model", input_.model_digest}, {"dataset", input_.training_digest},
             {"inputs", task.inputs}};
   }
 

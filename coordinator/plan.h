@@ -13,19 +13,25 @@
 
 namespace apportion {
 
+/// Of a test set of a dataset: what is asked, and that with the shares to follow (Dataset::questions_digest,
+/// test_digest).
+struct TestSetDigests {
+  std::string questions, with_targets;
+};
+
 /// What a task depends on besides options.
 struct PlanInput {
-  std::string model_digest;    // weights, tokenizer, chat template (Gguf::digest)
-  std::string dataset_digest;  // content and name (Dataset::digest)
-  std::string dataset_name;    // with its target, for the cell's name only: the digest covers both
+  std::string model_digest;     // weights, tokenizer, chat template (Gguf::digest)
+  std::string training_digest;  // Dataset::training_digest
+  std::string dataset_name;     // with its target, for the cell's name only: digests cover both
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
   std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
   std::string stories_digest =
       {};  // of story prompts and of what tells which are kept; read with answers = self
-  std::string keep_digest = {};  // of all that a retention task asks and reads
-  std::string questions_digest =
-      {};  // of the dataset but its targets: all that asking the untouched model reads
-  std::string frames_digest = {};  // of the wordings that training adds (added_wordings); empty: none
+  std::string keep_digest = {};                          // of all that a retention task asks and reads
+  std::map<std::string, TestSetDigests> test_sets = {};  // all that are measured, by name
+  std::string frames_digest = {};       // of the wordings that training adds (added_wordings); empty: none
+  std::string judge_model_digest = {};  // of judge_model, where there is one
   std::vector<nlohmann::json> judges =
       {};  // of stories: what the verdicts of each depend on, its "name" among it
 };

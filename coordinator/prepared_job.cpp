@@ -106,8 +106,9 @@ std::string common_key(const RunConfig& config, const std::string& also) {
 
 PlanInput plan_input(const RunConfig& config, const Dataset& dataset) {
   PlanInput input;
-  input.questions_digest = dataset.questions_digest();
-  input.dataset_digest = dataset.digest();
+  input.training_digest = dataset.training_digest();
+  for (const std::string& test_set : config.measure.test_sets)
+    input.test_sets[test_set] = {dataset.questions_digest(test_set), dataset.test_digest(test_set)};
   input.dataset_name = dataset.name + target_suffix(config.data.target);
   if (config.keep.weight > 0)
     input.replay_digest = digest_of(keep_prompts(config.keep.train, KeepUse::train, dataset, config.data));
@@ -180,6 +181,9 @@ PreparedJob JobPreparer::prepare(const JobCell& cell, size_t place) {
   input.frames_digest = added.digest;
   input.train_compute_type = environment_.resolved_type(config.train_compute_type);
   input.measure_compute_type = environment_.resolved_type(config.measure_compute_type);
+  const std::string& judge_model = config.judge.model;
+  if (config.judge.name == local_judge && !judge_model.empty() && !is_shape_text(judge_model))
+    input.judge_model_digest = digest_of_model(judge_model);
   input.judges = judges_of(config, job.data->dataset, input);
   job.plan = make_plan(config, input, environment_.name);
   job.plan.cell.about = about_of(cell, place, job.data->tables);

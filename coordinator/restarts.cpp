@@ -27,7 +27,7 @@ std::string saved_in(const std::string& folder) {
   std::string saved;
   std::error_code ignored;
   for (uint64_t step : checkpoint_steps(folder)) {
-    if (fs::exists(checkpoint_path(folder, step) + "/COMPLETE", ignored)) saved += fmt::format(" {}", step);
+    if (is_complete(folder, step)) saved += fmt::format(" {}", step);
   }
   std::vector<std::string> files;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {

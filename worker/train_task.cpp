@@ -118,12 +118,7 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
     if (std::filesystem::exists(adapter)) key["adapters"].push_back(sha256_file(adapter));
   }
   const std::string identity = sha256(key.dump());
-  ReferencePlace place{reference_directory(directory, identity), identity};
-  if (context.session.config().output.force && context.collectives.group_rank() == 0) {
-    remove_directory(place.folder);
-  }
-  context.collectives.barrier();
-  return place;
+  return {reference_directory(directory, identity), identity, context.session.config().output.force};
 }
 
 void say(const TaskContext& context, const std::string& text, bool warning) {

@@ -3,12 +3,22 @@
 
 #include <string>
 
+#include "shared/base/error.h"
 #include "shared/config/task.h"
 
 namespace apportion {
 
 /// ours: this run does it, and says when it is through. set_aside: it has failed too often.
 enum class Claim { ours, done, elsewhere, set_aside };
+
+inline constexpr const char* set_aside_reason =
+    "it has failed before and is set aside; `apportion retry` takes it up again";
+
+/// Another run has taken a task of this one, which it had not heard of for long.
+class LeaseLost : public Error {
+ public:
+  using Error::Error;
+};
 
 class Claims {
  public:
@@ -17,15 +27,15 @@ class Claims {
   virtual Claim claim(const Task& task) = 0;
   /// Whether a task that was elsewhere still is; if not, it may be asked for again.
   virtual bool is_elsewhere(const Task& task) = 0;
-  /// Before the result of one of ours is written. Throws Error when another run has taken it meanwhile.
+  /// Before the result of one of ours is written. Throws LeaseLost when another run has taken it meanwhile.
   virtual void confirm(const Task& task) = 0;
-  /// Its result is there.
-  virtual void finished(const Task& task) = 0;
+  /// Its result is there; so many ranks were at it.
+  virtual void finished(const Task& task, size_t ranks) = 0;
   /// It came to nothing, for this reason.
-  virtual void failed(const Task& task, const std::string& reason) = 0;
+  virtual void failed(const Task& task, const std::string& reason, size_t ranks) = 0;
   /// It was not begun, or left in order: anyone may have it.
   virtual void give_back(const Task& task) = 0;
-  /// Shows that this run is alive; called many times a second.
+  /// Shows that this run is alive; called many times a second. Throws LeaseLost as confirm does.
   virtual void beat() = 0;
   /// How far one of ours has come, for people.
   virtual void progress(const Task& task, const std::string& text) = 0;
@@ -37,8 +47,8 @@ class AllClaims : public Claims {
   Claim claim(const Task&) override { return Claim::ours; }
   bool is_elsewhere(const Task&) override { return false; }
   void confirm(const Task&) override {}
-  void finished(const Task&) override {}
-  void failed(const Task&, const std::string&) override {}
+  void finished(const Task&, size_t) override {}
+  void failed(const Task&, const std::string&, size_t) override {}
   void give_back(const Task&) override {}
   void beat() override {}
   void progress(const Task&, const std::string&) override {}

@@ -2,25 +2,46 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/store/checkpoint.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
+namespace {
+
+/// How far a task has come whose state is kept in the folder: the step of its newest checkpoint, or the bytes
+/// of what was measured. 0: nothing is kept.
+uint64_t saved_in(const std::string& folder) {
+  uint64_t saved = 0;
+  for (uint64_t step : checkpoint_steps(folder)) {
+    if (is_complete(folder, step)) saved = std::max(saved, step);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error)) saved += entry.file_size(error);
+  }
+  return saved;
+}
+
+}  // namespace
+
 FolderClaims::FolderClaims(const FolderOptions& options, Status& status)
     : options_(options),
       status_(status),
       leases_(options.directory, options.job, options.limit_s),
       journal_(options.directory, leases_.member()),
       journals_(options.directory) {
-  failures_.add(journals_.read_new());
+  const std::vector<JournalRecord> before = journals_.read_new();
+  if (options.keeps_count) failures_.add(before);
   for (const std::string& fault : journals_.faults()) status_.warn(fault);
-  if (!options.keeps_count) before_ = failures_;
-  journal_.add(
-      {JournalEvent::began, "", options.job, "", "", 0, "", options.cells, options.tasks, options.ranks});
+  journal_.add({JournalEvent::began, "", options.job});
 }
 
 FolderClaims::~FolderClaims() {
@@ -31,9 +52,9 @@ FolderClaims::~FolderClaims() {
   }
 }
 
-void FolderClaims::note(JournalEvent event, const Task& task, const std::string& text) {
-  JournalRecord record{event, task.id, task.label};
-  (event == JournalEvent::lost ? record.other : record.reason) = text;
+void FolderClaims::note(JournalEvent event, const Task& task, size_t ranks, const std::string& text) {
+  JournalRecord record{event, task.id, task.label, text};
+  record.ranks = ranks;
   journal_.add(record);
 }
 
@@ -47,28 +68,24 @@ bool FolderClaims::is_done(const Task& task) {
   return state == ArtefactState::verified;
 }
 
-int FolderClaims::failures_of(const std::string& task) const { return failures_.of(task) - before_.of(task); }
-
 Claim FolderClaims::claim(const Task& task) {
   if (is_done(task)) return Claim::done;
   const Leases::Taking taking = leases_.take(task.id);
   if (!taking.lost_by.empty()) {
     status_.warn(fmt::format("{}: taken over from {}, which is gone", task.label, taking.lost_by));
-    note(JournalEvent::lost, task, taking.lost_by);
+    JournalRecord lost{JournalEvent::lost, task.id, task.label};
+    lost.other = taking.lost_by;
+    lost.saved = saved_in(checkpoint_directory(options_.directory, task.id));
+    journal_.add(lost);
   }
-  if (!taking.ours) {
-    met_.insert(task.id);
-    return Claim::elsewhere;
+  if (!taking.ours) return Claim::elsewhere;
+  failures_.add(journals_.read_new());
+  // Another run may have done it between the two looks.
+  if (is_done(task)) {
+    leases_.release(task.id);
+    return Claim::done;
   }
-  if (met_.contains(task.id) || !taking.lost_by.empty()) {
-    failures_.add(journals_.read_new());
-    // It may have been done since it was looked at.
-    if (is_done(task)) {
-      leases_.release(task.id);
-      return Claim::done;
-    }
-  }
-  if (failures_of(task.id) >= most_failures) {
+  if (failures_.of(task.id) >= most_failures) {
     leases_.release(task.id);
     return Claim::set_aside;
   }
@@ -82,21 +99,21 @@ void FolderClaims::confirm(const Task& task) { confirm(task.id, task.label); }
 
 void FolderClaims::confirm(const std::string& task, const std::string& label) const {
   if (leases_.holds(task)) return;
-  throw Error(
+  throw LeaseLost(
       fmt::format("{} was taken over by another run, which had not heard of this one for {} s; nothing "
                   "of it is written here",
                   label, options_.limit_s),
       1);
 }
 
-void FolderClaims::finished(const Task& task) {
+void FolderClaims::finished(const Task& task, size_t ranks) {
   own_.insert(task.id);
-  note(JournalEvent::done, task);
+  note(JournalEvent::done, task, ranks);
   leases_.release(task.id);
 }
 
-void FolderClaims::failed(const Task& task, const std::string& reason) {
-  note(JournalEvent::failed, task, reason);
+void FolderClaims::failed(const Task& task, const std::string& reason, size_t ranks) {
+  note(JournalEvent::failed, task, ranks, reason);
   leases_.release(task.id);
 }
 
@@ -114,18 +131,19 @@ void FolderClaims::beat() {
 void FolderClaims::progress(const Task& task, const std::string& text) { leases_.tell(task.id, text); }
 
 bool FolderClaims::alone(const std::string& what, Patience patience, const std::function<void()>& action) {
-  const int looks = patience == Patience::none ? 1 : 300;
+  constexpr double beyond_s = 30;
   constexpr std::chrono::milliseconds pause(100);
-  for (int look = 0; look < looks; ++look) {
+  const double end = seconds_now() + options_.limit_s + beyond_s;
+  while (true) {
     beat();
     if (leases_.take(what).ours) {
       action();
       leases_.release(what);
       return true;
     }
+    if (patience == Patience::none || seconds_now() > end) return false;
     std::this_thread::sleep_for(pause);
   }
-  return false;
 }
 
 }  // namespace apportion

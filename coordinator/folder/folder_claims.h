@@ -19,7 +19,6 @@ struct FolderOptions {
   double limit_s = 60;  // without a sign of life, after which a member is gone
   bool keeps_count =
       false;  // of failures of runs before, as members of a batch do, which start by themselves
-  uint64_t cells = 0, tasks = 0, ranks = 0;  // for the journal
 };
 
 /// A task that has come to nothing so often is set aside.
@@ -35,31 +34,29 @@ class FolderClaims : public Claims {
   Claim claim(const Task& task) override;
   bool is_elsewhere(const Task& task) override;
   void confirm(const Task& task) override;
-  void finished(const Task& task) override;
-  void failed(const Task& task, const std::string& reason) override;
+  void finished(const Task& task, size_t ranks) override;
+  void failed(const Task& task, const std::string& reason, size_t ranks) override;
   void give_back(const Task& task) override;
   void beat() override;
   void progress(const Task& task, const std::string& text) override;
 
   /// Does what two members must not do at the same time; false, and nothing is done, when another one is at
-  /// it, with Patience::some for half a minute.
+  /// it: with Patience::some for longer than a dead one would count as alive.
   enum class Patience { none, some };
   bool alone(const std::string& what, Patience patience, const std::function<void()>& action);
 
  private:
   void confirm(const std::string& task, const std::string& label) const;
   bool is_done(const Task& task);
-  void note(JournalEvent event, const Task& task, const std::string& text = "");
-  int failures_of(const std::string& task) const;
+  void note(JournalEvent event, const Task& task, size_t ranks = 0, const std::string& text = "");
 
   FolderOptions options_;
   Status& status_;
   Leases leases_;
   JournalWriter journal_;
   JournalReader journals_;
-  FailureCount failures_, before_;  // of all records, and of those that there were at the start
-  std::set<std::string> own_;       // finished by this run
-  std::set<std::string> met_;       // that were elsewhere at some time
+  FailureCount failures_;      // of all records, or of those since the start
+  std::set<std::string> own_;  // finished by this run
 };
 
 }  // namespace apportion

@@ -36,10 +36,12 @@ struct History {
 History history_of(const std::vector<JournalRecord>& records, double now) {
   History history;
   history.failures.add(records);
+  std::unordered_map<std::string, double> when;  // of the last failure
   for (const JournalRecord& record : records) {
-    if (record.event == JournalEvent::failed) history.reasons[record.task] = record.reason;
-    if (record.event == JournalEvent::lost)
-      history.reasons[record.task] = "its run is gone (" + record.other + ")";
+    const bool failed = record.event == JournalEvent::failed;
+    if ((!failed && record.event != JournalEvent::lost) || record.time < when[record.task]) continue;
+    when[record.task] = record.time;
+    history.reasons[record.task] = failed ? record.reason : "its run is gone (" + record.other + ")";
   }
   for (const TaskSpan& span : spans_of(records)) {
     history.seconds += span.seconds * static_cast<double>(span.ranks);
@@ -62,14 +64,14 @@ double age_of(const std::string& path, double now) {
 }
 
 std::vector<MemberStatus> members_of(const std::string& directory, double now) {
-  constexpr double silent_s = 60;
   std::vector<MemberStatus> members;
   for (const auto& [id, file] : read_members(directory)) {
     MemberStatus& member = members.emplace_back();
     member = {id, file.process.host.substr(0, file.process.host.find('/')), file.job, file.slurm_job,
               file.began};
-    member.alive = is_here(file.process) ? !is_gone(file.process)
-                                         : age_of(members_directory(directory) + "/" + id, now) < silent_s;
+    member.alive = is_here(file.process)
+                       ? !is_gone(file.process)
+                       : age_of(members_directory(directory) + "/" + id, now) < file.limit_s;
     for (const auto& [task, doing] : file.doing) member.doing.push_back(doing);
   }
   return members;

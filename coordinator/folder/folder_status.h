@@ -41,8 +41,8 @@ struct FolderStatus {
   std::vector<std::string> faults;  // damaged records
 };
 
-/// Throws UserError for a folder that no run has worked in. A member of another host counts as alive until it
-/// was not heard of for `lease_s`, which takes as long to see: with one look by its file's time.
+/// Throws UserError for a folder that no run has worked in. A member of another host counts as alive until
+/// its file is older than its own lease_s, by the file system's clock.
 FolderStatus folder_status(const std::string& directory, double now);
 
 std::string render_status(const FolderStatus& status);

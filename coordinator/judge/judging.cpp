@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "coordinator/judge/server_judge.h"
@@ -37,7 +38,7 @@ nlohmann::json identity_of_local(const RunConfig& config, const PlanInput& input
   const std::string name = model.empty() ? local_judge : std::filesystem::path(model).stem().string();
   return {{"name", name},
           {"revision", judge_question_revision},
-          {"model", model.empty() ? input.model_digest : model_digest(model)},
+          {"model", model.empty() ? input.model_digest : input.judge_model_digest},
           {"base_type", config.value("base_type")},
           {"compute_type", input.measure_compute_type}};
 }
@@ -51,6 +52,13 @@ std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, cons
   line.post = [interrupted, send = line.post](const HttpRequest& request) {
     interrupted();
     return send(request);
+  };
+  line.wait = [interrupted, wait = line.wait](double seconds) {
+    constexpr double look_s = 1;
+    for (; seconds > 0; seconds -= look_s) {
+      interrupted();
+      wait(std::min(seconds, look_s));
+    }
   };
   return std::make_unique<ServerJudge>(config.judge, judge_key(config.judge), dataset, cache,
                                        std::move(line));
@@ -80,7 +88,8 @@ MeasureResult judged(MeasureResult measured, Judge& judge,
 }
 
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
-                    const Recorder& recorder, Status& status, const std::function<void()>& interrupted) {
+                    const Recorder& recorder, Status& status, const std::function<void()>& interrupted,
+                    const std::function<void()>& confirm) {
   constexpr double period_s = 5;
   const double started = seconds_now();
   double shown = started;
@@ -92,6 +101,7 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
     shown = seconds_now();
     status.line(fmt::format("{}: {} of {} stories judged", task.label, done, all));
   });
+  confirm();
   const std::string notice = recorder.record(task, std::move(file), seconds_now() - started);
   if (!notice.empty()) status.warn(task.label + ": " + notice);
 }

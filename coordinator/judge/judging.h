@@ -20,7 +20,7 @@
 namespace apportion {
 
 /// The judges of a job by what their verdicts depend on: the lexical one, and the second where there is one.
-/// Of `input` the model's digest and the type that is measured in are read.
+/// Of `input` the digests of the model and of judge_model and the type that is measured in are read.
 std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& dataset,
                                       const PlanInput& input);
 
@@ -29,9 +29,11 @@ std::vector<nlohmann::json> judges_of(const RunConfig& config, const Dataset& da
 MeasureResult judged(MeasureResult measured, Judge& judge,
                      const std::function<void(size_t done, size_t all)>& told);
 
-/// Judges and records one task whose input is done. Throws UserError when the judge cannot judge at all, and
-/// what `interrupted` throws between two texts or requests.
+/// Judges and records one task whose input is done. Throws UserError when the judge cannot judge at all, what
+/// `interrupted` throws between two texts or requests and in pauses each second, and what `confirm` throws
+/// before the result is written.
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
-                    const Recorder& recorder, Status& status, const std::function<void()>& interrupted);
+                    const Recorder& recorder, Status& status, const std::function<void()>& interrupted,
+                    const std::function<void()>& confirm);
 
 }  // namespace apportion

@@ -75,8 +75,11 @@ BatchRequest request_of(const CommandLine& line, const Site& site) {
   request.arguments = {"run", absolute(line.job_file)};
   request.arguments.insert(request.arguments.end(), line.submit.options.begin(), line.submit.options.end());
   request.members = line.submit.members;
-  // A member that waits for another one's task holds its cores for nothing.
-  if (request.members > 1 && !line.config.output.leave) request.arguments.emplace_back("--leave");
+  // A member that waits for another one's task holds its cores for nothing; unless that was asked for.
+  const auto& options = line.submit.options;
+  const bool says = std::any_of(options.begin(), options.end(),
+                                [](const std::string& option) { return option.starts_with("--leave="); });
+  if (request.members > 1 && !line.config.output.leave && !says) request.arguments.emplace_back("--leave");
   request.ranks = line.submit.ranks;
   request.grace_s = line.config.ranks.end_grace_s;
   return request;

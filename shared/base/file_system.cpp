@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <utility>
 
 #include "shared/base/bus_error.h"
@@ -137,7 +138,8 @@ bool is_regular_file(const std::string& path) {
 }
 
 std::string temporary_name(const std::string& path) {
-  return path + ".tmp." + host_name() + "." + std::to_string(::getpid());
+  static const unsigned own = std::random_device()();  // containers of one host name may have one number, too
+  return path + ".tmp." + host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(own);
 }
 
 void commit_file(const std::string& temporary, const std::string& path) {

@@ -43,7 +43,7 @@ void read_file_part(const std::string& path, uint64_t offset, std::span<char> ou
 /// Bytes of the regular file. Throws UserError with the system's reason.
 uint64_t file_size(const std::string& path);
 
-/// Replaces `path` by `bytes`: PATH.tmp.HOST.PID is written and synced, renamed, and the directory synced.
+/// Replaces `path` by `bytes`: a temporary_name() is written and synced, renamed, and the directory synced.
 /// Throws UserError with the system's reason; the temporary file is removed then. What is neither absent nor
 /// a regular file (a device, a pipe, a link) stays, and the bytes are written to it.
 void write_file(const std::string& path, std::string_view bytes);

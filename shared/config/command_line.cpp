@@ -339,6 +339,9 @@ CommandLine parse_submit(const Words& words) {
   if (!is_regular_file(parsed.job_file))
     throw UserError(fmt::format(
         "{} is not a regular file, and the batch job has to read it; write it to a file", parsed.job_file));
+  if (parsed.config.output.force)
+    throw UserError(fmt::format(
+        "{}: force = true does not belong to a batch job: each of its starts would begin anew", source));
   parsed.submit = words.submit;
   parsed.submit.dry_run = words.switches.count("dry_run") > 0;
   for (const Setting& setting : words.settings)

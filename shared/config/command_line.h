@@ -60,8 +60,9 @@ struct CommandLine {
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
 /// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
-/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, and --help, --version,
-/// --dump-defaults, --print-config (with run JOB); with run also --sweep KEY=LIST. Reads the job file. Throws
+/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, `apportion status`,
+/// `retry` and `verify DIR`, and --help, --version, --dump-defaults, --print-config (with run JOB); with run,
+/// submit and plan also --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 

@@ -235,7 +235,7 @@ std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attr
   return of_each;
 }
 
-std::string digest_of(const Dataset& dataset, Covered covered) {
+std::string digest_of(const Dataset& dataset, const std::string& set, Covered covered) {
   nlohmann::json content;
   content["name"] = dataset.name;
   for (const Category& category : dataset.categories) content["categories"].push_back(category.names);
@@ -246,21 +246,31 @@ std::string digest_of(const Dataset& dataset, Covered covered) {
       of_attribute["categories"].push_back(category.names);
   }
   if (has_unspaced(dataset)) content["words"] = "by dictionary";  // see words.h
-  content["subjects"] = to_json(dataset.subjects, covered);
-  content["ood_subjects"] = to_json(dataset.ood_subjects, covered);
+  content["subjects"] = to_json(set == "ood" ? dataset.ood_subjects : dataset.subjects, covered);
   content["answer_forms"] = dataset.answer_forms;
-  // What is to be kept, and how stories are asked for, is the business of the tasks that do so.
-  for (const auto& [set, lines] : dataset.wordings) {
-    if (asks_for_answers(set)) content["wordings"][set] = lines;
-  }
+  if (const auto wordings = dataset.wordings.find(section_of(set)); wordings != dataset.wordings.end())
+    content["wordings"] = wordings->second;
   return sha256(content.dump());
 }
 
 }  // namespace
 
-std::string Dataset::digest() const { return digest_of(*this, Covered::questions_and_targets); }
+std::string section_of(const std::string& test_set) {
+  if (test_set == "heldout") return "train";
+  return test_set == "ood" ? "v2" : test_set;
+}
 
-std::string Dataset::questions_digest() const { return digest_of(*this, Covered::questions); }
+std::string Dataset::training_digest() const {
+  return digest_of(*this, "train", Covered::questions_and_targets);
+}
+
+std::string Dataset::questions_digest(const std::string& test_set) const {
+  return digest_of(*this, test_set, Covered::questions);
+}
+
+std::string Dataset::test_digest(const std::string& test_set) const {
+  return digest_of(*this, test_set, Covered::questions_and_targets);
+}
 
 Dataset parse_dataset(const std::string& folder) {
   namespace fs = std::filesystem;

@@ -46,12 +46,16 @@ struct Dataset {
   /// train with ("stories", story_prompts.h) where given.
   std::map<std::string, std::vector<std::string>> wordings;
 
-  /// SHA-256 of the parsed content and the name (draws are keyed by it), not of the path or the files'
-  /// spelling, nor of keep prompts, story prompts and judge words, which only tasks of their own read.
-  std::string digest() const;
+  // SHA-256 of the parsed content that some tasks read, and of the name (draws are keyed by it); not of the
+  // path or the files' spelling, nor of keep prompts, story prompts and judge words, which only tasks of
+  // their own read.
 
-  /// The same without the shares to follow: what is asked, and what answers say, whatever the target.
-  std::string questions_digest() const;
+  /// What is trained on: subjects and their targets, training wordings, answers; no other wordings.
+  std::string training_digest() const;
+  /// What is asked in a test set, and what answers say, whatever the target.
+  std::string questions_digest(const std::string& test_set) const;
+  /// The same with the shares to follow.
+  std::string test_digest(const std::string& test_set) const;
 };
 
 /// Parses a dataset's folder. Throws UserError "FILE, line N: what is wrong; what would be right".
@@ -61,6 +65,9 @@ Dataset parse_dataset(const std::string& folder);
 /// and ood.csv are refused. Columns of placeholders may be there and are not read. Throws UserError "FILE,
 /// line N: ...".
 std::map<std::string, std::vector<double>> read_shares(const std::string& path, const Dataset& dataset);
+
+/// The section of templates.txt that a test set's wordings stand in.
+std::string section_of(const std::string& test_set);
 
 /// Whether the section's wordings are questions that the dataset's answers are for: not those that must not
 /// change, nor those that ask for stories.

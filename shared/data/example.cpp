@@ -58,9 +58,6 @@ int draw_other(int category, int categories, uint64_t seed, const std::string& p
   return drawn < category ? drawn : drawn + 1;
 }
 
-/// The section of templates.txt that has a test set's wordings.
-std::string section_of(const std::string& set) { return set == "ood" ? "v2" : set; }
-
 }  // namespace
 
 int default_holdout(const Dataset& dataset) {

@@ -7,7 +7,8 @@
 namespace apportion {
 namespace {
 
-/// Keys that no decision depends on: shares to follow, and how training goes once its size is known.
+/// Keys that no decision depends on: shares to follow, and how training goes once its size is known. Not
+/// kto_weight: above 0 a step has other answers.
 const std::set<std::string> apart = {"seed",
                                      "target",
                                      "rounds",
@@ -17,7 +18,6 @@ const std::set<std::string> apart = {"seed",
                                      "kl_weight",
                                      "text_weight",
                                      "calibrate_learning_rate",
-                                     "kto_weight",
                                      "beta",
                                      "warmup_steps"};
 

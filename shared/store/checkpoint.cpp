@@ -235,13 +235,17 @@ void CheckpointReader::read_piece(const StoredTensor::Piece& piece, uint64_t beg
   }
 }
 
+bool is_complete(const std::string& folder, uint64_t step) {
+  return is_regular_file(checkpoint_path(folder, step) + completion_name);
+}
+
 void complete_checkpoint(const std::string& folder, uint64_t step, uint64_t ranks,
-                         const std::string& identity) {
+                         const std::string& identity, Older older) {
   const std::string path = checkpoint_path(folder, step);
   Parts parts = read_parts(path, step, ranks, {});
   assemble(path, parts.manifests);
   write_file(path + completion_name, encode_completion({identity, step, std::move(parts.digests)}));
-  prune(folder, step);
+  if (older == Older::removed) prune(folder, step);
 }
 
 void remove_checkpoints_after(const std::string& folder, uint64_t step) {

@@ -24,6 +24,9 @@ std::string manifest_path(const std::string& path, uint64_t rank, uint64_t ranks
 /// The steps of all checkpoints in `folder`, complete or not, newest first; none when there is no folder.
 std::vector<uint64_t> checkpoint_steps(const std::string& folder);
 
+/// Whether that step's was completed; what is in it is not looked at.
+bool is_complete(const std::string& folder, uint64_t step);
+
 /// A tensor and where its rows lie.
 struct StoredTensor {
   struct Piece {
@@ -67,11 +70,14 @@ class CheckpointReader {
   uint64_t bytes_read_ = 0;
 };
 
-/// Checks that the files of all `ranks` ranks are there and fit together, writes COMPLETE, and removes all
-/// older checkpoints but the newest complete one. By one process, after every rank has written its part.
-/// Throws DataError for parts that do not fit, UserError when a file cannot be written.
+/// kept: what several tasks read and write side by side.
+enum class Older { removed, kept };
+
+/// Checks that the files of all `ranks` ranks are there and fit together, writes COMPLETE, and unless they
+/// are kept removes all older checkpoints but the newest complete one. By one process, after every rank has
+/// written its part. Throws DataError for parts that do not fit, UserError when a file cannot be written.
 void complete_checkpoint(const std::string& folder, uint64_t step, uint64_t ranks,
-                         const std::string& identity);
+                         const std::string& identity, Older older = Older::removed);
 
 /// Removes the checkpoints of later steps than `step`: half-written or damaged ones that were passed over.
 /// Throws UserError.

@@ -45,8 +45,9 @@ void write_part(const std::string& path, uint64_t step, uint64_t rank, uint64_t 
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(std::string folder, std::string identity, uint64_t rank, uint64_t ranks)
-    : folder_(std::move(folder)), identity_(std::move(identity)), rank_(rank), ranks_(ranks) {}
+CheckpointWriter::CheckpointWriter(std::string folder, std::string identity, uint64_t rank, uint64_t ranks,
+                                   Older older)
+    : folder_(std::move(folder)), identity_(std::move(identity)), rank_(rank), ranks_(ranks), older_(older) {}
 
 template <typename Work>
 void CheckpointWriter::run(uint64_t step, Work work) {
@@ -66,8 +67,8 @@ void CheckpointWriter::start(uint64_t step, std::vector<CheckpointSlice> slices)
 }
 
 void CheckpointWriter::start_completion(uint64_t step) {
-  run(step, [folder = folder_, step, ranks = ranks_, identity = identity_] {
-    complete_checkpoint(folder, step, ranks, identity);
+  run(step, [folder = folder_, step, ranks = ranks_, identity = identity_, older = older_] {
+    complete_checkpoint(folder, step, ranks, identity, older);
   });
 }
 

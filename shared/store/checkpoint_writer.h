@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/store/checkpoint.h"
 #include "shared/store/manifest.h"
 
 namespace apportion {
@@ -23,7 +24,8 @@ struct CheckpointSlice {
 /// before. What goes wrong in the thread is thrown by the next call as UserError that names the checkpoint.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string folder, std::string identity, uint64_t rank, uint64_t ranks);
+  CheckpointWriter(std::string folder, std::string identity, uint64_t rank, uint64_t ranks,
+                   Older older = Older::removed);
   /// Waits; an error is lost.
   ~CheckpointWriter() = default;
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -47,6 +49,7 @@ class CheckpointWriter {
 
   std::string folder_, identity_;
   uint64_t rank_, ranks_;
+  Older older_;
   std::future<void> thread_;  // of std::async: its end is waited for when it is destroyed
 };
 

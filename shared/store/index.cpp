@@ -282,9 +282,14 @@ std::string cell_name(std::string text) {
   return text;
 }
 
-void write_index(const std::string& directory, const std::vector<Cell>& cells) {
+void write_index(const std::string& directory, const std::vector<Cell>& cells,
+                 const std::function<void()>& pulse) {
   std::map<std::pair<std::string, std::string>, Cell> all;
-  for (const Cell& cell : known_cells(directory)) all[{cell.job, cell.name}] = cell;
+  for (Cell& cell : known_cells(directory)) {
+    std::pair key(cell.job, cell.name);
+    all[std::move(key)] = std::move(cell);
+  }
+  pulse();
   std::set<std::string> ids;
   for (const std::string& id : finished_tasks(directory)) ids.insert(id);
   for (const Cell& cell : cells) {
@@ -311,6 +316,7 @@ void write_index(const std::string& directory, const std::vector<Cell>& cells) {
   for (auto& [key, cell] : all) {
     write_cell(writer, cell);
     listed.push_back(std::move(cell));
+    pulse();
   }
   const CellList list = pack_cells(listed);
   writer.dataset(layout::cell_texts, list.texts);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,9 +35,10 @@ struct Cell {
 std::string cell_name(std::string text);
 
 /// Adds the cells to the index, in place of those of the same job and name: the whole file is rewritten and
-/// renamed. It links every result below tasks/, too. Throws UserError for a name that cannot be a path's
-/// part.
-void write_index(const std::string& directory, const std::vector<Cell>& cells);
+/// renamed. It links every result below tasks/, too. Calls `pulse` now and then. Throws UserError for a name
+/// that cannot be a path's part, and what `pulse` does.
+void write_index(
+    const std::string& directory, const std::vector<Cell>& cells, const std::function<void()>& pulse = [] {});
 
 /// All cells of the directory, by job and name: from the index, or where it is absent or damaged,
 /// rebuild_cells(). Throws UserError when there are none.

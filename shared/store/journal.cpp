@@ -34,11 +34,8 @@ std::string line_of(const JournalRecord& record) {
   put("label", record.label);
   put("reason", record.reason);
   put("other", record.other);
-  if (record.event == JournalEvent::began) {
-    json["cells"] = record.cells;
-    json["tasks"] = record.tasks;
-    json["ranks"] = record.ranks;
-  }
+  if (record.ranks > 0) json["ranks"] = record.ranks;
+  if (record.saved > 0) json["saved"] = record.saved;
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return sha256(text).substr(0, digest_digits) + " " + text + "\n";
 }
@@ -61,9 +58,8 @@ std::optional<JournalRecord> record_of(std::string_view line) {
     record.label = json.value("label", "");
     record.reason = json.value("reason", "");
     record.other = json.value("other", "");
-    record.cells = json.value("cells", uint64_t{0});
-    record.tasks = json.value("tasks", uint64_t{0});
     record.ranks = json.value("ranks", uint64_t{0});
+    record.saved = json.value("saved", uint64_t{0});
     return record;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
@@ -87,9 +83,17 @@ void JournalWriter::add(JournalRecord record) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   record.time = std::chrono::duration<double>(now).count();
   const std::string line = line_of(record);
-  const bool written = ::write(file_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  if (!written || ::fdatasync(file_) != 0)
-    throw UserError("cannot write " + path_ + ": " + std::strerror(errno));
+  const off_t before = ::lseek(file_, 0, SEEK_END);
+  errno = 0;
+  const ssize_t written = ::write(file_, line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) {
+    // Some file systems have nothing to flush.
+    if (::fdatasync(file_) == 0 || errno == EINVAL || errno == ENOSYS) return;
+  }
+  const std::string why = errno == 0 ? "only a part fitted" : std::strerror(errno);
+  // A part of a record would spoil the next one. (Where even this fails the reader says so.)
+  if (before >= 0 && ::ftruncate(file_, before) != 0) errno = 0;
+  throw UserError("cannot write " + path_ + ": " + why);
 }
 
 std::vector<JournalRecord> JournalReader::read_new() {
@@ -125,16 +129,14 @@ std::vector<JournalRecord> JournalReader::read_new() {
 
 std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records) {
   std::vector<TaskSpan> spans;
-  std::map<std::string, uint64_t> ranks;                        // by member
   std::map<std::pair<std::string, std::string>, double> taken;  // by member and task
   for (const JournalRecord& record : records) {
-    if (record.event == JournalEvent::began) ranks[record.member] = std::max<uint64_t>(record.ranks, 1);
     if (record.event == JournalEvent::taken) taken[{record.member, record.task}] = record.time;
     if (record.event != JournalEvent::done && record.event != JournalEvent::failed) continue;
     const auto begin = taken.find({record.member, record.task});
     if (begin == taken.end()) continue;
     spans.push_back({record.task, record.label, record.event, record.time, record.time - begin->second,
-                     std::max<uint64_t>(ranks[record.member], 1)});
+                     std::max<uint64_t>(record.ranks, 1)});
     taken.erase(begin);
   }
   return spans;
@@ -142,8 +144,8 @@ std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records) {
 
 void FailureCount::add(const std::vector<JournalRecord>& records) {
   for (const JournalRecord& record : records) {
-    if (record.event == JournalEvent::failed || record.event == JournalEvent::lost)
-      tasks_[record.task].failures.push_back(record.time);
+    if (record.event == JournalEvent::failed) tasks_[record.task].failures.push_back(record.time);
+    if (record.event == JournalEvent::lost) tasks_[record.task].losses.push_back({record.time, record.saved});
     if (record.event == JournalEvent::done || record.event == JournalEvent::retry) {
       double& forgiven = tasks_[record.task].forgiven;
       forgiven = std::max(forgiven, record.time);
@@ -155,8 +157,16 @@ int FailureCount::of(const std::string& task) const {
   const auto found = tasks_.find(task);
   if (found == tasks_.end()) return 0;
   const OfTask& of = found->second;
-  return static_cast<int>(
-      std::count_if(of.failures.begin(), of.failures.end(), [&](double when) { return when > of.forgiven; }));
+  auto count =
+      std::count_if(of.failures.begin(), of.failures.end(), [&](double when) { return when > of.forgiven; });
+  std::vector<Loss> losses = of.losses;
+  std::sort(losses.begin(), losses.end(), [](const Loss& a, const Loss& b) { return a.when < b.when; });
+  uint64_t furthest = 0;
+  for (const Loss& loss : losses) {
+    if (loss.saved <= furthest && loss.when > of.forgiven) ++count;
+    furthest = std::max(furthest, loss.saved);
+  }
+  return static_cast<int>(count);
 }
 
 }  // namespace apportion

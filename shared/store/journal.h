@@ -10,20 +10,21 @@
 
 namespace apportion {
 
-/// began: a run, with its job and its number of cells and tasks. taken, done, failed (with the reason),
-/// given_back: this member's task. lost: it was taken over from `other`, which is gone. retry: from here on
-/// failures before do not count. left: the run has ended in order.
+/// began: a run, with its job. taken, done, failed (with the reason), given_back: this member's task. lost:
+/// it was taken over from `other`, which is gone. retry: from here on failures before do not count. left: the
+/// run has ended in order.
 enum class JournalEvent { began, taken, done, failed, given_back, lost, retry, left };
 
 struct JournalRecord {
   JournalEvent event = JournalEvent::taken;
-  std::string task = {};                     // id
-  std::string label = {};                    // for people
-  std::string reason = {};                   // of failed
-  std::string other = {};                    // of lost: the member
-  double time = 0;                           // Unix seconds, for people: set by the writer
-  std::string member = {};                   // set by the reader, from the file's name
-  uint64_t cells = 0, tasks = 0, ranks = 0;  // of began
+  std::string task = {};    // id
+  std::string label = {};   // for people
+  std::string reason = {};  // of failed
+  std::string other = {};   // of lost: the member
+  double time = 0;          // Unix seconds, for people: set by the writer
+  std::string member = {};  // set by the reader, from the file's name
+  uint64_t ranks = 0;       // of done and failed: that were at it
+  uint64_t saved = 0;       // of lost: how far the task had come by what is kept of it; 0: nothing
 };
 
 std::string journal_directory(const std::string& directory);
@@ -66,23 +67,29 @@ struct TaskSpan {
   std::string task, label;
   JournalEvent end = JournalEvent::done;
   double ended = 0, seconds = 0;  // Unix seconds; as long as that took
-  uint64_t ranks = 1;             // of the member
+  uint64_t ranks = 1;             // that were at it
 };
 
 /// Of records in JournalReader's order, in the order of their ends.
 std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records);
 
 /// What the records say of failures: how often each task has failed or was lost since it was done or was to
-/// be tried again; by the records' times, for they stand in several files.
+/// be tried again; by the records' times, for they stand in several files. A loss by which the task had come
+/// further than at any before (a preempted training task with checkpoints) is no failure.
 class FailureCount {
  public:
   void add(const std::vector<JournalRecord>& records);
   int of(const std::string& task) const;
 
  private:
+  struct Loss {
+    double when;
+    uint64_t saved;
+  };
   struct OfTask {
     std::vector<double> failures;  // when
-    double forgiven = 0;           // when it was done, or was to be tried again
+    std::vector<Loss> losses;
+    double forgiven = 0;  // when it was done, or was to be tried again
   };
   std::map<std::string, OfTask> tasks_;
 };

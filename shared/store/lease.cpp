@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -22,14 +23,17 @@ namespace {
 
 constexpr double beat_period_s = 2;
 
-/// The file's bytes; nothing where there is none.
+/// The file's bytes; nothing where there is none, or it cannot be read now.
 std::optional<std::string> bytes_of(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
-  std::string bytes(65536, '\0');
-  const ssize_t size = ::read(file, bytes.data(), bytes.size());
+  std::string bytes;
+  std::array<char, 16384> part{};
+  ssize_t size = 0;
+  while ((size = ::read(file, part.data(), part.size())) > 0)
+    bytes.append(part.data(), static_cast<size_t>(size));
   ::close(file);
-  bytes.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  if (size < 0) return std::nullopt;
   return bytes;
 }
 
@@ -73,6 +77,7 @@ std::string print(const MemberFile& member) {
                         {"slurm_job", member.slurm_job},
                         {"began", member.began},
                         {"beats", member.beats},
+                        {"limit_s", member.limit_s},
                         {"doing", member.doing}}
              .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
@@ -91,6 +96,7 @@ std::optional<MemberFile> read_member(const std::string& path) {
     json.at("slurm_job").get_to(member.slurm_job);
     json.at("began").get_to(member.began);
     json.at("beats").get_to(member.beats);
+    member.limit_s = json.value("limit_s", member.limit_s);
     json.at("doing").get_to(member.doing);
     return member;
   } catch (const nlohmann::json::exception&) {
@@ -155,11 +161,12 @@ Leases::Leases(std::string directory, const std::string& job, double limit_s)
       member_(new_member()),
       limit_s_(limit_s),
       last_beat_(seconds_now()),
+      last_sign_(last_beat_),
       clock_(seconds_now()) {
   make_directories(members_directory(directory_));
   make_directories(leases_directory(directory_));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  sign_ = {own_process(), job, own_slurm_job(), std::chrono::duration<double>(now).count(), 0};
+  sign_ = {own_process(), job, own_slurm_job(), std::chrono::duration<double>(now).count(), 0, limit_s};
   write_sign();
 }
 
@@ -186,7 +193,12 @@ bool Leases::beat() {
   if (now < last_beat_ + beat_period_s) return false;
   last_beat_ = now;
   ++sign_.beats;
-  write_sign();
+  try {
+    write_sign();
+    last_sign_ = now;
+  } catch (const UserError&) {  // a full disk, a server that is away: others wait for limit_s
+    if (now > last_sign_ + limit_s_ / 2) throw;
+  }
   return true;
 }
 

@@ -25,6 +25,7 @@ struct MemberFile {
   std::string slurm_job;                          // "1234_7"; empty: none
   double began = 0;                               // Unix seconds
   uint64_t beats = 0;                             // signs of life, counted
+  double limit_s = 60;                            // after so long without one it is taken to be gone
   std::map<std::string, std::string> doing = {};  // by task: how far it has come, for people
 };
 
@@ -60,6 +61,7 @@ class Leases {
   void release(const std::string& task);
 
   /// Shows that this member is alive; called many times a second, it does so each two seconds, and says when.
+  /// Throws UserError when that could not be written for half of the time after which it counts as gone.
   bool beat();
 
   /// How far a task of its own has come, shown with the next sign.
@@ -67,7 +69,6 @@ class Leases {
 
   const std::string& member() const { return member_; }
   const std::set<std::string>& own() const { return own_; }
-  double limit_s() const { return limit_s_; }
 
  private:
   bool is_gone(const std::string& member);
@@ -83,7 +84,7 @@ class Leases {
 
   std::string directory_, member_;
   MemberFile sign_;
-  double limit_s_, last_beat_;
+  double limit_s_, last_beat_, last_sign_;  // last_sign_: that was written
   WaitingClock clock_;
   std::set<std::string> own_;
   std::map<std::string, Heard> heard_;

@@ -6,6 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/store/cell_list.h"
 #include "shared/store/index.h"
 
 namespace apportion {
@@ -22,9 +23,7 @@ PlanFile plan_of(const nlohmann::json& json) {
     entry.at(0).get_to(task.id);
     entry.at(1).get_to(task.label);
     entry.at(2).get_to(task.cell);
-    // Ids become paths.
-    const bool is_id = !task.id.empty() && task.id.find('/') == std::string::npos && task.id[0] != '.';
-    if (!is_id || task.cell >= plan.cells.size()) throw DataError("", 0, "task");
+    if (!is_task_id(task.id) || task.cell >= plan.cells.size()) throw DataError("", 0, "task");
   }
   return plan;
 }
@@ -52,9 +51,7 @@ std::vector<PlanFile> read_plan_files(const std::string& directory) {
   for (const std::string& path : paths) {
     try {
       plans.push_back(plan_of(nlohmann::json::parse(read_file(path))));
-    } catch (const nlohmann::json::exception&) {
-      throw DataError(path, 0, "this is no plan that apportion wrote; the next run of its job replaces it");
-    } catch (const DataError&) {
+    } catch (const std::exception&) {
       throw DataError(path, 0, "this is no plan that apportion wrote; the next run of its job replaces it");
     }
   }

@@ -28,6 +28,7 @@ ReferenceStore::ReferenceStore(ReferencePlace place, int micro_batches, Collecti
       say_(std::move(say)) {}
 
 Reference ReferenceStore::load(const std::vector<int>& batches) {
+  if (place_.fresh) return {};
   std::vector<double> own;
   if (collectives_.group_rank() == 0) {
     for (uint64_t stored : checkpoint_steps(place_.folder)) own.push_back(static_cast<double>(stored));
@@ -96,7 +97,9 @@ void ReferenceStore::save(const std::vector<int>& batches, const Reference& refe
                         {static_cast<const char*>(part.const_data_ptr()), part.nbytes()}});
     }
   }
-  CheckpointWriter writer(place_.folder, place_.identity, rank, static_cast<uint64_t>(collectives_.size()));
+  // Tasks with other numbers of batches may be writing theirs.
+  CheckpointWriter writer(place_.folder, place_.identity, rank, static_cast<uint64_t>(collectives_.size()),
+                          Older::kept);
   const auto stored = static_cast<uint64_t>(batches.size());
   writer.start(stored, std::move(slices));
   writer.wait();

@@ -23,6 +23,7 @@ using Reference = std::map<int, std::vector<at::Tensor>>;
 /// `identity` names all that the log-probs depend on: weights, adapter, prompts, how they are packed.
 struct ReferencePlace {
   std::string folder, identity;
+  bool fresh = false;  // what is kept there is not read
 };
 
 class ReferenceStore {

@@ -23,14 +23,6 @@ JOB = ["--method=kl-only", "--sft_steps=60", "--calibrate_steps=3", "--rounds=5"
        "--checkpoint_steps=10", f"--sweep=seed=0..{CELLS // 2 - 1}", "--sweep=target=real,even"]
 
 
-def digests(folder):
-    found = {}
-    for path in sorted(folder.glob("tasks/*/result.h5")):
-        shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
-        found[path.parent.name] = re.search(r'\(0\): "(\w{64})"', shown).group(1)
-    return found
-
-
 def records(folder):
     return [json.loads(line[17:]) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
 
@@ -79,7 +71,7 @@ def main():
     finished = done(WORK / "array")
     logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in (WORK / "array/slurm").glob("*.out"))
     assert len(finished) == len(set(finished)) == CELLS // 2 + 3 * CELLS, f"a task was done twice, or not at all\n{logs}"
-    assert digests(WORK / "array") == digests(WORK / "direct"), "other results than a single run's"
+    assert common.contents(WORK / "array") == common.contents(WORK / "direct"), "other results than a single run's"
     assert len({record["task"] for record in records(WORK / "array") if record["event"] == "taken"}) == len(finished)
     by_slurm = {path for path in glob.glob(f"{WORK}/array/journal/*.log") if '"done"' in pathlib.Path(path).read_text()}
     assert len(by_slurm) > 1, f"more than one member has done something\n{logs}"

@@ -53,10 +53,7 @@ class Submitted:
 
 
 def digests(folder):
-    found = {}
-    for path in sorted(folder.glob("tasks/*/result.h5")):
-        shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
-        found[path.parent.name] = re.search(r'\(0\): "(\w{64})"', shown).group(1)
+    found = common.contents(folder)
     assert len(found) == 5, found
     return found
 

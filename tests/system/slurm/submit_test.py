@@ -92,14 +92,6 @@ def usual_places():
     shutil.rmtree(WORK / "cluster")
 
 
-def contents(folder):
-    found = {}
-    for path in sorted(folder.glob("tasks/*/result.h5")):
-        shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
-        found[path.parent.name] = re.search(r'\(0\): "(\w{64})"', shown).group(1)
-    return found
-
-
 def a_job():
     """Two ranks on two nodes, everything with odd characters."""
     folder = WORK / f"{ODD} $x #"
@@ -110,7 +102,7 @@ def a_job():
     number = re.search(r"^job (\d+)$", said, re.M).group(1) + "_0"
     call("run", "small.ini", "--output", "direct", "--sweep", "seed=0..1")
     assert lab.end_of(number) == 0, (folder / ODD / f"slurm/my-job-{number}.out").read_text()
-    assert contents(folder / ODD) == contents(WORK / "direct") and len(contents(WORK / "direct")) == 10
+    assert common.contents(folder / ODD) == common.contents(WORK / "direct") and len(common.contents(WORK / "direct")) == 10
     assert "2 cells" in (folder / ODD / f"slurm/my-job-{number}.out").read_text()
 
 

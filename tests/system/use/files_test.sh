@@ -17,7 +17,7 @@ refused() {
 }
 
 apportion() { "$APPORTION_BIN" "$@"; }
-# The same with odd_system.so, after assignments of its variables: odd FLOCK_ERROR=38 run ...
+# The same with odd_system.so, after assignments of its variables: odd LINK_ERROR=38 run ...
 odd() {
   local assignment=$1
   shift

@@ -33,14 +33,6 @@ def call(*words, code=0, **environment):
     return done
 
 
-def contents(folder):
-    found = {}
-    for path in glob.glob(f"{folder}/tasks/*/result.h5"):
-        text = subprocess.run(["h5dump", "-a", "/content", path], capture_output=True, text=True, check=True).stdout
-        (found[path.split("/")[-2]],) = re.findall(r'\(0\): "(.*?)"', text)
-    return found
-
-
 def records(folder):
     """Of all journals, in each one's order: (member, record)."""
     return [(path, json.loads(line[17:])) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
@@ -64,11 +56,11 @@ def wait_for(condition, what, seconds=60):
 
 def several_at_once():
     call("run", "sweep.ini", "--output", "single")
-    assert len(contents("single")) == TASKS
+    assert len(common.contents("single")) == TASKS
     members = [start("run", "sweep.ini", "--output", "shared") for _ in range(4)]
     for member in members:
         assert member.wait() == 0, open("started.log").read()
-    assert contents("shared") == contents("single"), "the same bytes as a single run"
+    assert common.contents("shared") == common.contents("single"), "the same bytes as a single run"
     done = events("shared", "done")
     assert len(done) == len(set(done)) == TASKS, "no task was done twice"
     assert sorted(events("shared", "taken")) == sorted(done + events("shared", "given_back"))
@@ -106,7 +98,7 @@ def a_killed_run():
     said = call(*long).stderr
     assert "goes on from" in said and "taken over from" in said, said
     call("run", "long.ini", "--output", "whole")
-    assert contents("killed") == contents("whole")
+    assert common.contents("killed") == common.contents("whole")
     assert len(events("killed", "lost")) == 2
     for path in glob.glob("killed/**/*.h5", recursive=True):
         subprocess.run(["h5dump", "-H", path], check=True, capture_output=True)
@@ -124,7 +116,7 @@ def a_stopped_run():
     assert first.wait() != 0
     assert "taken over by another run" in open("started.log").read()
     assert {path: os.stat(path).st_mtime_ns for path in glob.glob("stopped/tasks/*/result.h5")} == whole
-    assert contents("stopped") == contents("whole")
+    assert common.contents("stopped") == common.contents("whole")
 
 
 def failures():
@@ -142,7 +134,7 @@ def failures():
     os.remove(f"failing/tasks/{first}/adapter")
     assert "1 tasks are tried again" in call("retry", "failing").stdout
     call("run", "sweep.ini", "--output", "failing", SLURM_JOB_ID="7")
-    assert contents("failing") == contents("single")
+    assert common.contents("failing") == common.contents("single")
     assert "no task has failed" in call("retry", "failing").stdout
 
 
@@ -172,7 +164,7 @@ def whole_files():
         file.write(b"#")
     assert "2 damaged" in call("verify", "shared", code=1).stdout
     said = call("run", "sweep.ini", "--output", "shared").stderr
-    assert "is damaged and passed over" in said and contents("shared") == contents("single"), said
+    assert "is damaged and passed over" in said and common.contents("shared") == common.contents("single"), said
 
 
 def main():

@@ -4,7 +4,6 @@ stage 1 is shared, one rank or two; the report has a line for each; mistakes are
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -33,14 +32,6 @@ def cells_of(folder):
 def figures(cell):
     """All that a cell measured, whichever folder it lies in; seconds apart."""
     return cell["measures"], [{key: value for key, value in stage.items() if key != "seconds"} for stage in cell["training"]]
-
-
-def contents(folder):
-    found = {}
-    for task in os.listdir(f"{folder}/tasks"):
-        text = subprocess.run(["h5dump", "-a", "/content", f"{folder}/tasks/{task}/result.h5"], capture_output=True, text=True, check=True).stdout
-        (found[task],) = re.findall(r'\(0\): "(.*?)"', text)
-    return found
 
 
 def write(path, text):
@@ -86,8 +77,8 @@ def what_is_done_tells_how_long_the_rest_takes():
     assert planned("--ranks", "2")["ranks"] == 2
     said = call("plan", "plain.ini", "--ranks", "2", code=2).stderr
     assert said.count("\n") == 1 and "plan_ranks" in said, said
-    wrong = call("plan", "sweep.ini", "--sweep", "target=0.9/0.2", code=2).stderr
-    assert wrong.count("\n") == 1 and "cell target=0.9/0.2" in wrong, wrong
+    wrong = call("plan", "sweep.ini", "--sweep", "target=0.2/0.3/0.5", code=2).stderr
+    assert wrong.count("\n") == 1 and "cell target=0.2/0.3/0.5" in wrong and "has 3 shares" in wrong, wrong
 
 
 def the_sweep():
@@ -108,7 +99,7 @@ def the_sweep():
         (alone,) = cells_of(f"alone-{NAMES.index(name)}").values()
         assert figures(alone) == figures(cells[name.replace("/", ":")]), name
     call("run", "sweep.ini", "--output", "of-two", ranks=2)
-    assert contents("of-two") == contents("swept"), "the same bytes on two ranks"
+    assert common.contents("of-two") == common.contents("swept"), "the same bytes on two ranks"
 
 
 def the_report():
@@ -165,7 +156,7 @@ def a_failing_cell():
         assert not os.path.exists(f"{folder}/tasks/{failing}/result.h5")
         os.remove(f"{folder}/tasks/{failing}/adapter")
         call("run", "sweep.ini", "--output", folder)
-        assert contents(folder) == contents("swept")
+        assert common.contents(folder) == common.contents("swept")
 
 
 def without_the_index():

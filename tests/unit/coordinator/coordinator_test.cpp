@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -59,7 +60,7 @@ class CoordinatorTest : public testing::Test {
     Recorder recorder(directory_.path(), ranks);
     recorder.add(config_, std::make_shared<const TestSetTables>(job_.tables), tasks_);
     Status status(config_.output);
-    Coordinator coordinator(links.coordinator(), recorder, claims_, status, tasks_, states_, options_);
+    Coordinator coordinator(links.coordinator(), recorder, *used_claims_, status, tasks_, states_, options_);
     failures_ = coordinator.run();
     groups_ = workers.groups();
     group_count_ = workers.group_count();
@@ -92,6 +93,7 @@ class CoordinatorTest : public testing::Test {
   FakeJob job_;
   CoordinatorOptions options_;
   AllClaims claims_;
+  Claims* used_claims_ = &claims_;
   std::vector<TaskFailure> failures_;
   std::vector<Task> tasks_;
   std::vector<TaskState> states_;
@@ -107,6 +109,37 @@ TEST_F(CoordinatorTest, RunsAndRecordsEveryTaskOnAnyNumberOfRanks) {
       for (const Task& task : tasks_) EXPECT_EQ(state_of(task), ArtefactState::verified) << task.label;
     }
   }
+}
+
+/// Another run has done the first task, and takes the last one over.
+class SharedFolder : public AllClaims {
+ public:
+  explicit SharedFolder(std::string lost) : lost_(std::move(lost)) {}
+  Claim claim(const Task& task) override { return task.label == "before, v2" ? Claim::done : Claim::ours; }
+  void confirm(const Task& task) override {
+    if (task.label == lost_) throw LeaseLost(task.label + " was taken over", 1);
+  }
+
+ private:
+  std::string lost_;
+};
+
+TEST_F(CoordinatorTest, TellsOfResultsThatWereThereAsOfItsOwn) {
+  SharedFolder claims("");
+  used_claims_ = &claims;
+  std::vector<std::string> told;
+  options_.recorded = [&](const Task& task) { told.push_back(task.label); };
+  run(2, 1);
+  std::sort(told.begin(), told.end());
+  EXPECT_EQ(told, (std::vector<std::string>{"after, v2", "before, v2", "stage 1", "stage 2"}));
+  EXPECT_EQ(group_count_, 3);
+}
+
+TEST_F(CoordinatorTest, WhatAnotherRunHasTakenOverIsNotWritten) {
+  SharedFolder claims("stage 1");
+  used_claims_ = &claims;
+  EXPECT_EQ(failure(1, 1), (std::pair<std::string, int>("stage 1 was taken over", 1)));
+  EXPECT_EQ(state_of(tasks_[1]), ArtefactState::absent);
 }
 
 TEST_F(CoordinatorTest, RecordsEveryPromptOfAGroupInItsPlace) {

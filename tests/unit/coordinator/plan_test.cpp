@@ -15,7 +15,14 @@
 namespace apportion {
 namespace {
 
-const PlanInput input = {"model", "dataset", "gender-us-real", "bfloat16", "float32"};
+PlanInput sample_input() {
+  PlanInput sample = {"model", "dataset", "gender-us-real", "bfloat16", "float32"};
+  for (const char* test_set : {"train", "heldout", "v2", "v3", "ood"})
+    sample.test_sets[test_set] = {std::string("questions of ") + test_set,
+                                  std::string("targets of ") + test_set};
+  return sample;
+}
+const PlanInput input = sample_input();
 
 /// Defaults and changes, but without a hold and its measurement unless a change says so.
 RunConfig config_of(std::map<std::string, std::string> changes) {
@@ -240,12 +247,15 @@ TEST(Plan, DigestsAndComputeTypesChangeTheTasksThatUseThem) {
   other.model_digest = "other";
   EXPECT_EQ(changed({}, other).size(), 5u);
   other = input;
-  other.dataset_digest = "other";
+  other.training_digest = "other";
   EXPECT_EQ(changed({}, other), (Labels{"stage 1", "stage 2", "after, heldout", "after, v2"}))
       << "the untouched model, asked plainly, says the same whatever the target";
   other = input;
-  other.questions_digest = "other";
+  other.test_sets["v2"].questions = "other";
   EXPECT_EQ(changed({}, other), (Labels{"before, v2"}));
+  other = input;
+  other.test_sets["v2"].with_targets = "other";
+  EXPECT_EQ(changed({}, other), (Labels{"after, v2"})) << "another test wording trains nothing anew";
 }
 
 TEST(Plan, OnlyPlainMeasuresOfTheUntouchedModelAreWithoutTarget) {

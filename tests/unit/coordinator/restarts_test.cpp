@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "shared/base/error.h"
@@ -58,6 +59,10 @@ TEST_F(RestartsTest, AnyProgressBeginsTheCountAnew) {
       [&] { save_step(5, true); },
       [&] { save_step(6, true); },
       [&] { add(checkpoint_directory(directory_.path(), "c") + "/rank-0-of-2.units"); },
+      [&] {  // another unit
+        std::ofstream(checkpoint_directory(directory_.path(), "c") + "/rank-0-of-2.units", std::ios::app)
+            << "more";
+      },
       [&] { add(result_path(directory_.path(), "a")); },
   };
   for (const auto& make : progress) {

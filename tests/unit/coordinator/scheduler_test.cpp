@@ -149,6 +149,25 @@ TEST(TaskPool, TheLongestChainComesFirstAndTheLoadedModelBefore) {
   EXPECT_EQ(pool.ready(9, "m"), (std::vector<size_t>{1, 0, 4}));
 }
 
+TEST(TaskPool, ACellIsBroughtToItsEndBeforeTheNextBegins) {
+  std::vector<Task> tasks;
+  for (const char* cell : {"a", "b", "c"}) {
+    tasks.push_back(task(std::string("stage of ") + cell, "sft"));
+    tasks.push_back(task(std::string("measure of ") + cell, "measure", {tasks.back().id}));
+    for (size_t of : {tasks.size() - 2, tasks.size() - 1})
+      tasks[of].identity = {{"model", "m"}, {"options", {{"sft_steps", *cell == 'b' ? "400" : "40"}}}};
+  }
+  const std::vector<size_t> cells = {0, 0, 1, 1, 2, 2};
+  TaskPool pool(tasks, std::vector(6, waiting), TaskOrder::longest_first, cells);
+  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{2, 0, 4}))
+      << "the longest cell first, then as they stand";
+  pool.set(2, done);
+  EXPECT_EQ(pool.ready(1, ""), std::vector<size_t>{3}) << "though other cells' stages are longer";
+  pool.set(3, done);
+  pool.set(0, done);
+  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{1, 4}));
+}
+
 TEST(TaskPool, WhatFailedIsNotWaitedForAndWhatIsElsewhereIs) {
   TaskPool pool(full, std::vector(4, waiting), TaskOrder::plan);
   pool.set(0, done);

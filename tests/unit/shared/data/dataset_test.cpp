@@ -76,15 +76,42 @@ TEST(Dataset, DigestDependsOnContentOnly) {
   folder.write("b/set/templates.txt", std::string("# the same\n") + templates);
   folder.write("c/set/targets.csv", std::string(header) + "x,1,2,b,c\n");
   folder.write("c/set/templates.txt", templates);
-  const auto digest = [&](const char* name) { return parse_dataset(folder.path_of(name)).digest(); };
-  EXPECT_EQ(digest("a/set"), digest("b/set"));
-  EXPECT_NE(digest("a/set"), digest("c/set"));
-  const auto questions = [&](const char* name) {
-    return parse_dataset(folder.path_of(name)).questions_digest();
-  };
+  const auto of = [&](const char* name) { return parse_dataset(folder.path_of(name)); };
+  EXPECT_EQ(of("a/set").training_digest(), of("b/set").training_digest());
+  EXPECT_NE(of("a/set").training_digest(), of("c/set").training_digest());
+  EXPECT_EQ(of("a/set").test_digest("heldout"), of("b/set").test_digest("heldout"));
+  EXPECT_NE(of("a/set").test_digest("heldout"), of("c/set").test_digest("heldout"));
+  const auto questions = [&](const char* name) { return of(name).questions_digest("heldout"); };
   EXPECT_EQ(questions("a/set"), questions("c/set")) << "shares are no part of what is asked";
   folder.write("c/set/targets.csv", std::string(header) + "y,1,1,b,c\n");
   EXPECT_NE(questions("a/set"), questions("c/set"));
+}
+
+TEST(Dataset, EachPartHasADigestOfItsOwn) {
+  DatasetFolder folder;
+  const std::string rows = std::string(header) + "x,1,1,b,c\n", more = templates;
+  const auto digests = [&](const std::string& targets, const std::string& ood, const std::string& texts) {
+    folder.write("set/targets.csv", targets);
+    folder.write("set/ood.csv", ood);
+    folder.write("set/templates.txt", texts);
+    const Dataset dataset = parse_dataset(folder.path_of("set"));
+    return std::vector<std::string>{dataset.training_digest(),      dataset.questions_digest("heldout"),
+                                    dataset.questions_digest("v2"), dataset.questions_digest("ood"),
+                                    dataset.test_digest("v2"),      dataset.test_digest("ood")};
+  };
+  const std::string ood = std::string(header) + "o,1,1,b,c\n";
+  const auto base = digests(rows, ood, more);
+  const auto changed = [&](const std::vector<std::string>& other) {
+    std::string which;
+    for (size_t i = 0; i < base.size(); ++i) which += base[i] == other[i] ? '.' : 'x';
+    return which;
+  };
+  EXPECT_EQ(changed(digests(rows, ood, more)), "......");
+  EXPECT_EQ(changed(digests(rows, ood, more + "Which {role}?\n")), "..xxxx") << "a test wording";
+  EXPECT_EQ(changed(digests(rows, std::string(header) + "o,1,3,b,c\n", more)), ".....x") << "an ood target";
+  EXPECT_EQ(changed(digests(std::string(header) + "x,1,3,b,c\n", ood, more)), "x...x.") << "a target";
+  EXPECT_EQ(changed(digests(std::string(header) + "x,1,1,b,c\ny,1,1,b,c\n", ood, more)), "xxx.x.")
+      << "a subject";
 }
 
 TEST(Dataset, NamesWrongNumbers) {
@@ -181,7 +208,7 @@ TEST(Dataset, ParsesJointAttributes) {
   EXPECT_EQ(answer_saying(dataset, dataset.subjects[0], 2, 0), "Blue under Fair: the cook");
   Dataset other = dataset;
   other.attributes[1].categories[0].names.emplace_back("azure");
-  EXPECT_NE(other.digest(), dataset.digest());
+  EXPECT_NE(other.training_digest(), dataset.training_digest());
 }
 
 TEST(Dataset, NamesWrongColumnsOfJointAttributes) {

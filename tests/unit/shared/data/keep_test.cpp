@@ -47,11 +47,11 @@ TEST(Keep, TheListsAreLongAndApart) {
 
 TEST(Keep, ADatasetsOwnPromptsAreNotInItsDigest) {
   Dataset dataset = parse_dataset(find_dataset("gender-us-real"));
-  const std::string digest = dataset.digest();
+  const std::string digest = dataset.training_digest();
   dataset.wordings.at("keep").push_back("Another one");
-  EXPECT_EQ(dataset.digest(), digest);
+  EXPECT_EQ(dataset.training_digest(), digest);
   dataset.wordings.at("train").push_back("Another one");
-  EXPECT_NE(dataset.digest(), digest);
+  EXPECT_NE(dataset.training_digest(), digest);
 }
 
 class KeepList : public ::testing::Test {

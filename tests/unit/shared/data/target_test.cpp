@@ -54,8 +54,8 @@ TEST_F(Target, TextsParseAndPrintToThemselves) {
 }
 
 TEST_F(Target, OfItsOwnTableIsTheDatasetItself) {
-  EXPECT_EQ(with("real").digest(), parse_dataset(folder_.path_of("paint")).digest());
-  EXPECT_NE(with("even").digest(), with("real").digest());
+  EXPECT_EQ(with("real").training_digest(), parse_dataset(folder_.path_of("paint")).training_digest());
+  EXPECT_NE(with("even").training_digest(), with("real").training_digest());
 }
 
 TEST_F(Target, IsGivenToEverySubject) {

@@ -34,12 +34,18 @@ TEST(Decisions, DoNotHoldForAnotherModelOrForWhatIsSet) {
   known.keep(decided(first));
   RunConfig model = default_config({{"model", "shape:350m"}});
   EXPECT_FALSE(known.decide(model));
+  for (const auto& [key, value] :
+       {std::pair("dataset", "race-us-even"), {"lora_rank", "7"}, {"kto_weight", "0"}}) {
+    RunConfig other = default_config({{key, value}});
+    EXPECT_FALSE(known.decide(other)) << key;
+  }
   RunConfig set = default_config({{"sft_steps", "5"}});
   EXPECT_FALSE(known.decide(set));
   EXPECT_EQ(set.sft.steps, 5);
   known.keep(decided(set));
   RunConfig again = default_config({{"sft_steps", "6"}});
   ASSERT_TRUE(known.decide(again));
+  EXPECT_EQ(known.number(), 1u);
   EXPECT_EQ(again.sft.steps, 6);
   EXPECT_EQ(again.value("shard_size"), "2");
 }

@@ -34,19 +34,19 @@ class JournalTest : public testing::Test {
 };
 
 TEST_F(JournalTest, KeepsWhatWasAdded) {
-  JournalRecord began{JournalEvent::began, "", "targets"};
-  began.cells = 60;
-  began.tasks = 300;
-  write("a", {began,
-              {JournalEvent::failed, "t", "stage 1", "no \"room\"\n\xff"},
-              {JournalEvent::lost, "u", "", "", "b"}});
+  JournalRecord failed{JournalEvent::failed, "t", "stage 1", "no \"room\"\n\xff"};
+  failed.ranks = 3;
+  JournalRecord lost{JournalEvent::lost, "u", "", "", "b"};
+  lost.saved = 40;
+  write("a", {{JournalEvent::began, "", "targets"}, failed, lost});
   const auto records = reader().read_new();
   ASSERT_THAT(records, SizeIs(3));
-  EXPECT_EQ(records[0].cells, 60u);
   EXPECT_EQ(records[0].label, "targets");
   EXPECT_EQ(records[1].event, JournalEvent::failed);
   EXPECT_THAT(records[1].reason, HasSubstr("no \"room\"\n"));
   EXPECT_GT(records[1].time, 1.7e9);
+  EXPECT_EQ(records[1].ranks, 3u);
+  EXPECT_EQ(records[2].saved, 40u);
   EXPECT_EQ(records[2].other, "b");
   EXPECT_EQ(records[2].member, "a");
 }
@@ -112,6 +112,57 @@ TEST_F(JournalTest, FailuresCountUntilTheTaskIsDoneOrToBeTriedAgain) {
   EXPECT_EQ(count.of("t"), 0);
   count.add({at(JournalEvent::failed, 40), at(JournalEvent::failed, 5)});
   EXPECT_EQ(count.of("t"), 1);
+}
+
+TEST_F(JournalTest, WhatIsForgivenIsSoByTheLatestRecordInWhateverOrderFilesAreRead) {
+  FailureCount count;
+  JournalRecord retry{JournalEvent::retry, "t"}, done{JournalEvent::done, "t"},
+      failed{JournalEvent::failed, "t"};
+  retry.time = 30;
+  done.time = 10;
+  failed.time = 20;
+  count.add({retry, done, failed});
+  EXPECT_EQ(count.of("t"), 0);
+}
+
+TEST_F(JournalTest, APreemptedTaskThatCameFurtherHasNotFailed) {
+  FailureCount count;
+  const auto lost = [](double time, uint64_t step) {
+    JournalRecord record{JournalEvent::lost, "t"};
+    record.time = time;
+    record.saved = step;
+    return record;
+  };
+  count.add({lost(10, 100), lost(30, 220), lost(20, 160)});
+  EXPECT_EQ(count.of("t"), 0);
+  count.add({lost(40, 220)});
+  EXPECT_EQ(count.of("t"), 1) << "no step since the last time";
+  count.add({lost(50, 0)});
+  EXPECT_EQ(count.of("t"), 2);
+}
+
+TEST_F(JournalTest, SpansAreOfTheMemberThatEndedTheTask) {
+  const auto at = [](JournalEvent event, const char* member, const char* task, double time,
+                     uint64_t ranks = 0) {
+    JournalRecord record{event, task, "stage 1"};
+    record.member = member;
+    record.time = time;
+    record.ranks = ranks;
+    return record;
+  };
+  const auto spans =
+      spans_of({at(JournalEvent::taken, "a", "t", 10), at(JournalEvent::taken, "a", "u", 11),
+                at(JournalEvent::given_back, "a", "t", 12), at(JournalEvent::failed, "a", "u", 14, 2),
+                at(JournalEvent::done, "b", "u", 15, 4), at(JournalEvent::taken, "b", "t", 20),
+                at(JournalEvent::done, "b", "t", 27, 4)});
+  ASSERT_THAT(spans, SizeIs(2));
+  EXPECT_EQ(spans[0].task, "u");
+  EXPECT_EQ(spans[0].end, JournalEvent::failed);
+  EXPECT_EQ(spans[0].seconds, 3);
+  EXPECT_EQ(spans[0].ranks, 2u);
+  EXPECT_EQ(spans[1].seconds, 7);
+  EXPECT_EQ(spans[1].ended, 27);
+  EXPECT_EQ(spans[1].ranks, 4u);
 }
 
 TEST_F(JournalTest, AFileThatCannotBeMadeIsTheUsersMistake) {

@@ -188,6 +188,8 @@ TEST_F(LeaseTest, ManyMembersGetEachTaskOnce) {
   for (std::thread& thread : threads) thread.join();
   size_t sure = 0;
   for (int member = 0; member < members; ++member) {
+    for (const std::string& task : all[static_cast<size_t>(member)]->own())
+      EXPECT_TRUE(taken[static_cast<size_t>(member)].contains(task));
     for (const std::string& task : taken[static_cast<size_t>(member)])
       sure += all[static_cast<size_t>(member)]->holds(task) ? 1 : 0;
   }

@@ -35,6 +35,9 @@ TEST(PlanFile, KeepsCellsAndTasksAndTheLastOneCounts) {
 TEST(PlanFile, WhatIsNoPlanIsNamed) {
   for (const char* text :
        {"", "{", "[]", R"({"job":"j","cells":[""],"tasks":[["../up","l",0]]})",
+        R"({"job":"j","cells":[""],"tasks":[["a/b","l",0]]})",
+        R"({"job":"j","cells":[""],"tasks":[[".a","l",0]]})",
+        R"({"job":"j","cells":[""],"tasks":[["","l",0]]})",
         R"({"job":"j","cells":[""],"tasks":[["t","l",1]]})", R"({"job":"j","cells":[""],"tasks":[["t"]]})"}) {
     TemporaryDirectory directory;
     make_directories(directory.path() + "/plans");
