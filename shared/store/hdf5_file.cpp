@@ -229,6 +229,25 @@ void Hdf5Writer::dataset(const std::string& path, const Hdf5Array<Value>& array)
   if (!write_values(made.id(), type, array.values)) fail("dataset " + path);
 }
 
+void Hdf5Writer::bytes(const std::string& path, std::string_view bytes) {
+  group(parent_of(path));
+  const hsize_t size = bytes.size();
+  Hdf5Handle space(H5Screate_simple(1, &size, nullptr), close_space);
+  Hdf5Handle creation = chunked_properties({bytes.size()}, 1, false);
+  Hdf5Handle made(
+      H5Dcreate2(file_.id(), path.c_str(), H5T_STD_U8LE, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+      close_dataset);
+  const bool written = made.id() >= 0 && (bytes.empty() || H5Dwrite(made.id(), H5T_STD_U8LE, H5S_ALL, H5S_ALL,
+                                                                    H5P_DEFAULT, bytes.data()) >= 0);
+  if (!written) fail("dataset " + path);
+}
+
+void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& path) {
+  group(parent_of(path));
+  if (H5Ocopy(from.file_.id(), "/", file_.id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT) < 0)
+    fail("copy of " + from.path() + " to " + path);
+}
+
 void Hdf5Writer::soft_link(const std::string& path, const std::string& target) {
   group(parent_of(path));
   if (H5Lcreate_soft(target.c_str(), file_.id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT) < 0)

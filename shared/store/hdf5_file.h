@@ -48,6 +48,8 @@ class Hdf5Handle {
   Close close_;
 };
 
+class Hdf5Reader;
+
 /// Writes a new file; its bytes are a function of the calls alone. All of it appears under `path` by
 /// commit(), or nothing does. Throws UserError with the library's reason when the file cannot be written.
 class Hdf5Writer {
@@ -66,6 +68,11 @@ class Hdf5Writer {
   /// only.
   template <typename Value>
   void dataset(const std::string& path, const Hdf5Array<Value>& array);
+
+  /// A dataset uint8 [bytes], likewise.
+  void bytes(const std::string& path, std::string_view bytes);
+  /// All of another file, attributes of its root and groups included, as the new group `path`.
+  void copy(const Hdf5Reader& from, const std::string& path);
 
   void soft_link(const std::string& path, const std::string& target);
   void external_link(const std::string& path, const std::string& file, const std::string& object);
@@ -105,6 +112,8 @@ class Hdf5Reader {
   std::optional<std::string> soft_target(const std::string& path) const;
 
  private:
+  friend class Hdf5Writer;
+
   // Every component of `path` is an object of this very file.
   void require(const std::string& path) const;
 
