@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "coordinator/folder/members.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/task_file.h"
@@ -16,6 +17,7 @@ FolderClaims::FolderClaims(const FolderOptions& options, Status& status)
       leases_(options.directory, options.job, options.limit_s),
       journal_(options.directory, leases_.member()),
       journals_(options.directory) {
+  wait_for_clearing(leases_, [&] { status_.line("waits until `apportion gc` has cleared the folder"); });
   failures_.add(journals_.read_new());
   for (const std::string& fault : journals_.faults()) status_.warn(fault);
   if (!options.keeps_count) before_ = failures_;
