@@ -71,7 +71,8 @@ class Hdf5Writer {
 
   /// A dataset uint8 [bytes], likewise.
   void bytes(const std::string& path, std::string_view bytes);
-  /// All of another file, attributes of its root and groups included, as the new group `path`.
+  /// All of another file, attributes included, as the new group `path`. Throws DataError for a link, which
+  /// would lead elsewhere here, and for attributes of other types than these two.
   void copy(const Hdf5Reader& from, const std::string& path);
 
   void soft_link(const std::string& path, const std::string& target);
@@ -82,6 +83,7 @@ class Hdf5Writer {
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
+  void copy(const Hdf5Reader& from, const std::string& object, const std::string& path);
 
   std::string path_, temporary_;
   Hdf5Handle file_;
@@ -100,6 +102,8 @@ class Hdf5Reader {
   bool has_attribute(const std::string& group, const std::string& name) const;
   std::string text(const std::string& group, const std::string& name) const;
   int64_t integer(const std::string& group, const std::string& name) const;
+  /// Names of an object's attributes in the order in which they were written.
+  std::vector<std::string> attributes(const std::string& object) const;
   /// All text attributes of a group in the order in which they were written.
   std::vector<std::pair<std::string, std::string>> texts(const std::string& group) const;
 
