@@ -18,6 +18,9 @@ enum class Command {
   status,
   retry,
   verify,
+  gc,
+  pack,
+  merge,
   help,
   version,
   dump_defaults,
@@ -40,15 +43,25 @@ struct SubmitRequest {
   std::vector<std::string> options;  // of `run`, as they were typed: --key=value, --sweep=KEY=LIST
 };
 
+/// What `gc`, `pack` and `merge` are to do with the results folder.
+struct FolderRequest {
+  std::vector<std::string> jobs, forget;  // gc: names of jobs that alone count; of those that do not
+  bool yes = false;                       // gc: removes without asking
+  std::string file;                       // pack: the HDF5 file
+  bool adapters = false;                  // pack: with what was trained
+  std::string from;                       // merge: the other folder
+};
+
 struct CommandLine {
   Command command = Command::help;
   RunConfig config;  // run, scale, plan, print_config: all of it; report: output.json alone is meant
   std::vector<JobCell> cells;  // run, scale, print_config: one, or those of the sweep; config is the first's
   std::string job_file;        // run, scale, print_config; plan, where one was given
   std::string job_name;        // run, scale: the file's without its ending; of a pipe the results folder's
-  std::string directory;       // report, export_csv, status, retry, verify: a results folder
+  std::string directory;       // report, export_csv, status, retry, gc, pack, merge, verify (or a pack)
   bool watch = false;          // status
   SubmitRequest submit;
+  FolderRequest folder;
   std::string cell;                      // report: this one alone; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
   std::string csv_file;                  // export_csv: "-" is standard output
@@ -57,7 +70,8 @@ struct CommandLine {
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
 /// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
-/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, and --help, --version,
+/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, the other commands on a folder, and --help,
+/// --version,
 /// --dump-defaults, --print-config (with run JOB); with run also --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
