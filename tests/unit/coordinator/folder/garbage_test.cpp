@@ -218,6 +218,14 @@ TEST_F(GarbageTest, ALivingMemberForbidsIt) {
   EXPECT_FALSE(run.is_held("gc")) << "it gives back what others wait for";
 }
 
+TEST_F(GarbageTest, NothingIsDeletedWhereItCannotBeSetAside) {
+  write_sample_folder(directory_.path());
+  write("tasks/unfinished/adapter/adapter_config.json");
+  write("removed");  // a file is in the way
+  EXPECT_THROW(remove(find()), UserError);
+  EXPECT_TRUE(std::filesystem::exists(path("tasks/unfinished/adapter/adapter_config.json")));
+}
+
 TEST_F(GarbageTest, WhatAKilledRemovalLeftGoesWithTheNextOne) {
   write_sample_folder(directory_.path());
   write("removed/node-1-2/0/result.h5");

@@ -138,6 +138,16 @@ TEST_F(MergeTest, GoesOnWhereOneWasKilled) {
   EXPECT_EQ(here, expected);
 }
 
+TEST_F(MergeTest, AResultComesAfterWhatBelongsToIt) {
+  for (const auto& [name, id] : cells_[0].training) write(here_, "tasks/" + id + "/adapter");
+  EXPECT_THROW(merge(), UserError) << "a file is in the way";
+  for (const auto& [name, id] : cells_[0].training) {
+    EXPECT_FALSE(fs::exists(result_path(here_.path(), id)));
+    fs::remove(adapter_directory(here_.path(), id));
+  }
+  EXPECT_THAT(merge().left, IsEmpty());
+}
+
 TEST_F(MergeTest, WhatARunHereIsAtIsLeftToIt) {
   Leases run(here_.path(), "smoke", 60);
   const std::string id = cells_[0].measures.at("after/v2");
