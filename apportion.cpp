@@ -11,7 +11,10 @@
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study.h"
 #include "coordinator/capacity/sweep_page.h"
+#include "coordinator/folder/clearing.h"
 #include "coordinator/folder/folder_status.h"
+#include "coordinator/folder/merge.h"
+#include "coordinator/folder/pack.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
 #include "coordinator/report/export_csv.h"
@@ -232,12 +235,19 @@ void retry(const CommandLine& line) {
 
 void verify(const CommandLine& line) {
   size_t seen = 0;
-  const std::vector<std::string> faults = verify_folder(line.directory, seen);
+  const std::vector<std::string> faults = is_regular_file(line.directory)
+                                              ? verify_pack(line.directory, seen)
+                                              : verify_folder(line.directory, seen);
   std::string text;
   for (const std::string& fault : faults) text += fault + "\n";
   print_output(text + std::to_string(seen) + " results, " + std::to_string(faults.size()) +
                " damaged files or records\n");
   if (!faults.empty()) throw Error(faults.front(), 1);
+}
+
+void pack(const CommandLine& line) {
+  const size_t results = pack_folder(line.directory, line.folder.file, line.folder.adapters);
+  print_output(std::to_string(results) + " results are in " + line.folder.file + "\n");
 }
 
 /// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's. Returns what the
@@ -247,6 +257,7 @@ int act(CommandLine line, const RankEnv& env) {
   if (env.rank != 0) return 0;
   if (line.command == Command::report)
     return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});
+  if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
   if (line.command == Command::submit) {
     submit_job(line);
   } else if (line.command == Command::export_csv) {
@@ -259,6 +270,11 @@ int act(CommandLine line, const RankEnv& env) {
     verify(line);
   } else if (line.command == Command::plan) {
     print_output(line.cells.empty() ? render_forecast(line.config) : planned_sweep(line));
+  } else if (line.command == Command::gc) {
+    clear_folder(line.directory, {line.folder.forget, line.folder.jobs}, line.folder.yes,
+                 line.config.output.json);
+  } else if (line.command == Command::pack) {
+    pack(line);
   } else {
     print_output(line.text);
   }

@@ -58,8 +58,8 @@ class JobRun {
   std::vector<TaskFailure> run() {
     Status status(output_);
     say_notices(status);
-    write_plan_file(output_.directory, plan_file());
     FolderClaims claims(claim_options(), status);
+    write_plan_file(output_.directory, plan_file());  // as a member, so that nobody clears the folder
     claims_ = &claims;
     std::vector<TaskFailure> failures;
     try {

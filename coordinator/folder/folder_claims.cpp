@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "coordinator/folder/members.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -38,6 +39,7 @@ FolderClaims::FolderClaims(const FolderOptions& options, Status& status)
       leases_(options.directory, options.job, options.limit_s),
       journal_(options.directory, leases_.member()),
       journals_(options.directory) {
+  wait_for_clearing(leases_, [&] { status_.line("waits until `apportion gc` has cleared the folder"); });
   const std::vector<JournalRecord> before = journals_.read_new();
   if (options.keeps_count) failures_.add(before);
   for (const std::string& fault : journals_.faults()) status_.warn(fault);

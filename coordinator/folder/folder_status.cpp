@@ -15,7 +15,6 @@
 #include "shared/base/error.h"
 #include "shared/store/index.h"
 #include "shared/store/journal.h"
-#include "shared/store/lease.h"
 #include "shared/store/plan_file.h"
 #include "shared/store/task_file.h"
 
@@ -54,27 +53,6 @@ History history_of(const std::vector<JournalRecord>& records, double now) {
 bool is_file(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0;
-}
-
-/// Seconds since the member last gave a sign, by the file system's clock.
-double age_of(const std::string& path, double now) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return 0;
-  return now - static_cast<double>(status.st_mtim.tv_sec);
-}
-
-std::vector<MemberStatus> members_of(const std::string& directory, double now) {
-  std::vector<MemberStatus> members;
-  for (const auto& [id, file] : read_members(directory)) {
-    MemberStatus& member = members.emplace_back();
-    member = {id, file.process.host.substr(0, file.process.host.find('/')), file.job, file.slurm_job,
-              file.began};
-    member.alive = is_here(file.process)
-                       ? !is_gone(file.process)
-                       : age_of(members_directory(directory) + "/" + id, now) < file.limit_s;
-    for (const auto& [task, doing] : file.doing) member.doing.push_back(doing);
-  }
-  return members;
 }
 
 TaskPhase phase_of(const std::string& directory, const std::string& task, const std::string& member,
@@ -131,7 +109,7 @@ FolderStatus folder_status(const std::string& directory, double now) {
   JournalReader journals(directory);
   const History history = history_of(journals.read_new(), now);
   status.faults = journals.faults();
-  status.members = members_of(directory, now);
+  status.members = folder_members(directory, now);
   std::set<std::string> alive;
   for (const MemberStatus& member : status.members) {
     if (member.alive) alive.insert(member.id);

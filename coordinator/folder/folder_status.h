@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/folder/members.h"
+
 namespace apportion {
 
 enum class TaskPhase { done, running, waiting, failed, set_aside };
@@ -25,13 +27,6 @@ struct JobStatus {
   size_t count(TaskPhase phase) const;
 };
 
-struct MemberStatus {
-  std::string id, host, job, slurm_job;
-  double began = 0;  // Unix seconds
-  bool alive = true;
-  std::vector<std::string> doing = {};  // "stage 1 (target=even) 37/420"
-};
-
 struct FolderStatus {
   std::vector<JobStatus> jobs;
   std::vector<MemberStatus> members;
@@ -41,8 +36,7 @@ struct FolderStatus {
   std::vector<std::string> faults;  // damaged records
 };
 
-/// Throws UserError for a folder that no run has worked in. A member of another host counts as alive until
-/// its file is older than its own lease_s, by the file system's clock.
+/// Throws UserError for a folder that no run has worked in. Who is alive: members.h.
 FolderStatus folder_status(const std::string& directory, double now);
 
 std::string render_status(const FolderStatus& status);

@@ -9,15 +9,26 @@
 
 namespace apportion {
 
-JudgementCache::JudgementCache(const std::string& path) : path_(path) {
-  make_directories(std::filesystem::path(path).parent_path().string());
+namespace {
+
+/// Answers by the question's SHA-256; lines that are not whole are passed over.
+std::map<std::string, std::string> answers_in(const std::string& path) {
+  std::map<std::string, std::string> answers;
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
     const bool whole = entry.is_object() && entry.contains("question") && entry["question"].is_string() &&
                        entry.contains("answer") && entry["answer"].is_string();
-    if (whole) answers_[entry["question"]] = entry["answer"];
+    if (whole) answers[entry["question"]] = entry["answer"];
   }
+  return answers;
+}
+
+}  // namespace
+
+JudgementCache::JudgementCache(const std::string& path) : path_(path) {
+  make_directories(std::filesystem::path(path).parent_path().string());
+  answers_ = answers_in(path);
   out_.open(path, std::ios::app);
   out_ << "\n";  // behind what may be half a line
   if (!out_.flush()) throw UserError(path + " cannot be written; judgements are kept there");
@@ -29,7 +40,16 @@ std::optional<std::string> JudgementCache::find(const std::string& question) con
 }
 
 void JudgementCache::add(const std::string& question, const std::string& answer) {
-  const std::string key = sha256(question);
+  write(sha256(question), answer);
+}
+
+void JudgementCache::add_all(const std::string& path) {
+  for (const auto& [key, answer] : answers_in(path)) {
+    if (!answers_.contains(key)) write(key, answer);
+  }
+}
+
+void JudgementCache::write(const std::string& key, const std::string& answer) {
   answers_[key] = answer;
   out_ << nlohmann::json{{"question", key}, {"answer", answer}}.dump() << "\n";
   if (!out_.flush()) throw UserError(path_ + " cannot be written; is the disk full?");

@@ -19,8 +19,12 @@ class JudgementCache {
   std::optional<std::string> find(const std::string& question) const;
   /// Adds the answer, on disk at once.
   void add(const std::string& question, const std::string& answer);
+  /// Adds what another file of such lines has and this one lacks.
+  void add_all(const std::string& path);
 
  private:
+  void write(const std::string& key, const std::string& answer);
+
   std::string path_;
   std::map<std::string, std::string> answers_;  // by the question's SHA-256
   std::ofstream out_;

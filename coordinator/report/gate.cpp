@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "shared/base/error.h"
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 #include "shared/config/option.h"
 #include "shared/config/sweep.h"
 

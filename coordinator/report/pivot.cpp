@@ -9,7 +9,7 @@
 
 #include "coordinator/report/table.h"
 #include "shared/base/error.h"
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 #include "shared/config/option.h"
 
 namespace apportion {

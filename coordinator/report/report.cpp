@@ -18,7 +18,7 @@
 #include "coordinator/report/table.h"
 #include "shared/base/error.h"
 #include "shared/base/standard_output.h"
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 #include "shared/config/method.h"
 #include "shared/config/option.h"
 

@@ -10,7 +10,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 #include "shared/config/option.h"
 
 namespace apportion {

@@ -9,14 +9,15 @@
 #include <set>
 #include <sstream>
 
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
-#include "shared/config/edit_distance.h"
 #include "shared/config/job_file.h"
 #include "shared/config/option_table.h"
 #include "shared/config/options_page.h"
 #include "shared/config/sweep.h"
+#include "shared/config/usage.h"
 #include "shared/config/version.h"
 
 namespace apportion {
@@ -27,46 +28,13 @@ namespace po = boost::program_options;
 constexpr const char* source = command_line_source;
 constexpr unsigned help_width = 110;
 
-constexpr const char* usage =
-    "Fine-tunes a language model so that its answers follow a target distribution, and measures it.\n"
-    "\n"
-    "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
-    "        --sweep KEY=LIST                    one job for each value; several: for all combinations\n"
-    "  apportion run --help                      all keys\n"
-    "  apportion submit JOB.ini [--key value ...] [--site FILE] [--members N] [--ranks N] [--dry-run]\n"
-    "                                            the same as a batch job of Slurm (docs/slurm.md)\n"
-    "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
-    "  apportion plan SWEEP.ini [--ranks N]      what a sweep still has to do, and the hours and memory for "
-    "it\n"
-    "  apportion plan [JOB.ini] [--key value ...]\n"
-    "                                            predict memory and time of training on many ranks\n"
-    "  apportion report DIR [--json] [--cell NAME]\n"
-    "                                            print the table of a results folder again, or of one cell\n"
-    "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
-    "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
-    "also\n"
-    "                                            worst, mae, leak, kl, perplexity; may be given several "
-    "times\n"
-    "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
-    "output\n"
-    "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
-    "  apportion status DIR [--json] [--watch]   what of its jobs is done, at work, waiting, failed, and by "
-    "whom\n"
-    "  apportion retry DIR                       tasks that failed are tried again by the next run\n"
-    "  apportion verify DIR                      whether every file of it is whole\n"
-    "\n"
-    "  --dump-defaults    a job file with all keys, defaults and meanings\n"
-    "  --print-config     with run JOB.ini: the configuration that would run, as a job file\n"
-    "  --version          what this program was built from\n"
-    "  --help, -h         this text\n";
-
 /// What the command line holds, in the user's order, before any of it is judged.
 struct Words {
   std::vector<std::string> positionals;
   std::vector<Setting> settings;  // keys of the option table
   std::set<std::string> switches;
   std::vector<Setting> sweep;  // of each --sweep KEY=LIST
-  std::vector<std::string> fail_if;
+  std::vector<std::string> fail_if, forget;
   std::string csv_file, cell;
   SubmitRequest submit;
   std::optional<std::string> by;
@@ -87,13 +55,14 @@ po::options_description describe_switches() {
   po::options_description description;
   auto add = description.add_options();
   add("help,h", "");
-  for (const char* name :
-       {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch", "dry_run"})
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch",
+                           "dry_run", "yes", "adapters"})
     add(name, "");
   for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
   add("csv", po::value<std::string>(), "");
   for (const char* name : {"cell", "by"}) add(name, po::value<std::string>(), "");
-  for (const char* name : {"sweep", "fail_if"}) add(name, po::value<std::vector<std::string>>(), "");
+  for (const char* name : {"sweep", "fail_if", "forget"})
+    add(name, po::value<std::vector<std::string>>(), "");
   add("positional", po::value<std::vector<std::string>>(), "");
   return description;
 }
@@ -146,8 +115,9 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name : {"help", "version", "dump_defaults", "print_config", "csv", "cell", "by", "fail_if",
-                           "sweep", "site", "members", "ranks", "dry_run", "watch"})
+  for (const char* name :
+       {"help", "version", "dump_defaults", "print_config", "csv", "cell", "by", "fail_if", "sweep", "site",
+        "members", "ranks", "dry_run", "watch", "forget", "yes", "adapters"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -189,8 +159,8 @@ Words parse_words(int argc, const char* const* argv) {
       words.sweep.push_back(sweep_line(value));
       continue;
     }
-    if (key == "fail_if") {
-      words.fail_if.push_back(value);
+    if (key == "fail_if" || key == "forget") {
+      (key == "forget" ? words.forget : words.fail_if).push_back(value);
       continue;
     }
     if (!seen.insert(key).second)
@@ -223,16 +193,22 @@ std::string format_run_help() {
   return text.str();
 }
 
+/// What the command needs, one for each text in `what`, and of `more` any number. Throws UserError for fewer
+/// or more.
+void check_arguments(const Words& words, const std::string& command, const std::vector<std::string>& what,
+                     bool more = false) {
+  const size_t given = words.positionals.size() - 1;
+  if (given < what.size())
+    throw UserError(fmt::format("{}: {} needs {}, as in 'apportion {}'", source, words.positionals[0],
+                                what[given], command));
+  if (given > what.size() && !more)
+    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", source,
+                                printable(words.positionals[what.size() + 1]), command));
+}
+
 /// The one folder or file that the command needs.
 const std::string& only_argument(const Words& words, const std::string& command, const std::string& what) {
-  if (words.positionals.size() < 2) {
-    throw UserError(
-        fmt::format("{}: {} needs {}, as in 'apportion {}'", source, words.positionals[0], what, command));
-  }
-  if (words.positionals.size() > 2) {
-    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", source,
-                                printable(words.positionals[2]), command));
-  }
+  check_arguments(words, command, {what});
   return words.positionals[1];
 }
 
@@ -273,20 +249,6 @@ std::vector<Setting> swept_lines(const JobFile& file, const Words& words) {
     }
   }
   return lines;
-}
-
-/// The configuration of each cell, the swept values over the file's and the command line's.
-std::vector<JobCell> job_cells(const std::vector<Setting>& settings, const std::vector<SweepCell>& sweep) {
-  std::vector<JobCell> cells;
-  if (sweep.empty()) cells.push_back({"", {}, make_run_config(settings)});
-  for (const SweepCell& cell : sweep) {
-    std::vector<Setting> all = settings;
-    all.insert(all.end(), cell.settings.begin(), cell.settings.end());
-    JobCell job{cell.name, {}, make_run_config(all)};
-    for (const Setting& setting : cell.settings) job.swept.emplace_back(setting.key, setting.value);
-    cells.push_back(std::move(job));
-  }
-  return cells;
 }
 
 std::string print_cells(const std::vector<JobCell>& cells) {
@@ -351,12 +313,6 @@ CommandLine parse_submit(const Words& words) {
   return parsed;
 }
 
-CommandLine parse_sweep_plan(const Words& words) {
-  CommandLine parsed = parse_job(words, Command::plan);
-  parsed.submit.ranks = words.submit.ranks;
-  return parsed;
-}
-
 /// Of a sweep what is left of it; else of training on many ranks.
 CommandLine parse_plan(const Words& words) {
   CommandLine parsed;
@@ -365,7 +321,11 @@ CommandLine parse_plan(const Words& words) {
   if (words.positionals.size() > 1) {
     parsed.job_file = find_job_file(only_argument(words, "plan [JOB.ini] [--key value ...]", "a job file"));
     const JobFile file = read_job_file(parsed.job_file);
-    if (!file.sweep.empty() || !words.sweep.empty()) return parse_sweep_plan(words);
+    if (!file.sweep.empty() || !words.sweep.empty()) {
+      parsed = parse_job(words, Command::plan);
+      parsed.submit.ranks = words.submit.ranks;
+      return parsed;
+    }
     settings = file.settings;
   }
   if (!words.sweep.empty())
@@ -422,14 +382,76 @@ CommandLine parse_export(const Words& words) {
 
 /// A command on a results folder that has no keys of its own but those in `allowed`.
 CommandLine parse_folder(const Words& words, Command command, const std::string& form,
-                         const std::set<std::string>& allowed) {
+                         const std::set<std::string>& allowed,
+                         const std::vector<std::string>& what = {"a results folder"}, bool more = false) {
+  check_arguments(words, form, what, more);
   CommandLine parsed;
   parsed.command = command;
-  parsed.directory = only_argument(words, form, "a results folder");
+  parsed.directory = words.positionals[1];
   allow_settings(words, allowed);
   parsed.config = make_run_config(words.settings);
   parsed.watch = words.switches.count("watch") > 0;
   return parsed;
+}
+
+CommandLine parse_gc(const Words& words) {
+  CommandLine parsed =
+      parse_folder(words, Command::gc, "gc DIR [JOB.ini ...]", {"json", "quiet"}, {"a results folder"}, true);
+  FolderRequest& folder = parsed.folder;
+  for (size_t i = 2; i < words.positionals.size(); ++i)
+    folder.jobs.push_back(std::filesystem::path(words.positionals[i]).stem().string());
+  folder.forget = words.forget;
+  folder.yes = words.switches.count("yes") > 0;
+  if (!folder.jobs.empty() && !folder.forget.empty())
+    throw UserError(
+        fmt::format("{}: with job files all other jobs are forgotten; keep them or --forget", source));
+  return parsed;
+}
+
+CommandLine parse_pack(const Words& words) {
+  CommandLine parsed = parse_folder(words, Command::pack, "pack DIR FILE.h5", {"quiet"},
+                                    {"a results folder", "a file to write"});
+  parsed.folder.file = words.positionals[2];
+  parsed.folder.adapters = words.switches.count("adapters") > 0;
+  return parsed;
+}
+
+CommandLine parse_merge(const Words& words) {
+  CommandLine parsed = parse_folder(words, Command::merge, "merge DIR FROM", {"quiet"},
+                                    {"a results folder", "a results folder to bring in"});
+  parsed.folder.from = words.positionals[2];
+  return parsed;
+}
+
+/// Words that are one command's alone.
+void check_commands(const Words& words, const std::string& command) {
+  struct Own {
+    bool given;
+    const char *key, *command, *form;
+  };
+  const auto on = [&](const char* name) { return words.switches.count(name) > 0; };
+  for (const Own& own :
+       {Own{!words.csv_file.empty(), "csv", "export", "export DIR --csv [FILE]"},
+        Own{!words.cell.empty(), "cell", "report", "report DIR"},
+        Own{words.by.has_value(), "by", "report", "report DIR"},
+        Own{!words.fail_if.empty(), "fail-if", "report", "report DIR"},
+        Own{on("watch"), "watch", "status", "status DIR"},
+        Own{on("print_config"), "print-config", "run", "run JOB.ini"},
+        Own{!words.forget.empty(), "forget", "gc", "gc DIR"}, Own{on("yes"), "yes", "gc", "gc DIR"},
+        Own{on("adapters"), "adapters", "pack", "pack DIR FILE.h5"}}) {
+    if (own.given && command != own.command)
+      throw UserError(fmt::format("{}: --{} belongs to 'apportion {}'", source, own.key, own.form));
+  }
+  const SubmitRequest& submit = words.submit;
+  if (command != "submit" &&
+      (on("dry_run") || !submit.site_file.empty() || submit.members != SubmitRequest{}.members))
+    throw UserError(
+        fmt::format("{}: --site, --members and --dry-run belong to 'apportion submit JOB.ini'", source));
+  if (submit.ranks != 0 && command != "submit" && command != "plan")
+    throw UserError(fmt::format(
+        "{}: --ranks belongs to 'apportion submit JOB.ini', and to 'apportion plan' of a sweep", source));
+  const bool sweeps = command == "run" || command == "submit" || command == "plan";
+  if (!words.sweep.empty() && !sweeps) refuse_sweep(words.sweep, command);
 }
 
 CommandLine printing(Command command, std::string text) {
@@ -456,34 +478,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return printing(Command::dump_options_page, format_options_page());
   }
   if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
-  if (!words.csv_file.empty() && command != "export") {
-    throw UserError(fmt::format("{}: --csv belongs to 'apportion export DIR --csv [FILE]'", source));
-  }
-  const char* of_report = !words.cell.empty()      ? "cell"
-                          : words.by               ? "by"
-                          : !words.fail_if.empty() ? "fail-if"
-                                                   : nullptr;
-  if (of_report && command != "report") {
-    throw UserError(fmt::format("{}: --{} belongs to 'apportion report DIR'", source, of_report));
-  }
-  if (words.switches.count("watch") && command != "status") {
-    throw UserError(fmt::format("{}: --watch belongs to 'apportion status DIR'", source));
-  }
-  if (words.switches.count("print_config") && command != "run") {
-    throw UserError(fmt::format("{}: --print-config belongs to 'apportion run JOB.ini'", source));
-  }
-  const SubmitRequest& submit = words.submit;
-  if (command != "submit" && (words.switches.count("dry_run") > 0 || !submit.site_file.empty() ||
-                              submit.members != SubmitRequest{}.members)) {
-    throw UserError(
-        fmt::format("{}: --site, --members and --dry-run belong to 'apportion submit JOB.ini'", source));
-  }
-  if (submit.ranks != 0 && command != "submit" && command != "plan") {
-    throw UserError(fmt::format(
-        "{}: --ranks belongs to 'apportion submit JOB.ini', and to 'apportion plan' of a sweep", source));
-  }
-  const bool sweeps = command == "run" || command == "submit" || command == "plan";
-  if (!words.sweep.empty() && !sweeps) refuse_sweep(words.sweep, command);
+  check_commands(words, command);
   if (command == "run") return parse_job(words, Command::run);
   if (command == "submit") return parse_submit(words);
   if (command == "scale") return parse_job(words, Command::scale);
@@ -494,9 +489,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return parse_folder(words, Command::status, "status DIR [--json]", {"json", "quiet"});
   if (command == "retry") return parse_folder(words, Command::retry, "retry DIR", {"quiet"});
   if (command == "verify") return parse_folder(words, Command::verify, "verify DIR", {"quiet"});
+  if (command == "gc") return parse_gc(words);
+  if (command == "pack") return parse_pack(words);
+  if (command == "merge") return parse_merge(words);
   throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
                               nearest_word(command, {"run", "submit", "scale", "plan", "report", "export",
-                                                     "status", "retry", "verify"})));
+                                                     "status", "retry", "verify", "gc", "pack", "merge"})));
 }
 
 }  // namespace apportion

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "shared/config/run_config.h"
+#include "shared/config/sweep.h"
 
 namespace apportion {
 
@@ -18,18 +18,14 @@ enum class Command {
   status,
   retry,
   verify,
+  gc,
+  pack,
+  merge,
   help,
   version,
   dump_defaults,
   print_config,
   dump_options_page
-};
-
-/// One job of a sweep, or the only one there is.
-struct JobCell {
-  std::string name;                                        // of the index; empty: dataset and method
-  std::vector<std::pair<std::string, std::string>> swept;  // key, value
-  RunConfig config;
 };
 
 /// What `submit` adds to the job that it submits.
@@ -38,6 +34,15 @@ struct SubmitRequest {
   int members = 1, ranks = 0;  // 0: the site's
   bool dry_run = false;
   std::vector<std::string> options;  // of `run`, as they were typed: --key=value, --sweep=KEY=LIST
+};
+
+/// What `gc`, `pack` and `merge` are to do with the results folder.
+struct FolderRequest {
+  std::vector<std::string> jobs, forget;  // gc: names of jobs that alone count; of those that do not
+  bool yes = false;                       // gc: removes without asking
+  std::string file;                       // pack: the HDF5 file
+  bool adapters = false;                  // pack: with what was trained
+  std::string from;                       // merge: the other folder
 };
 
 struct CommandLine {
@@ -49,9 +54,10 @@ struct CommandLine {
   std::string job_file;  // run, scale, print_config; plan, where one was given
   std::string
       job_name;  // run, scale, plan of a sweep: the file's without its ending; of a pipe the results folder's
-  std::string directory;  // report, export_csv, status, retry, verify: a results folder
+  std::string directory;  // report, export_csv, status, retry, gc, pack, merge, verify (or a pack)
   bool watch = false;     // status
   SubmitRequest submit;
+  FolderRequest folder;
   std::string cell;                      // report: this one alone; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
   std::string csv_file;                  // export_csv: "-" is standard output
@@ -60,9 +66,10 @@ struct CommandLine {
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
 /// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
-/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, `apportion status`,
-/// `retry` and `verify DIR`, and --help, --version, --dump-defaults, --print-config (with run JOB); with run,
-/// submit and plan also --sweep KEY=LIST. Reads the job file. Throws
+/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the other
+/// commands on a folder, and --help, --version, --dump-defaults, --print-config (with run JOB); with run,
+/// submit and plan also
+/// --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 

@@ -1,7 +1,7 @@
 #include "shared/config/option_table.h"
 
+#include "shared/base/edit_distance.h"
 #include "shared/config/capacity_options.h"
-#include "shared/config/edit_distance.h"
 #include "shared/config/method.h"
 
 namespace apportion {

@@ -213,8 +213,9 @@ struct ScaleConfig {
 };
 
 struct OutputConfig {
-  std::string directory;     // results; default runs/NAME of the job file
-  int checkpoint_steps = 0;  // a training task saves its state each so many steps; 0: when it is asked to stop
+  std::string directory;  // results; default runs/NAME of the job file
+  int checkpoint_steps =
+      0;  // a training task saves its state each so many steps; 0: when it is asked to stop
   bool force = false, quiet = false, json = false;
   bool leave = false;   // when all that is left is at work in other runs of the folder
   double lease_s = 60;  // a run that was not heard of for so long loses its tasks to others

@@ -291,4 +291,17 @@ std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
   return without_excluded(axes, cells, excluded);
 }
 
+std::vector<JobCell> job_cells(const std::vector<Setting>& settings, const std::vector<SweepCell>& sweep) {
+  std::vector<JobCell> cells;
+  if (sweep.empty()) cells.push_back({"", {}, make_run_config(settings)});
+  for (const SweepCell& cell : sweep) {
+    std::vector<Setting> all = settings;
+    all.insert(all.end(), cell.settings.begin(), cell.settings.end());
+    JobCell job{cell.name, {}, make_run_config(all)};
+    for (const Setting& setting : cell.settings) job.swept.emplace_back(setting.key, setting.value);
+    cells.push_back(std::move(job));
+  }
+  return cells;
+}
+
 }  // namespace apportion

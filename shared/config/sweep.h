@@ -30,4 +30,14 @@ inline constexpr size_t most_cells = 100'000;
 /// of several lengths, an exclusion that meets no cell, no cell at all, and more than most_cells.
 std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines);
 
+/// One job of a sweep, or the only one there is.
+struct JobCell {
+  std::string name;                                        // of the index; empty: dataset and method
+  std::vector<std::pair<std::string, std::string>> swept;  // key, value
+  RunConfig config;
+};
+
+/// The configuration of each cell, the swept values over `settings`; of no sweep the one job.
+std::vector<JobCell> job_cells(const std::vector<Setting>& settings, const std::vector<SweepCell>& sweep);
+
 }  // namespace apportion

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "shared/base/data_places.h"
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
-#include "shared/config/edit_distance.h"
 
 namespace apportion {
 namespace {

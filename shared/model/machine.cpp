@@ -6,8 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
-#include "shared/config/edit_distance.h"
 #include "shared/config/option.h"
 
 namespace apportion {

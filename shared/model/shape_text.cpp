@@ -6,8 +6,8 @@
 #include <functional>
 
 #include "shared/base/digest.h"
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
-#include "shared/config/edit_distance.h"
 #include "shared/config/option.h"
 #include "shared/data/catalogue.h"
 

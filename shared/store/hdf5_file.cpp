@@ -40,6 +40,7 @@ std::string library_reason() {
 int close_properties(int64_t id) { return H5Pclose(id); }
 int close_file(int64_t id) { return H5Fclose(id); }
 int close_group(int64_t id) { return H5Gclose(id); }
+int close_object(int64_t id) { return H5Oclose(id); }
 int close_dataset(int64_t id) { return H5Dclose(id); }
 int close_space(int64_t id) { return H5Sclose(id); }
 int close_type(int64_t id) { return H5Tclose(id); }
@@ -229,6 +230,19 @@ void Hdf5Writer::dataset(const std::string& path, const Hdf5Array<Value>& array)
   if (!write_values(made.id(), type, array.values)) fail("dataset " + path);
 }
 
+void Hdf5Writer::bytes(const std::string& path, std::string_view bytes) {
+  group(parent_of(path));
+  const hsize_t size = bytes.size();
+  Hdf5Handle space(H5Screate_simple(1, &size, nullptr), close_space);
+  Hdf5Handle creation = chunked_properties({bytes.size()}, 1, false);
+  Hdf5Handle made(
+      H5Dcreate2(file_.id(), path.c_str(), H5T_STD_U8LE, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+      close_dataset);
+  const bool written = made.id() >= 0 && (bytes.empty() || H5Dwrite(made.id(), H5T_STD_U8LE, H5S_ALL, H5S_ALL,
+                                                                    H5P_DEFAULT, bytes.data()) >= 0);
+  if (!written) fail("dataset " + path);
+}
+
 void Hdf5Writer::soft_link(const std::string& path, const std::string& target) {
   group(parent_of(path));
   if (H5Lcreate_soft(target.c_str(), file_.id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT) < 0)
@@ -327,21 +341,58 @@ int64_t Hdf5Reader::integer(const std::string& group, const std::string& name) c
   return number;
 }
 
-std::vector<std::pair<std::string, std::string>> Hdf5Reader::texts(const std::string& group) const {
-  require(group);
+std::vector<std::string> Hdf5Reader::attributes(const std::string& object) const {
+  require(object);
   std::vector<std::string> names;
   auto collect = [](hid_t, const char* name, const H5A_info_t*, void* all) -> herr_t {
     static_cast<std::vector<std::string>*>(all)->push_back(name);
     return 0;
   };
   hsize_t position = 0;
-  if (H5Aiterate_by_name(file_.id(), group.c_str(), H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, collect,
+  if (H5Aiterate_by_name(file_.id(), object.c_str(), H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, collect,
                          &names, H5P_DEFAULT) < 0) {
-    fail("the attributes of " + group + " cannot be listed: " + library_reason());
+    fail("the attributes of " + object + " cannot be listed: " + library_reason());
   }
+  return names;
+}
+
+std::vector<std::pair<std::string, std::string>> Hdf5Reader::texts(const std::string& group) const {
   std::vector<std::pair<std::string, std::string>> all;
-  for (const std::string& name : names) all.emplace_back(name, text(group, name));
+  for (const std::string& name : attributes(group)) all.emplace_back(name, text(group, name));
   return all;
+}
+
+void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& path) { copy(from, "/", path); }
+
+void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& object, const std::string& path) {
+  from.require(object);
+  const bool is_new = H5Lexists(file_.id(), parent_of(path).c_str(), H5P_DEFAULT) <= 0 ||
+                      H5Lexists(file_.id(), path.c_str(), H5P_DEFAULT) <= 0;
+  if (!is_new)
+    throw UserError("cannot write " + path_ + " (copy of " + from.path() + "): " + path + " is there");
+  const Hdf5Handle opened(H5Oopen(from.file_.id(), object.c_str(), H5P_DEFAULT), close_object);
+  const bool is_group = H5Iget_type(opened.id()) == H5I_GROUP;
+  if (is_group) {
+    group(path);
+    for (const std::string& name : from.links(object))
+      copy(from, (object == "/" ? "" : object) + "/" + name, path + "/" + name);
+  } else {
+    // Attributes are copied below: version 1.10 crashes at more than a few texts of variable length.
+    Hdf5Handle how = properties(H5P_OBJECT_COPY);
+    H5Pset_copy_object(how.id(), H5O_COPY_WITHOUT_ATTR_FLAG);
+    group(parent_of(path));
+    if (H5Ocopy(from.file_.id(), object.c_str(), file_.id(), path.c_str(), how.id(), H5P_DEFAULT) < 0)
+      fail("copy of " + from.path() + " to " + path);
+  }
+  for (const std::string& name : from.attributes(object)) {
+    const Hdf5Handle found(H5Aopen(opened.id(), name.c_str(), H5P_DEFAULT), close_attribute);
+    const Hdf5Handle type(H5Aget_type(found.id()), close_type);
+    if (H5Tget_class(type.id()) == H5T_STRING) {
+      attribute(path, name, from.text(object, name));
+    } else {
+      attribute(path, name, from.integer(object, name));
+    }
+  }
 }
 
 namespace {

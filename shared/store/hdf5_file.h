@@ -48,6 +48,8 @@ class Hdf5Handle {
   Close close_;
 };
 
+class Hdf5Reader;
+
 /// Writes a new file; its bytes are a function of the calls alone. All of it appears under `path` by
 /// commit(), or nothing does. Throws UserError with the library's reason when the file cannot be written.
 class Hdf5Writer {
@@ -67,6 +69,12 @@ class Hdf5Writer {
   template <typename Value>
   void dataset(const std::string& path, const Hdf5Array<Value>& array);
 
+  /// A dataset uint8 [bytes], likewise.
+  void bytes(const std::string& path, std::string_view bytes);
+  /// All of another file, attributes included, as the new group `path`. Throws DataError for a link, which
+  /// would lead elsewhere here, and for attributes of other types than these two.
+  void copy(const Hdf5Reader& from, const std::string& path);
+
   void soft_link(const std::string& path, const std::string& target);
   void external_link(const std::string& path, const std::string& file, const std::string& object);
 
@@ -75,6 +83,7 @@ class Hdf5Writer {
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
+  void copy(const Hdf5Reader& from, const std::string& object, const std::string& path);
 
   std::string path_, temporary_;
   Hdf5Handle file_;
@@ -93,6 +102,8 @@ class Hdf5Reader {
   bool has_attribute(const std::string& group, const std::string& name) const;
   std::string text(const std::string& group, const std::string& name) const;
   int64_t integer(const std::string& group, const std::string& name) const;
+  /// Names of an object's attributes in the order in which they were written.
+  std::vector<std::string> attributes(const std::string& object) const;
   /// All text attributes of a group in the order in which they were written.
   std::vector<std::pair<std::string, std::string>> texts(const std::string& group) const;
 
@@ -105,6 +116,8 @@ class Hdf5Reader {
   std::optional<std::string> soft_target(const std::string& path) const;
 
  private:
+  friend class Hdf5Writer;
+
   // Every component of `path` is an object of this very file.
   void require(const std::string& path) const;
 

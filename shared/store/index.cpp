@@ -22,18 +22,6 @@ constexpr int most_nested = 16;  // groups below /jobs; deeper is not ours
 
 std::string index_path(const std::string& directory) { return directory + "/index.h5"; }
 
-// Ids of tasks with a result file, sorted.
-std::vector<std::string> finished_tasks(const std::string& directory) {
-  std::vector<std::string> ids;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
-    std::string id = entry.path().filename().string();
-    if (std::filesystem::exists(result_path(directory, id), error)) ids.push_back(id);
-  }
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
 // Names become paths of groups; a slash nests them.
 bool is_name(const std::string& name) {
   const std::string rest = "/" + name + "/";
@@ -282,45 +270,67 @@ std::string cell_name(std::string text) {
   return text;
 }
 
+std::vector<std::string> finished_tasks(const std::string& directory) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
+    std::string id = entry.path().filename().string();
+    if (std::filesystem::exists(result_path(directory, id), error)) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::set<std::string> tasks_of(const Cell& cell) {
+  std::set<std::string> ids;
+  for (const auto* names : {&cell.measures, &cell.training, &cell.judged}) {
+    for (const auto& [name, id] : *names) ids.insert(id);
+  }
+  if (!cell.retention.empty()) ids.insert(cell.retention);
+  return ids;
+}
+
+void write_cells(Hdf5Writer& writer, const std::vector<Cell>& cells, const std::function<void()>& pulse) {
+  writer.group(layout::jobs);
+  for (const Cell& cell : cells) {
+    write_cell(writer, cell);
+    pulse();
+  }
+  const CellList list = pack_cells(cells);
+  writer.dataset(layout::cell_texts, list.texts);
+  writer.dataset(layout::cell_targets, list.targets);
+}
+
 void write_index(const std::string& directory, const std::vector<Cell>& cells,
                  const std::function<void()>& pulse) {
-  std::map<std::pair<std::string, std::string>, Cell> all;
-  for (Cell& cell : known_cells(directory)) {
-    std::pair key(cell.job, cell.name);
-    all[std::move(key)] = std::move(cell);
-  }
+  std::vector<Cell> all = known_cells(directory);
+  all.insert(all.end(), cells.begin(), cells.end());
   pulse();
-  std::set<std::string> ids;
-  for (const std::string& id : finished_tasks(directory)) ids.insert(id);
+  replace_index(directory, all, pulse);
+}
+
+void replace_index(const std::string& directory, const std::vector<Cell>& cells,
+                   const std::function<void()>& pulse) {
+  std::map<std::pair<std::string, std::string>, Cell> all;  // of two of a name the last one
   for (const Cell& cell : cells) {
     check_name(cell.job);
     check_name(cell.name);
     all[{cell.job, cell.name}] = cell;
   }
-  for (const auto& [key, cell] : all) {
-    for (const auto& [name, id] : cell.measures) ids.insert(id);
-    for (const auto& [name, id] : cell.training) ids.insert(id);
-    for (const auto& [name, id] : cell.judged) ids.insert(id);
-    if (!cell.retention.empty()) ids.insert(cell.retention);
-  }
+  std::set<std::string> ids;
+  for (const std::string& id : finished_tasks(directory)) ids.insert(id);
+  for (const auto& [key, cell] : all) ids.merge(tasks_of(cell));
   Hdf5Writer writer(index_path(directory));
   writer.attribute("/", layout::format, layout::index_format);
   writer.attribute("/", layout::version_name, layout::index_version);
   writer.group(layout::tasks);
-  writer.group(layout::jobs);
   for (const std::string& id : ids) {
     check_name(id);
     writer.external_link(std::string(layout::tasks) + "/" + id, "tasks/" + id + "/result.h5", "/");
   }
   std::vector<Cell> listed;
-  for (auto& [key, cell] : all) {
-    write_cell(writer, cell);
-    listed.push_back(std::move(cell));
-    pulse();
-  }
-  const CellList list = pack_cells(listed);
-  writer.dataset(layout::cell_texts, list.texts);
-  writer.dataset(layout::cell_targets, list.targets);
+  for (auto& [key, cell] : all) listed.push_back(std::move(cell));
+  write_cells(writer, listed, pulse);
   writer.commit();
 }
 
@@ -346,6 +356,13 @@ std::vector<Cell> rebuild_cells(const std::string& directory) {
 }
 
 void check_index(const std::string& directory) { read_index_file(directory); }
+
+std::vector<Cell> indexed_cells(const std::string& directory) {
+  std::vector<Cell> cells;
+  if (std::filesystem::exists(index_path(directory))) cells = read_index_file(directory);
+  std::sort(cells.begin(), cells.end(), ordered);
+  return cells;
+}
 
 std::vector<Cell> read_index(const std::string& directory) {
   std::vector<Cell> cells = known_cells(directory);

@@ -6,11 +6,14 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace apportion {
+
+class Hdf5Writer;
 
 /// What a cell of a job was asked to do, which its tasks' files need not say: tasks may be other cells', too.
 struct CellAbout {
@@ -40,9 +43,26 @@ std::string cell_name(std::string text);
 void write_index(
     const std::string& directory, const std::vector<Cell>& cells, const std::function<void()>& pulse = [] {});
 
+/// The same, and of the cells that there were none stays.
+void replace_index(
+    const std::string& directory, const std::vector<Cell>& cells, const std::function<void()>& pulse = [] {});
+
+/// The cells of a sealed file as the index has them: groups and soft links into its /tasks, and their list.
+void write_cells(
+    Hdf5Writer& writer, const std::vector<Cell>& cells, const std::function<void()>& pulse = [] {});
+
 /// All cells of the directory, by job and name: from the index, or where it is absent or damaged,
 /// rebuild_cells(). Throws UserError when there are none.
 std::vector<Cell> read_index(const std::string& directory);
+
+/// The index's cells, by job and name; none where there is no index. Throws DataError for a damaged one.
+std::vector<Cell> indexed_cells(const std::string& directory);
+
+/// Ids of the tasks whose results the cell has.
+std::set<std::string> tasks_of(const Cell& cell);
+
+/// Ids of tasks with a result file, sorted; the files are not looked into.
+std::vector<std::string> finished_tasks(const std::string& directory);
 
 /// Throws DataError when index.h5 is damaged or not an index.
 void check_index(const std::string& directory);

@@ -12,12 +12,14 @@ inline constexpr int64_t version = 1;
 inline constexpr int64_t story_version = 2;
 inline constexpr int64_t unlisted_version = 3;
 inline constexpr int64_t index_version = 1;
+inline constexpr int64_t pack_version = 1;
 
 // Attributes of the root of every file.
-inline constexpr const char* format = "format";         // text, one of the two below
+inline constexpr const char* format = "format";         // text, one of the three below
 inline constexpr const char* version_name = "version";  // int64
 inline constexpr const char* result_format = "apportion result";
 inline constexpr const char* index_format = "apportion index";
+inline constexpr const char* pack_format = "apportion pack";
 
 // Attributes of the root of a result file: the task, all text.
 inline constexpr const char* task = "task";           // the task's id
@@ -114,5 +116,10 @@ inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
 inline constexpr const char* cell_about =
     "about";  // JSON: dataset, method, model, target, swept [[key, value]], targets [test set]
+
+// A pack: the index's groups over results that are copied into its /tasks, and files as bytes.
+inline constexpr const char* source_sha256 = "source_sha256";  // of /tasks/ID: of the result.h5 it was
+inline constexpr const char* adapters = "/adapters";           // /adapters/ID/FILE: uint8 [bytes]
+inline constexpr const char* sha256 = "sha256";                // of such a dataset
 
 }  // namespace apportion::layout

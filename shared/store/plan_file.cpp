@@ -30,12 +30,16 @@ PlanFile plan_of(const nlohmann::json& json) {
 
 }  // namespace
 
+std::string plan_path(const std::string& directory, const std::string& job) {
+  return plans_directory(directory) + "/" + cell_name(job) + ".json";
+}
+
 void write_plan_file(const std::string& directory, const PlanFile& plan) {
   nlohmann::json tasks = nlohmann::json::array();
   for (const PlannedTask& task : plan.tasks) tasks.push_back({task.id, task.label, task.cell});
   const nlohmann::json json = {{"job", plan.job}, {"cells", plan.cells}, {"tasks", tasks}};
   make_directories(plans_directory(directory));
-  write_file(plans_directory(directory) + "/" + cell_name(plan.job) + ".json",
+  write_file(plan_path(directory, plan.job),
              json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 

@@ -18,6 +18,9 @@ struct PlanFile {
   std::vector<PlannedTask> tasks;
 };
 
+/// DIR/plans/JOB.json.
+std::string plan_path(const std::string& directory, const std::string& job);
+
 /// Replaces the job's file. Throws UserError with the system's reason.
 void write_plan_file(const std::string& directory, const PlanFile& plan);
 

@@ -166,6 +166,40 @@ TEST(ParseCommandLine, ReportTakesKeysAndConditions) {
   EXPECT_THAT(error_of({"run", "x.ini", "--fail-if", "error > 1"}), HasSubstr("--fail-if belongs to"));
 }
 
+TEST(ParseCommandLine, ClearingPackingAndMergingAFolder) {
+  const CommandLine gc = parse({"gc", "runs/x", "--yes", "--forget", "old", "--forget=older", "--json"});
+  EXPECT_EQ(gc.command, Command::gc);
+  EXPECT_EQ(gc.directory, "runs/x");
+  EXPECT_TRUE(gc.folder.yes && gc.config.output.json);
+  EXPECT_EQ(gc.folder.forget, (std::vector<std::string>{"old", "older"}));
+  const CommandLine kept = parse({"gc", "runs/x", "jobs/a.ini", "b.ini"});
+  EXPECT_EQ(kept.folder.jobs, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(kept.folder.yes);
+  const CommandLine pack = parse({"pack", "runs/x", "x.h5", "--adapters"});
+  EXPECT_EQ(pack.command, Command::pack);
+  EXPECT_EQ(pack.folder.file, "x.h5");
+  EXPECT_TRUE(pack.folder.adapters);
+  EXPECT_FALSE(parse({"pack", "runs/x", "x.h5"}).folder.adapters);
+  const CommandLine merge = parse({"merge", "runs/x", "runs/y"});
+  EXPECT_EQ(merge.command, Command::merge);
+  EXPECT_EQ(merge.folder.from, "runs/y");
+}
+
+TEST(ParseCommandLine, MistakesInClearingPackingAndMerging) {
+  EXPECT_THAT(error_of({"gc"}), HasSubstr("gc needs a results folder, as in 'apportion gc DIR"));
+  EXPECT_THAT(error_of({"gc", "x", "a.ini", "--forget", "b"}), HasSubstr("keep them or --forget"));
+  EXPECT_THAT(error_of({"gc", "x", "--seed", "1"}), HasSubstr("--seed does not belong to gc"));
+  EXPECT_THAT(error_of({"pack", "x"}), HasSubstr("pack needs a file to write"));
+  EXPECT_THAT(error_of({"pack", "x", "y", "z"}), HasSubstr("unexpected 'z'; the form is 'apportion pack"));
+  EXPECT_THAT(error_of({"merge", "x"}), HasSubstr("merge needs a results folder to bring in"));
+  EXPECT_THAT(error_of({"merge", "x", "y", "z"}), HasSubstr("unexpected 'z'"));
+  EXPECT_EQ(error_of({"merge", "x", "y", "--yes"}), "command line: --yes belongs to 'apportion gc DIR'");
+  EXPECT_THAT(error_of({"status", "x", "--forget", "a"}), HasSubstr("--forget belongs to"));
+  EXPECT_THAT(error_of({"gc", "x", "--adapters"}), HasSubstr("--adapters belongs to 'apportion pack"));
+  EXPECT_THAT(error_of({"gc", "x", "--forgt", "a"}), HasSubstr("did you mean '--forget'?"));
+  EXPECT_THAT(error_of({"merg", "x", "y"}), HasSubstr("did you mean 'merge'?"));
+}
+
 TEST(ParseCommandLine, HelpNamesCommandsAndRunHelpAllKeys) {
   EXPECT_EQ(parse({"--help"}).command, Command::help);
   EXPECT_THAT(parse({"-h"}).text, HasSubstr("apportion report DIR"));

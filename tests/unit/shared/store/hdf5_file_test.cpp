@@ -39,6 +39,52 @@ TEST_F(Hdf5File, EveryTypeComesBack) {
   EXPECT_EQ(reader.dataset<double>("/empty").shape, (std::vector<uint64_t>{0}));
 }
 
+TEST_F(Hdf5File, AnotherFileIsCopiedWholeAsAGroup) {
+  const std::string source = directory_.path() + "/source.h5";
+  const std::string bytes("a\0b", 3);
+  {
+    Hdf5Writer writer(source);
+    writer.attribute("/", "name", "source");
+    writer.dataset("/a/texts", Hdf5Array<std::string>{{2}, {"", "snow \u2603"}});
+    writer.group("/many");
+    for (int i = 40; i > 0; --i) writer.attribute("/many", "key" + std::to_string(i), std::to_string(i));
+    writer.attribute("/", "version", int64_t{-3});
+    writer.bytes("/bytes", bytes);
+    writer.attribute("/bytes", "name", "three");
+    writer.bytes("/none", "");
+    writer.commit();
+  }
+  const auto many = Hdf5Reader(source).texts("/many");
+  {
+    Hdf5Writer writer(path_);
+    writer.copy(Hdf5Reader(source), "/copies/one");
+    EXPECT_THROW(writer.copy(Hdf5Reader(source), "/copies/one"), UserError) << "it is there";
+    writer.commit();
+  }
+  std::filesystem::remove(source);
+  const Hdf5Reader reader(path_);
+  EXPECT_EQ(reader.text("/copies/one", "name"), "source");
+  EXPECT_EQ(reader.integer("/copies/one", "version"), -3);
+  EXPECT_EQ(reader.text("/copies/one/bytes", "name"), "three");
+  ASSERT_EQ(many.size(), 40u);
+  EXPECT_EQ(reader.texts("/copies/one/many"), many);
+  EXPECT_EQ(reader.dataset<std::string>("/copies/one/a/texts").values[1], "snow \u2603");
+  EXPECT_EQ(reader.dataset<uint8_t>("/copies/one/bytes").values, (std::vector<uint8_t>{'a', 0, 'b'}));
+  EXPECT_TRUE(reader.dataset<uint8_t>("/copies/one/none").values.empty());
+  EXPECT_THROW(reader.text("/", "name"), DataError);
+}
+
+TEST_F(Hdf5File, WhatLeadsOutOfAFileIsNotCopied) {
+  const std::string source = directory_.path() + "/source.h5";
+  {
+    Hdf5Writer writer(source);
+    writer.external_link("/a", "other.h5", "/");
+    writer.commit();
+  }
+  Hdf5Writer writer(path_);
+  EXPECT_THROW(writer.copy(Hdf5Reader(source), "/copy"), DataError);
+}
+
 TEST_F(Hdf5File, AttributesKeepTheirOrder) {
   {
     Hdf5Writer writer(path_);

@@ -88,6 +88,20 @@ TEST(Index, ReplacesCellsOfTheSameNameAndKeepsOthers) {
   expect_equal(read[2], cells[1]);
 }
 
+TEST(Index, IsReplacedByTheCellsAlone) {
+  TemporaryDirectory directory;
+  EXPECT_TRUE(indexed_cells(directory.path()).empty());
+  const std::vector<Cell> cells = write_sample_results(directory.path());
+  replace_index(directory.path(), {cells[1]});
+  const std::vector<Cell> read = indexed_cells(directory.path());
+  ASSERT_EQ(read.size(), 1u);
+  expect_equal(read[0], cells[1]);
+  replace_index(directory.path(), {});
+  EXPECT_TRUE(indexed_cells(directory.path()).empty());
+  write_file(directory.path() + "/index.h5", "damage");
+  EXPECT_THROW(indexed_cells(directory.path()), DataError);
+}
+
 TEST(Index, IsAFunctionOfItsCells) {
   TemporaryDirectory directory;
   write_sample_results(directory.path());

@@ -1,4 +1,4 @@
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 
 #include <algorithm>
 #include <numeric>

@@ -1,5 +1,5 @@
 // Distances against values worked out by hand, and the choice among known words.
-#include "shared/config/edit_distance.h"
+#include "shared/base/edit_distance.h"
 
 #include <gtest/gtest.h>
 

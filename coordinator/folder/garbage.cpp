@@ -1,0 +1,318 @@
+#include "coordinator/folder/garbage.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <set>
+#include <tuple>
+
+#include "coordinator/folder/members.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/store/task_file.h"
+
+namespace apportion {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* removed_name = "removed";
+
+/// A file that is not finished has this in its name (temporary_name() in shared/base/file_system.h); its
+/// writer may still be at it while it is young.
+constexpr const char* temporary_mark = ".tmp.";
+constexpr double writing_s = 3600;
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+/// Of the last change of the file or directory itself; 0 when it is not there.
+double time_of(const std::string& path) {
+  constexpr double nanosecond = 1e-9;
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return 0;
+  return static_cast<double>(status.st_mtim.tv_sec) +
+         nanosecond * static_cast<double>(status.st_mtim.tv_nsec);
+}
+
+/// Names in a directory, sorted; none when it is not there.
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Calls take(path) for each regular file below, or for the path when it is one; links are not followed.
+template <typename Take>
+void each_file(const std::string& path, const Take& take) {
+  std::error_code error;
+  if (fs::symlink_status(path, error).type() == fs::file_type::regular) return take(path);
+  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->symlink_status(error).type() == fs::file_type::regular) take(entry->path().string());
+  }
+}
+
+/// Before which no file below was made; of an empty directory its own.
+double made_at(const std::string& path) {
+  double first = std::numeric_limits<double>::infinity();
+  each_file(path, [&](const std::string& file) { first = std::min(first, time_of(file)); });
+  return std::min(first, time_of(path));
+}
+
+class Listing {
+ public:
+  Listing(std::string directory, const std::map<std::string, NamedTask>& named, double now)
+      : directory_(std::move(directory)), named_(named), now_(now) {}
+
+  void add(GarbageSort sort, const std::string& path) {
+    Garbage item{sort, path, 0, time_of(directory_ + "/" + path)};
+    each_file(directory_ + "/" + path, [&](const std::string& file) {
+      std::error_code error;
+      const uint64_t size = fs::file_size(file, error);
+      if (!error) item.bytes += size;
+    });
+    items_.push_back(std::move(item));
+  }
+
+  void add_tasks() {
+    for (const std::string& id : names_in(directory_ + "/tasks")) {
+      const std::string path = "tasks/" + id;
+      const auto entry = named_.find(id);
+      if (entry == named_.end()) {
+        add(exists(result_path(directory_, id)) ? GarbageSort::result : GarbageSort::unfinished, path);
+        continue;
+      }
+      const bool has_checkpoint = entry->second.finished && exists(checkpoint_directory(directory_, id));
+      if (has_checkpoint) add(GarbageSort::checkpoint, path + "/checkpoint");
+      add_temporaries(path, has_checkpoint ? "checkpoint" : "");
+    }
+  }
+
+  /// What tasks share is a file's name away from them: its key also tells the machine. But who used it was
+  /// finished after it was made, or is not finished.
+  void add_shared() {
+    double answers = 0, reference = 0;  // when the last task was finished that may have read them
+    for (const auto& [id, task] : named_) {
+      const double when =
+          task.finished ? time_of(result_path(directory_, id)) : std::numeric_limits<double>::infinity();
+      if (!task.finished || task.reads_answers) answers = std::max(answers, when);
+      if (!task.finished || task.reads_reference) reference = std::max(reference, when);
+    }
+    for (const std::string& name : names_in(directory_ + "/replay")) {
+      if (name.find(temporary_mark) == std::string::npos && made_at(directory_ + "/replay/" + name) > answers)
+        add(GarbageSort::answers, "replay/" + name);
+    }
+    for (const std::string& name : names_in(directory_ + "/reference")) {
+      if (made_at(directory_ + "/reference/" + name) > reference) {
+        add(GarbageSort::reference, "reference/" + name);
+      } else {
+        add_temporaries("reference/" + name, "");
+      }
+    }
+  }
+
+  /// Of a directory, not below `except`, which goes as a whole.
+  void add_temporaries(const std::string& path, const std::string& except) {
+    const std::string whole = directory_ + "/" + path;
+    each_file(whole, [&](const std::string& file) {
+      if (!except.empty() && file.starts_with(whole + "/" + except + "/")) return;
+      add_if_temporary(file.substr(directory_.size() + 1));
+    });
+  }
+
+  void add_loose_temporaries() {
+    for (const std::string& name : names_in(directory_)) {
+      std::error_code error;
+      if (fs::is_regular_file(directory_ + "/" + name, error)) add_if_temporary(name);
+    }
+    for (const char* part : {"plans", "replay", "judgements", "journal", "slurm"}) add_temporaries(part, "");
+  }
+
+  /// Of members that are not alive; names with a point in front are on their way to be such.
+  void add_signs() {
+    std::set<std::string> alive;
+    for (const MemberStatus& member : folder_members(directory_, now_)) {
+      if (member.alive) alive.insert(member.id);
+    }
+    const std::map<std::string, std::string> leases = read_leases(directory_);
+    auto of_living = [&](const std::string& name) {
+      return std::any_of(alive.begin(), alive.end(),
+                         [&](const std::string& member) { return name.find(member) != std::string::npos; });
+    };
+    for (const std::string& name : names_in(members_directory(directory_)))
+      if (!of_living(name)) add(GarbageSort::sign, "members/" + name);
+    for (const std::string& name : names_in(leases_directory(directory_))) {
+      const auto lease = leases.find(name);
+      if (!of_living(lease == leases.end() ? name : lease->second)) add(GarbageSort::sign, "leases/" + name);
+    }
+  }
+
+  void add_removed() {
+    for (const std::string& name : names_in(directory_ + "/" + removed_name))
+      add(GarbageSort::removed, std::string(removed_name) + "/" + name);
+  }
+
+  std::vector<Garbage> take() {
+    std::stable_sort(items_.begin(), items_.end(), [](const Garbage& a, const Garbage& b) {
+      return std::tie(a.sort, a.time, a.path) < std::tie(b.sort, b.time, b.path);
+    });
+    return std::move(items_);
+  }
+
+ private:
+  void add_if_temporary(const std::string& path) {
+    const bool is_one = fs::path(path).filename().string().find(temporary_mark) != std::string::npos;
+    if (is_one && time_of(directory_ + "/" + path) < now_ - writing_s) add(GarbageSort::temporary, path);
+  }
+
+  std::string directory_;
+  const std::map<std::string, NamedTask>& named_;
+  double now_;
+  std::vector<Garbage> items_;
+};
+
+/// Fails for a name that is no job's of the folder.
+void check_jobs(const std::string& directory, const FolderJobs& jobs, const std::vector<std::string>& names,
+                bool need_plan) {
+  for (const std::string& name : names) {
+    const bool planned = std::any_of(jobs.plans.begin(), jobs.plans.end(),
+                                     [&](const PlanFile& plan) { return plan.job == name; });
+    const bool indexed =
+        std::any_of(jobs.cells.begin(), jobs.cells.end(), [&](const Cell& cell) { return cell.job == name; });
+    if (planned || (indexed && !need_plan)) continue;
+    std::string known;
+    for (const PlanFile& plan : jobs.plans) known += (known.empty() ? "" : ", ") + plan.job;
+    throw UserError(fmt::format("gc: {} has no {} '{}'{}", directory, need_plan ? "plan of a job" : "job",
+                                name, known.empty() ? "" : "; its plans are of: " + known));
+  }
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// With `only`, a cell of these jobs stays when the last run of its job still had all of its tasks.
+class Staying {
+ public:
+  Staying(const Forgotten& forgotten, const std::vector<PlanFile>& plans) : forgotten_(forgotten) {
+    for (const PlanFile& plan : plans) {
+      for (const PlannedTask& task : plan.tasks) planned_[plan.job].insert(task.id);
+    }
+  }
+  bool has(const PlanFile& plan) const {
+    return forgotten_.only.empty() ? !contains(forgotten_.forget, plan.job)
+                                   : contains(forgotten_.only, plan.job);
+  }
+  bool has(const Cell& cell) const {
+    if (forgotten_.only.empty()) return !contains(forgotten_.forget, cell.job);
+    if (!contains(forgotten_.only, cell.job)) return false;
+    const std::set<std::string>& planned = planned_.at(cell.job);
+    const std::set<std::string> tasks = tasks_of(cell);
+    return std::includes(planned.begin(), planned.end(), tasks.begin(), tasks.end());
+  }
+
+ private:
+  const Forgotten& forgotten_;
+  std::map<std::string, std::set<std::string>> planned_;
+};
+
+std::map<std::string, NamedTask> named_or_refused(const std::string& directory, const FolderJobs& jobs) {
+  try {
+    return named_tasks(directory, jobs);
+  } catch (const DataError& damage) {
+    throw UserError(std::string("gc: ") + damage.what() +
+                    "; what this result builds on cannot be told. Run its job again, which computes it anew");
+  }
+}
+
+}  // namespace
+
+const char* name_of(GarbageSort sort) {
+  constexpr const char* names[garbage_sorts] = {"finished tasks",
+                                                "unfinished tasks",
+                                                "checkpoints of finished tasks",
+                                                "answers in replay",
+                                                "log-probs in reference",
+                                                "temporary files",
+                                                "leases and signs of runs that are gone",
+                                                "plans of forgotten jobs",
+                                                "left of an earlier removal"};
+  return names[static_cast<int>(sort)];
+}
+
+FolderGarbage find_garbage(const std::string& directory, const Forgotten& forgotten, double now) {
+  const FolderJobs all = read_folder_jobs(directory);
+  if (all.plans.empty() && all.cells.empty())
+    throw UserError("gc: " + directory +
+                    " has no jobs, neither plans nor cells of an index, so that nothing tells what of it is "
+                    "needed; remove the folder if nothing is");
+  check_jobs(directory, all, forgotten.forget, false);
+  check_jobs(directory, all, forgotten.only, true);
+  const Staying staying(forgotten, all.plans);
+  FolderJobs jobs;
+  FolderGarbage garbage;
+  for (const PlanFile& plan : all.plans) {
+    if (staying.has(plan)) jobs.plans.push_back(plan);
+  }
+  for (const Cell& cell : all.cells) {
+    if (staying.has(cell)) {
+      jobs.cells.push_back(cell);
+    } else {
+      garbage.forgotten_cells.push_back(cell.job + "/" + cell.name);
+    }
+  }
+  const std::map<std::string, NamedTask> named = named_or_refused(directory, jobs);
+  Listing listing(directory, named, now);
+  listing.add_tasks();
+  listing.add_shared();
+  listing.add_loose_temporaries();
+  listing.add_signs();
+  for (const PlanFile& plan : all.plans) {
+    if (!staying.has(plan)) listing.add(GarbageSort::plan, plan_path("", plan.job).substr(1));
+  }
+  listing.add_removed();
+  garbage.items = listing.take();
+  garbage.cells = std::move(jobs.cells);
+  return garbage;
+}
+
+FolderGarbage remove_garbage(const std::string& directory, const Forgotten& forgotten,
+                             const FolderGarbage& listed, Leases& self, double now) {
+  if (!self.take(clearing_lease).ours) throw UserError("gc: another gc is at work in " + directory);
+  require_idle(directory, "gc", self.member());
+  FolderGarbage garbage = find_garbage(directory, forgotten, now);
+  std::set<std::string> was_listed;
+  for (const Garbage& item : listed.items) was_listed.insert(item.path);
+  std::erase_if(garbage.items, [&](const Garbage& item) { return !was_listed.contains(item.path); });
+
+  // First what names, then what is no longer named.
+  const bool indexed = exists(directory + "/index.h5");
+  if (indexed && !garbage.forgotten_cells.empty()) replace_index(directory, garbage.cells);
+  const std::string aside = directory + "/" + removed_name + "/" + self.member();
+  make_directories(aside);
+  std::stable_partition(garbage.items.begin(), garbage.items.end(),
+                        [](const Garbage& item) { return item.sort == GarbageSort::plan; });
+  size_t number = 0;
+  for (const Garbage& item : garbage.items) {
+    self.beat();
+    if (item.sort == GarbageSort::removed) continue;
+    std::error_code error;
+    fs::rename(directory + "/" + item.path, fmt::format("{}/{}", aside, number++), error);
+    if (error) throw UserError("cannot move " + directory + "/" + item.path + ": " + error.message());
+  }
+  if (indexed) replace_index(directory, garbage.cells);
+  self.release(clearing_lease);
+  remove_directory(directory + "/" + removed_name);
+  return garbage;
+}
+
+}  // namespace apportion

@@ -1,0 +1,42 @@
+#include "shared/config/usage.h"
+
+namespace apportion {
+
+const char* const usage =
+    "Fine-tunes a language model so that its answers follow a target distribution, and measures it.\n"
+    "\n"
+    "  apportion run JOB.ini [--key value ...]   run a job; a key here overrides the job file's\n"
+    "        --sweep KEY=LIST                    one job for each value; several: for all combinations\n"
+    "  apportion run --help                      all keys\n"
+    "  apportion submit JOB.ini [--key value ...] [--site FILE] [--members N] [--ranks N] [--dry-run]\n"
+    "                                            the same as a batch job of Slurm (docs/slurm.md)\n"
+    "  apportion scale JOB.ini [--key value ...] measure training steps on numbers of ranks\n"
+    "  apportion plan SWEEP.ini [--ranks N]      what a sweep still has to do, and the hours and memory for "
+    "it\n"
+    "  apportion plan [JOB.ini] [--key value ...]\n"
+    "                                            predict memory and time of training on many ranks\n"
+    "  apportion report DIR [--json] [--cell NAME]\n"
+    "                                            print the table of a results folder again, or of one cell\n"
+    "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
+    "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
+    "also\n"
+    "                                            worst, mae, leak, kl, perplexity; may be given several "
+    "times\n"
+    "  apportion export DIR --csv [FILE]         write its results as tidy rows; - or nothing: standard "
+    "output\n"
+    "  mpirun -n N apportion run JOB.ini         the same results, on N ranks\n"
+    "  apportion status DIR [--json] [--watch]   what of its jobs is done, at work, waiting, failed, and by "
+    "whom\n"
+    "  apportion retry DIR                       tasks that failed are tried again by the next run\n"
+    "  apportion verify DIR                      whether every file of it is whole; also of a pack\n"
+    "  apportion gc DIR [JOB.ini ...] [--forget JOB] [--yes] [--json]\n"
+    "                                            remove what no job of it names, or none of those given\n"
+    "  apportion pack DIR FILE.h5 [--adapters]   its results as one HDF5 file that needs no other\n"
+    "  apportion merge DIR FROM                  bring in what another results folder has\n"
+    "\n"
+    "  --dump-defaults    a job file with all keys, defaults and meanings\n"
+    "  --print-config     with run JOB.ini: the configuration that would run, as a job file\n"
+    "  --version          what this program was built from\n"
+    "  --help, -h         this text\n";
+
+}  // namespace apportion

@@ -1,0 +1,68 @@
+// Who counts as at work in a folder, and that who clears it and who enters it do not miss each other.
+#include "coordinator/folder/members.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "coordinator/folder/folder_claims.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "tests/support/sample_folder.h"
+#include "tests/support/sample_results.h"
+
+namespace apportion {
+namespace {
+
+TEST(Members, OneThatIsSilentForAMinuteIsGone) {
+  TemporaryDirectory directory;
+  write_stranger(directory.path(), "gone", 90);
+  EXPECT_NO_THROW(require_idle(directory.path(), "gc"));
+  write_stranger(directory.path(), "alive", 20);
+  try {
+    require_idle(directory.path(), "gc");
+    ADD_FAILURE() << "it is alive";
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.what(),
+              "gc: alive works in " + directory.path() + " (job j); wait until it has ended, or stop it");
+  }
+  EXPECT_NO_THROW(require_idle(directory.path(), "gc", "alive")) << "who asks does not count";
+}
+
+TEST(Members, AFolderMustBeOne) {
+  TemporaryDirectory directory;
+  write_file(directory.path() + "/file", "");
+  EXPECT_NO_THROW(require_folder(directory.path(), "pack"));
+  for (const char* name : {"/file", "/absent"})
+    EXPECT_THROW(require_folder(directory.path() + name, "pack"), UserError) << name;
+}
+
+TEST(Members, ARunThatComesWaitsUntilTheFolderIsCleared) {
+  TemporaryDirectory directory;
+  auto clearing = std::make_unique<Leases>(directory.path(), "gc", 60);
+  ASSERT_TRUE(clearing->take(clearing_lease).ours);
+  std::atomic<bool> entered = false;
+  std::ostringstream said;
+  std::thread run([&] {
+    Status status(StatusOptions{}, said, [] { return 0.0; });
+    FolderClaims claims({directory.path(), "smoke"}, status);
+    entered = true;
+  });
+  // Its sign is there before it waits, so that who clears could have seen it.
+  while (read_members(directory.path()).size() < 2) std::this_thread::yield();
+  constexpr std::chrono::milliseconds a_while(400);
+  std::this_thread::sleep_for(a_while);
+  EXPECT_FALSE(entered);
+  clearing.reset();
+  run.join();
+  EXPECT_TRUE(entered);
+  EXPECT_THAT(said.str(), testing::HasSubstr("waits until `apportion gc`"));
+}
+
+}  // namespace
+}  // namespace apportion
