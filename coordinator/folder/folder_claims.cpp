@@ -60,18 +60,19 @@ void FolderClaims::note(JournalEvent event, const Task& task, size_t ranks, cons
   journal_.add(record);
 }
 
-bool FolderClaims::is_done(const Task& task) {
+bool FolderClaims::is_done(const Task& task, Look look) {
   if (options_.force && !own_.contains(task.id)) return false;
   std::string why;
   const ArtefactState state = verify_artefact(options_.directory, task, why);
-  if (state == ArtefactState::damaged) status_.warn(task.label + " is done again: " + why);
+  if (state == ArtefactState::damaged && look == Look::first)
+    status_.warn(task.label + " is done again: " + why);
   // A run may have ended between a result and this.
   if (state == ArtefactState::verified) remove_directory(checkpoint_directory(options_.directory, task.id));
   return state == ArtefactState::verified;
 }
 
 Claim FolderClaims::claim(const Task& task) {
-  if (is_done(task)) return Claim::done;
+  if (is_done(task, Look::first)) return Claim::done;
   const Leases::Taking taking = leases_.take(task.id);
   if (!taking.lost_by.empty()) {
     status_.warn(fmt::format("{}: taken over from {}, which is gone", task.label, taking.lost_by));
@@ -83,7 +84,7 @@ Claim FolderClaims::claim(const Task& task) {
   if (!taking.ours) return Claim::elsewhere;
   failures_.add(journals_.read_new());
   // Another run may have done it between the two looks.
-  if (is_done(task)) {
+  if (is_done(task, Look::again)) {
     leases_.release(task.id);
     return Claim::done;
   }

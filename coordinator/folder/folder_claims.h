@@ -47,7 +47,9 @@ class FolderClaims : public Claims {
 
  private:
   void confirm(const std::string& task, const std::string& label) const;
-  bool is_done(const Task& task);
+  /// At the first look what is damaged is told.
+  enum class Look { first, again };
+  bool is_done(const Task& task, Look look);
   void note(JournalEvent event, const Task& task, size_t ranks = 0, const std::string& text = "");
 
   FolderOptions options_;
