@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "shared/base/error.h"
 #include "shared/base/edit_distance.h"
+#include "shared/base/error.h"
 #include "shared/config/option.h"
 #include "shared/config/sweep.h"
 

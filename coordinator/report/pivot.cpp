@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "coordinator/report/table.h"
-#include "shared/base/error.h"
 #include "shared/base/edit_distance.h"
+#include "shared/base/error.h"
 #include "shared/config/option.h"
 
 namespace apportion {

@@ -16,9 +16,9 @@
 #include "coordinator/report/subject_table.h"
 #include "coordinator/report/sweep_table.h"
 #include "coordinator/report/table.h"
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/standard_output.h"
-#include "shared/base/edit_distance.h"
 #include "shared/config/method.h"
 #include "shared/config/option.h"
 

@@ -8,9 +8,9 @@
 #include <regex>
 #include <sstream>
 
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/base/edit_distance.h"
 #include "shared/config/option.h"
 
 namespace apportion {
