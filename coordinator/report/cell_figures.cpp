@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "coordinator/report/figure_cache.h"
+
 namespace apportion {
 namespace {
 
@@ -36,16 +38,26 @@ void take_retention(const RetentionResult& result, CellFigures& figures) {
 
 }  // namespace
 
-CellFigures figures_of(const CellView& view) {
+namespace {
+
+/// What the index alone says of it.
+CellFigures named_figures(const Cell& cell) {
   CellFigures figures;
-  figures.job = view.cell.job;
-  figures.name = view.cell.name;
-  figures.swept = view.cell.about.swept;
-  figures.place = view.cell.about.place;
-  if (const std::optional<MeasureName> name = headline_of(view.cell)) {
+  figures.job = cell.job;
+  figures.name = cell.name;
+  figures.swept = cell.about.swept;
+  figures.place = cell.about.place;
+  if (const std::optional<MeasureName> name = headline_of(cell)) {
     figures.when = name->when;
     figures.test_set = name->test_set;
   }
+  return figures;
+}
+
+}  // namespace
+
+CellFigures figures_of(const CellView& view) {
+  CellFigures figures = named_figures(view.cell);
   if (const MeasureView* measure = view.headline()) take_errors(*measure, figures);
   if (view.retention) take_retention(view.retention->result, figures);
   figures.problems = view.problems;
@@ -54,7 +66,14 @@ CellFigures figures_of(const CellView& view) {
 
 std::vector<CellFigures> load_figures(const std::string& directory, const std::vector<Cell>& cells) {
   std::vector<CellFigures> all;
-  for (const Cell& cell : cells) all.push_back(figures_of(load_headline(directory, cell)));
+  FigureCache cache(directory);
+  for (const Cell& cell : cells) {
+    CellFigures& figures = all.emplace_back(named_figures(cell));
+    const std::string key = cache.key_of(cell);
+    if (key.empty() || !cache.find(key, figures)) figures = figures_of(load_headline(directory, cell));
+    if (!key.empty() && figures.readable && figures.problems.empty()) cache.keep(key, figures);
+  }
+  cache.save();
   return all;
 }
 

@@ -105,6 +105,55 @@ TEST(CellFigures, ADamagedResultHasNoOtherInItsPlace) {
   EXPECT_FALSE(load_figures(directory.path(), cells)[1].mae) << "nor where the index does not know it";
 }
 
+std::string cache_of(const TemporaryDirectory& directory) { return directory.path() + "/figures.json"; }
+
+TEST(CellFigures, WhatIsKeptIsWhatWasReadAndOnlyOfFilesThatHaveNotChanged) {
+  TemporaryDirectory directory;
+  std::vector<Cell> cells =
+      write_sample_sweep(directory.path(), {{"target", {"real", "even"}}, {"seed", {"0"}}});
+  const std::vector<CellFigures> read = load_figures(directory.path(), cells);
+  const std::string kept = read_file(cache_of(directory));
+  const std::vector<CellFigures> again = load_figures(directory.path(), cells);
+  for (size_t i = 0; i < cells.size(); ++i) expect_equal(again[i], read[i]);
+  EXPECT_EQ(read_file(cache_of(directory)), kept);
+  // Another target of the index, and another result of the same size, are read anew.
+  SampleSet set = sample_gender_set("v2");
+  Cell cell{"job", "cell", {{"before/v2", "untouched"}}, {}};
+  MeasureFile file = sample_measure(set, {}, {});
+  const std::string path = result_path(directory.path(), "untouched");
+  for (auto& row : file.tables.target) row.clear();
+  write_measure_file(path, file);
+  cell.about.targets = {{"v2", set.target}};
+  const double first = *load_figures(directory.path(), {cell})[0].mae;
+  cell.about.targets["v2"].assign(set.target.size(), {1, 0});
+  const double other = *load_figures(directory.path(), {cell})[0].mae;
+  EXPECT_NE(first, other);
+  const std::string bytes = read_file(path);
+  write_file(path, "damaged" + bytes.substr(7));
+  EXPECT_FALSE(load_figures(directory.path(), {cell})[0].readable);
+  write_file(path, bytes);
+  EXPECT_EQ(*load_figures(directory.path(), {cell})[0].mae, other);
+  std::filesystem::remove(path);
+  EXPECT_FALSE(load_figures(directory.path(), {cell})[0].readable);
+}
+
+TEST(CellFigures, ADamagedCacheCostsTimeAlone) {
+  TemporaryDirectory directory;
+  const std::vector<Cell> cells = write_sample_sweep(directory.path(), {{"seed", {"0"}}});
+  const CellFigures read = load_figures(directory.path(), cells)[0];
+  const std::string kept = read_file(cache_of(directory));
+  for (const std::string& damaged :
+       {std::string(), std::string("{"), std::string("[]"), kept.substr(0, kept.size() / 2),
+        std::string(R"({"format":"apportion figures 1","cells":{"a":3}})")}) {
+    write_file(cache_of(directory), damaged);
+    expect_equal(load_figures(directory.path(), cells)[0], read);
+    EXPECT_EQ(read_file(cache_of(directory)), kept);
+  }
+  std::filesystem::remove(cache_of(directory));
+  std::filesystem::create_directory(cache_of(directory));
+  expect_equal(load_figures(directory.path(), cells)[0], read);
+}
+
 // tests/system/use/sweep_report_test.py runs the program on what this writes.
 TEST(CellFigures, WritesASampleSweepForTheProgram) {
   TemporaryDirectory temporary;
