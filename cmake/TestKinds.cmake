@@ -53,7 +53,7 @@ function(apportion_rank_test source)
   target_link_libraries(${target} PRIVATE test_support coordinator GTest::gtest GTest::gmock MPI::MPI_C)
   if(path MATCHES "^(worker/|apportion_)")
     target_link_libraries(${target} PRIVATE worker_test_support test_support worker)
-    target_precompile_headers(${target} REUSE_FROM worker_base)
+    share_torch_pch(${target})
   endif()
   foreach(ranks RANGE 1 4)
     add_test(NAME ${name}/${ranks}
@@ -106,7 +106,7 @@ function(apportion_gpu_program name)
   add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker_cuda coordinator GTest::gtest GTest::gmock
     MPI::MPI_C)
-  target_precompile_headers(${name} REUSE_FROM worker_base)
+  share_torch_pch(${name})
 endfunction()
 
 # apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what NAME_smoke asks
