@@ -69,8 +69,9 @@ function(apportion_rank_test source)
 endfunction()
 
 # apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script
-# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ run side by
-# side, on one thread each: much of their time is spent on one thread anyway.
+# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ and of the
+# list side_by_side share the machine with others, on one thread each: much of their time is spent on one thread anyway.
+# They come first, the longest of what runs side by side; the rest has the machine for itself.
 function(apportion_script_test script)
   cmake_path(GET script STEM stem)
   cmake_path(GET script PARENT_PATH folder)
@@ -94,8 +95,9 @@ function(apportion_script_test script)
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${labels}"
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
-  if(folder STREQUAL "conformance")
+  if(folder STREQUAL "conformance" OR name IN_LIST side_by_side)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
+    set_property(TEST ${name} PROPERTY COST 30)
   else()
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
