@@ -111,8 +111,9 @@ function(apportion_gpu_program name)
   share_torch_pch(${name})
 endfunction()
 
-# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what NAME_smoke asks
-# for. One with a main of its own, which starts MPI, is in the list rank_benches and runs on two ranks.
+# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what the pattern
+# NAME_smoke asks for, with --long also what NAME_long does. One with a main of its own, which starts MPI, is in the list
+# rank_benches and runs on two ranks.
 function(apportion_bench source)
   cmake_path(GET source STEM name)
   set(launcher)
@@ -122,8 +123,26 @@ function(apportion_bench source)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
     benchmark::benchmark benchmark::benchmark_main)
-  target_precompile_headers(${name} REUSE_FROM worker_base)
-  add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01 ${${name}_smoke})
-  set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
-    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  target_compile_options(${name} PRIVATE -O2)
+  share_torch_pch(${name})
+  set(short_pattern ".")
+  if(${name}_smoke)
+    set(short_pattern "${${name}_smoke}")
+  endif()
+  set(long_pattern "${${name}_long}")
+  foreach(form short long)
+    if(NOT ${form}_pattern)
+      continue()
+    endif()
+    set(test bench/${name})
+    set(labels bench)
+    if(form STREQUAL "long")
+      string(APPEND test _long)
+      list(APPEND labels long)
+    endif()
+    add_test(NAME ${test}
+      COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01 "--benchmark_filter=${${form}_pattern}")
+    set_tests_properties(${test} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS "${labels}"
+      FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  endforeach()
 endfunction()
