@@ -25,7 +25,8 @@ function(apportion_unit_tests name seconds)
   target_link_libraries(${name} PRIVATE GTest::gtest_main GTest::gmock)
   if(APPORTION_SANITIZE)
     foreach(half RANGE 1)
-      add_test(NAME ${name}/${half} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      add_test(NAME ${name}/${half} COMMAND ${name} --gtest_brief=1 --gtest_filter=-${not_sanitized}
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
       set_tests_properties(${name}/${half} PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "${ran_nothing}"
         ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${half}")
     endforeach()
@@ -52,7 +53,7 @@ function(apportion_rank_test source)
   target_link_libraries(${target} PRIVATE test_support coordinator GTest::gtest GTest::gmock MPI::MPI_C)
   if(path MATCHES "^(worker/|apportion_)")
     target_link_libraries(${target} PRIVATE worker_test_support test_support worker)
-    target_precompile_headers(${target} REUSE_FROM worker_base)
+    share_torch_pch(${target})
   endif()
   foreach(ranks RANGE 1 4)
     add_test(NAME ${name}/${ranks}
@@ -68,8 +69,9 @@ function(apportion_rank_test source)
 endfunction()
 
 # apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script
-# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ run side by
-# side, on one thread each: much of their time is spent on one thread anyway.
+# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ and of the
+# list side_by_side share the machine with others, on one thread each: much of their time is spent on one thread anyway.
+# They come first, the longest of what runs side by side; the rest has the machine for itself.
 function(apportion_script_test script)
   cmake_path(GET script STEM stem)
   cmake_path(GET script PARENT_PATH folder)
@@ -93,8 +95,9 @@ function(apportion_script_test script)
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${labels}"
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
-  if(folder STREQUAL "conformance")
+  if(folder STREQUAL "conformance" OR name IN_LIST side_by_side)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
+    set_property(TEST ${name} PROPERTY COST 30)
   else()
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
@@ -105,11 +108,12 @@ function(apportion_gpu_program name)
   add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker_cuda coordinator GTest::gtest GTest::gmock
     MPI::MPI_C)
-  target_precompile_headers(${name} REUSE_FROM worker_base)
+  share_torch_pch(${name})
 endfunction()
 
-# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what NAME_smoke asks
-# for. One with a main of its own, which starts MPI, is in the list rank_benches and runs on two ranks.
+# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what the pattern
+# NAME_smoke asks for, with --long also what NAME_long does. One with a main of its own, which starts MPI, is in the list
+# rank_benches and runs on two ranks.
 function(apportion_bench source)
   cmake_path(GET source STEM name)
   set(launcher)
@@ -119,8 +123,26 @@ function(apportion_bench source)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker coordinator
     benchmark::benchmark benchmark::benchmark_main)
-  target_precompile_headers(${name} REUSE_FROM worker_base)
-  add_test(NAME bench/${name} COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01 ${${name}_smoke})
-  set_tests_properties(bench/${name} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS bench
-    FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  target_compile_options(${name} PRIVATE -O2)
+  share_torch_pch(${name})
+  set(short_pattern ".")
+  if(${name}_smoke)
+    set(short_pattern "${${name}_smoke}")
+  endif()
+  set(long_pattern "${${name}_long}")
+  foreach(form short long)
+    if(NOT ${form}_pattern)
+      continue()
+    endif()
+    set(test bench/${name})
+    set(labels bench)
+    if(form STREQUAL "long")
+      string(APPEND test _long)
+      list(APPEND labels long)
+    endif()
+    add_test(NAME ${test}
+      COMMAND ${launcher} $<TARGET_FILE:${name}> --benchmark_min_time=0.01 "--benchmark_filter=${${form}_pattern}")
+    set_tests_properties(${test} PROPERTIES TIMEOUT 300 RUN_SERIAL TRUE LABELS "${labels}"
+      FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
+  endforeach()
 endfunction()

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SmolLM2 itself, in bfloat16 where the CPU has it: one process with all cores gives the same bytes as 3 ranks in one
 # group with fewer threads each and as 4 with the base in shards, of which no rank holds much more than its part; 2 ranks
-# with packed shards train the same adapters. 3 subjects and a few steps a stage.
+# with packed shards train the same adapters. 2 subjects in as many units as ranks, and a few steps a stage.
 source "$(dirname "$0")/common.sh"
 
 cat >real.ini <<END
 dataset = gender-us-real
-subjects = 3
+subjects = 2
 test_sets = v2
-rounds = 12
-max_answer_tokens = 4
-exact_nodes = 32
-unit_prompts = 4
+rounds = 6
+max_answer_tokens = 3
+exact_nodes = 12
+unit_prompts = 3
 sft_steps = 2
 calibrate_steps = 2
 batch_prompts = 8

@@ -21,6 +21,8 @@ ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
 MONTHS = "January February March April May June July August September October November December".split()
 SHORT = {"method": "sft", "test_sets": "v2", "sft_steps": 2, "calibrate_steps": 2, "subjects": 2, "rounds": 5, "exact_nodes": 4}
 
+LONG = "APPORTION_LONG" in os.environ
+
 named = set()  # (key, value) that some case has named
 
 
@@ -254,7 +256,7 @@ def many_categories():
     rows = [f"{thing},{','.join(str(1 + (i + shift) % 12) for i in range(12))},{thing}\n" for shift, thing in enumerate(("fair", "feast"))]
     write_dataset("months", MONTHS, rows, "Month of {a_thing}?\nWhen is the {thing}?\n", "[v2]\n{thing}, month:\n")
     joint = {"dataset": f"{SOURCE}/tests/support/hair-and-eyes", "max_answer_tokens": 8}
-    for method in ("sft", "full"):
+    for method in ("sft", "full") if LONG else ("full",):  # whose first stage is the same task
         for settings in ({"dataset": "months", "steering": "letter"}, {"dataset": "months", "steering": "path"}):
             learning = {"method": method, "sft_steps": 30, "batch_prompts": 4, "micro_batches": 2, "holdout_wordings": 0}
             result = run(settings | learning)

@@ -131,6 +131,9 @@ TEST(Frames, AreNotAddedWhereThereAreEnoughOrNoneAreWanted) {
   DataConfig none = with(0);
   none.frames = Framing::none;
   EXPECT_TRUE(added_wordings(make_dataset(3), none).empty());
+}
+
+TEST(Frames, OfOurDatasetsAreAsManyAsAreWanted) {
   for (const char* name : six) {
     for (const uint64_t seed : {0, 1, 2})
       EXPECT_EQ(added_wordings(parse_dataset(find_dataset(name)), with(4, seed)).size(), 80u) << name;

@@ -159,7 +159,7 @@ TEST(Manifest, RandomDamageIsRefusedOrHarmless) {
     std::string bytes = good;
     for (int flips = 0; flips < 3; ++flips) {
       const auto place = static_cast<size_t>(rng.uniform() * static_cast<double>(bytes.size()));
-      bytes[place] = static_cast<char>(rng.uniform() * 256);
+      bytes[place] = static_cast<char>(static_cast<int>(rng.uniform() * 256));
     }
     try {
       const Manifest manifest = parse_manifest(bytes, "file.json");
