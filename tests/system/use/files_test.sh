@@ -95,7 +95,7 @@ ln -s nowhere dangling
 refused "dangling: it is a link to nowhere, which does not exist" apportion "${quick[@]}" --output "$work/dangling"
 if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups "$APPORTION_BIN" --version >/dev/null 2>&1; then
   chmod 755 "$work"
-  refused "cannot create .*/one/.*Permission denied" \
+  refused "cannot write .*/one/members/.*Permission denied" \
     setpriv --reuid 65534 --clear-groups "$APPORTION_BIN" "${quick[@]}" --output "$work/one"
 fi
 
