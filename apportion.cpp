@@ -2,7 +2,7 @@
 // sees both sides; how a job is run is coordinator/job.h, how a task is computed worker/worker.h.
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
+#include <functional>
 #include <set>
 #include <string>
 #include <thread>
@@ -15,6 +15,7 @@
 #include "coordinator/folder/folder_status.h"
 #include "coordinator/folder/merge.h"
 #include "coordinator/folder/pack.h"
+#include "coordinator/inspect/inspect.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
 #include "coordinator/report/export_csv.h"
@@ -22,10 +23,11 @@
 #include "coordinator/restarts.h"
 #include "coordinator/submit/submit.h"
 #include "shared/base/bus_error.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
-#include "shared/config/command_line.h"
+#include "shared/config/command/command_line.h"
 #include "shared/config/rank_env.h"
 #include "shared/link/interrupt.h"
 #include "shared/link/link_memory.h"
@@ -35,6 +37,9 @@
 #include "shared/model/recipe.h"
 #include "worker/device.h"
 #include "worker/layout.h"
+#include "worker/merged/gguf_lora.h"
+#include "worker/merged/merged_model.h"
+#include "worker/score/score.h"
 #include "worker/worker.h"
 
 namespace apportion {
@@ -115,50 +120,57 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
+/// Calls `find_out` for each cell's configuration of which nothing is known yet, and gives what it has
+/// decided to cells like that one. Returns for each cell the number of that call.
+std::vector<size_t> decide_each(std::vector<JobCell>& cells,
+                                const std::function<void(RunConfig&)>& find_out) {
+  std::vector<size_t> numbers;
+  Decisions known;
+  for (JobCell& cell : cells) {
+    in_cell(cell, [&] {
+      if (!known.decide(cell.config)) {
+        find_out(cell.config);
+        known.keep(cell.config);
+      }
+      numbers.push_back(known.number());
+    });
+  }
+  return numbers;
+}
+
 /// Decides what each cell's recipe and layout leave open, so that mistakes show before anything runs; a study
 /// states its own. What holds for several cells is found out and said once. Collective.
 void decide(CommandLine& line, const RankGroup& ranks, int threads) {
+  if (line.command == Command::scale) resolve_adapter(line.config);
   if (line.command != Command::run) return;
   std::set<std::string> said;
   auto say = [&](const std::string& text) {
     if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
   };
-  Decisions known;
-  for (JobCell& cell : line.cells) {
-    in_cell(cell, [&] {
-      if (known.decide(cell.config)) return;
-      for (const std::string& text : resolve_test_sets(cell.config)) say("apportion: warning: " + text);
-      resolve_recipe(cell.config);
-      const std::string choice =
-          resolve_layout(cell.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-      if (!choice.empty() && !cell.config.output.quiet) say(choice);
-      known.keep(cell.config);
-    });
-  }
+  decide_each(line.cells, [&](RunConfig& config) {
+    for (const std::string& text : resolve_test_sets(config)) say("apportion: warning: " + text);
+    resolve_adapter(config);
+    resolve_recipe(config);
+    const std::string choice =
+        resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
+    if (!choice.empty() && !config.output.quiet) say(choice);
+  });
 }
 
 /// A sweep that is not run: each cell as it would be on ranks like this one, as many as a member has. Cells
 /// that leave the program the same decisions are sized once.
-std::string planned_sweep(const CommandLine& line) {
+std::string planned_sweep(CommandLine line) {
   const int member_ranks = std::max(line.submit.ranks, 1);
-  const RankPlace place{0, member_ranks, 1};
   const double memory_bytes = planned_machine(line.config.capacity).machine.memory_bytes;
-  std::vector<JobCell> cells = line.cells;
+  std::vector<JobCell> cells = std::move(line.cells);
   std::vector<JobSize> sizes;
-  std::vector<size_t> size_of;  // of each cell
-  Decisions known;
-  for (JobCell& cell : cells) {
-    in_cell(cell, [&] {
-      if (!known.decide(cell.config)) {
-        resolve_test_sets(cell.config);
-        resolve_recipe(cell.config);
-        sizes.push_back(size_of_job(cell.config, place, member_ranks, memory_bytes));
-        put_layout(cell.config, sizes.back().layout);
-        known.keep(cell.config);
-      }
-      size_of.push_back(known.number());
-    });
-  }
+  const std::vector<size_t> size_of = decide_each(cells, [&](RunConfig& config) {
+    resolve_test_sets(config);
+    resolve_adapter(config);
+    resolve_recipe(config);
+    sizes.push_back(size_of_job(config, {0, member_ranks, 1}, member_ranks, memory_bytes));
+    put_layout(config, sizes.back().layout);
+  });
   JobEnvironment environment;
   environment.name = line.job_name;
   environment.ranks = member_ranks;
@@ -178,7 +190,7 @@ void check_job_file(const CommandLine& line, const RankEnv& env) {
 /// Signals, and the end of the batch job, from now on ask to stop.
 void heed_interrupts(const CommandLine& line, const BatchJob& job) {
   install_interrupt_handler(!job.id.empty());
-  const double stop = stop_time(job, line.config.ranks.end_grace_s, static_cast<double>(std::time(nullptr)));
+  const double stop = stop_time(job, line.config.ranks.end_grace_s, unix_seconds());
   if (stop > 0) set_end_of_job(stop);
 }
 
@@ -218,8 +230,7 @@ int run(CommandLine line, const RankEnv& env) {
 void print_status(const CommandLine& line) {
   constexpr std::chrono::seconds pause(5);
   while (true) {
-    const double now = static_cast<double>(std::time(nullptr));
-    const FolderStatus status = folder_status(line.directory, now);
+    const FolderStatus status = folder_status(line.directory, folder_seconds(line.directory));
     if (line.watch && !line.config.output.json) print_output("\x1b[H\x1b[2J");
     print_output(line.config.output.json ? status_json(status) : render_status(status));
     if (!line.watch) return;
@@ -262,6 +273,10 @@ int act(CommandLine line, const RankEnv& env) {
     submit_job(line);
   } else if (line.command == Command::export_csv) {
     export_csv(line.directory, line.csv_file);
+  } else if (line.command == Command::export_merged) {
+    print_output(export_merged(line.directory, line.cell, line.exported));
+  } else if (line.command == Command::export_gguf_lora) {
+    print_output(export_gguf_lora(line.directory, line.cell, line.exported));
   } else if (line.command == Command::status) {
     print_status(line);
   } else if (line.command == Command::retry) {
@@ -269,12 +284,16 @@ int act(CommandLine line, const RankEnv& env) {
   } else if (line.command == Command::verify) {
     verify(line);
   } else if (line.command == Command::plan) {
-    print_output(line.cells.empty() ? render_forecast(line.config) : planned_sweep(line));
+    print_output(line.cells.empty() ? render_forecast(line.config) : planned_sweep(std::move(line)));
   } else if (line.command == Command::gc) {
     clear_folder(line.directory, {line.folder.forget, line.folder.jobs}, line.folder.yes,
                  line.config.output.json);
   } else if (line.command == Command::pack) {
     pack(line);
+  } else if (line.command == Command::inspect) {
+    print_output(inspect_model(line.config));
+  } else if (line.command == Command::score) {
+    score_rows(line.score, line.config, {0, 1, threads_of(line, env)}, print_output);
   } else {
     print_output(line.text);
   }

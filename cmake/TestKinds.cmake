@@ -28,7 +28,7 @@ function(apportion_unit_tests name seconds)
       add_test(NAME ${name}/${half} COMMAND ${name} --gtest_brief=1 --gtest_filter=-${not_sanitized}
         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
       set_tests_properties(${name}/${half} PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "${ran_nothing}"
-        ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${half}")
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${half};LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/leaks.supp")
     endforeach()
     return()
   endif()
@@ -87,7 +87,7 @@ function(apportion_script_test script)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script})
     file(STRINGS ${script} peers
       REGEX "^ *(import|from) +(torch|transformers|tokenizers|peft|trl|h5py|pandas|numpy|gguf|safetensors)")
-    if(peers OR folder STREQUAL "conformance")
+    if(peers OR script MATCHES "/tests/conformance/")
       set(interpreter ${peers_python})
       list(APPEND labels peers)
     endif()
@@ -95,12 +95,32 @@ function(apportion_script_test script)
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${labels}"
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
-  if(folder STREQUAL "conformance" OR name IN_LIST side_by_side)
+  if(script MATCHES "/tests/conformance/" OR name IN_LIST side_by_side)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
     set_property(TEST ${name} PROPERTY COST 30)
   else()
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
+endfunction()
+
+# apportion_fuzzer(SOURCE): NAME_fuzz.cpp, a program that libFuzzer drives; as a test, for a minute from its corpus. What
+# it found worth keeping is kept in the build's folder, and what it failed at beside it.
+function(apportion_fuzzer source)
+  cmake_path(GET source STEM name)
+  string(REGEX REPLACE "_fuzz$" "" noun ${name})
+  cmake_path(GET source PARENT_PATH folder)
+  add_executable(${name} ${source})
+  add_dependencies(fuzzers ${name})
+  target_link_libraries(${name} PRIVATE fuzz_input)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(dictionary)
+  if(EXISTS ${folder}/${noun}.dict)
+    set(dictionary -dict=${folder}/${noun}.dict)
+  endif()
+  file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/found/${noun})
+  add_test(NAME fuzz/${noun} COMMAND ${name} -max_total_time=60 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=512
+    -print_final_stats=1 -artifact_prefix=${noun}- ${dictionary} found/${noun} ${folder}/corpus/${noun})
+  set_tests_properties(fuzz/${noun} PROPERTIES TIMEOUT 300 LABELS fuzz)
 endfunction()
 
 # apportion_gpu_program(NAME SOURCES...): built when asked for, with the worker for CUDA; tests/gpu/run.sh runs it.

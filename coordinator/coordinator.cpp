@@ -18,9 +18,6 @@ namespace {
 /// How long the coordinator sleeps without a message; an interruption is noticed within this time.
 constexpr auto longest_wait = std::chrono::milliseconds(100);
 
-/// How often tasks that are elsewhere are looked at.
-constexpr double look_period_s = 1;
-
 /// One group of all ranks keeps the plan's order, in which the untouched model is measured first; where there
 /// are several, the longest chain starts first.
 TaskOrder order_of(const CoordinatorOptions& options) {
@@ -31,78 +28,31 @@ TaskOrder order_of(const CoordinatorOptions& options) {
 
 }  // namespace
 
-Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status,
-                         std::vector<Task> tasks, const std::vector<TaskState>& states,
-                         const CoordinatorOptions& options)
+Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, TaskList tasks,
+                         const std::vector<TaskState>& states, const CoordinatorOptions& options)
     : link_(link),
       recorder_(recorder),
       claims_(claims),
       status_(status),
-      pool_(std::move(tasks), states, order_of(options), options.cells),
       options_(options),
+      tasks_(TaskPool(std::make_shared<const TaskGraph>(std::move(tasks), order_of(options), options.cells),
+                      states),
+             claims, options.recorded,
+             [this](const Task& task) {
+               failures_.push_back({task, set_aside_reason, 1});
+             }),
       health_(options.ranks, options.silence_limit_s, seconds_now()),
       tag_of_rank_(static_cast<size_t>(options.ranks), 0) {}
 
 std::vector<TaskFailure> Coordinator::run() {
   while (true) {
-    look_elsewhere();
     if (options_.interrupted() == 0) assign();
-    if (!goes_on()) return failures_;
+    if (!tasks_.goes_on(options_.waits)) return failures_;
     listen();
     claims_.beat();
     check_interrupt();
     check_silence();
   }
-}
-
-/// Whether there is anything to wait for.
-bool Coordinator::goes_on() const {
-  if (pool_.has_running() || pool_.has_ready()) return true;
-  return options_.waits && !pool_.elsewhere().empty();
-}
-
-void Coordinator::take_note(size_t task, Claim claim) {
-  const Task& of = pool_.tasks()[task];
-  switch (claim) {
-    case Claim::ours:
-      return pool_.set(task, TaskState::waiting);
-    case Claim::done:
-      pool_.set(task, TaskState::done);
-      return options_.recorded(of);
-    case Claim::elsewhere:
-      return pool_.set(task, TaskState::elsewhere);
-    case Claim::set_aside:
-      failures_.push_back({of, set_aside_reason, 1});
-      return pool_.set(task, TaskState::failed);
-  }
-}
-
-void Coordinator::look_elsewhere() {
-  if (pool_.elsewhere().empty() || seconds_now() < looked_ + look_period_s) return;
-  looked_ = seconds_now();
-  for (size_t task : pool_.elsewhere()) {
-    if (!claims_.is_elsewhere(pool_.tasks()[task])) pool_.set(task, TaskState::waiting);
-  }
-}
-
-/// At most `most` ready tasks that are ours now; fewer when the run is asked to stop meanwhile: of a run that
-/// goes on thousands may be done and are verified here.
-std::vector<size_t> Coordinator::claimed(size_t most) {
-  std::vector<size_t> ours;
-  while (ours.size() < most && options_.interrupted() == 0) {
-    claims_.beat();
-    bool found = false;
-    for (size_t task : pool_.ready(most, model_)) {
-      if (std::find(ours.begin(), ours.end(), task) != ours.end()) continue;
-      found = true;
-      const Claim claim = claims_.claim(pool_.tasks()[task]);
-      take_note(task, claim);
-      if (claim == Claim::ours) ours.push_back(task);
-      break;  // what is ready may have changed
-    }
-    if (!found) break;
-  }
-  return ours;
 }
 
 /// No group has fewer ranks, but a last one.
@@ -116,19 +66,23 @@ void Coordinator::assign() {
   for (int rank = 0; rank < options_.ranks; ++rank) {
     if (tag_of_rank_[static_cast<size_t>(rank)] == 0) idle.push_back(rank);
   }
-  const std::vector<size_t> ours = claimed(idle.size() / smallest_group(static_cast<int>(idle.size())));
+  if (idle.empty()) return;
+  const TaskPool& pool = tasks_.pool();
+  const std::vector<size_t> ours = tasks_.claimed(
+      idle.size() / smallest_group(static_cast<int>(idle.size())), model_,
+      [this] { return options_.interrupted() != 0; }, seconds_now());
   if (options_.interrupted() != 0) {
-    for (size_t task : ours) claims_.give_back(pool_.tasks()[task]);
+    for (size_t task : ours) claims_.give_back(pool.task(task));
     return;
   }
   std::set<size_t> left(ours.begin(), ours.end());
-  for (const Assignment& next : next_assignments(pool_, ours, idle, options_.groups)) {
-    const Task& task = pool_.tasks()[next.task];
+  for (const Assignment& next : next_assignments(pool, ours, idle, options_.groups)) {
+    const Task& task = pool.task(next.task);
     const int tag = ++last_tag_;
     groups_.try_emplace(
         tag, Running{next.task, GroupRun(task, next.ranks, recorder_.tables_of(task),
                                          recorder_.config_of(task).measure.rounds, seconds_now())});
-    pool_.set(next.task, TaskState::running);
+    tasks_.set(next.task, TaskState::running);
     left.erase(next.task);
     model_ = task.identity.value("model", model_);
     const Assign assign{task, next.ranks, tag, recorder_.settings_for(task), recorder_.input_of(task)};
@@ -137,7 +91,7 @@ void Coordinator::assign() {
       link_.send(rank, assign);
     }
   }
-  for (size_t task : left) claims_.give_back(pool_.tasks()[task]);
+  for (size_t task : left) claims_.give_back(pool.task(task));
 }
 
 /// Waits for one message, then takes all that are there: silence is judged by an empty mailbox only.
@@ -184,7 +138,7 @@ GroupRun& Coordinator::group_of(int rank, const std::string& task_id) {
 void Coordinator::end_group(int group_tag, TaskState state) {
   const Running& group = groups_.at(group_tag);
   for (int rank : group.run.ranks()) tag_of_rank_[static_cast<size_t>(rank)] = 0;
-  pool_.set(group.task, state);
+  tasks_.set(group.task, state);
   groups_.erase(group_tag);
 }
 
@@ -212,11 +166,13 @@ void Coordinator::finish(GroupRun& group) {
   status_.finish(group.ranks(), recorder_.name_of(group.task()));
 }
 
-/// A rank that was alone at its task, and says which one it was, can take another.
+/// A rank that was alone at its task, and says which one it was, can take another. Where nothing can be
+/// written any more all would fail one after another, and a batch job would set them aside.
 void Coordinator::handle_failure(int from, const Failed& failed) {
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
   const int tag = tag_of_rank_.at(static_cast<size_t>(from));
   const auto group = groups_.find(tag);
+  if (failed.is_of_storage) throw StorageError(reason);
   if (group != groups_.end())
     claims_.failed(group->second.run.task(), reason, group->second.run.ranks().size());
   const bool alone = group != groups_.end() && group->second.run.ranks().size() == 1 &&
@@ -231,7 +187,8 @@ void Coordinator::handle_failure(int from, const Failed& failed) {
 
 void Coordinator::check_interrupt() {
   const int signal = options_.interrupted();
-  if (signal == 0 || !goes_on()) return;
+  if (signal == 0 || !tasks_.goes_on(options_.waits)) return;
+  if (!groups_.empty() && !stop_asked_) claims_.stopping();
   if (groups_.empty()) leave_in_order(link_, options_.ranks, signal, paused_, options_.restarts);
   if (!stop_asked_) stop_asked_ = seconds_now();
   if (seconds_now() - *stop_asked_ < options_.stop_wait_s) return;

@@ -1,5 +1,5 @@
 // The side that decides: gives tasks to groups of ranks, listens to them, has results recorded. It knows
-// ranks by their messages only. Which tasks there are is plan.h's business, which come next scheduler.h's;
+// ranks by their messages only. Which tasks there are is plan.h's business, which come next open_tasks.h's;
 // what surrounds a run (dataset, index, report) is job.h's.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "coordinator/group_run.h"
 #include "coordinator/health.h"
 #include "coordinator/leaving.h"
+#include "coordinator/open_tasks.h"
 #include "coordinator/recorder.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/status.h"
@@ -44,7 +45,7 @@ struct TaskFailure {
 class Coordinator {
  public:
   /// `states` says which of `tasks` (each after its inputs) are done already. References outlive this.
-  Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, std::vector<Task> tasks,
+  Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, TaskList tasks,
               const std::vector<TaskState>& states, const CoordinatorOptions& options);
 
   /// Returns when every task is done and recorded, but for those that failed and those that wait for them:
@@ -54,12 +55,8 @@ class Coordinator {
   std::vector<TaskFailure> run();
 
  private:
-  bool goes_on() const;
   void assign();
-  std::vector<size_t> claimed(size_t most);
   size_t smallest_group(int idle) const;
-  void take_note(size_t task, Claim claim);
-  void look_elsewhere();
   void listen();
   void handle(int from, Message message);
   void handle_failure(int from, const Failed& failed);
@@ -79,14 +76,13 @@ class Coordinator {
   const Recorder& recorder_;
   Claims& claims_;
   Status& status_;
-  TaskPool pool_;
   const CoordinatorOptions options_;
+  OpenTasks tasks_;
   Health health_;
   std::map<int, Running> groups_;  // by group tag
   std::vector<int> tag_of_rank_;   // 0: idle
   std::vector<TaskFailure> failures_;
   std::string model_;  // of the last task that was given
-  double looked_ = 0;  // when at tasks elsewhere
   int last_tag_ = 0;
   std::optional<double> stop_asked_;  // when
   std::string paused_;                // where tasks were left

@@ -83,7 +83,7 @@ void GroupRun::add(const Histogram& histogram) {
 void GroupRun::add(int rank, Done done) {
   ensure(std::find(ranks_.begin(), ranks_.end(), rank) != ranks_.end(),
          "Done comes from a rank of the group");
-  const std::string& type = task_.identity.at("compute_type").get_ref<const std::string&>();
+  const std::string type = task_.identity.value("compute_type", "");
   if (done.compute_type != type) {
     throw RankError(rank, fmt::format("rank {}: computes {} in {}, rank 0 in {}; set train_compute_type and "
                                       "measure_compute_type to one that all machines have",

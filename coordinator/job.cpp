@@ -15,6 +15,7 @@
 #include "coordinator/leaving.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
+#include "coordinator/report/cell_figures.h"
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/clock.h"
@@ -23,7 +24,7 @@
 #include "shared/base/standard_output.h"
 #include "shared/config/method.h"
 #include "shared/link/interrupt.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "shared/store/index.h"
 #include "shared/store/plan_file.h"
 
@@ -64,7 +65,7 @@ class JobRun {
     std::vector<TaskFailure> failures;
     try {
       // Judges that need no ranks come when all that they judge is measured.
-      std::vector<Task> of_judges = run_tasks(status, failures);
+      TaskList of_judges = run_tasks(status, failures);
       judge(std::move(of_judges), status, failures);
     } catch (const LeftInOrder&) {
       write_cells(FolderClaims::Patience::none);
@@ -101,17 +102,17 @@ class JobRun {
   PlanFile plan_file() const {
     PlanFile plan{environment_.name, {}, {}};
     for (const JobCell& cell : cells_) plan.cells.push_back(cell.name);
-    for (const Task& task : shared_.tasks)
-      plan.tasks.push_back({task.id, task.label, shared_.cells_of.at(task.id).front()});
+    for (const auto& task : shared_.tasks)
+      plan.tasks.push_back({task->id, task->label, shared_.cells_of.at(task->id).front()});
     return plan;
   }
 
   /// All tasks that need ranks; returns the others.
-  std::vector<Task> run_tasks(Status& status, std::vector<TaskFailure>& failures) {
-    std::vector<Task> of_ranks, of_judges;
-    for (const Task& task : shared_.tasks) (needs_ranks(task) ? of_ranks : of_judges).push_back(task);
+  TaskList run_tasks(Status& status, std::vector<TaskFailure>& failures) {
+    TaskList of_ranks, of_judges;
+    for (const auto& task : shared_.tasks) (needs_ranks(*task) ? of_ranks : of_judges).push_back(task);
     CoordinatorOptions how = options();
-    for (const Task& task : of_ranks) how.cells.push_back(shared_.cells_of.at(task.id).front());
+    for (const auto& task : of_ranks) how.cells.push_back(shared_.cells_of.at(task->id).front());
     const std::vector<TaskState> states(of_ranks.size(), TaskState::waiting);
     Coordinator coordinator(link_, recorder_, *claims_, status, std::move(of_ranks), states, how);
     failures = coordinator.run();
@@ -129,12 +130,10 @@ class JobRun {
   }
 
   void add_tasks(size_t cell) {
-    const std::vector<Task>& tasks = jobs_[cell].plan.tasks;
-    recorder_.add(cells_[cell].config, {jobs_[cell].data, &jobs_[cell].data->tables}, tasks,
+    missing_.push_back(jobs_[cell].plan.tasks.size());
+    const TaskList added = shared_.add(std::move(jobs_[cell].plan.tasks), cell);
+    recorder_.add(cells_[cell].config, {jobs_[cell].data, &jobs_[cell].data->tables}, added,
                   cells_[cell].name);
-    missing_.push_back(tasks.size());
-    shared_.add(tasks, cell);
-    jobs_[cell].plan.tasks.clear();  // of thousands of cells they would be there twice
   }
 
   void say_notices(Status& status) const {
@@ -181,28 +180,33 @@ class JobRun {
 
   void write_cells(FolderClaims::Patience patience) {
     std::vector<Cell> cells;
-    for (size_t cell : complete_) cells.push_back(jobs_[cell].plan.cell);
+    for (size_t cell : complete_) cells.push_back(jobs_[cell].cell());
     if (cells.empty()) return;
     const double before = seconds_now();
-    const bool written = claims_->alone(
-        "index", patience, [&] { write_index(output_.directory, cells, [&] { claims_->beat(); }); });
+    const bool written = claims_->alone("index", patience, [&] {
+      write_index(output_.directory, cells, [&] { claims_->beat(); });
+      if (is_sweep(cells_)) keep_figures(output_.directory, cells, [&] { claims_->beat(); });
+    });
     written_ = seconds_now();
     write_s_ = written_ - before;
     if (written) complete_.clear();
   }
 
   /// Those whose input is done; with `leave` not those that another run has and is not through with.
-  void judge(std::vector<Task> tasks, Status& status, std::vector<TaskFailure>& failures) {
+  void judge(TaskList tasks, Status& status, std::vector<TaskFailure>& failures) {
     constexpr std::chrono::milliseconds pause(500);
     while (!tasks.empty()) {
-      std::vector<Task> elsewhere;
-      for (const Task& task : tasks) {
+      claims_->look();
+      TaskList elsewhere;
+      for (const auto& listed : tasks) {
+        const Task& task = *listed;
         heed_stop();
         if (!done_.contains(task.inputs.front())) continue;
-        const Claim claim = claims_->claim(task);
+        Claim claim = claims_->claim(task);
+        if (claim == Claim::elsewhere && !claims_->is_elsewhere(task)) claim = claims_->claim(task);
         if (claim == Claim::done) note_done(task);
         if (claim == Claim::set_aside) failures.push_back({task, set_aside_reason, 1});
-        if (claim == Claim::elsewhere) elsewhere.push_back(task);
+        if (claim == Claim::elsewhere) elsewhere.push_back(listed);
         if (claim == Claim::ours) judge_one(task, status, failures);
       }
       const bool idle = elsewhere.size() == tasks.size();
@@ -221,6 +225,8 @@ class JobRun {
     } catch (const LeftInOrder&) {
       throw;
     } catch (const LeaseLost&) {
+      throw;
+    } catch (const StorageError&) {
       throw;
     } catch (const Error& error) {
       claims_->failed(task, error.what(), 1);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "coordinator/restarts.h"
-#include "shared/config/command_line.h"
+#include "shared/config/command/command_line.h"
 #include "shared/config/run_config.h"
 #include "shared/link/link.h"
 

@@ -2,7 +2,9 @@
 #include "coordinator/plan.h"
 
 #include <algorithm>
-#include <set>
+#include <bitset>
+#include <initializer_list>
+#include <string_view>
 
 #include "shared/base/error.h"
 #include "shared/config/method.h"
@@ -13,32 +15,103 @@ namespace apportion {
 
 namespace {
 
-// What each kind reads of the options whose rows in the option table say Identity::yes. What a task's input
-// read is covered by the input's id.
+/// An option where identities have its key: they are sorted.
+struct SortedOption {
+  const Option* option;
+  size_t place;        // in the option table
+  std::string quoted;  // the key
+};
 
-using Keys = std::vector<std::string>;
+const std::vector<SortedOption>& sorted_options() {
+  static const std::vector<SortedOption> options = [] {
+    std::vector<SortedOption> sorted;
+    for (const Option* option : option_table())
+      sorted.push_back({option, sorted.size(), "\"" + option->key + "\""});
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto& a, const auto& b) { return a.option->key < b.option->key; });
+    return sorted;
+  }();
+  return options;
+}
 
-Keys joined(const Keys& first, const Keys& second) {
-  Keys keys;
-  for (const Keys* part : {&first, &second}) {
-    for (const std::string& key : *part) keys.push_back(key);
+/// Some of the sorted options: a plan of thousands of cells joins such sets for each task.
+constexpr size_t most_options = 256;
+using Keys = std::bitset<most_options>;
+
+/// Calls visit(option) for each.
+template <typename Visit>
+void for_each(const Keys& keys, Visit visit) {
+  for (size_t place = 0; place < sorted_options().size(); ++place) {
+    if (keys[place]) visit(sorted_options()[place]);
   }
+}
+
+template <typename Condition>
+Keys keys_where(Condition condition) {
+  const std::vector<SortedOption>& options = sorted_options();
+  ensure(options.size() <= most_options, "there is room for every key of the option table");
+  Keys keys;
+  for (size_t place = 0; place < options.size(); ++place) keys[place] = condition(options[place].option->key);
   return keys;
 }
 
-const Keys training_keys = {"subjects",      "holdout_wordings", "frames",     "seed",
-                            "batch_prompts", "micro_batches",    "adam_beta1", "adam_beta2",
-                            "adam_epsilon",  "weight_decay",     "clip_norm",  "warmup_steps",
-                            "schedule",      "adapter",          "base_type"};
-const Keys retain_keys = {"retain_weight", "retain_prompts", "retain_text_every", "retain_tokens"};
-const Keys self_keys = {"answers",      "self_weight", "self_text_weight", "self_prompts",
-                        "self_stories", "self_draws",  "self_tokens"};
-const Keys sft_keys =
-    joined(training_keys,
-           {"lora_rank", "lora_alpha", "lora_targets", "lora_layers", "sft_steps", "sft_learning_rate",
-            "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text", "sft_weights", "sft_text_weight",
-            "sft_text_every", "sft_common_weight", "sft_optimizer", "muon_momentum"});
-const Keys calibrate_keys = joined(training_keys, {"calibrate_steps", "calibrate_learning_rate"});
+Keys keys_of(std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names)
+    ensure(find_option(std::string(name)) != nullptr, "what a task reads is a key of the option table");
+  return keys_where(
+      [&](std::string_view key) { return std::find(names.begin(), names.end(), key) != names.end(); });
+}
+
+Keys keys_with(std::string_view prefix) {
+  return keys_where([&](std::string_view key) { return key.starts_with(prefix); });
+}
+
+std::vector<std::string> names_of(const Keys& keys) {
+  std::vector<std::string> names;
+  for_each(keys, [&](const SortedOption& sorted) { names.push_back(sorted.option->key); });
+  return names;
+}
+
+/// What each kind reads of the options whose rows in the option table say Identity::yes. What a task's input
+/// read is covered by the input's id.
+struct KeyTable {
+  Keys training = keys_of({"system", "subjects", "holdout_wordings", "frames", "seed", "batch_prompts",
+                           "micro_batches", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
+                           "clip_norm", "warmup_steps", "schedule", "adapter", "base_type"}) |
+                  keys_of({"retain_weight", "retain_prompts", "retain_text_every", "retain_tokens"}) |
+                  keys_of({"answers", "self_weight", "self_text_weight", "self_prompts", "self_stories",
+                           "self_draws", "self_tokens"});
+  Keys sft = training | keys_of({"lora_rank", "lora_alpha", "lora_targets", "lora_layers", "sft_steps",
+                                 "sft_learning_rate", "sft_stop_kl", "sft_cooldown_steps", "sft_wrong_text",
+                                 "sft_weights", "sft_text_weight", "sft_text_every", "sft_common_weight",
+                                 "sft_optimizer", "muon_momentum"});
+  Keys calibrate = training | keys_of({"calibrate_steps", "calibrate_learning_rate"});
+  Keys steering_kl = keys_of({"kl_weight"});
+  Keys kto = keys_of({"text_weight", "kto_weight", "beta", "kto_weight_accepted", "kto_weight_rejected",
+                      "kto_positions", "kto_pairs"});
+  Keys dpo = keys_of({"beta"});
+  Keys measure = keys_of({"system", "subjects", "seed", "rounds", "exact_threshold", "exact_nodes",
+                          "unit_prompts", "base_type", "steering"});
+  Keys scale = keys_of({"scale_tokens", "scale_prompts", "scale_branches", "scale_steps", "lora_rank",
+                        "lora_targets", "base_type"});
+  Keys retention = keys_of({"system", "seed", "base_type", "steering", "retain_tokens"});
+  Keys planning = keys_of({"method", "preset", "test_sets", "retention"});  // which tasks do not read
+
+  // Those that some jobs do not read.
+  Keys frames = keys_of({"frames"}), retain = keys_with("retain_"), lora = keys_with("lora_"),
+       lora_layers = keys_of({"lora_layers"}), self = keys_of({"answers"}) | keys_with("self_");
+
+  // Those of one key.
+  Keys system = keys_of({"system"}), steering = keys_of({"steering"}),
+       holdout = keys_of({"holdout_wordings"}), retain_tokens = keys_of({"retain_tokens"}),
+       verbalized_tokens = keys_of({"verbalized_tokens"}), story_tokens = keys_of({"story_tokens"}),
+       answer_tokens = keys_of({"max_answer_tokens"});
+};
+
+const KeyTable& key_table() {
+  static const KeyTable table;
+  return table;
+}
 
 /// What a term of a stage's loss reads besides what its kind does.
 Keys keys_of(LossTerm term) {
@@ -46,26 +119,14 @@ Keys keys_of(LossTerm term) {
     case LossTerm::sft:
       return {};
     case LossTerm::steering_kl:
-      return {"kl_weight"};
+      return key_table().steering_kl;
     case LossTerm::kto:
-      return {"text_weight",         "kto_weight",    "beta",     "kto_weight_accepted",
-              "kto_weight_rejected", "kto_positions", "kto_pairs"};
+      return key_table().kto;
     case LossTerm::dpo:
-      return {"beta"};
+      return key_table().dpo;
   }
   throw InternalError("an unknown term of a loss");
 }
-
-const Keys measure_keys = {"subjects",    "seed",         "rounds",    "exact_threshold",
-                           "exact_nodes", "unit_prompts", "base_type", "steering"};
-
-const Keys scale_keys = {"scale_tokens", "scale_prompts", "scale_branches", "scale_steps",
-                         "lora_rank",    "lora_targets",  "base_type"};
-
-const Keys retention_keys = {"seed", "base_type", "steering", "retain_tokens"};
-
-/// Keys for whoever makes the plan, which tasks do not read.
-const Keys planning_keys = {"method", "preset", "test_sets", "retention"};
 
 /// Test sets made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {
@@ -73,6 +134,114 @@ bool holds_training_wordings(const std::string& test_set) {
 }
 
 constexpr const char* story_test_set = "v3";
+
+Keys keys_of(const Stage& stage) {
+  Keys keys = stage.kind == TaskKind::sft ? key_table().sft : key_table().calibrate;
+  if (stage.answers != AnswerStyle::plain) keys |= key_table().steering;
+  for (LossTerm term : stage.losses) keys |= keys_of(term);
+  return keys;
+}
+
+Keys keys_of(const std::string& test_set, Asking asking) {
+  const KeyTable& table = key_table();
+  const Keys& tokens = asking == Asking::for_probabilities ? table.verbalized_tokens
+                       : test_set == story_test_set        ? table.story_tokens
+                                                           : table.answer_tokens;
+  return table.measure | tokens | (holds_training_wordings(test_set) ? table.holdout : Keys());
+}
+
+/// What the task reads of the keys that results depend on, besides what its inputs do.
+Keys keys_of(const Task& task) {
+  switch (task.kind) {
+    case TaskKind::measure:
+      return keys_of(task.test_set, asking_of(task));
+    case TaskKind::sft:
+    case TaskKind::calibrate:
+      return keys_of(stage_of(task));
+    case TaskKind::retention:
+      return key_table().retention;
+    case TaskKind::scale:
+      return key_table().scale;
+    case TaskKind::judge:
+      return {};  // what it judges has all
+  }
+  throw InternalError("a kind of task without keys");
+}
+
+/// Those that change nothing in this job: its tasks are then those of a job without them.
+Keys unread_keys(const RunConfig& config, bool adds_frames) {
+  const KeyTable& table = key_table();
+  Keys keys;
+  if (config.data.system == DataConfig().system) keys |= table.system;
+  if (!adds_frames) keys |= table.frames;
+  if (config.keep.weight == 0) keys |= table.retain;
+  if (config.adapter != AdapterKind::lora) keys |= table.lora;
+  if (config.lora.layers == 1) keys |= table.lora_layers;
+  if (config.story.answers != Answers::self) keys |= table.self;
+  return keys;
+}
+
+/// Adds the text as JSON has it.
+void append_json(std::string& json, const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char character) {
+    return character >= ' ' && character <= '~' && character != '"' && character != '\\';
+  });
+  if (plain) {
+    json.append("\"").append(text).append("\"");
+  } else {
+    json += nlohmann::json(text).dump();
+  }
+}
+
+/// A task's identity on its way to a text: sorted members, and the options that are one of them. Nothing is
+/// kept as a tree of values, which takes five times as long.
+class IdentityWriter {
+ public:
+  explicit IdentityWriter(const RunConfig& config) : config_(config) { members_.reserve(most_members); }
+
+  void begin() { members_.clear(); }
+  void text(std::string_view key, const std::string& value) {
+    std::string json;
+    json.reserve(value.size() + 2);
+    append_json(json, value);
+    members_.emplace_back(key, std::move(json));
+  }
+  void json(std::string_view key, std::string value) { members_.emplace_back(key, std::move(value)); }
+  void options(const Keys& keys) {
+    options_ = keys;
+    members_.emplace_back(options_key, "");
+  }
+
+  TaskIdentity identity() {
+    std::sort(members_.begin(), members_.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    text_.clear();
+    for (const auto& [key, value] : members_) {
+      text_.append(text_.empty() ? "{\"" : ",\"").append(key).append("\":").append(value);
+      if (key == options_key) append_options();
+    }
+    return TaskIdentity::of_text(text_ + "}");
+  }
+
+ private:
+  static constexpr std::string_view options_key = "options";
+  static constexpr size_t most_members = 16;
+
+  void append_options() {
+    const char* separator = "{";
+    for_each(options_, [&](const SortedOption& sorted) {
+      text_.append(separator).append(sorted.quoted).append(":");
+      append_json(text_, config_.resolved[sorted.place].second);
+      separator = ",";
+    });
+    text_ += options_.none() ? "{}" : "}";
+  }
+
+  const RunConfig& config_;
+  std::vector<std::pair<std::string_view, std::string>> members_;  // keys, and values as JSON
+  Keys options_;
+  std::string text_;
+};
 
 /// "before" training, or before the method's own way of asking, or "after" it.
 enum class When { before, after };
@@ -83,7 +252,9 @@ class Planner {
       : config_(config),
         input_(input),
         method_(description_of(config.method)),
-        stages_(stages_of(config.method, config.steering)) {}
+        stages_(stages_of(config.method, config.steering)),
+        unread_(unread_keys(config, !input.frames_digest.empty())),
+        writer_(config) {}
 
   Plan plan(const std::string& job) {
     plan_.cell.job = job;
@@ -114,11 +285,14 @@ class Planner {
     task.kind = stage.kind;
     task.label = "stage " + std::to_string(number + 1);
     if (!trained_.empty()) task.inputs = {trained_};
-    task.identity = identity(task, stage_keys(stage), input_.train_compute_type);
-    task.identity.update(stage_identity(stage));
-    if (!input_.frames_digest.empty()) task.identity["frames"] = input_.frames_digest;
-    if (config_.keep.weight > 0) task.identity["replay"] = input_.replay_digest;
-    if (config_.story.answers == Answers::self) task.identity["stories"] = input_.stories_digest;
+    begin(task, keys_of(stage) & ~unread_, input_.train_compute_type);
+    writer_.text("dataset", input_.training_digest);
+    begin_with_adapter(task);
+    const nlohmann::json of_stage = stage_identity(stage);
+    for (const char* key : {"answers", "losses"}) writer_.json(key, of_stage.at(key).dump());
+    if (!input_.frames_digest.empty()) writer_.text("frames", input_.frames_digest);
+    if (config_.keep.weight > 0) writer_.text("replay", input_.replay_digest);
+    if (config_.story.answers == Answers::self) writer_.text("stories", input_.stories_digest);
     add(std::move(task));
     trained_ = plan_.cell.training[name_of(stage.kind)] = plan_.tasks.back().id;
   }
@@ -130,21 +304,18 @@ class Planner {
     task.label = name + ", " + test_set;
     if (!trained_.empty()) task.inputs = {trained_};
     task.test_set = test_set;
-    task.identity = identity(task, measure_keys_of(test_set, asking), input_.measure_compute_type);
-    task.identity["test_set"] = test_set;
+    begin(task, keys_of(test_set, asking) & ~unread_, input_.measure_compute_type);
+    writer_.text("test_set", test_set);
+    begin_with_adapter(task);
     // What the untouched model says when it is asked plainly does not depend on the shares to follow.
     const TestSetDigests& of_set = input_.test_sets.at(test_set);
-    if (task.inputs.empty() && asking == Asking::plainly) {
-      task.identity.erase("dataset");
-      task.identity["questions"] = of_set.questions;
-    } else {
-      task.identity["dataset"] = of_set.with_targets;
-    }
-    if (asking != Asking::plainly) task.identity["asking"] = name_of(asking);
+    const bool untouched = task.inputs.empty() && asking == Asking::plainly;
+    writer_.text(untouched ? "questions" : "dataset", untouched ? of_set.questions : of_set.with_targets);
+    if (asking != Asking::plainly) writer_.text("asking", name_of(asking));
     const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
-    if (stories) task.identity["reading"] = reading_stories;
+    if (stories) writer_.text("reading", reading_stories);
     // Many rounds are drawn otherwise than one by one: a task that was measured so before is another one.
-    if (config_.measure.rounds > most_single_draws) task.identity["rounds_drawn"] = "halved";
+    if (config_.measure.rounds > most_single_draws) writer_.text("rounds_drawn", "halved");
     add(std::move(task));
     plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
     if (stories) add_judges(Task(plan_.tasks.back()), name + "/" + test_set);
@@ -155,9 +326,10 @@ class Planner {
     task.kind = TaskKind::retention;
     task.label = "retention";
     task.inputs = {trained_};
-    task.identity = identity(task, retention_keys, input_.train_compute_type);
-    task.identity["options"]["retain_tokens"] = config_.value("retain_tokens");
-    task.identity["keep"] = input_.keep_digest;
+    const Keys keys = (key_table().retention & ~unread_) | key_table().retain_tokens;
+    begin(task, keys, input_.train_compute_type);
+    writer_.text("dataset", input_.training_digest);
+    writer_.text("keep", input_.keep_digest);
     add(std::move(task));
     plan_.cell.retention = plan_.tasks.back().id;
   }
@@ -168,107 +340,81 @@ class Planner {
       task.kind = TaskKind::judge;
       task.inputs = {measured.id};
       task.test_set = measured.test_set;
-      task.identity = {{"kind", name_of(task.kind)}, {"revision", description_of(task.kind).revision},
-                       {"inputs", task.inputs},      {"judge", judge},
-                       {"reading", reading_stories}, {"test_set", task.test_set}};
+      begin(task);
+      writer_.json("judge", judge.dump());
+      writer_.text("reading", reading_stories);
+      writer_.text("test_set", task.test_set);
       // Of a model that is run here: ranks that compute in another type are refused.
-      if (judge.contains("compute_type")) task.identity["compute_type"] = judge.at("compute_type");
-      task.label = measured.label + ", " + judge_name(task);
-      plan_.cell.judged[name + "/" + judge_name(task)] = task_id(task.identity);
+      if (judge.contains("compute_type")) writer_.json("compute_type", judge.at("compute_type").dump());
+      const std::string judge_name = judge.at("name").get<std::string>();
+      task.label = measured.label + ", " + judge_name;
       add(std::move(task));
+      plan_.cell.judged[name + "/" + judge_name] = plan_.tasks.back().id;
     }
   }
 
   void add(Task task) {
+    task.identity = writer_.identity();
     task.id = task_id(task.identity);
     plan_.tasks.push_back(std::move(task));
   }
 
-  /// An id has no key that changes nothing in this job: its tasks are then those of a job without it.
-  bool reads(const std::string& key) const {
-    if (key == "frames") return !input_.frames_digest.empty();
-    if (key.starts_with("retain_")) return config_.keep.weight > 0;
-    if (key == "lora_layers" && config_.lora.layers == 1) return false;
-    if (key == "answers" || key.starts_with("self_")) return config_.story.answers == Answers::self;
-    return config_.adapter == AdapterKind::lora || !key.starts_with("lora_");
+  /// What every task's identity has.
+  void begin(const Task& task) {
+    std::string inputs = "[";
+    for (const std::string& input : task.inputs) {
+      if (inputs.size() > 1) inputs += ",";
+      append_json(inputs, input);
+    }
+    writer_.begin();
+    writer_.text("kind", name_of(task.kind));
+    writer_.json("revision", std::to_string(description_of(task.kind).revision));
+    writer_.json("inputs", inputs + "]");
   }
 
-  nlohmann::json identity(const Task& task, const Keys& keys, const std::string& compute_type) const {
-    nlohmann::json options = nlohmann::json::object();
-    for (const std::string& key : keys) {
-      if (reads(key)) options[key] = config_.value(key);
-    }
-    return {{"kind", name_of(task.kind)},   {"revision", description_of(task.kind).revision},
-            {"options", options},           {"compute_type", compute_type},
-            {"model", input_.model_digest}, {"dataset", input_.training_digest},
-            {"inputs", task.inputs}};
+  /// And that of a task that ranks do.
+  void begin(const Task& task, const Keys& keys, const std::string& compute_type) {
+    begin(task);
+    writer_.options(keys);
+    writer_.text("compute_type", compute_type);
+    writer_.text("model", input_.model_digest);
+  }
+
+  /// What comes of a task is in its id; of the others the adapter is.
+  void begin_with_adapter(const Task& task) {
+    if (task.inputs.empty() && !input_.adapter_in_digest.empty())
+      writer_.text("adapter_in", input_.adapter_in_digest);
   }
 
   const RunConfig& config_;
   const PlanInput& input_;
   const MethodDescription& method_;
   std::vector<Stage> stages_;
+  Keys unread_;
+  IdentityWriter writer_;
   Plan plan_;
   std::string trained_;  // the last stage's task
 };
 
 }  // namespace
 
-std::vector<std::string> scale_identity_keys() { return scale_keys; }
+std::vector<std::string> scale_identity_keys() { return names_of(key_table().scale); }
 
-std::vector<std::string> stage_keys(const Stage& stage) {
-  Keys keys = stage.kind == TaskKind::sft ? sft_keys : calibrate_keys;
-  keys = joined(joined(keys, retain_keys), self_keys);
-  if (stage.answers != AnswerStyle::plain) keys.push_back("steering");
-  for (LossTerm term : stage.losses) keys = joined(keys, keys_of(term));
-  return keys;
-}
+std::vector<std::string> stage_keys(const Stage& stage) { return names_of(keys_of(stage)); }
 
 std::vector<std::string> measure_keys_of(const std::string& test_set, Asking asking) {
-  const char* tokens = asking == Asking::for_probabilities ? "verbalized_tokens"
-                       : test_set == story_test_set        ? "story_tokens"
-                                                           : "max_answer_tokens";
-  Keys keys = joined(measure_keys, {tokens});
-  return holds_training_wordings(test_set) ? joined(keys, {"holdout_wordings"}) : keys;
+  return names_of(keys_of(test_set, asking));
 }
-
-namespace {
-
-/// What the task reads of the keys that results depend on, besides what its inputs do.
-Keys keys_of(const Task& task) {
-  switch (task.kind) {
-    case TaskKind::measure:
-      return measure_keys_of(task.test_set, asking_of(task));
-    case TaskKind::sft:
-    case TaskKind::calibrate:
-      return stage_keys(stage_of(task));
-    case TaskKind::retention:
-      return retention_keys;
-    case TaskKind::scale:
-      return scale_keys;
-    case TaskKind::judge:
-      return {};  // what it judges has all
-  }
-  throw InternalError("a kind of task without keys");
-}
-
-}  // namespace
 
 std::map<std::string, std::string> settings_of(const RunConfig& config,
                                                const std::vector<const Task*>& chain) {
-  std::set<std::string> read = {"train_compute_type", "measure_compute_type"};
-  for (const Task* task : chain) {
-    const Keys keys = keys_of(*task);
-    read.insert(keys.begin(), keys.end());
-  }
+  Keys read = keys_of({"train_compute_type", "measure_compute_type"});
+  for (const Task* task : chain) read |= keys_of(*task);
+  const Keys no_identity =
+      keys_where([](const std::string& key) { return find_option(key)->identity == Identity::no; });
   std::map<std::string, std::string> settings;
-  for (const Option* option : option_table()) {
-    const bool seen =
-        option->identity == Identity::yes
-            ? read.contains(option->key)
-            : std::find(planning_keys.begin(), planning_keys.end(), option->key) == planning_keys.end();
-    if (seen) settings[option->key] = option->print(config);
-  }
+  for_each(read | (no_identity & ~key_table().planning),
+           [&](const SortedOption& sorted) { settings[sorted.option->key] = sorted.option->print(config); });
   return settings;
 }
 

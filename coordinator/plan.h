@@ -30,6 +30,7 @@ struct PlanInput {
       {};  // of story prompts and of what tells which are kept; read with answers = self
   std::string keep_digest = {};                          // of all that a retention task asks and reads
   std::map<std::string, TestSetDigests> test_sets = {};  // all that are measured, by name
+  std::string adapter_in_digest = {};                    // of adapter_in; empty: none
   std::string frames_digest = {};       // of the wordings that training adds (added_wordings); empty: none
   std::string judge_model_digest = {};  // of judge_model, where there is one
   std::vector<nlohmann::json> judges =

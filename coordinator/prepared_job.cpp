@@ -13,24 +13,22 @@
 #include "shared/base/error.h"
 #include "shared/config/method.h"
 #include "shared/data/catalogue.h"
-#include "shared/data/example.h"
 #include "shared/data/keep.h"
 #include "shared/data/story_prompts.h"
 #include "shared/data/target.h"
 #include "shared/measure/category.h"
 #include "shared/measure/lexical_judge.h"
 #include "shared/measure/story.h"
-#include "shared/model/prompt_lengths.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/folder/peft_config.h"
+#include "shared/model_files/model_files.h"
+#include "shared/model_files/shape_text.h"
 
 namespace apportion {
 namespace {
 
-AddedWordings added_wordings_of(const Dataset& dataset, const RunConfig& config) {
-  if (stages_of(config.method, config.steering).empty()) return {};
-  const std::vector<std::string> added = added_wordings(dataset, config.data);
+/// What is told of wordings that training adds to the dataset's `own`.
+AddedWordings summary_of(const std::vector<std::string>& added, size_t own) {
   if (added.empty()) return {};
-  const size_t own = wordings_of(dataset, "train", config.data.holdout_wordings).size();
   return {
       sha256(nlohmann::json(added).dump()),
       fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
@@ -56,67 +54,25 @@ std::string target_suffix(const TargetConfig& target) {
   return "[" + cell_name(text) + "]";
 }
 
-/// The shares to follow in each test set, for the cell.
-std::map<std::string, std::vector<std::vector<double>>> targets_of(
-    const TestSetTables& tables, const std::vector<std::string>& test_sets) {
-  std::map<std::string, std::vector<std::vector<double>>> targets;
-  for (const std::string& test_set : test_sets) {
-    const MeasureTables& of_set = tables.at(test_set);
-    for (std::vector<double> row : of_set.target) {
-      row.resize(of_set.categories.size(), std::numeric_limits<double>::quiet_NaN());
-      targets[test_set].push_back(std::move(row));
-    }
-  }
-  return targets;
-}
-
-CellAbout about_of(const JobCell& cell, size_t place, const TestSetTables& tables) {
+CellAbout about_of(const JobCell& cell, size_t place) {
   const RunConfig& config = cell.config;
-  CellAbout about{config.data.dataset, description_of(config.method).name,
-                  config.data.model,   print_target(config.data.target),
-                  cell.swept,          targets_of(tables, config.measure.test_sets)};
+  CellAbout about{config.data.dataset, description_of(config.method).name, config.data.model,
+                  print_target(config.data.target), cell.swept};
   if (!cell.swept.empty()) about.place = place;
   return about;
 }
 
-/// Keys that say how training goes and what is drawn, and nothing of what a job reads.
-const std::set<std::string> apart = {"rounds",
-                                     "sft_steps",
-                                     "sft_learning_rate",
-                                     "calibrate_steps",
-                                     "calibrate_learning_rate",
-                                     "kl_weight",
-                                     "text_weight",
-                                     "kto_weight",
-                                     "beta",
-                                     "batch_prompts",
-                                     "warmup_steps",
-                                     "lora_rank",
-                                     "lora_alpha",
-                                     "lora_layers"};
-
-/// Equal for cells that differ in keys of `apart`, and in `also`, alone.
-std::string common_key(const RunConfig& config, const std::string& also) {
-  std::string key;
-  for (const auto& [name, value] : config.resolved) {
-    if (name != also && !apart.contains(name)) key += value + '\n';
-  }
-  return key;
+/// Equal for cells that differ in shares to follow, seeds, and how training goes alone.
+std::string texts_key(const RunConfig& config) {
+  static const KeySet apart = [] {
+    std::set<std::string> keys = course_keys();
+    keys.insert({"kto_weight", "batch_prompts", "lora_rank", "lora_alpha", "lora_layers", "target", "seed"});
+    return KeySet(keys);
+  }();
+  return values_without(config, apart);
 }
 
-PlanInput plan_input(const RunConfig& config, const Dataset& dataset) {
-  PlanInput input;
-  input.training_digest = dataset.training_digest();
-  for (const std::string& test_set : config.measure.test_sets)
-    input.test_sets[test_set] = {dataset.questions_digest(test_set), dataset.test_digest(test_set)};
-  input.dataset_name = dataset.name + target_suffix(config.data.target);
-  if (config.keep.weight > 0)
-    input.replay_digest = digest_of(keep_prompts(config.keep.train, KeepUse::train, dataset, config.data));
-  const bool trains = !stages_of(config.method, config.steering).empty();
-  if (trains && config.story.answers == Answers::self) input.stories_digest = stories_digest(config, dataset);
-  if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
-  return input;
-}
+bool trains(const RunConfig& config) { return !stages_of(config.method, config.steering).empty(); }
 
 void check_resolved(const RunConfig& config, int ranks) {
   ensure(config.ranks.shard_size > 0, "shard_size is resolved before a job is run");
@@ -131,62 +87,117 @@ void check_resolved(const RunConfig& config, int ranks) {
 
 }  // namespace
 
-void SharedTasks::add(const std::vector<Task>& of_cell, size_t cell) {
-  for (const Task& task : of_cell) {
+Cell PreparedJob::cell() const {
+  Cell whole = plan.cell;
+  for (const auto& [test_set, digests] : data->input.test_sets) {
+    const MeasureTables& tables = data->tables.at(test_set);
+    for (std::vector<double> row : tables.target) {
+      row.resize(tables.categories.size(), std::numeric_limits<double>::quiet_NaN());
+      whole.about.targets[test_set].push_back(std::move(row));
+    }
+  }
+  return whole;
+}
+
+TaskList SharedTasks::add(std::vector<Task> of_cell, size_t cell) {
+  TaskList added;
+  for (Task& task : of_cell) {
     std::vector<size_t>& cells = cells_of[task.id];
-    if (cells.empty()) tasks.push_back(task);
+    if (cells.empty()) added.push_back(std::make_shared<const Task>(std::move(task)));
     cells.push_back(cell);
   }
+  tasks.insert(tasks.end(), added.begin(), added.end());
+  return added;
 }
 
-const std::string& JobPreparer::digest_of_model(const std::string& model) {
-  std::string& digest = model_digests_[model];
-  if (digest.empty()) digest = model_digest(model);
-  return digest;
+const JobPreparer::Model& JobPreparer::model_of(const std::string& model) {
+  Model& known = models_[model];
+  if (!known.files) {
+    known.files = open_model(model);
+    known.digest = known.files->digest();
+  }
+  return known;
 }
 
-/// The seed draws nothing of this.
-std::shared_ptr<const PreparedData> JobPreparer::data_of(const RunConfig& config) {
-  std::shared_ptr<const PreparedData>& known = data_[common_key(config, "seed")];
+PlanInput JobPreparer::common_input(const RunConfig& config, const Dataset& dataset) {
+  PlanInput input;
+  for (const std::string& test_set : config.measure.test_sets)
+    input.test_sets[test_set].questions = dataset.questions_digest(test_set);
+  if (config.keep.weight > 0)
+    input.replay_digest = digest_of(keep_prompts(config.keep.train, KeepUse::train, dataset, config.data));
+  if (trains(config) && config.story.answers == Answers::self)
+    input.stories_digest = stories_digest(config, dataset);
+  if (config.keep.measure) input.keep_digest = keep_digest(config, dataset);
+  input.model_digest = model_of(config.data.model).digest;
+  if (!config.data.adapter_in.empty()) input.adapter_in_digest = adapter_digest(config.data.adapter_in);
+  input.train_compute_type = environment_.resolved_type(config.train_compute_type);
+  input.measure_compute_type = environment_.resolved_type(config.measure_compute_type);
+  const std::string& judge_model = config.judge.model;
+  if (config.judge.name == local_judge && !judge_model.empty() && !is_shape_text(judge_model))
+    input.judge_model_digest = model_of(judge_model).digest;
+  input.judges = judges_of(config, dataset, input);
+  return input;
+}
+
+JobPreparer::Texts JobPreparer::read_texts(const RunConfig& config) {
+  Texts texts;
+  texts.dataset = parse_dataset(find_dataset(config.data.dataset));
+  check_steering(texts.dataset, config.steering);
+  check_answer_forms(texts.dataset);
+  texts.input = common_input(config, texts.dataset);
+  if (trains(config)) texts.framer = framer_of(texts.dataset, config.data);
+  return texts;
+}
+
+JobPreparer::Texts& JobPreparer::texts_of(const RunConfig& config) {
+  std::string key = texts_key(config);
+  if (const auto known = texts_.find(key); known != texts_.end()) return known->second;
+  return texts_.emplace(std::move(key), read_texts(config)).first->second;
+}
+
+std::shared_ptr<const PreparedData> JobPreparer::data_of(const RunConfig& config, Texts& texts) {
+  std::shared_ptr<const PreparedData>& known = texts.of_target[config.value("target")];
   if (known) return known;
-  PreparedData data;
-  data.dataset = load_dataset(config.data);
-  check_steering(data.dataset, config.steering);
-  check_answer_forms(data.dataset);
-  data.input = plan_input(config, data.dataset);
-  data.input.model_digest = digest_of_model(config.data.model);
+  PreparedData data{texts.dataset, texts.input, {}};
+  apply_target(data.dataset, config.data.target);
+  data.input.training_digest = data.dataset.training_digest();
+  for (auto& [test_set, digests] : data.input.test_sets)
+    digests.with_targets = data.dataset.test_digest(test_set);
+  data.input.dataset_name = data.dataset.name + target_suffix(config.data.target);
   const Asking asking = description_of(config.method).asking;
   data.tables = make_tables(data.dataset, config.data, config.measure.test_sets, asking);
   known = std::make_shared<const PreparedData>(std::move(data));
   return known;
 }
 
-/// The shares to follow change no wording; which wordings there are is seen to fit the model.
-const AddedWordings& JobPreparer::added_to(const RunConfig& config, const Dataset& dataset) {
-  const std::string key = common_key(config, "target");
-  const auto known = added_.find(key);
-  if (known != added_.end()) return known->second;
-  check_prompt_lengths(config, dataset);
-  return added_[key] = added_wordings_of(dataset, config);
+/// Which wordings there are is seen to fit the model; the shares to follow change none.
+const AddedWordings& JobPreparer::added_to(const RunConfig& config, const PreparedData& data, Texts& texts) {
+  if (!texts.check) {
+    LengthCheck check(config, data.dataset, *model_of(config.data.model).files);
+    check.check();
+    texts.check.emplace(std::move(check));
+  }
+  const auto known = texts.of_seed.find(config.data.seed);
+  if (known != texts.of_seed.end()) return known->second;
+  std::vector<std::string> added;
+  if (texts.framer) added = texts.framer->added(config.data.seed);
+  texts.check->check_added(added);
+  const size_t own = wordings_of(data.dataset, "train", config.data.holdout_wordings).size();
+  return texts.of_seed[config.data.seed] = summary_of(added, own);
 }
 
 PreparedJob JobPreparer::prepare(const JobCell& cell, size_t place) {
   const RunConfig& config = cell.config;
   check_resolved(config, environment_.ranks);
+  Texts& texts = texts_of(config);
   PreparedJob job;
-  job.data = data_of(config);
-  const AddedWordings& added = added_to(config, job.data->dataset);
+  job.data = data_of(config, texts);
+  const AddedWordings& added = added_to(config, *job.data, texts);
   job.notice = added.notice;
   PlanInput input = job.data->input;
   input.frames_digest = added.digest;
-  input.train_compute_type = environment_.resolved_type(config.train_compute_type);
-  input.measure_compute_type = environment_.resolved_type(config.measure_compute_type);
-  const std::string& judge_model = config.judge.model;
-  if (config.judge.name == local_judge && !judge_model.empty() && !is_shape_text(judge_model))
-    input.judge_model_digest = digest_of_model(judge_model);
-  input.judges = judges_of(config, job.data->dataset, input);
   job.plan = make_plan(config, input, environment_.name);
-  job.plan.cell.about = about_of(cell, place, job.data->tables);
+  job.plan.cell.about = about_of(cell, place);
   if (!cell.name.empty()) job.plan.cell.name = cell_name(cell.name);
   return job;
 }

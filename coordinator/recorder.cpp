@@ -40,6 +40,11 @@ MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, c
   return tables;
 }
 
+/// The resolved values, as a result's file has them.
+std::vector<std::pair<std::string, std::string>> values_of(const RunConfig& config) {
+  return {config.resolved.begin(), config.resolved.end()};
+}
+
 }  // namespace
 
 Recorder::Recorder(std::string directory, int ranks) : directory_(std::move(directory)) {
@@ -52,9 +57,9 @@ Recorder::Recorder(std::string directory, int ranks) : directory_(std::move(dire
 }
 
 void Recorder::add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables,
-                   const std::vector<Task>& tasks, const std::string& name) {
+                   const TaskList& tasks, const std::string& name) {
   cells_.push_back({config, std::move(tables), name});
-  for (const Task& task : tasks) tasks_.try_emplace(task.id, Entry{task, cells_.size() - 1});
+  for (const auto& task : tasks) tasks_.try_emplace(task->id, Entry{task, cells_.size() - 1});
 }
 
 const Recorder::Entry& Recorder::entry_of(const std::string& id) const {
@@ -71,9 +76,9 @@ std::string Recorder::name_of(const Task& task) const {
 const RunConfig& Recorder::config_of(const Task& task) const { return cells_[entry_of(task.id).cell].config; }
 
 std::map<std::string, std::string> Recorder::settings_for(const Task& task) const {
-  std::vector<const Task*> chain = {&entry_of(task.id).task};
+  std::vector<const Task*> chain = {entry_of(task.id).task.get()};
   for (size_t i = 0; i < chain.size(); ++i) {
-    for (const std::string& input : chain[i]->inputs) chain.push_back(&entry_of(input).task);
+    for (const std::string& input : chain[i]->inputs) chain.push_back(entry_of(input).task.get());
   }
   return settings_of(config_of(task), chain);
 }
@@ -89,7 +94,7 @@ std::vector<std::string> Recorder::input_of(const Task& task) const {
 
 std::string Recorder::record(GroupRun& group, double now) const {
   const Task& task = group.task();
-  TaskRecord record = {task, config_of(task).resolved, about_};
+  TaskRecord record = {task, values_of(config_of(task)), about_};
   for (auto& entry : group.about(now)) record.about.push_back(std::move(entry));
   make_directories(task_directory(directory_, task.id));
   std::string path = result_path(directory_, task.id);
@@ -115,7 +120,7 @@ std::string Recorder::record(GroupRun& group, double now) const {
 }
 
 std::string Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
-  TaskRecord record = {task, config_of(task).resolved, about_};
+  TaskRecord record = {task, values_of(config_of(task)), about_};
   record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
   make_directories(task_directory(directory_, task.id));
   return write_judged(std::move(record), std::move(judged));

@@ -28,8 +28,8 @@ class Recorder {
   /// These are tasks of a cell with this configuration, whose resolved values are echoed in their files; a
   /// task that another cell brought before stays that one's. `config` outlives this. `name` is the cell's
   /// among several, else empty.
-  void add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables,
-           const std::vector<Task>& tasks, const std::string& name = "");
+  void add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables, const TaskList& tasks,
+           const std::string& name = "");
 
   /// For people: "stage 1", with its cell where there are several.
   std::string name_of(const Task& task) const;
@@ -59,7 +59,7 @@ class Recorder {
     std::string name;
   };
   struct Entry {
-    Task task;
+    std::shared_ptr<const Task> task;
     size_t cell;
   };
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -22,36 +21,16 @@ namespace fs = std::filesystem;
 
 constexpr int most_starts = 3;  // the first one and two restarts
 
-/// What a checkpoint folder has come to: steps whose state is whole, files of units that were measured.
-std::string saved_in(const std::string& folder) {
-  std::string saved;
-  std::error_code ignored;
-  for (uint64_t step : checkpoint_steps(folder)) {
-    if (is_complete(folder, step)) saved += fmt::format(" {}", step);
-  }
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.is_regular_file(ignored))
-      files.push_back(fmt::format("{}:{}", entry.path().filename().string(), entry.file_size(ignored)));
-  }
-  std::sort(files.begin(), files.end());
-  for (const std::string& file : files) saved += " " + file;
-  return saved;
-}
-
 /// All that a start could have added: finished tasks, and what is saved of others.
 std::string progress_in(const std::string& directory) {
-  std::vector<std::string> lines;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory + "/tasks", ignored)) {
-    const std::string id = entry.path().filename().string();
-    const bool is_done = fs::exists(result_path(directory, id), ignored);
-    const std::string come_to = is_done ? " done" : saved_in(checkpoint_directory(directory, id));
-    if (!come_to.empty()) lines.push_back(id + come_to);  // a folder alone is none
-  }
-  std::sort(lines.begin(), lines.end());
   std::string text;
-  for (const std::string& line : lines) text += line + "\n";
+  for (const std::string& id : names_in(directory + "/tasks")) {
+    if (has_result(directory, id)) {
+      text += id + " done\n";
+    } else if (const uint64_t saved = saved_in(checkpoint_directory(directory, id)); saved > 0) {
+      text += fmt::format("{} {}\n", id, saved);  // a folder alone is none
+    }
+  }
   return sha256(text);
 }
 

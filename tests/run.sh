@@ -2,7 +2,7 @@
 # Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
 #   bash tests/run.sh            everything
 #   bash tests/run.sh --quick    without what needs Python peers, benches, sanitizers and clang-tidy
-#   bash tests/run.sh --long     with the tests labelled long, too, and the long forms of some (APPORTION_LONG)
+#   bash tests/run.sh --long     with the tests labelled long, too, the long forms of some (APPORTION_LONG), and fuzzers
 #   bash tests/run.sh REGEX      only set-up, build and the suites and scripts whose name matches (ctest -R); also with --quick or --long
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
@@ -45,6 +45,13 @@ sanitize() {
   ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" -R '^unit_shared/'
 }
 
+# Readers of files that anyone may have made, a minute each.
+fuzz() {
+  cmake --preset fuzz >/dev/null
+  cmake --build build/fuzz --target fuzzers
+  ctest --test-dir build/fuzz --output-on-failure --no-tests=error -j "$jobs" -R '^fuzz/'
+}
+
 # The worker's files count as changed against the main branch where the checkout knows another, else the last commit.
 tidy() {
   local base
@@ -74,6 +81,7 @@ if [ -z "$phase_failed" ]; then
     phase "address sanitizer" sanitize asan
     phase "thread sanitizer" sanitize tsan
     phase "clang-tidy" tidy
+    if [ -n "$long" ]; then phase "fuzzers" fuzz; fi
   fi
 fi
 phase_report

@@ -14,6 +14,7 @@
 #include "shared/data/example.h"
 #include "shared/data/story_prompts.h"
 #include "shared/measure/story.h"
+#include "shared/model_files/folder/peft_config.h"
 #include "shared/store/task_file.h"
 #include "worker/kernels/micro_kernel.h"
 #include "worker/sample/measure_units.h"
@@ -51,7 +52,8 @@ void append(std::vector<double>& own, size_t index, const std::vector<int32_t>& 
 /// A text's answers follow each other. Collective: every rank of the group.
 TokenLists drawn(const TaskContext& context, const Llama& base, const Draws& draws) {
   std::vector<double> own;
-  ask_texts(context, base, nullptr, draws.asked, [&](const PromptAnswers& answers) {
+  const auto adapter = task_adapter(context.session, "", base.compute_type());
+  ask_texts(context, base, adapter.get(), draws.asked, [&](const PromptAnswers& answers) {
     size_t index = static_cast<size_t>(answers.subject) * draws.asked.rounds;
     const size_t end = index + draws.asked.rounds;
     for (const GivenAnswer& answer : answers.answers) {
@@ -96,6 +98,8 @@ std::string kept_place(const TaskContext& context, const Draws& draws, const Lla
                         {"panels", panel_fingerprint()},
                         {"type", static_cast<int>(base.compute_type())},
                         {"prompts", draws.asked.texts}};
+  if (config.data.system != DataConfig().system) key["system"] = config.data.system;
+  if (!config.data.adapter_in.empty()) key["adapter_in"] = adapter_digest(config.data.adapter_in);
   if (draws.asked.rounds > 1) key["each"] = draws.asked.rounds;
   if (!draws.also.empty()) key["also"] = draws.also;
   return replay_path(config.output.directory, sha256(key.dump()));

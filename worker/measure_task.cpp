@@ -16,7 +16,6 @@
 #include "worker/asked_prompts.h"
 #include "worker/device.h"
 #include "worker/layout.h"
-#include "worker/models/adapter_file.h"
 #include "worker/sample/forecast_rounds.h"
 #include "worker/sample/kept_units.h"
 #include "worker/sample/measure_units.h"
@@ -209,12 +208,7 @@ Done run_measure(const TaskContext& context) {
   const bool all = session.config().adapter == AdapterKind::none;
   const Llama& model = session.model(type, context.shard_ranks, all ? trained_by : "");
   if (model.keeps_gathered()) model.gather_all();
-  std::unique_ptr<Adapter> adapter;
-  if (!trained_by.empty() && !all) {
-    const std::string folder = adapter_directory(session.config().output.directory, trained_by);
-    adapter = std::make_unique<Adapter>(load_adapter(folder, session.shape(), session.device()));
-    adapter->refresh(type);
-  }
+  const auto adapter = all ? nullptr : task_adapter(session, trained_by, type);
   const CategoryParser parser = CategoryParser::of(session.dataset());
   const Asking asking = asking_of(context.task);
   MeasureConfig measure = session.config().measure;

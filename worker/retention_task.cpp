@@ -16,7 +16,6 @@
 #include "worker/base_answers.h"
 #include "worker/device.h"
 #include "worker/losses/retention.h"
-#include "worker/models/adapter_file.h"
 #include "worker/train/replay.h"
 
 namespace apportion {
@@ -37,10 +36,10 @@ class Comparison {
       : context_(context), units_(std::move(units)), steering_(std::move(steering)) {}
 
   /// Collective, as what follows.
-  void see_untouched(const Llama& base) {
+  void see_untouched(const Llama& base, const Adapter* adapter) {
     base_hidden_.clear();
     for (size_t turn = 0; turn < turns(); ++turn)
-      base_hidden_.push_back(kept_hidden(base, nullptr, trees_of(turn, base)));
+      base_hidden_.push_back(kept_hidden(base, adapter, trees_of(turn, base)));
   }
 
   /// Figures of each path, in order, on every rank. `base_head` null: the trained model's own is the base's.
@@ -252,10 +251,7 @@ TrainedModel trained_model(const TaskContext& context, at::ScalarType type) {
     const Llama& model = whole_model(context, type, trained_by);
     return {model, nullptr, model.other_head(*session.weights(""))};
   }
-  const std::string folder = adapter_directory(session.config().output.directory, trained_by);
-  auto adapter = std::make_unique<Adapter>(load_adapter(folder, session.shape(), session.device()));
-  adapter->refresh(type);
-  return {whole_model(context, type, ""), std::move(adapter), nullptr};
+  return {whole_model(context, type, ""), task_adapter(session, trained_by, type), nullptr};
 }
 
 }  // namespace
@@ -269,8 +265,9 @@ Done run_retention(const TaskContext& context) {
   std::vector<Comparison::Unit> units = asked.units;
   for (Comparison::Unit& passage : passage_units(session)) units.push_back(std::move(passage));
   Comparison comparison(context, units, steering_of(session));
-  comparison.see_untouched(base);
-  const std::vector<double> before = masses(context, base, nullptr, questions);
+  const auto own = task_adapter(session, "", type);
+  comparison.see_untouched(base, own.get());
+  const std::vector<double> before = masses(context, base, own.get(), questions);
 
   const TrainedModel trained = trained_model(context, type);  // `base` may be gone
   const std::vector<PathFigures> figures =

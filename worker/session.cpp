@@ -8,11 +8,9 @@
 #include "shared/data/catalogue.h"
 #include "shared/data/target.h"
 #include "shared/model/memory.h"
-#include "shared/model/shape_text.h"
-#include "shared/model_files/hub_name.h"
+#include "shared/model_files/tensor_reader.h"
 #include "shared/store/task_file.h"
 #include "worker/device.h"
-#include "worker/models/weights_file.h"
 #include "worker/peak.h"
 
 namespace apportion {
@@ -119,14 +117,13 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
 Session::Session(RunConfig config, const RankDevice& rank)
     : config_(std::move(config)),
       rank_(rank),
-      gguf_(tokenizer_file(config_.data.model)),
-      tokenizer_(gguf_),
-      shape_(is_shape_text(config_.data.model) ? parse_shape(config_.data.model) : shape_of(gguf_)) {
-  const bool synthetic = is_shape_text(config_.data.model);
-  if (synthetic) tokenizer_.fold(static_cast<int32_t>(shape_.vocabulary));
-  chat_ = std::make_unique<ChatTemplate>(gguf_, tokenizer_);
+      files_(open_model(config_.data.model)),
+      tokenizer_(files_->tokenizer()),
+      chat_(files_->tokenizer(), tokenizer_, config_.data.system) {
   find_dataset_again();
 }
+
+ChatTemplate Session::default_chat() const { return {files_->tokenizer(), tokenizer_}; }
 
 void Session::find_dataset_again() {
   constexpr size_t most_kept = 16;
@@ -144,7 +141,7 @@ void Session::find_dataset_again() {
 
 bool Session::suits(const RunConfig& config) const {
   for (const char* key :
-       {"model", "base_type", "base_place", "shard_size", "node_sharing", "resident", "output"}) {
+       {"model", "system", "base_type", "base_place", "shard_size", "node_sharing", "resident", "output"}) {
     if (config.value(key) != config_.value(key)) return false;
   }
   return true;
@@ -175,14 +172,9 @@ Session& SessionPool::session_for(const RunConfig& config) {
 }
 
 std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) const {
-  if (!trained_by.empty()) {
-    return saved_weights(weights_directory(config_.output.directory, trained_by), shape_);
-  }
-  return is_shape_text(config_.data.model) ? synthetic_weights(shape_) : gguf_weights(gguf_, shape_);
-}
-
-std::string Session::hub_name() const {
-  return is_shape_text(config_.data.model) ? "" : apportion::hub_name(gguf_);
+  return std::make_unique<WeightSource>(
+      trained_by.empty() ? files_->tensors()
+                         : folder_tensors(weights_directory(config_.output.directory, trained_by), shape()));
 }
 
 void Session::release_models() {
@@ -194,7 +186,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
                             const std::string& trained_by) {
   const bool sharded = shard_ranks.size() > 1;
   if (sharded || (!models_.contains(type) &&
-                  !has_room_for_base(shape_, type, config_.base, rank_, *make_local_collectives()))) {
+                  !has_room_for_base(shape(), type, config_.base, rank_, *make_local_collectives()))) {
     std::erase_if(models_, [&](const auto& entry) {
       return entry.first != type || entry.second.shard_ranks != shard_ranks;
     });
@@ -204,7 +196,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   if (!loaded.model || loaded.trained_by != trained_by) {
     loaded.model.reset();  // two of them need not fit
     auto source = weights(trained_by);
-    loaded = load_model(*source, shape_, type, rank_, shard_ranks, config_.ranks, config_.base);
+    loaded = load_model(*source, shape(), type, rank_, shard_ranks, config_.ranks, config_.base);
     if (config_.base.place == BasePlace::file) loaded.weights = std::move(source);
     loaded.trained_by = trained_by;
   }

@@ -11,10 +11,11 @@
 
 #include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
-#include "shared/model_files/chat_template.h"
-#include "shared/model_files/gguf.h"
-#include "shared/model_files/tokenizer.h"
+#include "shared/model_files/model_files.h"
+#include "shared/tokens/chat_template.h"
+#include "shared/tokens/tokenizer.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 #include "worker/parallel/collectives.h"
 
 namespace apportion {
@@ -93,16 +94,20 @@ class Session {
   void release_models();
   /// The model's own weights, or those that a task has trained.
   std::unique_ptr<WeightSource> weights(const std::string& trained_by) const;
-  /// The model's name on the hub (hub_name.h); empty where its file does not tell it, and of a mere shape.
-  std::string hub_name() const;
+  /// Of the model's folder what goes with weights that were trained (ModelFiles::companions).
+  std::map<std::string, std::string> companions() const { return files_->companions(); }
+  /// The model's name on the hub; empty where nothing tells it.
+  std::string hub_name() const { return files_->hub_name(); }
   /// Measured once per compute type, on first use.
   double peak(at::ScalarType type);
 
   const RunConfig& config() const { return config_; }
   const Dataset& dataset() const { return *dataset_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
-  const ChatTemplate& chat() const { return *chat_; }
-  const ModelShape& shape() const { return shape_; }
+  const ChatTemplate& chat() const { return chat_; }
+  /// Without the job's own system text, as a judge is asked.
+  ChatTemplate default_chat() const;
+  const ModelShape& shape() const { return files_->shape(); }
   const RankDevice& rank() const { return rank_; }
   at::Device device() const { return rank_.device; }
   int local_ranks() const { return rank_.local_ranks; }
@@ -112,10 +117,9 @@ class Session {
 
   RunConfig config_;
   RankDevice rank_;
-  Gguf gguf_;
+  std::unique_ptr<ModelFiles> files_;
   Tokenizer tokenizer_;
-  std::unique_ptr<ChatTemplate> chat_;  // made after the tokenizer was folded
-  ModelShape shape_;
+  ChatTemplate chat_;
   std::list<std::pair<std::string, Dataset>> datasets_;  // the last ones, by name and target
   const Dataset* dataset_ = nullptr;
   std::map<at::ScalarType, LoadedModel> models_;

@@ -2,6 +2,7 @@
 // formed.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ struct TaskContext {
   std::vector<int> replica_ranks;  // those that have the same part of each copy of it
   std::vector<std::string> input;  // Assign's
 };
+
+/// The adapter that the task `trained_by` has trained, for `type`; of no task (empty) the one that the model
+/// has from the start (adapter_in), null where there is none. Throws as load_adapter.
+std::unique_ptr<Adapter> task_adapter(const Session& session, const std::string& trained_by,
+                                      at::ScalarType type);
 
 /// Measures this rank's units and sends each one's histogram as it is done.
 Done run_measure(const TaskContext& context);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "shared/config/method.h"
 #include "shared/data/example.h"
 #include "shared/link/interrupt.h"
+#include "shared/model_files/folder/peft_config.h"
 #include "shared/store/task_file.h"
 #include "worker/base_answers.h"
 #include "worker/device.h"
@@ -94,7 +96,7 @@ TrainCheckpoint make_checkpoint(const TaskContext& context) {
 /// Where log-probs under the model that the stage starts from are kept: the key is all that they depend on,
 /// bits of the adapter and kind of the machine included. Collective.
 ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
-  const nlohmann::json& task = context.task.identity;
+  const nlohmann::json task = context.task.identity.json();
   const std::string& directory = context.session.config().output.directory;
   nlohmann::json key = {{"what", "reference"},
                         {"pairs", stage.has(LossTerm::dpo)},
@@ -109,10 +111,13 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
   for (const char* part : {"revision", "model", "dataset", "compute_type", "answers", "frames"}) {
     if (task.contains(part)) key[part] = task[part];
   }
-  for (const char* option : {"subjects", "holdout_wordings", "seed", "batch_prompts", "micro_batches",
-                             "adapter", "base_type", "steering", "kto_positions", "kto_pairs"}) {
+  for (const char* option :
+       {"system", "subjects", "holdout_wordings", "seed", "batch_prompts", "micro_batches", "adapter",
+        "base_type", "steering", "kto_positions", "kto_pairs"}) {
     if (task.at("options").contains(option)) key["options"][option] = task["options"][option];
   }
+  if (const std::string& path = context.session.config().data.adapter_in; !path.empty())
+    key["adapter_in"] = adapter_digest(path);
   for (const std::string& input : context.task.inputs) {
     const std::string adapter = adapter_directory(directory, input) + "/adapter_model.safetensors";
     if (std::filesystem::exists(adapter)) key["adapters"].push_back(sha256_file(adapter));
@@ -209,7 +214,14 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   training.save = [&context, full = trainee.get()] {
     const bool first_copy = context.collectives.group_rank() < static_cast<int>(context.shard_ranks.size());
     if (!first_copy) return std::string();
-    return full->save(weights_directory(context.session.config().output.directory, context.task.id));
+    const std::string directory =
+        weights_directory(context.session.config().output.directory, context.task.id);
+    std::map<std::string, std::string> files;  // the first rank's to write
+    if (context.collectives.group_rank() == 0) files = context.session.companions();
+    const std::string digest = full->save(directory, files["config.json"]);
+    files.erase("config.json");
+    for (const auto& [name, bytes] : files) write_file(directory + "/" + name, bytes);
+    return digest;
   };
   training.trainee = std::move(trainee);
   return training;
@@ -221,11 +233,12 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
   Training training;
   training.model = &session.model(type, context.shard_ranks);
   context.collectives.meet(config.ranks.connect_timeout_s);
-  training.adapter = std::make_unique<Adapter>(
-      context.task.inputs.empty()
-          ? Adapter(session.shape(), config.lora, config.data.seed, session.device())
-          : load_adapter(adapter_directory(config.output.directory, context.task.inputs.front()),
-                         session.shape(), session.device()));
+  training.adapter =
+      task_adapter(session, context.task.inputs.empty() ? "" : context.task.inputs.front(), type);
+  if (!training.adapter) {
+    training.adapter =
+        std::make_unique<Adapter>(session.shape(), config.lora, config.data.seed, session.device());
+  }
   training.trainee = train_adapter(*training.model, *training.adapter);
   training.save = [&context, adapter = training.adapter.get()] {
     const RunConfig& run = context.session.config();
@@ -244,7 +257,7 @@ std::unique_ptr<Replay> make_replay(const TaskContext& context, at::ScalarType t
   if (keep.weight == 0) return nullptr;
   const Llama& base = context.session.model(type, context.shard_ranks);
   auto replay = std::make_unique<Replay>(replay_rows(context, base), keep.prompts, seed);
-  replay->prepare(base, context.collectives, steps);
+  replay->prepare(base, task_adapter(context.session, "", type).get(), context.collectives, steps);
   return replay;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/link/interrupt.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
@@ -82,9 +83,9 @@ class TaskServer {
     } catch (const TaskPaused& paused) {
       link_.send(coordinator_address, Paused{assign.task.id, paused.done(), paused.all()});
     } catch (const std::exception& error) {
-      if (!alone) throw;
-      sessions_.clear();  // whatever state a model was left in
       Failed failed = failure_of(error);
+      if (!alone || failed.is_of_storage) throw;
+      sessions_.clear();  // whatever state a model was left in
       failed.task_id = assign.task.id;
       link_.send(coordinator_address, failed);
     }
@@ -132,7 +133,11 @@ Failed failure_of(const std::exception& error) {
   const auto* own = dynamic_cast<const Error*>(&error);
   std::string reason = memory_shortage(error);
   if (reason.empty()) reason = error.what();
-  return {reason.substr(0, reason.find('\n')), own ? own->exit_code() : 1};
+  const bool is_of_storage = dynamic_cast<const StorageError*>(&error) != nullptr;
+  // Of a file's own words may be in it what a terminal obeys; of another library's only the first line is
+  // told.
+  if (own == nullptr) reason = reason.substr(0, reason.find('\n'));
+  return {text_in_message(reason, std::string::npos), own ? own->exit_code() : 1, {}, is_of_storage};
 }
 
 int serve(Link& link, const RankPlace& place) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "coordinator/capacity/prediction.h"
 #include "shared/base/error.h"
 #include "shared/model/layout_choice.h"
 
@@ -54,11 +55,12 @@ class Forecaster {
 
   ForecastRow row_of(int64_t ranks, int64_t shard_size, Recompute recompute) const {
     ForecastRow row;
-    row.layout = {ranks, shard_size, capacity_.tuning, recompute, config_.base.type};
-    row.layout.place = config_.base.place;
-    if (config_.train_compute_type == ComputeType::float32) row.layout.compute_bytes = 4;
-    row.layout.panels = machine_.machine.is_cpu && row.layout.compute_bytes == 2;
-    row.layout.joined = !machine_.machine.is_cpu;
+    row.layout = computing_layout(config_, machine_.machine,
+                                  config_.train_compute_type == ComputeType::float32 ? 4 : 2);
+    row.layout.ranks = ranks;
+    row.layout.shard_size = shard_size;
+    row.layout.tuning = capacity_.tuning;
+    row.layout.recompute = recompute;
     row.load = load_of(ranks);
     row.micro_batches = micro_batches_of(ranks);
     row.memory = rank_memory(shape_, config_.lora, row.load, row.layout);

@@ -7,8 +7,9 @@
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/config/option_table.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/model_files.h"
 
 namespace apportion {
 namespace {
@@ -244,7 +245,7 @@ std::string forecast_json(const Forecast& forecast, const RunConfig& config) {
   if (forecast.fewest_ranks) json["fewest_ranks"] = *forecast.fewest_ranks;
   for (const ForecastRow& row : forecast.rows) json["ranks"].push_back(row_json(forecast, row));
   // A path may hold bytes that are no UTF-8.
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::string render_forecast(const RunConfig& config) {

@@ -8,6 +8,7 @@
 #include "coordinator/capacity/forecast.h"
 #include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/model/step_time.h"
 
 namespace apportion {
@@ -35,7 +36,7 @@ std::string prediction_json(const std::vector<StudyPoint>& points, const RunConf
                             {"tensor_bytes", expected.tensor_bytes},
                             {"process_bytes", expected.process_bytes}});
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace
@@ -48,17 +49,23 @@ CalibratedMachine planned_machine(const CapacityConfig& capacity) {
   return parse_coefficients(read_file(capacity.coefficients), capacity.coefficients, capacity.machine);
 }
 
-RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine) {
+RankLayout computing_layout(const RunConfig& config, const Machine& machine, double compute_bytes) {
   RankLayout layout;
+  layout.base = config.base.type;
+  layout.place = config.base.place;
+  layout.compute_bytes = compute_bytes;
+  layout.panels = machine.is_cpu && compute_bytes == 2;
+  layout.joined = !machine.is_cpu;
+  return layout;
+}
+
+RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine) {
+  RankLayout layout =
+      computing_layout(config, machine, point.task.identity.at("compute_type") == "float32" ? 4 : 2);
   layout.ranks = point.ranks;
   layout.shard_size = config.ranks.resident == Residence::never ? point.shard_size : 1;
   // Where it was left to the ranks, a study's shapes are taken to have had room.
   if (config.ranks.recompute == Recompute::always) layout.recompute = Recompute::always;
-  layout.base = config.base.type;
-  layout.place = config.base.place;
-  layout.compute_bytes = point.task.identity.at("compute_type") == "float32" ? 4 : 2;
-  layout.panels = machine.is_cpu && layout.compute_bytes == 2;
-  layout.joined = !machine.is_cpu;
   return layout;
 }
 

@@ -17,6 +17,10 @@ namespace apportion {
 /// assumed of it. Throws UserError and DataError.
 CalibratedMachine planned_machine(const CapacityConfig& capacity);
 
+/// What ranks of the machine compute with, whatever ranks and shards there are: type, base, panels, joined
+/// blocks.
+RankLayout computing_layout(const RunConfig& config, const Machine& machine, double compute_bytes);
+
 /// How a point's base lies over its ranks: one that stays on every rank costs a step what a whole one does.
 RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine);
 

@@ -18,7 +18,7 @@
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 #include "shared/link/interrupt.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "shared/store/index.h"
 #include "shared/store/task_file.h"
 
@@ -35,13 +35,13 @@ Task scale_task(const RunConfig& config, const std::string& compute_type, const 
   // Elsewhere these only say how a result is made; here they are what is measured.
   for (const char* key : {"threads", "node_sharing", "resident", "recompute", "base_place"})
     layout[key] = config.value(key);
-  task.identity = {{"kind", name_of(task.kind)},
-                   {"revision", description_of(task.kind).revision},
-                   {"options", identity_options(config, scale_identity_keys())},
-                   {"compute_type", compute_type},
-                   {"model", canonical_shape(point.shape)},
-                   {"layout", layout},
-                   {"inputs", task.inputs}};
+  task.identity = nlohmann::json{{"kind", name_of(task.kind)},
+                                 {"revision", description_of(task.kind).revision},
+                                 {"options", identity_options(config, scale_identity_keys())},
+                                 {"compute_type", compute_type},
+                                 {"model", canonical_shape(point.shape)},
+                                 {"layout", layout},
+                                 {"inputs", task.inputs}};
   task.id = task_id(task.identity);
   return task;
 }
@@ -93,8 +93,9 @@ void measure(Link& link, const RunConfig& config, const JobEnvironment& environm
     options.groups = {point.ranks, point.micro_batches, point.shard_size};
     options.silence_limit_s = environment.silence_limit_s;
     options.interrupted = interrupt_signal;
-    recorder.add(config, nullptr, {point.task});
-    Coordinator(link, recorder, claims, status, {point.task}, {TaskState::waiting}, options).run();
+    const TaskList task = task_list({point.task});
+    recorder.add(config, nullptr, task);
+    Coordinator(link, recorder, claims, status, task, {TaskState::waiting}, options).run();
   }
 }
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "coordinator/job.h"
+#include "shared/architecture/shape.h"
 #include "shared/config/run_config.h"
 #include "shared/config/task.h"
 #include "shared/link/link.h"
-#include "shared/model/shape.h"
 #include "shared/model/study_tree.h"
 
 namespace apportion {

@@ -11,6 +11,7 @@
 #include "coordinator/report/table.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
@@ -211,7 +212,7 @@ std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& file
 std::string study_json(const std::vector<StudyRow>& rows) {
   nlohmann::ordered_json json = {{"rows", nlohmann::ordered_json::array()}};
   for (const StudyRow& row : rows) json["rows"].push_back(row_json(rows, row));
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::vector<std::string> write_plots(const std::vector<StudyRow>& rows, const std::string& directory) {

@@ -4,15 +4,16 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/prepared_job.h"
 #include "shared/base/file_system.h"
 #include "shared/model/cost.h"
-#include "shared/model/shape_text.h"
 #include "shared/model/step_time.h"
+#include "shared/model_files/model_files.h"
+#include "shared/store/index.h"
 #include "shared/store/journal.h"
-#include "shared/store/task_file.h"
 
 namespace apportion {
 namespace {
@@ -45,16 +46,12 @@ class TaskCost {
 
  private:
   double training(size_t stage, int steps) const {
-    RankLayout layout;
+    RankLayout layout = computing_layout(config_, machine_.machine,
+                                         config_.train_compute_type == ComputeType::float32 ? 4 : 2);
     layout.ranks = ranks_;
     layout.shard_size = size_.layout.shard_size;
     layout.tuning = config_.adapter == AdapterKind::none ? Tuning::full : Tuning::adapter;
     layout.recompute = size_.layout.recompute;
-    layout.base = config_.base.type;
-    layout.place = config_.base.place;
-    layout.compute_bytes = config_.train_compute_type == ComputeType::float32 ? 4 : 2;
-    layout.panels = machine_.machine.is_cpu && layout.compute_bytes == 2;
-    layout.joined = !machine_.machine.is_cpu;
     StepLoad load = size_.stages.at(stage);
     load.micro_batches = (config_.batch.micro_batches + ranks_ - 1) / ranks_;
     return steps * step_time(shape_, config_.lora, load, layout, machine_).total() * ranks_;
@@ -121,13 +118,15 @@ class SweepForecaster {
 
   SweepForecast run() {
     prepare();
+    const std::vector<std::string> finished = finished_tasks(forecast_.directory);
+    const std::unordered_set<std::string> there(finished.begin(), finished.end());
     const auto measured = measured_seconds(forecast_.directory);
     std::vector<double> modelled(shared_.tasks.size());
     std::vector<char> done(shared_.tasks.size());
     for (size_t task = 0; task < shared_.tasks.size(); ++task) {
-      modelled[task] = modelled_seconds(shared_.tasks[task]);
-      done[task] = is_done(shared_.tasks[task]) ? 1 : 0;
-      count(shared_.tasks[task], modelled[task], done[task] != 0, measured);
+      modelled[task] = modelled_seconds(*shared_.tasks[task]);
+      done[task] = there.contains(shared_.tasks[task]->id) ? 1 : 0;
+      count(*shared_.tasks[task], modelled[task], done[task] != 0, measured);
     }
     foretell(modelled, done);
     return std::move(forecast_);
@@ -139,9 +138,9 @@ class SweepForecaster {
     for (size_t cell = 0; cell < cells_.size(); ++cell) {
       PreparedJob job;
       in_cell(cells_[cell], [&] { job = preparer.prepare(cells_[cell], cell); });
-      shared_.add(job.plan.tasks, cell);
-      data_.push_back(job.data);
       forecast_.unshared += job.plan.tasks.size();
+      shared_.add(std::move(job.plan.tasks), cell);
+      data_.push_back(job.data);
       const LayoutChoice& layout = size_of_(cell).layout;
       forecast_.fits = forecast_.fits && layout.fits;
       if (layout.needed_bytes <= forecast_.needed_bytes) continue;
@@ -162,8 +161,6 @@ class SweepForecaster {
                     forecast_.machine, forecast_.ranks)
         .of_task(task);
   }
-
-  bool is_done(const Task& task) const { return is_regular_file(result_path(forecast_.directory, task.id)); }
 
   TaskSort& sort_of(const std::string& label) {
     const auto [place, is_new] = place_of_.try_emplace(label, forecast_.sorts.size());
@@ -189,7 +186,7 @@ class SweepForecaster {
     std::unordered_map<std::string, double> ends;  // of chains, by their last task
     std::vector<char> unfinished(cells_.size(), 0);
     for (size_t number = 0; number < shared_.tasks.size(); ++number) {
-      const Task& task = shared_.tasks[number];
+      const Task& task = *shared_.tasks[number];
       ++forecast_.tasks;
       if (done[number] != 0) {
         ++forecast_.done;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "coordinator/job.h"
-#include "shared/config/command_line.h"
+#include "shared/config/command/command_line.h"
 #include "shared/model/job_size.h"
 #include "shared/model/machine.h"
 

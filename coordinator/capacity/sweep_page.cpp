@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/report/table.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
@@ -113,7 +114,7 @@ std::string sweep_json(const SweepForecast& forecast) {
                              {"modelled_rank_seconds", sort.modelled_s},
                              {"rank_seconds_left", sort.left_s}});
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace apportion

@@ -23,6 +23,9 @@ class LeaseLost : public Error {
 class Claims {
  public:
   virtual ~Claims() = default;
+  /// Reads what other runs have and have done since. Until the next time what they had then counts as theirs
+  /// still.
+  virtual void look() = 0;
   /// Asks for a task whose inputs are done.
   virtual Claim claim(const Task& task) = 0;
   /// Whether a task that was elsewhere still is; if not, it may be asked for again.
@@ -35,6 +38,8 @@ class Claims {
   virtual void failed(const Task& task, const std::string& reason, size_t ranks) = 0;
   /// It was not begun, or left in order: anyone may have it.
   virtual void give_back(const Task& task) = 0;
+  /// The run was asked to stop: a task that it cannot give back any more has not failed.
+  virtual void stopping() = 0;
   /// Shows that this run is alive; called many times a second. Throws LeaseLost as confirm does.
   virtual void beat() = 0;
   /// How far one of ours has come, for people.
@@ -44,12 +49,14 @@ class Claims {
 /// One run alone.
 class AllClaims : public Claims {
  public:
+  void look() override {}
   Claim claim(const Task&) override { return Claim::ours; }
   bool is_elsewhere(const Task&) override { return false; }
   void confirm(const Task&) override {}
   void finished(const Task&, size_t) override {}
   void failed(const Task&, const std::string&, size_t) override {}
   void give_back(const Task&) override {}
+  void stopping() override {}
   void beat() override {}
   void progress(const Task&, const std::string&) override {}
 };

@@ -4,12 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/folder/members.h"
+#include "shared/base/clock.h"
 #include "shared/base/standard_output.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
@@ -28,15 +29,6 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.{}f} {}", size, bytes < 1024 ? 0 : 1, unit);
 }
 
-std::string day_text(double unix_seconds) {
-  const auto whole = static_cast<std::time_t>(unix_seconds);
-  std::tm parts{};
-  ::localtime_r(&whole, &parts);
-  char text[32] = {};
-  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &parts);
-  return text;
-}
-
 std::vector<Garbage> of_sort(const FolderGarbage& garbage, GarbageSort sort) {
   std::vector<Garbage> items;
   for (const Garbage& item : garbage.items) {
@@ -50,8 +42,6 @@ uint64_t bytes_of(const std::vector<Garbage>& items) {
   for (const Garbage& item : items) bytes += item.bytes;
   return bytes;
 }
-
-double now() { return static_cast<double>(std::time(nullptr)); }
 
 /// Whether someone at a terminal says yes.
 bool is_agreed() {
@@ -73,7 +63,8 @@ std::string render_garbage(const std::string& directory, const FolderGarbage& ga
     text += fmt::format("{:>6} {:<38} {:>10}  ", items.size(), name_of(static_cast<GarbageSort>(sort)),
                         size_text(bytes_of(items)));
     for (size_t i = 0; i < std::min(most_named, items.size()); ++i)
-      text += fmt::format("{} {} ({})", i == 0 ? "" : ",", items[i].path, day_text(items[i].time));
+      text += fmt::format("{} {} ({})", i == 0 ? "" : ",", items[i].path,
+                          local_time_text(items[i].time, "%Y-%m-%d %H:%M"));
     text += items.size() > most_named ? ", ...\n" : "\n";
   }
   const std::vector<std::string>& cells = garbage.forgotten_cells;
@@ -98,13 +89,13 @@ std::string garbage_json(const FolderGarbage& garbage, bool removed) {
       json["items"].push_back(
           {{"sort", name_of(item.sort)}, {"path", item.path}, {"bytes", item.bytes}, {"time", item.time}});
   }
-  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 void clear_folder(const std::string& directory, const Forgotten& forgotten, bool yes, bool json) {
   require_folder(directory, "gc");
   require_idle(directory, "gc");
-  const FolderGarbage listed = find_garbage(directory, forgotten, now());
+  const FolderGarbage listed = find_garbage(directory, forgotten, folder_seconds(directory));
   if (!json) print_output(render_garbage(directory, listed));
   const bool asks = !yes && !json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
   const bool removes = !listed.empty() && (yes || (asks && is_agreed()));
@@ -115,7 +106,7 @@ void clear_folder(const std::string& directory, const Forgotten& forgotten, bool
     return;
   }
   Leases self(directory, "gc", 60);
-  const FolderGarbage removed = remove_garbage(directory, forgotten, listed, self, now());
+  const FolderGarbage removed = remove_garbage(directory, forgotten, listed, self, folder_seconds(directory));
   print_output(json ? garbage_json(removed, true)
                     : fmt::format("removed: {} in {} places\n", size_text(bytes_of(removed.items)),
                                   removed.items.size()));

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
-#include <filesystem>
+#include <exception>
 #include <thread>
 
 #include "coordinator/folder/members.h"
@@ -12,26 +11,10 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/checkpoint.h"
+#include "shared/store/index.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
-namespace {
-
-/// How far a task has come whose state is kept in the folder: the step of its newest checkpoint, or the bytes
-/// of what was measured. 0: nothing is kept.
-uint64_t saved_in(const std::string& folder) {
-  uint64_t saved = 0;
-  for (uint64_t step : checkpoint_steps(folder)) {
-    if (is_complete(folder, step)) saved = std::max(saved, step);
-  }
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.is_regular_file(error)) saved += entry.file_size(error);
-  }
-  return saved;
-}
-
-}  // namespace
 
 FolderClaims::FolderClaims(const FolderOptions& options, Status& status)
     : options_(options),
@@ -50,7 +33,8 @@ FolderClaims::~FolderClaims() {
   try {
     journal_.add({JournalEvent::left});
   } catch (const Error& error) {
-    status_.warn(error.what());
+    // What ends this run, a full disk say, is said once.
+    if (std::uncaught_exceptions() == 0) status_.warn(error.what());
   }
 }
 
@@ -71,7 +55,44 @@ bool FolderClaims::is_done(const Task& task, Look look) {
   return state == ArtefactState::verified;
 }
 
+void FolderClaims::read_journals() {
+  const std::vector<JournalRecord> records = journals_.read_new();
+  failures_.add(records);
+  for (const JournalRecord& record : records) {
+    if (record.event == JournalEvent::done && record.member != leases_.member())
+      told_done_.insert(record.task);
+  }
+}
+
+/// A run that comes in the place of a killed one goes on with what that had begun, before it begins anything.
+void FolderClaims::look() {
+  leased_ = leased_ ? leases_.taken() : leases_.held();
+  read_journals();
+}
+
+/// Whether another run had it at the last look.
+bool FolderClaims::is_others(const Task& task) const {
+  return leased_ && leased_->contains(task.id) && !leases_.own().contains(task.id);
+}
+
+/// Of what another run has done nothing was read so far.
+void FolderClaims::check_inputs(const Task& task) {
+  for (const std::string& input : task.inputs) {
+    if (told_done_.erase(input) == 0) continue;
+    const std::string why = fault_of_result(options_.directory, input);
+    if (why.empty()) continue;
+    leases_.release(task.id);
+    throw UserError(
+        fmt::format("{} needs a result that another run has done and that is damaged: {}; the "
+                    "same command does it again",
+                    task.label, why));
+  }
+}
+
 Claim FolderClaims::claim(const Task& task) {
+  if (is_others(task)) return Claim::elsewhere;
+  if (told_done_.contains(task.id) && !options_.force && has_result(options_.directory, task.id))
+    return Claim::done;
   if (is_done(task, Look::first)) return Claim::done;
   const Leases::Taking taking = leases_.take(task.id);
   if (!taking.lost_by.empty()) {
@@ -82,7 +103,7 @@ Claim FolderClaims::claim(const Task& task) {
     journal_.add(lost);
   }
   if (!taking.ours) return Claim::elsewhere;
-  failures_.add(journals_.read_new());
+  read_journals();
   // Another run may have done it between the two looks.
   if (is_done(task, Look::again)) {
     leases_.release(task.id);
@@ -92,11 +113,24 @@ Claim FolderClaims::claim(const Task& task) {
     leases_.release(task.id);
     return Claim::set_aside;
   }
+  check_inputs(task);
   note(JournalEvent::taken, task);
   return Claim::ours;
 }
 
-bool FolderClaims::is_elsewhere(const Task& task) { return leases_.is_held(task.id); }
+/// Whether a holder is gone costs a look at two files: where many are at work some are looked at each second.
+bool FolderClaims::is_elsewhere(const Task& task) {
+  if (!leased_) return leases_.is_held(task.id);
+  if (!leased_->contains(task.id)) return false;
+  constexpr double looks_per_second = 64;
+  double& checked = checked_[task.id];
+  const double now = seconds_now();
+  if (now < checked + static_cast<double>(leased_->size()) / looks_per_second) return true;
+  checked = now;
+  if (leases_.is_held(task.id)) return true;
+  leased_->erase(task.id);
+  return false;
+}
 
 void FolderClaims::confirm(const Task& task) { confirm(task.id, task.label); }
 
@@ -123,6 +157,14 @@ void FolderClaims::failed(const Task& task, const std::string& reason, size_t ra
 void FolderClaims::give_back(const Task& task) {
   note(JournalEvent::given_back, task);
   leases_.release(task.id);
+}
+
+/// Written before there is time for anything else: a batch system may kill within a second.
+void FolderClaims::stopping() {
+  try {
+    journal_.add({JournalEvent::stopping});
+  } catch (const Error&) {  // leaving in order is more than this is worth
+  }
 }
 
 /// A run that was away for long hears of it here, and not after hours of work for nothing.

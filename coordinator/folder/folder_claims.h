@@ -3,8 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "coordinator/folder/claims.h"
 #include "coordinator/status.h"
@@ -31,12 +34,14 @@ class FolderClaims : public Claims {
   /// Gives everything back.
   ~FolderClaims() override;
 
+  void look() override;
   Claim claim(const Task& task) override;
   bool is_elsewhere(const Task& task) override;
   void confirm(const Task& task) override;
   void finished(const Task& task, size_t ranks) override;
   void failed(const Task& task, const std::string& reason, size_t ranks) override;
   void give_back(const Task& task) override;
+  void stopping() override;
   void beat() override;
   void progress(const Task& task, const std::string& text) override;
 
@@ -50,6 +55,9 @@ class FolderClaims : public Claims {
   /// At the first look what is damaged is told.
   enum class Look { first, again };
   bool is_done(const Task& task, Look look);
+  void read_journals();
+  bool is_others(const Task& task) const;
+  void check_inputs(const Task& task);
   void note(JournalEvent event, const Task& task, size_t ranks = 0, const std::string& text = "");
 
   FolderOptions options_;
@@ -59,6 +67,11 @@ class FolderClaims : public Claims {
   JournalReader journals_;
   FailureCount failures_;      // of all records, or of those since the start
   std::set<std::string> own_;  // finished by this run
+  // What others have done since this run began is taken from their journals: reading all results of a
+  // thousand runs in each of them would take longer than what they compute.
+  std::unordered_set<std::string> told_done_;
+  std::optional<std::unordered_set<std::string>> leased_;  // at the last look
+  std::unordered_map<std::string, double> checked_;        // when it was last seen whether the holder is gone
 };
 
 }  // namespace apportion

@@ -1,18 +1,18 @@
 #include "coordinator/folder/folder_status.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <ctime>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
 
 #include "coordinator/folder/folder_claims.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/store/index.h"
 #include "shared/store/journal.h"
 #include "shared/store/plan_file.h"
@@ -32,6 +32,11 @@ struct History {
   size_t ended = 0, last_hour = 0;                       // tasks
 };
 
+/// Nobody has seen it go; these are what it can have been.
+std::string gone_reason(const std::string& member) {
+  return "its run " + member + " was killed (out of memory? by hand?) or lost its machine";
+}
+
 History history_of(const std::vector<JournalRecord>& records, double now) {
   History history;
   history.failures.add(records);
@@ -40,7 +45,7 @@ History history_of(const std::vector<JournalRecord>& records, double now) {
     const bool failed = record.event == JournalEvent::failed;
     if ((!failed && record.event != JournalEvent::lost) || record.time < when[record.task]) continue;
     when[record.task] = record.time;
-    history.reasons[record.task] = failed ? record.reason : "its run is gone (" + record.other + ")";
+    history.reasons[record.task] = failed ? record.reason : gone_reason(record.other);
   }
   for (const TaskSpan& span : spans_of(records)) {
     history.seconds += span.seconds * static_cast<double>(span.ranks);
@@ -50,14 +55,9 @@ History history_of(const std::vector<JournalRecord>& records, double now) {
   return history;
 }
 
-bool is_file(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0;
-}
-
 TaskPhase phase_of(const std::string& directory, const std::string& task, const std::string& member,
                    int failures) {
-  if (is_file(result_path(directory, task))) return TaskPhase::done;
+  if (has_result(directory, task)) return TaskPhase::done;
   if (!member.empty()) return TaskPhase::running;
   if (failures >= most_failures) return TaskPhase::set_aside;
   return failures > 0 ? TaskPhase::failed : TaskPhase::waiting;
@@ -79,15 +79,6 @@ JobStatus status_of(const std::string& directory, const PlanFile& plan, const Hi
     if (has_failed && reason != history.reasons.end()) task.reason = reason->second;
   }
   return job;
-}
-
-std::string time_text(double unix_seconds) {
-  const auto whole = static_cast<std::time_t>(unix_seconds);
-  std::tm parts{};
-  ::localtime_r(&whole, &parts);
-  char text[32] = {};
-  std::strftime(text, sizeof(text), "%b %d %H:%M", &parts);
-  return text;
 }
 
 std::string hours_text(double hours) {
@@ -152,7 +143,7 @@ std::string render_status(const FolderStatus& status) {
   for (const MemberStatus& member : status.members) {
     text += fmt::format("{} {}{} since {}", member.alive ? "at work:" : "lost:   ", member.id,
                         member.slurm_job.empty() ? "" : " (Slurm job " + member.slurm_job + ")",
-                        time_text(member.began));
+                        local_time_text(member.began, "%b %d %H:%M"));
     for (size_t i = 0; i < member.doing.size(); ++i) text += (i == 0 ? ": " : "; ") + member.doing[i];
     text += "\n";
   }
@@ -197,11 +188,11 @@ std::string status_json(const FolderStatus& status) {
                                {"alive", member.alive},
                                {"doing", member.doing}});
   }
-  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 size_t retry_failed(const std::string& directory) {
-  const FolderStatus status = folder_status(directory, static_cast<double>(std::time(nullptr)));
+  const FolderStatus status = folder_status(directory, folder_seconds(directory));
   std::set<std::string> failed;
   for (const JobStatus& job : status.jobs) {
     for (const TaskStatus& task : job.tasks) {
@@ -210,36 +201,31 @@ size_t retry_failed(const std::string& directory) {
   }
   if (failed.empty()) return 0;
   Leases self(directory, "retry", 60);
+  JournalReader journals(directory);
+  FailureCount failures;
+  failures.add(journals.read_new());
   JournalWriter journal(directory, self.member());
-  for (const std::string& task : failed) journal.add({JournalEvent::retry, task});
+  for (const std::string& task : failed) {
+    JournalRecord retry{JournalEvent::retry, task};
+    retry.time = failures.last_of(task);  // of a host, perhaps, whose clock is ahead
+    journal.add(retry);
+  }
   return failed.size();
 }
 
 std::vector<std::string> verify_folder(const std::string& directory, size_t& seen) {
   std::vector<std::string> faults;
-  seen = 0;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
-    const std::string path = entry.path().string() + "/result.h5";
-    if (!is_file(path)) continue;
-    ++seen;
-    try {
-      const TaskRecord record = read_task_record(path);
-      std::string why;
-      if (record.task.id != entry.path().filename().string()) {
-        faults.push_back(path + ": it is the result of another task");
-      } else if (verify_artefact(directory, record.task, why) != ArtefactState::verified) {
-        faults.push_back(why);
-      }
-    } catch (const Error& damage) {
-      faults.emplace_back(damage.what());
-    }
+  const std::vector<std::string> ids = finished_tasks(directory);
+  seen = ids.size();
+  for (const std::string& id : ids) {
+    if (std::string fault = fault_of_result(directory, id); !fault.empty())
+      faults.push_back(std::move(fault));
   }
   JournalReader journals(directory);
   journals.read_new();
   for (const std::string& fault : journals.faults()) faults.push_back(fault);
   try {
-    if (is_file(directory + "/index.h5")) check_index(directory);
+    if (path_exists(directory + "/index.h5")) check_index(directory);
     read_plan_files(directory);
   } catch (const Error& damage) {
     faults.emplace_back(damage.what());

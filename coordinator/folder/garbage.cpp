@@ -21,15 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* removed_name = "removed";
 
-/// A file that is not finished has this in its name (temporary_name() in shared/base/file_system.h); its
-/// writer may still be at it while it is young.
-constexpr const char* temporary_mark = ".tmp.";
+/// The writer of a temporary file may still be at it while it is so young.
 constexpr double writing_s = 3600;
-
-bool exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
 
 /// Of the last change of the file or directory itself; 0 when it is not there.
 double time_of(const std::string& path) {
@@ -38,16 +31,6 @@ double time_of(const std::string& path) {
   if (::lstat(path.c_str(), &status) != 0) return 0;
   return static_cast<double>(status.st_mtim.tv_sec) +
          nanosecond * static_cast<double>(status.st_mtim.tv_nsec);
-}
-
-/// Names in a directory, sorted; none when it is not there.
-std::vector<std::string> names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 /// Calls take(path) for each regular file below, or for the path when it is one; links are not followed.
@@ -88,10 +71,10 @@ class Listing {
       const std::string path = "tasks/" + id;
       const auto entry = named_.find(id);
       if (entry == named_.end()) {
-        add(exists(result_path(directory_, id)) ? GarbageSort::result : GarbageSort::unfinished, path);
+        add(has_result(directory_, id) ? GarbageSort::result : GarbageSort::unfinished, path);
         continue;
       }
-      const bool has_checkpoint = entry->second.finished && exists(checkpoint_directory(directory_, id));
+      const bool has_checkpoint = entry->second.finished && path_exists(checkpoint_directory(directory_, id));
       if (has_checkpoint) add(GarbageSort::checkpoint, path + "/checkpoint");
       add_temporaries(path, has_checkpoint ? "checkpoint" : "");
     }
@@ -108,7 +91,7 @@ class Listing {
       if (!task.finished || task.reads_reference) reference = std::max(reference, when);
     }
     for (const std::string& name : names_in(directory_ + "/replay")) {
-      if (name.find(temporary_mark) == std::string::npos && made_at(directory_ + "/replay/" + name) > answers)
+      if (!is_temporary(name) && made_at(directory_ + "/replay/" + name) > answers)
         add(GarbageSort::answers, "replay/" + name);
     }
     for (const std::string& name : names_in(directory_ + "/reference")) {
@@ -170,8 +153,9 @@ class Listing {
 
  private:
   void add_if_temporary(const std::string& path) {
-    const bool is_one = fs::path(path).filename().string().find(temporary_mark) != std::string::npos;
-    if (is_one && time_of(directory_ + "/" + path) < now_ - writing_s) add(GarbageSort::temporary, path);
+    if (is_temporary(fs::path(path).filename().string()) &&
+        time_of(directory_ + "/" + path) < now_ - writing_s)
+      add(GarbageSort::temporary, path);
   }
 
   std::string directory_;
@@ -295,7 +279,7 @@ FolderGarbage remove_garbage(const std::string& directory, const Forgotten& forg
   std::erase_if(garbage.items, [&](const Garbage& item) { return !was_listed.contains(item.path); });
 
   // First what names, then what is no longer named.
-  const bool indexed = exists(directory + "/index.h5");
+  const bool indexed = path_exists(directory + "/index.h5");
   if (indexed && !garbage.forgotten_cells.empty()) replace_index(directory, garbage.cells);
   const std::string aside = directory + "/" + removed_name + "/" + self.member();
   make_directories(aside);

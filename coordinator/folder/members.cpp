@@ -1,13 +1,15 @@
 #include "coordinator/folder/members.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <ctime>
 #include <filesystem>
 #include <thread>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -21,6 +23,17 @@ double age_of(const std::string& path, double now) {
 }
 
 }  // namespace
+
+double folder_seconds(const std::string& directory) {
+  const std::string path = fmt::format("{}/.clock-{}", members_directory(directory), ::getpid());
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) return unix_seconds();
+  ::close(file);
+  struct stat status {};
+  const bool known = ::stat(path.c_str(), &status) == 0;
+  ::unlink(path.c_str());
+  return known ? static_cast<double>(status.st_mtim.tv_sec) : unix_seconds();
+}
 
 std::vector<MemberStatus> folder_members(const std::string& directory, double now) {
   std::vector<MemberStatus> members;
@@ -44,7 +57,7 @@ void require_folder(const std::string& directory, const std::string& command) {
 }
 
 void require_idle(const std::string& directory, const std::string& command, const std::string& self) {
-  for (const MemberStatus& member : folder_members(directory, static_cast<double>(std::time(nullptr)))) {
+  for (const MemberStatus& member : folder_members(directory, folder_seconds(directory))) {
     if (!member.alive || member.id == self) continue;
     throw UserError(fmt::format("{}: {} works in {} (job {}); wait until it has ended, or stop it", command,
                                 member.id, directory, member.job));

@@ -18,8 +18,12 @@ struct MemberStatus {
   std::vector<std::string> doing = {};  // "stage 1 (target=even) 37/420"
 };
 
-/// A member of another host counts as alive until it was not heard of for a minute before `now` (Unix
-/// seconds), by its file's time.
+/// Unix seconds by the clock that the folder's files have their times from, as a server of files does; this
+/// host's may be an hour off. By this host's where nothing can be written there.
+double folder_seconds(const std::string& directory);
+
+/// A member of another host counts as alive while its file, by the file system's clock, is younger at `now`
+/// (Unix seconds) than its own lease_s.
 std::vector<MemberStatus> folder_members(const std::string& directory, double now);
 
 /// Throws UserError, with the command's name, when the directory is none.

@@ -20,6 +20,7 @@
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 #include "shared/config/run_config.h"
+#include "shared/store/checkpoint.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/index.h"
 #include "shared/store/layout.h"
@@ -30,23 +31,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* complete = "COMPLETE";  // a checkpoint's last file
-
-bool exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
-/// Names of the regular files in a directory, or of its directories; sorted, without what is not finished.
-std::vector<std::string> names_in(const std::string& directory, fs::file_type type) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    const bool wanted = entry->symlink_status(error).type() == type;
-    if (wanted && name.find(".tmp.") == std::string::npos) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
+/// Names of the regular files in a directory, or of its directories; without what is not finished.
+std::vector<std::string> names_of(const std::string& directory, fs::file_type type) {
+  std::vector<std::string> names = names_in(directory);
+  std::erase_if(names, [&](const std::string& name) {
+    std::error_code error;
+    return is_temporary(name) || fs::symlink_status(directory + "/" + name, error).type() != type;
+  });
   return names;
 }
 
@@ -114,9 +105,9 @@ class Merge {
   }
 
   void copy_missing(const std::string& part) {
-    for (const std::string& name : names_in(there(part), fs::file_type::regular)) {
+    for (const std::string& name : names_of(there(part), fs::file_type::regular)) {
       claims_.beat();
-      if (exists(here(part + "/" + name))) continue;
+      if (path_exists(here(part + "/" + name))) continue;
       make_directories(here(part));
       copy_file(there(part + "/" + name), here(part + "/" + name));
     }
@@ -124,23 +115,24 @@ class Merge {
 
   /// The files of a kept reference are a checkpoint's: COMPLETE comes last.
   void merge_references() {
-    for (const std::string& key : names_in(there("reference"), fs::file_type::directory)) {
-      for (const std::string& step : names_in(there("reference/" + key), fs::file_type::directory)) {
-        const std::string path = "reference/" + key + "/" + step + "/";
-        if (!exists(there(path + complete)) || exists(here(path + complete))) continue;
+    for (const std::string& key : names_of(there("reference"), fs::file_type::directory)) {
+      for (const std::string& step : names_of(there("reference/" + key), fs::file_type::directory)) {
+        const std::string path = "reference/" + key + "/" + step, last = path + completion_name;
+        if (!path_exists(there(last)) || path_exists(here(last))) continue;
         make_directories(here(path));
-        for (const std::string& name : names_in(there(path), fs::file_type::regular)) {
+        for (const std::string& name : names_of(there(path), fs::file_type::regular)) {
+          const std::string file = path + "/" + name;
           claims_.beat();
-          if (name != complete) copy_file(there(path + name), here(path + name));
+          if (file != last) copy_file(there(file), here(file));
         }
-        copy_file(there(path + complete), here(path + complete));
+        copy_file(there(last), here(last));
       }
     }
   }
 
   /// A server is not asked again for what it has said there. Lines are added, as runs do it.
   void merge_judgements() {
-    for (const std::string& name : names_in(there("judgements"), fs::file_type::regular)) {
+    for (const std::string& name : names_of(there("judgements"), fs::file_type::regular)) {
       claims_.beat();
       JudgementCache cache(here("judgements/" + name));
       cache.add_all(there("judgements/" + name));
@@ -152,7 +144,7 @@ class Merge {
   void merge_result(const std::string& id) {
     claims_.beat();
     try {
-      if (exists(result_path(directory_, id))) return compare(id);
+      if (has_result(directory_, id)) return compare(id);
       const Task task = read_task_record(result_path(from_, id)).task;
       std::string why;
       const bool whole = verify_artefact(from_, task, why) == ArtefactState::verified;
@@ -179,12 +171,12 @@ class Merge {
   /// This member has the task's lease. As a run writes it: what was trained, then the result, which commits
   /// it.
   void copy_task(const std::string& id) {
-    if (exists(result_path(directory_, id))) return compare(id);
-    for (const std::string& part : names_in(there("tasks/" + id), fs::file_type::directory)) {
+    if (has_result(directory_, id)) return compare(id);
+    for (const std::string& part : names_of(there("tasks/" + id), fs::file_type::directory)) {
       if (part != "adapter" && part != "weights") continue;
       const std::string path = "tasks/" + id + "/" + part;
       make_directories(here(path));
-      for (const std::string& name : names_in(there(path), fs::file_type::regular)) {
+      for (const std::string& name : names_of(there(path), fs::file_type::regular)) {
         claims_.beat();
         copy_file(there(path + "/" + name), here(path + "/" + name));
       }
@@ -214,12 +206,12 @@ class Merge {
     });
     if (!written)
       throw UserError("merge: another run has been writing the index of " + directory_ +
-                      " for half a minute; give the command again");
+                      " for too long; give the command again");
   }
 
   bool has_results(const Cell& cell) {
     for (const std::string& id : tasks_of(cell)) {
-      if (exists(result_path(directory_, id))) continue;
+      if (has_result(directory_, id)) continue;
       leave(fmt::format("cell {} of job {} is left out: task {} is not here", cell.name, cell.job,
                         id.substr(0, 8)));
       return false;
@@ -230,8 +222,8 @@ class Merge {
   /// A run's journal only grows: the longer one of two that begin alike is the newer one.
   void merge_journals() {
     const std::string part = "journal/";
-    for (const std::string& name : names_in(there(part), fs::file_type::regular)) {
-      if (exists(here(part + name))) {
+    for (const std::string& name : names_of(there(part), fs::file_type::regular)) {
+      if (path_exists(here(part + name))) {
         const std::string ours = read_file(here(part + name));
         if (!MappedFile(there(part + name)).bytes().starts_with(ours) ||
             file_size(there(part + name)) == ours.size())

@@ -1,17 +1,10 @@
 #include "coordinator/folder/named_tasks.h"
 
-#include <filesystem>
-
 #include "shared/base/error.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
 namespace {
-
-bool has_result(const std::string& directory, const std::string& id) {
-  std::error_code error;
-  return std::filesystem::exists(result_path(directory, id), error);
-}
 
 /// A result that nothing names is garbage whether it can be read or not.
 bool is_study(const std::string& directory, const std::string& id) {

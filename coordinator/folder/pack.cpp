@@ -55,13 +55,8 @@ std::vector<std::string> whole_results(const std::string& directory, const Folde
 
 /// Of what was trained: every file of its folder.
 void pack_trained(Hdf5Writer& writer, const std::string& folder, const std::string& group) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.is_regular_file(error)) names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
+  for (const std::string& name : names_in(folder)) {
+    if (!is_regular_file(folder + "/" + name)) continue;
     const MappedFile file(folder + "/" + name);
     writer.bytes(group + "/" + name, file.bytes());
     writer.attribute(group + "/" + name, layout::sha256, sha256(file.bytes()));

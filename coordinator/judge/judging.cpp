@@ -13,7 +13,7 @@
 #include "shared/measure/judge_question.h"
 #include "shared/measure/lexical_judge.h"
 #include "shared/measure/verdicts.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
@@ -45,7 +45,7 @@ nlohmann::json identity_of_local(const RunConfig& config, const PlanInput& input
 
 std::unique_ptr<Judge> judge_for(const Task& task, const RunConfig& config, const Dataset& dataset,
                                  const std::function<void()>& interrupted) {
-  const nlohmann::json& identity = task.identity.at("judge");
+  const nlohmann::json identity = task.identity.at("judge");
   if (judge_name(task) == lexical_judge) return std::make_unique<WordJudge>(dataset);
   const std::string cache = config.output.directory + "/judgements/" + sha256(identity.dump()) + ".jsonl";
   ServerLine line = real_line();

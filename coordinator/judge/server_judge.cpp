@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/data/text_file.h"
 #include "shared/measure/category.h"
 #include "shared/measure/judge_question.h"
@@ -67,7 +68,7 @@ std::string ServerJudge::question(const std::string& story) const {
                                   {"max_tokens", 32},
                                   {"messages", {{{"role", "user"}, {"content", text}}}}};
   // A story may hold bytes that are no UTF-8.
-  return request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(request);
 }
 
 int ServerJudge::category_of(const std::string& answer) const {

@@ -64,17 +64,36 @@ CellFigures figures_of(const CellView& view) {
   return figures;
 }
 
+namespace {
+
+/// From the cache or else the files, and then in the cache.
+CellFigures load_figures_of(const std::string& directory, const Cell& cell, FigureCache& cache) {
+  CellFigures figures = named_figures(cell);
+  const std::string key = cache.key_of(cell);
+  if (key.empty() || !cache.find(key, figures)) figures = figures_of(load_headline(directory, cell));
+  if (!key.empty() && figures.readable && figures.problems.empty()) cache.keep(key, figures);
+  return figures;
+}
+
+}  // namespace
+
 std::vector<CellFigures> load_figures(const std::string& directory, const std::vector<Cell>& cells) {
   std::vector<CellFigures> all;
   FigureCache cache(directory);
-  for (const Cell& cell : cells) {
-    CellFigures& figures = all.emplace_back(named_figures(cell));
-    const std::string key = cache.key_of(cell);
-    if (key.empty() || !cache.find(key, figures)) figures = figures_of(load_headline(directory, cell));
-    if (!key.empty() && figures.readable && figures.problems.empty()) cache.keep(key, figures);
-  }
+  for (const Cell& cell : cells) all.push_back(load_figures_of(directory, cell, cache));
   cache.save();
   return all;
+}
+
+void keep_figures(const std::string& directory, const std::vector<Cell>& cells,
+                  const std::function<void()>& pulse) {
+  FigureCache cache(directory);
+  cache.keep_read();
+  for (const Cell& cell : cells) {
+    load_figures_of(directory, cell, cache);
+    pulse();
+  }
+  cache.save();
 }
 
 std::vector<std::string> problems_of(const std::vector<CellFigures>& cells) {

@@ -3,6 +3,7 @@
 // report_data.h's.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,11 @@ CellFigures figures_of(const CellView& view);
 
 /// The same from the headline's files alone, a cell after the other.
 std::vector<CellFigures> load_figures(const std::string& directory, const std::vector<Cell>& cells);
+
+/// Reads those of cells that have become complete, so that the first report need not: a run does it as it
+/// goes, under the lease of the index. Calls `pulse` between cells.
+void keep_figures(const std::string& directory, const std::vector<Cell>& cells,
+                  const std::function<void()>& pulse);
 
 /// What cannot be read: "CELL, WHEN/TEST SET: reason".
 std::vector<std::string> problems_of(const std::vector<CellFigures>& cells);

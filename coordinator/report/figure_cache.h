@@ -1,7 +1,8 @@
-// DIR/figures.json: figures of cells as a report has read them, so that the next one need not open every file
-// of thousands of cells. Each stands under a digest of all that it follows from: the program, the cell, its
-// targets, and of the files their names, sizes and times of change. What changed has another digest and is
-// read again; a cache that is damaged or cannot be written costs time alone.
+// DIR/figures.json: figures of cells as a report or the run that made them has read them, so that the next
+// report need not open every file of thousands of cells. Each stands under a digest of all that it follows
+// from: the program, the cell, its targets, and of the files their names, sizes and times of change. What
+// changed has another digest and is read again; a cache that is damaged or cannot be written costs time
+// alone.
 #pragma once
 
 #include <string>
@@ -22,6 +23,9 @@ class FigureCache {
   bool find(const std::string& key, CellFigures& figures) const;
   /// Of a cell whose files were all read without a problem.
   void keep(const std::string& key, const CellFigures& figures);
+
+  /// All that was read: of cells that are not looked at now.
+  void keep_read() { used_.insert(read_.begin(), read_.end()); }
 
   /// Writes what this report has used, if that is not what was read; errors are not told.
   void save();

@@ -16,7 +16,6 @@
 #include "coordinator/report/subject_table.h"
 #include "coordinator/report/sweep_table.h"
 #include "coordinator/report/table.h"
-#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/standard_output.h"
 #include "shared/config/method.h"
@@ -334,26 +333,6 @@ class Page {
   const Style style_;
   std::string text_;
 };
-
-/// The cell of that name, or of JOB/NAME. Throws UserError when there is none, or one in several jobs.
-Cell only_cell(const std::vector<Cell>& cells, const std::string& name, const std::string& directory) {
-  std::vector<std::string> names, whole;
-  const Cell* found = nullptr;
-  for (const Cell& cell : cells) {
-    names.push_back(cell.name);
-    const std::string full = cell.job + "/" + cell.name;
-    if (cell_name(name) != cell.name && cell_name(name) != cell_name(full)) continue;
-    whole.push_back(full);
-    found = &cell;
-  }
-  if (!found)
-    throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
-                                nearest_word(name, names)));
-  if (whole.size() > 1)
-    throw UserError(fmt::format("{} has the cell '{}' of {} jobs; give one of '{}'", directory,
-                                printable(name), whole.size(), join(whole, "', '")));
-  return *found;
-}
 
 bool is_sweep(const std::vector<Cell>& cells) {
   return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.about.swept.empty(); });

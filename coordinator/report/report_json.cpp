@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "shared/base/utf8.h"
 #include "shared/config/method.h"
 
 namespace apportion {
@@ -125,9 +126,7 @@ Json training_json(const TrainView& view) {
 }
 
 // A path may hold bytes that are no UTF-8.
-std::string text_of(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string text_of(const Json& json) { return json_text(json, 2) + "\n"; }
 
 Json judges_json(const JudgeAgreement& pair) {
   return {{"when", pair.when},

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "shared/config/command_line.h"
+#include "shared/config/command/command_line.h"
 
 namespace apportion {
 

@@ -19,7 +19,7 @@ struct Mapping {
   std::array<char, 1024> path{};
 };
 
-std::array<Mapping, 64> mappings;
+std::array<Mapping, 512> mappings;  // of a large model each part is one
 std::atomic<bool> speaks_late = false;
 
 void write_text(const char* text) {

@@ -1,14 +1,31 @@
-// Seconds since an arbitrary start, for progress, rates and time-outs; never enters a result that must be
-// reproducible.
+// Seconds since an arbitrary start, for progress, rates and time-outs, and those of the calendar; neither
+// enters a result that must be reproducible.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <ctime>
+#include <string>
 
 namespace apportion {
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Since 1970, for people and for other hosts.
+inline double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// In local time as strftime(3) has it: "%b %d %H:%M".
+inline std::string local_time_text(double unix_time, const char* format) {
+  const auto whole = static_cast<std::time_t>(unix_time);
+  std::tm parts{};
+  ::localtime_r(&whole, &parts);
+  std::array<char, 64> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }
 
 /// The time that a process had for waiting. It asks many times a second; where a second or more has passed

@@ -9,10 +9,20 @@
 
 namespace apportion {
 
+namespace {
+
+/// Looked up once: a sweep's plan has tens of thousands of short texts.
+const EVP_MD* algorithm() {
+  static const EVP_MD* sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return sha256;
+}
+
+}  // namespace
+
 struct Digest::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   State() {
-    ensure(context && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is available");
+    ensure(context && EVP_DigestInit_ex(context, algorithm(), nullptr) == 1, "SHA-256 is available");
   }
   ~State() { EVP_MD_CTX_free(context); }
 };

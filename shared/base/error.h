@@ -4,16 +4,32 @@
 // How an error ends the job is decided in one place, apportion.cpp; nothing else calls exit.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
 namespace apportion {
 
-/// Base of all errors of this project. `exit_code` is what the process ends with.
+/// `text` on one line: line breaks, and what else a terminal obeys, are blanks.
+inline std::string one_line(std::string text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto sign = static_cast<unsigned char>(text[i]);
+    if (sign < 0x20 || sign == 0x7F) text[i] = ' ';
+    // U+0080 to U+009F, which some terminals obey, too.
+    const bool pair = sign == 0xC2 && i + 1 < text.size();
+    if (pair && static_cast<unsigned char>(text[i + 1]) < 0xA0) text[i] = text[i + 1] = ' ';
+  }
+  return text;
+}
+
+/// Base of all errors of this project. `exit_code` is what the process ends with. A message may quote a
+/// stranger's file, whose names may hold anything.
 class Error : public std::runtime_error {
  public:
-  Error(const std::string& message, int exit_code) : std::runtime_error(message), exit_code_(exit_code) {}
+  Error(const std::string& message, int exit_code)
+      : std::runtime_error(one_line(message)), exit_code_(exit_code) {}
   int exit_code() const { return exit_code_; }
 
  private:
@@ -25,6 +41,20 @@ class UserError : public Error {
  public:
   explicit UserError(const std::string& message) : Error(message, 2) {}
 };
+
+/// The place for results takes nothing more (it is full, read-only, or fails): no task's fault, and no other
+/// task would fare better. Exit code 2.
+class StorageError : public UserError {
+ public:
+  using UserError::UserError;
+};
+
+/// "WHAT: reason" of the system's error number, as a StorageError where it is one.
+[[noreturn]] inline void throw_system_error(const std::string& what, int error) {
+  const std::string line = what + ": " + std::strerror(error);
+  if (error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO) throw StorageError(line);
+  throw UserError(line);
+}
 
 /// A file is damaged or lies about itself. Exit code 2. The message reads "FILE, byte OFFSET: MESSAGE".
 class DataError : public Error {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +20,10 @@
 namespace apportion {
 namespace {
 
+constexpr const char* temporary_mark = ".tmp.";
+
 [[noreturn]] void fail(const std::string& what, const std::string& path) {
-  throw UserError("cannot " + what + " " + path + ": " + std::strerror(errno));
+  throw_system_error("cannot " + what + " " + path, errno);
 }
 
 /// Flushes to disk, as far as the file system can: one that cannot (of folders many network and user-space
@@ -125,6 +128,14 @@ MappedFile::~MappedFile() {
   ::munmap(const_cast<char*>(data_), size_);
 }
 
+void release_pages(std::string_view part) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(part.data());
+  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + part.size()) / page * page;
+  // That it may fail changes no value.
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 std::string read_file(const std::string& path) {
   struct stat status {};
   const bool stream =
@@ -137,15 +148,32 @@ bool is_regular_file(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
+bool path_exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 std::string temporary_name(const std::string& path) {
   static const unsigned own = std::random_device()();  // containers of one host name may have one number, too
-  return path + ".tmp." + host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(own);
+  return path + temporary_mark + host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(own);
 }
+
+bool is_temporary(const std::string& name) { return name.find(temporary_mark) != std::string::npos; }
 
 void commit_file(const std::string& temporary, const std::string& path) {
   sync_path(temporary, O_RDONLY);
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename " + temporary + " to", path);
-  sync_path(parent_of(path), O_RDONLY | O_DIRECTORY);
+  sync_directory(parent_of(path));
 }
 
 void read_file_part(const std::string& path, uint64_t offset, std::span<char> out) {
@@ -194,6 +222,12 @@ void write_file(const std::string& path, const std::vector<std::string_view>& pa
   }
 }
 
+void require_room(const std::string& path, uint64_t bytes) {
+  struct statvfs disk {};
+  if (::statvfs(path.c_str(), &disk) != 0) fail("write", path);
+  if (disk.f_bavail * disk.f_frsize < bytes) throw_system_error("cannot write " + path, ENOSPC);
+}
+
 void make_directories(const std::string& path) {
   std::error_code error;
   std::vector<std::string> made;  // innermost first
@@ -207,14 +241,26 @@ void make_directories(const std::string& path) {
     made.push_back(at);
   }
   std::filesystem::create_directories(path, error);
-  if (error) throw UserError("cannot create the directory " + path + ": " + error.message());
-  for (const std::string& directory : made) sync_path(parent_of(directory), O_RDONLY | O_DIRECTORY);
+  if (error) throw_system_error("cannot create the directory " + path, error.value());
+  for (const std::string& directory : made) sync_directory(parent_of(directory));
 }
 
+int write_at_once(int file, std::string_view bytes) {
+  errno = ENOSPC;
+  return ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) ? 0 : errno;
+}
+
+void sync_directory(const std::string& path) { sync_path(path, O_RDONLY | O_DIRECTORY); }
+
 void remove_directory(const std::string& path) {
+  // Of several runs in a folder another one may be removing it, too, or still be writing into it.
+  constexpr int attempts = 100;
   std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) throw UserError("cannot remove the directory " + path + ": " + error.message());
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    std::filesystem::remove_all(path, error);
+    if (error != std::errc::no_such_file_or_directory && error != std::errc::directory_not_empty) break;
+  }
+  if (error) throw_system_error("cannot remove the directory " + path, error.value());
 }
 
 }  // namespace apportion

@@ -29,12 +29,22 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+/// Takes the whole pages in `part`, of a mapped file, out of this process's memory, as what was read of them
+/// is kept elsewhere: who reads there again gets them out of the system's cache, or from the disk.
+void release_pages(std::string_view part);
+
 /// The whole file as a string, or all that a pipe or a device gives, at most 64 MiB. Throws UserError when it
 /// cannot be read.
 std::string read_file(const std::string& path);
 
 /// Whether there is a regular file, or a link to one.
 bool is_regular_file(const std::string& path);
+
+/// Whether there is anything of that name, as far as can be seen: a link that leads nowhere is nothing.
+bool path_exists(const std::string& path);
+
+/// Names of all that is in a directory, sorted; none when it is not there or cannot be read.
+std::vector<std::string> names_in(const std::string& directory);
 
 /// The file's bytes [offset, offset + out.size()) into `out`, and nothing else of it. Throws UserError with
 /// the system's reason, or when the file ends before.
@@ -53,6 +63,11 @@ void write_file(const std::string& path, const std::vector<std::string_view>& pa
 /// The name under which a writer prepares the next content of `path` (same directory, hence renamable); no
 /// two processes have the same.
 std::string temporary_name(const std::string& path);
+/// Whether a file of that name is one that a writer prepares, or has left when it was killed.
+bool is_temporary(const std::string& name);
+
+/// Throws StorageError, with the reason of a full disk, when the one that has `path` has fewer bytes left.
+void require_room(const std::string& path, uint64_t bytes);
 
 /// Flushes the finished file `temporary` to disk, renames it to `path` and syncs the directory.
 void commit_file(const std::string& temporary, const std::string& path);
@@ -60,6 +75,15 @@ void commit_file(const std::string& temporary, const std::string& path);
 /// Creates a directory and its parents, and flushes the new names to disk. Throws UserError with the system's
 /// reason, or the link that leads nowhere.
 void make_directories(const std::string& path);
+
+/// Writes all of `bytes` to an open file with one call, so that other processes see all or nothing of it
+/// where the system can do that. 0, or the system's error number: of a full disk where only a part was
+/// written.
+int write_at_once(int file, std::string_view bytes);
+
+/// Flushes to disk which names are in the directory, for a file that was made there by other means than
+/// these. Throws UserError with the system's reason.
+void sync_directory(const std::string& path);
 
 /// Removes a directory with all that is in it; nothing when it is absent. Throws UserError with the system's
 /// reason.

@@ -56,4 +56,44 @@ std::string storable_text(std::string_view text) {
   return stored;
 }
 
+std::string text_in_message(std::string_view text, size_t most) {
+  constexpr const char* digits = "0123456789ABCDEF";
+  std::string line;
+  for (size_t i = 0; i < text.size() && line.size() < most;) {
+    const uint8_t byte = byte_at(text, i);
+    const size_t length = sequence_length(text, i);
+    if (byte == '\n') {
+      line += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      (line += "\\x") += {digits[byte >> 4], digits[byte & 15]};
+    } else if (byte == 0xC2 && length == 2 && byte_at(text, i + 1) < 0xA0) {  // U+0080 to U+009F
+      (line += "\\x") += {digits[byte_at(text, i + 1) >> 4], digits[byte_at(text, i + 1) & 15]};
+    } else {
+      line += length > 0 ? text.substr(i, length) : replacement;
+    }
+    i += length > 0 ? length : 1;
+    if (line.size() >= most && i < text.size()) line += "..";
+  }
+  return line;
+}
+
+size_t first_too_deep(std::string_view json) {
+  size_t depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char sign = json[i];
+    if (in_text) {
+      if (sign == '\\') ++i;
+      in_text = sign != '"';
+    } else if (sign == '"') {
+      in_text = true;
+    } else if (sign == '[' || sign == '{') {
+      if (depth++ == 100) return i;
+    } else if ((sign == ']' || sign == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return json.size();
+}
+
 }  // namespace apportion

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "shared/architecture/block.h"
 #include "shared/base/error.h"
+#include "shared/config/option.h"
 
 namespace apportion {
 namespace {
@@ -123,7 +125,7 @@ PresetSettings authors_settings(Method method) {
                       {"warmup_steps", "150"},
                       {"schedule", "constant"}};
   if (method == Method::ift || method == Method::dpo) {
-    settings.of_method = {{"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"},
+    settings.of_method = {{"lora_targets", join(lora_target_names(), ",")},
                           {"sft_learning_rate", "0.0005"},
                           {"calibrate_learning_rate", "1e-06"}};
   }
@@ -192,10 +194,7 @@ Stage stage_of(const Task& task) {
 
 std::string name_of(Asking asking) { return name_in(asking_names, asking); }
 
-bool reads_stories(const Task& task) {
-  const auto reading = task.identity.find("reading");
-  return reading != task.identity.end() && *reading == reading_stories;
-}
+bool reads_stories(const Task& task) { return task.identity.value("reading", "") == reading_stories; }
 
 bool is_judged(const Task& task) { return task.kind == TaskKind::judge; }
 
@@ -204,9 +203,8 @@ bool needs_ranks(const Task& task) { return !is_judged(task) || task.identity.co
 std::string judge_name(const Task& task) { return task.identity.at("judge").at("name").get<std::string>(); }
 
 Asking asking_of(const Task& task) {
-  const auto asking = task.identity.find("asking");
-  if (asking == task.identity.end()) return Asking::plainly;
-  return value_in(asking_names, asking->get<std::string>());
+  if (!task.identity.contains("asking")) return Asking::plainly;
+  return value_in(asking_names, task.identity.value("asking", ""));
 }
 
 }  // namespace apportion

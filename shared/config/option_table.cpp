@@ -1,7 +1,9 @@
 #include "shared/config/option_table.h"
 
+#include "shared/architecture/block.h"
 #include "shared/base/edit_distance.h"
 #include "shared/config/capacity_options.h"
+#include "shared/config/data_options.h"
 #include "shared/config/method.h"
 
 namespace apportion {
@@ -10,40 +12,6 @@ namespace {
 constexpr NumberRange rate{0, Bound::excluded, 1, Bound::included};
 constexpr NumberRange weight{0, Bound::included, 1e6, Bound::included};
 constexpr NumberRange decay{0, Bound::included, 1, Bound::excluded};
-
-OptionGroup data_options() {
-  using Data = DataConfig;
-  Names<Framing> framings = {{"auto", Framing::automatic}, {"none", Framing::none}};
-  return {
-      "Data and model",
-      {
-          path_option({"dataset", "gender-us-real", Identity::no,
-                       "dataset folder, or the name of one that comes with the program"},
-                      field(&RunConfig::data, &Data::dataset), "NAME|PATH", EmptyText::refused),
-          path_option({"model", "smollm2", Identity::no,
-                       "GGUF file, the name of an installed model, or shape:NAME or shape:layers=N,... "
-                       "with synthetic weights (docs/scaling.md)"},
-                      field(&RunConfig::data, &Data::model), "NAME|PATH", EmptyText::refused),
-          target_option({"target", "real", Identity::no,
-                         "shares that the answers are to follow: the dataset's own, even ones, the same for "
-                         "every subject as 0.9/0.1, SHARE of the way to even ones, or those of a table "
-                         "(docs/datasets.md)"},
-                        field(&RunConfig::data, &Data::target)),
-          integer_option({"subjects", "0", Identity::yes, "use only the first N subjects; 0: all"},
-                         field(&RunConfig::data, &Data::subjects), {0, 1'000'000}),
-          or_auto(integer_option({"holdout_wordings", "auto", Identity::yes,
-                                  "training wordings kept out of training, for the test set heldout; auto: a "
-                                  "fifth of them, at most 4, none of fewer than 3"},
-                                 field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
-                  field(&RunConfig::data, &Data::holdout_wordings), automatic_holdout),
-          choice_option({"frames", "auto", Identity::yes,
-                         "auto: frames of the program's own are put around the wordings that are trained on, "
-                         "until there are 120 (docs/datasets.md)"},
-                        field(&RunConfig::data, &Data::frames), framings),
-          integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
-                         field(&RunConfig::data, &Data::seed), {}),
-      }};
-}
 
 OptionGroup method_options() {
   using Lora = LoraConfig;
@@ -79,11 +47,9 @@ OptionGroup method_options() {
           number_option({"lora_alpha", "128", Identity::yes,
                          "LoRA products are scaled by alpha / rank; a larger one lets B learn faster than A"},
                         field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
-          list_option({"lora_targets", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
-                       Identity::yes, "linear layers that get LoRA"},
-                      field(&RunConfig::lora, &Lora::targets),
-                      {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
-                      ListOrder::as_allowed),
+          list_option(
+              {"lora_targets", join(lora_target_names(), ","), Identity::yes, "linear layers that get LoRA"},
+              field(&RunConfig::lora, &Lora::targets), lora_target_names(), ListOrder::as_allowed),
           number_option(
               {"lora_layers", "0.5", Identity::yes,
                "share of the blocks, the uppermost, that get LoRA; steps pass no gradient below them"},

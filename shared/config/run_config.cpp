@@ -19,10 +19,11 @@ void assign_setting(RunConfig& config, const Setting& setting) {
     throw UserError(fmt::format("{}: unknown key '{}'; did you mean '{}'?", setting.source,
                                 printable(setting.key), nearest_key(setting.key)));
   }
-  const std::string where =
-      fmt::format("{}: {} = '{}'", setting.source, setting.key, printable(setting.value));
-  const std::string value = option->path ? fill_in_path(setting.value, where) : setting.value;
-  if (!option->assign(config, value)) throw UserError(where + " must be " + option->allowed);
+  const auto where = [&] {
+    return fmt::format("{}: {} = '{}'", setting.source, setting.key, printable(setting.value));
+  };
+  const std::string value = option->path ? fill_in_path(setting.value, where()) : setting.value;
+  if (!option->assign(config, value)) throw UserError(where() + " must be " + option->allowed);
 }
 
 /// "micro_batches = 32 (jobs/x.ini, line 3)".
@@ -44,8 +45,8 @@ bool trains_with(const RunConfig& config, LossTerm term) {
 /// Full fine-tuning moves every weight: rates that suit a fresh adapter's few are a hundred times too large.
 void choose_learning_rates(RunConfig& config) {
   if (config.adapter != AdapterKind::none) return;
-  if (config.sft.learning_rate == 0) config.sft.learning_rate = 5e-5;
-  if (config.calibrate.learning_rate == 0) config.calibrate.learning_rate = 1e-5;
+  if (config.sft.learning_rate == 0) resolve_option(config, "sft_learning_rate", "5e-05");
+  if (config.calibrate.learning_rate == 0) resolve_option(config, "calibrate_learning_rate", "1e-05");
 }
 
 /// What plain answers cannot have where paths stand for categories.
@@ -142,13 +143,17 @@ void check_together(const RunConfig& config, const Sources& sources) {
   }
 }
 
+/// Whether other keys' defaults depend on it.
+bool chooses(const Setting& setting) {
+  return setting.key == "method" || setting.key == "preset" || setting.key == "steering" ||
+         setting.key == "adapter";
+}
+
 /// The defaults that the settings' method and preset stand for, the ones that win last.
 std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   RunConfig chosen;
   for (const Setting& setting : settings) {
-    const bool chooses = setting.key == "method" || setting.key == "preset" || setting.key == "steering" ||
-                         setting.key == "adapter";
-    if (chooses) assign_setting(chosen, setting);
+    if (chooses(setting)) assign_setting(chosen, setting);
   }
   const MethodDescription& method = description_of(chosen.method);
   const PresetSettings preset = settings_of(chosen.preset, chosen.method);
@@ -187,23 +192,60 @@ const std::string& RunConfig::value(const std::string& key) const {
   throw InternalError("unknown key of the configuration: " + key);
 }
 
-RunConfig make_run_config(const std::vector<Setting>& settings) {
-  RunConfig config;
-  Sources sources;
-  for (const Option* option : option_table()) {
-    assign_setting(config, {option->key, option->default_value, "option table"});
+namespace {
+
+/// The text of the key's value, as it is now.
+void print_into_resolved(RunConfig& config, std::string_view key) {
+  for (size_t place = 0; place < config.resolved.size(); ++place) {
+    auto& [name, text] = config.resolved[place];
+    if (name == key) text = option_table()[place]->print(config);
   }
+}
+
+}  // namespace
+
+const CellConfigs::Draft& CellConfigs::draft_of(const std::vector<Setting>& own) {
+  std::vector<Setting> settings;
+  std::string key;
+  for (const Setting& setting : own) {
+    if (!chooses(setting)) continue;
+    settings.push_back(setting);
+    key += setting.key + "=" + setting.value + "\n";
+  }
+  if (const auto known = drafts_.find(key); known != drafts_.end()) return known->second;
+  settings.insert(settings.begin(), settings_.begin(), settings_.end());
+  Draft draft;
+  for (const Option* option : option_table())
+    assign_setting(draft.config, {option->key, option->default_value, "option table"});
   auto assign = [&](const Setting& setting) {
-    assign_setting(config, setting);
-    sources[setting.key] = setting.source;
+    assign_setting(draft.config, setting);
+    draft.sources[setting.key] = setting.source;
   };
   for (const Setting& setting : chosen_defaults(settings)) assign(setting);
   for (const Setting& setting : settings) assign(setting);
+  for (const Option* option : option_table())
+    draft.config.resolved.emplace_back(option->key, option->print(draft.config));
+  return drafts_[key] = std::move(draft);
+}
+
+RunConfig CellConfigs::config_of(const std::vector<Setting>& own) {
+  auto [config, sources] = draft_of(own);
+  for (const Setting& setting : own) {
+    assign_setting(config, setting);
+    sources[setting.key] = setting.source;
+  }
+  for (const Setting& setting : own) print_into_resolved(config, setting.key);
+  for (const auto& [key, source] : sources) {
+    const bool by_user = !source.starts_with("default of ") && !source.starts_with("preset ");
+    if (by_user && key.starts_with("lora_")) config.given_lora.insert(key);
+  }
   choose_learning_rates(config);
   check_together(config, sources);
-  for (const Option* option : option_table())
-    config.resolved.emplace_back(option->key, option->print(config));
-  return config;
+  return std::move(config);
+}
+
+RunConfig make_run_config(const std::vector<Setting>& settings) {
+  return CellConfigs(settings).config_of({});
 }
 
 RunConfig config_of_values(const std::map<std::string, std::string>& values) {
@@ -221,14 +263,39 @@ RunConfig config_of_values(const std::map<std::string, std::string>& values) {
   return config;
 }
 
+const std::set<std::string>& course_keys() {
+  static const std::set<std::string> keys = {"rounds",
+                                             "sft_steps",
+                                             "sft_learning_rate",
+                                             "calibrate_steps",
+                                             "calibrate_learning_rate",
+                                             "kl_weight",
+                                             "text_weight",
+                                             "beta",
+                                             "warmup_steps"};
+  return keys;
+}
+
+KeySet::KeySet(const std::set<std::string>& keys) {
+  for (const Option* option : option_table()) holds_.push_back(keys.contains(option->key));
+}
+
+std::string values_without(const RunConfig& config, const KeySet& keys) {
+  std::string values;
+  for (size_t place = 0; place < config.resolved.size(); ++place) {
+    const std::string& value = config.resolved[place].second;
+    if (value == "auto" || !keys.contains(place)) values += value;
+    values += '\n';
+  }
+  return values;
+}
+
 void resolve_option(RunConfig& config, const std::string& key, const std::string& value) {
   const Option* option = find_option(key);
   if (!option || !option->assign(config, value)) {
     throw InternalError(fmt::format("cannot resolve {} to '{}'", key, value));
   }
-  for (auto& [name, text] : config.resolved) {
-    if (name == key) text = option->print(config);
-  }
+  print_into_resolved(config, key);
 }
 
 std::map<std::string, std::string> identity_options(const RunConfig& config,

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "shared/architecture/block.h"
 #include "shared/config/target.h"
 
 namespace apportion {
@@ -53,6 +57,8 @@ constexpr int automatic_holdout = -1;  // decided by the dataset, before work be
 struct DataConfig {
   std::string dataset = "gender-us-real";  // NAME | PATH
   std::string model = "smollm2";           // NAME | PATH
+  std::string system = "default";          // in front of every prompt: that of the template, none, or a text
+  std::string adapter_in;                  // PATH of one that the model has from the start; empty: none
   TargetConfig target;
   int subjects = 0;                          // the first so many; 0: all
   int holdout_wordings = automatic_holdout;  // training wordings kept out of training
@@ -62,9 +68,8 @@ struct DataConfig {
 
 struct LoraConfig {
   int rank = 32;
-  double alpha = 128;  // products are scaled by alpha / rank
-  std::vector<std::string> targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                      "gate_proj", "up_proj", "down_proj"};  // in this order
+  double alpha = 128;                                      // products are scaled by alpha / rank
+  std::vector<std::string> targets = lora_target_names();  // in this order
   double layers = 0.5;  // share of the blocks, the uppermost, that get them
 };
 
@@ -244,8 +249,11 @@ struct RunConfig {
   ScaleConfig scale;
   OutputConfig output;
 
-  /// Every key with its resolved value as text, in the table's order.
-  std::vector<std::pair<std::string, std::string>> resolved;
+  /// Of lora_rank and the others those that job file or command line have set: an adapter_in must be like
+  /// them.
+  std::set<std::string> given_lora;
+  /// Every key with its resolved value as text, in the table's order; the keys are the table's own.
+  std::vector<std::pair<std::string_view, std::string>> resolved;
   /// The resolved value of a key; throws InternalError for an unknown key.
   const std::string& value(const std::string& key) const;
 };
@@ -262,9 +270,46 @@ struct Setting {
 /// would be right; an unknown key names the nearest.
 RunConfig make_run_config(const std::vector<Setting>& settings);
 
+/// The configurations of a sweep's cells, which have `settings` in common: what these alone decide is found
+/// out once. `settings` is a reference that outlives this.
+class CellConfigs {
+ public:
+  explicit CellConfigs(const std::vector<Setting>& settings) : settings_(settings) {}
+  /// make_run_config() of the settings and of `own`, whose keys are there once, behind them.
+  RunConfig config_of(const std::vector<Setting>& own);
+
+ private:
+  struct Draft {  // before it was seen together
+    RunConfig config;
+    std::map<std::string, std::string> sources;  // where each key's value came from
+  };
+  const Draft& draft_of(const std::vector<Setting>& own);
+
+  const std::vector<Setting>& settings_;
+  std::map<std::string, Draft> drafts_;  // by those of a cell's settings that choose other keys' defaults
+};
+
 /// The configuration of these resolved values (RunConfig::resolved), of keys that are not among them the
 /// defaults. Throws InternalError for an unknown key or a value that is not allowed.
 RunConfig config_of_values(const std::map<std::string, std::string>& values);
+
+/// Keys that say how training goes on and how much is drawn: neither what is read nor how large a step is.
+const std::set<std::string>& course_keys();
+
+/// Some of the option table's keys, by their places in it.
+class KeySet {
+ public:
+  KeySet(std::initializer_list<std::string> keys) : KeySet(std::set<std::string>(keys)) {}
+  explicit KeySet(const std::set<std::string>& keys);
+  bool contains(size_t place) const { return holds_[place]; }
+
+ private:
+  std::vector<bool> holds_;
+};
+
+/// Equal for configurations that differ in the values of `keys` alone; one that is still open (`auto`) is
+/// another than one that is set.
+std::string values_without(const RunConfig& config, const KeySet& keys);
 
 /// Replaces a value that had to be found out (`auto`, a default folder) in its field and in `resolved`.
 /// Throws InternalError for an unknown key or a value that is not allowed.

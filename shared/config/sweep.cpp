@@ -294,10 +294,9 @@ std::vector<SweepCell> sweep_cells(const std::vector<Setting>& lines) {
 std::vector<JobCell> job_cells(const std::vector<Setting>& settings, const std::vector<SweepCell>& sweep) {
   std::vector<JobCell> cells;
   if (sweep.empty()) cells.push_back({"", {}, make_run_config(settings)});
+  CellConfigs configs(settings);
   for (const SweepCell& cell : sweep) {
-    std::vector<Setting> all = settings;
-    all.insert(all.end(), cell.settings.begin(), cell.settings.end());
-    JobCell job{cell.name, {}, make_run_config(all)};
+    JobCell job{cell.name, {}, configs.config_of(cell.settings)};
     for (const Setting& setting : cell.settings) job.swept.emplace_back(setting.key, setting.value);
     cells.push_back(std::move(job));
   }

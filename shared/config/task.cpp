@@ -16,6 +16,23 @@ const std::vector<KindDescription>& kind_table() {
   return table;
 }
 
+/// Of valid JSON: behind the string that begins at `at`, and behind the value that does.
+size_t end_of_string(std::string_view text, size_t at) {
+  for (++at; text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
+  return at + 1;
+}
+
+size_t end_of_value(std::string_view text, size_t at) {
+  for (int depth = 0; at < text.size();) {
+    const char character = text[at];
+    if (depth == 0 && (character == ',' || character == '}' || character == ']')) break;
+    if (character == '{' || character == '[') ++depth;
+    if (character == '}' || character == ']') --depth;
+    at = character == '"' ? end_of_string(text, at) : at + 1;
+  }
+  return at;
+}
+
 }  // namespace
 
 const KindDescription& description_of(TaskKind kind) {
@@ -34,11 +51,53 @@ TaskKind task_kind(const std::string& name) {
   throw UserError("a task of kind \"" + name + "\", which this program does not know; there are " + names);
 }
 
-bool is_without_target(const Task& task) {
-  return task.identity.is_object() && task.identity.contains("questions");
+TaskList task_list(std::vector<Task> tasks) {
+  TaskList list;
+  for (Task& task : tasks) list.push_back(std::make_shared<const Task>(std::move(task)));
+  return list;
 }
 
-std::string task_id(const nlohmann::json& identity) { return sha256(identity.dump()); }
+TaskIdentity::TaskIdentity(const nlohmann::json& json)
+    : text_(std::make_shared<const std::string>(json.dump())) {}
+
+TaskIdentity TaskIdentity::of_text(std::string canonical) {
+  TaskIdentity identity;
+  identity.text_ = std::make_shared<const std::string>(std::move(canonical));
+  return identity;
+}
+
+const std::string& TaskIdentity::text() const {
+  static const std::string none = "null";
+  return text_ ? *text_ : none;
+}
+
+/// The value's text; empty where there is no such key.
+std::string_view TaskIdentity::part(std::string_view key) const {
+  const std::string_view all = text();
+  size_t at = 1;  // a member's first quote
+  while (at < all.size() && all[at] == '"') {
+    const size_t name_end = end_of_string(all, at), end = end_of_value(all, name_end + 1);
+    if (all.substr(at + 1, name_end - at - 2) == key) return all.substr(name_end + 1, end - name_end - 1);
+    at = end + 1;
+  }
+  return {};
+}
+
+nlohmann::json TaskIdentity::at(std::string_view key) const {
+  const std::string_view found = part(key);
+  if (found.empty()) return json().at(std::string(key));
+  return nlohmann::json::parse(found);
+}
+
+std::string TaskIdentity::value(std::string_view key, const std::string& otherwise) const {
+  return contains(key) ? at(key).get<std::string>() : otherwise;
+}
+
+void to_json(nlohmann::json& json, const TaskIdentity& identity) { json = identity.json(); }
+
+bool is_without_target(const Task& task) { return task.identity.contains("questions"); }
+
+std::string task_id(const TaskIdentity& identity) { return sha256(identity.text()); }
 
 void to_json(nlohmann::json& json, const Task& task) {
   json = {{"id", task.id},         {"kind", name_of(task.kind)},

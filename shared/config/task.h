@@ -1,8 +1,10 @@
 // A task: the unit of scheduling, of caching and of results. Its id is the hash of all that it depends on.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace apportion {
@@ -28,22 +30,51 @@ const KindDescription& description_of(TaskKind kind);
 TaskKind task_kind(const std::string& name);
 inline const std::string& name_of(TaskKind kind) { return description_of(kind).name; }
 
+/// What a task depends on, as the text whose hash is its id: canonical JSON (sorted keys, no spaces) of an
+/// object. A sweep has tens of thousands in several tables: copies share the text, which is a fifth of what
+/// its parts would take, and only what is asked for is taken out of it.
+class TaskIdentity {
+ public:
+  TaskIdentity() = default;                  // of no task: null
+  TaskIdentity(const nlohmann::json& json);  // NOLINT(google-explicit-constructor): it stands for one
+  static TaskIdentity of_text(std::string canonical);  // of an object
+
+  const std::string& text() const;
+  bool is_object() const { return text().front() == '{'; }
+  bool contains(std::string_view key) const { return !part(key).empty(); }
+  /// Throws as nlohmann::json does for a key that is not there.
+  nlohmann::json at(std::string_view key) const;
+  std::string value(std::string_view key, const std::string& otherwise) const;
+  nlohmann::json json() const { return nlohmann::json::parse(text()); }
+
+ private:
+  std::string_view part(std::string_view key) const;
+
+  std::shared_ptr<const std::string> text_;
+};
+inline bool operator==(const TaskIdentity& a, const TaskIdentity& b) { return a.text() == b.text(); }
+void to_json(nlohmann::json& json, const TaskIdentity& identity);
+
 struct Task {
-  std::string id;  // SHA-256 of identity.dump()
+  std::string id;  // SHA-256 of identity.text()
   TaskKind kind = TaskKind::measure;
   std::string label;  // for people: "stage 1", "before, v2"
-  nlohmann::json
+  TaskIdentity
       identity;  // kind, revision, options that it reads, digests of model and dataset, ids of inputs
   std::vector<std::string> inputs;  // ids of tasks that must be done: the adapter to measure or to start from
   std::string test_set;             // of a measure task
 };
 
+/// Tasks that several parts of a run look at: of thousands of cells each stands in memory once.
+using TaskList = std::vector<std::shared_ptr<const Task>>;
+TaskList task_list(std::vector<Task> tasks);
+
 /// Whether the task's result says nothing of targets: of the untouched model, asked plainly. Cells that
 /// follow several targets share it, and each brings its own (store/index.h).
 bool is_without_target(const Task& task);
 
-/// SHA-256 of canonical JSON (sorted keys, no spaces).
-std::string task_id(const nlohmann::json& identity);
+/// SHA-256 of its text.
+std::string task_id(const TaskIdentity& identity);
 
 void to_json(nlohmann::json& json, const Task& task);
 void from_json(const nlohmann::json& json, Task& task);

@@ -7,6 +7,7 @@
 #include "shared/base/data_places.h"
 #include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 
 namespace apportion {
 namespace {
@@ -36,6 +37,25 @@ std::vector<std::string> dataset_names(const std::vector<fs::path>& folders) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// Where FOLDER/NAME.gguf would be: the first parts of split models of that name, "NAME-00001-of-00003.gguf".
+std::vector<std::string> first_parts(const fs::path& file) {
+  constexpr std::string_view first = "-00001-of-", shape = "-00001-of-00000.gguf";
+  const std::string stem = file.stem().string();
+  std::vector<std::string> found;
+  for (const std::string& name : names_in(file.has_parent_path() ? file.parent_path().string() : ".")) {
+    if (name.size() == stem.size() + shape.size() && name.starts_with(stem) && name.ends_with(".gguf") &&
+        name.compare(stem.size(), first.size(), first) == 0)
+      found.push_back((file.parent_path() / name).string());
+  }
+  return found;
+}
+
+[[noreturn]] void fail_without_file(const std::string& path) {
+  const std::vector<std::string> parts = first_parts(path);
+  const std::string hint = parts.empty() ? "" : "; " + parts.front() + " is there, the first of its parts";
+  throw UserError("there is no model file " + path + hint + "; give a GGUF file, a folder or a name");
 }
 
 }  // namespace
@@ -75,9 +95,14 @@ std::string find_model(const std::string& name_or_path) {
     if (!is_name(name_or_path)) break;
     tried.push_back(folder / file);
     if (fs::is_regular_file(tried.back(), ignored)) return tried.back().string();
+    const std::vector<std::string> parts = first_parts(tried.back());
+    if (parts.size() > 1) {
+      throw UserError("model \"" + name_or_path + "\" is there in parts twice, " + parts[0] + " and " +
+                      parts[1] + "; give the path of one");
+    }
+    if (!parts.empty()) return parts.front();
   }
-  if (tried.empty())
-    throw UserError("there is no model file " + name_or_path + "; give a GGUF file or a name");
+  if (tried.empty()) fail_without_file(name_or_path);
   std::string names;
   for (const auto& entry : model_files()) names += (names.empty() ? "" : ", ") + entry.first;
   throw UserError("model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) +

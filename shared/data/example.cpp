@@ -110,17 +110,20 @@ std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, i
   return ask(subjects_of(dataset, set, subject_limit), wordings_of(dataset, set, holdout));
 }
 
-std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config) {
-  const std::vector<std::string> plain = wordings_of(dataset, "train", config.holdout_wordings);
+Framer framer_of(const Dataset& dataset, const DataConfig& config) {
+  std::vector<std::string> plain = wordings_of(dataset, "train", config.holdout_wordings);
   constexpr size_t wanted = 120;
-  if (config.frames == Framing::none || plain.size() >= wanted) return {};
+  if (config.frames == Framing::none || plain.size() >= wanted) return {std::move(plain), {}, {}, 0};
   std::vector<std::string> tested;
   if (config.holdout_wordings > 0) tested = wordings_of(dataset, "heldout", config.holdout_wordings);
   for (const auto& [set, wordings] : dataset.wordings) {
     if (set != "train") tested.insert(tested.end(), wordings.begin(), wordings.end());
   }
-  const std::vector<Frame> frames = parse_frames(read_lines(find_list("frames")));
-  return framed_wordings(plain, tested, frames, wanted, config.seed);
+  return {std::move(plain), tested, parse_frames(read_lines(find_list("frames"))), wanted};
+}
+
+std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config) {
+  return framer_of(dataset, config).added(config.seed);
 }
 
 std::vector<Prompt> training_prompts(const Dataset& dataset, const DataConfig& config) {

@@ -7,6 +7,7 @@
 
 #include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
+#include "shared/data/frames.h"
 
 namespace apportion {
 
@@ -45,8 +46,11 @@ std::string why_empty(const Dataset& dataset, const std::string& set, int holdou
 std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, int holdout,
                                int subject_limit);
 
-/// Framed wordings that are trained on beside those of "train" (frames.h): with `config.frames` as many as
-/// make 120 with these. A function of the dataset, `holdout_wordings` and the seed.
+/// What makes the framed wordings that are trained on beside those of "train" (frames.h): with
+/// `config.frames` as many as make 120 with these. A function of the dataset and `holdout_wordings`.
+Framer framer_of(const Dataset& dataset, const DataConfig& config);
+
+/// Those of the seed.
 std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config);
 
 /// What is trained on: the prompts of "train", and those of the added wordings, whose indices follow theirs.

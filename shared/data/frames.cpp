@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <memory>
 #include <numeric>
 #include <set>
 
@@ -170,18 +171,15 @@ struct Reading {
   std::set<std::string> runs[2];
 };
 
-/// Of the runs that `wording` has in common with `other` the first that `own` has not.
-std::string first_common_run_beyond(const Reading& wording, const Reading& other, const Reading& own) {
+/// The first run of `wording` that is among `others` and not among `own`, of either form.
+std::string first_common_run_beyond(const Reading& wording, const std::set<std::string> (&others)[2],
+                                    const Reading& own) {
   for (size_t form = 0; form < std::size(wording.runs); ++form) {
     for (const std::string& run : wording.runs[form]) {
-      if (other.runs[form].count(run) != 0 && own.runs[form].count(run) == 0) return run;
+      if (others[form].count(run) != 0 && own.runs[form].count(run) == 0) return run;
     }
   }
   return "";
-}
-
-bool is_near(const Reading& framed, const Reading& tested, const Reading& own) {
-  return framed.words == tested.words || !first_common_run_beyond(framed, tested, own).empty();
 }
 
 /// A shuffle that the seed alone decides.
@@ -218,28 +216,60 @@ std::string put_frame(const Frame& frame, const std::string& wording) {
 }
 
 std::string first_common_run(const std::string& wording, const std::string& other) {
-  return first_common_run_beyond(Reading(wording), Reading(other), Reading(""));
+  return first_common_run_beyond(Reading(wording), Reading(other).runs, Reading(""));
 }
 
-std::vector<std::string> framed_wordings(const std::vector<std::string>& plain,
-                                         const std::vector<std::string>& tested,
-                                         const std::vector<Frame>& frames, size_t wanted, uint64_t seed) {
-  const std::vector<size_t> order = drawn_order(frames.size(), seed);
-  std::set<std::string> taken(plain.begin(), plain.end());
+struct Framer::Readings {
+  Readings(const std::vector<std::string>& plain, const std::vector<std::string>& tested)
+      : owns(plain.begin(), plain.end()) {
+    for (const std::string& wording : tested) {
+      Reading reading(wording);
+      tested_words.insert(std::move(reading.words));
+      for (size_t form = 0; form < std::size(tested_runs); ++form)
+        tested_runs[form].merge(reading.runs[form]);
+    }
+  }
+
+  bool is_near(const std::string& framed, size_t own) const {
+    const Reading reading(framed);
+    return tested_words.count(reading.words) != 0 ||
+           !first_common_run_beyond(reading, tested_runs, owns[own]).empty();
+  }
+
+  std::vector<Reading> owns;
+  std::set<std::vector<std::string>> tested_words;
+  std::set<std::string> tested_runs[2];  // of all of them
+};
+
+Framer::Framer(std::vector<std::string> plain, const std::vector<std::string>& tested,
+               std::vector<Frame> frames, size_t wanted)
+    : plain_(std::move(plain)),
+      frames_(std::move(frames)),
+      wanted_(wanted),
+      readings_(std::make_shared<const Readings>(plain_, tested)),
+      framed_(frames_.size() * plain_.size()) {}
+
+const Framer::Framed& Framer::framed(size_t frame, size_t own) {
+  Framed& framed = framed_[frame * plain_.size() + own];
+  if (!framed.is_made) {
+    framed.text = put_frame(frames_[frame], plain_[own]);
+    framed.is_near = readings_->is_near(framed.text, own);
+    framed.is_made = true;
+  }
+  return framed;
+}
+
+std::vector<std::string> Framer::added(uint64_t seed) {
+  const std::vector<size_t> order = drawn_order(frames_.size(), seed);
+  std::set<std::string> taken(plain_.begin(), plain_.end());
   std::vector<std::string> added;
-  const std::vector<Reading> tests(tested.begin(), tested.end());
-  const std::vector<Reading> owns(plain.begin(), plain.end());
   // The first time round each frame meets one wording, the second time round the wording behind it, and so
   // on.
-  for (size_t turn = 0; turn < plain.size() * order.size(); ++turn) {
-    if (plain.size() + added.size() >= wanted) break;
+  for (size_t turn = 0; turn < plain_.size() * order.size(); ++turn) {
+    if (plain_.size() + added.size() >= wanted_) break;
     const size_t place = turn % order.size(), round = turn / order.size();
-    const size_t own = (place + round) % plain.size();
-    const std::string framed = put_frame(frames[order[place]], plain[own]);
-    const Reading reading(framed);
-    const bool refused = std::any_of(tests.begin(), tests.end(),
-                                     [&](const Reading& test) { return is_near(reading, test, owns[own]); });
-    if (!refused && taken.insert(framed).second) added.push_back(framed);
+    const Framed& next = framed(order[place], (place + round) % plain_.size());
+    if (!next.is_near && taken.insert(next.text).second) added.push_back(next.text);
   }
   return added;
 }

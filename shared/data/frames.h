@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,31 @@ std::string put_frame(const Frame& frame, const std::string& wording);
 /// empty when there are none. Case and punctuation do not count.
 std::string first_common_run(const std::string& wording, const std::string& other);
 
-/// Wordings to add to `plain`, so that there are `wanted` in all where the frames suffice: the frames in an
-/// order drawn from `seed`, each around the next wording. None is there twice, is one of `tested` (case and
-/// punctuation aside), or has four words in a row in common with one beyond what the plain wording has.
-std::vector<std::string> framed_wordings(const std::vector<std::string>& plain,
-                                         const std::vector<std::string>& tested,
-                                         const std::vector<Frame>& frames, size_t wanted, uint64_t seed);
+/// Wordings to add to `plain`, so that there are `wanted` in all where the frames suffice. None is there
+/// twice, is one of `tested` (case and punctuation aside), or has four words in a row in common with one
+/// beyond what the plain wording has.
+class Framer {
+ public:
+  Framer(std::vector<std::string> plain, const std::vector<std::string>& tested, std::vector<Frame> frames,
+         size_t wanted);
+
+  /// The frames in an order drawn from `seed`, each around the next wording. What a frame makes of a wording
+  /// is found out once, whatever the seed.
+  std::vector<std::string> added(uint64_t seed);
+
+ private:
+  struct Readings;
+  struct Framed {
+    std::string text;
+    bool is_made = false, is_near = false;  // is_near: to a tested wording
+  };
+  const Framed& framed(size_t frame, size_t own);
+
+  std::vector<std::string> plain_;
+  std::vector<Frame> frames_;
+  size_t wanted_;
+  std::shared_ptr<const Readings> readings_;  // what wordings are compared by
+  std::vector<Framed> framed_;                // of each frame each plain wording
+};
 
 }  // namespace apportion

@@ -204,10 +204,19 @@ std::vector<Attribute> parse_attributes(Sections& sections, const std::string& p
     throw UserError(path + ": [" + std::string(categories_of) + sections.attributes.front() +
                     "] is the only attribute; call the section [categories]");
   }
+  constexpr size_t most_joint = 1000;  // each is a column of targets.csv
+  size_t joint = 1;
   std::vector<Attribute> attributes;
   for (const std::string& name : sections.attributes) {
     const std::vector<TextLine>& lines = sections.lines[std::string(categories_of) + name];
     attributes.push_back({name, parse_categories(lines, sections.lines[std::string(judge_of) + name], path)});
+    joint *= attributes.back().categories.size();
+    if (joint > most_joint) {
+      fail_at(lines.front().file, lines.front().line,
+              "the attributes up to [" + std::string(categories_of) + name + "] have " +
+                  std::to_string(joint) + " joint categories; " + std::to_string(most_joint) +
+                  " is the most");
+    }
     for (size_t j = 0; j < lines.size(); ++j) {
       if (attributes.back().categories[j].names.front().find('+') == std::string::npos) continue;
       fail_at(lines[j].file, lines[j].line,

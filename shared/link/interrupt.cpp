@@ -6,6 +6,8 @@
 #include <ctime>
 #include <limits>
 
+#include "shared/base/clock.h"
+
 namespace apportion {
 
 namespace {
@@ -28,8 +30,12 @@ void install_interrupt_handler(bool in_batch_job) {
   struct sigaction action = {};
   action.sa_handler = note_signal;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
-  for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
+    // Slurm tells all processes to terminate, mpirun then its ranks: they have been told once.
+    const bool may_come_twice = in_batch_job && signal == SIGTERM;
+    action.sa_flags = SA_RESTART | (may_come_twice ? 0 : static_cast<int>(SA_RESETHAND));
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 void set_end_of_job(double unix_seconds) { end_of_job_at = unix_seconds; }
@@ -40,7 +46,7 @@ void note_interrupt(int signal, int rank) {
 }
 
 int interrupt_signal() {
-  if (noted_signal == 0 && static_cast<double>(std::time(nullptr)) >= end_of_job_at) note_signal(end_of_job);
+  if (noted_signal == 0 && unix_seconds() >= end_of_job_at) note_signal(end_of_job);
   return noted_signal;
 }
 

@@ -20,7 +20,7 @@ inline constexpr int requeue_exit_code = 85;
 inline constexpr int end_of_job = 1000;
 
 /// From now on the first signal of a kind is only noted; a second one of the same kind ends the process at
-/// once. `in_batch_job`: SIGTERM, too, asks to be started again.
+/// once. `in_batch_job`: SIGTERM, too, asks to be started again, and may come twice.
 void install_interrupt_handler(bool in_batch_job = false);
 
 /// From then on (seconds since 1970) interrupt_signal() is end_of_job, unless a signal was noted before.

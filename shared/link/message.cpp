@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// Raised when a message gets, loses or changes a field.
-constexpr int protocol_version = 6;
+constexpr int protocol_version = 7;
 
 // The fields of each struct; `Fields` is a Writer or a Reader.
 
@@ -91,6 +91,7 @@ void visit(Fields& fields, Paused& paused) {
 template <typename Fields>
 void visit(Fields& fields, Failed& failed) {
   fields("reason", failed.reason)("exit_code", failed.exit_code)("task_id", failed.task_id);
+  fields("is_of_storage", failed.is_of_storage);
 }
 
 template <typename Fields>
@@ -211,6 +212,39 @@ class Reader {
   const Json& json_;
 };
 
+/// Goes through bytes without making values of them, and stops where lists and objects lie deeper in each
+/// other than any message's: values are read by a call within a call for each.
+class DepthCheck : public nlohmann::json_sax<Json> {
+ public:
+  static bool is_too_deep(std::string_view bytes) {
+    DepthCheck check;
+    Json::sax_parse(bytes.begin(), bytes.end(), &check, Json::input_format_t::cbor);
+    return check.depth_ > most_;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool start_object(size_t) override { return ++depth_ <= most_; }
+  bool start_array(size_t) override { return ++depth_ <= most_; }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(size_t, const std::string&, const Json::exception&) override { return false; }
+
+ private:
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  static constexpr int most_ = 100;
+  int depth_ = 0;
+};
+
 /// The alternative of Message whose kind is `kind`, with its fields read.
 template <size_t Index = 0>
 Message read_kind(const std::string& kind, const Json& json) {
@@ -246,6 +280,8 @@ std::string encode(const Message& message) {
 
 Message decode(std::string_view bytes, int from) {
   try {
+    if (DepthCheck::is_too_deep(bytes))
+      throw std::runtime_error("values lie more than 100 deep within each other");
     Json json = Json::from_cbor(bytes.begin(), bytes.end());
     if (!json.is_object()) throw std::runtime_error("not an object");
     if (json.value("version", 0) != protocol_version) {

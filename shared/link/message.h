@@ -95,10 +95,12 @@ struct Paused {
 };
 
 /// From a rank that cannot go on; with `task_id` from one that was alone at that task and can take another.
+/// `is_of_storage`: the place for results takes nothing more, which is no failure of the task.
 struct Failed {
   std::string reason;
   int exit_code = 1;
   std::string task_id = {};
+  bool is_of_storage = false;
 };
 
 /// From every rank each second, so that a silent one is noticed.

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/shape.h"
 
 namespace apportion {
 

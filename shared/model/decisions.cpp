@@ -7,27 +7,15 @@
 namespace apportion {
 namespace {
 
-/// Keys that no decision depends on: shares to follow, and how training goes once its size is known. Not
+/// All but shares to follow and how training goes once its size is known, on which no decision depends. With
 /// kto_weight: above 0 a step has other answers.
-const std::set<std::string> apart = {"seed",
-                                     "target",
-                                     "rounds",
-                                     "sft_steps",
-                                     "sft_learning_rate",
-                                     "calibrate_steps",
-                                     "kl_weight",
-                                     "text_weight",
-                                     "calibrate_learning_rate",
-                                     "beta",
-                                     "warmup_steps"};
-
 std::string key_of(const RunConfig& config) {
-  std::string key;
-  for (const auto& [name, value] : config.resolved) {
-    const bool open = value == "auto";
-    key += apart.contains(name) && !open ? "\n" : value + "\n";
-  }
-  return key;
+  static const KeySet apart = [] {
+    std::set<std::string> keys = course_keys();
+    keys.insert({"seed", "target"});
+    return KeySet(keys);
+  }();
+  return values_without(config, apart);
 }
 
 }  // namespace
@@ -51,7 +39,8 @@ void Decisions::keep(const RunConfig& config) {
   Known& known = known_[asked_];
   known.number = number_;
   for (size_t i = 0; i < open_.size(); ++i) {
-    if (config.resolved[i].second != open_[i].second) known.values.push_back(config.resolved[i]);
+    if (config.resolved[i].second != open_[i].second)
+      known.values.emplace_back(config.resolved[i].first, config.resolved[i].second);
   }
 }
 

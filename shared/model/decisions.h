@@ -27,8 +27,8 @@ class Decisions {
   };
   std::unordered_map<std::string, Known> known_;
   size_t number_ = 0;
-  std::string asked_;                                      // the key of the last one
-  std::vector<std::pair<std::string, std::string>> open_;  // all of its values before
+  std::string asked_;                                           // the key of the last one
+  std::vector<std::pair<std::string_view, std::string>> open_;  // all of its values before
 };
 
 }  // namespace apportion

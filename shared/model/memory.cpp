@@ -1,8 +1,8 @@
 #include "shared/model/memory.h"
 
 #include <algorithm>
-#include <array>
 
+#include "shared/architecture/block.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -10,26 +10,8 @@ namespace {
 
 constexpr double float_bytes = 4;
 
-/// One linear layer of a block; `group` numbers the products that share an input (lora.h).
-struct Linear {
-  const char* name;
-  int group;
-  int64_t inputs, outputs;
-};
-
-std::array<Linear, 7> linears_of(const ModelShape& shape) {
-  const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
-  return {{{"q_proj", 0, shape.width, q},
-           {"k_proj", 0, shape.width, kv},
-           {"v_proj", 0, shape.width, kv},
-           {"o_proj", 1, q, shape.width},
-           {"gate_proj", 2, shape.width, shape.ffn_width},
-           {"up_proj", 2, shape.width, shape.ffn_width},
-           {"down_proj", 3, shape.ffn_width, shape.width}}};
-}
-
-bool is_target(const LoraConfig& lora, const char* name) {
-  return std::find(lora.targets.begin(), lora.targets.end(), name) != lora.targets.end();
+bool is_target(const LoraConfig& lora, const LinearLayer& linear) {
+  return std::find(lora.targets.begin(), lora.targets.end(), linear.target()) != lora.targets.end();
 }
 
 double of(int64_t value) { return static_cast<double>(value); }
@@ -38,14 +20,16 @@ double of(int64_t value) { return static_cast<double>(value); }
 /// of each group with an adapter, and its low-rank product. Full fine-tuning needs every input.
 double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
   const double c = layout.compute_bytes;
-  std::array<double, 4> inputs{};
-  double low_rank = 0;
-  for (const Linear& linear : linears_of(shape)) {
-    if (layout.tuning == Tuning::adapter && !is_target(lora, linear.name)) continue;
-    inputs.at(static_cast<size_t>(linear.group)) = of(linear.inputs) * c;
-    if (layout.tuning == Tuning::adapter) low_rank += lora.rank * c;
+  const bool full = layout.tuning == Tuning::full;
+  double inputs = 0, low_rank = 0;
+  for (const FusedLayers& product : describe_block(shape).products) {
+    const auto adapted = std::count_if(product.begin(), product.end(), [&](const LinearLayer& linear) {
+      return !full && is_target(lora, linear);
+    });
+    if (full || adapted > 0) inputs += of(inputs_of(product)) * c;
+    low_rank += of(adapted * lora.rank) * c;
   }
-  return inputs[0] + inputs[1] + inputs[2] + inputs[3] + low_rank;
+  return inputs + low_rank;
 }
 
 /// Embedding and head: one table when tied.
@@ -59,12 +43,12 @@ double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const Rank
 }
 
 /// Log-probs of all micro-batches, and where logits become log-probs, or their gradient its copies, as much
-/// again (log_probs.cpp). Brought in for each use also two chunks of the head in float32 where there are two,
-/// and one as computed with.
+/// again (log_probs.cpp), and once more where they are capped. Brought in for each use also two chunks of the
+/// head in float32 where there are two, and one as computed with.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes;
-  const double logits =
-      float_bytes * of(load.vocabulary_rows * shape.vocabulary) * of(load.micro_batches + load.lanes);
+  const double logits = float_bytes * of(load.vocabulary_rows * shape.vocabulary) *
+                        of(load.micro_batches + (shape.logits_cap > 0 ? 2 : 1) * load.lanes);
   if (!layout.is_passing()) return logits;
   const int64_t rows = chunk_rows(shape);
   const double in_float = shape.vocabulary > rows ? 2 * float_bytes : float_bytes;
@@ -79,11 +63,10 @@ int64_t together(const StepLoad& load, const RankLayout& layout) {
 
 /// Beyond what is kept: the gated activation's backward pass makes two [T, F] where the gradient behind it is
 /// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
-/// and one in the compute type when three [T, F] are free, unless it is in panels (layers.cpp,
-/// tree_attention.cpp).
+/// when three [T, F] are free, unless it is in panels (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
-  const double weights = of(shape.heads * load.block_keys()) * (3 * float_bytes + c);
+  const double weights = of(shape.heads * load.block_keys()) * 3 * float_bytes;
   const double block = layout.panels ? 2 * ffn : std::max(2 * ffn, weights - 3 * ffn);
   return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(together(load, layout));
 }
@@ -121,8 +104,10 @@ double base_bytes(const RankLayout& layout) {
 
 int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
   int64_t sum = 0;
-  for (const Linear& linear : linears_of(shape)) {
-    if (is_target(lora, linear.name)) sum += lora.rank * (linear.inputs + linear.outputs);
+  for (const FusedLayers& product : describe_block(shape).products) {
+    for (const LinearLayer& linear : product) {
+      if (is_target(lora, linear)) sum += lora.rank * (linear.inputs + linear.outputs);
+    }
   }
   return sum * shape.layers;
 }
@@ -144,7 +129,8 @@ int64_t chunk_rows(const ModelShape& shape) {
 double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                               const RankLayout& layout) {
   const double c = layout.compute_bytes, q = of(shape.heads * shape.head_dim);
-  const double norms = 2 * (float_bytes * of(shape.width) + float_bytes);  // their inputs and scales
+  const double norms =
+      (shape.output_norms ? 4 : 2) * (float_bytes * of(shape.width) + float_bytes);  // inputs and scales
   // q, keys and values (gathered for each block of queries, or as they are), and the weights of all heads.
   const double key_copies = layout.panels ? 1 : of(load.block_keys()) / 32;
   const double keys = key_copies * of(shape.kv_heads * shape.head_dim);
@@ -159,7 +145,7 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   const bool full = layout.tuning == Tuning::full;
   const BlockBytes block = block_bytes(shape, layout);
   RankMemory memory;
-  const double norms = float_bytes * of((2 * shape.layers + 1) * shape.width);
+  const double norms = float_bytes * of(shape.vector_parameters());
   memory.base = blocks * (full ? float_bytes : base_bytes(layout)) / s + norms;
   if (layout.is_passing()) memory.gathered = 2 * block.stored;
   // Full tuning: two blocks' whole gradients on their way into the reduce-scatter.

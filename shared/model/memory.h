@@ -8,8 +8,8 @@
 
 #include <cstdint>
 
+#include "shared/architecture/shape.h"
 #include "shared/config/run_config.h"
-#include "shared/model/shape.h"
 
 namespace apportion {
 

@@ -12,8 +12,7 @@
 #include "shared/data/question.h"
 #include "shared/data/story_prompts.h"
 #include "shared/data/templates.h"
-#include "shared/model/shape_text.h"
-#include "shared/model_files/chat_template.h"
+#include "shared/tokens/chat_template.h"
 
 namespace apportion {
 namespace {
@@ -24,16 +23,26 @@ struct AnswerLimit {
   std::string key;
 };
 
-class LengthCheck {
+}  // namespace
+
+class LengthCheck::Rules {
  public:
-  LengthCheck(const RunConfig& config, const Dataset& dataset)
-      : config_(config), dataset_(dataset), gguf_(tokenizer_file(config.data.model)) {
-    const std::string& model = config.data.model;
-    context_ = is_shape_text(model) ? parse_shape(model).context_length : shape_of(gguf_).context_length;
-    turns_bytes_ = gguf_.text("tokenizer.chat_template").size();
+  Rules(const RunConfig& config, const Dataset& dataset, const ModelFiles& model)
+      : config_(config),
+        dataset_(dataset),
+        model_(model),
+        subjects_(subjects_of(dataset, "train", config.data.subjects)),
+        context_(model.shape().context_length),
+        turns_bytes_(model.tokenizer().chat_template.value.value_or("").size() + config.data.system.size()) {
+    for (const Subject& subject : subjects_) answers_.push_back(answers_about(subject));
+  }
+
+  void check_added(const std::vector<std::string>& wordings) {
+    if (!surely_fit(wordings)) check_training(wordings, &Rules::somewhere);
   }
 
   void check() {
+    if (config_.data.system != DataConfig().system) chat();  // which says whether the template takes it
     for (const std::string& test_set : config_.measure.test_sets) check_test_set(test_set);
     const bool trains = !stages_of(config_.method, config_.steering).empty();
     if (trains) check_training();
@@ -65,23 +74,45 @@ class LengthCheck {
   }
 
   void check_training() {
-    const std::vector<Subject> subjects = subjects_of(dataset_, "train", config_.data.subjects);
-    const std::vector<std::string> own = wordings_of(dataset_, "train", config_.data.holdout_wordings);
-    for (const Prompt& prompt : training_prompts(dataset_, config_.data)) {
-      const Subject& subject = subjects[static_cast<size_t>(prompt.subject)];
-      const auto index = static_cast<size_t>(prompt.wording);
-      for (const std::string& answer : answers_about(subject)) {
-        // A token has a byte at least; one ends the turn.
-        const auto bytes = static_cast<int>(answer.size()) + 1;
-        if (has_room(prompt.text, bytes)) continue;
-        const auto tokens = static_cast<int>(chat().encode_turn(prompt.text, answer).answer.size());
-        need_room(prompt.text, {tokens, ""}, [&] {
-          // What frames add stands around a line of the dataset's own.
-          return Place{index < own.size() ? line_of(own[index]) : TextLine{"", dataset_.path, 0},
-                       subject.name};
-        });
+    check_training(wordings_of(dataset_, "train", config_.data.holdout_wordings), &Rules::line_of);
+  }
+
+  /// What frames add stands around a line of the dataset's own.
+  TextLine somewhere(const std::string&) const { return {"", dataset_.path, 0}; }
+
+  void check_training(const std::vector<std::string>& wordings,
+                      TextLine (Rules::*line)(const std::string&) const) {
+    for (size_t subject = 0; subject < subjects_.size(); ++subject) {
+      for (const std::string& wording : wordings) {
+        const std::string text = fill_wording(wording, subjects_[subject]);
+        for (const std::string& answer : answers_[subject]) {
+          if (has_room(text, most_tokens(answer))) continue;
+          const auto tokens = static_cast<int>(chat().encode_turn(text, answer).answer.size());
+          need_room(text, {tokens, ""}, [&] {
+            return Place{(this->*line)(wording), subjects_[subject].name};
+          });
+        }
       }
     }
+  }
+
+  /// A token has a byte at least; one ends the turn.
+  static int most_tokens(const std::string& answer) { return static_cast<int>(answer.size()) + 1; }
+
+  /// Whether they fit about a subject that is longer than any, with the longest answer.
+  bool surely_fit(const std::vector<std::string>& wordings) const {
+    Subject longest = subjects_.front();
+    int tokens = 0;
+    for (size_t subject = 0; subject < subjects_.size(); ++subject) {
+      for (auto& [name, value] : longest.placeholders) {
+        const std::string& own = subjects_[subject].placeholders.at(name);
+        if (own.size() > value.size()) value = own;
+      }
+      for (const std::string& answer : answers_[subject]) tokens = std::max(tokens, most_tokens(answer));
+    }
+    return std::all_of(wordings.begin(), wordings.end(), [&](const std::string& wording) {
+      return has_room(fill_wording(wording, longest), tokens);
+    });
   }
 
   /// Of each category and form, behind a steering token where the job has one.
@@ -107,13 +138,12 @@ class LengthCheck {
   }
 
   void check_stories() {
-    const std::vector<Subject> subjects = subjects_of(dataset_, "train", config_.data.subjects);
     const AnswerLimit answer = {config_.story.tokens, "self_tokens"};
     for (const StoryPrompt& prompt : story_prompts(dataset_, config_.data)) {
       std::vector<std::string> turns = prompt.named;
       turns.push_back(prompt.neutral);
       const std::string& line = dataset_.wordings.at("stories")[static_cast<size_t>(prompt.wording)];
-      const std::string& subject = subjects[static_cast<size_t>(prompt.subject)].name;
+      const std::string& subject = subjects_[static_cast<size_t>(prompt.subject)].name;
       for (const std::string& turn : turns)
         need_room(turn, answer, [&] { return Place{line_of(line), subject}; });
     }
@@ -159,25 +189,32 @@ class LengthCheck {
 
   const ChatTemplate& chat() {
     if (!chat_) {
-      tokenizer_ = std::make_unique<Tokenizer>(gguf_);
-      chat_ = std::make_unique<ChatTemplate>(gguf_, *tokenizer_);
+      tokenizer_ = std::make_unique<Tokenizer>(model_.tokenizer());
+      chat_ = std::make_unique<ChatTemplate>(model_.tokenizer(), *tokenizer_, config_.data.system);
     }
     return *chat_;
   }
 
-  const RunConfig& config_;
+  const RunConfig config_;
   const Dataset& dataset_;
-  Gguf gguf_;
-  int64_t context_ = 0;
-  size_t turns_bytes_ = 0;  // of the chat template, which is longer than what it writes
+  const ModelFiles& model_;
+  std::vector<Subject> subjects_;                  // that are trained on
+  std::vector<std::vector<std::string>> answers_;  // about each
+  int64_t context_;
+  size_t turns_bytes_;  // of the chat template, which is longer than what it writes, and the system text
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;
 };
 
-}  // namespace
+LengthCheck::LengthCheck(const RunConfig& config, const Dataset& dataset, const ModelFiles& model)
+    : rules_(std::make_unique<Rules>(config, dataset, model)) {}
+LengthCheck::LengthCheck(LengthCheck&&) noexcept = default;
+LengthCheck::~LengthCheck() = default;
 
-void check_prompt_lengths(const RunConfig& config, const Dataset& dataset) {
-  LengthCheck(config, dataset).check();
+void LengthCheck::check() const { rules_->check(); }
+
+void LengthCheck::check_added(const std::vector<std::string>& wordings) const {
+  rules_->check_added(wordings);
 }
 
 }  // namespace apportion

@@ -11,7 +11,8 @@
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
 #include "shared/data/target.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/folder/peft_config.h"
+#include "shared/model_files/model_files.h"
 
 namespace apportion {
 namespace {
@@ -68,6 +69,30 @@ std::vector<std::string> resolve_test_sets(RunConfig& config) {
                                 fmt::join(lines, "; ")));
   if (!lines.empty()) resolve_option(config, "test_sets", fmt::format("{}", fmt::join(kept, ",")));
   return lines;
+}
+
+void resolve_adapter(RunConfig& config) {
+  const std::string& path = config.data.adapter_in;
+  if (path.empty()) return;
+  if (config.adapter == AdapterKind::none)
+    throw UserError("adapter_in = " + printable(path) + " goes on with an adapter, so adapter must be lora");
+  RunConfig own = config;
+  own.lora = read_peft_config(path, shape_of_model(config.data.model).layers);
+  for (const char* key : {"lora_rank", "lora_alpha", "lora_targets", "lora_layers"}) {
+    const Option& option = *find_option(key);
+    const std::string value = option.print(own);
+    if (!option.assign(own, value)) {
+      throw UserError(fmt::format("the adapter {} has {} = {}; {} is right", printable(path), key,
+                                  printable(value), option.allowed));
+    }
+    const std::string canonical = option.print(own);
+    if (canonical == config.value(key)) continue;
+    if (config.given_lora.contains(key)) {
+      throw UserError(fmt::format("{} = {}, but the adapter {} has {}; leave the key out", key,
+                                  config.value(key), printable(path), canonical));
+    }
+    resolve_option(config, key, canonical);
+  }
 }
 
 void resolve_recipe(RunConfig& config) {

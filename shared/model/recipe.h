@@ -44,4 +44,8 @@ std::vector<std::string> resolve_test_sets(RunConfig& config);
 /// parse_dataset, find_dataset and shape_of_model do.
 void resolve_recipe(RunConfig& config);
 
+/// Puts what the adapter of adapter_in is made like in the place of lora_rank and the others. Throws
+/// UserError where one of these is set otherwise, where all weights are trained, and as read_peft_config.
+void resolve_adapter(RunConfig& config);
+
 }  // namespace apportion

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "shared/base/error.h"
-
 namespace apportion {
 namespace {
 
@@ -40,17 +38,13 @@ std::optional<uint64_t> first_not_finite(TensorType type, std::string_view bytes
   const BlockLayout layout = block_layout(type);
   if (type == TensorType::f32) return find<uint32_t>(bytes, of_float, layout.bytes);
   if (type == TensorType::bf16) return find<uint16_t>(bytes, of_bfloat, layout.bytes);
-  auto block = find<uint16_t>(bytes, of_half, layout.bytes);  // a half, or a block's scale
-  if (!block && type == TensorType::q4_1)
-    block = find<uint16_t>(bytes, of_half, layout.bytes, sizeof(uint16_t));
+  std::optional<uint64_t> block;
+  for (const uint64_t offset : half_offsets(type)) {
+    const auto found = find<uint16_t>(bytes, of_half, layout.bytes, offset);
+    if (found && (!block || *found < *block)) block = found;
+  }
   if (block) *block *= layout.elements;
   return block;
-}
-
-void check_finite(const std::string& path, const std::string& tensor, std::span<const float> values) {
-  const std::string_view bytes(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-  if (first_not_finite(TensorType::f32, bytes))
-    throw DataError(path, 0, "tensor '" + tensor + "' has a NaN or an infinity");
 }
 
 }  // namespace apportion

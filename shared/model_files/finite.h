@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 
 #include "shared/model_files/quantization.h"
@@ -15,8 +13,5 @@ namespace apportion {
 /// The first element of `bytes` (whole elements or blocks of `type`) that is NaN or infinite, or the first of
 /// a block with such a scale; nothing where all are numbers.
 std::optional<uint64_t> first_not_finite(TensorType type, std::string_view bytes);
-
-/// Throws DataError of the file `path` for a tensor of which some of these floats are no numbers.
-void check_finite(const std::string& path, const std::string& tensor, std::span<const float> values);
 
 }  // namespace apportion

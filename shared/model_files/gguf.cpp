@@ -1,377 +1,149 @@
-// Parses GGUF's header: magic, version, counts, metadata, descriptions of tensors, then the aligned data.
-// Nothing of the file is believed: counts are held against the bytes that are left before anything is
-// allocated.
+// Finds the parts of a split model by their names and holds them against each other: parts of two models, or
+// of two versions of one, are easily mixed in a folder.
 #include "shared/model_files/gguf.h"
 
-#include <algorithm>
-#include <bit>
-#include <iterator>
-#include <limits>
-#include <optional>
-#include <regex>
+#include <fmt/format.h>
+
 #include <utility>
 
-#include "shared/base/byte_reader.h"
 #include "shared/base/digest.h"
-#include "shared/model_files/key_rules.h"
+#include "shared/base/error.h"
 
 namespace apportion {
 namespace {
 
-constexpr uint64_t count_offset = 16;  // of the number of metadata keys, where a key that is absent would be
-constexpr uint32_t longest_shape = 4;
-constexpr uint64_t longest_key = 65535;
-constexpr uint64_t longest_tensor_name = 64;
-constexpr uint64_t default_alignment = 32;
+constexpr const char *number_key = "split.no", *count_key = "split.count", *sum_key = "split.tensors.count",
+                     *alignment_key = "general.alignment";
+constexpr uint64_t most_parts = 65535;       // split.count is a uint16
+constexpr uint64_t tensor_count_offset = 8;  // of the number of tensors in a file
 
-/// A ByteReader that also blames places which it has already passed.
-class Reader : public ByteReader {
- public:
-  Reader(std::string_view bytes, const std::string& path) : ByteReader(bytes, path), path_(path) {}
+/// Raised when the digest of parts is made otherwise.
+constexpr const char* parts_revision = "gguf parts 1";
 
-  [[noreturn]] void fail_at(uint64_t offset, const std::string& message) const {
-    throw DataError(path_, offset, message);
-  }
-
- private:
-  std::string path_;
-};
-
-enum class Kind : uint32_t {
-  uint8,
-  int8,
-  uint16,
-  int16,
-  uint32,
-  int32,
-  float32,
-  boolean,
-  text,
-  array,
-  uint64,
-  int64,
-  float64
-};
-constexpr uint32_t kinds = 13;
-
-/// Bytes of a value of `kind` in the file; of a text or an array, the smallest there can be.
-uint64_t smallest_size(Kind kind) {
-  constexpr uint64_t sizes[kinds] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};
-  return sizes[static_cast<uint32_t>(kind)];
+/// How the name of a part ends. Its number counts from 0 in the file, and from 1 in the name.
+std::string end_of_name(uint64_t number, uint64_t count) {
+  return fmt::format("-{:05}-of-{:05}.gguf", number + 1, count);
 }
 
-Kind read_kind(Reader& reader, const std::string& key) {
-  uint64_t offset = reader.offset();
-  uint32_t kind = reader.read<uint32_t>("the type of a metadata value");
-  if (kind >= kinds) {
-    reader.fail_at(offset,
-                   "metadata key " + key + " has value type " + std::to_string(kind) + "; GGUF has 0 to 12");
-  }
-  return static_cast<Kind>(kind);
-}
-
-bool read_boolean(Reader& reader) {
-  uint64_t offset = reader.offset();
-  uint8_t value = reader.read<uint8_t>("a boolean");
-  if (value > 1) reader.fail_at(offset, "a boolean is " + std::to_string(value) + "; 0 or 1 is right");
-  return value == 1;
-}
-
-/// The next value as a signed integer; `kind` is an integer's or a boolean.
-int64_t read_signed(Reader& reader, Kind kind) {
-  constexpr const char* what = "an integer";
-  switch (kind) {
-    case Kind::uint8:
-      return reader.read<uint8_t>(what);
-    case Kind::int8:
-      return reader.read<int8_t>(what);
-    case Kind::uint16:
-      return reader.read<uint16_t>(what);
-    case Kind::int16:
-      return reader.read<int16_t>(what);
-    case Kind::uint32:
-      return reader.read<uint32_t>(what);
-    case Kind::int32:
-      return reader.read<int32_t>(what);
-    case Kind::int64:
-      return reader.read<int64_t>(what);
-    case Kind::boolean:
-      return read_boolean(reader) ? 1 : 0;
-    default:
-      break;
-  }
-  ensure(kind == Kind::uint64, "an integer of an array is an integer");
-  uint64_t value = reader.read<uint64_t>(what);
-  if (value > uint64_t{std::numeric_limits<int64_t>::max()})
-    reader.fail("an integer of an array is above 2^63 - 1");
-  return static_cast<int64_t>(value);
-}
-
-double read_float(Reader& reader, Kind kind) {
-  if (kind == Kind::float32) return reader.read<float>("a number");
-  return reader.read<double>("a number");
-}
-
-GgufValue read_array(Reader& reader, const std::string& key) {
-  Kind kind = read_kind(reader, key);
-  if (kind == Kind::array)
-    reader.fail("metadata key " + key + " is an array of arrays, which no model here needs");
-  uint64_t count = reader.read<uint64_t>("the length of an array");
-  if (count > reader.remaining() / smallest_size(kind)) {
-    reader.fail("metadata key " + key + " has " + std::to_string(count) + " elements, more than the " +
-                std::to_string(reader.remaining()) + " bytes left can hold");
-  }
-  if (kind == Kind::text) {
-    std::vector<std::string> texts;
-    texts.reserve(count);
-    for (uint64_t i = 0; i < count; ++i) texts.emplace_back(reader.read_string("a text of an array"));
-    return texts;
-  }
-  if (kind == Kind::float32 || kind == Kind::float64) {
-    std::vector<double> numbers(count);
-    for (double& number : numbers) number = read_float(reader, kind);
-    return numbers;
-  }
-  std::vector<int64_t> integers(count);
-  for (int64_t& integer : integers) integer = read_signed(reader, kind);
-  return integers;
-}
-
-GgufValue read_value(Reader& reader, const std::string& key) {
-  Kind kind = read_kind(reader, key);
-  switch (kind) {
-    case Kind::uint8:
-    case Kind::uint16:
-    case Kind::uint32:
-      return static_cast<uint64_t>(read_signed(reader, kind));
-    case Kind::uint64:
-      return reader.read<uint64_t>("an integer");
-    case Kind::float32:
-    case Kind::float64:
-      return read_float(reader, kind);
-    case Kind::boolean:
-      return read_boolean(reader);
-    case Kind::text:
-      return std::string(reader.read_string("a text"));
-    case Kind::array:
-      return read_array(reader, key);
-    default:
-      return read_signed(reader, kind);
-  }
-}
-
-std::string read_name(Reader& reader, const char* what, uint64_t longest) {
-  uint64_t offset = reader.offset();
-  std::string_view name = reader.read_string(what);
-  bool printable = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (name.empty() || name.size() > longest || !printable) {
-    reader.fail_at(offset, std::string(what) + " is not 1 to " + std::to_string(longest) +
-                               " printable characters without spaces");
-  }
-  return std::string(name);
-}
-
-std::map<std::string, GgufEntry> read_metadata(Reader& reader, uint64_t count) {
-  std::map<std::string, GgufEntry> metadata;
-  for (uint64_t i = 0; i < count; ++i) {
-    uint64_t offset = reader.offset();
-    std::string key = read_name(reader, "a metadata key", longest_key);
-    GgufValue value = read_value(reader, key);
-    if (!metadata.emplace(key, GgufEntry{std::move(value), offset}).second) {
-      reader.fail_at(offset, "metadata key " + key + " is there twice");
-    }
-  }
-  return metadata;
-}
-
-uint64_t alignment_of(const std::map<std::string, GgufEntry>& metadata, const Reader& reader) {
-  auto entry = metadata.find("general.alignment");
-  if (entry == metadata.end()) return default_alignment;
-  const uint64_t* alignment = std::get_if<uint64_t>(&entry->second.value);
-  if (alignment == nullptr || !std::has_single_bit(*alignment) || *alignment > (uint64_t{1} << 31)) {
-    reader.fail_at(entry->second.offset, "general.alignment is not a power of two of type uint32");
-  }
-  return *alignment;
-}
-
-/// A tensor as the file describes it: where its data is to be is checked when the data's beginning is known.
-struct Description {
-  GgufTensor tensor;
-  uint64_t data_offset = 0;  // from the beginning of the data
-  uint64_t data_size = 0;
-};
-
-/// ggml's names of element types by its own numbers.
-std::string type_name_of(uint32_t type) {
-  static constexpr const char* names[] = {
-      "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
-      "Q5_1",  "Q8_0",       "Q8_1",       "Q2_K",       "Q3_K",     "Q4_K",     "Q5_K",
-      "Q6_K",  "Q8_K",       "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",  "IQ1_S",    "IQ4_NL",
-      "IQ3_S", "IQ2_S",      "IQ4_XS",     "I8",         "I16",      "I32",      "I64",
-      "F64",   "IQ1_M",      "BF16",       "Q4_0_4_4",   "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
-      "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",    "NVFP4",    "Q1_0"};
-  return type < std::size(names) ? names[type] : "that has the number " + std::to_string(type) + " in ggml";
-}
-
-TensorType read_tensor_type(Reader& reader, const std::string& name) {
-  uint64_t offset = reader.offset();
-  uint32_t type = reader.read<uint32_t>("the type of a tensor");
-  for (TensorType known :
-       {TensorType::f32, TensorType::f16, TensorType::q4_1, TensorType::q8_0, TensorType::bf16}) {
-    if (static_cast<uint32_t>(known) == type) return known;
-  }
-  reader.fail_at(offset,
-                 "tensor " + name + " is of the type " + type_name_of(type) +
-                     "; F32, F16, BF16, Q8_0 and Q4_1 are known here: take the model in one of them, " +
-                     "or make it so (llama-quantize --allow-requantize OLD NEW Q8_0)");
-}
-
-/// The dimensions, innermost first as the file has them, and reversed.
-std::vector<uint64_t> read_shape(Reader& reader, const std::string& name) {
-  uint64_t offset = reader.offset();
-  uint32_t dims = reader.read<uint32_t>("the number of a tensor's dimensions");
-  if (dims < 1 || dims > longest_shape) {
-    reader.fail_at(offset,
-                   "tensor " + name + " has " + std::to_string(dims) + " dimensions; 1 to 4 is right");
-  }
-  std::vector<uint64_t> shape(dims);
-  for (uint64_t& size : shape) size = reader.read<uint64_t>("a tensor's dimension");
-  std::reverse(shape.begin(), shape.end());
-  return shape;
-}
-
-/// Bytes of a tensor, or nothing when a size is 0, the product overflows or rows are not whole blocks.
-std::optional<uint64_t> size_in_bytes(const GgufTensor& tensor) {
-  BlockLayout layout = block_layout(tensor.type);
-  uint64_t elements = 1;
-  for (uint64_t size : tensor.shape) {
-    if (size == 0 || elements > uint64_t{std::numeric_limits<int64_t>::max()} / layout.bytes / size)
-      return {};
-    elements *= size;
-  }
-  if (tensor.shape.back() % layout.elements != 0) return {};
-  return elements / layout.elements * layout.bytes;
-}
-
-Description read_description(Reader& reader) {
-  Description description;
-  GgufTensor& tensor = description.tensor;
-  tensor.offset = reader.offset();
-  tensor.name = read_name(reader, "a tensor's name", longest_tensor_name);
-  tensor.shape = read_shape(reader, tensor.name);
-  tensor.type = read_tensor_type(reader, tensor.name);
-  std::optional<uint64_t> size = size_in_bytes(tensor);
-  if (!size) {
-    reader.fail_at(tensor.offset, "tensor " + tensor.name +
-                                      " has a shape that is empty, too large or not whole blocks of " +
-                                      type_name(tensor.type));
-  }
-  description.data_size = *size;
-  description.data_offset = reader.read<uint64_t>("a tensor's offset");
-  return description;
-}
-
-/// What to do where a file's name says that it was cut ("NAME-00001-of-00003.gguf", "NAME.gguf.part1of2").
-std::string part_hint(const std::string& path) {
-  static const std::regex cut(R"((-\d+-of-\d+|[.-]part[-_]?\w*\d)(\.gguf)?$)");
-  if (!std::regex_search(path, cut)) return "";
-  return " Its name says that it is a part: join the parts first (llama-gguf-split --merge, or cat)";
-}
-
-/// Gives each tensor its bytes of `data`, the file's end from the aligned `start` on.
-void place_tensors(std::vector<Description>& descriptions, std::string_view file, uint64_t start,
-                   uint64_t alignment, const Reader& reader, const std::string& path) {
-  uint64_t left = start <= file.size() ? file.size() - start : 0;
-  for (Description& description : descriptions) {
-    GgufTensor& tensor = description.tensor;
-    if (description.data_offset % alignment != 0) {
-      reader.fail_at(tensor.offset, "tensor " + tensor.name + " does not begin at a multiple of " +
-                                        std::to_string(alignment));
-    }
-    if (description.data_offset > left || description.data_size > left - description.data_offset) {
-      reader.fail_at(tensor.offset, "the " + std::to_string(description.data_size) + " bytes of tensor " +
-                                        tensor.name + " reach beyond the file's end: is it complete?" +
-                                        part_hint(path));
-    }
-    tensor.bytes = file.substr(start + description.data_offset, description.data_size);
-  }
-  std::sort(descriptions.begin(), descriptions.end(),
-            [](const Description& a, const Description& b) { return a.data_offset < b.data_offset; });
-  for (size_t i = 1; i < descriptions.size(); ++i) {
-    const Description& before = descriptions[i - 1];
-    if (descriptions[i].data_offset < before.data_offset + before.data_size) {
-      reader.fail_at(start + descriptions[i].data_offset,
-                     "tensors " + before.tensor.name + " and " + descriptions[i].tensor.name + " overlap");
-    }
-  }
-}
-
-std::map<std::string, GgufTensor> read_tensors(Reader& reader, uint64_t count, uint64_t alignment,
-                                               std::string_view file, const std::string& path) {
-  std::vector<Description> descriptions;
-  descriptions.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) descriptions.push_back(read_description(reader));
-  uint64_t start = (reader.offset() + alignment - 1) / alignment * alignment;
-  place_tensors(descriptions, file, start, alignment, reader, path);
-  std::map<std::string, GgufTensor> tensors;
-  for (Description& description : descriptions) {
-    std::string name = description.tensor.name;
-    uint64_t offset = description.tensor.offset;
-    if (!tensors.emplace(name, std::move(description.tensor)).second) {
-      reader.fail_at(offset, "tensor " + name + " is there twice");
-    }
-  }
-  return tensors;
-}
-
-/// A count of the header, held against the smallest that so many things can be.
-uint64_t read_count(Reader& reader, const char* what, uint64_t smallest) {
-  uint64_t offset = reader.offset();
-  uint64_t count = reader.read<uint64_t>(what);
-  if (count > reader.remaining() / smallest) {
-    reader.fail_at(offset,
-                   std::string(what) + " is " + std::to_string(count) + ", more than the file has room for");
-  }
+uint64_t count_of_parts(const GgufFile& file) {
+  if (!file.metadata.contains(count_key)) return 1;
+  const uint64_t count = file.integer(count_key);
+  if (count > most_parts)
+    file.fail(count_key, fmt::format("split.count is {}; up to {} is right", count, most_parts));
   return count;
 }
 
-void check_magic(Reader& reader, const std::string& path) {
-  if (reader.remaining() < 4 || reader.read_bytes(4, "the magic number") != "GGUF") {
-    reader.fail_at(0, "the file does not begin with \"GGUF\": is it a GGUF file?" + part_hint(path));
+/// The paths of all parts, by that of one.
+std::vector<std::string> paths_of_parts(const GgufFile& given) {
+  const uint64_t count = count_of_parts(given), number = given.integer(number_key);
+  if (number >= count)
+    given.fail(number_key,
+               fmt::format("split.no is {}, and by split.count there are {} parts; 0 to {} is right", number,
+                           count, count - 1));
+  const std::string end = end_of_name(number, count);
+  if (!given.path().ends_with(end)) {
+    given.fail(
+        number_key,
+        fmt::format("the file is part {} of {} (split.no, split.count), but its name does not end in {}, "
+                    "and by their names the parts are found; give them their names back",
+                    number + 1, count, end));
   }
-  uint32_t version = reader.read<uint32_t>("the version");
-  if (version != 3) {
-    reader.fail_at(4, "GGUF version " + std::to_string(version) + "; 3 (little-endian) is known here");
+  const std::string name = given.path().substr(0, given.path().size() - end.size());
+  std::vector<std::string> paths;
+  std::vector<uint64_t> missing;
+  for (uint64_t part = 0; part < count; ++part) {
+    paths.push_back(name + end_of_name(part, count));
+    if (!is_regular_file(paths.back())) missing.push_back(part);
   }
+  if (!missing.empty()) {
+    const std::string others = missing.size() == 1 ? "" : fmt::format(", and {} more", missing.size() - 1);
+    given.fail(count_key,
+               fmt::format("of the model's {} parts (split.count) there is no {}{}; put them all there",
+                           count, paths[missing.front()], others));
+  }
+  return paths;
+}
+
+/// That a part is the one of its name, and of the same model as the first, which has the model's metadata.
+void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
+  if (const uint64_t said = part.integer(number_key); said != number) {
+    part.fail(number_key, fmt::format("split.no is {}, but by its name the file is part {}, which has {}",
+                                      said, number + 1, number));
+  }
+  for (const char* key : {count_key, sum_key}) {
+    const uint64_t said = part.integer(key), wanted = first.integer(key);
+    if (said != wanted) {
+      part.fail(key, fmt::format("{} is {}, and {} in {}: they are not parts of one model", key, said, wanted,
+                                 first.path()));
+    }
+  }
+  // What a part has besides must be the first one's: nobody reads it here.
+  for (const auto& [key, entry] : part.metadata) {
+    if (key == number_key || key == alignment_key) continue;
+    const auto found = first.metadata.find(key);
+    if (found == first.metadata.end() || found->second.value != entry.value) {
+      part.fail(key,
+                fmt::format("metadata key {} is not what {} has, the part with the model's metadata: they "
+                            "are not parts of one model",
+                            key, first.path()));
+    }
+  }
+  // Of a part without the key some programs take the first one's for it, and others 32.
+  if (part.alignment != first.alignment) {
+    part.fail(alignment_key,
+              fmt::format("the data are aligned to {} (general.alignment), and to {} in {}; all parts are to "
+                          "have the same",
+                          part.alignment, first.alignment, first.path()));
+  }
+}
+
+/// Moves the tensors of a part to those of the first.
+void take_tensors(GgufFile& first, GgufFile& part) {
+  first.tensors.merge(part.tensors);
+  if (part.tensors.empty()) return;
+  const GgufTensor& again = part.tensors.begin()->second;
+  const GgufTensor& before = first.tensors.at(again.name);
+  throw DataError(
+      again.path, again.offset,
+      fmt::format("tensor {} is there twice, also in {}, byte {}", again.name, before.path, before.offset));
+}
+
+std::vector<GgufFile> open_parts(const std::vector<std::string>& paths) {
+  std::vector<GgufFile> files;
+  files.reserve(paths.size());
+  for (uint64_t number = 0; number < paths.size(); ++number) {
+    files.emplace_back(paths[number]);
+    check_part(files.front(), files.back(), number);
+    if (number > 0) take_tensors(files.front(), files.back());
+  }
+  const GgufFile& first = files.front();
+  if (const uint64_t sum = first.integer(sum_key); sum != first.tensors.size()) {
+    first.fail(sum_key, fmt::format("split.tensors.count is {}, but the {} parts have {} tensors together",
+                                    sum, paths.size(), first.tensors.size()));
+  }
+  return files;
 }
 
 }  // namespace
 
-uint64_t GgufTensor::elements() const {
-  uint64_t product = 1;
-  for (uint64_t size : shape) product *= size;
-  return product;
-}
-
-Gguf::Gguf(const std::string& path) : file_(path) {
-  Reader reader(file_.bytes(), path);
-  check_magic(reader, path);
-  uint64_t tensors = read_count(reader, "the number of tensors", 33);
-  uint64_t keys = read_count(reader, "the number of metadata keys", 14);
-  metadata_ = read_metadata(reader, keys);
-  check_keys(path, metadata_);
-  tensors_ = read_tensors(reader, tensors, alignment_of(metadata_, reader), file_.bytes(), path);
+Gguf::Gguf(const std::string& path) {
+  GgufFile given(path);
+  if (count_of_parts(given) > 1) {
+    files_ = open_parts(paths_of_parts(given));
+  } else {
+    files_.push_back(std::move(given));
+  }
 }
 
 void Gguf::fail(const std::string& key, const std::string& message) const {
-  auto entry = metadata_.find(key);
-  throw DataError(path(), entry == metadata_.end() ? count_offset : entry->second.offset, message);
+  files_.front().fail(key, message);
 }
 
 template <typename Kind>
 const Kind& Gguf::value(const std::string& key, const char* kind) const {
-  auto entry = metadata_.find(key);
-  if (entry == metadata_.end()) fail(key, "there is no metadata key " + key);
+  const auto& metadata = files_.front().metadata;
+  auto entry = metadata.find(key);
+  if (entry == metadata.end()) fail(key, "there is no metadata key " + key);
   const Kind* value = std::get_if<Kind>(&entry->second.value);
   if (value == nullptr) fail(key, "metadata key " + key + " is not " + kind);
   return *value;
@@ -379,16 +151,9 @@ const Kind& Gguf::value(const std::string& key, const char* kind) const {
 
 const std::string& Gguf::text(const std::string& key) const { return value<std::string>(key, "a text"); }
 
-uint64_t Gguf::integer(const std::string& key) const {
-  auto entry = metadata_.find(key);
-  if (entry != metadata_.end()) {
-    const int64_t* value_signed = std::get_if<int64_t>(&entry->second.value);
-    if (value_signed != nullptr && *value_signed >= 0) return static_cast<uint64_t>(*value_signed);
-  }
-  return value<uint64_t>(key, "an integer of at least 0");
-}
-
 double Gguf::number(const std::string& key) const { return value<double>(key, "a floating-point number"); }
+
+bool Gguf::boolean(const std::string& key) const { return value<bool>(key, "a boolean"); }
 
 const std::vector<std::string>& Gguf::texts(const std::string& key) const {
   return value<std::vector<std::string>>(key, "an array of texts");
@@ -403,11 +168,23 @@ const std::vector<double>& Gguf::numbers(const std::string& key) const {
 }
 
 const GgufTensor& Gguf::tensor(const std::string& name) const {
-  auto found = tensors_.find(name);
-  if (found == tensors_.end()) throw DataError(path(), count_offset - 8, "there is no tensor " + name);
+  auto found = tensors().find(name);
+  if (found == tensors().end()) {
+    const std::string where = files_.size() == 1 ? "" : fmt::format(" in any of the {} parts", files_.size());
+    throw DataError(path(), tensor_count_offset, "there is no tensor " + name + where);
+  }
   return found->second;
 }
 
-std::string Gguf::digest() const { return sha256(file_.bytes()); }
+std::string Gguf::digest() const {
+  if (files_.size() == 1) return sha256(files_.front().file.bytes());
+  Digest digest;
+  digest.add(parts_revision);
+  for (const GgufFile& part : files_) {
+    const std::string_view bytes = part.file.bytes();
+    digest.add("\n" + std::to_string(bytes.size()) + "\n").add(bytes);
+  }
+  return digest.hex();
+}
 
 }  // namespace apportion

@@ -1,76 +1,57 @@
-// GGUF v3 files (github.com/ggml-org/ggml/blob/master/docs/gguf.md): metadata and tensors of an untrusted,
-// memory-mapped file. Values of tensors are unpacked by quantization.h; names of a model are models'
-// business.
+// A model in GGUF: one file, or the parts into which llama.cpp's tools split one (NAME-00001-of-00003.gguf),
+// of which the first has the metadata. What a single file says is gguf_file.h's to read.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
-#include "shared/base/file_system.h"
-#include "shared/model_files/quantization.h"
+#include "shared/model_files/gguf_file.h"
 
 namespace apportion {
 
-/// A tensor of the file. `shape` is outermost first (rows, columns), the reverse of the file's order.
-struct GgufTensor {
-  std::string name;
-  TensorType type;
-  std::vector<uint64_t> shape;
-  std::string_view bytes;  // lives as long as the Gguf
-  uint64_t offset = 0;     // of the tensor's description in the file, for messages
-  uint64_t elements() const;
-};
-
-/// A metadata value: integers widen to int64 or uint64, floats to double; arrays hold values of one kind.
-using GgufValue = std::variant<int64_t, uint64_t, double, bool, std::string, std::vector<std::string>,
-                               std::vector<int64_t>, std::vector<double>>;
-
-/// A metadata value and the byte offset of its key, for messages.
-struct GgufEntry {
-  GgufValue value;
-  uint64_t offset;
-};
-
 class Gguf {
  public:
-  /// Parses the whole header; throws DataError with the byte offset for anything out of bounds,
-  /// duplicated, overlapping or unknown. Throws UserError when the file cannot be opened.
+  /// Opens the file, and where it is a part (split.count) all parts, which lie beside it. Throws as GgufFile;
+  /// DataError that names the part that is missing or does not fit the others.
   explicit Gguf(const std::string& path);
 
-  const std::string& path() const { return file_.path(); }
-  bool has(const std::string& key) const { return metadata_.count(key) != 0; }
+  /// The file that has the metadata: of parts the first, whichever was given.
+  const std::string& path() const { return files_.front().path(); }
+  /// All files, in the order of the parts.
+  const std::vector<GgufFile>& files() const { return files_; }
+  const std::map<std::string, GgufEntry>& metadata() const { return files_.front().metadata; }
+  bool has(const std::string& key) const { return files_.front().metadata.count(key) != 0; }
 
-  /// Throws DataError at the key's byte offset (at the head of the metadata when there is no such key).
+  /// The byte offset of the key; the head of the metadata when there is no such key.
+  uint64_t offset(const std::string& key) const { return files_.front().offset(key); }
+  /// Throws DataError at offset(key).
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
 
   /// Typed metadata; throws DataError naming the key when it is absent or of another kind.
   const std::string& text(const std::string& key) const;
-  uint64_t integer(const std::string& key) const;
+  uint64_t integer(const std::string& key) const { return files_.front().integer(key); }
   double number(const std::string& key) const;
+  bool boolean(const std::string& key) const;
   const std::vector<std::string>& texts(const std::string& key) const;
   const std::vector<int64_t>& integers(const std::string& key) const;
   const std::vector<double>& numbers(const std::string& key) const;
 
-  /// The tensor called `name`; throws DataError when the file has none.
+  /// The tensor called `name`; throws DataError when no file has it.
   const GgufTensor& tensor(const std::string& name) const;
-  bool has_tensor(const std::string& name) const { return tensors_.count(name) != 0; }
-  const std::map<std::string, GgufTensor>& tensors() const { return tensors_; }
+  bool has_tensor(const std::string& name) const { return tensors().count(name) != 0; }
+  /// Those of all files.
+  const std::map<std::string, GgufTensor>& tensors() const { return files_.front().tensors; }
 
-  /// SHA-256 of the file.
+  /// SHA-256 of the file; of parts, one over all of them, whichever was given.
   std::string digest() const;
 
  private:
   template <typename Kind>
   const Kind& value(const std::string& key, const char* kind) const;
 
-  MappedFile file_;
-  std::map<std::string, GgufEntry> metadata_;
-  std::map<std::string, GgufTensor> tensors_;
+  std::vector<GgufFile> files_;  // the first has the tensors of all
 };
 
 }  // namespace apportion

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shared/architecture/shape.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -17,12 +18,12 @@ namespace {
 using Metadata = std::map<std::string, GgufEntry>;
 
 constexpr const char* architecture_key = "general.architecture";
-constexpr std::string_view prefix = "llama.";
 
 /// What a key may say without changing what is computed.
 enum class Neutral {
   any,             // it is read elsewhere, or says nothing of the mathematics
   zero,            // or false
+  cap,             // 0; or what Gemma 2 has, which is computed
   one,             // or true
   factor,          // 1; and 0, which llama.cpp takes for "none"
   scaling,         // a factor, of rotations that are scaled where rope.scaling.type says nothing else
@@ -40,7 +41,7 @@ constexpr std::array<std::pair<std::string_view, Neutral>, 42> rules = {{
     {"attention.key_length", Neutral::any},
     {"attention.value_length", Neutral::any},
     {"attention.layer_norm_rms_epsilon", Neutral::any},
-    {"attention.layer_norm_epsilon", Neutral::any},  // of another norm than a llama model has
+    {"attention.layer_norm_epsilon", Neutral::any},  // of another norm than these models have
     {"rope.dimension_count", Neutral::any},
     {"rope.freq_base", Neutral::any},
     {"rope.scaling.type", Neutral::any},
@@ -59,8 +60,8 @@ constexpr std::array<std::pair<std::string_view, Neutral>, 42> rules = {{
     {"embedding_scale", Neutral::factor},
     {"residual_scale", Neutral::factor},
     {"attention.output_scale", Neutral::factor},
-    {"attn_logit_softcapping", Neutral::zero},
-    {"final_logit_softcapping", Neutral::zero},
+    {"attn_logit_softcapping", Neutral::cap},
+    {"final_logit_softcapping", Neutral::cap},
     {"router_logit_softcapping", Neutral::zero},
     {"attention.max_alibi_bias", Neutral::zero},
     {"attention.clamp_kqv", Neutral::zero},
@@ -78,15 +79,15 @@ class KeyRules {
  public:
   KeyRules(const std::string& path, const Metadata& metadata) : path_(path), metadata_(metadata) {}
 
-  void check() const {
+  void check() {
     check_kind();
     const std::string* architecture = text(architecture_key);
-    if (architecture == nullptr || *architecture != "llama") return;  // which is refused elsewhere
+    if (architecture == nullptr || !is_computed(*architecture)) return;  // which is refused elsewhere
+    prefix_ = *architecture + ".";
     check_scaling_type();
     check_layout();
-    check_window();
-    for (auto entry = metadata_.lower_bound(std::string(prefix));
-         entry != metadata_.end() && entry->first.starts_with(prefix); ++entry) {
+    for (auto entry = metadata_.lower_bound(prefix_);
+         entry != metadata_.end() && entry->first.starts_with(prefix_); ++entry) {
       check_key(entry->first);
     }
   }
@@ -125,11 +126,6 @@ class KeyRules {
   }
 
   void check_kind() const {
-    constexpr const char* parts = "split.count";
-    if (number(parts).value_or(1) > 1) {
-      fail(parts, "the file is one of the " + shown(parts) + " parts of a split model (split.count); join " +
-                      "them into one file, as by llama-gguf-split --merge FIRST-PART WHOLE.gguf");
-    }
     constexpr const char* kind = "general.type";
     if (const std::string* what = text(kind); what != nullptr && *what != "model") {
       fail(kind, "general.type is " + *what + ": the file holds no model; give the model's own file");
@@ -142,54 +138,49 @@ class KeyRules {
   }
 
   void check_scaling_type() const {
-    constexpr const char* key = "llama.rope.scaling.type";
+    const std::string key = prefix_ + "rope.scaling.type";
     const std::string* type = text(key);
     if (type == nullptr || *type == "none" || *type == "linear") return;
-    fail(key, "llama.rope.scaling.type is " + *type + ", and such rotations are not computed here; none is");
+    fail(key, key + " is " + *type + ", and such rotations are not computed here; none is");
   }
 
   /// Pairs of a rotation lie side by side in the rows of q and k, as Meta's own files have them: always so in
   /// files of this architecture, whether they say it or not.
   void check_layout() const {
-    constexpr const char* key = "llama.tensor_data_layout";
+    const std::string key = prefix_ + "tensor_data_layout";
     const std::string* layout = text(key);
     if (layout == nullptr || *layout == "Meta AI original pth" || *layout == "reference") return;
-    fail(key, "llama.tensor_data_layout is " + *layout + "; Meta AI original pth is known here");
-  }
-
-  /// A window that is not smaller than the context changes nothing.
-  void check_window() const {
-    constexpr const char* key = "llama.attention.sliding_window";
-    if (!metadata_.contains(key)) return;
-    const std::optional<double> window = number(key);
-    if (window && (*window == 0 || *window >= number("llama.context_length").value_or(INFINITY))) return;
-    fail(key, fmt::format("{} is {}, and attention in a window is not computed here; 0 is", key, shown(key)));
+    fail(key, key + " is " + *layout + "; Meta AI original pth is known here");
   }
 
   bool scales_attention_as_here(double scale) const {
-    const double heads = number("llama.attention.head_count").value_or(1);
-    const double size = number("llama.attention.key_length")
-                            .value_or(number("llama.embedding_length").value_or(0) / std::max(heads, 1.0));
+    const double heads = number(prefix_ + "attention.head_count").value_or(1);
+    const double size =
+        number(prefix_ + "attention.key_length")
+            .value_or(number(prefix_ + "embedding_length").value_or(0) / std::max(heads, 1.0));
     return scale == 0 || std::abs(scale * std::sqrt(size) - 1) < 1e-5;
   }
 
   bool is_neutral(const std::string& key, Neutral neutral) const {
     if (neutral == Neutral::any) return true;
     if (neutral == Neutral::scaling) {
-      const std::string* type = text("llama.rope.scaling.type");
+      const std::string* type = text(prefix_ + "rope.scaling.type");
       if (type != nullptr && *type == "none") return true;
+      if (key.ends_with("rope.scaling.factor")) return number(key).value_or(-1) >= 0;  // linear scaling
     }
     const std::optional<double> value = number(key);
     if (!value) return false;
+    if (neutral == Neutral::cap) return *value == 0 || prefix_ == "gemma2.";
     if (neutral == Neutral::attention_scale) return scales_attention_as_here(*value);
     return (neutral != Neutral::one && *value == 0) || (neutral != Neutral::zero && *value == 1);
   }
 
   void check_key(const std::string& key) const {
     for (const auto& [name, neutral] : rules) {
-      if (key.substr(prefix.size()) != name) continue;
+      if (key.substr(prefix_.size()) != name) continue;
       if (is_neutral(key, neutral)) return;
-      const char* right = neutral == Neutral::zero              ? "0"
+      const bool zero = neutral == Neutral::zero || neutral == Neutral::cap;
+      const char* right = zero                                  ? "0"
                           : neutral == Neutral::attention_scale ? "1 / sqrt(the size of a head)"
                                                                 : "1";
       fail(key, key + " is " + shown(key) + ", which is not computed here; " + right + " is");
@@ -199,6 +190,7 @@ class KeyRules {
 
   const std::string& path_;
   const Metadata& metadata_;
+  std::string prefix_;  // of the architecture's keys: "llama."
 };
 
 }  // namespace

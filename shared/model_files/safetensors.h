@@ -1,5 +1,5 @@
 // safetensors files (github.com/huggingface/safetensors): a length, a JSON header, raw little-endian data.
-// Only float32 tensors: adapters and trained weights are stored in it, and nothing else is read here yet.
+// F32, F16 and BF16 are read; what is written (adapters, trained weights) is F32.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shared/base/file_system.h"
+#include "shared/model_files/quantization.h"
 
 namespace apportion {
 
@@ -19,13 +20,14 @@ struct FloatTensor {
 };
 
 /// Where a tensor's values lie in a file's data, which begin behind the header.
-struct FloatPlace {
+struct TensorPlace {
+  TensorType type = TensorType::f32;  // f32, f16 or bf16
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  // bytes
 };
 
-/// All that stands before the data of a file with these tensors.
-std::string encode_safetensors_header(const std::map<std::string, FloatPlace>& tensors,
+/// All that stands before the data of a file with these tensors, in float32.
+std::string encode_safetensors_header(const std::map<std::string, TensorPlace>& tensors,
                                       const std::map<std::string, std::string>& metadata);
 
 /// The bytes of a file with these tensors (in the order of their names) and `metadata`; a function of both
@@ -41,19 +43,23 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::string& path);
 
   const std::string& path() const { return file_.path(); }
-  const std::map<std::string, FloatPlace>& tensors() const { return tensors_; }
+  const std::map<std::string, TensorPlace>& tensors() const { return tensors_; }
   /// The bytes of a place.
-  std::string_view bytes(const FloatPlace& place) const {
+  std::string_view bytes(const TensorPlace& place) const {
     return data_.substr(place.begin, place.end - place.begin);
+  }
+  /// Where they are in the file.
+  uint64_t offset(const TensorPlace& place) const {
+    return file_.bytes().size() - data_.size() + place.begin;
   }
 
  private:
   MappedFile file_;
   std::string_view data_;
-  std::map<std::string, FloatPlace> tensors_;
+  std::map<std::string, TensorPlace> tensors_;
 };
 
-/// All tensors of an untrusted file. Throws as SafetensorsFile.
+/// All tensors of an untrusted file, as float32. Throws as SafetensorsFile.
 std::map<std::string, FloatTensor> read_safetensors(const std::string& path);
 
 }  // namespace apportion

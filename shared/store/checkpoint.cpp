@@ -15,13 +15,7 @@
 namespace apportion {
 namespace {
 
-constexpr const char* completion_name = "/COMPLETE";
 constexpr const char* step_prefix = "step-";
-
-bool exists(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
 
 /// A file that cannot be read is a damaged checkpoint, not the user's mistake.
 template <typename Read>
@@ -138,7 +132,7 @@ void prune(const std::string& folder, uint64_t step) {
   for (uint64_t older : checkpoint_steps(folder)) {
     if (older >= step) continue;
     const std::string path = checkpoint_path(folder, older);
-    const bool keep = !found && exists(path + completion_name);
+    const bool keep = !found && path_exists(path + completion_name);
     found = found || keep;
     if (!keep) remove_checkpoint(path);
   }
@@ -176,7 +170,7 @@ std::vector<uint64_t> checkpoint_steps(const std::string& folder) {
 CheckpointReader::CheckpointReader(const std::string& folder, uint64_t step, const std::string& identity)
     : path_(checkpoint_path(folder, step)) {
   const std::string file = path_ + completion_name;
-  if (!exists(file))
+  if (!path_exists(file))
     throw DataError(file, 0, "the file is missing: the checkpoint was not written to its end");
   const Completion completion = parse_completion(read_whole(file), file);
   if (completion.identity != identity) {
@@ -237,6 +231,18 @@ void CheckpointReader::read_piece(const StoredTensor::Piece& piece, uint64_t beg
 
 bool is_complete(const std::string& folder, uint64_t step) {
   return is_regular_file(checkpoint_path(folder, step) + completion_name);
+}
+
+uint64_t saved_in(const std::string& folder) {
+  uint64_t saved = 0;
+  for (uint64_t step : checkpoint_steps(folder)) {
+    if (is_complete(folder, step)) saved = std::max(saved, step);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error)) saved += entry.file_size(error);
+  }
+  return saved;
 }
 
 void complete_checkpoint(const std::string& folder, uint64_t step, uint64_t ranks,

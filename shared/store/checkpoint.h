@@ -24,8 +24,15 @@ std::string manifest_path(const std::string& path, uint64_t rank, uint64_t ranks
 /// The steps of all checkpoints in `folder`, complete or not, newest first; none when there is no folder.
 std::vector<uint64_t> checkpoint_steps(const std::string& folder);
 
+/// Behind a checkpoint's path: the file that is written last.
+inline constexpr const char* completion_name = "/COMPLETE";
+
 /// Whether that step's was completed; what is in it is not looked at.
 bool is_complete(const std::string& folder, uint64_t step);
+
+/// How far a task has come whose state is kept in the folder: the step of its newest complete checkpoint, or
+/// the bytes of what was measured (worker/sample/kept_units.h). 0: nothing is kept.
+uint64_t saved_in(const std::string& folder);
 
 /// A tensor and where its rows lie.
 struct StoredTensor {

@@ -55,6 +55,8 @@ void CheckpointWriter::run(uint64_t step, Work work) {
   thread_ = std::async(std::launch::async, [path = checkpoint_path(folder_, step), work = std::move(work)] {
     try {
       work();
+    } catch (const StorageError& error) {
+      throw StorageError("the checkpoint " + path + " was not written: " + error.what());
     } catch (const std::exception& error) {
       throw UserError("the checkpoint " + path + " was not written: " + error.what());
     }

@@ -183,6 +183,10 @@ std::string find_answer_fault(const MeasureColumns& columns) {
           p = static_cast<int64_t>(columns.prompts.shape[1]);
   int64_t k = static_cast<int64_t>(columns.categories.shape[0]);
   const std::vector<uint64_t> counts = all_counts(columns, static_cast<size_t>(k));
+  // The key rounds allows a hundredth of it. What is expected of sampled rounds takes time by their number.
+  constexpr uint64_t most_rounds = 1'000'000'000;
+  if (std::any_of(counts.begin(), counts.end(), [](uint64_t count) { return count > most_rounds; }))
+    return "/rounds has a count above " + std::to_string(most_rounds);
   std::vector<uint64_t> tally = columns.unlisted.values;
   tally.resize(counts.size(), 0);
   const int64_t lowest = columns.judged ? judge_failed : columns.stories ? no_story : unparsed;
@@ -342,7 +346,7 @@ void unpack(const MeasureColumns& columns, MeasureFile& file) {
 
 std::string content_digest(const TaskRecord& record, const MeasureColumns& columns) {
   Digest digest;
-  add_text(digest, record.task.identity.dump());
+  add_text(digest, record.task.identity.text());
   for_each_dataset(columns, [&](const char* name, const auto& array) { add_array(digest, name, array); });
   for_each_optional_dataset(columns, [&](const char* name, const auto& array) {
     if (!array.shape.empty()) add_array(digest, name, array);
@@ -352,7 +356,7 @@ std::string content_digest(const TaskRecord& record, const MeasureColumns& colum
 
 std::string content_digest(const TaskRecord& record, const TrainLog& log, const std::string& adapter_digest) {
   Digest digest;
-  add_text(digest, record.task.identity.dump());
+  add_text(digest, record.task.identity.text());
   for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
     if (name == "seconds") return;
     add_array(digest, name.c_str(), Hdf5Array<double>{{column.size()}, column});
@@ -363,7 +367,7 @@ std::string content_digest(const TaskRecord& record, const TrainLog& log, const 
 
 std::string content_digest(const TaskRecord& record, const std::vector<StepSample>& samples) {
   Digest digest;
-  add_text(digest, record.task.identity.dump());
+  add_text(digest, record.task.identity.text());
   for (const StepSample& sample : samples) {
     add_array(digest, layout::step_tokens, Hdf5Array<double>{{1}, {sample.tokens}});
     add_array(digest, layout::step_flops, Hdf5Array<double>{{1}, {sample.flops}});

@@ -2,7 +2,10 @@
 // hashing. Attributes and the file itself are task_file.h's.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "shared/link/message.h"
 #include "shared/store/hdf5_file.h"
@@ -55,13 +58,12 @@ void for_each_dataset(Columns& columns, Visit visit) {
 /// Those that errors follow from; the rest are questions, answers and what follows from these.
 template <typename Columns, typename Visit>
 void for_each_figure_dataset(Columns& columns, Visit visit) {
-  visit(layout::target, columns.target);
-  visit(layout::counts, columns.counts);
-  visit(layout::steering, columns.steering);
-  visit(layout::low, columns.low);
-  visit(layout::unexplored, columns.unexplored);
-  if (columns.stories) visit(layout::no_story, columns.no_story);
-  if (columns.judged) visit(layout::judge_failed, columns.failed);
+  constexpr std::string_view figures[] = {layout::target,      layout::counts,     layout::steering,
+                                          layout::low,         layout::unexplored, layout::no_story,
+                                          layout::judge_failed};
+  for_each_dataset(columns, [&](const char* name, auto& array) {
+    if (std::find(std::begin(figures), std::end(figures), name) != std::end(figures)) visit(name, array);
+  });
 }
 
 /// The same of datasets that a file need not have.

@@ -22,7 +22,12 @@ static_assert(std::is_same_v<hid_t, int64_t>, "the header holds identifiers as i
 
 constexpr uint64_t chunk_bytes = 1 << 20;
 
-void silence_library() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+// Before the first other call. At the end of a process the library would write once more what a full disk did
+// not take, and crashes on the way; all that we open we close.
+void prepare_library() {
+  [[maybe_unused]] static const herr_t no_end_of_its_own = H5dont_atexit();
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 herr_t keep_first(unsigned index, const H5E_error2_t* entry, void* text) {
   if (index == 0 && entry->desc) *static_cast<std::string*>(text) = entry->desc;
@@ -131,15 +136,9 @@ void free_text(void* memory, void*) { std::free(memory); }
 
 }  // namespace
 
-std::string hdf5_version() {
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
-  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
-}
-
 Hdf5Writer::Hdf5Writer(const std::string& path)
     : path_(path), temporary_(temporary_name(path)), file_(-1, close_file) {
-  silence_library();
+  prepare_library();
   Hdf5Handle access = properties(H5P_FILE_ACCESS);
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
 #if H5_VERSION_GE(1, 10, 7)
@@ -149,7 +148,9 @@ Hdf5Writer::Hdf5Writer(const std::string& path)
   Hdf5Handle creation = object_properties(H5P_FILE_CREATE);
   H5Pset_userblock(creation.id(), seal_size);
   file_ = Hdf5Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), close_file);
-  if (file_.id() < 0) fail("create the file");
+  if (file_.id() >= 0) return;
+  ::unlink(temporary_.c_str());  // a full disk may have it, empty
+  fail("create the file");
 }
 
 Hdf5Writer::~Hdf5Writer() {
@@ -158,7 +159,12 @@ Hdf5Writer::~Hdf5Writer() {
 }
 
 void Hdf5Writer::fail(const std::string& what) const {
-  throw UserError("cannot write " + path_ + " (" + what + "): " + library_reason());
+  const std::string reason = library_reason();
+  // The system's own stands in the midst of what the library says: "..., errno = 28, ...".
+  constexpr std::string_view mark = "errno = ";
+  if (const size_t place = reason.find(mark); place != std::string::npos)
+    throw_system_error("cannot write " + path_, std::atoi(reason.c_str() + place + mark.size()));
+  throw UserError("cannot write " + path_ + " (" + what + "): " + reason);
 }
 
 void Hdf5Writer::group(const std::string& path) {
@@ -188,9 +194,8 @@ void Hdf5Writer::attribute(const std::string& group, const std::string& name, in
   Hdf5Handle made(H5Acreate_by_name(file_.id(), group.c_str(), name.c_str(), H5T_STD_I64LE, space.id(),
                                     H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                   close_attribute);
-  if (made.id() < 0 || H5Awrite(made.id(), H5T_NATIVE_INT64, &number) < 0) {
+  if (made.id() < 0 || H5Awrite(made.id(), H5T_NATIVE_INT64, &number) < 0)
     fail("attribute " + name + " of " + group);
-  }
 }
 
 namespace {
@@ -252,9 +257,8 @@ void Hdf5Writer::soft_link(const std::string& path, const std::string& target) {
 void Hdf5Writer::external_link(const std::string& path, const std::string& file, const std::string& object) {
   group(parent_of(path));
   if (H5Lcreate_external(file.c_str(), object.c_str(), file_.id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT) <
-      0) {
+      0)
     fail("link " + path);
-  }
 }
 
 void Hdf5Writer::commit() {
@@ -265,13 +269,13 @@ void Hdf5Writer::commit() {
       file >= 0 && ::pwrite(file, seal.data(), seal.size(), 0) == static_cast<ssize_t>(seal.size());
   int reason = errno;
   if (file >= 0) ::close(file);
-  if (!written) throw UserError("cannot write " + path_ + ": " + std::strerror(reason));
+  if (!written) throw_system_error("cannot write " + path_, reason);
   commit_file(temporary_, path_);
   temporary_.clear();
 }
 
 Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(-1, close_file) {
-  silence_library();
+  prepare_library();
   MappedFile mapped(path);
   std::string_view bytes = mapped.bytes();
   check_seal(path, bytes);
@@ -350,9 +354,8 @@ std::vector<std::string> Hdf5Reader::attributes(const std::string& object) const
   };
   hsize_t position = 0;
   if (H5Aiterate_by_name(file_.id(), object.c_str(), H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, collect,
-                         &names, H5P_DEFAULT) < 0) {
+                         &names, H5P_DEFAULT) < 0)
     fail("the attributes of " + object + " cannot be listed: " + library_reason());
-  }
   return names;
 }
 
@@ -362,7 +365,12 @@ std::vector<std::pair<std::string, std::string>> Hdf5Reader::texts(const std::st
   return all;
 }
 
-void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& path) { copy(from, "/", path); }
+void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& path) {
+  // Where there is no room the library's copying (1.10) may crash, so it is not begun.
+  if (H5Fflush(file_.id(), H5F_SCOPE_LOCAL) < 0) fail("flush");
+  require_room(temporary_, 2 * from.file_size_ + chunk_bytes);
+  copy(from, "/", path);
+}
 
 void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& object, const std::string& path) {
   from.require(object);

@@ -23,9 +23,6 @@ struct Hdf5Array {
   std::vector<Value> values;
 };
 
-/// "1.10.8".
-std::string hdf5_version();
-
 /// An identifier of the library that is closed when it goes out of scope.
 class Hdf5Handle {
  public:

@@ -1,5 +1,7 @@
 #include "shared/store/index.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -7,9 +9,11 @@
 #include <set>
 #include <tuple>
 
+#include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 #include "shared/config/method.h"
+#include "shared/config/option.h"
 #include "shared/store/cell_list.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
@@ -271,14 +275,21 @@ std::string cell_name(std::string text) {
 }
 
 std::vector<std::string> finished_tasks(const std::string& directory) {
-  std::vector<std::string> ids;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory + "/tasks", error)) {
-    std::string id = entry.path().filename().string();
-    if (std::filesystem::exists(result_path(directory, id), error)) ids.push_back(id);
-  }
-  std::sort(ids.begin(), ids.end());
+  std::vector<std::string> ids = names_in(directory + "/tasks");
+  std::erase_if(ids, [&](const std::string& id) { return !has_result(directory, id); });
   return ids;
+}
+
+std::string fault_of_result(const std::string& directory, const std::string& id) {
+  const std::string path = result_path(directory, id);
+  try {
+    const Task task = read_task_record(path).task;
+    if (task.id != id) return path + ": it is the result of another task";
+    std::string why;
+    return verify_artefact(directory, task, why) == ArtefactState::absent ? path + ": it is gone" : why;
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 std::set<std::string> tasks_of(const Cell& cell) {
@@ -372,6 +383,25 @@ std::vector<Cell> read_index(const std::string& directory) {
   }
   std::sort(cells.begin(), cells.end(), ordered);
   return cells;
+}
+
+Cell only_cell(const std::vector<Cell>& cells, const std::string& name, const std::string& directory) {
+  std::vector<std::string> names, whole;
+  const Cell* found = nullptr;
+  for (const Cell& cell : cells) {
+    names.push_back(cell.name);
+    const std::string full = cell.job + "/" + cell.name;
+    if (cell_name(name) != cell.name && cell_name(name) != cell_name(full)) continue;
+    whole.push_back(full);
+    found = &cell;
+  }
+  if (!found)
+    throw UserError(fmt::format("{} has no cell '{}'; did you mean '{}'?", directory, printable(name),
+                                nearest_word(name, names)));
+  if (whole.size() > 1)
+    throw UserError(fmt::format("{} has the cell '{}' of {} jobs; give one of '{}'", directory,
+                                printable(name), whole.size(), join(whole, "', '")));
+  return *found;
 }
 
 }  // namespace apportion

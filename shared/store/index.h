@@ -55,6 +55,10 @@ void write_cells(
 /// rebuild_cells(). Throws UserError when there are none.
 std::vector<Cell> read_index(const std::string& directory);
 
+/// The cell of that name, or of JOB/NAME. Throws UserError that names the results folder when there is none,
+/// or one in several jobs.
+Cell only_cell(const std::vector<Cell>& cells, const std::string& name, const std::string& directory);
+
 /// The index's cells, by job and name; none where there is no index. Throws DataError for a damaged one.
 std::vector<Cell> indexed_cells(const std::string& directory);
 
@@ -63,6 +67,9 @@ std::set<std::string> tasks_of(const Cell& cell);
 
 /// Ids of tasks with a result file, sorted; the files are not looked into.
 std::vector<std::string> finished_tasks(const std::string& directory);
+
+/// What is wrong with the result of a task that its file alone tells; empty: nothing.
+std::string fault_of_result(const std::string& directory, const std::string& id);
 
 /// Throws DataError when index.h5 is damaged or not an index.
 void check_index(const std::string& directory);

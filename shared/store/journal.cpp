@@ -7,23 +7,23 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
+#include "shared/base/clock.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
 
 constexpr size_t digest_digits = 16;
-constexpr std::array event_names = {"began",      "taken", "done",  "failed",
-                                    "given_back", "lost",  "retry", "left"};
+constexpr std::array event_names = {"began", "taken", "done", "failed",  "given_back",
+                                    "lost",  "retry", "left", "stopping"};
 
 std::string line_of(const JournalRecord& record) {
   nlohmann::json json = {{"event", event_names[static_cast<size_t>(record.event)]}, {"time", record.time}};
@@ -36,7 +36,7 @@ std::string line_of(const JournalRecord& record) {
   put("other", record.other);
   if (record.ranks > 0) json["ranks"] = record.ranks;
   if (record.saved > 0) json["saved"] = record.saved;
-  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = json_text(json);
   return sha256(text).substr(0, digest_digits) + " " + text + "\n";
 }
 
@@ -74,37 +74,33 @@ JournalWriter::JournalWriter(const std::string& directory, const std::string& me
     : path_(journal_directory(directory) + "/" + member + ".log") {
   make_directories(journal_directory(directory));
   file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) throw UserError("cannot create " + path_ + ": " + std::strerror(errno));
+  if (file_ < 0) throw_system_error("cannot create " + path_, errno);
+  // Else a crash may take the whole file, with all that was synced.
+  sync_directory(journal_directory(directory));
 }
 
 JournalWriter::~JournalWriter() { ::close(file_); }
 
 void JournalWriter::add(JournalRecord record) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  record.time = std::chrono::duration<double>(now).count();
+  record.time = std::max(record.time, unix_seconds());
   const std::string line = line_of(record);
   const off_t before = ::lseek(file_, 0, SEEK_END);
-  errno = 0;
-  const ssize_t written = ::write(file_, line.data(), line.size());
-  if (written == static_cast<ssize_t>(line.size())) {
+  int error = write_at_once(file_, line);
+  if (error == 0) {
     // Some file systems have nothing to flush.
     if (::fdatasync(file_) == 0 || errno == EINVAL || errno == ENOSYS) return;
+    error = errno;
   }
-  const std::string why = errno == 0 ? "only a part fitted" : std::strerror(errno);
   // A part of a record would spoil the next one. (Where even this fails the reader says so.)
   if (before >= 0 && ::ftruncate(file_, before) != 0) errno = 0;
-  throw UserError("cannot write " + path_ + ": " + why);
+  throw_system_error("cannot write " + path_, error);
 }
 
 std::vector<JournalRecord> JournalReader::read_new() {
-  std::set<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(journal_directory(directory_), error), end;
-       !error && entry != end; entry.increment(error)) {
-    if (entry->path().extension() == ".log") names.insert(entry->path().filename().string());
-  }
   std::vector<JournalRecord> records;
-  for (const std::string& name : names) {
+  for (const std::string& name : names_in(journal_directory(directory_))) {
+    if (std::filesystem::path(name).extension() != ".log") continue;
+    std::error_code error;
     const std::string path = journal_directory(directory_) + "/" + name;
     uint64_t& read = read_[name];
     const uint64_t size = std::filesystem::file_size(path, error);
@@ -145,7 +141,14 @@ std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records) {
 void FailureCount::add(const std::vector<JournalRecord>& records) {
   for (const JournalRecord& record : records) {
     if (record.event == JournalEvent::failed) tasks_[record.task].failures.push_back(record.time);
-    if (record.event == JournalEvent::lost) tasks_[record.task].losses.push_back({record.time, record.saved});
+    if (record.event == JournalEvent::stopping) stopping_.insert(record.member);
+    if (record.event == JournalEvent::lost)
+      tasks_[record.task].losses.push_back({record.time, record.saved, record.other});
+    if (record.event == JournalEvent::taken) {
+      tasks_[record.task].at_work[record.member] = true;
+    } else if (record.event == JournalEvent::failed || record.event == JournalEvent::given_back) {
+      tasks_[record.task].at_work[record.member] = false;
+    }
     if (record.event == JournalEvent::done || record.event == JournalEvent::retry) {
       double& forgiven = tasks_[record.task].forgiven;
       forgiven = std::max(forgiven, record.time);
@@ -159,14 +162,29 @@ int FailureCount::of(const std::string& task) const {
   const OfTask& of = found->second;
   auto count =
       std::count_if(of.failures.begin(), of.failures.end(), [&](double when) { return when > of.forgiven; });
+  // In the order of how far they had come, which is that in which they happened, whatever the hosts' clocks
+  // say.
   std::vector<Loss> losses = of.losses;
-  std::sort(losses.begin(), losses.end(), [](const Loss& a, const Loss& b) { return a.when < b.when; });
+  std::sort(losses.begin(), losses.end(), [](const Loss& a, const Loss& b) { return a.saved < b.saved; });
   uint64_t furthest = 0;
   for (const Loss& loss : losses) {
-    if (loss.saved <= furthest && loss.when > of.forgiven) ++count;
+    // One that never said that it took the task, or said how that ended, was not at work when it went.
+    const auto at_work = of.at_work.find(loss.member);
+    const bool was_at_work = at_work != of.at_work.end() && at_work->second;
+    const bool was_preempted = stopping_.contains(loss.member);
+    if (loss.saved <= furthest && loss.when > of.forgiven && was_at_work && !was_preempted) ++count;
     furthest = std::max(furthest, loss.saved);
   }
   return static_cast<int>(count);
+}
+
+double FailureCount::last_of(const std::string& task) const {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return 0;
+  double last = 0;
+  for (double when : found->second.failures) last = std::max(last, when);
+  for (const Loss& loss : found->second.losses) last = std::max(last, loss.when);
+  return last;
 }
 
 }  // namespace apportion

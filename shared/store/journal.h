@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace apportion {
 
 /// began: a run, with its job. taken, done, failed (with the reason), given_back: this member's task. lost:
 /// it was taken over from `other`, which is gone. retry: from here on failures before do not count. left: the
-/// run has ended in order.
-enum class JournalEvent { began, taken, done, failed, given_back, lost, retry, left };
+/// run has ended in order. stopping: it was asked to stop, and leaves as fast as it can.
+enum class JournalEvent { began, taken, done, failed, given_back, lost, retry, left, stopping };
 
 struct JournalRecord {
   JournalEvent event = JournalEvent::taken;
@@ -21,7 +22,7 @@ struct JournalRecord {
   std::string label = {};   // for people
   std::string reason = {};  // of failed
   std::string other = {};   // of lost: the member
-  double time = 0;          // Unix seconds, for people: set by the writer
+  double time = 0;          // Unix seconds, for people: the writer's, or this where it is later
   std::string member = {};  // set by the reader, from the file's name
   uint64_t ranks = 0;       // of done and failed: that were at it
   uint64_t saved = 0;       // of lost: how far the task had come by what is kept of it; 0: nothing
@@ -74,24 +75,31 @@ struct TaskSpan {
 std::vector<TaskSpan> spans_of(const std::vector<JournalRecord>& records);
 
 /// What the records say of failures: how often each task has failed or was lost since it was done or was to
-/// be tried again; by the records' times, for they stand in several files. A loss by which the task had come
-/// further than at any before (a preempted training task with checkpoints) is no failure.
+/// be tried again; by the records' times, for they stand in several files. No failure is a loss by which the
+/// task had come further than by any other (a preempted training task with checkpoints), nor that of a run
+/// which had been asked to stop, and did not get the time to leave in order, nor one of a member that was not
+/// at it, by its own journal: it had ended its attempt, or not begun.
 class FailureCount {
  public:
   void add(const std::vector<JournalRecord>& records);
   int of(const std::string& task) const;
+  /// The time of its last failure or loss; 0: none is known.
+  double last_of(const std::string& task) const;
 
  private:
   struct Loss {
     double when;
     uint64_t saved;
+    std::string member;  // that was lost
   };
   struct OfTask {
     std::vector<double> failures;  // when
     std::vector<Loss> losses;
-    double forgiven = 0;  // when it was done, or was to be tried again
+    std::map<std::string, bool> at_work;  // by member: its last word is that it took the task
+    double forgiven = 0;                  // when it was done, or was to be tried again
   };
   std::map<std::string, OfTask> tasks_;
+  std::set<std::string> stopping_;  // members
 };
 
 }  // namespace apportion

@@ -10,13 +10,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
@@ -40,13 +40,14 @@ std::optional<std::string> bytes_of(const std::string& path) {
 /// Without a flush: what a crash of the machine takes from these files nobody holds any more.
 void write_plainly(const std::string& path, const std::string& bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  const bool written =
-      file >= 0 && ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-  const std::string why = std::strerror(errno);
-  const bool closed = file >= 0 && ::close(file) == 0;
-  if (written && closed) return;
+  int error = file < 0 ? errno : 0;
+  if (file >= 0) {
+    error = write_at_once(file, bytes);
+    if (::close(file) != 0 && error == 0) error = errno;
+  }
+  if (error == 0) return;
   ::unlink(path.c_str());
-  throw UserError("cannot write " + path + ": " + why);
+  throw_system_error("cannot write " + path, error);
 }
 
 std::string text_of(const char* name) {
@@ -70,16 +71,15 @@ std::string new_member() {
 }
 
 std::string print(const MemberFile& member) {
-  return nlohmann::json{{"process", member.process.process},
-                        {"start", member.process.start},
-                        {"host", member.process.host},
-                        {"job", member.job},
-                        {"slurm_job", member.slurm_job},
-                        {"began", member.began},
-                        {"beats", member.beats},
-                        {"limit_s", member.limit_s},
-                        {"doing", member.doing}}
-             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+  return json_text(nlohmann::json{{"process", member.process.process},
+                                  {"start", member.process.start},
+                                  {"host", member.process.host},
+                                  {"job", member.job},
+                                  {"slurm_job", member.slurm_job},
+                                  {"began", member.began},
+                                  {"beats", member.beats},
+                                  {"limit_s", member.limit_s},
+                                  {"doing", member.doing}}) +
          "\n";
 }
 
@@ -110,11 +110,8 @@ std::string holder_in(const std::string& bytes) { return bytes.substr(0, bytes.f
 /// Names that a folder has for others: those with a point in front are on their way.
 template <typename Take>
 void each_name(const std::string& folder, const Take& take) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with('.')) take(name, entry->path().string());
+  for (const std::string& name : names_in(folder)) {
+    if (!name.starts_with('.')) take(name, folder + "/" + name);
   }
 }
 
@@ -127,11 +124,9 @@ bool has_no_links(int error) {
 int create_exclusively(const std::string& path, const std::string& bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0) return errno;
-  const bool written = ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-  const int error = errno;
+  const int error = write_at_once(file, bytes);
   ::close(file);
-  if (written) return 0;
-  ::unlink(path.c_str());
+  if (error != 0) ::unlink(path.c_str());
   return error;
 }
 
@@ -165,8 +160,7 @@ Leases::Leases(std::string directory, const std::string& job, double limit_s)
       clock_(seconds_now()) {
   make_directories(members_directory(directory_));
   make_directories(leases_directory(directory_));
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  sign_ = {own_process(), job, own_slurm_job(), std::chrono::duration<double>(now).count(), 0, limit_s};
+  sign_ = {own_process(), job, own_slurm_job(), unix_seconds(), 0, limit_s};
   write_sign();
 }
 
@@ -184,7 +178,7 @@ void Leases::write_sign() {
   const std::string folder = members_directory(directory_) + "/";
   write_plainly(folder + "." + member_, print(sign_));
   if (::rename((folder + "." + member_).c_str(), (folder + member_).c_str()) != 0)
-    throw UserError("cannot write " + folder + member_ + ": " + std::strerror(errno));
+    throw_system_error("cannot write " + folder + member_, errno);
 }
 
 bool Leases::beat() {
@@ -224,7 +218,7 @@ bool Leases::enter(const std::string& task) const {
   if (has_no_links(error)) error = create_exclusively(path, member_ + "\n");
   // NFS may report an error for a link that was made.
   const bool ours = error == 0 || (error != EEXIST && holds(task));
-  if (!ours && error != EEXIST) throw UserError("cannot create " + path + ": " + std::strerror(error));
+  if (!ours && error != EEXIST) throw_system_error("cannot create " + path, error);
   return ours;
 }
 
@@ -257,6 +251,24 @@ Leases::Taking Leases::take(const std::string& task) {
     if (take_away(task, taking.holder)) taking.lost_by = taking.holder;
   }
   return taking;
+}
+
+std::unordered_set<std::string> Leases::taken() const {
+  std::unordered_set<std::string> tasks;
+  each_name(leases_directory(directory_),
+            [&](const std::string& name, const std::string&) { tasks.insert(name); });
+  return tasks;
+}
+
+std::unordered_set<std::string> Leases::held() {
+  std::unordered_set<std::string> tasks;
+  std::map<std::string, bool> gone;
+  for (const auto& [task, holder] : read_leases(directory_)) {
+    const auto [entry, is_new] = gone.try_emplace(holder);
+    if (is_new) entry->second = is_gone(holder);
+    if (!entry->second) tasks.insert(task);
+  }
+  return tasks;
 }
 
 bool Leases::is_held(const std::string& task) {

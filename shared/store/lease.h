@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_set>
 
 #include "shared/base/clock.h"
 #include "shared/base/process.h"
@@ -54,6 +55,10 @@ class Leases {
   };
   /// Takes the task, from a member that is gone, too.
   Taking take(const std::string& task);
+  /// All tasks that a member has, this one or another, or one that is gone.
+  std::unordered_set<std::string> taken() const;
+  /// The same without those of members that are gone: it reads each lease, and each member's sign.
+  std::unordered_set<std::string> held();
   /// Whether a member that is not gone has it, this one or another.
   bool is_held(const std::string& task);
   /// Whether this member still has it.

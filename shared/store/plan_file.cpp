@@ -1,11 +1,11 @@
 #include "shared/store/plan_file.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
 #include "shared/store/cell_list.h"
 #include "shared/store/index.h"
 
@@ -39,20 +39,14 @@ void write_plan_file(const std::string& directory, const PlanFile& plan) {
   for (const PlannedTask& task : plan.tasks) tasks.push_back({task.id, task.label, task.cell});
   const nlohmann::json json = {{"job", plan.job}, {"cells", plan.cells}, {"tasks", tasks}};
   make_directories(plans_directory(directory));
-  write_file(plan_path(directory, plan.job),
-             json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  write_file(plan_path(directory, plan.job), json_text(json) + "\n");
 }
 
 std::vector<PlanFile> read_plan_files(const std::string& directory) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(plans_directory(directory), error), end;
-       !error && entry != end; entry.increment(error)) {
-    if (entry->path().extension() == ".json") paths.push_back(entry->path().string());
-  }
-  std::sort(paths.begin(), paths.end());
   std::vector<PlanFile> plans;
-  for (const std::string& path : paths) {
+  for (const std::string& name : names_in(plans_directory(directory))) {
+    if (std::filesystem::path(name).extension() != ".json") continue;
+    const std::string path = plans_directory(directory) + "/" + name;
     try {
       plans.push_back(plan_of(nlohmann::json::parse(read_file(path))));
     } catch (const std::exception&) {

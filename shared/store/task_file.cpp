@@ -39,7 +39,7 @@ void write_record(Hdf5Writer& writer, const TaskRecord& record, int64_t version)
   writer.attribute(root, layout::task, record.task.id);
   writer.attribute(root, layout::kind, name_of(record.task.kind));
   writer.attribute(root, layout::label, record.task.label);
-  writer.attribute(root, layout::identity, record.task.identity.dump());
+  writer.attribute(root, layout::identity, record.task.identity.text());
   writer.attribute(root, layout::inputs, nlohmann::json(record.task.inputs).dump());
   writer.attribute(root, layout::test_set, record.task.test_set);
   writer.attribute(root, layout::config_json, config_json(record.config));
@@ -49,8 +49,8 @@ void write_record(Hdf5Writer& writer, const TaskRecord& record, int64_t version)
   for (const auto& [key, value] : record.about) writer.attribute(layout::about, key, value);
 }
 
-nlohmann::json parse_json(const Hdf5Reader& reader, const char* attribute) {
-  nlohmann::json json = nlohmann::json::parse(reader.text(root, attribute), nullptr, false);
+nlohmann::json json_attribute(const Hdf5Reader& reader, const char* attribute) {
+  nlohmann::json json = parse_json<nlohmann::json>(reader.text(root, attribute));
   if (json.is_discarded()) reader.fail(std::string("attribute ") + attribute + " is not JSON");
   return json;
 }
@@ -84,7 +84,7 @@ Task read_identity(const Hdf5Reader& reader) {
   Task task;
   task.id = reader.text(root, layout::task);
   task.kind = read_kind(reader);
-  task.identity = parse_json(reader, layout::identity);
+  task.identity = json_attribute(reader, layout::identity);
   return task;
 }
 
@@ -92,7 +92,7 @@ TaskRecord read_record(const Hdf5Reader& reader) {
   TaskRecord record{read_identity(reader), {}, {}};
   record.task.label = reader.text(root, layout::label);
   record.task.test_set = reader.text(root, layout::test_set);
-  nlohmann::json inputs = parse_json(reader, layout::inputs);
+  nlohmann::json inputs = json_attribute(reader, layout::inputs);
   if (!inputs.is_array()) reader.fail("attribute inputs is not a JSON array");
   for (const nlohmann::json& input : inputs) {
     if (!input.is_string()) reader.fail("attribute inputs holds something that is not a task's id");
@@ -152,11 +152,6 @@ void prepare_directory(const std::string& path) {
   if (!directory.empty()) make_directories(directory);
 }
 
-bool exists(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
-
 /// The column of `field` over the ranks, which must be of one length: [R, N].
 Hdf5Array<double> table_of(const std::vector<StepSample>& samples, std::vector<double> StepSample::*field) {
   const size_t columns = samples.empty() ? 0 : (samples.front().*field).size();
@@ -203,9 +198,9 @@ std::string find_artefact_fault(const std::string& directory, const Task& task) 
   const std::string folder =
       all ? weights_directory(directory, task.id) : adapter_directory(directory, task.id);
   const std::string config = folder + (all ? "/config.json" : "/adapter_config.json");
-  if (!exists(config)) return config + " is missing";
+  if (!path_exists(config)) return config + " is missing";
   const std::string weights = folder + (all ? "/model.safetensors" : "/adapter_model.safetensors");
-  if (!exists(weights)) return weights + " is missing";
+  if (!path_exists(weights)) return weights + " is missing";
   bool same = sha256_file(weights) == trained.adapter_digest;
   return same ? "" : weights + " does not match the SHA-256 in " + path;
 }
@@ -228,6 +223,10 @@ std::string result_path(const std::string& directory, const std::string& task_id
   return task_directory(directory, task_id) + "/result.h5";
 }
 
+bool has_result(const std::string& directory, const std::string& task_id) {
+  return path_exists(result_path(directory, task_id));
+}
+
 std::string adapter_directory(const std::string& directory, const std::string& task_id) {
   return task_directory(directory, task_id) + "/adapter";
 }
@@ -237,7 +236,8 @@ std::string weights_directory(const std::string& directory, const std::string& t
 }
 
 bool trains_all_weights(const Task& task) {
-  const nlohmann::json options = task.identity.value("options", nlohmann::json::object());
+  if (!task.identity.contains("options")) return false;
+  const nlohmann::json options = task.identity.at("options");
   return options.is_object() && options.value("adapter", "lora") == "none";
 }
 
@@ -485,7 +485,7 @@ RetentionFile read_retention_file(const std::string& path) {
 
 ArtefactState verify_artefact(const std::string& directory, const Task& task, std::string& why) {
   why.clear();
-  if (!exists(result_path(directory, task.id))) return ArtefactState::absent;
+  if (!has_result(directory, task.id)) return ArtefactState::absent;
   try {
     why = find_artefact_fault(directory, task);
   } catch (const DataError& error) {

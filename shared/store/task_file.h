@@ -61,6 +61,8 @@ struct RetentionFile {
 /// trained, and, until the task is done, of its checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
 std::string result_path(const std::string& directory, const std::string& task_id);
+/// Whether there is a result; it is not looked into.
+bool has_result(const std::string& directory, const std::string& task_id);
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
 std::string weights_directory(const std::string& directory, const std::string& task_id);
 std::string checkpoint_directory(const std::string& directory, const std::string& task_id);

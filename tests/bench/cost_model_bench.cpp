@@ -9,11 +9,13 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "shared/model/cost.h"
-#include "shared/model/shape_text.h"
 #include "shared/model/step_time.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "worker/device.h"
 #include "worker/losses/log_probs.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 
 namespace apportion {
 namespace {
@@ -44,7 +46,7 @@ void bench_micro_batch(benchmark::State& state, const std::string& text, int32_t
   at::set_num_threads(1);
   const ModelShape shape = parse_shape(text);
   const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
-  const Llama model(*synthetic_weights(shape), shape, type, at::kCPU);
+  const Llama model(WeightSource(synthetic_tensors(shape)), shape, type, at::kCPU);
   LoraConfig lora;
   lora.layers = 1;
   Adapter adapter(shape, lora, 1, at::kCPU);

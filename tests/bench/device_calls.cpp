@@ -67,7 +67,7 @@ std::unique_ptr<Replay> replay_of(const TinyWorld& world, Collectives& alone) {
     rows.push_back({prompt, {static_cast<int32_t>(30 + i), static_cast<int32_t>(40 + i)}, i});
   }
   auto replay = std::make_unique<Replay>(std::move(rows), 4, 1);
-  replay->prepare(world.model(), alone, steps);
+  replay->prepare(world.model(), nullptr, alone, steps);
   return replay;
 }
 

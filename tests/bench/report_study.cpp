@@ -1,12 +1,38 @@
-// How long `apportion report` takes over a folder of many cells: writes a made-up sweep of that many, as a
-// run would leave it, unless the folder has an index already. What is timed is the program itself, by hand:
-// `time apportion report DIR`. Usage: report_study DIR [CELLS].
+// How long `apportion report` and `apportion status` take over a folder of many cells: writes a made-up sweep
+// of that many, as a run would leave it, with its plan and journal, unless the folder has an index already.
+// What is timed is the program itself, by hand: `time apportion report DIR`. Usage: report_study DIR [CELLS].
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 
+#include "shared/store/journal.h"
+#include "tests/support/sample_folder.h"
 #include "tests/support/sample_sweep.h"
+
+namespace apportion {
+namespace {
+
+/// One member has done all tasks.
+void write_history(const std::string& directory, const std::vector<Cell>& cells) {
+  const PlanFile plan = sample_plan(cells.front().job, cells);
+  write_plan_file(directory, plan);
+  JournalWriter journal(directory, "node-1.1");
+  journal.add({JournalEvent::began, "", plan.job});
+  std::set<std::string> seen;
+  for (const PlannedTask& task : plan.tasks) {
+    if (!seen.insert(task.id).second) continue;
+    JournalRecord record{JournalEvent::taken, task.id, task.label};
+    journal.add(record);
+    record.event = JournalEvent::done;
+    record.ranks = 1;
+    journal.add(record);
+  }
+}
+
+}  // namespace
+}  // namespace apportion
 
 int main(int argc, char** argv) {
   using namespace apportion;
@@ -22,6 +48,8 @@ int main(int argc, char** argv) {
   for (long i = 0; i < (cells + seeds - 1) / seeds; ++i)
     learning_rate.second.push_back("0." + std::to_string(100'000 + i));
   for (long i = 0; i < seeds; ++i) seed.second.push_back(std::to_string(i));
-  std::printf("%zu cells\n", write_sample_sweep(directory, {learning_rate, seed}).size());
+  const std::vector<Cell> written = write_sample_sweep(directory, {learning_rate, seed});
+  write_history(directory, written);
+  std::printf("%zu cells\n", written.size());
   return 0;
 }

@@ -4,7 +4,10 @@
 #include <benchmark/benchmark.h>
 
 #include "shared/data/catalogue.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/gguf.h"
+#include "shared/model_files/gguf_shape.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "worker/models/weight_source.h"
 
 namespace apportion {
@@ -19,13 +22,14 @@ void count_rows(benchmark::State& state, const WeightSource& source, const std::
 }
 
 void bench_synthetic(benchmark::State& state) {
-  count_rows(state, *synthetic_weights(parse_shape("shape:1b")), "blk.0.ffn_up.weight");
+  count_rows(state, WeightSource(synthetic_tensors(parse_shape("shape:1b"))),
+             "model.layers.0.mlp.up_proj.weight");
 }
 BENCHMARK(bench_synthetic)->Unit(benchmark::kMillisecond);
 
 void bench_gguf(benchmark::State& state) {
   const Gguf gguf(find_model("smollm2"));
-  count_rows(state, *gguf_weights(gguf, shape_of(gguf)), "blk.0.ffn_up.weight");
+  count_rows(state, WeightSource(gguf_tensors(gguf, shape_of(gguf))), "model.layers.0.mlp.up_proj.weight");
 }
 BENCHMARK(bench_gguf)->Unit(benchmark::kMillisecond);
 

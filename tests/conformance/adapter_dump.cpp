@@ -6,6 +6,7 @@
 #include "shared/base/counter_rng.h"
 #include "shared/config/run_config.h"
 #include "shared/model_files/gguf.h"
+#include "shared/model_files/gguf_shape.h"
 #include "worker/models/adapter_file.h"
 
 int main(int argc, char** argv) {

@@ -2,13 +2,14 @@
 // JSON:
 // {"steps": [{"normalizer": N, "rows": [{"ids": [...], "prompt": tokens before the answer, "weight": W}]}]}.
 // With sft_weights = token_mean a step's loss is -sum W log p(ids behind the prompt) / N.
-// Usage: full_tuning_dump DIRECTORY
+// Usage: full_tuning_dump DIRECTORY [MODEL]; without MODEL it is the small job's own.
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "shared/data/target.h"
-#include "shared/model_files/chat_template.h"
+#include "shared/model_files/model_files.h"
+#include "shared/tokens/chat_template.h"
 #include "tests/support/small_job.h"
 #include "worker/train/batch.h"
 
@@ -31,12 +32,12 @@ nlohmann::json step_rows(const std::vector<TrainPrompt>& prompts, const std::vec
   return {{"normalizer", normalizer}, {"rows", rows}};
 }
 
-void dump(const std::string& directory) {
+void dump(const std::string& directory, const std::string& model) {
   write_small_job(directory);
   const RunConfig config = small_job(directory, directory + "/unused");
-  const Gguf gguf(config.data.model);
-  const Tokenizer tokenizer(gguf);
-  const ChatTemplate chat(gguf, tokenizer);
+  const auto files = open_model(model.empty() ? config.data.model : model);
+  const Tokenizer tokenizer(files->tokenizer());
+  const ChatTemplate chat(files->tokenizer(), tokenizer);
   const Dataset dataset = load_dataset(config.data);
   const auto prompts = train_prompts(dataset, training_prompts(dataset, config.data),
                                      subjects_of(dataset, "train", 0), chat, config.data.seed);
@@ -52,7 +53,7 @@ void dump(const std::string& directory) {
 }  // namespace apportion
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  apportion::dump(argv[1]);
+  if (argc != 2 && argc != 3) return 2;
+  apportion::dump(argv[1], argc == 3 ? argv[2] : "");
   return 0;
 }

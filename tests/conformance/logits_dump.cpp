@@ -12,26 +12,24 @@
 #include <iterator>
 #include <string>
 
-#include "shared/model/shape_text.h"
-#include "shared/model_files/chat_template.h"
+#include "shared/model_files/model_files.h"
+#include "shared/tokens/chat_template.h"
 #include "worker/device.h"
 #include "worker/losses/log_probs.h"
 #include "worker/models/adapter_file.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 
 using namespace apportion;
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   c10::NoGradGuard no_gradient;
-  const bool synthetic = is_shape_text(argv[1]);
-  Gguf gguf(tokenizer_file(argv[1]));
-  Tokenizer tokenizer(gguf);
-  const ModelShape shape = synthetic ? parse_shape(argv[1]) : shape_of(gguf);
-  if (synthetic) tokenizer.fold(static_cast<int32_t>(shape.vocabulary));
-  ChatTemplate chat(gguf, tokenizer);
-  const auto weights = synthetic ? synthetic_weights(shape) : gguf_weights(gguf, shape);
-  Llama model(*weights, shape, at::kFloat, compute_device(0));
+  const auto files = open_model(argv[1]);
+  const Tokenizer tokenizer(files->tokenizer());
+  const ChatTemplate chat(files->tokenizer(), tokenizer);
+  const WeightSource weights(files->tensors());
+  Llama model(weights, files->shape(), at::kFloat, compute_device(0));
   std::unique_ptr<Adapter> adapter;
   if (argc > 2) {
     adapter = std::make_unique<Adapter>(load_adapter(argv[2], model.shape(), model.device()));

@@ -1,5 +1,5 @@
 // Losses and gradients of SFT, KTO (both ways to pair) and DPO on a few rows, for losses_test.py, which gives
-// the same rows to TRL. Usage: losses_dump MODEL.gguf DIRECTORY; the model has the ChatML tokenizer. Writes
+// the same rows to TRL. Usage: losses_dump MODEL DIRECTORY. Writes
 // DIRECTORY/policy and DIRECTORY/reference (adapters, random), DIRECTORY/LOSS/ (the gradient in an adapter's
 // form) and rows.json: the rows as tokens, and for each loss its value and KTO's z.
 
@@ -13,12 +13,14 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/file_system.h"
-#include "shared/model_files/chat_template.h"
+#include "shared/model_files/model_files.h"
+#include "shared/tokens/chat_template.h"
 #include "worker/losses/dpo.h"
 #include "worker/losses/kto.h"
 #include "worker/losses/sft.h"
 #include "worker/models/adapter_file.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 #include "worker/train/batch.h"
 
 namespace apportion {
@@ -149,10 +151,10 @@ class Dump {
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   using namespace apportion;
-  const Gguf gguf(argv[1]);
-  const Tokenizer tokenizer(gguf);
-  const ChatTemplate chat(gguf, tokenizer);
-  const Llama model(*gguf_weights(gguf, shape_of(gguf)), shape_of(gguf), at::kFloat, at::kCPU);
+  const auto files = open_model(argv[1]);
+  const Tokenizer tokenizer(files->tokenizer());
+  const ChatTemplate chat(files->tokenizer(), tokenizer);
+  const Llama model(WeightSource(files->tensors()), files->shape(), at::kFloat, at::kCPU);
   Dump dump(model, make_prompts(chat), argv[2]);
   dump.sft();
   dump.kto("kto", KtoPairs::mismatched);

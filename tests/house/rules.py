@@ -9,8 +9,8 @@ NOUNS_OF_FOLDER = 15
 SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
 
 # A part may include itself and parts of a smaller number in its tree.
-SHARED_PARTS = {"base": 0, "config": 1, "data": 2, "model_files": 2, "model": 3, "measure": 4, "link": 5, "store": 5}
-WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8, "judge": 8}
+SHARED_PARTS = {"base": 0, "architecture": 1, "jinja": 1, "config": 2, "data": 3, "tokens": 3, "model_files": 4, "model": 5, "measure": 6, "link": 7, "store": 7}
+WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8, "judge": 8, "score": 8, "merged": 8}
 # The messages' structs are data that the store writes too; what carries them stays link's own.
 OPEN_TO_STORE = "shared/link/message.h"
 
@@ -24,7 +24,7 @@ DOORS = [
     (r"boost/.*", r"shared/config/", "Boost.Program_options"),
     (r"curl/.*", r"coordinator/judge/http\.", "libcurl"),
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
-    (r"unicode/.*", r"shared/(data|model_files|measure)/", "ICU"),
+    (r"unicode/.*", r"shared/(data|jinja|tokens|measure)/", "ICU"),
 ]
 # A type that a header gives the whole program; what is nested or in an inner namespace of tests has a longer name.
 TYPE = re.compile(r"^(?:struct|class|enum class)\s+(\w+)[^;]*?\{|^using\s+(\w+)\s*=", re.MULTILINE)

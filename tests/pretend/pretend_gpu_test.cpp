@@ -73,7 +73,7 @@ Trained train(at::Device device, const std::string& stage, at::ScalarType type, 
     rows.push_back({world.prompts()[static_cast<size_t>(i)].tokens, answer, i % 3});
   }
   Replay replay(rows, 3, 1);
-  replay.prepare(world.model(), *alone, 4);
+  replay.prepare(world.model(), nullptr, *alone, 4);
   TrainerSetup setup{world.model(),           prompts, BatchConfig{7, 3}, testing::short_warmup(), 5, *alone,
                      [](const StepReport&) {}};
   setup.recompute = recompute;

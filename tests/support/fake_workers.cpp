@@ -109,7 +109,7 @@ void FakeWorkers::serve(Link& link, int rank) {
     bool measured = assign->task.kind == TaskKind::measure;
     Done done = measured ? measure(link, job_, *assign, group_rank) : train(link, job_, *assign, group_rank);
     done.task_id = assign->task.id;
-    done.compute_type = assign->task.identity.at("compute_type");
+    done.compute_type = assign->task.identity.value("compute_type", "");
     done.threads = 1;
     link.send(coordinator_address, done);
   }

@@ -114,9 +114,10 @@ Task sample_task(const std::string& kind, const std::string& label, const std::s
   task.label = label;
   task.inputs = inputs;
   task.test_set = test_set;
-  task.identity = {
+  nlohmann::json identity = {
       {"kind", kind}, {"dataset", dataset}, {"inputs", inputs}, {"test_set", test_set}, {"lr", 0.001}};
-  if (test_set == "v3") task.identity["reading"] = reading_stories;
+  if (test_set == "v3") identity["reading"] = reading_stories;
+  task.identity = identity;
   task.id = task_id(task.identity);
   return task;
 }
@@ -163,15 +164,24 @@ MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
   return file;
 }
 
+MeasureFile small_measure(const std::string& test_set) {
+  SampleSet set = sample_gender_set(test_set);
+  set.subjects.resize(2);
+  set.target.resize(2);
+  set.wordings = 1;
+  set.rounds = 5;
+  return sample_measure(set, {}, {});
+}
+
 MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge) {
   MeasureFile file = measured;
   Task& task = file.record.task;
   task.kind = TaskKind::judge;
   task.inputs = {measured.record.task.id};
-  task.identity = {{"kind", name_of(task.kind)},
-                   {"inputs", task.inputs},
-                   {"judge", {{"name", judge}}},
-                   {"reading", reading_stories}};
+  task.identity = nlohmann::json{{"kind", name_of(task.kind)},
+                                 {"inputs", task.inputs},
+                                 {"judge", {{"name", judge}}},
+                                 {"reading", reading_stories}};
   task.id = task_id(task.identity);
   task.label += ", " + judge;
   if (judge == lexical_judge) return file;

@@ -36,6 +36,8 @@ Task sample_task(const std::string& kind, const std::string& label, const std::s
 
 MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
                            const std::vector<std::string>& inputs);
+/// Of two subjects in one wording: for tests that write it very often.
+MeasureFile small_measure(const std::string& test_set);
 /// The stories of `measured` as a judge of this name reads them: what it is not sure of is as another
 /// category.
 MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge);

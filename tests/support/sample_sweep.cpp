@@ -74,7 +74,8 @@ std::vector<Cell> write_sample_sweep(const std::string& directory, const std::ve
   SampleSet set = sample_gender_set("v2");
   set.wordings = 6;
   TaskRecord like;
-  like.config = make_run_config({}).resolved;
+  const RunConfig config = make_run_config({});
+  like.config.assign(config.resolved.begin(), config.resolved.end());
   const Cell shared = write_shared(directory, set, like);
   std::vector<Cell> cells;
   for (Values& swept : combinations(axes)) {

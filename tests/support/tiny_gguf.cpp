@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <set>
 
@@ -14,7 +15,6 @@ namespace apportion {
 namespace {
 
 constexpr uint32_t uint32_type = 4, int32_type = 5, float32_type = 6, text_type = 8, array_type = 9;
-constexpr uint64_t alignment = 32;
 
 template <typename Value>
 void append(std::string& out, Value value) {
@@ -26,7 +26,9 @@ void append_text(std::string& out, std::string_view text) {
   out += text;
 }
 
-void pad(std::string& out) { out.resize((out.size() + alignment - 1) / alignment * alignment, '\0'); }
+void pad(std::string& out, uint64_t alignment) {
+  out.resize((out.size() + alignment - 1) / alignment * alignment, '\0');
+}
 
 /// The character by which GPT-2 writes `byte`, in UTF-8.
 std::string character_of_byte(uint8_t byte) {
@@ -83,13 +85,17 @@ void write_tokenizer(GgufWriter& writer, const Vocabulary& vocabulary) {
           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
 }
 
+/// The tensors go to the files in turn.
 class WeightsWriter {
  public:
-  WeightsWriter(GgufWriter& writer, const TinyModel& model) : writer_(writer), model_(model) {}
+  WeightsWriter(std::vector<GgufWriter>& writers, const TinyModel& model)
+      : writers_(writers), model_(model) {}
+
+  uint32_t tensors() const { return tensors_; }
 
   void matrix(const std::string& name, TensorType type, uint64_t rows, uint64_t columns) {
-    writer_.tensor(name, type, {rows, columns},
-                   random_weights(type, rows * columns, model_.scale, model_.seed, name));
+    next().tensor(name, type, {rows, columns},
+                  random_weights(type, rows * columns, model_.scale, model_.seed, name));
   }
 
   /// Weights of a norm: near 1.
@@ -97,7 +103,7 @@ class WeightsWriter {
     CounterRng rng(model_.seed, name);
     std::string bytes;
     for (uint32_t i = 0; i < model_.width; ++i) append(bytes, static_cast<float>(1.0 + 0.1 * rng.normal()));
-    writer_.tensor(name, TensorType::f32, {model_.width}, bytes);
+    next().tensor(name, TensorType::f32, {model_.width}, bytes);
   }
 
   void block(uint32_t layer) {
@@ -116,11 +122,19 @@ class WeightsWriter {
   }
 
  private:
-  GgufWriter& writer_;
+  GgufWriter& next() { return writers_[tensors_++ % writers_.size()]; }
+
+  std::vector<GgufWriter>& writers_;
   const TinyModel& model_;
+  uint32_t tensors_ = 0;
 };
 
 }  // namespace
+
+GgufWriter& GgufWriter::alignment(uint32_t bytes) {
+  alignment_ = bytes;
+  return unsigned_integer("general.alignment", bytes);
+}
 
 GgufWriter& GgufWriter::raw(std::string_view key, uint32_t type, std::string_view bytes) {
   append_text(metadata_, key);
@@ -166,7 +180,7 @@ GgufWriter& GgufWriter::integers(std::string_view key, const std::vector<int32_t
 
 GgufWriter& GgufWriter::tensor(std::string_view name, TensorType type, const std::vector<uint64_t>& shape,
                                std::string_view bytes) {
-  pad(data_);
+  pad(data_, alignment_);
   lying_tensor(name, static_cast<uint32_t>(type), shape, data_.size());
   data_ += bytes;
   return *this;
@@ -190,7 +204,7 @@ std::string GgufWriter::bytes() const {
   append(out, keys_);
   out += metadata_;
   out += descriptions_;
-  pad(out);
+  pad(out, alignment_);
   return out + data_;
 }
 
@@ -201,6 +215,31 @@ uint16_t half_bits(float value) {
   if (exponent <= 0) return static_cast<uint16_t>(sign);
   ensure(exponent < 31, "a test's number fits a half");
   return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent) << 10) | ((bits >> 13) & 0x3FFU));
+}
+
+/// The halves of a block whose values are to be of this step times their number of steps, where its scales
+/// and numbers are random.
+std::vector<float> halves_of(TensorType type, float step) {
+  switch (type) {
+    case TensorType::q4_0:
+      return {step / 16};
+    case TensorType::q5_0:
+      return {step / 32};
+    case TensorType::q5_1:
+      return {step / 32, -step / 2};
+    case TensorType::q2_k:
+      return {step / (4 * 8), step / (2 * 8)};
+    case TensorType::q3_k:
+      return {step / (8 * 16)};
+    case TensorType::q4_k:
+      return {step / (16 * 32), step / (2 * 32)};
+    case TensorType::q5_k:
+      return {step / (32 * 32), step / (2 * 32)};
+    case TensorType::q6_k:
+      return {step / (64 * 64)};
+    default:
+      return {};
+  }
 }
 
 std::string random_weights(TensorType type, uint64_t count, float scale, uint64_t seed,
@@ -224,14 +263,20 @@ std::string random_weights(TensorType type, uint64_t count, float scale, uint64_
     }
     uint64_t end = (block + 1) * layout.bytes;
     while (bytes.size() < end) append(bytes, static_cast<uint8_t>(rng.below(256)));
+    const std::vector<float> halves = halves_of(type, step);
+    for (size_t i = 0; i < halves.size(); ++i) {
+      const uint16_t bits = half_bits(halves[i]);
+      std::memcpy(bytes.data() + end - layout.bytes + half_offsets(type)[i], &bits, sizeof bits);
+    }
   }
   return bytes;
 }
 
-std::string tiny_gguf(const TinyModel& model) {
+std::vector<std::string> tiny_gguf_parts(const TinyModel& model, uint32_t count) {
   Vocabulary vocabulary = make_vocabulary();
-  GgufWriter writer;
-  writer.text("general.architecture", "llama")
+  std::vector<GgufWriter> writers(count);
+  writers[0]
+      .text("general.architecture", "llama")
       .unsigned_integer("llama.block_count", model.layers)
       .unsigned_integer("llama.context_length", model.context_length)
       .unsigned_integer("llama.embedding_length", model.width)
@@ -241,16 +286,28 @@ std::string tiny_gguf(const TinyModel& model) {
       .number("llama.rope.freq_base", model.rope_theta)
       .number("llama.attention.layer_norm_rms_epsilon", model.norm_epsilon)
       .unsigned_integer("llama.rope.dimension_count", model.width / model.heads);
-  write_tokenizer(writer, vocabulary);
-  WeightsWriter weights(writer, model);
+  write_tokenizer(writers[0], vocabulary);
+  WeightsWriter weights(writers, model);
   weights.matrix("token_embd.weight", model.embedding_type, vocabulary.texts.size(), model.width);
   for (uint32_t layer = 0; layer < model.layers; ++layer) weights.block(layer);
   weights.norm("output_norm.weight");
   if (!model.tied_embedding) {
     weights.matrix("output.weight", model.embedding_type, vocabulary.texts.size(), model.width);
   }
-  return writer.bytes();
+  std::vector<std::string> parts;
+  for (uint32_t part = 0; part < count; ++part) {
+    if (count > 1) {
+      writers[part]
+          .unsigned_integer("split.no", part)
+          .unsigned_integer("split.count", count)
+          .unsigned_integer("split.tensors.count", weights.tensors());
+    }
+    parts.push_back(writers[part].bytes());
+  }
+  return parts;
 }
+
+std::string tiny_gguf(const TinyModel& model) { return tiny_gguf_parts(model, 1).front(); }
 
 void write_bytes(const std::string& path, std::string_view bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);

@@ -22,7 +22,10 @@ class GgufWriter {
   /// Appends a key whose value's type and bytes are given as they are in the file.
   GgufWriter& raw(std::string_view key, uint32_t type, std::string_view bytes);
 
-  /// `shape` is outermost first, as GgufTensor's; the data follows the other tensors', aligned to 32.
+  /// What the data of tensors are aligned to, 32 without it; before the first tensor.
+  GgufWriter& alignment(uint32_t bytes);
+
+  /// `shape` is outermost first, as GgufTensor's; the data follows the other tensors', aligned.
   GgufWriter& tensor(std::string_view name, TensorType type, const std::vector<uint64_t>& shape,
                      std::string_view bytes);
   /// A tensor with an offset and a type number of the test's choice; its data is not appended.
@@ -32,6 +35,7 @@ class GgufWriter {
   std::string bytes() const;
 
  private:
+  uint64_t alignment_ = 32;
   uint64_t keys_ = 0;
   uint64_t tensors_ = 0;
   std::string metadata_;
@@ -39,7 +43,7 @@ class GgufWriter {
   std::string data_;
 };
 
-/// What tiny_gguf writes. Rows of Q8_0 and Q4_1 need widths that are multiples of 32.
+/// What tiny_gguf writes. Rows of quantized types need widths that are multiples of their blocks.
 struct TinyModel {
   uint32_t layers = 2;
   uint32_t width = 64;
@@ -59,6 +63,9 @@ struct TinyModel {
 /// The whole file: weights from CounterRng(seed, tensor's name), so equal descriptions give equal bytes.
 /// The tokenizer has special tokens, all 256 bytes (each digit one token) and merges for a few English words.
 std::string tiny_gguf(const TinyModel& model);
+
+/// The same tensors in so many files, as llama.cpp's tools split a model: the first has the metadata.
+std::vector<std::string> tiny_gguf_parts(const TinyModel& model, uint32_t count);
 
 /// Writes a file without waiting for the disk, as tests of many files need it.
 void write_bytes(const std::string& path, std::string_view bytes);

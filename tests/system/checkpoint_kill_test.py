@@ -1,7 +1,8 @@
 """kill -9 at random moments while a run saves its state each step: afterwards there is always a complete checkpoint,
 never an older one than before, by this script's own reading of docs/store.md; the next run goes on from it, and the
 end has the digests of a run that nobody killed. Some runs are on two ranks, so that others resume what they wrote.
-APPORTION_KILL_SEED repeats a run's moments as far as the machine's timing allows; APPORTION_KILLS is their number."""
+APPORTION_KILL_SEED repeats a run's moments as far as the machine's timing allows; APPORTION_KILLS is their number,
+200 with APPORTION_LONG=1."""
 
 import hashlib
 import json
@@ -18,7 +19,7 @@ import time
 import common
 
 BINARY = os.environ["APPORTION_BIN"]
-KILLS = int(os.environ.get("APPORTION_KILLS", "30"))
+KILLS = int(os.environ.get("APPORTION_KILLS", "200" if os.environ.get("APPORTION_LONG") == "1" else "12"))
 SEED = int(os.environ.get("APPORTION_KILL_SEED", "0")) or int.from_bytes(os.urandom(4), "big") + 1
 # Of each stage; so many that a stage is not over after a few kills, and a whole run takes few seconds.
 STEPS = 120

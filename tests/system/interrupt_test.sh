@@ -7,13 +7,14 @@ source "$(dirname "$0")/common.sh"
 # Never ends by itself: the untouched model is measured, then stage 1 goes on and on.
 endless=(run small.ini --sft_steps 1000000)
 
-# started NAME COMMAND...: in the background, until the first task is finished. Sets `job`.
+# started NAME COMMAND...: in the background, until the first task is finished and the next one taken. Sets `job`.
 started() {
   local name=$1
   shift
   "$@" "${endless[@]}" --output "$work/$name" >"$name.log" 2>&1 &
   job=$!
   check "$name: no task was finished" wait_for 120 result_exists "$name"
+  check "$name: stage 1 is not taken" wait_for 60 grep -qs '"stage 1"' "$name"/journal/*.log
 }
 
 # ends NAME: soon, with all its processes; a step, or what comes before the first, may take a while on a busy machine. Sets

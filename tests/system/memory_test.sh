@@ -7,7 +7,7 @@
 source "$(dirname "$0")/common.sh"
 
 shape=shape:layers=12,width=768,heads=12,kv_heads=4,ffn=2304,vocabulary=8192,context=512 # 85 M weights a base, 340 MB
-limit_kib=430000
+limit_kib=445000
 
 limited() {
   local results=$1

@@ -14,7 +14,6 @@
 #include "shared/measure/category.h"
 #include "shared/measure/judge_question.h"
 #include "worker/device.h"
-#include "worker/losses/log_probs.h"
 #include "worker/tasks.h"
 #include "worker/train/replay.h"
 
@@ -43,23 +42,12 @@ Ballot ballot_of(const ChatTemplate& chat, const std::string& story, const std::
 
 /// Log-probs of all tokens of the ballots' answers, one after another, in host memory. Collective: a rank
 /// without a ballot joins.
-at::Tensor answer_log_probs(const Llama& model, const std::vector<Ballot>& unit) {
-  const at::NoGradGuard no_gradient;
+at::Tensor ballot_log_probs(const Llama& model, const std::vector<Ballot>& unit) {
   std::vector<const ReplayRow*> rows;
-  std::vector<int64_t> tokens;
   for (const Ballot& ballot : unit) {
-    for (const ReplayRow& row : ballot) {
-      rows.push_back(&row);
-      tokens.insert(tokens.end(), row.answer.begin(), row.answer.end());
-    }
+    for (const ReplayRow& row : ballot) rows.push_back(&row);
   }
-  std::vector<ReplayTree> trees;
-  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
-  const std::vector<at::Tensor> logits = model.vocabulary().logits(kept_hidden(model, nullptr, trees));
-  if (logits.empty()) return at::empty({0}, at::kFloat);
-  const at::Tensor token_N = at::tensor(tokens, at::kLong).to(model.device());
-  const EdgeIndex edges{{}, at::arange(token_N.size(0), token_N.options()), token_N};
-  return pick_edges(logits[0].log_softmax(-1), edges).cpu();
+  return answer_log_probs(model, nullptr, rows);
 }
 
 /// The verdict that a ballot's log-probs come to; `log_prob` is moved behind them.
@@ -78,7 +66,7 @@ int verdict_of(const Ballot& ballot, const float*& log_prob) {
 
 /// Collective.
 std::vector<int> judge_unit(const Llama& model, const std::vector<Ballot>& unit) {
-  const at::Tensor log_prob_N = answer_log_probs(model, unit);
+  const at::Tensor log_prob_N = ballot_log_probs(model, unit);
   const float* log_prob = log_prob_N.const_data_ptr<float>();
   std::vector<int> verdicts;
   for (const Ballot& ballot : unit)
@@ -128,6 +116,7 @@ Done run_judge(const TaskContext& context) {
   std::optional<Session> own;  // of judge_model, as long as the task
   if (!config.judge.model.empty()) {
     judge_config.data.model = config.judge.model;
+    judge_config.data.system = DataConfig().system;  // which another model's template may not take
     context.session.release_models();
     own.emplace(judge_config, context.session.rank());
   }
@@ -140,7 +129,7 @@ Done run_judge(const TaskContext& context) {
   auto told = [&](size_t judged, size_t all) {
     if (first) report_progress(context, judged, all, seconds_now() - started);
   };
-  std::vector<int> verdicts = verdicts_of(model, session.chat(), names_for_judge(session.dataset()),
+  std::vector<int> verdicts = verdicts_of(model, session.default_chat(), names_for_judge(session.dataset()),
                                           context.input, context.collectives, told);
   Done done;
   if (first) done.verdicts = std::move(verdicts);

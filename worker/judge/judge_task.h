@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "shared/model_files/chat_template.h"
+#include "shared/tokens/chat_template.h"
 #include "worker/models/llama.h"
 #include "worker/parallel/collectives.h"
 

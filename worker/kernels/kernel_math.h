@@ -24,6 +24,9 @@ static inline float exponential(float x) {
   return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, p) + power);
 }
 
+/// tanh x, off by no more than a few roundoffs of 1.
+static inline float hyperbolic_tangent(float x) { return 1 - 2 / (1 + exponential(2 * x)); }
+
 /// Partial sums of a row, added in one order on every machine.
 static constexpr int64_t lanes = 16;
 

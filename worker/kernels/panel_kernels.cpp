@@ -158,14 +158,20 @@ void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t colu
   }
 }
 
-void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, const SoftmaxSize& size,
-                  Bfloat* weights) {
+void softmax_rows(float* products, const float* mask, int64_t mask_stride, const ScoreRule& rule,
+                  const SoftmaxSize& size, Bfloat* weights) {
   const int64_t columns = size.columns, padded = size.padded;  // which no store can change
+  const auto scale = static_cast<float>(rule.scale), cap = static_cast<float>(rule.cap);
+  const auto turned = static_cast<float>(rule.scale / rule.cap);
   for (int64_t row = 0; row < size.rows; ++row) {
-    float* __restrict x = scores + row * padded;
+    float* __restrict x = products + row * padded;
     const float* bias = mask + row * mask_stride;
     Bfloat* __restrict out = weights + row * padded;
-    for (int64_t i = 0; i < columns; ++i) x[i] = x[i] * scale + bias[i];
+    if (cap > 0) {
+      for (int64_t i = 0; i < columns; ++i) x[i] = cap * hyperbolic_tangent(x[i] * turned) + bias[i];
+    } else {
+      for (int64_t i = 0; i < columns; ++i) x[i] = x[i] * scale + bias[i];
+    }
     const float top = row_most(columns, x);
     for (int64_t i = 0; i < columns; ++i) {
       const float power = exponential(x[i] - top);
@@ -177,15 +183,34 @@ void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float s
   }
 }
 
-void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale,
-                           const SoftmaxSize& size, Bfloat* d_scores) {
+void capped_slopes(const float* products, const ScoreRule& rule, const SoftmaxSize& size, float* slopes) {
+  const auto turned = static_cast<float>(rule.scale / rule.cap);
+  for (int64_t row = 0; row < size.rows; ++row) {
+    const float* x = products + row * size.padded;
+    float* __restrict out = slopes + row * size.padded;
+    for (int64_t i = 0; i < size.columns; ++i) {
+      const float bent = hyperbolic_tangent(x[i] * turned);
+      out[i] = 1 - bent * bent;
+    }
+  }
+}
+
+void softmax_backward_rows(const float* d_weights, const Bfloat* weights, const ScoreRule& rule,
+                           const float* slopes, const SoftmaxSize& size, Bfloat* d_products) {
   const int64_t columns = size.columns, padded = size.padded;  // which no store can change
+  const auto scale = static_cast<float>(rule.scale);
   for (int64_t row = 0; row < size.rows; ++row) {
     const float* d = d_weights + row * padded;
     const Bfloat* w = weights + row * padded;
-    Bfloat* __restrict out = d_scores + row * padded;
+    Bfloat* __restrict out = d_products + row * padded;
     const float inner = row_sum(columns, [=](int64_t i) { return d[i] * from_bfloat(w[i]); });
-    for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
+    if (slopes) {
+      const float* slope = slopes + row * padded;
+      for (int64_t i = 0; i < columns; ++i)
+        out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale * slope[i]);
+    } else {
+      for (int64_t i = 0; i < columns; ++i) out[i] = to_bfloat((d[i] - inner) * from_bfloat(w[i]) * scale);
+    }
     for (int64_t i = columns; i < padded; ++i) out[i] = 0;
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "worker/kernels/bfloat.h"
+#include "worker/kernels/score_rule.h"
 
 namespace apportion {
 
@@ -31,12 +32,14 @@ void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t colu
 struct SoftmaxSize {
   int64_t rows, columns, padded;
 };
-/// weights = softmax(scores * scale + mask) of each row, rounded. The mask, of `mask_stride`, is 0 or
-/// -infinity, with a 0 in every row. Overwrites the scores.
-void softmax_rows(float* scores, const float* mask, int64_t mask_stride, float scale, const SoftmaxSize& size,
-                  Bfloat* weights);
-/// Gradient of the scores from that of the weights.
-void softmax_backward_rows(const float* d_weights, const Bfloat* weights, float scale,
-                           const SoftmaxSize& size, Bfloat* d_scores);
+/// weights = softmax(scores + mask) of each row, rounded, the scores made of `products` by the rule. The
+/// mask, of `mask_stride`, is 0 or -infinity, with a 0 in every row. Overwrites the products.
+void softmax_rows(float* products, const float* mask, int64_t mask_stride, const ScoreRule& rule,
+                  const SoftmaxSize& size, Bfloat* weights);
+/// How fast the scores of a rule with a cap grow with scale q k: 1 - tanh^2.
+void capped_slopes(const float* products, const ScoreRule& rule, const SoftmaxSize& size, float* slopes);
+/// Gradient of the products from that of the weights; `slopes` null: without a cap.
+void softmax_backward_rows(const float* d_weights, const Bfloat* weights, const ScoreRule& rule,
+                           const float* slopes, const SoftmaxSize& size, Bfloat* d_products);
 
 }  // namespace apportion

@@ -58,27 +58,39 @@ inline void rotate(const Value* __restrict in, const float* cos_TD, const float*
   }
 }
 
-template <typename Value>
+/// Both activations are x sigmoid(f(x)): with f(x) = x it is silu, and since (1 + tanh u) / 2 = sigmoid(2 u),
+/// gelu by the tanh has f(x) = 2 sqrt(2 / pi) (x + 0.044715 x^3).
+struct Silu {
+  static float inside(float x) { return x; }
+  static float slope(float) { return 1; }
+};
+struct Gelu {
+  static constexpr float factor = 1.5957691216F, cubic = 0.044715F;
+  static float inside(float x) { return factor * (x + cubic * x * x * x); }
+  static float slope(float x) { return factor * (1 + 3 * cubic * x * x); }
+};
+
+template <typename Activation, typename Value>
 inline void gated(const Value* gate_up, int64_t rows, int64_t inner, Value* out) {
   for (int64_t row = 0; row < rows; ++row) {
     const Value* __restrict gate = gate_up + row * 2 * inner, * __restrict up = gate + inner;
     Value* __restrict y = out + row * inner;
     for (int64_t i = 0; i < inner; ++i) {
       const float g = wide(gate[i]);
-      put(g / (1 + exponential(-g)) * wide(up[i]), y[i]);
+      put(g / (1 + exponential(-Activation::inside(g))) * wide(up[i]), y[i]);
     }
   }
 }
 
-template <typename Value>
+template <typename Activation, typename Value>
 inline void gated_backward(const Value* d_TF, const Value* gate_up, int64_t rows, int64_t inner,
                            Value* d_gate_up) {
   for (int64_t row = 0; row < rows; ++row) {
     const Value* __restrict gate = gate_up + row * 2 * inner, * __restrict up = gate + inner, * __restrict d = d_TF + row * inner;
     Value* __restrict d_gate = d_gate_up + row * 2 * inner, * __restrict d_up = d_gate + inner;
     for (int64_t i = 0; i < inner; ++i) {
-      const float g = wide(gate[i]), sigmoid = 1 / (1 + exponential(-g));
-      put(wide(d[i]) * wide(up[i]) * sigmoid * (1 + g * (1 - sigmoid)), d_gate[i]);
+      const float g = wide(gate[i]), sigmoid = 1 / (1 + exponential(-Activation::inside(g)));
+      put(wide(d[i]) * wide(up[i]) * sigmoid * (1 + g * (1 - sigmoid) * Activation::slope(g)), d_gate[i]);
       put(wide(d[i]) * g * sigmoid, d_up[i]);
     }
   }
@@ -113,8 +125,14 @@ void adam(const AdamStep& step, const float* __restrict gradient, int64_t count,
 }
 
 template <typename Value>
-constexpr RowKernels<Value> kernels = {rms_norm<Value>, rms_norm_backward<Value>, rotate<Value>,
-                                       gated<Value>,    gated_backward<Value>,    add<Value>,
+constexpr RowKernels<Value> kernels = {rms_norm<Value>,
+                                       rms_norm_backward<Value>,
+                                       rotate<Value>,
+                                       gated<Silu, Value>,
+                                       gated_backward<Silu, Value>,
+                                       gated<Gelu, Value>,
+                                       gated_backward<Gelu, Value>,
+                                       add<Value>,
                                        scale<Value>};
 
 }  // namespace

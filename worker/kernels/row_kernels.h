@@ -32,9 +32,13 @@ struct RowKernels {
   void (*rotate)(const Value* in, const float* cos, const float* sin, const HeadRows& size, float direction,
                  Value* out);
   /// silu(gate) * up of rows [gate, up]. The exponential is within 2 units in the last place of float32.
-  void (*gated)(const Value* gate_up_T2F, int64_t rows, int64_t inner, Value* out_TF);
-  void (*gated_backward)(const Value* d_TF, const Value* gate_up_T2F, int64_t rows, int64_t inner,
-                         Value* d_gate_up_T2F);
+  void (*silu_gated)(const Value* gate_up_T2F, int64_t rows, int64_t inner, Value* out_TF);
+  void (*silu_gated_backward)(const Value* d_TF, const Value* gate_up_T2F, int64_t rows, int64_t inner,
+                              Value* d_gate_up_T2F);
+  /// gelu(gate) * up, likewise.
+  void (*gelu_gated)(const Value* gate_up_T2F, int64_t rows, int64_t inner, Value* out_TF);
+  void (*gelu_gated_backward)(const Value* d_TF, const Value* gate_up_T2F, int64_t rows, int64_t inner,
+                              Value* d_gate_up_T2F);
   /// out = x + y.
   void (*add)(const float* x, const Value* y, int64_t count, float* out);
   /// out = x * factor.

@@ -12,8 +12,8 @@ using torch::autograd::variable_list;
 struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden_RC, const at::Tensor& row_E,
                             const at::Tensor& token_E, const Llama* model) {
-    at::Tensor log_probs_RV = logits_of(*model, hidden_RC).log_softmax(-1);
-    context->save_for_backward({log_probs_RV, row_E, token_E});
+    const at::Tensor logits_RV = logits_of(*model, hidden_RC), log_probs_RV = logits_RV.log_softmax(-1);
+    context->save_for_backward({log_probs_RV, row_E, token_E, logits_RV.narrow(1, 0, 1).clone()});
     context->saved_data["model"] = reinterpret_cast<int64_t>(model);
     return pick_edges(log_probs_RV, {{}, row_E, token_E});
   }
@@ -22,9 +22,10 @@ struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
     auto saved = context->get_saved_variables();
     const auto* model = reinterpret_cast<const Llama*>(context->saved_data["model"].toInt());
     at::Tensor log_probs_RV = saved[0].clone();  // the graph may be gone through again
-    at::Tensor d_logits_RV =
-        logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0]).to(model->compute_type());
-    return {model->vocabulary().logits_backward({d_logits_RV})[0], {}, {}, {}};
+    at::Tensor d_logits_RV = logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0]);
+    const Vocabulary& vocabulary = model->vocabulary();
+    if (vocabulary.caps_logits()) vocabulary.uncap(d_logits_RV, logits_again(saved[0], saved[3]));
+    return {vocabulary.logits_backward({d_logits_RV.to(model->compute_type())})[0], {}, {}, {}};
   }
 };
 
@@ -43,6 +44,10 @@ at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, con
   const at::Tensor place_E = edges.row_E * d_logits_RV.size(1) + edges.token_E;  // each edge has its own
   flat.index_copy_(0, place_E, flat.index_select(0, place_E).add_(d_E));
   return d_logits_RV;
+}
+
+at::Tensor logits_again(const at::Tensor& log_probs_RV, const at::Tensor& first_R1) {
+  return log_probs_RV + (first_R1 - log_probs_RV.narrow(1, 0, 1));
 }
 
 at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC) {

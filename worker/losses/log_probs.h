@@ -26,7 +26,10 @@ at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges);
 /// minus the softmax of its row. float32 [R, V]. Writes to log_probs_RV, which is of no more use.
 at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E);
 
-/// log softmax(h W^T)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
+/// The logits again from their log softmax and their first column, float32 [R, 1].
+at::Tensor logits_again(const at::Tensor& log_probs_RV, const at::Tensor& first_R1);
+
+/// log softmax(logits)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
 at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);
 
 /// Logits of rows [R, C], float32 [R, V].

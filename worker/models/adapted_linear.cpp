@@ -17,12 +17,12 @@ using torch::autograd::variable_list;
 
 /// An adapted part of a group: its columns of y, of h = x (A alpha/r)^T, and its rows of B.
 struct AdaptedPart {
-  const LinearPart* part;
+  const LinearLayer* part;
   int64_t h_column, b_row, rank;
 
-  at::Tensor of_y(const at::Tensor& y_TO) const { return y_TO.narrow(1, part->out_offset, part->out); }
+  at::Tensor of_y(const at::Tensor& y_TO) const { return y_TO.narrow(1, part->first_row, part->outputs); }
   at::Tensor of_h(const at::Tensor& h_TR) const { return h_TR.narrow(1, h_column, rank); }
-  at::Tensor of_b(const at::Tensor& b) const { return b.narrow(0, b_row, part->out); }
+  at::Tensor of_b(const at::Tensor& b) const { return b.narrow(0, b_row, part->outputs); }
 };
 
 std::vector<AdaptedPart> adapted_parts(const LinearGroup& linear, const LoraGroup& lora) {
@@ -30,9 +30,9 @@ std::vector<AdaptedPart> adapted_parts(const LinearGroup& linear, const LoraGrou
   std::vector<AdaptedPart> parts;
   int64_t b_row = 0;
   for (size_t i = 0; i < lora.adapted.size(); ++i) {
-    const LinearPart& part = linear.parts[lora.adapted[i]];
+    const LinearLayer& part = linear.parts[lora.adapted[i]];
     parts.push_back({&part, static_cast<int64_t>(i) * rank, b_row, rank});
-    b_row += part.out;
+    b_row += part.outputs;
   }
   return parts;
 }
@@ -48,13 +48,14 @@ at::Tensor panel_forward(const at::Tensor& x_TI, const LinearGroup& linear, cons
   h_TR = at::empty({x_TI.size(0), lora->a_compute.size(0)}, x_TI.options());
   sum_products({{x_TI, lora->a_compute.t()}}, h_TR);
   const std::vector<AdaptedPart> adapted = adapted_parts(linear, *lora);
-  for (const LinearPart& part : linear.parts) {
-    std::vector<PanelProduct> products = {{x_TI, linear.weight_OI.narrow(0, part.out_offset, part.out).t()}};
+  for (const LinearLayer& part : linear.parts) {
+    std::vector<PanelProduct> products = {
+        {x_TI, linear.weight_OI.narrow(0, part.first_row, part.outputs).t()}};
     for (const AdaptedPart& low_rank : adapted) {
       if (low_rank.part == &part)
         products.push_back({low_rank.of_h(h_TR), low_rank.of_b(lora->b_compute).t()});
     }
-    sum_products(products, y_TO.narrow(1, part.out_offset, part.out));
+    sum_products(products, y_TO.narrow(1, part.first_row, part.outputs));
   }
   return y_TO;
 }
@@ -97,8 +98,8 @@ void device_adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, co
   db = at::empty({parts, lora.b.size(0), lora.b.size(1)}, lora.b.options());
   float_products_into(da, by_part(dh_TR).transpose(1, 2), by_part(x_TI), lora.scale);
   for (const AdaptedPart& part : adapted_parts(linear, lora)) {
-    float_products_into(db.narrow(1, part.b_row, part.part->out), by_part(part.of_y(dy_TO)).transpose(1, 2),
-                        by_part(part.of_h(h_TR)), 1);
+    float_products_into(db.narrow(1, part.b_row, part.part->outputs),
+                        by_part(part.of_y(dy_TO)).transpose(1, 2), by_part(part.of_h(h_TR)), 1);
   }
   if (parts > 1) return;
   da = da[0];
@@ -218,16 +219,17 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
   static bool uses_panels(const at::Tensor& x, const LinearGroup& linear, const LoraGroup* lora) {
     const int64_t rank = lora ? lora->b_compute.size(1) : 0;
-    return x.size(0) % 2 == 0 && fits_panels(linear.parts, linear.weight_OI.size(1), rank) &&
+    return x.size(0) % 2 == 0 && fits_panels(linear.parts, rank) &&
            multiplies_in_panels(x.device(), x.scalar_type());
   }
 };
 
 }  // namespace
 
-bool fits_panels(const std::vector<LinearPart>& parts, int64_t inputs, int64_t rank) {
-  return inputs % 2 == 0 && rank % 2 == 0 &&
-         std::all_of(parts.begin(), parts.end(), [](const LinearPart& part) { return part.out % 2 == 0; });
+bool fits_panels(const FusedLayers& parts, int64_t rank) {
+  return inputs_of(parts) % 2 == 0 && rank % 2 == 0 &&
+         std::all_of(parts.begin(), parts.end(),
+                     [](const LinearLayer& part) { return part.outputs % 2 == 0; });
 }
 
 at::Tensor adapted_linear(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,

@@ -13,7 +13,7 @@
 namespace apportion {
 
 /// Whether the sizes of layers and their adapters of `rank` are even, as products in panels need.
-bool fits_panels(const std::vector<LinearPart>& parts, int64_t inputs, int64_t rank);
+bool fits_panels(const FusedLayers& parts, int64_t rank);
 
 /// y = x W^T + (x A^T) B^T alpha / r for each adapted part. x_TI in compute type; `lora` may be null.
 /// Saves no weight; saves x only where there is an adapter (and x A^T) or W is trained. Gradients of A, B and

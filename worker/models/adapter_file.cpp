@@ -4,21 +4,22 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <set>
 #include <string_view>
 
+#include "shared/architecture/block.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/model_files/finite.h"
+#include "shared/model_files/folder/peft_config.h"
 #include "shared/model_files/safetensors.h"
 
 namespace apportion {
 namespace {
 
 std::string tensor_name(const Adapter::Entry& entry, const char* matrix) {
-  return "base_model.model.model.layers." + std::to_string(entry.layer) + "." + entry.name + "." + matrix +
-         ".weight";
+  return "base_model.model." + block_prefix(entry.layer).append(entry.name) + "." + matrix + ".weight";
 }
 
 FloatTensor to_file(const at::Tensor& tensor) {
@@ -27,16 +28,38 @@ FloatTensor to_file(const at::Tensor& tensor) {
   return {host.sizes().vec(), {data, data + host.numel()}};
 }
 
-void from_file(const std::map<std::string, FloatTensor>& tensors, const std::string& path,
-               const std::string& name, const at::Tensor& out) {
-  auto found = tensors.find(name);
-  if (found == tensors.end()) throw DataError(path, 0, "tensor '" + name + "' is missing");
-  if (found->second.shape != out.sizes().vec()) {
-    throw DataError(path, 0, "tensor '" + name + "' has another shape than the model and the rank ask for");
+void from_file(const SafetensorsFile& file, const std::string& name, const at::Tensor& out) {
+  const auto found = file.tensors().find(name);
+  if (found == file.tensors().end())
+    throw DataError(file.path(), 0,
+                    "tensor '" + name + "' is missing; target_modules of adapter_config.json ask for it");
+  const TensorPlace& place = found->second;
+  auto fail = [&](const std::string& what) {
+    throw DataError(file.path(), file.offset(place), "tensor '" + name + "' has " + what);
+  };
+  if (const std::vector<int64_t> wanted = out.sizes().vec(); place.shape != wanted) {
+    fail("shape " + nlohmann::json(place.shape).dump() + "; " + nlohmann::json(wanted).dump() +
+         " is right by the model and the rank");
   }
-  const std::vector<float>& values = found->second.values;
-  check_finite(path, name, values);
+  const std::string_view bytes = file.bytes(place);
+  if (first_not_finite(place.type, bytes)) fail("a NaN or an infinity");
+  std::vector<float> values(static_cast<size_t>(out.numel()));
+  dequantize(place.type, bytes, values.size(), values.data());
   out.copy_(at::tensor(values, at::kFloat).view(out.sizes()));
+}
+
+/// That the tensors are of the rank, by which room for them is made.
+void check_rank(const SafetensorsFile& file, int rank) {
+  bool any = false;
+  for (const auto& [name, place] : file.tensors()) {
+    if (!name.ends_with(".lora_A.weight")) continue;
+    any = true;
+    if (place.shape.size() == 2 && place.shape[0] == rank) continue;
+    throw DataError(file.path(), file.offset(place),
+                    "tensor '" + name + "' has shape " + nlohmann::json(place.shape).dump() + "; " +
+                        std::to_string(rank) + " rows are right by r of adapter_config.json");
+  }
+  if (!any) throw DataError(file.path(), 0, "there is no tensor NAME.lora_A.weight: is it a LoRA adapter's?");
 }
 
 /// The blocks that have adapters, as peft lists them: the uppermost ones.
@@ -46,61 +69,6 @@ std::vector<int64_t> layers_of(const Adapter& adapter) {
     if (layers.empty() || layers.back() != entry.layer) layers.push_back(entry.layer);
   }
   return layers;
-}
-
-/// Which share of the blocks peft's list names, which are to be the uppermost; without a list all.
-double uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
-  if (listed.is_null()) return 1;
-  std::vector<int64_t> wanted(listed.is_array() ? std::min(listed.size(), static_cast<size_t>(layers)) : 0);
-  std::iota(wanted.begin(), wanted.end(), layers - static_cast<int64_t>(wanted.size()));
-  if (wanted.empty() || listed != nlohmann::json(wanted))
-    throw DataError(path, 0,
-                    "layers_to_transform is to list the uppermost of " + std::to_string(layers) +
-                        " blocks, the lowest first");
-  return static_cast<double>(wanted.size()) / static_cast<double>(layers);
-}
-
-/// Whether a value of peft's says "not so": null, false, nothing in it, or the one that changes nothing.
-bool says_nothing(const nlohmann::json& value) {
-  return value.is_null() || value == false || value == "none" || (value.is_structured() && value.empty());
-}
-
-/// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
-/// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
-/// nobody knows yet.
-void check_config(const std::string& path, const nlohmann::json& json) {
-  // Read below, or without a word on what is computed.
-  constexpr std::string_view known =
-      " r lora_alpha target_modules layers_to_transform layers_pattern peft_type task_type auto_mapping "
-      "revision peft_version lora_dropout base_model_name_or_path inference_mode megatron_core "
-      "qalora_group_size ";
-  for (const auto& [key, value] : json.items()) {
-    const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
-    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || begins_plainly)
-      continue;
-    throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
-  }
-}
-
-LoraConfig parse_config(const std::string& path, int64_t layers) {
-  nlohmann::json json = nlohmann::json::parse(read_file(path), nullptr, false);
-  if (!json.is_object() || json.value("peft_type", "") != "LORA") {
-    throw DataError(path, 0, "this is not the configuration of a LoRA adapter (peft_type LORA)");
-  }
-  check_config(path, json);
-  const nlohmann::json rank = json.value("r", nlohmann::json()),
-                       alpha = json.value("lora_alpha", nlohmann::json());
-  const nlohmann::json targets = json.value("target_modules", nlohmann::json());
-  if (!rank.is_number_integer() || rank.get<int>() < 1 || !alpha.is_number() || !targets.is_array()) {
-    throw DataError(path, 0,
-                    "r, lora_alpha and target_modules are to be a positive integer, a number and a list");
-  }
-  LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
-  config.layers = uppermost_layers(path, json.value("layers_to_transform", nlohmann::json()), layers);
-  for (const auto& target : targets) {
-    if (target.is_string()) config.targets.push_back(target.get<std::string>());
-  }
-  return config;
 }
 
 /// What a person who finds the folder has to know: for which model the adapter is.
@@ -150,18 +118,23 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter, c
 }
 
 Adapter load_adapter(const std::string& directory, const ModelShape& shape, at::Device device) {
-  Adapter adapter(shape, parse_config(directory + "/adapter_config.json", shape.layers), 0, device);
-  const std::string path = directory + "/adapter_model.safetensors";
-  const auto tensors = read_safetensors(path);
-  const auto entries = adapter.entries();
-  for (const Adapter::Entry& entry : entries) {
-    from_file(tensors, path, tensor_name(entry, "lora_A"), entry.a);
-    from_file(tensors, path, tensor_name(entry, "lora_B"), entry.b);
+  const LoraConfig config = read_peft_config(directory, shape.layers);
+  const SafetensorsFile file(directory + "/adapter_model.safetensors");
+  check_rank(file, config.rank);
+  Adapter adapter(shape, config, 0, device);
+  std::set<std::string> names;
+  for (const Adapter::Entry& entry : adapter.entries()) {
+    for (const auto& [matrix, out] : {std::pair("lora_A", entry.a), std::pair("lora_B", entry.b)}) {
+      const std::string name = tensor_name(entry, matrix);
+      from_file(file, name, out);
+      names.insert(name);
+    }
   }
-  if (tensors.size() != 2 * entries.size()) {
-    throw DataError(path, 0,
-                    "the file has " + std::to_string(tensors.size()) + " tensors; " +
-                        std::to_string(2 * entries.size()) + " belong to the adapter's target modules");
+  for (const auto& [name, place] : file.tensors()) {
+    if (!names.contains(name)) {
+      throw DataError(file.path(), file.offset(place),
+                      "tensor '" + name + "' belongs to none of the target_modules of adapter_config.json");
+    }
   }
   return adapter;
 }

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/shape.h"
 #include "worker/models/lora.h"
 
 namespace apportion {

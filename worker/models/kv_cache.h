@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/shape.h"
 
 namespace apportion {
 

@@ -175,41 +175,53 @@ struct RotateDevice : torch::autograd::Function<RotateDevice> {
 };
 
 struct GatedActivation : torch::autograd::Function<GatedActivation> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up_T2F) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up_T2F, Activation activation) {
     context->save_for_backward({gate_up_T2F});
+    context->saved_data["is_gelu"] = activation == Activation::gelu;
     if (!gate_up_T2F.is_cpu()) {
       auto halves = gate_up_T2F.chunk(2, -1);
-      return at::silu(halves[0]).mul_(halves[1]);
+      return activated(halves[0], activation).mul_(halves[1]);
     }
     const at::Tensor in = gate_up_T2F.contiguous();
     const int64_t rows = in.size(0), inner = in.size(1) / 2;
     at::Tensor out_TF = at::empty({rows, inner}, in.options());
     for_rows(in.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
       using Value = decltype(value_of(kernels));
-      kernels.gated(values_of<Value>(in) + first * 2 * inner, count, inner,
-                    values_of<Value>(out_TF) + first * inner);
+      const auto gated = activation == Activation::gelu ? kernels.gelu_gated : kernels.silu_gated;
+      gated(values_of<Value>(in) + first * 2 * inner, count, inner, values_of<Value>(out_TF) + first * inner);
     });
     return out_TF;
   }
 
+  static at::Tensor activated(const at::Tensor& gate_TF, Activation activation) {
+    return activation == Activation::gelu ? at::gelu(gate_TF, "tanh") : at::silu(gate_TF);
+  }
+
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor in = context->get_saved_variables()[0].contiguous();
+    const bool is_gelu = context->saved_data["is_gelu"].toBool();
     if (!in.is_cpu()) {
       const at::Tensor d_in = at::empty_like(in);
       auto halves = in.chunk(2, -1), d_halves = d_in.chunk(2, -1);
-      at::silu_backward_out(d_halves[0], gradients[0] * halves[1], halves[0]);
-      at::mul_out(d_halves[1], gradients[0], at::silu(halves[0]));
-      return {d_in};
+      if (is_gelu) {
+        at::gelu_backward_out(d_halves[0], gradients[0] * halves[1], halves[0], "tanh");
+      } else {
+        at::silu_backward_out(d_halves[0], gradients[0] * halves[1], halves[0]);
+      }
+      at::mul_out(d_halves[1], gradients[0],
+                  activated(halves[0], is_gelu ? Activation::gelu : Activation::silu));
+      return {d_in, {}};
     }
     const at::Tensor d_TF = gradients[0].contiguous();
     const int64_t rows = in.size(0), inner = in.size(1) / 2;
     at::Tensor d_in = at::empty_like(in);
     for_rows(in.scalar_type(), rows, [&](const auto& kernels, int64_t first, int64_t count) {
       using Value = decltype(value_of(kernels));
-      kernels.gated_backward(values_of<Value>(d_TF) + first * inner, values_of<Value>(in) + first * 2 * inner,
-                             count, inner, values_of<Value>(d_in) + first * 2 * inner);
+      const auto backward = is_gelu ? kernels.gelu_gated_backward : kernels.silu_gated_backward;
+      backward(values_of<Value>(d_TF) + first * inner, values_of<Value>(in) + first * 2 * inner, count, inner,
+               values_of<Value>(d_in) + first * 2 * inner);
     });
-    return {d_in};
+    return {d_in, {}};
   }
 };
 
@@ -249,9 +261,9 @@ at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& weight_C, double e
   return RmsNorm::apply(x_TC, weight_C, epsilon, type);
 }
 
-RotaryTable rotary_table(int64_t positions, int64_t head_dim, double theta, at::Device device) {
-  at::Tensor index = at::arange(0, head_dim, 2, at::kDouble) / static_cast<double>(head_dim);
-  at::Tensor angle = at::outer(at::arange(positions, at::kDouble), at::pow(theta, -index)).unsqueeze(1);
+RotaryTable rotary_table(int64_t positions, const std::vector<double>& frequencies, at::Device device) {
+  const at::Tensor angle =
+      at::outer(at::arange(positions, at::kDouble), at::tensor(frequencies, at::kDouble)).unsqueeze(1);
   return {angle.cos().to(at::kFloat).to(device), angle.sin().to(at::kFloat).to(device)};
 }
 
@@ -261,13 +273,27 @@ Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Te
   return {parts[0], parts[1], parts[2]};
 }
 
+at::Tensor norm_heads(const at::Tensor& qkv_TX, const at::Tensor& q_D, const at::Tensor& k_D, int64_t heads,
+                      int64_t kv_heads, double epsilon) {
+  const int64_t rows = qkv_TX.size(0), head_dim = q_D.size(0);
+  const auto parts =
+      qkv_TX.split_with_sizes({heads * head_dim, kv_heads * head_dim, kv_heads * head_dim}, -1);
+  auto normed = [&](const at::Tensor& part_TX, const at::Tensor& weight_D) {
+    const at::Tensor wide = part_TX.reshape({-1, head_dim}).to(at::kFloat);
+    return rms_norm(wide, weight_D, epsilon, qkv_TX.scalar_type()).view({rows, -1});
+  };
+  return at::cat({normed(parts[0], q_D), normed(parts[1], k_D), parts[2]}, -1);
+}
+
 std::pair<at::Tensor, at::Tensor> rotate_device(const at::Tensor& qkv_TX, const at::Tensor& cos_T1D,
                                                 const at::Tensor& sin_T1D, int64_t heads, int64_t kv_heads) {
   auto parts = RotateDevice::apply(qkv_TX, cos_T1D, sin_T1D, heads, kv_heads);
   return {parts[0], parts[1]};
 }
 
-at::Tensor gated_activation(const at::Tensor& gate_up_T2F) { return GatedActivation::apply(gate_up_T2F); }
+at::Tensor gated_activation(const at::Tensor& gate_up_T2F, Activation activation) {
+  return GatedActivation::apply(gate_up_T2F, activation);
+}
 
 at::Tensor add_residual(const at::Tensor& x_TC, const at::Tensor& y_TC) {
   return AddResidual::apply(x_TC, y_TC);

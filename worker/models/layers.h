@@ -5,17 +5,22 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+#include <vector>
+
+#include "shared/architecture/shape.h"
+
 namespace apportion {
 
 /// RMS norm (arXiv 1910.07467): x / sqrt(mean(x^2) + epsilon) * weight. x_TC float32; result in `type`.
 /// Differentiable in x, and in a weight that asks for it.
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& weight_C, double epsilon, at::ScalarType type);
 
-/// cos and sin of position * theta^(-2i/D), float32 [positions, 1, D/2] each.
+/// cos and sin of position * frequency (architecture/rope.h), float32 [positions, 1, D/2] each.
 struct RotaryTable {
   at::Tensor cos, sin;
 };
-RotaryTable rotary_table(int64_t positions, int64_t head_dim, double theta, at::Device device);
+RotaryTable rotary_table(int64_t positions, const std::vector<double>& frequencies, at::Device device);
 
 /// Queries, keys and values of a fused projection's rows.
 struct Heads {
@@ -32,8 +37,12 @@ Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Te
 std::pair<at::Tensor, at::Tensor> rotate_device(const at::Tensor& qkv_TX, const at::Tensor& cos_T1D,
                                                 const at::Tensor& sin_T1D, int64_t heads, int64_t kv_heads);
 
-/// silu(gate) * up of gate_up_T2F = [gate, up]; returns [T, F].
-at::Tensor gated_activation(const at::Tensor& gate_up_T2F);
+/// qkv_TX with the RMS norm of each query head (weights q_D) and key head (k_D) in the place of those heads.
+at::Tensor norm_heads(const at::Tensor& qkv_TX, const at::Tensor& q_D, const at::Tensor& k_D, int64_t heads,
+                      int64_t kv_heads, double epsilon);
+
+/// activation(gate) * up of gate_up_T2F = [gate, up]; returns [T, F].
+at::Tensor gated_activation(const at::Tensor& gate_up_T2F, Activation activation);
 
 /// x + y in float32; x_TC float32, y_TC in the compute type.
 at::Tensor add_residual(const at::Tensor& x_TC, const at::Tensor& y_TC);

@@ -4,9 +4,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <map>
 #include <string>
 
+#include "shared/architecture/block.h"
+#include "shared/architecture/rope.h"
 #include "shared/base/error.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/models/adapted_linear.h"
@@ -19,33 +20,15 @@ namespace apportion {
 
 namespace {
 
-/// Sizes of a block's fused linear layers, as block_groups.
-std::vector<std::vector<int64_t>> block_sizes(const ModelShape& shape) {
-  std::vector<std::vector<int64_t>> sizes;
-  for (const auto& parts : block_groups(shape)) {
-    sizes.push_back({parts.back().out_offset + parts.back().out, group_inputs(shape, sizes.size())});
-  }
-  return sizes;
-}
-
-const char* gguf_name(const std::string& part) {
-  static const std::map<std::string, const char*> names = {
-      {"q_proj", "attn_q"},      {"k_proj", "attn_k"},  {"v_proj", "attn_v"},     {"o_proj", "attn_output"},
-      {"gate_proj", "ffn_gate"}, {"up_proj", "ffn_up"}, {"down_proj", "ffn_down"}};
-  return names.at(part);
-}
-
-std::string prefix_of(int64_t layer) { return "blk." + std::to_string(layer) + "."; }
-
 /// Rows [first, last) of the layers `parts` on top of each other, in float32 or packed.
-at::Tensor fused_rows(const WeightSource& source, const std::string& prefix,
-                      const std::vector<LinearPart>& parts, int64_t first, int64_t last, BaseType base) {
+at::Tensor fused_rows(const WeightSource& source, int64_t layer, const FusedLayers& parts, int64_t first,
+                      int64_t last, BaseType base) {
   std::vector<at::Tensor> rows;
-  for (const LinearPart& part : parts) {
-    const int64_t from = std::max(first - part.out_offset, int64_t{0}),
-                  to = std::min(last - part.out_offset, part.out);
+  for (const LinearLayer& part : parts) {
+    const int64_t from = std::max(first - part.first_row, int64_t{0}),
+                  to = std::min(last - part.first_row, part.outputs);
     if (from >= to) continue;
-    const std::string name = prefix + gguf_name(part.name) + ".weight";
+    const std::string name = weight_name(layer, part.name);
     rows.push_back(base == BaseType::compute ? source.rows(name, from, to)
                                              : source.packed_rows(name, from, to, packed_type(base)));
   }
@@ -109,7 +92,14 @@ TokenRows join_rows(const std::vector<const TokenRows*>& parts, int64_t rows_eac
 
 Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
              at::Device device, const BaseLayout& layout, BaseType base)
-    : shape_(shape), compute_type_(compute_type), device_(device), layout_(layout), base_(base) {
+    : shape_(shape),
+      description_(describe_block(shape)),
+      scores_{shape.attention_scale > 0 ? shape.attention_scale : plain_scores(shape.head_dim).scale,
+              shape.attention_cap},
+      compute_type_(compute_type),
+      device_(device),
+      layout_(layout),
+      base_(base) {
   at::Tensor shared;
   const int64_t block_bytes = ShardGroup::packed_bytes(stored_sizes(), stored_type());
   const int64_t vocabulary_bytes = Vocabulary::shared_bytes(shape);
@@ -128,8 +118,8 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
   for (auto& block : blocks_) {
     if (block->base->is_whole() && !is_packed()) hold(*block);
   }
-  output_norm_ = weights.whole("output_norm.weight").to(device);
-  rotary_ = rotary_table(shape.context_length, shape.head_dim, shape.rope_theta, device);
+  output_norm_ = weights.whole(output_norm_name).to(device);
+  rotary_ = rotary_table(shape.context_length, rope_frequencies(shape), device);
 }
 
 std::unique_ptr<Vocabulary> Llama::other_head(const WeightSource& weights) const {
@@ -139,24 +129,24 @@ std::unique_ptr<Vocabulary> Llama::other_head(const WeightSource& weights) const
 
 /// Of a block's tensors as they are kept and gathered: a packed one is [O, bytes of a row].
 std::vector<std::vector<int64_t>> Llama::stored_sizes() const {
-  auto sizes = block_sizes(shape_);
-  for (auto& tensor : sizes) {
-    if (is_packed()) tensor[1] = packed_row_bytes(base_, tensor[1]);
+  std::vector<std::vector<int64_t>> sizes;
+  for (const FusedLayers& product : description_.products) {
+    const int64_t inputs = inputs_of(product);
+    sizes.push_back({outputs_of(product), is_packed() ? packed_row_bytes(base_, inputs) : inputs});
   }
   return sizes;
 }
 
 std::unique_ptr<Llama::Block> Llama::load_block(const WeightSource& source, int64_t layer,
                                                 const BaseLayout& layout, const at::Tensor& shared) const {
-  const std::string prefix = prefix_of(layer);
   auto block = std::make_unique<Block>();
-  block->attention_norm = source.whole(prefix + "attn_norm.weight").to(device_);
-  block->ffn_norm = source.whole(prefix + "ffn_norm.weight").to(device_);
-  for (const auto& parts : block_groups(shape_)) block->groups.push_back({at::Tensor(), parts});
+  for (const VectorWeights& vector : description_.vectors)
+    block->vectors.push_back(source.whole(block_prefix(layer).append(vector.name)).to(device_));
+  for (const FusedLayers& parts : description_.products) block->groups.push_back({at::Tensor(), parts});
   // Of a base that stays in its file they are asked for as long as the block lives.
-  auto rows = [&source, prefix, groups = &block->groups, base = base_](size_t group, int64_t first,
-                                                                       int64_t last) {
-    return fused_rows(source, prefix, (*groups)[group].parts, first, last, base);
+  auto rows = [&source, layer, groups = &block->groups, base = base_](size_t group, int64_t first,
+                                                                      int64_t last) {
+    return fused_rows(source, layer, (*groups)[group].parts, first, last, base);
   };
   block->base = std::make_unique<ShardGroup>(stored_sizes(), stored_type(), device_, layout, shared, rows);
   return block;
@@ -167,8 +157,9 @@ void Llama::hold(Block& block) const {
   int64_t bytes = 0;
   for (size_t group = 0; group < stored.size(); ++group) {
     at::Tensor& weight_OI = block.groups[group].weight_OI;
-    weight_OI = is_packed() ? unpacked(stored[group], base_, group_inputs(shape_, group), compute_type_)
-                            : stored[group];
+    weight_OI = is_packed()
+                    ? unpacked(stored[group], base_, inputs_of(block.groups[group].parts), compute_type_)
+                    : stored[group];
     bytes += static_cast<int64_t>(weight_OI.nbytes());
   }
   if (is_packed()) block.unpacked = std::make_unique<CountedBaseBytes>(bytes);
@@ -205,14 +196,15 @@ void Llama::walk(Direction direction, int items, const std::function<void(int64_
   }
 }
 
-std::vector<Llama::Norm> Llama::norms() {
-  std::vector<Norm> all;
+std::vector<Llama::Vector> Llama::vectors() {
+  std::vector<Vector> all;
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-    const std::string prefix = prefix_of(static_cast<int64_t>(layer));
-    all.push_back({prefix + "attn_norm.weight", &blocks_[layer]->attention_norm});
-    all.push_back({prefix + "ffn_norm.weight", &blocks_[layer]->ffn_norm});
+    for (size_t vector = 0; vector < description_.vectors.size(); ++vector) {
+      all.push_back({block_prefix(static_cast<int64_t>(layer)).append(description_.vectors[vector].name),
+                     &blocks_[layer]->vectors[vector]});
+    }
   }
-  all.push_back({"output_norm.weight", &output_norm_});
+  all.push_back({output_norm_name, &output_norm_});
   return all;
 }
 
@@ -227,20 +219,21 @@ std::vector<TrainedGroup> Llama::train_all(const WeightSource& weights) {
                                         .set_requires_grad(true);
     }
     auto rows = [&weights, &block, layer](size_t group, int64_t first, int64_t last) {
-      return fused_rows(weights, prefix_of(layer), block.groups[group].parts, first, last, BaseType::compute);
+      return fused_rows(weights, layer, block.groups[group].parts, first, last, BaseType::compute);
     };
     groups.push_back({"blk." + std::to_string(layer), block.base.get(), rows});
   }
   vocabulary_->train(weights, groups);
   std::vector<std::string> names;
-  for (const Norm& norm : norms()) {
-    names.push_back(norm.name);
-    *norm.weight_C = norm.weight_C->detach().clone().set_requires_grad(true);
+  std::vector<std::vector<int64_t>> sizes;
+  for (const Vector& vector : vectors()) {
+    names.push_back(vector.name);
+    sizes.push_back(vector.weights->sizes().vec());
+    *vector.weights = vector.weights->detach().clone().set_requires_grad(true);
   }
-  auto rows = [&weights, names](size_t norm, int64_t first, int64_t last) {
-    return weights.rows(names[norm], first, last);
+  auto rows = [&weights, names](size_t vector, int64_t first, int64_t last) {
+    return weights.rows(names[vector], first, last);
   };
-  const std::vector<std::vector<int64_t>> sizes(names.size(), {shape_.width});
   norms_ = std::make_unique<ShardGroup>(sizes, at::kFloat, device_, BaseLayout{layout_.ranks, false},
                                         at::Tensor(), rows);
   groups.push_back({"norms", norms_.get(), rows});
@@ -249,7 +242,7 @@ std::vector<TrainedGroup> Llama::train_all(const WeightSource& weights) {
 
 std::vector<at::Tensor> Llama::leaves_of(int64_t layer) const {
   const Block& block = *blocks_[static_cast<size_t>(layer)];
-  std::vector<at::Tensor> leaves = {block.attention_norm, block.ffn_norm};
+  std::vector<at::Tensor> leaves = block.vectors;
   for (const LinearGroup& group : block.groups) leaves.push_back(group.leaf_OI);
   return leaves;
 }
@@ -265,7 +258,7 @@ void Llama::weights_changed() {
   }
   const std::vector<at::Tensor>& changed = norms_->get();
   size_t index = 0;
-  for (const Norm& norm : norms()) norm.weight_C->copy_(changed[index++]);
+  for (const Vector& vector : vectors()) vector.weights->copy_(changed[index++]);
   norms_->release();
 }
 
@@ -279,11 +272,9 @@ void Llama::gather_all() const {
 
 bool Llama::rows_are_independent(const Adapter& adapter) const {
   if (shape_.head_dim % 2 != 0 || !multiplies_in_panels(device_, compute_type_)) return false;
-  const auto groups = block_groups(shape_);
-  for (size_t group = 0; group < groups.size(); ++group) {
-    if (!fits_panels(groups[group], group_inputs(shape_, group), adapter.config().rank)) return false;
-  }
-  return true;
+  const std::vector<FusedLayers>& products = description_.products;
+  return std::all_of(products.begin(), products.end(),
+                     [&](const FusedLayers& product) { return fits_panels(product, adapter.config().rank); });
 }
 
 bool Llama::is_whole() const {
@@ -299,19 +290,48 @@ void Llama::turn(TokenRows& rows) const {
   rows.sin_T1D = at::cat({-sin, sin}, -1);
 }
 
+const at::Tensor& Llama::vector(const Block& block, std::string_view name) const {
+  const auto found = std::find_if(description_.vectors.begin(), description_.vectors.end(),
+                                  [&](const VectorWeights& vector) { return vector.name == name; });
+  ensure(found != description_.vectors.end(), "a block has the vectors that its architecture names");
+  return block.vectors[static_cast<size_t>(found - description_.vectors.begin())];
+}
+
+at::Tensor Llama::normed(const at::Tensor& x_TC, const at::Tensor& weight_C, at::ScalarType type) const {
+  return rms_norm(x_TC.to(at::kFloat), shape_.unit_offset ? weight_C + 1 : weight_C, shape_.norm_epsilon,
+                  type);
+}
+
+at::Tensor Llama::queries_keys_values(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
+                                      const Adapter* adapter) const {
+  const Block& block = *blocks_[static_cast<size_t>(layer)];
+  at::Tensor qkv_TX =
+      adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr, rows.part_rows);
+  if (shape_.qkv_bias) {
+    const at::Tensor bias_X =
+        at::cat({vector(block, "self_attn.q_proj.bias"), vector(block, "self_attn.k_proj.bias"),
+                 vector(block, "self_attn.v_proj.bias")});
+    qkv_TX = qkv_TX + bias_X.to(compute_type_);
+  }
+  if (!shape_.qk_norm) return qkv_TX;
+  return norm_heads(qkv_TX, vector(block, "self_attn.q_norm.weight"),
+                    vector(block, "self_attn.k_norm.weight"), shape_.heads, shape_.kv_heads,
+                    shape_.norm_epsilon);
+}
+
 at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
                             const Adapter* adapter, KvCache* cache, int64_t first_slot) const {
   const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, head_dim = shape_.head_dim;
   const Block& block = *blocks_[static_cast<size_t>(layer)];
-  at::Tensor qkv =
-      adapted_linear(n_TC, block.groups[0], adapter ? adapter->group(layer, 0) : nullptr, rows.part_rows);
+  const at::Tensor qkv = queries_keys_values(n_TC, layer, rows, adapter);
   auto project = [&](const at::Tensor& out_THD) {
     return adapted_linear(out_THD.reshape({rows.plan.rows, heads * head_dim}), block.groups[1],
                           adapter ? adapter->group(layer, 1) : nullptr, rows.part_rows);
   };
   if (rows.cos_T1D.defined()) {
     const auto [q_THD, kv_SX] = rotate_device(qkv, rows.cos_T1D, rows.sin_T1D, heads, kv_heads);
-    return project(device_attention(q_THD, kv_SX.narrow(0, 0, rows.plan.slots), kv_heads, rows.plan));
+    return project(
+        device_attention(q_THD, kv_SX.narrow(0, 0, rows.plan.slots), kv_heads, rows.plan, scores_));
   }
   at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T);
   at::Tensor sin = rotary_.sin.index_select(0, rows.positions_T);
@@ -324,7 +344,7 @@ at::Tensor Llama::attention(const at::Tensor& n_TC, int64_t layer, const TokenRo
     k = k.narrow(0, 0, rows.plan.slots);
     v = v.narrow(0, 0, rows.plan.slots);
   }
-  return project(tree_attention(q, k, v, rows.plan));
+  return project(tree_attention(q, k, v, rows.plan, scores_));
 }
 
 at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,
@@ -332,16 +352,24 @@ at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& 
   ensure(cache || rows.count == rows.plan.slots, "without a cache the rows are the whole tree");
   const Block& block = *blocks_[static_cast<size_t>(layer)];
   auto lora = [&](size_t group) { return adapter ? adapter->group(layer, group) : nullptr; };
-  at::Tensor n_TC = rms_norm(x_TC, block.attention_norm, shape_.norm_epsilon, compute_type_);
-  at::Tensor y_TC = add_residual(x_TC, attention(n_TC, layer, rows, adapter, cache, first_slot));
-  n_TC = rms_norm(y_TC, block.ffn_norm, shape_.norm_epsilon, compute_type_);
-  at::Tensor inner_TF = gated_activation(adapted_linear(n_TC, block.groups[2], lora(2), rows.part_rows));
-  return add_residual(y_TC, adapted_linear(inner_TF, block.groups[3], lora(3), rows.part_rows));
+  auto norm = [&](const at::Tensor& in_TC, std::string_view name) {
+    return normed(in_TC, vector(block, name), compute_type_);
+  };
+  const bool output_norms = shape_.output_norms;
+  at::Tensor out_TC =
+      attention(norm(x_TC, "input_layernorm.weight"), layer, rows, adapter, cache, first_slot);
+  if (output_norms) out_TC = norm(out_TC, "post_attention_layernorm.weight");
+  const at::Tensor y_TC = add_residual(x_TC, out_TC);
+  const at::Tensor n_TC =
+      norm(y_TC, output_norms ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight");
+  const at::Tensor inner_TF =
+      gated_activation(adapted_linear(n_TC, block.groups[2], lora(2), rows.part_rows), shape_.activation);
+  out_TC = adapted_linear(inner_TF, block.groups[3], lora(3), rows.part_rows);
+  if (output_norms) out_TC = norm(out_TC, "post_feedforward_layernorm.weight");
+  return add_residual(y_TC, out_TC);
 }
 
-at::Tensor Llama::final_norm(const at::Tensor& x_TC) const {
-  return rms_norm(x_TC, output_norm_, shape_.norm_epsilon, at::kFloat);
-}
+at::Tensor Llama::final_norm(const at::Tensor& x_TC) const { return normed(x_TC, output_norm_, at::kFloat); }
 
 at::Tensor Llama::hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache,
                          int64_t first_slot) const {

@@ -1,4 +1,5 @@
-// Llama-family decoders (SmolLM2, Llama 3.x): a forward pass over a tree of tokens, block by block.
+// Llama-family decoders (SmolLM2, Llama 3.x, Qwen2, Qwen3, Gemma 2): a forward pass over a tree of tokens,
+// block by block.
 // How the base lies over ranks, precision and device come from outside; log-probs of tokens are
 // losses/log_probs.h's business.
 //
@@ -10,9 +11,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/block.h"
+#include "shared/architecture/shape.h"
 #include "worker/models/kv_cache.h"
 #include "worker/models/layers.h"
 #include "worker/models/lora.h"
@@ -92,11 +95,13 @@ class Llama {
 
   /// From here on all weights are trained: block() and final_norm() are differentiable in them (leaves_of,
   /// output_norm). Returns the groups that hold them, in their order: blocks, chunks of the embedding and of
-  /// a head of its own, and all norms, which move into a group for that. `weights` has their first values.
-  /// Collective, once.
+  /// a head of its own, and all vectors (norms, biases), which move into a group for that. `weights` has
+  /// their first values. Collective, once.
   std::vector<TrainedGroup> train_all(const WeightSource& weights);
   bool trains_all() const { return norms_ != nullptr; }
-  /// The leaves of block `layer`: its two norms, then what stands for its linear layers, as in its group.
+  /// How many vectors a block has.
+  size_t block_vectors() const { return description_.vectors.size(); }
+  /// The leaves of block `layer`: its vectors, then what stands for its linear layers, as in its group.
   std::vector<at::Tensor> leaves_of(int64_t layer) const;
   const at::Tensor& output_norm() const { return output_norm_; }
   /// Weights of the groups have changed: what was gathered of the old ones is dropped. Collective.
@@ -115,21 +120,28 @@ class Llama {
 
  private:
   struct Block {
-    at::Tensor attention_norm, ffn_norm;
+    std::vector<at::Tensor> vectors;  // as BlockDescription's
     std::unique_ptr<ShardGroup> base;
-    std::vector<LinearGroup> groups;             // as block_groups; their weights are there while the base is
+    std::vector<LinearGroup>
+        groups;  // BlockDescription's products; their weights are there while the base is
     std::unique_ptr<CountedBaseBytes> unpacked;  // of a packed base, while the weights are there
   };
+  /// The norm whose weights these are.
+  at::Tensor normed(const at::Tensor& x_TC, const at::Tensor& weight_C, at::ScalarType type) const;
+  at::Tensor queries_keys_values(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows,
+                                 const Adapter* adapter) const;
   at::Tensor attention(const at::Tensor& n_TC, int64_t layer, const TokenRows& rows, const Adapter* adapter,
                        KvCache* cache, int64_t first_slot) const;
   std::unique_ptr<Block> load_block(const WeightSource& source, int64_t layer, const BaseLayout& layout,
                                     const at::Tensor& shared) const;
-  /// Where a norm's weights lie, and what GGUF files call them; all in the order of use.
-  struct Norm {
+  /// Where the weights of norms and biases lie, and what they are called.
+  struct Vector {
     std::string name;
-    at::Tensor* weight_C;
+    at::Tensor* weights;
   };
-  std::vector<Norm> norms();
+  std::vector<Vector> vectors();
+  /// The vector of a block by BlockDescription's name.
+  const at::Tensor& vector(const Block& block, std::string_view name) const;
   bool is_packed() const { return base_ != BaseType::compute; }
   std::vector<std::vector<int64_t>> stored_sizes() const;
   at::ScalarType stored_type() const { return is_packed() ? at::kByte : compute_type_; }
@@ -137,6 +149,8 @@ class Llama {
   void release(Block& block) const;
 
   ModelShape shape_;
+  BlockDescription description_;
+  ScoreRule scores_;
   at::ScalarType compute_type_;
   at::Device device_;
   BaseLayout layout_;
@@ -144,7 +158,7 @@ class Llama {
   std::unique_ptr<Vocabulary> vocabulary_;
   at::Tensor output_norm_;
   std::vector<std::unique_ptr<Block>> blocks_;
-  std::unique_ptr<ShardGroup> norms_;  // of a model whose weights are trained; copies lie in the blocks
+  std::unique_ptr<ShardGroup> norms_;  // all vectors of a model that is trained; copies lie in the blocks
   RotaryTable rotary_;
 };
 

@@ -7,16 +7,12 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "shared/config/option.h"
 #include "worker/kernels/row_kernels.h"
 #include "worker/parallel/lanes.h"
 
 namespace apportion {
 namespace {
-
-const char* name_of_group(size_t group) {
-  static constexpr const char* names[] = {"self_attn", "self_attn", "mlp", "mlp"};
-  return names[group];
-}
 
 /// copy = values * scale in `type`; its memory serves again.
 void scaled_copy(const at::Tensor& values, double scale, at::ScalarType type, at::Tensor& copy) {
@@ -31,23 +27,9 @@ void scaled_copy(const at::Tensor& values, double scale, at::ScalarType type, at
 
 }  // namespace
 
-std::vector<std::vector<LinearPart>> block_groups(const ModelShape& shape) {
-  const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
-  return {{{"q_proj", 0, q}, {"k_proj", q, kv}, {"v_proj", q + kv, kv}},
-          {{"o_proj", 0, shape.width}},
-          {{"gate_proj", 0, shape.ffn_width}, {"up_proj", shape.ffn_width, shape.ffn_width}},
-          {{"down_proj", 0, shape.width}}};
-}
-
-int64_t group_inputs(const ModelShape& shape, size_t index) {
-  const int64_t inputs[] = {shape.width, shape.heads * shape.head_dim, shape.width, shape.ffn_width};
-  ensure(index < 4, "a block has four groups of linear layers");
-  return inputs[index];
-}
-
 Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t seed, at::Device device)
     : config_(config), shape_(shape) {
-  const auto groups = block_groups(shape);
+  const auto groups = describe_block(shape).products;
   std::vector<float> values;
   struct Place {
     int64_t a_begin, b_begin, a_rows, inputs, b_rows;
@@ -64,16 +46,16 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
       int64_t b_rows = 0;
       for (size_t i = 0; i < groups[g].size(); ++i) {
         const auto& targets = config.targets;
-        if (std::find(targets.begin(), targets.end(), groups[g][i].name) == targets.end()) continue;
+        if (std::find(targets.begin(), targets.end(), groups[g][i].target()) == targets.end()) continue;
         lora->adapted.push_back(i);
-        b_rows += groups[g][i].out;
+        b_rows += groups[g][i].outputs;
       }
       if (lora->adapted.empty()) {
         row.push_back(nullptr);
         continue;
       }
       lora->scale = config.alpha / config.rank;
-      const int64_t inputs = group_inputs(shape, g),
+      const int64_t inputs = inputs_of(groups[g]),
                     a_rows = static_cast<int64_t>(lora->adapted.size()) * config.rank;
       const auto a_begin = static_cast<int64_t>(values.size());
       CounterRng rng(seed, "lora_A layer " + std::to_string(layer) + " group " + std::to_string(g));
@@ -86,9 +68,8 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
     }
   }
   if (values.empty())
-    throw UserError(
-        "lora_targets names no linear layer of the model; name some of q_proj, k_proj, "
-        "v_proj, o_proj, gate_proj, up_proj, down_proj");
+    throw UserError("lora_targets names no linear layer of the model; name some of " +
+                    join(lora_target_names(), ", "));
   values_ = at::tensor(values, at::kFloat).to(device);
   size_t place = 0;
   for (auto& row : groups_) {
@@ -159,7 +140,7 @@ const LoraGroup* Adapter::group(int64_t layer, size_t group) const {
 }
 
 std::vector<Adapter::Entry> Adapter::entries() const {
-  const auto groups = block_groups(shape_);
+  const auto groups = describe_block(shape_).products;
   std::vector<Entry> all;
   for (size_t layer = 0; layer < groups_.size(); ++layer) {
     for (size_t g = 0; g < groups.size(); ++g) {
@@ -167,11 +148,11 @@ std::vector<Adapter::Entry> Adapter::entries() const {
       if (!lora) continue;
       int64_t b_row = 0;
       for (size_t i = 0; i < lora->adapted.size(); ++i) {
-        const LinearPart& part = groups[g][lora->adapted[i]];
-        all.push_back({static_cast<int64_t>(layer), std::string(name_of_group(g)) + "." + part.name,
+        const LinearLayer& part = groups[g][lora->adapted[i]];
+        all.push_back({static_cast<int64_t>(layer), part.name,
                        lora->a.detach().narrow(0, static_cast<int64_t>(i) * config_.rank, config_.rank),
-                       lora->b.detach().narrow(0, b_row, part.out)});
-        b_row += part.out;
+                       lora->b.detach().narrow(0, b_row, part.outputs)});
+        b_row += part.outputs;
       }
     }
   }

@@ -12,30 +12,18 @@
 #include <string>
 #include <vector>
 
+#include "shared/architecture/block.h"
 #include "shared/config/run_config.h"
-#include "shared/model/shape.h"
 
 namespace apportion {
 
-/// One linear layer of a group, by its name in Hugging Face models ("q_proj"), and its outputs' place.
-struct LinearPart {
-  std::string name;
-  int64_t out_offset = 0;
-  int64_t out = 0;
-};
-
-/// Linear layers that read the same input, computed as one product: q, k, v; o; gate, up; down.
+/// Linear layers computed as one product, with their weights.
 struct LinearGroup {
   at::Tensor weight_OI;  // compute type
-  std::vector<LinearPart> parts;
+  FusedLayers parts;
   at::Tensor leaf_OI =
       {};  // where weight_OI is trained: stands for it in the graph, without values of its own
 };
-
-/// The groups of a transformer block in order of use, without weights.
-std::vector<std::vector<LinearPart>> block_groups(const ModelShape& shape);
-/// Inputs of group `index` of block_groups.
-int64_t group_inputs(const ModelShape& shape, size_t index);
 
 /// The adapters of one LinearGroup; `adapted` are indices of its parts that have one.
 struct LoraGroup {
@@ -80,7 +68,7 @@ class Adapter {
   /// One matrix by its place: views [r, I] and [O, r] of the values.
   struct Entry {
     int64_t layer;
-    std::string name;
+    std::string_view name;  // within the block: "self_attn.q_proj"
     at::Tensor a, b;
   };
   std::vector<Entry> entries() const;

@@ -6,7 +6,9 @@
 #include <mutex>
 #include <string>
 
+#include "shared/architecture/block.h"
 #include "shared/model/memory.h"
+#include "shared/model_files/gguf_names.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/parallel/gradients.h"
 #include "worker/parallel/lanes.h"
@@ -41,14 +43,16 @@ Vocabulary::Vocabulary(const WeightSource& weights, const ModelShape& shape, at:
       vocabulary_(shape.vocabulary),
       compute_type_(compute_type),
       device_(device),
-      tied_(shape.tied_embedding) {
+      tied_(shape.tied_embedding),
+      embedding_scale_(shape.embedding_scale),
+      logits_cap_(shape.logits_cap) {
   auto part = [&](int64_t index) {
     const int64_t bytes = shared_bytes(shape) / (tied_ ? 1 : 2);
     return shared.defined() ? shared.narrow(0, index * bytes, bytes) : at::Tensor();
   };
   if (tied_ || parts == Parts::all)
-    embedding_ = load(weights, "token_embd.weight", shape, layout, part(0), device);
-  if (!tied_) head_ = load(weights, "output.weight", shape, layout, part(1), device);
+    embedding_ = load(weights, embedding_name, shape, layout, part(0), device);
+  if (!tied_) head_ = load(weights, head_name, shape, layout, part(1), device);
 }
 
 Vocabulary::Chunks Vocabulary::load(const WeightSource& weights, const char* name, const ModelShape& shape,
@@ -77,11 +81,12 @@ void Vocabulary::train(const WeightSource& weights, std::vector<TrainedGroup>& g
       auto rows = [&weights, name, first = chunk.first](size_t, int64_t from, int64_t to) {
         return weights.rows(name, first + from, first + to);
       };
-      groups.push_back({name + ("." + std::to_string(chunk.first)), chunk.group.get(), rows});
+      groups.push_back(
+          {gguf_name(name, "llama") + "." + std::to_string(chunk.first), chunk.group.get(), rows});
     }
   };
-  add(embedding_, "token_embd.weight");
-  add(head_, "output.weight");
+  add(embedding_, embedding_name);
+  add(head_, head_name);
 }
 
 void Vocabulary::weights_changed() {
@@ -126,7 +131,9 @@ void Vocabulary::embedding_gradient(const std::vector<at::Tensor>& ids_T,
       parts[item] = at::embedding_dense_backward(d_x_TC[item].index_select(0, rows),
                                                  local_T.index_select(0, rows), chunk.rows, -1, false);
     }
-    add(c, tree_sum(std::move(parts)));
+    at::Tensor sum_VC = tree_sum(std::move(parts));
+    if (sum_VC.defined() && embedding_scale_ != 1) sum_VC = sum_VC * embedding_scale_;
+    add(c, sum_VC);
   }
 }
 
@@ -178,6 +185,8 @@ std::vector<at::Tensor> Vocabulary::embed(const std::vector<at::Tensor>& ids_T) 
     if (rows.numel() == 0) return;
     x_TC[item].index_copy_(0, rows, matrix_VC.index_select(0, local_T.index_select(0, rows)));
   });
+  if (embedding_scale_ == 1) return x_TC;
+  for (at::Tensor& x : x_TC) x = x * embedding_scale_;
   return x_TC;
 }
 
@@ -193,8 +202,13 @@ std::vector<at::Tensor> Vocabulary::logits(const std::vector<at::Tensor>& hidden
   });
   for (size_t item = 0; item < logits_RV.size(); ++item) {
     logits_RV[item] = logits_RV[item].narrow(0, 0, hidden_RC[item].size(0));
+    if (logits_cap_ > 0) logits_RV[item].div_(logits_cap_).tanh_().mul_(logits_cap_);
   }
   return logits_RV;
+}
+
+void Vocabulary::uncap(at::Tensor& d_logits_RV, const at::Tensor& logits_RV) const {
+  if (logits_cap_ > 0) d_logits_RV.mul_((logits_RV / logits_cap_).square_().neg_().add_(1));
 }
 
 at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const {

@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/shape.h"
 #include "worker/models/weight_source.h"
 #include "worker/parallel/shard_group.h"
 
@@ -31,9 +31,13 @@ class Vocabulary {
   /// Embeddings of ids_T (int64), float32 [T, C], for each of the items. Collective over the layout's ranks,
   /// as all that follows.
   std::vector<at::Tensor> embed(const std::vector<at::Tensor>& ids_T) const;
-  /// h W^T of hidden_RC (float32), float32 [R, V], for each of the items.
+  /// The logits of hidden_RC (float32), float32 [R, V], for each of the items: h W^T = s, or cap tanh(s /
+  /// cap) of a shape with a logits_cap.
   std::vector<at::Tensor> logits(const std::vector<at::Tensor>& hidden_RC) const;
-  /// The gradient of hidden_RC, float32 [R, C], from that of its logits (in the compute type).
+  bool caps_logits() const { return logits_cap_ > 0; }
+  /// Makes the gradient of s of that of the logits, float32 [R, V], in place.
+  void uncap(at::Tensor& d_logits_RV, const at::Tensor& logits_RV) const;
+  /// The gradient of hidden_RC, float32 [R, C], from that of s (in the compute type).
   std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
 
   /// The chunks' groups of a model whose weights are trained, as Llama::train_all: the embedding's, then
@@ -77,6 +81,7 @@ class Vocabulary {
   at::ScalarType compute_type_;
   at::Device device_;
   bool tied_;
+  double embedding_scale_, logits_cap_;
   // What is gathered does not change what the model is. head_ is empty where the embedding is the head too.
   mutable Chunks embedding_, head_;
 };

@@ -8,25 +8,22 @@
 #include <string>
 #include <vector>
 
-#include "shared/model/shape.h"
-#include "worker/models/weight_source.h"
+#include "shared/architecture/shape.h"
 
 namespace apportion {
-
-/// Hugging Face's name of the tensor that GGUF files call `name`.
-std::string hugging_face_name(const std::string& name);
 
 /// Writes a folder tensor by tensor, so that no more than one has to be in memory.
 class WeightsWriter {
  public:
   /// Begins model.safetensors under a temporary name. Throws UserError with the system's reason, as all
   /// that follows.
-  WeightsWriter(const std::string& directory, const ModelShape& shape);
+  /// `config`: what config.json has; empty: what the shape says.
+  WeightsWriter(const std::string& directory, const ModelShape& shape, const std::string& config = "");
   ~WeightsWriter();
   WeightsWriter(const WeightsWriter&) = delete;
   WeightsWriter& operator=(const WeightsWriter&) = delete;
 
-  /// GGUF's names of the tensors as they lie in the file: the linear layers block by block, embedding, head,
+  /// The tensors as they lie in the file: the linear layers block by block, embedding, head,
   /// norms.
   static std::vector<std::string> order(const ModelShape& shape);
 
@@ -41,9 +38,5 @@ class WeightsWriter {
   struct File;
   std::unique_ptr<File> file_;
 };
-
-/// The weights of a folder that WeightsWriter (or transformers, in float32 and one file) wrote. Throws
-/// UserError or DataError naming the file, and the tensor that is absent or of another shape.
-std::unique_ptr<WeightSource> saved_weights(const std::string& directory, const ModelShape& shape);
 
 }  // namespace apportion

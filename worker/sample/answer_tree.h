@@ -10,7 +10,7 @@
 
 #include "shared/config/run_config.h"
 #include "shared/measure/answers.h"
-#include "shared/model_files/tokenizer.h"
+#include "shared/tokens/tokenizer.h"
 #include "worker/models/llama.h"
 
 namespace apportion {

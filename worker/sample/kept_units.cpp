@@ -2,7 +2,6 @@
 // each unit a line with its size and the bytes of its message (link/message.h); see kept_units.h.
 #include "worker/sample/kept_units.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -22,11 +21,9 @@ constexpr const char* ending = ".units";
 
 std::vector<std::string> files_in(const std::string& folder) {
   std::vector<std::string> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ending) files.push_back(entry.path().string());
+  for (const std::string& name : names_in(folder)) {
+    if (fs::path(name).extension() == ending) files.push_back(folder + "/" + name);
   }
-  std::sort(files.begin(), files.end());
   return files;
 }
 

@@ -1,7 +1,7 @@
 // The scale task: one shape on one layout, as its id says; the steps themselves are step_study.h's.
 #include <cmath>
 
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "worker/device.h"
 #include "worker/parallel/gradients.h"
 #include "worker/study/step_study.h"
@@ -10,8 +10,8 @@
 namespace apportion {
 
 Done run_scale(const ScaleContext& context) {
-  const nlohmann::json& identity = context.task.identity;
-  const nlohmann::json& layout = identity.at("layout");
+  const TaskIdentity& identity = context.task.identity;
+  const nlohmann::json layout = identity.at("layout");
   const RunConfig& config = context.config;
   LoraConfig lora = config.lora;
   lora.layers = 1;  // what `plan` foretells and this measures has LoRA on all blocks

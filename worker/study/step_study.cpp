@@ -6,10 +6,12 @@
 #include <string>
 #include <utility>
 
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "worker/device.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/layout.h"
+#include "worker/models/weight_source.h"
 #include "worker/parallel/lanes.h"
 #include "worker/parallel/shard_group.h"
 #include "worker/peak.h"
@@ -91,7 +93,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   reset_base_memory_peak();
   reset_memory_peak(device);
   const double before = memory_peak(device).tensors;
-  const auto weights = synthetic_weights(study.shape);
+  const auto weights = std::make_unique<WeightSource>(synthetic_tensors(study.shape));
   const LoadedModel loaded =
       load_model(*weights, study.shape, study.type, study.rank, shard_ranks, study.ranks, study.base);
   Adapter adapter(study.shape, study.lora, 0, study.rank.device);

@@ -10,7 +10,7 @@
 #include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "shared/data/example.h"
-#include "shared/model_files/chat_template.h"
+#include "shared/tokens/chat_template.h"
 #include "worker/losses/log_probs.h"
 #include "worker/losses/log_ratio.h"
 #include "worker/losses/retention.h"

@@ -151,6 +151,7 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient, const Vocabulary* 
 
 at::Tensor BlockPass::read_logits(size_t item, at::Tensor logits_RV, const at::Tensor& base_logits_NV,
                                   bool wanted) {
+  if (wanted && model_.vocabulary().caps_logits()) state_[item].first_R1 = logits_RV.narrow(1, 0, 1).clone();
   at::Tensor log_probs_RV = std::exchange(logits_RV, {}).log_softmax(-1);
   at::Tensor log_prob_E = pick_edges(log_probs_RV, *items_[item].edges);
   if (base_logits_NV.defined()) {
@@ -169,12 +170,15 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
     const size_t item = present_[static_cast<size_t>(index)];
     const int64_t edges = items_[item].edges->row_E.size(0);
     State& state = state_[item];
+    at::Tensor logits;
+    if (state.first_R1.defined()) logits = logits_again(state.log_probs_RV, state.first_R1);
     at::Tensor d_logits =
         logits_gradient(state.log_probs_RV, *items_[item].edges, d_log_prob_E[item].narrow(0, 0, edges));
     if (state.kept_NV.defined()) {
       const at::Tensor d_N = d_log_prob_E[item].slice(0, edges);
       add_rows(d_logits, items_[item].kept->row_N, state.kept_NV.mul_(d_N.unsqueeze(1)));
     }
+    if (logits.defined()) model_.vocabulary().uncap(d_logits, logits);
     d_logits_RV[static_cast<size_t>(index)] = d_logits.to(model_.compute_type());
     state.log_probs_RV.reset();
     state.kept_NV.reset();

@@ -72,6 +72,7 @@ class BlockPass {
   struct State {
     Step head;                // from the last block's output to the rows that are read, after the final norm
     at::Tensor log_probs_RV;  // of those rows
+    at::Tensor first_R1;      // the first logit of each, of a model that caps them
     at::Tensor kept_NV;       // the gradient of the kept rows' KL by their logits
   };
   /// The gradient of the logits of each item that is not empty, in the compute type.

@@ -67,17 +67,17 @@ void FullPass::block_backward(int64_t layer, size_t bunch) {
   Step step = take_block(layer, bunch);
   const size_t item = bunches_[bunch]->items[0];  // the only one: gradients of weights would be joined
   torch::autograd::variable_list inputs = model_.leaves_of(layer);
-  constexpr size_t norms = 2;
+  const size_t vectors = model_.block_vectors();
   inputs.push_back(step.in_TC);
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_stream_[item]});
   step = {};
   d_stream_[item] = found.back();
   const auto d_norm = gradient_.views(index_.norms(), norms_of(item));
-  for (size_t i = 0; i < norms; ++i) d_norm[norms * static_cast<size_t>(layer) + i].copy_(found[i]);
+  for (size_t i = 0; i < vectors; ++i) d_norm[vectors * static_cast<size_t>(layer) + i].copy_(found[i]);
   const size_t group = index_.block(layer);
   d_block_[item] = gradient_.empty_run(group);
   const auto d_linear = gradient_.views(group, d_block_[item]);
-  for (size_t i = 0; i < d_linear.size(); ++i) d_linear[i].copy_(found[norms + i]);
+  for (size_t i = 0; i < d_linear.size(); ++i) d_linear[i].copy_(found[vectors + i]);
 }
 
 void FullPass::embedding_backward() {

@@ -97,9 +97,9 @@ double FullWeights::flops(const PassSize& size) const {
          forward_flops(model_.shape(), 0, {size.tokens, 0, size.vocabulary_rows});
 }
 
-std::string FullWeights::save(const std::string& directory) const {
+std::string FullWeights::save(const std::string& directory, const std::string& config) const {
   std::unique_ptr<WeightsWriter> writer;
-  if (shard_rank() == 0) writer = std::make_unique<WeightsWriter>(directory, model_.shape());
+  if (shard_rank() == 0) writer = std::make_unique<WeightsWriter>(directory, model_.shape(), config);
   for (size_t g = 0; g < groups_.size(); ++g) {
     const std::vector<int64_t> counts = groups_[g].group->counts();
     at::Tensor run = part_of(g);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/models/weight_source.h"
 #include "worker/train/trainee.h"
 #include "worker/train/weight_gradient.h"
 
@@ -36,7 +37,8 @@ class FullWeights : public Trainee {
 
   /// Writes the masters to `directory` as a folder that transformers loads (weights_file.h). On the first
   /// rank of the shards, which get the file's SHA-256 back; others get nothing. Collective over the shards.
-  std::string save(const std::string& directory) const;
+  /// `config`: config.json; empty: what the shape says.
+  std::string save(const std::string& directory, const std::string& config = "") const;
 
  private:
   at::Tensor part_of(size_t group) const;

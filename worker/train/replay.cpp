@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "shared/base/error.h"
+#include "worker/losses/log_probs.h"
 
 namespace apportion {
 namespace {
@@ -38,6 +39,20 @@ std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
   return x_TC;
 }
 
+at::Tensor answer_log_probs(const Llama& model, const Adapter* adapter,
+                            const std::vector<const ReplayRow*>& rows) {
+  const at::NoGradGuard no_gradient;
+  std::vector<int64_t> tokens;
+  for (const ReplayRow* row : rows) tokens.insert(tokens.end(), row->answer.begin(), row->answer.end());
+  std::vector<ReplayTree> trees;
+  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+  const std::vector<at::Tensor> logits = model.vocabulary().logits(kept_hidden(model, adapter, trees));
+  if (logits.empty()) return at::empty({0}, at::kFloat);
+  const at::Tensor token_N = at::tensor(tokens, at::kLong).to(model.device());
+  const EdgeIndex edges{{}, at::arange(token_N.size(0), token_N.options()), token_N};
+  return pick_edges(logits[0].log_softmax(-1), edges).cpu();
+}
+
 Replay::Replay(std::vector<ReplayRow> rows, int per_step, uint64_t seed)
     : rows_(std::move(rows)), per_step_(per_step), schedule_(groups_in(rows_), per_step, seed) {
   const auto texts =
@@ -58,7 +73,7 @@ std::vector<int> Replay::rows_of_steps(int steps) const {
   return rows;
 }
 
-void Replay::prepare(const Llama& base, Collectives& group, int steps) {
+void Replay::prepare(const Llama& base, const Adapter* adapter, Collectives& group, int steps) {
   std::vector<int> rows = rows_of_steps(steps);
   std::stable_sort(rows.begin(), rows.end(), [&](int a, int b) { return row(a).prompt < row(b).prompt; });
   const size_t ranks = static_cast<size_t>(group.size()), units = (rows.size() + unit_rows - 1) / unit_rows;
@@ -76,7 +91,7 @@ void Replay::prepare(const Llama& base, Collectives& group, int steps) {
     if (static_cast<int>(rank) == group.group_rank())
       own.push_back(pack_replay(members, base.shape().context_length, base.device()));
   }
-  const std::vector<at::Tensor> hidden = kept_hidden(base, nullptr, own);
+  const std::vector<at::Tensor> hidden = kept_hidden(base, adapter, own);
   const auto options = at::dtype(at::kFloat).device(base.device());
   const at::Tensor mine = hidden.empty() ? at::empty({0}, options) : at::cat(hidden).flatten();
   at::Tensor all = at::empty({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, options);

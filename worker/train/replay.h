@@ -20,14 +20,20 @@ namespace apportion {
 std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
                                     const std::vector<ReplayTree>& trees);
 
+/// Log-probs of all tokens of the rows' answers, one after another, float32 [N] in host memory; `adapter` may
+/// be null. Collective as kept_hidden: a rank without rows joins.
+at::Tensor answer_log_probs(const Llama& model, const Adapter* adapter,
+                            const std::vector<const ReplayRow*>& rows);
+
 class Replay {
  public:
   /// `per_step` of `rows` join each step, in turns over their groups; an epoch takes each once.
   Replay(std::vector<ReplayRow> rows, int per_step, uint64_t seed);
 
-  /// Computes the base's hidden rows of all that the first `steps` steps take. The units that they go through
-  /// the model in are a function of the rows alone; the ranks of `group` take some each. Collective.
-  void prepare(const Llama& base, Collectives& group, int steps);
+  /// Computes the hidden rows, of the base with the adapter (null: alone), of all that the first `steps`
+  /// steps take. The units that they go through the model in are a function of the rows alone; the ranks of
+  /// `group` take some each. Collective.
+  void prepare(const Llama& base, const Adapter* adapter, Collectives& group, int steps);
 
   /// Where all weights are trained, the head among them: the base's own, which makes log-probs of its hidden
   /// rows. It is all that the term needs of the base.

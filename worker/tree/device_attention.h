@@ -11,6 +11,6 @@ namespace apportion {
 /// As tree_attention() of q_THD and the keys and values in kv_SX: [S, 2 G D], a row's keys before its values.
 /// The plan says who uses a slot (users). Differentiable.
 at::Tensor device_attention(const at::Tensor& q_THD, const at::Tensor& kv_SX, int64_t kv_heads,
-                            const AttentionPlan& plan);
+                            const AttentionPlan& plan, const ScoreRule& rule);
 
 }  // namespace apportion

@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "worker/kernels/micro_kernel.h"
@@ -26,7 +25,7 @@ int64_t padded_keys(int64_t keys) { return (keys + key_multiple - 1) / key_multi
 /// weights are wide; each block's lie at the start of its place, as wide as its own keys.
 struct Sizes {
   int64_t heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
-  float scale;
+  ScoreRule rule;
 
   int64_t stacked_rows() const { return share * block_rows; }
   int64_t row_stride() const { return heads * head_dim; }
@@ -36,13 +35,14 @@ struct Sizes {
   }
 };
 
-Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const AttentionPlan& plan) {
+Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const AttentionPlan& plan,
+               const ScoreRule& rule) {
   Sizes s{};
   s.heads = q_THD.size(1), s.head_dim = q_THD.size(2), s.kv_heads = k_SGD.size(1);
   s.share = s.heads / s.kv_heads;
   s.blocks = plan.keys_BU.size(0), s.width = plan.keys_BU.size(1), s.block_rows = plan.block_rows;
   s.padded = padded_keys(s.width);
-  s.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s.head_dim)));
+  s.rule = rule;
   return s;
 }
 
@@ -71,7 +71,7 @@ class HeadBlock {
     by_query_head(q);
     for (int64_t head = 0; head < s_.share; ++head) {
       const int64_t row = head * s_.block_rows;
-      softmax_rows(sums_ + row * padded_, mask(), s_.width, s_.scale, softmax_size(s_.block_rows),
+      softmax_rows(sums_ + row * padded_, mask(), s_.width, s_.rule, softmax_size(s_.block_rows),
                    weights + row * padded_);
     }
     gather(v);
@@ -88,12 +88,13 @@ class HeadBlock {
     const Bfloat* weights = in.weights + stored();
     Bfloat* turned = turned_memory_.get(s_.padded * s_.stacked_rows());
     Bfloat* d_scores = scores_memory_.get(s_.stacked_rows() * s_.padded);
+    const float* slopes = s_.rule.cap > 0 ? slopes_of(in.q, in.k) : nullptr;
     pack_queries(in.d_out);
     add_to_keys(weights, turned, dv);
     gather(in.v);
     pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, padded_, panel_);
     by_query_head(in.d_out);
-    softmax_backward_rows(sums_, weights, s_.scale, softmax_size(s_.stacked_rows()), d_scores);
+    softmax_backward_rows(sums_, weights, s_.rule, slopes, softmax_size(s_.stacked_rows()), d_scores);
     gather(in.k);
     pack_panel(rows_, s_.head_dim, padded_, s_.head_dim, panel_);
     multiply_panel({s_.stacked_rows(), padded_, s_.head_dim}, d_scores, padded_, panel_, false, sums_);
@@ -128,6 +129,16 @@ class HeadBlock {
     }
   }
 
+  /// Of the scores with a cap, which are made once more: nobody has kept them.
+  const float* slopes_of(const Bfloat* q, const Bfloat* k) {
+    float* slopes = slopes_memory_.get(s_.stacked_rows() * s_.padded);
+    gather(k);
+    pack_transposed_panel(rows_, s_.head_dim, s_.head_dim, padded_, panel_);
+    by_query_head(q);
+    capped_slopes(sums_, s_.rule, softmax_size(s_.stacked_rows()), slopes);
+    return slopes;
+  }
+
   void store_queries(Bfloat* out_THD) {
     for (int64_t head = 0; head < s_.share; ++head) {
       round_rows(sums_ + head * s_.block_rows * s_.head_dim, s_.block_rows, s_.head_dim,
@@ -152,7 +163,7 @@ class HeadBlock {
   }
 
   static thread_local Scratch<Bfloat> rows_memory_, panel_memory_, turned_memory_, scores_memory_;
-  static thread_local Scratch<float> sums_memory_;
+  static thread_local Scratch<float> sums_memory_, slopes_memory_;
   const Sizes& s_;
   const AttentionPlan& plan_;
   Bfloat *rows_, *panel_;
@@ -162,13 +173,13 @@ class HeadBlock {
 
 thread_local Scratch<Bfloat> HeadBlock::rows_memory_, HeadBlock::panel_memory_, HeadBlock::turned_memory_,
     HeadBlock::scores_memory_;
-thread_local Scratch<float> HeadBlock::sums_memory_;
+thread_local Scratch<float> HeadBlock::sums_memory_, HeadBlock::slopes_memory_;
 
 }  // namespace
 
 AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                                 const AttentionPlan& plan) {
-  const Sizes s = sizes_of(q_THD, k_SGD, plan);
+                                 const AttentionPlan& plan, const ScoreRule& rule) {
+  const Sizes s = sizes_of(q_THD, k_SGD, plan, rule);
   AttentionForward result{at::empty_like(q_THD),
                           at::empty({s.blocks * s.kv_heads, s.stacked_rows(), s.padded}, q_THD.options())};
   at::parallel_for(0, s.blocks * s.kv_heads, 4, [&](int64_t first, int64_t last) {
@@ -185,8 +196,9 @@ AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SG
 
 AttentionGradients panel_attention_backward(const at::Tensor& d_out_THD, const at::Tensor& q_THD,
                                             const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                                            const at::Tensor& weights_NRU, const AttentionPlan& plan) {
-  const Sizes s = sizes_of(q_THD, k_SGD, plan);
+                                            const at::Tensor& weights_NRU, const AttentionPlan& plan,
+                                            const ScoreRule& rule) {
+  const Sizes s = sizes_of(q_THD, k_SGD, plan, rule);
   at::Tensor dq_THD = at::empty_like(q_THD), dk_SGD = at::zeros(k_SGD.sizes(), at::kFloat),
              dv_SGD = at::zeros(k_SGD.sizes(), at::kFloat);
   const HeadBlock::Inputs inputs{bits(d_out_THD), bits(q_THD), bits(k_SGD), bits(v_SGD), bits(weights_NRU)};

@@ -15,13 +15,14 @@ struct AttentionForward {
 };
 /// q_THD, k_SGD and v_SGD bfloat16, without gaps.
 AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                                 const AttentionPlan& plan);
+                                 const AttentionPlan& plan, const ScoreRule& rule);
 
 struct AttentionGradients {
   at::Tensor dq_THD, dk_SGD, dv_SGD;
 };
 AttentionGradients panel_attention_backward(const at::Tensor& d_out_THD, const at::Tensor& q_THD,
                                             const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                                            const at::Tensor& weights_NRU, const AttentionPlan& plan);
+                                            const at::Tensor& weights_NRU, const AttentionPlan& plan,
+                                            const ScoreRule& rule);
 
 }  // namespace apportion

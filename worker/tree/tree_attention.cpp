@@ -44,21 +44,35 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
   }
 };
 
-/// softmax(q k^T / sqrt(D) + mask) v for batches of blocks: q_NRD, k_NUD, v_NUD with N = B * G and R = share
+void keep(torch::autograd::AutogradContext& context, const ScoreRule& rule) {
+  context.saved_data["scale"] = rule.scale;
+  context.saved_data["cap"] = rule.cap;
+}
+
+ScoreRule kept_rule(torch::autograd::AutogradContext& context) {
+  return {context.saved_data["scale"].toDouble(), context.saved_data["cap"].toDouble()};
+}
+
+/// softmax(scores + mask) v for batches of blocks: q_NRD, k_NUD, v_NUD with N = B * G and R = share
 /// * Q, mask_BQU. Scores and softmax are float32 in every compute type; the other products are of the inputs'
 /// type. LibTorch's own kernel makes a product of its own for each block and head, which are too small to be
 /// fast.
 struct BlockAttention : torch::autograd::Function<BlockAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_NRD,
-                            const at::Tensor& k_NUD, const at::Tensor& v_NUD, const at::Tensor& mask_BQU) {
+                            const at::Tensor& k_NUD, const at::Tensor& v_NUD, const at::Tensor& mask_BQU,
+                            const ScoreRule& rule) {
     const int64_t blocks = mask_BQU.size(0), block_rows = mask_BQU.size(1), width = mask_BQU.size(2);
-    const double scale = 1 / std::sqrt(static_cast<double>(q_NRD.size(2)));
-    at::Tensor scores_NRU = at::bmm(q_NRD.to(at::kFloat) * scale, k_NUD.to(at::kFloat).transpose(1, 2));
+    at::Tensor scores_NRU = scaled(q_NRD, k_NUD, rule);
+    if (rule.cap > 0) scores_NRU = capped_scores(scores_NRU, {1, rule.cap});
     scores_NRU.view({blocks, -1, block_rows, width}).add_(mask_BQU.unsqueeze(1));
     at::Tensor weights_NRU = at::softmax(scores_NRU, -1).to(q_NRD.scalar_type());
     context->save_for_backward({q_NRD, k_NUD, v_NUD, weights_NRU});
-    context->saved_data["scale"] = scale;
+    keep(*context, rule);
     return at::bmm(weights_NRU, v_NUD);
+  }
+
+  static at::Tensor scaled(const at::Tensor& q_NRD, const at::Tensor& k_NUD, const ScoreRule& rule) {
+    return at::bmm(q_NRD.to(at::kFloat) * rule.scale, k_NUD.to(at::kFloat).transpose(1, 2));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -66,15 +80,15 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
     auto saved = context->get_saved_variables();
     const at::Tensor &q_NRD = saved[0], &k_NUD = saved[1], &v_NUD = saved[2], &weights_NRU = saved[3];
     const at::ScalarType type = q_NRD.scalar_type();
-    const double scale = context->saved_data["scale"].toDouble();
+    const ScoreRule rule = kept_rule(*context);
     at::Tensor d_out_NRD = gradients[0].contiguous();
     at::Tensor dv_NUD = at::bmm(weights_NRU.transpose(1, 2), d_out_NRD);
     at::Tensor d_weights_NRU = at::bmm(d_out_NRD, v_NUD.transpose(1, 2)).to(at::kFloat);
     at::Tensor d_scores_NRU =
-        at::_softmax_backward_data(d_weights_NRU, weights_NRU.to(at::kFloat), -1, at::kFloat)
-            .mul_(scale)
-            .to(type);
-    return {at::bmm(d_scores_NRU, k_NUD), at::bmm(d_scores_NRU.transpose(1, 2), q_NRD), dv_NUD, {}};
+        at::_softmax_backward_data(d_weights_NRU, weights_NRU.to(at::kFloat), -1, at::kFloat);
+    if (rule.cap > 0) d_scores_NRU.mul_(capped_slopes(scaled(q_NRD, k_NUD, rule), {1, rule.cap}));
+    d_scores_NRU = d_scores_NRU.mul_(rule.scale).to(type);
+    return {at::bmm(d_scores_NRU, k_NUD), at::bmm(d_scores_NRU.transpose(1, 2), q_NRD), dv_NUD, {}, {}};
   }
 };
 
@@ -87,9 +101,11 @@ struct KeptPlan : torch::CustomClassHolder {
 /// tree_attention() by panel_attention.h.
 struct PanelAttention : torch::autograd::Function<PanelAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_THD,
-                            const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan& plan) {
+                            const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan& plan,
+                            const ScoreRule& rule) {
     const at::Tensor q = q_THD.contiguous(), k = k_SGD.contiguous(), v = v_SGD.contiguous();
-    AttentionForward result = panel_attention(q, k, v, plan);
+    AttentionForward result = panel_attention(q, k, v, plan, rule);
+    keep(*context, rule);
     context->save_for_backward({q, k, v, result.weights_NRU});
     context->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<KeptPlan>(plan));
     return result.out_THD;
@@ -100,8 +116,8 @@ struct PanelAttention : torch::autograd::Function<PanelAttention> {
     auto saved = context->get_saved_variables();
     const auto kept = c10::static_intrusive_pointer_cast<KeptPlan>(context->saved_data["plan"].toCapsule());
     AttentionGradients found = panel_attention_backward(gradients[0].contiguous(), saved[0], saved[1],
-                                                        saved[2], saved[3], kept->plan);
-    return {found.dq_THD, found.dk_SGD, found.dv_SGD, {}};
+                                                        saved[2], saved[3], kept->plan, kept_rule(*context));
+    return {found.dq_THD, found.dk_SGD, found.dv_SGD, {}, {}};
   }
 };
 
@@ -252,12 +268,22 @@ AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts, int64_t
   return joined;
 }
 
+ScoreRule plain_scores(int64_t head_dim) { return {1 / std::sqrt(static_cast<double>(head_dim))}; }
+
+at::Tensor capped_scores(const at::Tensor& products, const ScoreRule& rule) {
+  return products.mul_(rule.scale / rule.cap).tanh_().mul_(rule.cap);
+}
+
+at::Tensor capped_slopes(const at::Tensor& products, const ScoreRule& rule) {
+  return products.mul_(rule.scale / rule.cap).tanh_().square_().neg_().add_(1);
+}
+
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                          const AttentionPlan& plan) {
+                          const AttentionPlan& plan, const ScoreRule& rule) {
   const AttentionSizes sizes = sizes_of(q_THD, k_SGD.size(1), plan);
   if (sizes.head_dim % 2 == 0 && sizes.rows % 2 == 0 &&
       multiplies_in_panels(q_THD.device(), q_THD.scalar_type()))
-    return PanelAttention::apply(q_THD, k_SGD, v_SGD, plan);
+    return PanelAttention::apply(q_THD, k_SGD, v_SGD, plan, rule);
   at::Tensor keys = plan.keys_BU.flatten();
   auto gather = [&](const at::Tensor& rows_SGD) {
     at::Tensor rows_SX = rows_SGD.reshape({rows_SGD.size(0), sizes.groups * sizes.head_dim});
@@ -267,7 +293,7 @@ at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, cons
         .reshape({sizes.blocks * sizes.groups, sizes.width, sizes.head_dim});
   };
   return sizes.by_row(
-      BlockAttention::apply(sizes.by_block(q_THD), gather(k_SGD), gather(v_SGD), plan.mask_BQU));
+      BlockAttention::apply(sizes.by_block(q_THD), gather(k_SGD), gather(v_SGD), plan.mask_BQU, rule));
 }
 
 }  // namespace apportion

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "worker/kernels/score_rule.h"
 #include "worker/tree/token_tree.h"
 
 namespace apportion {
@@ -65,8 +66,15 @@ AttentionSizes sizes_of(const at::Tensor& q_THD, int64_t kv_heads, const Attenti
 at::Tensor summed_by_slot(const at::Tensor& rows_UX, const at::Tensor& users, const at::Tensor& user_offsets,
                           at::ScalarType type);
 
-/// softmax(q k^T / sqrt(D) + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
+/// The usual scores: q k / sqrt(D).
+ScoreRule plain_scores(int64_t head_dim);
+/// What a rule with a cap makes of products q k (float32), which it overwrites; and how fast that grows with
+/// scale q k.
+at::Tensor capped_scores(const at::Tensor& products, const ScoreRule& rule);
+at::Tensor capped_slopes(const at::Tensor& products, const ScoreRule& rule);
+
+/// softmax(scores + mask) v. q_THD, k_SGD, v_SGD of one type; returns [T, H, D]. Differentiable.
 at::Tensor tree_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
-                          const AttentionPlan& plan);
+                          const AttentionPlan& plan, const ScoreRule& rule);
 
 }  // namespace apportion

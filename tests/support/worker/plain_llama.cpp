@@ -20,17 +20,18 @@ class PlainLlama {
   }
 
   at::Tensor log_probs(const at::Tensor& ids_T) const {
-    const at::Tensor& embedding_VC = weights_.at("token_embd.weight");
+    const at::Tensor& embedding_VC = weights_.at("model.embed_tokens.weight");
     at::Tensor x_TC = embedding_VC.index_select(0, ids_T);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-      const std::string prefix = "blk." + std::to_string(layer) + ".";
-      x_TC = x_TC + attention(norm(x_TC, prefix + "attn_norm.weight"), prefix);
-      const at::Tensor n_TC = norm(x_TC, prefix + "ffn_norm.weight");
-      const at::Tensor gate_TF = at::silu(linear(n_TC, prefix + "ffn_gate.weight"));
-      x_TC = x_TC + linear(gate_TF * linear(n_TC, prefix + "ffn_up.weight"), prefix + "ffn_down.weight");
+      const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+      x_TC = x_TC + attention(norm(x_TC, prefix + "input_layernorm.weight"), prefix);
+      const at::Tensor n_TC = norm(x_TC, prefix + "post_attention_layernorm.weight");
+      const at::Tensor gate_TF = at::silu(linear(n_TC, prefix + "mlp.gate_proj.weight"));
+      x_TC = x_TC +
+             linear(gate_TF * linear(n_TC, prefix + "mlp.up_proj.weight"), prefix + "mlp.down_proj.weight");
     }
-    const at::Tensor h_TC = norm(x_TC, "output_norm.weight");
-    const at::Tensor& head_VC = shape_.tied_embedding ? embedding_VC : weights_.at("output.weight");
+    const at::Tensor h_TC = norm(x_TC, "model.norm.weight");
+    const at::Tensor& head_VC = shape_.tied_embedding ? embedding_VC : weights_.at("lm_head.weight");
     return at::log_softmax(h_TC.matmul(head_VC.t()), -1);
   }
 
@@ -50,16 +51,17 @@ class PlainLlama {
     auto heads = [&](const char* name, int64_t count) {
       return linear(n_TC, prefix + name).view({tokens, count, shape_.head_dim});
     };
-    const at::Tensor q_HTD = rotated(heads("attn_q.weight", shape_.heads)).transpose(0, 1);
-    const at::Tensor k_HTD =
-        rotated(heads("attn_k.weight", shape_.kv_heads)).repeat_interleave(users, 1).transpose(0, 1);
+    const at::Tensor q_HTD = rotated(heads("self_attn.q_proj.weight", shape_.heads)).transpose(0, 1);
+    const at::Tensor k_HTD = rotated(heads("self_attn.k_proj.weight", shape_.kv_heads))
+                                 .repeat_interleave(users, 1)
+                                 .transpose(0, 1);
     const at::Tensor v_HTD =
-        heads("attn_v.weight", shape_.kv_heads).repeat_interleave(users, 1).transpose(0, 1);
+        heads("self_attn.v_proj.weight", shape_.kv_heads).repeat_interleave(users, 1).transpose(0, 1);
     at::Tensor scores_HTT =
         q_HTD.matmul(k_HTD.transpose(1, 2)) / std::sqrt(static_cast<double>(shape_.head_dim));
     scores_HTT = scores_HTT.masked_fill(future_, -INFINITY);
     const at::Tensor out_HTD = scores_HTT.softmax(-1).matmul(v_HTD);
-    return linear(out_HTD.transpose(0, 1).reshape({tokens, -1}), prefix + "attn_output.weight");
+    return linear(out_HTD.transpose(0, 1).reshape({tokens, -1}), prefix + "self_attn.o_proj.weight");
   }
 
   const PlainWeights& weights_;

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "shared/model/shape.h"
+#include "shared/architecture/shape.h"
 
 namespace apportion::testing {
 

@@ -8,7 +8,7 @@
 
 namespace apportion::testing {
 
-TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers, at::Device device) {
+TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers, at::Device device, double cap) {
   const std::string file = folder_.path_of("tiny.gguf");
   TinyModel tiny;
   tiny.layers = layers;
@@ -16,11 +16,13 @@ TinyWorld::TinyWorld(at::ScalarType compute_type, Head head, uint32_t layers, at
   tiny.scale = 0.2F;
   tiny.tied_embedding = head == Head::tied;
   write_tiny_gguf(file, tiny);
-  gguf_ = std::make_unique<Gguf>(file);
-  tokenizer_ = std::make_unique<Tokenizer>(*gguf_);
-  chat_ = std::make_unique<ChatTemplate>(*gguf_, *tokenizer_);
-  weights_ = gguf_weights(*gguf_, shape_of(*gguf_));
-  model_ = std::make_unique<Llama>(*weights_, shape_of(*gguf_), compute_type, device);
+  files_ = open_model(file);
+  tokenizer_ = std::make_unique<Tokenizer>(files_->tokenizer());
+  chat_ = std::make_unique<ChatTemplate>(files_->tokenizer(), *tokenizer_);
+  weights_ = std::make_unique<WeightSource>(files_->tensors());
+  ModelShape shape = files_->shape();
+  shape.attention_cap = shape.logits_cap = cap;
+  model_ = std::make_unique<Llama>(*weights_, shape, compute_type, device);
   folder_.write("set/targets.csv",
                 "subject,Male,Female,@role\nNurses,1,7,nurse\nCooks,2,3,cook\nPilots,9,1,pilot\n");
   folder_.write(

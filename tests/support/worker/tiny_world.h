@@ -10,12 +10,14 @@
 
 #include "shared/data/dataset.h"
 #include "shared/data/example.h"
-#include "shared/model_files/chat_template.h"
-#include "shared/model_files/tokenizer.h"
+#include "shared/model_files/model_files.h"
+#include "shared/tokens/chat_template.h"
+#include "shared/tokens/tokenizer.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 #include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 #include "worker/parallel/collectives.h"
 #include "worker/train/batch.h"
 
@@ -26,8 +28,9 @@ enum class Head { tied, own };
 
 class TinyWorld {
  public:
+  /// With a cap that is not 0 scores and logits have it, as Gemma 2's.
   explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied, uint32_t layers = 2,
-                     at::Device device = test_device());
+                     at::Device device = test_device(), double cap = 0);
 
   const Llama& model() const { return *model_; }
   const WeightSource& weights() const { return *weights_; }
@@ -43,7 +46,7 @@ class TinyWorld {
 
  private:
   DatasetFolder folder_;
-  std::unique_ptr<Gguf> gguf_;
+  std::unique_ptr<ModelFiles> files_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;
   std::unique_ptr<WeightSource> weights_;

@@ -75,14 +75,14 @@ def with_key(key, value):
 def check_keys():
     whole = pathlib.Path("model.gguf").read_bytes()
     check(edit_gguf.put_together(edit_gguf.take_apart(whole)) == whole, "the file is not what it was")
-    with with_key("llama.rope.scaling.factor", edit_gguf.number(4)):
-        refused("model.gguf, byte ", "llama.rope.scaling.factor is 4, which is not computed here; 1 is")
+    with with_key("llama.rope.scale_linear", edit_gguf.number(4)):
+        refused("model.gguf, byte ", "llama.rope.scale_linear is 4, which is not computed here; 1 is")
     with with_key("llama.logit_scale", edit_gguf.number(0.5)):
         refused("llama.logit_scale is 0.5")
     with with_key("split.count", edit_gguf.natural(3)):
-        refused("one of the 3 parts of a split model", "llama-gguf-split --merge")
-    with with_key("tokenizer.ggml.pre", edit_gguf.word("llama-bpe")):
-        refused("tokenizer.ggml.pre is llama-bpe", "smollm is")
+        refused("model.gguf, byte ", "there is no metadata key split.no")
+    with with_key("tokenizer.ggml.pre", edit_gguf.word("mpt")):
+        refused("tokenizer.ggml.pre is mpt", "smollm, gpt-2, llama-bpe")
     with model(lambda file: file["keys"].pop("tokenizer.ggml.pre")):
         refused("no tokenizer.ggml.pre", "convert it anew")
 
@@ -100,8 +100,8 @@ def check_tensors():
 
     with model(bias):
         refused("tensor blk.0.attn_q.bias", "biases are not computed here")
-    with model(lambda file: file["tensors"]["blk.0.attn_q.weight"].__setitem__(1, 12)):
-        refused("tensor blk.0.attn_q.weight is of the type Q4_K", "Q8_0", "llama-quantize")
+    with model(lambda file: file["tensors"]["blk.0.attn_q.weight"].__setitem__(1, 16)):
+        refused("tensor blk.0.attn_q.weight is of the type IQ2_XXS", "Q4_0", "Q6_K", "llama-quantize")
     with model(not_a_number):
         refused("model.gguf, byte ", "tensor blk.1.ffn_up.weight has a NaN or an infinity in row 3")
     whole = pathlib.Path("model.gguf").read_bytes()

@@ -15,7 +15,6 @@ import tempfile
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import common  # noqa: E402
 
-APPORTION = os.environ["APPORTION_BIN"]
 SOURCE = os.environ["APPORTION_SOURCE"]
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
 MONTHS = "January February March April May June July August September October November December".split()
@@ -34,10 +33,7 @@ def words_of(settings):
 
 
 def call(*words, code=0, ranks=1):
-    launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
-    done = subprocess.run([*launch, APPORTION, *words], capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done
+    return common.call(*words, code=code, ranks=ranks, environment=ENVIRONMENT)
 
 
 class Result:

@@ -11,6 +11,9 @@ import subprocess
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import common  # noqa: E402
+
 LAB = pathlib.Path("/run/lab")
 NODES = 2
 PROGRAMS = ["unshare", "munged", "slurmctld", "slurmd", "sbatch", "scontrol", "sinfo", "mpirun"]
@@ -118,10 +121,19 @@ def start():
     for node in range(1, NODES + 1):
         (LAB / f"spool-node{node}").mkdir()
         (LAB / f"tmp-node{node}").mkdir()
-        # Open MPI takes ranks with one host name for ranks that share memory: each node needs its own.
-        daemon("unshare", "--uts", "sh", "-c", f"hostname node{node} && exec slurmd -N node{node}")
-    until(f"{NODES} idle nodes", lambda: output("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * NODES, UP_S)
+        start_node(f"node{node}")
+    until(f"{NODES} idle nodes", lambda: states() == ["idle"] * NODES, UP_S)
     print(f"Slurm is up after {time.monotonic() - begun:.1f} s", flush=True)
+
+
+def start_node(name):
+    """Open MPI takes ranks with one host name for ranks that share memory: each node needs its own."""
+    daemon("unshare", "--uts", "sh", "-c", f"hostname {name} && exec slurmd -N {name}")
+
+
+def states():
+    """Of the nodes."""
+    return output("sinfo", "-h", "-N", "-o", "%T").split()
 
 
 def logs():
@@ -134,10 +146,7 @@ def output(*command):
 
 def until(what, is_there, seconds):
     """Waits for it."""
-    end = time.monotonic() + seconds
-    while not is_there():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}\n{output('scontrol', 'show', 'jobs')}\n{logs()}"
-        time.sleep(0.05)
+    common.wait_for(is_there, lambda: f"{what}\n{output('scontrol', 'show', 'jobs')}\n{logs()}", seconds)
 
 
 def job(number):

@@ -2,7 +2,6 @@
 no task is done twice, and all is as a single run has it. With APPORTION_LONG=1 60 cells, four members, many requeues."""
 
 import glob
-import json
 import os
 import pathlib
 import random
@@ -23,12 +22,8 @@ JOB = ["--method=kl-only", "--sft_steps=60", "--calibrate_steps=3", "--rounds=5"
        "--checkpoint_steps=10", f"--sweep=seed=0..{CELLS // 2 - 1}", "--sweep=target=real,even"]
 
 
-def records(folder):
-    return [json.loads(line[17:]) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
-
-
 def done(folder):
-    return [record["task"] for record in records(folder) if record["event"] == "done"]
+    return common.events(folder, "done")
 
 
 def members(job):
@@ -49,6 +44,13 @@ def interrupt(job, folder):
             victims = lab.output("pgrep", "-f", "--", "apportion run .*--leave").split()
             if victims:
                 subprocess.run(["kill", "-KILL", victims[-1]], check=False)
+
+
+def preempted(folder):
+    """How many tasks were lost, and how many of these by runs that had noted that they were asked to stop."""
+    asked = {pathlib.Path(path).stem for path, record in common.records(folder) if record["event"] == "stopping"}
+    lost = [record["other"] for _, record in common.records(folder) if record["event"] == "lost"]
+    return len(lost), sum(member in asked for member in lost)
 
 
 def main():
@@ -72,10 +74,13 @@ def main():
     logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in (WORK / "array/slurm").glob("*.out"))
     assert len(finished) == len(set(finished)) == CELLS // 2 + 3 * CELLS, f"a task was done twice, or not at all\n{logs}"
     assert common.contents(WORK / "array") == common.contents(WORK / "direct"), "other results than a single run's"
-    assert len({record["task"] for record in records(WORK / "array") if record["event"] == "taken"}) == len(finished)
+    assert len(set(common.events(WORK / "array", "taken"))) == len(finished)
     by_slurm = {path for path in glob.glob(f"{WORK}/array/journal/*.log") if '"done"' in pathlib.Path(path).read_text()}
     assert len(by_slurm) > 1, f"more than one member has done something\n{logs}"
-    print(f"{CELLS} cells, {MEMBERS} members, {len(by_slurm)} runs that did something, {len(finished)} tasks")
+    for path in (WORK / "array/slurm").glob("*.out"):
+        assert "set aside" not in path.read_text(errors="replace"), f"preemption has made a task fail\n{logs}"
+    lost, asked = preempted(WORK / "array")
+    print(f"{CELLS} cells, {MEMBERS} members, {len(by_slurm)} runs that did something, {len(finished)} tasks; {lost} were lost, {asked} of them by runs that had been asked to stop")
 
 
 main()

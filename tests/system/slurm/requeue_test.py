@@ -47,8 +47,8 @@ class Submitted:
     def restarts(self):
         return int(lab.job(self.job)["Restarts"])
 
-    def ends(self, code):
-        ended = lab.end_of(self.job)
+    def ends(self, code, seconds=400):
+        ended = lab.end_of(self.job, seconds)
         assert ended == code, f"{self.name} ended with {ended} instead of {code}\n{self.tail()}"
 
 
@@ -91,11 +91,11 @@ def signal(job):
     subprocess.run(["scancel", "--signal=USR1", "--batch", job.job], check=True)
 
 
-def direct():
-    with (WORK / "direct.log").open("w") as log:
-        command = [APPORTION, "run", "small.ini", "--output=direct", f"--sft_steps={STEPS}", *JOB]
+def direct(name="direct", steps=STEPS):
+    with (WORK / f"{name}.log").open("w") as log:
+        command = [APPORTION, "run", "small.ini", f"--output={name}", f"--sft_steps={steps}", *JOB]
         subprocess.run(command, cwd=WORK, stdout=log, stderr=log, check=True)
-    return digests(WORK / "direct")
+    return digests(WORK / name)
 
 
 def main():
@@ -125,15 +125,20 @@ def main():
     (line,) = re.findall(r"^apportion: stopped by SIGUSR1; two restarts of job .*$", stuck.log(), re.M)
     assert stuck.job in line, line
     if LONG:
-        time_limit(expected)
+        time_limit()
     print(f"{5 + LONG} jobs came to their end")
 
 
-def time_limit(expected):
-    """Slurm looks twice a minute, and sends the signal up to half a minute early."""
-    job = Submitted("limit", "--end_grace_s=20", site="time = 1\nranks = 2\n", steps=STEPS)
-    job.ends(0)
-    assert digests(job.folder) == expected
+def time_limit():
+    """So many steps that they take twice the time, by what the direct run took for its own. Slurm looks twice a minute,
+    and sends the signal up to half a minute early."""
+    times = {record["event"]: record["time"] for _, record in common.records(WORK / "direct") if record.get("label") == "stage 1"}
+    steps = int(STEPS * 120 / (times["done"] - times["taken"]))
+    job = Submitted("limit", "--end_grace_s=20", site="time = 1\nranks = 2\n", steps=steps)
+    job.ends(0, 1200)
+    assert job.restarts() > 0 and re.search(rf"^apportion: stopped by .* at step [1-9]\d* of {steps} ", job.log(), re.M), job.log()
+    assert digests(job.folder) == direct("long", steps)
+    print(f"{steps} steps, {job.restarts()} times a time limit")
 
 
 main()

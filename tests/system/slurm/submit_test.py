@@ -21,9 +21,7 @@ ODD = "a b 'q' \"d\" %j é"  # of a results folder, in whose name '$' and '#' me
 
 
 def call(*words, code=0, cwd=WORK, environment=None):
-    done = subprocess.run([APPORTION, *words], cwd=cwd, capture_output=True, text=True, env=os.environ | (environment or {}), check=False)
-    assert done.returncode == code, f"{words}: exit code {done.returncode} instead of {code}\n{done.stdout}{done.stderr}"
-    return done
+    return common.call(*words, code=code, cwd=cwd, environment=os.environ | (environment or {}))
 
 
 def refused(*words, **options):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import common  # noqa: E402
@@ -28,18 +27,7 @@ def start(*words, **environment):
 
 
 def call(*words, code=0, **environment):
-    done = subprocess.run([APPORTION, *words], capture_output=True, text=True, env=ENVIRONMENT | environment)
-    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done
-
-
-def records(folder):
-    """Of all journals, in each one's order: (member, record)."""
-    return [(path, json.loads(line[17:])) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
-
-
-def events(folder, event):
-    return [record["task"] for _, record in records(folder) if record["event"] == event]
+    return common.call(*words, code=code, environment=ENVIRONMENT | environment)
 
 
 def write(path, text):
@@ -48,10 +36,7 @@ def write(path, text):
 
 
 def wait_for(condition, what, seconds=60):
-    end = time.time() + seconds
-    while not condition():
-        assert time.time() < end, f"{what}\n{open('started.log').read()}"
-        time.sleep(0.02)
+    common.wait_for(condition, lambda: f"{what}\n{open('started.log').read()}", seconds)
 
 
 def several_at_once():
@@ -61,10 +46,10 @@ def several_at_once():
     for member in members:
         assert member.wait() == 0, open("started.log").read()
     assert common.contents("shared") == common.contents("single"), "the same bytes as a single run"
-    done = events("shared", "done")
+    done = common.events("shared", "done")
     assert len(done) == len(set(done)) == TASKS, "no task was done twice"
-    assert sorted(events("shared", "taken")) == sorted(done + events("shared", "given_back"))
-    workers = {member for member, record in records("shared") if record["event"] == "done"}
+    assert sorted(common.events("shared", "taken")) == sorted(done + common.events("shared", "given_back"))
+    workers = {member for member, record in common.records("shared") if record["event"] == "done"}
     assert len(workers) > 1, "more than one run has done something"
     assert os.listdir("shared/leases") == os.listdir("shared/members") == []
     for form in ([], ["--json"]):
@@ -91,7 +76,7 @@ def a_killed_run():
     wait_for(lambda: len(os.listdir("killed/members")) == 2, "the second run does not begin")
     first.send_signal(signal.SIGKILL)
     first.wait()
-    wait_for(lambda: events("killed", "lost"), "the second run does not take over", 30)
+    wait_for(lambda: common.events("killed", "lost"), "the second run does not take over", 30)
     second.send_signal(signal.SIGKILL)
     second.wait()
     assert "lost:" in call("status", "killed").stdout
@@ -99,7 +84,7 @@ def a_killed_run():
     assert "goes on from" in said and "taken over from" in said, said
     call("run", "long.ini", "--output", "whole")
     assert common.contents("killed") == common.contents("whole")
-    assert len(events("killed", "lost")) == 2
+    assert len(common.events("killed", "lost")) == 2
     for path in glob.glob("killed/**/*.h5", recursive=True):
         subprocess.run(["h5dump", "-H", path], check=True, capture_output=True)
 
@@ -121,7 +106,7 @@ def a_stopped_run():
 
 def failures():
     """In a batch a task that has failed twice is set aside, until `retry`; a run by hand tries it again."""
-    first = next(json.loads(line[17:])["task"] for path in glob.glob("single/journal/*.log") for line in open(path) if '"stage 1"' in line)
+    first = next(record["task"] for _, record in common.records("single") if record.get("label") == "stage 1")
     os.makedirs(f"failing/tasks/{first}")
     write(f"failing/tasks/{first}/adapter", "in the way")
     for _ in range(2):
@@ -141,7 +126,7 @@ def failures():
 def leaving():
     """With --leave a run does not wait for what another one is at."""
     first = start("run", "long.ini", "--output", "left")
-    wait_for(lambda: any(record.get("label") == "stage 1" for _, record in records("left")), "stage 1 does not begin")
+    wait_for(lambda: any(record.get("label") == "stage 1" for _, record in common.records("left")), "stage 1 does not begin")
     said = call("run", "long.ini", "--output", "left", "--leave").stderr
     assert "at work in other runs" in said, said
     assert first.poll() is None, "it left before the other one was done"

@@ -9,10 +9,13 @@ import pathlib
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 
-APPORTION = os.environ["APPORTION_BIN"]
-UNIT_TESTS = pathlib.Path(os.environ["APPORTION_BUILD"]) / "tests" / "unit_shared"
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import common  # noqa: E402
+from common import UNIT_TESTS  # noqa: E402
+
 FIGURES = {
     "exact_error": lambda cell: cell["measures"][-1]["exact_error"],
     "worst_exact_error": lambda cell: cell["measures"][-1]["worst_exact_error"],
@@ -30,9 +33,7 @@ def make_sweep(folder):
 
 
 def call(*words, code=0):
-    done = subprocess.run([APPORTION, *words], capture_output=True, text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
-    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done
+    return common.call(*words, code=code, environment=os.environ | {"LC_ALL": "C.UTF-8"})
 
 
 def by_keys():

@@ -4,14 +4,12 @@ stage 1 is shared, one rank or two; the report has a line for each; mistakes are
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import common  # noqa: E402
 
-APPORTION = os.environ["APPORTION_BIN"]
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
 SHORT = "sft_steps = 2\ncalibrate_steps = 2\nsubjects = 2\ntest_sets = v2\nexact_nodes = 4\n"
 SWEEP = "[sweep]\ntarget = real, 0.9/0.1\nmethod = full, kl-only\nseed = 0..1\nexclude = method = kl-only, seed = 1\n"
@@ -19,10 +17,7 @@ NAMES = [f"target={target}, method={method}, seed={seed}" for target in ("real",
 
 
 def call(*words, code=0, ranks=1):
-    launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
-    done = subprocess.run([*launch, APPORTION, *words], capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done
+    return common.call(*words, code=code, ranks=ranks, environment=ENVIRONMENT)
 
 
 def cells_of(folder):

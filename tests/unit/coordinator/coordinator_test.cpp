@@ -44,8 +44,9 @@ class CoordinatorTest : public testing::Test {
     result.label = label;
     result.inputs = inputs;
     if (kind == "measure") result.test_set = "v2";
-    result.identity = {{"kind", kind}, {"compute_type", "float32"}, {"inputs", inputs}};
-    if (kind != "measure") result.identity.update(stage_identity({result.kind, AnswerStyle::steered, {}}));
+    nlohmann::json identity = {{"kind", kind}, {"compute_type", "float32"}, {"inputs", inputs}};
+    if (kind != "measure") identity.update(stage_identity({result.kind, AnswerStyle::steered, {}}));
+    result.identity = identity;
     result.id = task_id(result.identity);
     return result;
   }
@@ -58,9 +59,10 @@ class CoordinatorTest : public testing::Test {
     MemoryLinks links(ranks);
     FakeWorkers workers(links, ranks, job_);
     Recorder recorder(directory_.path(), ranks);
-    recorder.add(config_, std::make_shared<const TestSetTables>(job_.tables), tasks_);
+    recorder.add(config_, std::make_shared<const TestSetTables>(job_.tables), task_list(tasks_));
     Status status(config_.output);
-    Coordinator coordinator(links.coordinator(), recorder, *used_claims_, status, tasks_, states_, options_);
+    Coordinator coordinator(links.coordinator(), recorder, *used_claims_, status, task_list(tasks_), states_,
+                            options_);
     failures_ = coordinator.run();
     groups_ = workers.groups();
     group_count_ = workers.group_count();
@@ -215,6 +217,28 @@ TEST_F(CoordinatorTest, ARunThatGoesOnLeavesOutWhatWaitsForAFailedTask) {
   EXPECT_EQ(failure(2, 1).first.substr(6), ": lost");
 }
 
+/// What becomes of tasks that come to nothing.
+class Noted : public AllClaims {
+ public:
+  void failed(const Task& task, const std::string&, size_t) override { failed_.push_back(task.label); }
+  void stopping() override { ++stopping_; }
+
+  std::vector<std::string> failed_;
+  int stopping_ = 0;
+};
+
+TEST_F(CoordinatorTest, AFullDiskEndsARunThatGoesOnAndIsNoTasksFailure) {
+  Noted claims;
+  used_claims_ = &claims;
+  options_.goes_on = true;
+  job_.instead = [](int, const Assign& assign) -> std::optional<Message> {
+    if (assign.task.label != "stage 1") return std::nullopt;
+    return Failed{"cannot write x: No space left on device", 2, "", true};
+  };
+  EXPECT_EQ(failure(1, 1), std::make_pair(std::string("cannot write x: No space left on device"), 2));
+  EXPECT_TRUE(claims.failed_.empty());
+}
+
 TEST_F(CoordinatorTest, AWorkerSeesWhatItsTaskMayDependOn) {
   std::mutex mutex;
   std::map<std::string, std::map<std::string, std::string>> seen;
@@ -243,6 +267,8 @@ TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {
 }
 
 TEST_F(CoordinatorTest, ARunThatIsToStopWaitsForItsGroupsAndLetsTheRanksGo) {
+  Noted claims;
+  used_claims_ = &claims;
   std::atomic<bool> asked = false;
   std::atomic<int> pauses = 0;
   job_.instead = [&](int rank, const Assign& assign) -> std::optional<Message> {
@@ -264,6 +290,7 @@ TEST_F(CoordinatorTest, ARunThatIsToStopWaitsForItsGroupsAndLetsTheRanksGo) {
     EXPECT_EQ(left.exit_code(), requeue_exit_code);
   }
   EXPECT_EQ(pauses, 2);
+  EXPECT_EQ(claims.stopping_, 1);
 }
 
 TEST_F(CoordinatorTest, ATaskThatIsDoneOnSomeRanksAndPausedOnAnotherIsNotRecorded) {

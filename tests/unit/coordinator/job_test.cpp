@@ -9,7 +9,7 @@
 #include "coordinator/recorder.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/config/command_line.h"
+#include "shared/config/command/command_line.h"
 #include "shared/data/dataset.h"
 #include "shared/store/index.h"
 #include "tests/support/fake_workers.h"

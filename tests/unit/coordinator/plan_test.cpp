@@ -143,6 +143,24 @@ TEST(Plan, AStageReadsTheOptionsOfItsLossesAlone) {
   EXPECT_FALSE(reads("dpo", "kto_weight", "2"));
 }
 
+TEST(Plan, ASystemTextIsInAllIdsAndTheUsualOneInNone) {
+  const std::set<std::string> all = changed({});
+  EXPECT_TRUE(all.empty());
+  EXPECT_EQ(changed({{"system", "Be brief."}}), labels(config_of({{"test_sets", "heldout,v2"}})));
+  EXPECT_TRUE(changed({{"system", "default"}}).empty());
+  const Plan plan = make_plan(config_of({}), input, "job");
+  for (const Task& task : plan.tasks) EXPECT_FALSE(task.identity.at("options").contains("system"));
+}
+
+TEST(Plan, AnAdapterFromTheStartChangesAllIds) {
+  PlanInput with = input;
+  with.adapter_in_digest = "a";
+  EXPECT_EQ(changed({}, with), labels(config_of({{"test_sets", "heldout,v2"}})));
+  const Plan plan = make_plan(config_of({}), with, "job");
+  for (const Task& task : plan.tasks)  // it is in what a task comes from, once
+    EXPECT_EQ(task.identity.json().contains("adapter_in"), task.inputs.empty()) << task.label;
+}
+
 TEST(Plan, StoriesAreInATrainingTasksIdWhereTheyAreTrainedOn) {
   auto training = [](std::map<std::string, std::string> changes, const std::string& digest) {
     PlanInput with = input;
@@ -195,7 +213,7 @@ TEST(Plan, AnOptionChangesTheTasksThatReadItAndWhatComesAfter) {
 TEST(Plan, FramesAreInAnIdWhereTheyAddSomething) {
   EXPECT_EQ(changed({{"frames", "none"}}), Labels{});
   for (const Task& task : make_plan(config_of({}), input, "job").tasks)
-    EXPECT_EQ(task.identity.dump().find("frames"), std::string::npos) << task.label;
+    EXPECT_EQ(task.identity.text().find("frames"), std::string::npos) << task.label;
   const Labels trained = {"stage 1", "stage 2", "after, heldout", "after, v2"};
   PlanInput framed = input;
   framed.frames_digest = "those of the list as it is";
@@ -266,6 +284,20 @@ TEST(Plan, OnlyPlainMeasuresOfTheUntouchedModelAreWithoutTarget) {
   }
 }
 
+TEST(Plan, IdentitiesAreCanonicalJson) {
+  PlanInput all = input;
+  all.frames_digest = "framed";
+  all.stories_digest = "a \"digest\" \\ caf\xc3\xa9\n";
+  all.judges = {{{"words", {"he"}}, {"name", "lexical"}},
+                {{"name", "\"some\" model"}, {"compute_type", "float32"}}};
+  for (const MethodDescription& method : method_table()) {
+    const RunConfig config =
+        config_of({{"method", method.name}, {"test_sets", "v2,v3"}, {"answers", "self"}, {"rounds", "5000"}});
+    for (const Task& task : make_plan(config, all, "job").tasks)
+      EXPECT_EQ(task.identity.text(), task.identity.json().dump()) << method.name << ", " << task.label;
+  }
+}
+
 TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
   std::set<std::string> read = {"train_compute_type", "measure_compute_type"};  // resolved, in PlanInput
   auto add = [&](const std::vector<std::string>& keys) { read.insert(keys.begin(), keys.end()); };
@@ -308,7 +340,7 @@ TEST(Plan, EachJudgeReadsEachSetOfStories) {
 TEST(Plan, StoriesAreReadAsStories) {
   auto identity_of = [](const std::map<std::string, std::string>& changes, const std::string& label) {
     for (const Task& task : make_plan(config_of(changes), input, "job").tasks) {
-      if (task.label == label) return task.identity;
+      if (task.label == label) return task.identity.json();
     }
     return nlohmann::json();
   };

@@ -9,17 +9,10 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "tests/support/sample_tasks.h"
 
 namespace apportion {
 namespace {
-
-Task task(const std::string& id, const std::string& kind, std::vector<std::string> inputs = {}) {
-  Task result;
-  result.id = id;
-  result.kind = task_kind(kind);
-  result.inputs = std::move(inputs);
-  return result;
-}
 
 std::vector<int> ranks_below(int count) {
   std::vector<int> ranks(static_cast<size_t>(count));
@@ -29,14 +22,14 @@ std::vector<int> ranks_below(int count) {
 
 constexpr TaskState waiting = TaskState::waiting, running = TaskState::running, done = TaskState::done;
 
-const std::vector<Task> full = {task("before", "measure"), task("one", "sft"),
-                                task("two", "calibrate", {"one"}), task("after", "measure", {"two"})};
+const std::vector<Task> full = two_stages();
 
 /// The assignments of a pool in these states.
 std::vector<Assignment> next_of(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
                                 const std::vector<int>& idle, int ranks, const GroupOptions& options) {
   const bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
-  const TaskPool pool(tasks, states, side_by_side ? TaskOrder::longest_first : TaskOrder::plan);
+  const TaskOrder order = side_by_side ? TaskOrder::longest_first : TaskOrder::plan;
+  const TaskPool pool(std::make_shared<const TaskGraph>(task_list(tasks), order), states);
   return next_assignments(pool, pool.ready(idle.size(), ""), idle, options);
 }
 
@@ -70,7 +63,7 @@ TEST(Scheduler, AFixedSizeIsClampedToTheIdleRanks) {
 }
 
 TEST(Scheduler, NoGroupIsLargerThanTheMicroBatches) {
-  auto next = next_of({task("one", "sft")}, {waiting}, ranks_below(9), 9, {0, 4});
+  auto next = next_of({plain_task("one", "sft")}, {waiting}, ranks_below(9), 9, {0, 4});
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].ranks.size(), 4u);
 }
@@ -84,7 +77,7 @@ TEST(Scheduler, WaitsForInputsAndForIdleRanks) {
 }
 
 TEST(Scheduler, AnUnknownInputIsABug) {
-  EXPECT_THROW(next_of({task("a", "sft", {"nowhere"})}, {waiting}, {0}, 1, {0, 4}), InternalError);
+  EXPECT_THROW(next_of({plain_task("a", "sft", {"nowhere"})}, {waiting}, {0}, 1, {0, 4}), InternalError);
 }
 
 /// Runs a random DAG to its end, finishing running groups in random order, and checks the rules on the way.
@@ -97,7 +90,7 @@ void run_random_job(uint64_t seed) {
     for (size_t earlier = 0; earlier < number; ++earlier) {
       if (rng.below(4) == 0) inputs.push_back(tasks[earlier].id);
     }
-    tasks.push_back(task("t" + std::to_string(number), rng.below(2) ? "measure" : "sft", inputs));
+    tasks.push_back(plain_task("t" + std::to_string(number), rng.below(2) ? "measure" : "sft", inputs));
   }
   int ranks = 1 + static_cast<int>(rng.below(9));
   GroupOptions options = {static_cast<int>(rng.below(6)), 1 + static_cast<int>(rng.below(5))};
@@ -134,54 +127,6 @@ TEST(Scheduler, RunsEveryTaskOfRandomJobsOnce) {
     run_random_job(seed);
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
   }
-}
-
-TEST(TaskPool, TheLongestChainComesFirstAndTheLoadedModelBefore) {
-  std::vector<Task> tasks = full;
-  tasks.push_back(task("other", "sft"));
-  tasks.push_back(task("after other", "measure", {"other"}));
-  for (Task& of : tasks) of.identity = {{"model", "m"}, {"options", {{"sft_steps", "40"}}}};
-  for (size_t other : {4, 5}) tasks[other].identity["model"] = "n";
-  tasks[4].identity["options"]["sft_steps"] = "400";
-  const TaskPool pool(tasks, std::vector(6, waiting), TaskOrder::longest_first);
-  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{4, 1, 0}));
-  EXPECT_EQ(pool.ready(2, ""), (std::vector<size_t>{4, 1}));
-  EXPECT_EQ(pool.ready(9, "m"), (std::vector<size_t>{1, 0, 4}));
-}
-
-TEST(TaskPool, ACellIsBroughtToItsEndBeforeTheNextBegins) {
-  std::vector<Task> tasks;
-  for (const char* cell : {"a", "b", "c"}) {
-    tasks.push_back(task(std::string("stage of ") + cell, "sft"));
-    tasks.push_back(task(std::string("measure of ") + cell, "measure", {tasks.back().id}));
-    for (size_t of : {tasks.size() - 2, tasks.size() - 1})
-      tasks[of].identity = {{"model", "m"}, {"options", {{"sft_steps", *cell == 'b' ? "400" : "40"}}}};
-  }
-  const std::vector<size_t> cells = {0, 0, 1, 1, 2, 2};
-  TaskPool pool(tasks, std::vector(6, waiting), TaskOrder::longest_first, cells);
-  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{2, 0, 4}))
-      << "the longest cell first, then as they stand";
-  pool.set(2, done);
-  EXPECT_EQ(pool.ready(1, ""), std::vector<size_t>{3}) << "though other cells' stages are longer";
-  pool.set(3, done);
-  pool.set(0, done);
-  EXPECT_EQ(pool.ready(9, ""), (std::vector<size_t>{1, 4}));
-}
-
-TEST(TaskPool, WhatFailedIsNotWaitedForAndWhatIsElsewhereIs) {
-  TaskPool pool(full, std::vector(4, waiting), TaskOrder::plan);
-  pool.set(0, done);
-  pool.set(1, TaskState::elsewhere);
-  EXPECT_FALSE(pool.has_ready());
-  EXPECT_EQ(pool.elsewhere(), std::vector<size_t>{1});
-  pool.set(1, done);
-  EXPECT_EQ(pool.ready(9, ""), std::vector<size_t>{2});
-  pool.set(2, running);
-  EXPECT_TRUE(pool.has_running());
-  pool.set(2, TaskState::failed);
-  EXPECT_EQ(pool.state(3), TaskState::failed);
-  EXPECT_FALSE(pool.has_ready() || pool.has_running());
-  EXPECT_THROW(pool.set(1, waiting), InternalError);
 }
 
 TEST(GroupSizes, EveryTaskGetsARankBeforeOneGetsTwo) {

@@ -8,7 +8,7 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/model/memory.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/small_job.h"
 

@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "shared/model/memory.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "tests/support/mpi_main.h"
 #include "tests/support/worker/test_device.h"
 

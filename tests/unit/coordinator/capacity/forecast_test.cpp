@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "shared/base/error.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "tests/support/small_job.h"
 
 namespace apportion {

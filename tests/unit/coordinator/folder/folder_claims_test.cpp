@@ -4,12 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include "coordinator/folder/folder_status.h"
+#include "shared/base/clock.h"
 #include "shared/base/file_system.h"
 #include "shared/store/plan_file.h"
 #include "shared/store/task_file.h"
@@ -59,6 +62,57 @@ TEST_F(FolderClaimsTest, ATaskIsOneRunsAtATimeAndDoneForAll) {
   EXPECT_EQ(other.claim(task()), Claim::done);
 }
 
+TEST_F(FolderClaimsTest, AtALookARunLearnsWhatOthersHaveAndHaveDone) {
+  FolderClaims one(options(), status_), other(options(), status_);
+  EXPECT_EQ(one.claim(task()), Claim::ours);
+  other.look();
+  one.give_back(task());
+  EXPECT_EQ(other.claim(task()), Claim::elsewhere) << "as it was then";
+  other.look();
+  EXPECT_FALSE(other.is_elsewhere(task()));
+  EXPECT_EQ(one.claim(task()), Claim::ours);
+  write_result();
+  one.finished(task(), 1);
+  other.look();
+  EXPECT_FALSE(other.is_elsewhere(task()));
+  EXPECT_EQ(other.claim(task()), Claim::done);
+}
+
+TEST_F(FolderClaimsTest, ARunThatBeginsTakesWhatAKilledOneHad) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    FolderClaims killed(options(), status_);
+    ::_exit(killed.claim(task()) == Claim::ours ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_TRUE(is_regular_file(lease()));
+  FolderClaims run(options(), status_);
+  run.look();
+  EXPECT_EQ(run.claim(task()), Claim::ours) << "before it begins anything else";
+}
+
+TEST_F(FolderClaimsTest, WhatAnotherRunHasDoneIsReadWhereItIsAnInput) {
+  FolderClaims one(options(), status_), other(options(), status_);
+  EXPECT_EQ(one.claim(task()), Claim::ours);
+  write_result();
+  one.finished(task(), 1);
+  other.look();
+  Task next = sample_measure(set_, {}, {task().id}).record.task;
+  EXPECT_EQ(other.claim(next), Claim::ours);
+  other.give_back(next);
+  FolderClaims third(options(), status_);
+  EXPECT_EQ(one.claim(task()), Claim::done);
+  other.failed(task(), "nothing", 1);  // and done once more, seen by the third one
+  one.finished(task(), 1);
+  third.look();
+  std::filesystem::resize_file(result_path(directory_.path(), task().id), 700);
+  EXPECT_EQ(third.claim(task()), Claim::done) << "nothing of it is read";
+  EXPECT_THROW(third.claim(next), UserError) << "the result is cut";
+  EXPECT_FALSE(third.is_elsewhere(next)) << "it has given it back";
+}
+
 TEST_F(FolderClaimsTest, WhatIsForcedIsDoneOnceByThisRun) {
   FolderOptions forced = options();
   forced.force = true;
@@ -104,6 +158,20 @@ TEST_F(FolderClaimsTest, ARunByHandBeginsToCountAnewAndRetryForAll) {
   EXPECT_EQ(again.claim(task()), Claim::ours);
   again.failed(task(), "no room", 1);
   EXPECT_EQ(again.claim(task()), Claim::set_aside);
+}
+
+TEST_F(FolderClaimsTest, WhatFailedOnAHostWhoseClockIsAheadIsTriedAgain) {
+  FolderClaims batch(options(), status_);
+  for (const char* host : {"ahead-1", "ahead-2"}) {
+    JournalWriter journal(directory_.path(), host);
+    JournalRecord failed{JournalEvent::failed, task().id, "", "no room"};
+    failed.time = unix_seconds() + 3600;
+    journal.add(failed);
+  }
+  EXPECT_EQ(batch.claim(task()), Claim::set_aside);
+  write_plan_file(directory_.path(), {"job", {""}, {{task().id, "before, v2", 0}}});
+  EXPECT_EQ(retry_failed(directory_.path()), 1u);
+  EXPECT_EQ(batch.claim(task()), Claim::ours);
 }
 
 TEST_F(FolderClaimsTest, ATaskThatWasTakenOverIsNotWritten) {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "coordinator/folder/folder_claims.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "tests/support/sample_folder.h"
@@ -32,6 +33,14 @@ TEST(Members, OneThatIsSilentForAMinuteIsGone) {
               "gc: alive works in " + directory.path() + " (job j); wait until it has ended, or stop it");
   }
   EXPECT_NO_THROW(require_idle(directory.path(), "gc", "alive")) << "who asks does not count";
+}
+
+TEST(Members, TheFoldersClockIsThatOfItsFiles) {
+  TemporaryDirectory directory;
+  EXPECT_NEAR(folder_seconds(directory.path() + "/absent"), unix_seconds(), 2) << "this host's";
+  make_directories(members_directory(directory.path()));
+  EXPECT_NEAR(folder_seconds(directory.path()), unix_seconds(), 2);
+  EXPECT_TRUE(names_in(members_directory(directory.path())).empty()) << "what was written to see it is left";
 }
 
 TEST(Members, AFolderMustBeOne) {

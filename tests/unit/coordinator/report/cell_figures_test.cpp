@@ -137,6 +137,20 @@ TEST(CellFigures, WhatIsKeptIsWhatWasReadAndOnlyOfFilesThatHaveNotChanged) {
   EXPECT_FALSE(load_figures(directory.path(), {cell})[0].readable);
 }
 
+TEST(CellFigures, WhatARunKeepsAsItGoesIsWhatAReportWouldRead) {
+  TemporaryDirectory directory;
+  const std::vector<Cell> cells = write_sample_sweep(directory.path(), {{"seed", {"0", "1", "2"}}});
+  load_figures(directory.path(), cells);
+  const std::string kept = read_file(cache_of(directory));
+  std::filesystem::remove(cache_of(directory));
+  size_t pulses = 0;
+  keep_figures(directory.path(), {cells[0], cells[2]}, [&] { ++pulses; });
+  EXPECT_NE(read_file(cache_of(directory)), kept);
+  keep_figures(directory.path(), {cells[1]}, [&] { ++pulses; });
+  EXPECT_EQ(read_file(cache_of(directory)), kept) << "those of the cells before stay";
+  EXPECT_EQ(pulses, 3U);
+}
+
 TEST(CellFigures, ADamagedCacheCostsTimeAlone) {
   TemporaryDirectory directory;
   const std::vector<Cell> cells = write_sample_sweep(directory.path(), {{"seed", {"0"}}});

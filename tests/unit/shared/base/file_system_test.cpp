@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "shared/base/error.h"
@@ -70,6 +71,21 @@ TEST_F(FileSystem, RemovesADirectoryWithAllThatIsInIt) {
   EXPECT_NO_THROW(remove_directory(path("a"))) << "what is absent is removed";
 }
 
+TEST_F(FileSystem, SeveralMayRemoveADirectoryAtOnce) {
+  constexpr int times = 100, files = 20;
+  for (int time = 0; time < times; ++time) {
+    make_directories(path("both/below"));
+    for (int file = 0; file < files; ++file) {
+      std::ofstream(path("both/below/" + std::to_string(file))) << "content";
+      std::ofstream(path("both/" + std::to_string(file))) << "content";
+    }
+    auto other = std::async(std::launch::async, [&] { remove_directory(path("both")); });
+    EXPECT_NO_THROW(remove_directory(path("both")));
+    EXPECT_NO_THROW(other.get());
+    EXPECT_FALSE(path_exists(path("both")));
+  }
+}
+
 TEST_F(FileSystem, ReplacingLeavesAReaderItsOldContent) {
   write_file(path("file"), "old content");
   MappedFile old(path("file"));
@@ -98,6 +114,24 @@ TEST_F(FileSystem, ErrorsNameThePathAndTheReason) {
   write_file(path("file"), "");
   EXPECT_THAT([&] { make_directories(path("file/below")); },
               ThrowsMessage<UserError>(HasSubstr(path("file/below"))));
+}
+
+TEST_F(FileSystem, AFullDiskIsNoMistakeOfOneFile) {
+  EXPECT_THAT([] { write_file("/dev/full", "content"); },
+              ThrowsMessage<StorageError>("cannot write /dev/full: No space left on device"));
+  try {
+    read_file(path("absent"));
+  } catch (const UserError& error) {
+    EXPECT_EQ(dynamic_cast<const StorageError*>(&error), nullptr) << error.what();
+  }
+  EXPECT_THROW(throw_system_error("cannot write x", EROFS), StorageError);
+}
+
+TEST_F(FileSystem, RoomIsWhatTheDiskHasLeft) {
+  write_file(path("file"), "");
+  EXPECT_NO_THROW(require_room(path("file"), 1));
+  EXPECT_THAT([&] { require_room(path("file"), uint64_t{1} << 60); },
+              ThrowsMessage<StorageError>("cannot write " + path("file") + ": No space left on device"));
 }
 
 TEST_F(FileSystem, AFailedWriteLeavesTheOldFileAndNoTemporary) {

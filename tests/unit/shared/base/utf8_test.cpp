@@ -1,7 +1,9 @@
-// Valid UTF-8 stays; anything else, and NUL, becomes U+FFFD.
+// Valid UTF-8 stays; anything else, and NUL, becomes U+FFFD. JSON is read, unless it lies too deep.
 #include "shared/base/utf8.h"
 
 #include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
 
 namespace apportion {
 namespace {
@@ -23,10 +25,34 @@ TEST(StorableText, ReplacesEachBadByte) {
   EXPECT_EQ(storable_text("\xE2\x98"), "\uFFFD\uFFFD");                      // ends early
 }
 
+TEST(TextInMessage, IsOneLineOfBoundedLength) {
+  EXPECT_EQ(text_in_message("a\nb\x1F\t\u00e9\x7F\xFF"), "a\\nb\\x1F\\x09\u00e9\\x7F\uFFFD");
+  EXPECT_EQ(text_in_message(std::string(300, 'a')).size(), 300u);
+  const std::string cut = text_in_message(std::string(301, 'a'));
+  EXPECT_EQ(cut.find_first_not_of('a'), 300u);
+  EXPECT_EQ(cut.substr(300), "..");
+}
+
 TEST(IsUtf8, FindsTheFirstByteThatIsNone) {
   EXPECT_TRUE(is_utf8(std::string_view("a\0\u2603", 5)));
   EXPECT_EQ(first_invalid_byte("\u2603\xFCx"), 3u);
   EXPECT_FALSE(is_utf8("\xE2\x98"));
+}
+
+/// To copy or to write such a value takes a call within a call for each list.
+TEST(ParseJson, RefusesWhatLiesTooDeep) {
+  using nlohmann::json;
+  auto lists = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_TRUE(parse_json<json>(lists(100)).is_array());
+  EXPECT_TRUE(parse_json<json>(lists(101)).is_discarded());
+  EXPECT_TRUE(parse_json<json>(R"({"a": )" + lists(200'000) + "}").is_discarded());
+  EXPECT_EQ(first_too_deep(R"({"a": )" + lists(200)), 6U + 99U);
+  // Beside each other they may be as many as they are, and in a text they are none.
+  std::string many = "[0";
+  for (int i = 0; i < 500; ++i) many += R"(, {"a\"": []})";
+  EXPECT_EQ(parse_json<json>(many + "]").size(), 501U);
+  EXPECT_EQ(parse_json<json>(R"(["\"\\", ")" + std::string(500, '[') + "\"]").size(), 2U);
+  EXPECT_TRUE(parse_json<json>("[1").is_discarded());
 }
 
 }  // namespace

@@ -74,12 +74,12 @@ TEST(Method, WhatATaskSaysOfItsStageIsReadBack) {
       EXPECT_EQ(read.losses, stage.losses);
     }
     Task measure;
-    measure.identity = {{"asking", name_of(description.asking)}};
+    measure.identity = nlohmann::json{{"asking", name_of(description.asking)}};
     EXPECT_EQ(asking_of(measure), description.asking);
   }
   EXPECT_EQ(asking_of(Task{}), Asking::plainly);
   Task unknown;
-  unknown.identity = {{"asking", "nicely"}};
+  unknown.identity = nlohmann::json{{"asking", "nicely"}};
   EXPECT_THROW(asking_of(unknown), InternalError);
 }
 

@@ -6,6 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/config/option_table.h"
+#include "tests/support/small_job.h"
 
 namespace apportion {
 namespace {
@@ -199,6 +200,18 @@ TEST(MakeRunConfig, AJudgeIsWordsOrAServerWithoutSecretsInItsAddress) {
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}}),
             "judge = http://host:8000/v1 (x) needs judge_model, the server's name of the model that judges");
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}, {"judge_model", "m", "x"}}), "no error");
+}
+
+TEST(RunConfig, ValuesWithoutKeysDifferInAllOthers) {
+  for (const std::string& key : course_keys()) EXPECT_TRUE(find_option(key)) << key;
+  const RunConfig config = default_config({{"rounds", "3"}});
+  EXPECT_EQ(values_without(config, {"rounds"}),
+            values_without(default_config({{"rounds", "4"}}), {"rounds"}));
+  EXPECT_NE(values_without(config, {}), values_without(default_config({{"rounds", "4"}}), {}));
+  EXPECT_NE(values_without(config, {"rounds"}), values_without(default_config({{"seed", "5"}}), {"rounds"}));
+  EXPECT_NE(values_without(default_config({{"sft_steps", "auto"}}), {"sft_steps"}),
+            values_without(default_config({{"sft_steps", "7"}}), {"sft_steps"}))
+      << "what is open is still to be decided";
 }
 
 }  // namespace

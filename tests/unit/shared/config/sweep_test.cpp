@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "shared/config/job_file.h"
+#include "shared/config/option_table.h"
 #include "tests/support/dataset_folder.h"
 
 namespace apportion {
@@ -55,6 +56,23 @@ TEST(Sweep, ZipPairsAndExcludeLeavesOut) {
   EXPECT_EQ(names_of("seed = 0..1\nlora_rank = 4, 8\nlora_alpha = 16, 32\nzip = lora_rank, lora_alpha\n"
                      "exclude = seed = 1, lora_rank = 8\nexclude = lora_alpha = 16, seed = 0\n"),
             (Names{"seed=0, lora_rank=8, lora_alpha=32", "seed=1, lora_rank=4, lora_alpha=16"}));
+}
+
+TEST(Sweep, ACellIsTheJobThatItWouldBeAlone) {
+  const JobFile file = parse_job_file(
+      "rounds = 7\nlora_rank = 8\n[sweep]\nmethod = full, ift, zero-shot\npreset = none, authors\n"
+      "adapter = lora, none\nsft_optimizer = adamw\nbeta = 0.2, 0.3\nsft_learning_rate = auto, 0.001\n",
+      "s.ini");
+  const std::vector<SweepCell> cells = sweep_cells(file.sweep);
+  const std::vector<JobCell> jobs = job_cells(file.settings, cells);
+  ASSERT_EQ(jobs.size(), 48U);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    std::vector<Setting> alone = file.settings;
+    alone.insert(alone.end(), cells[i].settings.begin(), cells[i].settings.end());
+    EXPECT_EQ(jobs[i].config.resolved, make_run_config(alone).resolved) << cells[i].name;
+    for (const Option* option : option_table())
+      EXPECT_EQ(jobs[i].config.value(option->key), option->print(jobs[i].config)) << option->key;
+  }
 }
 
 TEST(Sweep, AnExclusionOfTheFileStandsBackForTheCommandLine) {

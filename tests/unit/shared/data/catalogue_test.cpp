@@ -193,11 +193,25 @@ TEST(Catalogue, FindsModelsByPathAndInTheUsersCache) {
   const std::string saved = before == nullptr ? "" : before;
   ::setenv("XDG_CACHE_HOME", folder.path().c_str(), 1);
   EXPECT_EQ(find_model("toy-model"), file);
+  const std::string part = folder.write("apportion/big-00001-of-00002.gguf", "x");
+  folder.write("apportion/big-00002-of-00002.gguf", "x");
+  folder.write("apportion/big-model-00001-of-00002.gguf", "x");
+  EXPECT_EQ(find_model("big"), part);
+  EXPECT_EQ(find_model("big-00001-of-00002"), part);
+  const std::string whole = folder.path() + "/apportion/big.gguf";
+  EXPECT_EQ(error_of([&] { find_model(whole); }),
+            "there is no model file " + whole + "; " + part +
+                " is there, the first of its parts; give a GGUF file, a folder or a name");
+  const std::string again = folder.write("apportion/big-00001-of-00003.gguf", "x");
+  EXPECT_EQ(error_of([] { find_model("big"); }),
+            "model \"big\" is there in parts twice, " + part + " and " + again + "; give the path of one");
+  EXPECT_EQ(find_model(folder.write("apportion/big.gguf", "x")), whole);
+  EXPECT_EQ(find_model("big"), whole);
   const std::string message = error_of([] { find_model("absent-model"); });
   EXPECT_NE(message.find(folder.path() + "/apportion/absent-model.gguf"), std::string::npos) << message;
   EXPECT_NE(message.find("names are smollm2"), std::string::npos) << message;
   EXPECT_EQ(error_of([] { find_model("no/such.gguf"); }),
-            "there is no model file no/such.gguf; give a GGUF file or a name");
+            "there is no model file no/such.gguf; give a GGUF file, a folder or a name");
   before == nullptr ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", saved.c_str(), 1);
 }
 

@@ -176,9 +176,9 @@ TEST(Frames, WhatIsAddedIsNeverNearATestWording) {
   const std::vector<Frame> frames = parse_frames({{"@lower {wording}", "f", 1},
                                                   {"{wording} Just your best guess, please.", "f", 2},
                                                   {"Well now: {wording}", "f", 3}});
-  EXPECT_EQ(framed_wordings({plain}, {}, frames, 40, 0).size(), 3u);
-  const Texts kept = framed_wordings(
-      {plain}, {"questiona {thing}", "Your best guess... just your BEST guess!"}, frames, 40, 0);
+  EXPECT_EQ(Framer({plain}, {}, frames, 40).added(0).size(), 3u);
+  const Texts kept =
+      Framer({plain}, {"questiona {thing}", "Your best guess... just your BEST guess!"}, frames, 40).added(0);
   EXPECT_EQ(kept, Texts{"Well now: " + plain});
   EXPECT_FALSE(has(kept, guess));
   // Every word of the frames' own in the tests: what is left shares nothing.
@@ -191,11 +191,18 @@ TEST(Frames, WhatIsAddedIsNeverNearATestWording) {
   }
 }
 
+TEST(Frames, WhatASeedDrawsDoesNotDependOnTheSeedsBefore) {
+  const Dataset dataset = parse_dataset(find_dataset("gender-us-real"));
+  Framer framer = framer_of(dataset, with(4));
+  for (uint64_t seed : {3, 0, 1, 0}) EXPECT_EQ(framer.added(seed), added_wordings(dataset, with(4, seed)));
+  EXPECT_NE(framer.added(0), framer.added(1));
+}
+
 TEST(Frames, AUsersOwnWordsMayBeThoseOfATest) {
   const std::string plain = "What is the mood of {a_role}?", test = "Tell me what is the mood of the {role}!";
   EXPECT_NE(first_common_run(plain, test), "");
-  EXPECT_EQ(framed_wordings({plain}, {test}, parsed("Hello. {wording}"), 40, 0), Texts{"Hello. " + plain});
-  EXPECT_TRUE(framed_wordings({plain}, {test}, parsed("Now tell me: {wording}"), 40, 0).empty());
+  EXPECT_EQ(Framer({plain}, {test}, parsed("Hello. {wording}"), 40).added(0), Texts{"Hello. " + plain});
+  EXPECT_TRUE(Framer({plain}, {test}, parsed("Now tell me: {wording}"), 40).added(0).empty());
 }
 
 TEST(Frames, HeldOutWordingsAreTestsToo) {

@@ -105,6 +105,16 @@ TEST(Templates, NamesWrongAttributes) {
   }
 }
 
+/// Forty attributes of two categories each would be 2^40 joint ones.
+TEST(Templates, JointCategoriesAreNotWithoutEnd) {
+  std::string many;
+  for (int i = 0; i < 40; ++i)
+    many += "[categories a" + std::to_string(i) + "]\n0 = x" + std::to_string(i) + "\n1 = y\n";
+  EXPECT_EQ(complaint(many + rest),
+            "templates.txt, line 29: the attributes up to [categories a9] have 1024 joint categories; 1000 "
+            "is the most");
+}
+
 TEST(Templates, NamesWrongSections) {
   const std::string begin = categories;
   EXPECT_EQ(complaint(begin + "[answers]\n{category}\n"),

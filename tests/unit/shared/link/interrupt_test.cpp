@@ -30,6 +30,23 @@ void expect_true(const Action& action) {
   EXPECT_EXIT(std::_Exit(action() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
+TEST(InterruptDeathTest, InABatchJobSigtermMayComeTwiceAndNothingElse) {
+  expect_true([] {
+    install_interrupt_handler(true);
+    std::raise(SIGTERM);
+    std::raise(SIGTERM);
+    return interrupt_signal() == SIGTERM;
+  });
+  EXPECT_EXIT(
+      {
+        install_interrupt_handler(true);
+        std::raise(SIGUSR1);
+        std::raise(SIGUSR1);
+        std::_Exit(12);
+      },
+      testing::KilledBySignal(SIGUSR1), "");
+}
+
 TEST(InterruptDeathTest, NotesTheFirstOfSeveralKinds) {
   for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
     expect_true([&] {

@@ -33,7 +33,7 @@ TEST(Message, AssignKeepsItsTaskAndGroup) {
   assign.task.id = "ab12";
   assign.task.kind = TaskKind::calibrate;
   assign.task.label = "stage 2";
-  assign.task.identity = {{"options", {{"beta", "0.1"}}}, {"revision", 7}};
+  assign.task.identity = nlohmann::json{{"options", {{"beta", "0.1"}}}, {"revision", 7}};
   assign.task.inputs = {"cd34", "ef56"};
   assign.group = {2, 0, 5};
   assign.group_tag = 9;
@@ -158,7 +158,8 @@ TEST(Message, NotesKeepTextAndWeight) {
 }
 
 TEST(Message, FailedHeartbeatAndStop) {
-  Failed back = round_trip(Failed{"no room", 2, "t"});
+  Failed back = round_trip(Failed{"no room", 2, "t", true});
+  EXPECT_TRUE(back.is_of_storage);
   EXPECT_EQ(back.reason, "no room");
   EXPECT_EQ(back.exit_code, 2);
   EXPECT_EQ(back.task_id, "t");
@@ -201,6 +202,17 @@ TEST(Message, ChangedFieldsAreRefusedByName) {
     EXPECT_NE(refusal(other_type).find("exit_code"), std::string::npos) << wrong;
   }
   EXPECT_NE(refusal(nlohmann::json::array()), "");
+}
+
+/// Bytes that would use up the stack.
+TEST(Message, ValuesThatLieTooDeepAreRefused) {
+  nlohmann::json stop = object_of(Stop{});
+  stop["more"] = nullptr;
+  std::string bytes = cbor(stop);
+  const size_t value = bytes.find(static_cast<char>(0xF6));
+  ASSERT_NE(value, std::string::npos);
+  EXPECT_NO_THROW(decode(std::string(bytes).insert(value, std::string(99, static_cast<char>(0x81))), 1));
+  EXPECT_THROW(decode(bytes.insert(value, std::string(200'000, static_cast<char>(0x81))), 1), DataError);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 
 namespace apportion {
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 #include "tests/support/dataset_folder.h"
 
 namespace apportion {
@@ -92,6 +93,38 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
                             {"sft_learning_rate", "0.01", "x"},
                             {"calibrate_learning_rate", "0.01", "x"}});
   EXPECT_NO_THROW(resolve_recipe(config));  // nothing is read
+}
+
+TEST(Recipe, AnAdapterFromTheStartBringsItsRankAndTargets) {
+  const testing::DatasetFolder folder;
+  const std::string path = folder.path_of("adapter_config.json"), directory = path.substr(0, path.rfind('/'));
+  write_file(path, R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["v_proj", "q_proj"],
+                       "layers_to_transform": [3]})");
+  const std::string model = "shape:layers=4,width=64,heads=4,ffn=64";
+  auto resolved = [&](std::vector<Setting> settings) {
+    settings.push_back({"model", model, "x"});
+    settings.push_back({"adapter_in", directory, "x"});
+    RunConfig config = make_run_config(settings);
+    resolve_adapter(config);
+    return config;
+  };
+  const RunConfig config = resolved({{"lora_rank", "4", "x"}});  // as the file has it
+  EXPECT_EQ(config.lora.rank, 4);
+  EXPECT_EQ(config.value("lora_alpha"), "8");
+  EXPECT_EQ(config.value("lora_layers"), "0.25");
+  EXPECT_EQ(config.lora.targets, std::vector<std::string>({"q_proj", "v_proj"}));
+  EXPECT_THROW(resolved({{"lora_rank", "8", "x"}}), UserError);
+  EXPECT_THROW(resolved({{"lora_rank", "32", "x"}}), UserError);  // the default, but asked for
+  EXPECT_NO_THROW(resolved({{"lora_targets", "q_proj,v_proj", "x"}}));
+  EXPECT_EQ(resolved({{"method", "dpo", "x"}}).lora.rank, 4);  // which has a rank of its own
+  EXPECT_THROW(resolved({{"adapter", "none", "x"}}), UserError);
+  write_file(path,
+             R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "lm_head"]})");
+  EXPECT_THROW(resolved({}), UserError);
+  write_file(
+      path,
+      R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"], "use_dora": true})");
+  EXPECT_THROW(resolved({}), DataError);
 }
 
 struct Sets {

@@ -28,12 +28,13 @@ TEST(Finite, FindsTheFirstFloatThatIsNone) {
 }
 
 TEST(Finite, FindsScalesOfBlocksAndShortFloats) {
-  for (const TensorType type : {TensorType::f16, TensorType::bf16, TensorType::q8_0, TensorType::q4_1}) {
+  for (const TensorType type : all_tensor_types()) {
+    if (type == TensorType::f32) continue;
     const BlockLayout layout = block_layout(type);
     std::string bytes = random_weights(type, 64 * layout.elements, 0.1F, 1, "finite");
     EXPECT_FALSE(first_not_finite(type, bytes)) << type_name(type);
     const auto infinity = static_cast<uint16_t>(type == TensorType::bf16 ? 0x7F80 : 0xFC00);
-    const uint64_t last_scale = type == TensorType::q4_1 ? sizeof infinity : 0;
+    const uint64_t last_scale = type == TensorType::bf16 ? 0 : half_offsets(type).back();
     std::memcpy(bytes.data() + 5 * layout.bytes + last_scale, &infinity, sizeof infinity);
     EXPECT_EQ(first_not_finite(type, bytes), 5 * layout.elements) << type_name(type);
   }

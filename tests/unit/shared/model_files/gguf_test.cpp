@@ -1,224 +1,250 @@
-// The reader on files that are right, that lie in one place each, and that are cut or damaged anywhere.
+// Parts of a split model: that they are one model, whichever is given, and what is said of those that are
+// not.
 #include "shared/model_files/gguf.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstring>
-#include <fstream>
+#include <filesystem>
+#include <functional>
+#include <set>
 
-#include "shared/base/counter_rng.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
-#include "shared/model/shape.h"
-#include "shared/model_files/chat_template.h"
-#include "shared/model_files/tokenizer.h"
+#include "shared/model_files/gguf_shape.h"
+#include "shared/model_files/tensor_reader.h"
+#include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 
 namespace apportion {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using testing::DatasetFolder;
+using testing::error_of;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
-class GgufTest : public testing::Test {
- protected:
-  GgufTest() : path_(testing::TempDir() + "gguf_test_" + std::to_string(::getpid()) + ".gguf") {}
-  ~GgufTest() override { ::unlink(path_.c_str()); }
-
-  Gguf parse(const std::string& bytes) {
-    write_bytes(path_, bytes);
-    return Gguf(path_);
-  }
-
-  /// The message of the DataError that `bytes` raise; fails the test when they raise none.
-  std::string error_of(const std::string& bytes) {
-    try {
-      parse(bytes);
-    } catch (const DataError& error) {
-      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-      EXPECT_THAT(error.what(), HasSubstr(path_ + ", byte " + std::to_string(error.offset()) + ": "));
-      return error.what();
+/// Parts of two small tensors each, "t0" and so on, and what a test does to their keys.
+struct Parts {
+  explicit Parts(uint32_t count = 3)
+      : writers(count), numbers(count), counts(count, count), sums(count, 2 * count) {
+    writers[0].text("general.name", "toy");
+    for (uint32_t part = 0; part < count; ++part) {
+      numbers[part] = part;
+      for (uint32_t tensor = 2 * part; tensor < 2 * part + 2; ++tensor)
+        writers[part].tensor("t" + std::to_string(tensor), TensorType::f32, {2},
+                             std::string(8, static_cast<char>('0' + tensor)));
     }
-    ADD_FAILURE() << "no error";
-    return {};
   }
 
-  std::string path_;
+  /// Their paths.
+  std::vector<std::string> write(const DatasetFolder& folder) {
+    std::vector<std::string> paths;
+    for (size_t part = 0; part < writers.size(); ++part) {
+      GgufWriter writer = writers[part];
+      writer.unsigned_integer("split.no", numbers[part]).unsigned_integer("split.count", counts[part]);
+      writer.unsigned_integer("split.tensors.count", sums[part]);
+      paths.push_back(folder.write(
+          "toy-0000" + std::to_string(part + 1) + "-of-0000" + std::to_string(writers.size()) + ".gguf",
+          writer.bytes()));
+    }
+    return paths;
+  }
+
+  std::vector<GgufWriter> writers;
+  std::vector<uint32_t> numbers, counts, sums;
 };
 
-template <typename Value>
-std::string as_bytes(Value value) {
-  return {reinterpret_cast<const char*>(&value), sizeof(value)};
+/// What is said of the last of three parts, and of the first, after a change to the parts.
+std::string complaint(const std::function<void(Parts&)>& change) {
+  DatasetFolder folder;
+  Parts parts;
+  change(parts);
+  const std::vector<std::string> paths = parts.write(folder);
+  const std::string first = error_of([&] { Gguf gguf(paths.front()); });
+  EXPECT_EQ(first.find('\n'), std::string::npos) << first;
+  return first;
 }
 
-TEST_F(GgufTest, ReadsEveryKindOfValue) {
-  GgufWriter writer;
-  writer.text("text", "two words").unsigned_integer("u32", 7).number("f32", 0.5F);
-  writer.raw("i8", 1, as_bytes(int8_t{-5})).raw("u64", 10, as_bytes(uint64_t{1} << 63));
-  writer.raw("i64", 11, as_bytes(int64_t{12})).raw("f64", 12, as_bytes(0.1)).raw("yes", 7, "\1");
-  writer.texts("texts", {"a", "", "c"}).integers("integers", {-1, 2});
-  writer.raw("halves", 9, as_bytes(uint32_t{6}) + as_bytes(uint64_t{2}) + as_bytes(0.5F) + as_bytes(2.0F));
-  Gguf gguf = parse(writer.bytes());
-  EXPECT_EQ(gguf.text("text"), "two words");
-  EXPECT_EQ(gguf.integer("u32"), 7U);
-  EXPECT_EQ(gguf.integer("u64"), uint64_t{1} << 63);
-  EXPECT_EQ(gguf.integer("i64"), 12U);
-  EXPECT_EQ(gguf.number("f32"), 0.5);
-  EXPECT_EQ(gguf.number("f64"), 0.1);
-  EXPECT_EQ(gguf.texts("texts"), (std::vector<std::string>{"a", "", "c"}));
-  EXPECT_EQ(gguf.integers("integers"), (std::vector<int64_t>{-1, 2}));
-  EXPECT_EQ(gguf.numbers("halves"), (std::vector<double>{0.5, 2.0}));
-  EXPECT_TRUE(gguf.has("yes"));
-  EXPECT_FALSE(gguf.has("no"));
-  EXPECT_THROW(gguf.integer("i8"), DataError);  // negative
-  EXPECT_THROW(gguf.text("u32"), DataError);    // of another kind
-  EXPECT_THROW(gguf.number("absent"), DataError);
-  EXPECT_THROW(gguf.tensor("absent"), DataError);
-}
-
-TEST_F(GgufTest, PlacesTensorsOutermostDimensionFirst) {
-  GgufWriter writer;
-  writer.tensor("a", TensorType::f32, {3}, std::string(12, 'a'));
-  writer.tensor("b", TensorType::q8_0, {2, 64}, std::string(136, 'b'));
-  Gguf gguf = parse(writer.bytes());
-  EXPECT_EQ(gguf.tensors().size(), 2U);
-  EXPECT_EQ(gguf.tensor("a").bytes, std::string(12, 'a'));
-  EXPECT_EQ(gguf.tensor("b").bytes, std::string(136, 'b'));
-  EXPECT_EQ(gguf.tensor("b").shape, (std::vector<uint64_t>{2, 64}));
-  EXPECT_EQ(gguf.tensor("b").elements(), 128U);
-  EXPECT_EQ(gguf.tensor("b").type, TensorType::q8_0);
-  EXPECT_EQ(gguf.digest(), sha256_file(path_));
-}
-
-TEST_F(GgufTest, NamesAFileThatIsNotThere) { EXPECT_THROW(Gguf("/nowhere/model.gguf"), UserError); }
-
-TEST_F(GgufTest, RefusesWhatIsNotGguf3) {
-  EXPECT_THAT(error_of(""), HasSubstr("byte 0: "));
-  EXPECT_THAT(error_of("hello, world"), HasSubstr("is it a GGUF file?"));
-  std::string bytes = GgufWriter().bytes();
-  bytes[4] = 2;
-  EXPECT_THAT(error_of(bytes), AllOf(HasSubstr("byte 4: "), HasSubstr("version 2")));
-}
-
-TEST_F(GgufTest, RefusesCountsThatTheFileCannotHold) {
-  for (size_t at : {8, 16}) {
-    std::string bytes = GgufWriter().text("key", "value").bytes();
-    std::memset(bytes.data() + at, 0x7F, 8);
-    EXPECT_THAT(error_of(bytes), HasSubstr("byte " + std::to_string(at) + ": ")) << at;
-  }
-  std::string huge = as_bytes(uint32_t{8}) + as_bytes(uint64_t{1} << 62);
-  EXPECT_THAT(error_of(GgufWriter().raw("texts", 9, huge).bytes()),
-              HasSubstr("texts has 4611686018427387904 elements"));
-  EXPECT_THAT(error_of(GgufWriter().raw("text", 8, as_bytes(UINT64_MAX)).bytes()),
-              HasSubstr("the file ends inside"));
-}
-
-TEST_F(GgufTest, RefusesKeysAndValuesThatMakeNoSense) {
-  EXPECT_THAT(error_of(GgufWriter().text("a", "1").text("a", "2").bytes()), HasSubstr("a is there twice"));
-  EXPECT_THAT(error_of(GgufWriter().text("", "1").bytes()), HasSubstr("a metadata key"));
-  EXPECT_THAT(error_of(GgufWriter().text("a\nb", "1").bytes()), HasSubstr("a metadata key"));
-  EXPECT_THAT(error_of(GgufWriter().raw("a", 13, "........").bytes()), HasSubstr("value type 13"));
-  EXPECT_THAT(error_of(GgufWriter().raw("a", 7, "\2").bytes()), HasSubstr("boolean is 2"));
-  std::string nested =
-      as_bytes(uint32_t{9}) + as_bytes(uint64_t{1}) + as_bytes(uint32_t{4}) + as_bytes(uint64_t{0});
-  EXPECT_THAT(error_of(GgufWriter().raw("a", 9, nested).bytes()), HasSubstr("array of arrays"));
-  std::string big = as_bytes(uint32_t{10}) + as_bytes(uint64_t{1}) + as_bytes(UINT64_MAX);
-  EXPECT_THAT(error_of(GgufWriter().raw("a", 9, big).bytes()), HasSubstr("above 2^63 - 1"));
-  for (uint32_t alignment : {0U, 24U}) {
-    EXPECT_THAT(error_of(GgufWriter().unsigned_integer("general.alignment", alignment).bytes()),
-                HasSubstr("power of two"));
+TEST(Gguf, AnyPartOpensAllOfThem) {
+  DatasetFolder folder;
+  std::string digest;
+  const std::vector<std::string> paths = Parts().write(folder);
+  for (const std::string& path : paths) {
+    const Gguf gguf(path);
+    EXPECT_EQ(gguf.path(), paths.front());
+    EXPECT_EQ(gguf.text("general.name"), "toy");
+    ASSERT_EQ(gguf.files().size(), 3U);
+    ASSERT_EQ(gguf.tensors().size(), 6U);
+    for (int tensor = 0; tensor < 6; ++tensor) {
+      const GgufTensor& found = gguf.tensor("t" + std::to_string(tensor));
+      EXPECT_EQ(found.bytes, std::string(8, static_cast<char>('0' + tensor)));
+      EXPECT_EQ(found.path, paths[static_cast<size_t>(tensor / 2)]);
+    }
+    EXPECT_THAT(error_of([&] { gguf.tensor("t6"); }),
+                HasSubstr("there is no tensor t6 in any of the 3 parts"));
+    if (digest.empty()) digest = gguf.digest();
+    EXPECT_EQ(gguf.digest(), digest);
   }
 }
 
-TEST_F(GgufTest, RefusesTensorsThatMakeNoSense) {
-  auto error = [&](uint32_t type, const std::vector<uint64_t>& shape, uint64_t offset) {
-    GgufWriter writer;
-    writer.tensor("first", TensorType::f32, {16}, std::string(64, 'x'));
-    writer.lying_tensor("second", type, shape, offset);
-    return error_of(writer.bytes());
+TEST(Gguf, ADigestIsOfAllParts) {
+  DatasetFolder folder;
+  Parts parts;
+  const std::string path = parts.write(folder).front();
+  const std::string before = Gguf(path).digest();
+  parts.writers[2] = GgufWriter()
+                         .tensor("t4", TensorType::f32, {2}, "44444444")
+                         .tensor("t5", TensorType::f32, {2}, "55555556");
+  parts.write(folder);
+  EXPECT_NE(Gguf(path).digest(), before);
+}
+
+TEST(Gguf, AWholeFilesDigestIsThatOfItsBytes) {
+  DatasetFolder folder;
+  const auto digests = [&](const std::string& name, const GgufWriter& writer) {
+    const std::string path = folder.write(name, writer.bytes());
+    EXPECT_EQ(Gguf(path).digest(), sha256_file(path)) << name;
   };
-  EXPECT_THAT(error(2, {32}, 64), HasSubstr("second is of the type Q4_0; F32, F16"));
-  EXPECT_THAT(error(0, {}, 64), HasSubstr("second has 0 dimensions"));
-  EXPECT_THAT(error(0, {1, 1, 1, 1, 1}, 64), HasSubstr("second has 5 dimensions"));
-  EXPECT_THAT(error(0, {4, 0}, 0), HasSubstr("second has a shape that is empty"));
-  EXPECT_THAT(error(0, {uint64_t{1} << 32, uint64_t{1} << 32}, 0), HasSubstr("too large"));
-  EXPECT_THAT(error(0, {UINT64_MAX, 3}, 0), HasSubstr("too large"));
-  EXPECT_THAT(error(8, {32, 4}, 0), HasSubstr("whole blocks of Q8_0"));
-  EXPECT_THAT(error(0, {4}, 4), HasSubstr("multiple of 32"));
-  EXPECT_THAT(error(0, {4}, 64), HasSubstr("reach beyond the file's end"));
-  EXPECT_THAT(error(0, {4}, UINT64_MAX - 31), HasSubstr("reach beyond the file's end"));
-  EXPECT_THAT(error(0, {4}, 32), HasSubstr("first and second overlap"));
-  EXPECT_THAT(error_of(GgufWriter()
-                           .tensor("a", TensorType::f32, {1}, "1234")
-                           .tensor("a", TensorType::f32, {1}, "1234")
-                           .bytes()),
-              HasSubstr("a is there twice"));
+  digests("whole.gguf", GgufWriter().text("general.name", "toy"));
+  // One part is the whole, whatever it is called.
+  digests("one.gguf", GgufWriter().unsigned_integer("split.count", 1));
+  digests("one-00001-of-00001.gguf",
+          GgufWriter().unsigned_integer("split.count", 1).unsigned_integer("split.no", 0));
 }
 
-/// Everything that reads a model's file; true when all of it was accepted.
-bool read_all(const std::string& path) {
-  try {
-    Gguf gguf(path);
-    shape_of(gguf);
-    Tokenizer tokenizer(gguf);
-    ChatTemplate chat(gguf, tokenizer);
-    chat.encode_prompt("Who is 1 nurse?");
-    std::vector<float> values;
-    for (const auto& [name, tensor] : gguf.tensors()) {
-      values.resize(tensor.elements());
-      dequantize(tensor.type, tensor.bytes, tensor.elements(), values.data());
-    }
-    return true;
-  } catch (const DataError&) {
-    return false;
-  }
+TEST(Gguf, NamesThePartsThatAreMissing) {
+  DatasetFolder folder;
+  const std::vector<std::string> paths = Parts().write(folder);
+  std::filesystem::remove(paths[1]);
+  EXPECT_THAT(error_of([&] { Gguf gguf(paths[0]); }),
+              AllOf(StartsWith(paths[0] + ", byte "),
+                    HasSubstr("of the model's 3 parts (split.count) there is no " + paths[1] + "; put")));
+  std::filesystem::remove(paths[0]);
+  EXPECT_THAT(error_of([&] { Gguf gguf(paths[2]); }),
+              HasSubstr("there is no " + paths[0] + ", and 1 more; put"));
 }
 
-TinyModel smallest_model() {
+TEST(Gguf, FindsPartsByTheirNamesAlone) {
+  DatasetFolder folder;
+  const std::vector<std::string> paths = Parts().write(folder);
+  const std::string other = folder.path_of("other.gguf");
+  std::filesystem::rename(paths[1], other);
+  EXPECT_THAT(
+      error_of([&] { Gguf gguf(other); }),
+      AllOf(StartsWith(other + ", byte "), HasSubstr("the file is part 2 of 3 (split.no, split.count)"),
+            HasSubstr("-00002-of-00003.gguf")));
+  std::filesystem::rename(paths[2], paths[1]);
+  std::filesystem::rename(other, paths[2]);
+  EXPECT_THAT(
+      error_of([&] { Gguf gguf(paths[0]); }),
+      AllOf(StartsWith(paths[1] + ", byte "), HasSubstr("split.no is 2"), HasSubstr("part 2, which has 1")));
+}
+
+TEST(Gguf, PartsOfTwoModelsAreNone) {
+  EXPECT_THAT(complaint([](Parts& parts) { parts.counts[1] = 4; }),
+              AllOf(HasSubstr("toy-00002-of-00003.gguf, byte "), HasSubstr("split.count is 4, and 3 in /"),
+                    HasSubstr("toy-00001-of-00003.gguf")));
+  EXPECT_THAT(
+      complaint([](Parts& parts) { parts.sums[2] = 7; }),
+      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("split.tensors.count is 7, and 6 in /")));
+  EXPECT_THAT(complaint([](Parts& parts) {
+                parts.sums = {7, 7, 7};
+              }),
+              HasSubstr("split.tensors.count is 7, but the 3 parts have 6 tensors together"));
+  EXPECT_THAT(complaint([](Parts& parts) { parts.writers[1].text("general.name", "another"); }),
+              AllOf(HasSubstr("toy-00002-of-00003.gguf, byte "), HasSubstr("metadata key general.name")));
+  EXPECT_EQ(complaint([](Parts& parts) { parts.writers[1].text("general.name", "toy"); }), "no error");
+  EXPECT_THAT(
+      complaint([](Parts& parts) { parts.writers[2].number("llama.logit_scale", 0.5); }),
+      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("metadata key llama.logit_scale")));
+  EXPECT_THAT(
+      complaint([](Parts& parts) { parts.writers[2].tensor("t1", TensorType::f32, {1}, "1234"); }),
+      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("tensor t1 is there twice, also in /"),
+            HasSubstr("toy-00001-of-00003.gguf, byte ")));
+}
+
+TEST(Gguf, KeysOfPartsAreWholeNumbersThatCanBe) {
+  DatasetFolder folder;
+  const auto said = [&](const GgufWriter& writer) {
+    const std::string path = folder.write("a-00001-of-00002.gguf", writer.bytes());
+    return error_of([&] { Gguf gguf(path); });
+  };
+  EXPECT_THAT(said(GgufWriter().text("split.count", "2")), HasSubstr("split.count is not an integer"));
+  EXPECT_THAT(said(GgufWriter().unsigned_integer("split.count", 70000)),
+              HasSubstr("split.count is 70000; up to"));
+  EXPECT_THAT(said(GgufWriter().unsigned_integer("split.count", 2)), HasSubstr("no metadata key split.no"));
+  EXPECT_THAT(said(GgufWriter().unsigned_integer("split.count", 2).unsigned_integer("split.no", 2)),
+              HasSubstr("split.no is 2, and by split.count there are 2 parts; 0 to 1 is right"));
+}
+
+TEST(Gguf, AllPartsAreAlignedAlike) {
+  DatasetFolder folder;
+  const auto write = [&](uint32_t part, GgufWriter writer) {
+    writer.unsigned_integer("split.no", part).unsigned_integer("split.count", 2);
+    writer.unsigned_integer("split.tensors.count", 2);
+    writer.tensor("t" + std::to_string(part), TensorType::f32, {1}, "abc" + std::to_string(part));
+    return folder.write("a-0000" + std::to_string(part + 1) + "-of-00002.gguf", writer.bytes());
+  };
+  const std::string first = write(0, GgufWriter().alignment(64)),
+                    second = write(1, GgufWriter().alignment(64));
+  EXPECT_EQ(Gguf(first).tensor("t1").bytes, "abc1");
+  write(1, GgufWriter());
+  EXPECT_THAT(error_of([&] { Gguf gguf(first); }),
+              AllOf(StartsWith(second + ", byte "),
+                    HasSubstr("aligned to 32 (general.alignment), and to 64 in " + first)));
+}
+
+TEST(Gguf, RowsAreReadFromThePartThatHasThem) {
+  DatasetFolder folder;
   TinyModel model;
-  model.layers = 1;
-  model.width = model.ffn_width = 32;
-  model.linear_type = TensorType::q4_1;
-  model.embedding_type = TensorType::q8_0;
-  return model;
-}
-
-TEST_F(GgufTest, EveryTruncationIsAnError) {
-  std::string bytes = tiny_gguf(smallest_model());
-  write_bytes(path_, bytes);
-  ASSERT_TRUE(read_all(path_));
-  for (size_t size = bytes.size(); size-- > 0;) {
-    ASSERT_EQ(::truncate(path_.c_str(), static_cast<off_t>(size)), 0);
-    ASSERT_FALSE(read_all(path_)) << "cut to " << size << " bytes";
+  model.tied_embedding = false;
+  const std::string whole = folder.write("whole.gguf", tiny_gguf(model));
+  std::vector<std::string> paths;
+  for (const std::string& bytes : tiny_gguf_parts(model, 5))
+    paths.push_back(folder.write("m-0000" + std::to_string(paths.size() + 1) + "-of-00005.gguf", bytes));
+  const Gguf one(whole), parts(paths[3]);
+  EXPECT_EQ(parts.tensors().size(), one.tensors().size());
+  const ModelShape shape = shape_of(parts);
+  const auto expected = gguf_tensors(one, shape_of(one)), found = gguf_tensors(parts, shape);
+  for (const auto& [name, sizes] : found->tensors()) {
+    const auto count = static_cast<size_t>(sizes[0] * (sizes.size() > 1 ? sizes[1] : 1));
+    std::vector<float> theirs(count), ours(count);
+    expected->read_rows(name, 0, sizes[0], theirs.data());
+    found->read_rows(name, 0, sizes[0], ours.data());
+    EXPECT_EQ(ours, theirs) << name;
   }
 }
 
-TEST_F(GgufTest, DamageAnywhereIsAnErrorOrHarmless) {
-  std::string bytes = tiny_gguf(smallest_model());
-  size_t header = bytes.find("output_norm.weight") + 64;
-  write_bytes(path_, bytes);
-  // Changed in place: some file systems flush a file that is written anew.
-  std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
-  auto put = [&](size_t at, char byte) { file.seekp(static_cast<std::streamoff>(at)).put(byte); };
-  CounterRng rng(1, "damage of a gguf file");
-  int refused = 0;
-  for (int round = 0; round < 4000; ++round) {
-    std::vector<size_t> places;
-    for (uint64_t flips = 1 + rng.below(3); flips > 0; --flips) {
-      // Mostly in the header: weights may be anything.
-      places.push_back(rng.below(rng.below(8) == 0 ? bytes.size() : header));
-      put(places.back(),
-          static_cast<char>(static_cast<uint8_t>(bytes[places.back()]) ^ (1U << rng.below(8))));
+TEST(Gguf, APartThatIsCutWhileItIsReadIsNamed) {
+  DatasetFolder folder;
+  std::vector<std::string> paths;
+  for (const std::string& bytes : tiny_gguf_parts({}, 3))
+    paths.push_back(folder.write("m-0000" + std::to_string(paths.size() + 1) + "-of-00003.gguf", bytes));
+  const Gguf gguf(paths[0]);
+  const auto reader = gguf_tensors(gguf, shape_of(gguf));
+  std::vector<float> row(64);
+  std::set<std::string> named;
+  for (const auto& [tensor, sizes] : reader->tensors()) {
+    const std::string& name = tensor;
+    if (sizes.size() < 2 || sizes[1] != 64) continue;
+    reader->read_rows(name, 0, 1, row.data());
+    size_t complaints = 0;
+    for (const std::string& path : paths) {
+      // Its last byte alone, so that the rest can still be read.
+      std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+      const std::string said = error_of([&] { reader->read_rows(name, 0, 1, row.data()); });
+      std::filesystem::resize_file(path, std::filesystem::file_size(path) + 1);
+      if (said == "no error") continue;
+      EXPECT_THAT(said, AllOf(StartsWith(path + ", byte "), HasSubstr("became shorter while it was read")));
+      ++complaints;
+      named.insert(path);
     }
-    file.flush();
-    refused += read_all(path_) ? 0 : 1;
-    for (size_t at : places) put(at, bytes[at]);
+    EXPECT_EQ(complaints, 1U) << name;
   }
-  ASSERT_TRUE(file.good());
-  EXPECT_GT(refused, 2000);
-  EXPECT_LT(refused, 4000);
+  EXPECT_EQ(named.size(), 3U);
 }
 
 }  // namespace

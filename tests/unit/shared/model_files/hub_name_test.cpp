@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "shared/model_files/gguf.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 

@@ -40,6 +40,15 @@ TEST(Columns, NamesWrongShapes) {
   EXPECT_NE(fault_after([](MeasureColumns& c) { c.categories.shape = {0}; }), "");
 }
 
+/// Figures of 2^63 rounds took longer than anyone waits.
+TEST(Columns, NamesCountsThatNobodyAskedFor) {
+  EXPECT_EQ(fault_after([](MeasureColumns& c) {
+              c.counts.values[0] += uint64_t{1} << 63;
+              c.answer_count.values[0] += uint64_t{1} << 63;
+            }),
+            "/rounds has a count above 1000000000");
+}
+
 TEST(Columns, NamesWrongValues) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_NE(fault_after([&](MeasureColumns& c) { c.target.values[0] = nan; }).find("/target"),

@@ -2,7 +2,9 @@
 #include "shared/store/hdf5_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "shared/base/error.h"
@@ -139,6 +141,37 @@ TEST_F(Hdf5File, NothingAppearsWithoutCommit) {
   { Hdf5Writer writer(path_); }
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
   EXPECT_THROW(Hdf5Writer(directory_.path() + "/no/such/folder/file.h5"), UserError);
+}
+
+/// While it lives files of this process may have so many bytes.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit now{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &now);
+  }
+  ~SmallFiles() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(Hdf5File, WhatTheSystemRefusesIsItsReasonAndNothingIsLeft) {
+  // Refused are the first byte, a dataset, or what is written at the end.
+  for (const rlim_t bytes : {0, 1000, 100'000}) {
+    const SmallFiles files(bytes);
+    try {
+      Hdf5Writer writer(path_);
+      writer.dataset("/a", Hdf5Array<double>{{100'000}, std::vector<double>(100'000, 0.5)});
+      writer.commit();
+      ADD_FAILURE() << bytes;
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.what(), "cannot write " + path_ + ": File too large") << bytes;
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(directory_.path())) << bytes;
+  }
 }
 
 TEST_F(Hdf5File, MissingFileIsTheUsersError) { EXPECT_THROW(Hdf5Reader{path_}, UserError); }

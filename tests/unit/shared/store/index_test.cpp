@@ -114,7 +114,9 @@ TEST(Index, WhatWasAskedInAMethodsWayIsRecoveredAsThatMethodsCell) {
   TemporaryDirectory directory;
   const MeasureFile plain = sample_measure(sample_gender_set("v2"), {}, {});
   MeasureFile asked = plain;
-  asked.record.task.identity["asking"] = "with_target";
+  nlohmann::json identity = asked.record.task.identity.json();
+  identity["asking"] = "with_target";
+  asked.record.task.identity = identity;
   asked.record.task.id = task_id(asked.record.task.identity);
   for (auto& [key, value] : asked.record.config) {
     if (key == "method") value = "prompted";

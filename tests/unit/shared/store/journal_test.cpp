@@ -133,12 +133,73 @@ TEST_F(JournalTest, APreemptedTaskThatCameFurtherHasNotFailed) {
     record.saved = step;
     return record;
   };
-  count.add({lost(10, 100), lost(30, 220), lost(20, 160)});
+  count.add({JournalRecord{JournalEvent::taken, "t"}, lost(10, 100), lost(30, 220), lost(20, 160)});
   EXPECT_EQ(count.of("t"), 0);
   count.add({lost(40, 220)});
   EXPECT_EQ(count.of("t"), 1) << "no step since the last time";
   count.add({lost(50, 0)});
   EXPECT_EQ(count.of("t"), 2);
+}
+
+/// It was killed between saying so and giving its lease back.
+TEST_F(JournalTest, AnAttemptThatFailedIsNotLostAsWell) {
+  const auto of = [](JournalEvent event, const char* member, const char* other = "") {
+    JournalRecord record{event, "t", "", "", other};
+    record.member = member;
+    return record;
+  };
+  JournalRecord lost = of(JournalEvent::lost, "a", "b");
+  lost.time = 1;
+  for (const auto& [end, failures] : {std::pair{JournalEvent::failed, 1}, {JournalEvent::given_back, 0}}) {
+    FailureCount count;
+    JournalRecord ended = of(end, "b");
+    ended.time = 1;
+    count.add({lost});
+    EXPECT_EQ(count.of("t"), 0) << "it had the lease and did not begin";
+    count.add({of(JournalEvent::taken, "b")});
+    EXPECT_EQ(count.of("t"), 1);
+    count.add({ended});
+    EXPECT_EQ(count.of("t"), failures);
+    count.add({of(JournalEvent::taken, "b")});
+    EXPECT_EQ(count.of("t"), failures + 1) << "it tried again";
+  }
+}
+
+TEST_F(JournalTest, ARunThatWasAskedToStopHasNotFailedAtWhatItLost) {
+  FailureCount count;
+  JournalRecord lost{JournalEvent::lost, "t"}, stopping{JournalEvent::stopping};
+  lost.time = 10;
+  lost.other = "preempted";
+  for (const char* member : {"preempted", "killed"}) {
+    JournalRecord taken{JournalEvent::taken, "t"};
+    taken.member = member;
+    count.add({taken});
+  }
+  count.add({lost});
+  EXPECT_EQ(count.of("t"), 1);
+  stopping.member = "preempted";  // whose file is read later
+  count.add({stopping});
+  EXPECT_EQ(count.of("t"), 0);
+  lost.other = "killed";
+  count.add({lost});
+  EXPECT_EQ(count.of("t"), 1);
+}
+
+TEST_F(JournalTest, ARecordMayBeLaterThanItsWritersClock) {
+  JournalRecord retry{JournalEvent::retry, "t"};
+  retry.time = 4e9;
+  write("a", {retry});
+  EXPECT_EQ(reader().read_new().at(0).time, 4e9);
+  FailureCount count;
+  JournalRecord failed{JournalEvent::failed, "t"};
+  failed.time = 3e9;
+  count.add({failed});
+  EXPECT_EQ(count.last_of("t"), 3e9);
+  EXPECT_EQ(count.last_of("u"), 0);
+  failed.event = JournalEvent::lost;
+  failed.time = 4e9;
+  count.add({failed});
+  EXPECT_EQ(count.last_of("t"), 4e9);
 }
 
 TEST_F(JournalTest, SpansAreOfTheMemberThatEndedTheTask) {

@@ -380,7 +380,9 @@ TEST_F(TaskFile, VerifiesArtefacts) {
 
 TEST_F(TaskFile, VerifiesWeightsWhereAllAreTrained) {
   Task task = sample_task("sft", "stage 1", "all weights", {}, "");
-  task.identity["options"] = {{"adapter", "none"}};
+  nlohmann::json identity = task.identity.json();
+  identity["options"] = {{"adapter", "none"}};
+  task.identity = identity;
   task.id = task_id(task.identity);
   EXPECT_TRUE(trains_all_weights(task));
   const std::string folder = weights_directory(directory_.path(), task.id);

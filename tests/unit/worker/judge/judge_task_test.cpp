@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "shared/architecture/block.h"
 #include "shared/measure/category.h"
 #include "shared/measure/judge_question.h"
 #include "tests/support/worker/plain_llama.h"

@@ -19,7 +19,7 @@ TEST(LogProbs, EqualLogSoftmaxAndItsGradient) {
   at::Tensor weight = at::tensor({1.0F, -2.0F, 0.5F});
   at::Tensor ours = edge_log_probs(world.model(), hidden, edges);
   const ModelShape& shape = world.model().shape();
-  const char* head = shape.tied_embedding ? "token_embd.weight" : "output.weight";
+  const char* head = shape.tied_embedding ? "model.embed_tokens.weight" : "lm_head.weight";
   at::Tensor all = at::linear(hidden, world.weights().whole(head)).log_softmax(-1);
   at::Tensor plain = at::stack({all[3][5], all[3][9], all[69][5]});
   EXPECT_LT((ours - plain).abs().max().item<double>(), 1e-5);

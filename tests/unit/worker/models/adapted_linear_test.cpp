@@ -24,7 +24,7 @@ TEST_P(AdaptedLinear, IsNearTheFormulaInEveryPart) {
   at::manual_seed(2);
   auto rounded = [](const at::Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); };
   LinearGroup linear;
-  linear.parts = {{"gate_proj", 0, out}, {"up_proj", out, out}};
+  linear.parts = {{"mlp.gate_proj", inputs, out, 0}, {"mlp.up_proj", inputs, out, out}};
   const at::Tensor weight = rounded(at::randn({2 * out, inputs})), x = rounded(at::randn({160, inputs}));
   linear.weight_OI = weight.to(at::kBFloat16);
   LoraGroup lora;

@@ -10,8 +10,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numbers>
 #include <vector>
 
+#include "shared/architecture/rope.h"
 #include "tests/support/worker/test_device.h"
 #include "worker/kernels/row_kernels.h"
 
@@ -72,7 +74,10 @@ TEST_P(Layers, RmsNorm) {
 
 TEST_P(Layers, RotateHeads) {
   constexpr int64_t rows = 35, heads = 3, kv_heads = 1, head_dim = 10;
-  const RotaryTable table = rotary_table(rows, head_dim, 100, test_device());
+  ModelShape shape;
+  shape.head_dim = head_dim;
+  shape.rope_theta = 100;
+  const RotaryTable table = rotary_table(rows, rope_frequencies(shape), test_device());
   auto plain = [&](const Tensors& in) {
     auto parts =
         in[0].view({rows, heads + 2 * kv_heads, head_dim}).split_with_sizes({heads + kv_heads, kv_heads}, 1);
@@ -91,12 +96,16 @@ TEST_P(Layers, RotateHeads) {
 }
 
 TEST_P(Layers, GatedActivation) {
-  expect_same([](const Tensors& in) { return Tensors{gated_activation(in[0])}; },
-              [](const Tensors& in) {
-                auto halves = in[0].chunk(2, -1);
-                return Tensors{halves[0] * at::sigmoid(halves[0]) * halves[1]};
-              },
-              {values({35, 2 * 37}, GetParam())});
+  for (const Activation activation : {Activation::silu, Activation::gelu}) {
+    expect_same([&](const Tensors& in) { return Tensors{gated_activation(in[0], activation)}; },
+                [&](const Tensors& in) {
+                  auto halves = in[0].chunk(2, -1);
+                  const at::Tensor gate = activation == Activation::silu ? halves[0] * at::sigmoid(halves[0])
+                                                                         : at::gelu(halves[0], "tanh");
+                  return Tensors{gate * halves[1]};
+                },
+                {values({35, 2 * 37}, GetParam())});
+  }
 }
 
 TEST_P(Layers, AddResidual) {
@@ -112,9 +121,12 @@ TEST(RowKernels, TheExponentialHoldsFromEndToEnd) {
   std::vector<float> gate_up, out(1);
   for (float gate = -100; gate < 100; gate += 0.37F) {
     gate_up = {gate, 1};
-    row_kernels<float>().gated(gate_up.data(), 1, 1, out.data());
+    row_kernels<float>().silu_gated(gate_up.data(), 1, 1, out.data());
     const double wanted = gate / (1 + std::exp(-static_cast<double>(gate)));
     EXPECT_NEAR(out[0], wanted, 1e-6 * std::abs(wanted) + 1e-30) << gate;
+    row_kernels<float>().gelu_gated(gate_up.data(), 1, 1, out.data());
+    const double root = std::sqrt(2 / std::numbers::pi), cube = static_cast<double>(gate) * gate * gate;
+    EXPECT_NEAR(out[0], gate / 2 * (1 + std::tanh(root * (gate + 0.044715 * cube))), 2e-6) << gate;
   }
 }
 

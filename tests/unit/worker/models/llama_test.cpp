@@ -12,10 +12,12 @@
 #include <algorithm>
 
 #include "shared/model/memory.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/worker/test_device.h"
 #include "worker/kernels/panel_products.h"
 #include "worker/losses/log_probs.h"
+#include "worker/models/weight_source.h"
 
 namespace apportion {
 namespace {
@@ -55,7 +57,7 @@ struct Measured {
 Measured measure(at::ScalarType type) {
   const ModelShape shape =
       parse_shape("shape:layers=4,width=256,heads=8,kv_heads=2,ffn=704,vocabulary=900,context=256");
-  const Llama model(*synthetic_weights(shape), shape, type, test_device());
+  const Llama model(WeightSource(synthetic_tensors(shape)), shape, type, test_device());
   LoraConfig lora;
   lora.rank = 8;
   lora.layers = 1;

@@ -8,17 +8,23 @@
 #include <cstring>
 
 #include "shared/base/error.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/gguf.h"
+#include "shared/model_files/gguf_names.h"
+#include "shared/model_files/gguf_shape.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 #include "tests/support/worker/test_device.h"
 #include "worker/models/llama.h"
+#include "worker/models/weight_source.h"
 
 namespace apportion {
 namespace {
 
-constexpr const char* layers[] = {"blk.1.attn_q.weight", "blk.0.attn_k.weight", "blk.1.attn_v.weight",
-                                  "blk.0.ffn_down.weight"};
+constexpr const char* layers[] = {
+    "model.layers.1.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight",
+    "model.layers.1.self_attn.v_proj.weight", "model.layers.0.mlp.down_proj.weight"};
 
 class PackedLinear : public ::testing::TestWithParam<BaseType> {
  protected:
@@ -39,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Types, PackedLinear, ::testing::Values(BaseType::int8, 
 
 TEST_P(PackedLinear, RowsOfAFileStayAsTheyAre) {
   const Gguf& gguf = file(packed_type(GetParam()));
-  const auto source = gguf_weights(gguf, shape_of(gguf));
+  const auto source = std::make_unique<WeightSource>(gguf_tensors(gguf, shape_of(gguf)));
   for (const char* name : layers) {
     const int64_t rows = source->sizes(name)[0], inputs = source->sizes(name)[1];
     const at::Tensor packed = source->packed_rows(name, 0, rows, packed_type(GetParam()));
@@ -49,10 +55,10 @@ TEST_P(PackedLinear, RowsOfAFileStayAsTheyAre) {
           << name;
     }
     EXPECT_TRUE(at::equal(unpacked_by_operations(packed, GetParam()), source->whole(name))) << name;
-    const std::string_view bytes = gguf.tensor(name).bytes;
+    const std::string_view bytes = gguf.tensor(gguf_name(name, "llama")).bytes;
     const bool in_order = std::memcmp(packed.data_ptr(), bytes.data(), bytes.size()) == 0;
-    EXPECT_EQ(in_order,
-              std::string(name).find("_q.") + std::string(name).find("_k.") == 2 * std::string::npos);
+    EXPECT_EQ(in_order, std::string(name).find(".q_proj.") + std::string(name).find(".k_proj.") ==
+                            2 * std::string::npos);
   }
 }
 
@@ -60,7 +66,8 @@ TEST_P(PackedLinear, OtherRowsArePackedAlikeInAnySplit) {
   const Gguf& gguf = file(TensorType::f32);
   const ModelShape synthetic =
       parse_shape("shape:layers=2,width=64,heads=2,ffn=96,vocabulary=512,context=256");
-  for (const auto& source : {gguf_weights(gguf, shape_of(gguf)), synthetic_weights(synthetic)}) {
+  for (const auto& source : {std::make_unique<WeightSource>(gguf_tensors(gguf, shape_of(gguf))),
+                             std::make_unique<WeightSource>(synthetic_tensors(synthetic))}) {
     for (const char* name : layers) {
       const int64_t rows = source->sizes(name)[0], inputs = source->sizes(name)[1];
       const at::Tensor whole = source->packed_rows(name, 0, rows, packed_type(GetParam()));
@@ -80,7 +87,7 @@ TEST_P(PackedLinear, OtherRowsArePackedAlikeInAnySplit) {
 TEST_P(PackedLinear, AModelOnAPackedFileIsTheModel) {
   const Gguf& gguf = file(packed_type(GetParam()));
   const ModelShape shape = shape_of(gguf);
-  const auto source = gguf_weights(gguf, shape);
+  const auto source = std::make_unique<WeightSource>(gguf_tensors(gguf, shape));
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15, 9, 2, 6});
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
@@ -101,7 +108,7 @@ TEST_P(PackedLinear, AModelOnAPackedFileIsTheModel) {
 TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
   const ModelShape shape =
       parse_shape("shape:layers=8,width=64,heads=2,ffn=96,vocabulary=512,context=256,tied=true");
-  const auto source = synthetic_weights(shape);
+  const auto source = std::make_unique<WeightSource>(synthetic_tensors(shape));
   const int64_t before = base_memory().live, block = shape.block_parameters() / 8, table = 4 * 512 * 64;
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15});
@@ -129,7 +136,7 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
 
 TEST_P(PackedLinear, LayersThatAreNoMultipleOfABlockAreRefused) {
   const ModelShape shape = parse_shape("shape:layers=1,width=64,heads=2,ffn=90,vocabulary=512,context=256");
-  const auto source = synthetic_weights(shape);
+  const auto source = std::make_unique<WeightSource>(synthetic_tensors(shape));
   EXPECT_THROW(Llama(*source, shape, at::kFloat, test_device(), {}, GetParam()), UserError);
 }
 

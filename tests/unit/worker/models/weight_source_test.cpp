@@ -9,9 +9,14 @@
 #include <cmath>
 #include <tuple>
 
+#include "shared/architecture/block.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
-#include "shared/model/shape_text.h"
+#include "shared/model_files/gguf.h"
+#include "shared/model_files/gguf_names.h"
+#include "shared/model_files/gguf_shape.h"
+#include "shared/model_files/shape_text.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/dataset_folder.h"
 #include "tests/support/tiny_gguf.h"
 
@@ -20,7 +25,7 @@ namespace {
 
 /// The tensor in the file's own order.
 at::Tensor unpacked(const Gguf& gguf, const std::string& name) {
-  const GgufTensor& tensor = gguf.tensor(name);
+  const GgufTensor& tensor = gguf.tensor(gguf_name(name, "llama"));
   std::vector<int64_t> sizes(tensor.shape.begin(), tensor.shape.end());
   at::Tensor values = at::empty(sizes, at::kFloat);
   dequantize(tensor.type, tensor.bytes, tensor.elements(), values.data_ptr<float>());
@@ -49,6 +54,10 @@ class GgufWeightsTest : public ::testing::Test {
     tiny.linear_type = type;
     tiny.embedding_type = embedding;
     tiny.tied_embedding = false;
+    if (block_layout(type).elements > 32) {
+      tiny.width = 256;
+      tiny.ffn_width = 512;
+    }
     write_tiny_gguf(folder_.path_of("tiny.gguf"), tiny);
     gguf_ = std::make_unique<Gguf>(folder_.path_of("tiny.gguf"));
     return *gguf_;
@@ -62,50 +71,54 @@ class GgufWeightsTest : public ::testing::Test {
 TEST_F(GgufWeightsTest, NamesATensorWithAScaleThatIsNoNumber) {
   const Gguf& whole = file(TensorType::q8_0, TensorType::f32);
   const ModelShape shape = shape_of(whole);
-  const std::string name = "blk.0.ffn_up.weight", path = whole.path();
+  const std::string name = "model.layers.0.mlp.up_proj.weight", path = whole.path();
   std::string bytes = read_file(path);
   constexpr size_t block = 34, blocks_of_row = 2, row = 5;
-  const size_t at = bytes.find(whole.tensor(name).bytes) + (row * blocks_of_row + 1) * block;
+  const size_t at =
+      bytes.find(whole.tensor(gguf_name(name, "llama")).bytes) + (row * blocks_of_row + 1) * block;
   bytes[at] = 0;
   bytes[at + 1] = 0x7C;  // infinity
   write_bytes(path, bytes);
   const Gguf damaged(path);
-  const auto source = gguf_weights(damaged, shape);
+  const auto source = std::make_unique<WeightSource>(gguf_tensors(damaged, shape));
   EXPECT_NO_THROW(source->rows(name, 0, row));
   for (const std::string& said :
        {testing::error_of([&] { source->whole(name); }),
         testing::error_of([&] { source->rows(name, row, 8); }),
         testing::error_of([&] { source->packed_rows(name, 2, 8, TensorType::q8_0); })}) {
-    EXPECT_NE(said.find("tensor " + name + " has a NaN or an infinity in row 5;"), std::string::npos) << said;
+    EXPECT_NE(said.find("tensor " + gguf_name(name, "llama") + " has a NaN or an infinity in row 5;"),
+              std::string::npos)
+        << said;
   }
 }
 
 TEST_F(GgufWeightsTest, NoticesAFileThatBecameShorter) {
   const Gguf& whole = file(TensorType::f32, TensorType::f32);
-  const auto source = gguf_weights(whole, shape_of(whole));
+  const auto source = std::make_unique<WeightSource>(gguf_tensors(whole, shape_of(whole)));
   ASSERT_EQ(::truncate(whole.path().c_str(), static_cast<off_t>(file_size(whole.path()) - 4)), 0);
-  const std::string said = testing::error_of([&] { source->whole("output.weight"); });
+  const std::string said = testing::error_of([&] { source->whole("lm_head.weight"); });
   EXPECT_NE(said.find("the file became shorter while it was read"), std::string::npos) << said;
 }
 
 TEST_F(GgufWeightsTest, AnySplitIsTheWhole) {
-  for (TensorType type : {TensorType::f32, TensorType::q4_1, TensorType::q8_0}) {
+  for (TensorType type : all_tensor_types()) {
     const Gguf& gguf = file(type, TensorType::q8_0);
     const ModelShape shape = shape_of(gguf);
-    expect_splits_equal_the_whole(*gguf_weights(gguf, shape), shape);
+    expect_splits_equal_the_whole(WeightSource(gguf_tensors(gguf, shape)), shape);
   }
 }
 
 TEST_F(GgufWeightsTest, ValuesAreTheFilesWithTheOrderOfRotationUndone) {
   const Gguf& gguf = file(TensorType::q4_1, TensorType::f16);
   const ModelShape shape = shape_of(gguf);
-  const auto source = gguf_weights(gguf, shape);
-  for (const char* name : {"token_embd.weight", "output.weight", "output_norm.weight", "blk.1.attn_v.weight",
-                           "blk.0.attn_output.weight", "blk.1.ffn_gate.weight", "blk.1.ffn_down.weight"}) {
+  const auto source = std::make_unique<WeightSource>(gguf_tensors(gguf, shape));
+  for (const char* name : {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight",
+                           "model.layers.1.self_attn.v_proj.weight", "model.layers.0.self_attn.o_proj.weight",
+                           "model.layers.1.mlp.gate_proj.weight", "model.layers.1.mlp.down_proj.weight"}) {
     EXPECT_TRUE(at::equal(source->whole(name), unpacked(gguf, name))) << name;
   }
-  for (auto [name, heads] :
-       {std::pair("blk.1.attn_q.weight", shape.heads), std::pair("blk.0.attn_k.weight", shape.kv_heads)}) {
+  for (auto [name, heads] : {std::pair("model.layers.1.self_attn.q_proj.weight", shape.heads),
+                             std::pair("model.layers.0.self_attn.k_proj.weight", shape.kv_heads)}) {
     at::Tensor permuted = unpacked(gguf, name);
     at::Tensor right =
         permuted.view({heads, shape.head_dim / 2, 2, shape.width}).transpose(1, 2).reshape(permuted.sizes());
@@ -118,40 +131,41 @@ TEST_F(GgufWeightsTest, AnotherShapeThanTheFilesIsAnError) {
   const Gguf& gguf = file(TensorType::f32, TensorType::f32);
   ModelShape shape = shape_of(gguf);
   shape.ffn_width = 95;
-  EXPECT_THROW(gguf_weights(gguf, shape)->whole("blk.0.ffn_up.weight"), DataError);
-  EXPECT_THROW(gguf_weights(gguf, shape)->whole("blk.2.ffn_up.weight"), InternalError);
-  EXPECT_THROW(gguf_weights(gguf, shape)->rows("output_norm.weight", 0, 65), InternalError);
+  EXPECT_THROW(WeightSource(gguf_tensors(gguf, shape)).whole("model.layers.0.mlp.up_proj.weight"), DataError);
+  EXPECT_THROW(WeightSource(gguf_tensors(gguf, shape)).whole("model.layers.2.mlp.up_proj.weight"),
+               InternalError);
+  EXPECT_THROW(WeightSource(gguf_tensors(gguf, shape)).rows("model.norm.weight", 0, 65), InternalError);
 }
 
 TEST(SyntheticWeights, AnySplitIsTheWhole) {
   // Widths that are no multiple of eight, so that a row's last block is a part of one.
   const ModelShape shape = parse_shape("shape:layers=2,width=60,heads=6,kv_heads=2,ffn=90,vocabulary=300");
-  expect_splits_equal_the_whole(*synthetic_weights(shape), shape);
+  expect_splits_equal_the_whole(WeightSource(synthetic_tensors(shape)), shape);
 }
 
 TEST(SyntheticWeights, AreScaledByTheirInputs) {
   const ModelShape shape = parse_shape("shape:layers=1,width=512,heads=8,ffn=1024,vocabulary=600");
-  const auto source = synthetic_weights(shape);
-  for (auto [name, inputs] :
-       {std::pair("token_embd.weight", 512.0), std::pair("blk.0.ffn_down.weight", 1024.0)}) {
+  const auto source = std::make_unique<WeightSource>(synthetic_tensors(shape));
+  for (auto [name, inputs] : {std::pair("model.embed_tokens.weight", 512.0),
+                              std::pair("model.layers.0.mlp.down_proj.weight", 1024.0)}) {
     const at::Tensor values = source->whole(name);
     EXPECT_NEAR(values.std().item<double>() * std::sqrt(inputs), 1, 0.01) << name;
     EXPECT_NEAR(values.mean().item<double>() * std::sqrt(inputs), 0, 0.01) << name;
     EXPECT_LE(values.abs().max().item<double>() * std::sqrt(inputs / 3), 1) << name;
   }
-  EXPECT_TRUE(at::equal(source->whole("blk.0.attn_norm.weight"), at::ones({512})));
+  EXPECT_TRUE(at::equal(source->whole("model.layers.0.input_layernorm.weight"), at::ones({512})));
 }
 
 TEST(SyntheticWeights, RowsTensorsAndHalvesOfAWordAreUnrelated) {
   const ModelShape shape = parse_shape("shape:layers=2,width=512,heads=8,ffn=1024,vocabulary=600");
-  const auto source = synthetic_weights(shape);
-  const at::Tensor q = source->whole("blk.0.attn_q.weight");
+  const auto source = std::make_unique<WeightSource>(synthetic_tensors(shape));
+  const at::Tensor q = source->whole("model.layers.0.self_attn.q_proj.weight");
   auto correlation = [](const at::Tensor& a, const at::Tensor& b) {
     return ((a * b).mean() / (a.std() * b.std())).item<double>();
   };
   // 2^18 pairs: 0.01 is five standard deviations.
-  EXPECT_NEAR(correlation(q, source->whole("blk.0.attn_k.weight")), 0, 0.01);
-  EXPECT_NEAR(correlation(q, source->whole("blk.1.attn_q.weight")), 0, 0.01);
+  EXPECT_NEAR(correlation(q, source->whole("model.layers.0.self_attn.k_proj.weight")), 0, 0.01);
+  EXPECT_NEAR(correlation(q, source->whole("model.layers.1.self_attn.q_proj.weight")), 0, 0.01);
   EXPECT_NEAR(correlation(q.narrow(0, 0, 511), q.narrow(0, 1, 511)), 0, 0.01);
   EXPECT_NEAR(correlation(q.narrow(1, 0, 511), q.narrow(1, 1, 511)), 0, 0.01);
 }
@@ -159,10 +173,11 @@ TEST(SyntheticWeights, RowsTensorsAndHalvesOfAWordAreUnrelated) {
 TEST(SyntheticWeights, AreAFunctionOfNameRowAndColumn) {
   const ModelShape shape = parse_shape("shape:layers=1,width=64,heads=4,ffn=96,vocabulary=300");
   const ModelShape deeper = parse_shape("shape:layers=9,width=64,heads=4,ffn=96,vocabulary=900");
-  const at::Tensor rows = synthetic_weights(shape)->rows("token_embd.weight", 100, 200);
-  EXPECT_TRUE(at::equal(rows, synthetic_weights(deeper)->rows("token_embd.weight", 100, 200)));
+  const at::Tensor rows = WeightSource(synthetic_tensors(shape)).rows("model.embed_tokens.weight", 100, 200);
+  EXPECT_TRUE(
+      at::equal(rows, WeightSource(synthetic_tensors(deeper)).rows("model.embed_tokens.weight", 100, 200)));
   // Computed by an independent Philox: results that name these weights rest on them.
-  const at::Tensor all = synthetic_weights(shape)->whole("token_embd.weight");
+  const at::Tensor all = WeightSource(synthetic_tensors(shape)).whole("model.embed_tokens.weight");
   for (auto [row, column, value] :
        {std::tuple(0, 0, 0.4882049560546875), std::tuple(100, 9, 0.1438140869140625),
         std::tuple(299, 62, 0.1607208251953125)}) {

@@ -6,11 +6,14 @@
 
 #include <filesystem>
 
+#include "shared/architecture/block.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/model_files/safetensors.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/worker/tiny_world.h"
+#include "worker/models/weight_source.h"
 
 namespace apportion {
 namespace {
@@ -30,7 +33,7 @@ TEST(WeightsFile, ReadsBackWhatItWrote) {
   testing::DatasetFolder folder;
   const std::string digest = write_all(folder.path(), world);
   EXPECT_EQ(digest, sha256_file(folder.path_of("model.safetensors")));
-  const auto weights = saved_weights(folder.path(), world.model().shape());
+  const auto weights = std::make_unique<WeightSource>(folder_tensors(folder.path(), world.model().shape()));
   for (const auto& [name, sizes] : tensors_of(world.model().shape()))
     EXPECT_TRUE(at::equal(weights->whole(name), world.weights().whole(name))) << name;
 }
@@ -51,11 +54,11 @@ TEST(WeightsFile, NamesWhatIsWrong) {
   testing::DatasetFolder folder;
   write_all(folder.path(), world);
   const std::string path = folder.path_of("model.safetensors");
-  auto load = [&] { saved_weights(folder.path(), world.model().shape()); };
+  auto load = [&] { std::make_unique<WeightSource>(folder_tensors(folder.path(), world.model().shape())); };
   auto tensors = read_safetensors(path);
   tensors["model.norm.weight"].shape = {8, 8};
   write_file(path, encode_safetensors(tensors, {}));
-  EXPECT_NE(error_of(load).find("'model.norm.weight' has another shape"), std::string::npos)
+  EXPECT_NE(error_of(load).find("'model.norm.weight' has shape [8,8]; [64] is right"), std::string::npos)
       << error_of(load);
   tensors.erase("model.norm.weight");
   write_file(path, encode_safetensors(tensors, {}));
@@ -63,7 +66,7 @@ TEST(WeightsFile, NamesWhatIsWrong) {
   tensors["model.norm.weight"] = {{64}, std::vector<float>(64)};
   tensors["extra"] = {{1}, {0}};
   write_file(path, encode_safetensors(tensors, {}));
-  EXPECT_NE(error_of(load).find("tensors; "), std::string::npos) << error_of(load);
+  EXPECT_NE(error_of(load).find("'extra' is none of this model's"), std::string::npos) << error_of(load);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "shared/model/shape_text.h"
+#include "shared/model_files/shape_text.h"
 #include "tests/support/worker/test_device.h"
 #include "worker/device_memory.h"
 

@@ -10,12 +10,15 @@
 #include <mutex>
 #include <numeric>
 
+#include "shared/architecture/block.h"
 #include "shared/base/file_system.h"
 #include "shared/model_files/safetensors.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/sample_results.h"
 #include "tests/support/worker/full_ranks.h"
 #include "tests/support/worker/plain_llama.h"
 #include "tests/support/worker/test_device.h"
+#include "worker/models/weight_source.h"
 #include "worker/models/weights_file.h"
 #include "worker/parallel/gradients.h"
 
@@ -91,7 +94,7 @@ at::Tensor gradient_on(FullRank& rank, Recompute recompute) {
   }
   auto pass = rank.weights->pass(items, recompute);
   // The base is another model: its head is not the one that is trained.
-  const auto base_head = rank.model.other_head(*synthetic_weights(rank.model.shape()));
+  const auto base_head = rank.model.other_head(WeightSource(synthetic_tensors(rank.model.shape())));
   pass->forward(BlockPass::Gradient::wanted, base_head.get());
   EXPECT_TRUE(pass->backward(d_E).empty());
   return rank.weights->gradient({}, micro_batches, rank.group);
@@ -127,7 +130,8 @@ PlainWeights plain_gradient(const TinyWorld& world) {
     leaves.push_back(weights[name]);
   }
   const at::Tensor base_head_VC =
-      synthetic_weights(shape)->whole(shape.tied_embedding ? "token_embd.weight" : "output.weight");
+      WeightSource(synthetic_tensors(shape))
+          .whole(shape.tied_embedding ? "model.embed_tokens.weight" : "lm_head.weight");
   at::Tensor loss = at::zeros({});
   for (int m = 0; m < micro_batches; ++m) {
     if (lengths[static_cast<size_t>(m)] == 0) continue;
@@ -158,7 +162,7 @@ TEST(FullPass, EqualsPlainAutograd) {
     const PlainWeights expected = plain_gradient(world);
     EXPECT_EQ(found.size(), expected.size());
     for (const auto& [name, gradient] : expected)
-      EXPECT_LT(relative_difference(tensor_of(found.at(hugging_face_name(name))), gradient), 1e-5) << name;
+      EXPECT_LT(relative_difference(tensor_of(found.at(name)), gradient), 1e-5) << name;
   }
 }
 

@@ -7,12 +7,15 @@
 
 #include <cmath>
 
+#include "shared/architecture/block.h"
 #include "shared/base/digest.h"
 #include "shared/base/file_system.h"
 #include "shared/model_files/safetensors.h"
+#include "shared/model_files/tensor_reader.h"
 #include "tests/support/sample_results.h"
 #include "tests/support/worker/full_ranks.h"
 #include "tests/support/worker/stopped_training.h"
+#include "worker/models/weight_source.h"
 #include "worker/models/weights_file.h"
 #include "worker/train/trainer.h"
 
@@ -142,7 +145,8 @@ TEST_F(FullWeightsTest, BeginsWithTheModelsWeightsWhichLoadAgain) {
   for (Head head : {Head::tied, Head::own}) {
     const TinyWorld world(at::kBFloat16, head);
     on_full_ranks(world, {2, 1, Node::many}, [&](FullRank& rank) { rank.weights->save(directory_.path()); });
-    const auto saved = saved_weights(directory_.path(), world.model().shape());
+    const auto saved =
+        std::make_unique<WeightSource>(folder_tensors(directory_.path(), world.model().shape()));
     for (const auto& [name, sizes] : tensors_of(world.model().shape())) {
       EXPECT_TRUE(at::equal(saved->whole(name), world.weights().whole(name))) << name;
       EXPECT_TRUE(at::equal(saved->rows(name, 3, 9), world.weights().rows(name, 3, 9))) << name;

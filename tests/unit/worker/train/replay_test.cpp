@@ -33,7 +33,7 @@ struct Packed {
     const std::vector<ReplayRow> rows = rows_of(world);
     Replay replay(rows, static_cast<int>(rows.size()), 1);
     auto alone = make_local_collectives();
-    replay.prepare(world.model(), *alone, 1);
+    replay.prepare(world.model(), nullptr, *alone, 1);
     std::vector<const ReplayRow*> members;
     std::vector<at::Tensor> hidden;
     for (int row = 0; row < static_cast<int>(rows.size()); ++row) {
@@ -49,8 +49,12 @@ struct Packed {
   int64_t kept() const { return batch.kept.row_N.size(0); }
 };
 
-TEST(Replay, GradientIsPlainAutograds) {
-  TinyWorld world;
+/// The cap of logits; 0: none.
+class ReplayOf : public ::testing::TestWithParam<double> {};
+
+TEST_P(ReplayOf, GradientIsPlainAutograds) {
+  const double cap = GetParam();
+  TinyWorld world(at::kFloat, testing::Head::tied, 2, test_device(), cap);
   Adapter adapter = world.random_adapter(3);
   const Packed packed(world);
   BlockPass pass(world.model(), adapter, packed.items(), Recompute::never);
@@ -59,13 +63,16 @@ TEST(Replay, GradientIsPlainAutograds) {
   const at::Tensor d_N = at::arange(packed.kept(), at::kFloat).cos() + 2;
   const at::Tensor gradient = pass.backward({at::cat({at::zeros({packed.edges()}), d_N})})[0];
 
-  const at::Tensor head_VC = world.weights().whole("token_embd.weight");
+  const at::Tensor head_VC = world.weights().whole("model.embed_tokens.weight");
   const at::Tensor hidden_NC = world.model()
                                    .hidden(packed.batch.rows, &adapter)
                                    .index_select(0, packed.batch.edges.rows_R)
                                    .index_select(0, packed.batch.kept.row_N);
-  const at::Tensor base_NV = at::mm(packed.batch.kept.base_hidden_NC, head_VC.t()).log_softmax(-1),
-                   log_probs_NV = at::mm(hidden_NC, head_VC.t()).log_softmax(-1);
+  auto log_probs = [&](const at::Tensor& in_NC) {
+    const at::Tensor logits_NV = at::mm(in_NC, head_VC.t());
+    return (cap > 0 ? (logits_NV / cap).tanh() * cap : logits_NV).log_softmax(-1);
+  };
+  const at::Tensor base_NV = log_probs(packed.batch.kept.base_hidden_NC), log_probs_NV = log_probs(hidden_NC);
   const at::Tensor kl_N = (base_NV.exp() * (base_NV - log_probs_NV)).sum(-1);
   EXPECT_LT(relative_difference(out.slice(0, packed.edges()), kl_N.detach()), 1e-4);
   EXPECT_GT(kl_N.min().item<double>(), 1e-4);
@@ -74,6 +81,8 @@ TEST(Replay, GradientIsPlainAutograds) {
   for (const at::Tensor& part : torch::autograd::grad({kl_N}, leaves, {d_N})) flat.push_back(part.flatten());
   EXPECT_LT(relative_difference(gradient, at::cat(flat)), 1e-4);
 }
+
+INSTANTIATE_TEST_SUITE_P(Caps, ReplayOf, ::testing::Values(0.0, 2.0));
 
 TEST(Replay, AnAdapterThatDoesNothingIsTheBase) {
   TinyWorld world;
@@ -100,7 +109,7 @@ struct Trained {
 
 Trained train(const TinyWorld& world, double weight, Collectives& group) {
   Replay replay(rows_of(world), 4, 7);
-  replay.prepare(world.model(), group, 12);
+  replay.prepare(world.model(), nullptr, group, 12);
   Adapter adapter = world.random_adapter(4);
   Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5, group,
                    [](const StepReport&) {}, nullptr, Recompute::never, &replay, weight},

@@ -14,6 +14,7 @@
 #include "shared/base/counter_rng.h"
 #include "tests/support/worker/tiny_world.h"
 #include "worker/kernels/panel_products.h"
+#include "worker/tree/device_attention.h"
 
 namespace apportion {
 namespace {
@@ -30,15 +31,19 @@ TokenTree random_tree(int32_t nodes, uint64_t seed) {
   return tree.depth_first(index);
 }
 
+/// The usual one, and another scale with a cap that most scores come near.
+const ScoreRule rules[] = {plain_scores(16), {0.4, 1.5}};
+
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const TokenTree& tree) {
+                           const TokenTree& tree, const ScoreRule& rule) {
   const int64_t nodes = tree.size(), share = q.size(1) / k.size(1);
   at::Tensor mask = at::full({nodes, nodes}, -std::numeric_limits<float>::infinity());
   for (int32_t row = 0; row < nodes; ++row) {
     for (int32_t node = row; node != no_node; node = tree.parent(node)) mask[row][node] = 0;
   }
   at::Tensor wide_k = k.repeat_interleave(share, 1), wide_v = v.repeat_interleave(share, 1);
-  at::Tensor scores = at::einsum("qhd,khd->hqk", {q, wide_k}) / std::sqrt(static_cast<double>(q.size(2)));
+  at::Tensor scores = at::einsum("qhd,khd->hqk", {q, wide_k}) * rule.scale;
+  if (rule.cap > 0) scores = (scores / rule.cap).tanh() * rule.cap;
   return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
 }
 
@@ -62,15 +67,37 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
   at::Tensor k = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
   at::Tensor v = at::randn({tree.size(), 2, 16}).set_requires_grad(true);
   at::Tensor weight = at::randn({tree.size(), 4, 16});
-  at::Tensor ours = tree_attention(q, k, v, plan).narrow(0, 0, tree.size());
-  at::Tensor dense = dense_attention(q.narrow(0, 0, tree.size()), k, v, tree);
-  EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
-  auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
-  auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
-  for (size_t i = 0; i < 3; ++i) {
-    // A single node attends to itself alone: the gradients of q and k are zero there.
-    const double bound = 1e-5 * std::max(1.0, dense_gradients[i].norm().item<double>());
-    EXPECT_LT((our_gradients[i] - dense_gradients[i]).norm().item<double>(), bound) << i;
+  for (const ScoreRule& rule : rules) {
+    at::Tensor ours = tree_attention(q, k, v, plan, rule).narrow(0, 0, tree.size());
+    at::Tensor dense = dense_attention(q.narrow(0, 0, tree.size()), k, v, tree, rule);
+    EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
+    auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
+    auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
+    for (size_t i = 0; i < 3; ++i) {
+      // A single node attends to itself alone: the gradients of q and k are zero there.
+      const double bound = 1e-5 * std::max(1.0, dense_gradients[i].norm().item<double>());
+      EXPECT_LT((our_gradients[i] - dense_gradients[i]).norm().item<double>(), bound) << i;
+    }
+  }
+}
+
+// On a GPU keys and values are one tensor; its operations are any device's.
+TEST_P(TreeAttention, OfAGpuIsTheSame) {
+  at::manual_seed(2);
+  const auto leaf = [](at::IntArrayRef sizes) { return at::randn(sizes).set_requires_grad(true); };
+  const at::Tensor q = leaf({plan.rows, 4, 16}), k = leaf({tree.size(), 2, 16}),
+                   v = leaf({tree.size(), 2, 16}), weight = at::randn({tree.size(), 4, 16});
+  for (const ScoreRule& rule : rules) {
+    const at::Tensor kv_SX = at::cat({k.flatten(1), v.flatten(1)}, 1),
+                     theirs = device_attention(q, kv_SX, 2, plan, rule).narrow(0, 0, tree.size()),
+                     ours = tree_attention(q, k, v, plan, rule).narrow(0, 0, tree.size());
+    EXPECT_LT(testing::relative_difference(theirs, ours), 1e-6);
+    const auto their_gradients = torch::autograd::grad({(theirs * weight).sum()}, {q, k, v}),
+               our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
+    for (size_t i = 0; i < 3; ++i) {
+      const double bound = 1e-5 * std::max(1.0, our_gradients[i].norm().item<double>());
+      EXPECT_LT((their_gradients[i] - our_gradients[i]).norm().item<double>(), bound) << i;
+    }
   }
 }
 
@@ -83,25 +110,28 @@ TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
                      k = rounded(at::randn({tree.size(), 2, head_dim})),
                      v = rounded(at::randn({tree.size(), 2, head_dim})),
                      weight = rounded(at::randn({tree.size(), 6, head_dim}));
-    auto run = [&](at::ScalarType type) {
+    const ScoreRule usual = plain_scores(head_dim), capped{1.5 * usual.scale, 1.5};
+    auto run = [&](at::ScalarType type, const ScoreRule& rule) {
       std::vector<at::Tensor> leaves;
       for (const at::Tensor& x : {q, k, v})
         leaves.push_back(x.to(type).detach().clone().set_requires_grad(true));
-      at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan).narrow(0, 0, tree.size());
+      at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan, rule).narrow(0, 0, tree.size());
       auto found = torch::autograd::grad({(out * weight.to(type)).sum()}, {leaves[0], leaves[1], leaves[2]});
       found.push_back(out.detach());
       return found;
     };
-    const int before = at::get_num_threads();
-    at::set_num_threads(1);
-    const auto wide = run(at::kFloat), narrow = run(at::kBFloat16);
-    at::set_num_threads(3);
-    const auto again = run(at::kBFloat16);
-    at::set_num_threads(before);
-    for (size_t i = 0; i < wide.size(); ++i) {
-      const double bound = 0.01 * std::max(1.0, wide[i].norm().item<double>());
-      EXPECT_LT((narrow[i].to(at::kFloat) - wide[i]).norm().item<double>(), bound) << i;
-      EXPECT_TRUE(at::equal(narrow[i], again[i])) << i;
+    for (const ScoreRule& rule : {usual, capped}) {
+      const int before = at::get_num_threads();
+      at::set_num_threads(1);
+      const auto wide = run(at::kFloat, rule), narrow = run(at::kBFloat16, rule);
+      at::set_num_threads(3);
+      const auto again = run(at::kBFloat16, rule);
+      at::set_num_threads(before);
+      for (size_t i = 0; i < wide.size(); ++i) {
+        const double bound = 0.01 * std::max(1.0, wide[i].norm().item<double>());
+        EXPECT_LT((narrow[i].to(at::kFloat) - wide[i]).norm().item<double>(), bound) << i << ' ' << rule.cap;
+        EXPECT_TRUE(at::equal(narrow[i], again[i])) << i;
+      }
     }
   }
 }
@@ -118,10 +148,10 @@ TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
   std::vector<const AttentionPlan*> all;
   std::vector<at::Tensor> inputs[4],
       alone[4];  // q, k, v and the result's gradient; those of q, k, v, the result
-  auto run = [](const AttentionPlan& plan, const at::Tensor* in) {
+  auto run = [](const AttentionPlan& plan, const at::Tensor* in) {  // with a cap, as the harder one
     std::vector<at::Tensor> leaves;
     for (int i = 0; i < 3; ++i) leaves.push_back(in[i].detach().clone().set_requires_grad(true));
-    const at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan);
+    const at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan, rules[1]);
     auto found = torch::autograd::grad({out}, {leaves[0], leaves[1], leaves[2]}, {in[3]});
     found.push_back(out.detach());
     return found;

@@ -1,0 +1,23 @@
+// How fast each pair of a head's elements turns with the position (RoPE, arXiv 2104.09864), and how models
+// for long contexts slow the slow ones down (transformers, modeling_rope_utils.py).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "shared/architecture/shape.h"
+
+namespace apportion {
+
+/// Radians a position, of the pairs 0 to head_dim / 2 - 1: theta^(-2 i / head_dim) by its divisor.
+std::vector<double> rope_frequencies(const ModelShape& shape);
+
+/// Of Llama 3.1: frequencies with fewer than `low` turns in the original context are divided by `factor`,
+/// those with more than `high` are left, and between them it is interpolated.
+struct Llama3Scaling {
+  double factor = 8, low = 1, high = 4;
+  int64_t original_context = 8192;
+};
+std::vector<double> llama3_divisors(int64_t head_dim, double theta, const Llama3Scaling& scaling);
+
+}  // namespace apportion

@@ -1,0 +1,57 @@
+// The shape of a decoder-only transformer: what the coordinator must know of a model, without Torch. Its
+// tensors are block.h's.
+//
+// All architectures are one block with more or less in it (transformers, modeling_llama.py,
+// modeling_qwen2.py, modeling_qwen3.py, modeling_gemma2.py): qwen2 adds a bias to queries, keys and values,
+// qwen3 a norm to each head's query and key, gemma2 norms of what a block adds, caps, and scales of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// Of the gate: x sigmoid(x), or GELU by the tanh (arXiv 1606.08415).
+enum class Activation { silu, gelu };
+
+struct ModelShape {
+  std::string architecture;  // one of architecture_names()
+  int64_t layers = 0;
+  int64_t width = 0;       // C, the residual stream
+  int64_t heads = 0;       // H
+  int64_t kv_heads = 0;    // G
+  int64_t head_dim = 0;    // D
+  int64_t ffn_width = 0;   // F
+  int64_t vocabulary = 0;  // V
+  int64_t context_length = 0;
+  double rope_theta = 10000;
+  std::vector<double> rope_divisors = {};  // of each pair's frequency, D / 2 (rope.h); empty: 1
+  double norm_epsilon = 1e-5;
+  bool tied_embedding = false;
+  bool qkv_bias = false;
+  bool qk_norm = false;
+  bool output_norms = false;  // of what attention and feed-forward add
+  bool unit_offset = false;   // norms multiply by 1 + weight
+  Activation activation = Activation::silu;
+  double embedding_scale = 1;
+  double attention_scale = 0;  // of scores; 0: 1 / sqrt(D)
+  double attention_cap = 0;    // scores s become cap tanh(s / cap); 0: they stay
+  double logits_cap = 0;       // and logits likewise
+
+  /// Sets what the architecture's name says of all models that have it.
+  void set_traits();
+
+  /// Weights of the linear layers of all blocks: per token a forward pass costs twice as many FLOPs.
+  int64_t block_parameters() const;
+  /// Weights of all norms and biases.
+  int64_t vector_parameters() const;
+  /// All weights, a tied embedding counted once: what model cards state.
+  int64_t parameters() const;
+};
+
+/// All that are computed here; mistral is llama's.
+const std::vector<std::string>& architecture_names();
+bool is_computed(const std::string& architecture);
+
+}  // namespace apportion

@@ -1,0 +1,211 @@
+#include "shared/config/command/words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <sstream>
+
+#include "shared/base/edit_distance.h"
+#include "shared/base/error.h"
+#include "shared/base/utf8.h"
+#include "shared/config/option_table.h"
+
+namespace apportion {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* source = command_line_source;
+constexpr unsigned help_width = 110;
+
+po::options_description describe_key_options(const OptionGroup& group) {
+  po::options_description description(group.title, help_width, help_width / 2);
+  for (const Option& option : group.options) {
+    auto* value = po::value<std::string>()->value_name(option.value_name);
+    if (!option.default_value.empty()) value->default_value(option.default_value);
+    description.add_options()(option.key.c_str(), value,
+                              fmt::format("{} [{}]", option.help, option.allowed).c_str());
+  }
+  return description;
+}
+
+po::options_description describe_switches() {
+  po::options_description description;
+  auto add = description.add_options();
+  add("help,h", "");
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch",
+                           "dry_run", "yes", "adapters"})
+    add(name, "");
+  for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
+  add("csv", po::value<std::string>(), "");
+  for (const char* name : {"cell", "by", "merged", "gguf", "gguf_lora"})
+    add(name, po::value<std::string>(), "");
+  for (const char* name : {"sweep", "fail_if", "forget"})
+    add(name, po::value<std::vector<std::string>>(), "");
+  add("positional", po::value<std::vector<std::string>>(), "");
+  return description;
+}
+
+/// What Boost should see: keys with underscores (a key's value keeps its dashes), flags with their value
+/// attached (else the next word would be taken for it), an empty value as a word of its own, a last --csv
+/// with "-".
+std::vector<std::string> normalize(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  bool is_value = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    bool is_key = !is_value && argument.size() > 2 && argument.compare(0, 2, "--") == 0;
+    is_value = false;
+    if (is_key) {
+      size_t end = std::min(argument.find('='), argument.size());
+      std::replace(argument.begin() + 2, argument.begin() + static_cast<std::ptrdiff_t>(end), '-', '_');
+      const Option* option = find_option(argument.substr(2));
+      is_value = option && !option->flag;
+      if (option && option->flag) argument += "=true";
+    }
+    bool is_empty_value = is_key && argument.back() == '=';
+    if (is_empty_value) argument.pop_back();
+    arguments.push_back(std::move(argument));
+    if (is_empty_value) arguments.emplace_back();
+  }
+  if (!arguments.empty() && arguments.back() == "--csv") arguments.push_back("-");
+  return arguments;
+}
+
+std::vector<po::option> parse_options(const std::vector<std::string>& arguments) {
+  po::options_description all = describe_switches();
+  for (const OptionGroup& group : option_groups()) all.add(describe_key_options(group));
+  po::positional_options_description positional;
+  positional.add("positional", -1);
+  namespace style = po::command_line_style;
+  try {
+    return po::command_line_parser(arguments)
+        .options(all)
+        .positional(positional)
+        .style(style::unix_style & ~style::allow_guessing)
+        .allow_unregistered()
+        .run()
+        .options;
+  } catch (const po::error& error) {
+    throw UserError(fmt::format("{}: {}", source, printable(error.what())));
+  }
+}
+
+[[noreturn]] void fail_unknown_key(std::string key) {
+  std::vector<std::string> known;
+  for (const Option* option : option_table()) known.push_back(option->key);
+  for (const char* name :
+       {"help",    "version", "dump_defaults", "print_config", "csv",   "cell",     "by",
+        "fail_if", "sweep",   "site",          "members",      "ranks", "dry_run",  "watch",
+        "forget",  "yes",     "adapters",      "merged",       "gguf",  "gguf_lora"})
+    known.push_back(name);
+  key.erase(0, key.find_first_not_of('-'));
+  throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
+                              nearest_word(key, known)));
+}
+
+/// A word KEY=LIST, the key's dashes made underscores.
+Setting sweep_line(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw UserError(fmt::format("{}: --sweep needs KEY=LIST, as in --sweep seed=0..2", source));
+  std::string key = text.substr(0, std::min(equals, text.find_last_not_of(" \t", equals - 1) + 1));
+  std::replace(key.begin(), key.end(), '-', '_');
+  return {key, text.substr(equals + 1), source};
+}
+
+/// Of members or ranks.
+int count_of(const std::string& key, const std::string& value) {
+  const IntegerRange range{1, 1000};  // as many as an array of Slurm may have by default
+  uint64_t count = 0;
+  if (!parse_integer(value, count) || count < range.low || count > range.high)
+    throw UserError(
+        fmt::format("{}: --{} = '{}' must be {}", source, key, printable(value), describe(range)));
+  return static_cast<int>(count);
+}
+
+}  // namespace
+
+CommandWords parse_words(int argc, const char* const* argv) {
+  CommandWords words;
+  std::set<std::string> seen;
+  for (const po::option& option : parse_options(normalize(argc, argv))) {
+    const std::string& key = option.string_key;
+    if (option.unregistered) fail_unknown_key(key);
+    std::string value = option.value.empty() ? "" : option.value.front();
+    if (option.position_key >= 0) {
+      words.positionals.push_back(std::move(value));
+      continue;
+    }
+    if (key == "sweep") {
+      words.sweep.push_back(sweep_line(value));
+      continue;
+    }
+    if (key == "fail_if" || key == "forget") {
+      (key == "forget" ? words.forget : words.fail_if).push_back(value);
+      continue;
+    }
+    if (!seen.insert(key).second)
+      throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
+    if (find_option(key)) {
+      words.settings.push_back({key, value, source});
+    } else if (key == "site") {
+      words.submit.site_file = value;
+    } else if (key == "members" || key == "ranks") {
+      (key == "ranks" ? words.submit.ranks : words.submit.members) = count_of(key, value);
+    } else if (key == "csv") {
+      words.csv_file = value;
+    } else if (key == "merged") {
+      words.merged = value;
+    } else if (key == "gguf") {
+      words.gguf = value;
+    } else if (key == "gguf_lora") {
+      words.gguf_lora = value;
+    } else if (key == "cell") {
+      words.cell = value;
+    } else if (key == "by") {
+      words.by = value;
+    } else {
+      words.switches.insert(key);
+    }
+  }
+  return words;
+}
+
+std::string format_run_help() {
+  std::ostringstream text;
+  text << "apportion run JOB.ini [--key value ...]\n\nKeys, with (=default) and [allowed values]; the same "
+          "keys stand "
+          "in job files.\n";
+  for (const OptionGroup& group : option_groups()) text << '\n' << describe_key_options(group);
+  return text.str();
+}
+
+void check_arguments(const CommandWords& words, const std::string& command,
+                     const std::vector<std::string>& what, bool more) {
+  const size_t given = words.positionals.size() - 1;
+  if (given < what.size())
+    throw UserError(fmt::format("{}: {} needs {}, as in 'apportion {}'", source, words.positionals[0],
+                                what[given], command));
+  if (given > what.size() && !more)
+    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", source,
+                                printable(words.positionals[what.size() + 1]), command));
+}
+
+const std::string& only_argument(const CommandWords& words, const std::string& command,
+                                 const std::string& what) {
+  check_arguments(words, command, {what});
+  return words.positionals[1];
+}
+
+void allow_settings(const CommandWords& words, const std::set<std::string>& allowed) {
+  for (const Setting& setting : words.settings) {
+    if (allowed.count(setting.key) == 0) {
+      throw UserError(fmt::format("{}: --{} does not belong to {}; it is a key of 'apportion run'", source,
+                                  setting.key, words.positionals[0]));
+    }
+  }
+}
+
+}  // namespace apportion

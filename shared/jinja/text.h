@@ -1,0 +1,60 @@
+// Text that remembers where it comes from: pieces of a template's own text, and pieces that a user or a
+// dataset wrote. What the strings of a template can do beyond that is methods.h's and filters.h's.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace apportion::jinja {
+
+/// Who wrote a piece of text. Only in a template's own text are names of special tokens meant as such.
+enum class Origin { template_text, input };
+
+struct TextPiece {
+  std::string text;
+  Origin origin;
+  bool operator==(const TextPiece&) const = default;
+};
+
+/// Neighbouring pieces differ in origin and none is empty. Positions and sizes are in bytes.
+class MarkedText {
+ public:
+  MarkedText() = default;
+  MarkedText(std::string_view text, Origin origin) { append(text, origin); }
+
+  void append(std::string_view text, Origin origin);
+  void append(const MarkedText& other);
+
+  const std::vector<TextPiece>& pieces() const { return pieces_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  /// About what it takes of memory.
+  size_t cost() const { return size_ + 48 * pieces_.size(); }
+  /// All of it, without its marks.
+  std::string str() const;
+  /// `input` when any piece is: what a text has that is made of this one by other means than cutting and
+  /// joining.
+  Origin origin() const;
+  /// The bytes [begin, end) with their marks; `end` is cut to the size.
+  MarkedText slice(size_t begin, size_t end) const;
+
+ private:
+  std::vector<TextPiece> pieces_;
+  size_t size_ = 0;
+};
+
+/// Where each character of UTF-8 begins, and the size at the end. A byte that is no part of one is a
+/// character.
+std::vector<size_t> character_starts(std::string_view text);
+
+/// Bytes at the start (at the end) of `text` that are what Python's str.isspace knows as white space.
+size_t leading_space(std::string_view text);
+size_t trailing_space(std::string_view text);
+
+/// [begin, end) of what is left of `text` without white space at both ends.
+std::pair<size_t, size_t> stripped(std::string_view text);
+
+}  // namespace apportion::jinja

@@ -1,0 +1,259 @@
+#include "shared/model_files/folder/config_json.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+
+#include "shared/architecture/rope.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/model_files/folder/json_node.h"
+
+namespace apportion {
+namespace {
+
+using nlohmann::json;
+
+/// Keys that say nothing of what is computed here: names, tokens (tokenizer_config.json has them), how a
+/// model was begun, what training with dropout does, and what generation prints.
+const std::set<std::string_view> unread = {"_name_or_path",
+                                           "architectures",
+                                           "attention_dropout",
+                                           "bos_token_id",
+                                           "cache_implementation",
+                                           "chunk_size_feed_forward",
+                                           "dtype",
+                                           "eos_token_id",
+                                           "id2label",
+                                           "initializer_range",
+                                           "label2id",
+                                           "model_type",
+                                           "output_attentions",
+                                           "output_hidden_states",
+                                           "pad_token_id",
+                                           "problem_type",
+                                           "return_dict",
+                                           "torch_dtype",
+                                           "transformers_version",
+                                           "unsloth_fixed",
+                                           "unsloth_version",
+                                           "use_cache"};
+
+/// Keys that are read below.
+const std::set<std::string_view> read = {"attention_bias",
+                                         "attn_logit_softcapping",
+                                         "final_logit_softcapping",
+                                         "head_dim",
+                                         "hidden_act",
+                                         "hidden_activation",
+                                         "hidden_size",
+                                         "intermediate_size",
+                                         "layer_types",
+                                         "max_position_embeddings",
+                                         "max_window_layers",
+                                         "num_attention_heads",
+                                         "num_hidden_layers",
+                                         "num_key_value_heads",
+                                         "query_pre_attn_scalar",
+                                         "rms_norm_eps",
+                                         "rope_parameters",
+                                         "rope_scaling",
+                                         "rope_theta",
+                                         "sliding_window",
+                                         "sliding_window_size",
+                                         "tie_word_embeddings",
+                                         "use_sliding_window",
+                                         "vocab_size"};
+
+bool says_nothing(const json& value) {
+  return value.is_null() || value == false || (value.is_structured() && value.empty());
+}
+
+class Config {
+ public:
+  explicit Config(const std::string& path) : path_(path), json_(parse_object(path, read_file(path))) {}
+
+  ModelShape shape() const {
+    ModelShape shape;
+    shape.architecture = architecture();
+    check_keys();
+    shape.layers = size(json_, "num_hidden_layers", 4096);  // all tensors of all layers are listed by name
+    shape.width = size(json_, "hidden_size");
+    shape.heads = size(json_, "num_attention_heads");
+    shape.kv_heads = has(json_, "num_key_value_heads") ? size(json_, "num_key_value_heads") : shape.heads;
+    shape.head_dim = has(json_, "head_dim") ? size(json_, "head_dim") : shape.width / shape.heads;
+    shape.ffn_width = size(json_, "intermediate_size");
+    shape.vocabulary = size(json_, "vocab_size", int64_t{1} << 30);
+    shape.context_length = size(json_, "max_position_embeddings", int64_t{1} << 30);
+    shape.norm_epsilon = positive(json_, "rms_norm_eps");
+    shape.tied_embedding = flag("tie_word_embeddings");
+    shape.set_traits();
+    if (shape.architecture == "gemma2") read_gemma(shape);
+    check_heads(shape);
+    shape.context_length = std::min(shape.context_length, window());
+    read_rope(shape);
+    return shape;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& key, const std::string& message) const {
+    throw UserError(path_ + ": " + key + " " + message);
+  }
+  static bool has(const json& in, const char* key) { return in.contains(key) && !in.at(key).is_null(); }
+
+  std::string architecture() const {
+    const json type = json_.value("model_type", json());
+    if (type.is_string() && is_computed(type.get<std::string>())) return type.get<std::string>();
+    if (type == "mistral") return "llama";  // but for its window
+    fail("model_type", fmt::format("is {}; {} and mistral are computed here", type.dump(),
+                                   fmt::join(architecture_names(), ", ")));
+  }
+
+  /// transformers, configuration_gemma2.py: what is null is not done, and what has a default and is not
+  /// written, as one does not see here, is asked for.
+  void read_gemma(ModelShape& shape) const {
+    for (const char* key : {"head_dim", "query_pre_attn_scalar", "attn_logit_softcapping",
+                            "final_logit_softcapping", "sliding_window"}) {
+      if (!json_.contains(key)) fail(key, "is not there, and a gemma2 model has it");
+    }
+    shape.tied_embedding = !has(json_, "tie_word_embeddings") || flag("tie_word_embeddings");
+    shape.attention_scale = 1 / std::sqrt(positive(json_, "query_pre_attn_scalar"));
+    if (has(json_, "attn_logit_softcapping")) shape.attention_cap = positive(json_, "attn_logit_softcapping");
+    if (has(json_, "final_logit_softcapping")) shape.logits_cap = positive(json_, "final_logit_softcapping");
+  }
+
+  void check_keys() const {
+    for (const auto& [key, value] : json_.items()) {
+      if (unread.contains(key) || read.contains(key) || says_nothing(value)) continue;
+      if (key == "pretraining_tp" && value == 1) continue;  // sums in parts, equal but for rounding
+      fail(key, "is not known here, and may change what the model computes");
+    }
+    const bool is_gemma = json_.value("model_type", json()) == "gemma2";
+    const char* key = is_gemma ? "hidden_activation" : "hidden_act";
+    const char* known = is_gemma ? "gelu_pytorch_tanh" : "silu";
+    if (json_.value(key, json()) != known)
+      fail(key, fmt::format("is {}; \"{}\" is computed here", json_.value(key, json()).dump(), known));
+    if (has(json_, "sliding_window_size") &&
+        json_.at("sliding_window_size") != json_.value("sliding_window", json()))
+      fail("sliding_window_size", "is another number than sliding_window");
+    if (is_gemma && has(json_, "use_sliding_window"))
+      fail("use_sliding_window", "is none of a gemma2 model's keys");
+    for (const char* of_gemma : {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
+                                 "hidden_activation"}) {
+      if (!is_gemma && has(json_, of_gemma)) fail(of_gemma, "is a gemma2 model's, and not computed here");
+    }
+    if (flag("attention_bias")) fail("attention_bias", "is true, and such biases are not computed here");
+  }
+
+  /// A whole number from 1 on; the bound keeps every product of three sizes below 2^63.
+  int64_t size(const json& in, const char* key, int64_t largest = int64_t{1} << 20) const {
+    const json value = in.value(key, json());
+    if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 ||
+        value.get<uint64_t>() > static_cast<uint64_t>(largest)) {
+      fail(key, "is " + value.dump() + "; 1 to " + std::to_string(largest) + " is right");
+    }
+    return value.get<int64_t>();
+  }
+
+  double positive(const json& in, const char* key) const {
+    const json value = in.value(key, json());
+    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() <= 0)
+      fail(key, "is " + value.dump() + "; a number above 0 is right");
+    return value.get<double>();
+  }
+
+  bool flag(const char* key) const {
+    const json value = json_.value(key, json());
+    if (!value.is_null() && !value.is_boolean()) fail(key, "is " + value.dump() + "; true or false is right");
+    return value == true;
+  }
+
+  void check_heads(const ModelShape& shape) const {
+    if (!has(json_, "head_dim") && shape.width % shape.heads != 0)
+      fail("hidden_size", "is not a multiple of num_attention_heads, and there is no head_dim");
+    if (shape.heads % shape.kv_heads != 0)
+      fail("num_attention_heads", "is not a multiple of num_key_value_heads");
+    if (shape.head_dim % 2 != 0)
+      fail("head_dim", "is " + std::to_string(shape.head_dim) + "; rotary positions need pairs");
+  }
+
+  /// Of so many tokens attention in a window is full attention, which alone is computed here.
+  int64_t window() const {
+    constexpr int64_t most = int64_t{1} << 30;
+    bool has_sliding = false, has_types = has(json_, "layer_types");
+    if (has_types && !json_.at("layer_types").is_array())
+      fail("layer_types", "is " + json_.at("layer_types").dump() + "; a list is right");
+    for (const json& type : json_.value("layer_types", json::array())) {
+      if (type != "full_attention" && type != "sliding_attention") {
+        fail("layer_types",
+             "has " + type.dump() + "; \"full_attention\" and \"sliding_attention\" are computed here");
+      }
+      has_sliding = has_sliding || type == "sliding_attention";
+    }
+    const bool used = has_types ? has_sliding : json_.value("use_sliding_window", json()) != false;
+    return used && has(json_, "sliding_window") ? size(json_, "sliding_window", most) : most;
+  }
+
+  /// transformers 5 has one object rope_parameters, 4 has rope_theta and rope_scaling.
+  void read_rope(ModelShape& shape) const {
+    const json scaling =
+        has(json_, "rope_parameters") ? json_.at("rope_parameters") : json_.value("rope_scaling", json());
+    const char* key = has(json_, "rope_parameters") ? "rope_parameters" : "rope_scaling";
+    if (!scaling.is_null() && !scaling.is_object())
+      fail(key, "is " + scaling.dump() + "; an object is right");
+    const json in = scaling.is_null() ? json::object() : scaling;
+    if (has(in, "rope_theta")) {
+      shape.rope_theta = positive(in, "rope_theta");
+    } else if (has(json_, "rope_theta")) {
+      shape.rope_theta = positive(json_, "rope_theta");
+    }
+    const json type = in.value("rope_type", in.value("type", json("default")));
+    if (type == "linear") {
+      check_only(key, in, {"factor"});
+      shape.rope_divisors.assign(static_cast<size_t>(shape.head_dim / 2), positive(in, "factor"));
+    } else if (type == "llama3") {
+      check_only(key, in,
+                 {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"});
+      const Llama3Scaling llama3{positive(in, "factor"), positive(in, "low_freq_factor"),
+                                 positive(in, "high_freq_factor"),
+                                 size(in, "original_max_position_embeddings", int64_t{1} << 30)};
+      if (llama3.low >= llama3.high) fail(key, "has a low_freq_factor that is not below high_freq_factor");
+      shape.rope_divisors = llama3_divisors(shape.head_dim, shape.rope_theta, llama3);
+    } else if (type == "default") {
+      check_only(key, in, {});
+    } else {
+      fail(key, "has the type " + type.dump() + "; default, linear and llama3 are computed here");
+    }
+  }
+
+  void check_only(const std::string& key, const json& in,
+                  std::initializer_list<std::string_view> known) const {
+    for (const auto& [name, value] : in.items()) {
+      const bool is_known = name == "rope_type" || name == "type" || name == "rope_theta" ||
+                            std::find(known.begin(), known.end(), name) != known.end();
+      if (!is_known && !says_nothing(value))
+        fail(key, "has " + name + ", which is not known here and may change what the model computes");
+    }
+  }
+
+  const std::string& path_;
+  json json_;
+};
+
+}  // namespace
+
+ModelShape read_config(const std::string& path) {
+  try {
+    return Config(path).shape();
+  } catch (const json::exception& error) {
+    throw UserError(path + ": " + error.what());
+  }
+}
+
+}  // namespace apportion

@@ -1,0 +1,93 @@
+#include "shared/model_files/folder/peft_config.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string_view>
+#include <vector>
+
+#include "shared/architecture/block.h"
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/base/utf8.h"
+#include "shared/config/option.h"
+#include "shared/model_files/folder/json_node.h"
+
+namespace apportion {
+namespace {
+
+/// Which share of the blocks peft's list names, which are to be the uppermost; without a list all.
+double uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
+  if (listed.is_null()) return 1;
+  std::vector<int64_t> wanted(listed.is_array() ? std::min(listed.size(), static_cast<size_t>(layers)) : 0);
+  std::iota(wanted.begin(), wanted.end(), layers - static_cast<int64_t>(wanted.size()));
+  if (wanted.empty() || listed != nlohmann::json(wanted))
+    throw DataError(path, 0,
+                    "layers_to_transform is to list the uppermost of " + std::to_string(layers) +
+                        " blocks, the lowest first");
+  return static_cast<double>(wanted.size()) / static_cast<double>(layers);
+}
+
+/// Whether a value of peft's says "not so": null, false, nothing in it, or the one that changes nothing.
+bool says_nothing(const nlohmann::json& value) {
+  return value.is_null() || value == false || value == "none" || (value.is_structured() && value.empty());
+}
+
+/// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
+/// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
+/// nobody knows yet.
+void check_config(const std::string& path, const nlohmann::json& json) {
+  // Read below, or without a word on what is computed.
+  constexpr std::string_view known =
+      " r lora_alpha target_modules layers_to_transform layers_pattern peft_type task_type auto_mapping "
+      "revision peft_version lora_dropout base_model_name_or_path inference_mode megatron_core "
+      "qalora_group_size ";
+  for (const auto& [key, value] : json.items()) {
+    const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
+    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || begins_plainly)
+      continue;
+    throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
+  }
+}
+
+}  // namespace
+
+LoraConfig read_peft_config(const std::string& directory, int64_t layers) {
+  const std::string path = directory + "/adapter_config.json";
+  const nlohmann::json json = parse_object(path, read_file(path));
+  auto value = [&](const char* key) { return json.value(key, nlohmann::json()); };
+  auto fail = [&](const char* key, const std::string& right) {
+    throw DataError(path, 0, std::string(key) + " is " + json_text(value(key)) + "; " + right);
+  };
+  if (value("peft_type") != "LORA") fail("peft_type", "\"LORA\" is right, of a LoRA adapter");
+  check_config(path, json);
+  constexpr uint64_t most = std::numeric_limits<int>::max();
+  const nlohmann::json rank = value("r"), alpha = value("lora_alpha"), targets = value("target_modules");
+  if (!rank.is_number_unsigned() || rank.get<uint64_t>() < 1 || rank.get<uint64_t>() > most)
+    fail("r", "a rank from 1 to " + std::to_string(most) + " is right");
+  if (!alpha.is_number()) fail("lora_alpha", "a number is right");
+  const bool is_list =
+      targets.is_array() &&
+      std::all_of(targets.begin(), targets.end(), [](const auto& target) { return target.is_string(); });
+  if (!is_list) fail("target_modules", "a list of names is right");
+  const std::vector<std::string> known = lora_target_names();
+  const bool has_known = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
+    return std::find(known.begin(), known.end(), target) != known.end();
+  });
+  if (!has_known) fail("target_modules", join(known, ", ") + " are adapted here");
+  LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
+  config.layers = uppermost_layers(path, json.value("layers_to_transform", nlohmann::json()), layers);
+  for (const auto& target : targets) config.targets.push_back(target.get<std::string>());
+  return config;
+}
+
+std::string adapter_digest(const std::string& directory) {
+  Digest digest;
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"})
+    digest.add(sha256_file(directory + "/" + name));
+  return digest.hex();
+}
+
+}  // namespace apportion

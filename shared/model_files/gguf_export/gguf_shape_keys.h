@@ -1,0 +1,26 @@
+// What a GGUF file says of a model's shape, and how it has the model's tensors: what gguf_shape.h and
+// gguf_tensors.cpp read, the other way round.
+#pragma once
+
+#include <string>
+
+#include "shared/architecture/shape.h"
+#include "shared/model_files/gguf_export/gguf_file.h"
+#include "shared/model_files/gguf_export/gguf_metadata.h"
+
+namespace apportion {
+
+/// The keys of the architecture, general.architecture among them. Throws UserError for
+/// rotations or scores that are scaled in a way that its files have no place for.
+GgufMetadata shape_keys(const ModelShape& shape);
+
+/// Whether the file has the divisors of rotations as a tensor of its own, rope_freqs.weight: scaled as Llama
+/// 3.1's are. Linear scaling is a key.
+bool has_divisors_tensor(const ModelShape& shape);
+PlannedTensor divisors_tensor(const ModelShape& shape);
+
+/// The tensor `name` (architecture/block.h) in the file: a matrix in `type`, or in F16 where its rows are not
+/// whole blocks of it; a vector in F32.
+PlannedTensor planned_tensor(const ModelShape& shape, const std::string& name, TensorType type);
+
+}  // namespace apportion

@@ -1,0 +1,205 @@
+"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone.
+`apportion score` says of the file what it says of base and adapter, transformers loads it and says the same, packed values
+have the bits of the `gguf` package, and that package's tensors add up: base + B A alpha / r is the merged tensor, in the
+file's order of rows."""
+
+import json
+import os
+import pathlib
+import re
+import tempfile
+
+import families_job_test
+import families_test
+import gguf
+import numpy as np
+import tiny_models
+import torch
+from families_job_test import common
+from safetensors.numpy import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+TEXTS = ["What colour has a ball?", " two  blanks\n\n12345", "Zwölf Äpfel, 日本", "it's 7 <|im_end|>?"]
+ROWS = [{"prompt": [{"role": "user", "content": text}], "answer": "1 red"} for text in TEXTS] + [{"prompt": "It is", "answer": " blue"}]
+# Log-probs, which go down to about -8, may be so far from those of base and adapter.
+BOUNDS = {"f32": 2e-5, "f16": 0.03, "q8_0": 0.15}
+ALL_LAYERS = "--lora_layers=1"
+MODELS = [("model.gguf", "toy"), ("qwen2", "of-qwen2"), ("llama3-rope", "of-llama3-rope"), ("gemma2-head-scale", "of-gemma2")]
+ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama3-rope": gguf.MODEL_ARCH.LLAMA, "gemma2-head-scale": gguf.MODEL_ARCH.GEMMA2}
+
+
+def distance(ours, theirs):
+    """Of the log-probs; the tokens are the same."""
+    worst = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        assert a["ids"] == b["ids"] and a["prompt_tokens"] == b["prompt_tokens"], (a, b)
+        worst = max(worst, float(np.abs(np.array(a["log_probs"]) - b["log_probs"]).max()))
+    return worst
+
+
+def tensors_of(path):
+    return {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+
+
+def value_of(path, key):
+    return gguf.GGUFReader(path).fields[key].contents()
+
+
+def permuted(name, values, heads):
+    """llama.cpp's order of q's and k's rows (LlamaModel.permute), written a second time."""
+    if not re.search("attn_[qk].weight", name):
+        return values
+    return values.reshape(heads[name], 2, len(values) // heads[name] // 2, -1).swapaxes(1, 2).reshape(values.shape)
+
+
+def base_tensors(work, model):
+    """The base's matrices under GGUF's names and in its order."""
+    if model.endswith(".gguf"):
+        return {name: tensor.data for name, tensor in tensors_of(work / model).items()}
+    architecture = ARCHITECTURES[model]
+    names = gguf.get_tensor_name_map(architecture, 2)
+    heads = {f"blk.{layer}.attn_{which}.weight": count for layer in range(2) for which, count in [("q", 4), ("k", 2)]}
+    found = {}
+    for name, values in load_file(work / model / "model.safetensors").items():
+        stem, _, kind = name.rpartition(".")
+        new = f"{names.get_name(stem)}.{kind}"
+        found[new] = permuted(new, values, heads) if architecture == gguf.MODEL_ARCH.LLAMA else values
+        if architecture == gguf.MODEL_ARCH.GEMMA2 and new.endswith("norm.weight"):
+            found[new] = 1 + found[new]  # Gemma2Model.modify_tensors of llama.cpp's converter
+    return found
+
+
+def types_of_a_merged_file(work, model, job, adapter):
+    """Every type scores as base and adapter; packed values are the package's."""
+    both = families_test.score(str(work / model), ROWS, "--adapter", adapter)
+    for kind, bound in BOUNDS.items():
+        path = work / f"{job}-{kind}.gguf"
+        said = common.call("export", job, "--merged", path, "--gguf", kind, "--model", work / model, cwd=work).stdout
+        assert said == f"{path} is {work / model} with the adapter of {adapter}\n", said
+        off = distance(families_test.score(str(path), ROWS), both)
+        print(f"{job}, {kind}: off by {off:.1e}")
+        assert off <= bound, f"{job} in {kind} is off by {off}"
+    plain = families_test.score(str(work / model), ROWS)
+    assert distance(plain, both) > 1e-3, "nothing was added"
+    whole = tensors_of(work / f"{job}-f32.gguf")
+    for kind, number in [("f16", gguf.GGMLQuantizationType.F16), ("q8_0", gguf.GGMLQuantizationType.Q8_0)]:
+        for name, tensor in tensors_of(work / f"{job}-{kind}.gguf").items():
+            matrix = len(tensor.shape) == 2
+            assert tensor.tensor_type == (number if matrix else gguf.GGMLQuantizationType.F32), name
+            right = gguf.quants.quantize(whole[name].data, number) if matrix else whole[name].data
+            assert tensor.data.tobytes() == right.tobytes(), f"{name} in {kind} has other bits than the gguf package's"
+
+
+def an_adapter_adds_up(work, model, job, adapter):
+    path = work / f"{job}-lora.gguf"
+    common.call("export", job, "--gguf-lora", path, "--model", work / model, cwd=work)
+    merged, base, lora = tensors_of(work / f"{job}-f32.gguf"), base_tensors(work, model), tensors_of(path)
+    assert value_of(path, "general.type") == "adapter" and value_of(path, "adapter.type") == "lora"
+    assert value_of(path, "general.architecture") == value_of(work / f"{job}-f32.gguf", "general.architecture")
+    config = json.loads((pathlib.Path(adapter) / "adapter_config.json").read_text())
+    assert value_of(path, "adapter.lora.alpha") == config["lora_alpha"]
+    assert all(tensor.tensor_type == gguf.GGMLQuantizationType.F32 for tensor in lora.values())
+    targets = {name.rpartition(".")[0] for name in lora}
+    assert len(lora) == 2 * len(targets) and len(targets) == 2 * 7, sorted(lora)
+    worst, least = 0.0, 1.0
+    for name, tensor in merged.items():
+        if name == "rope_freqs.weight":
+            continue
+        right = base[name].astype(np.float64)
+        if name in targets:
+            a, b = lora[f"{name}.lora_a"].data, lora[f"{name}.lora_b"].data
+            assert a.shape == (config["r"], right.shape[1]) and b.shape == (right.shape[0], config["r"]), name
+            added = config["lora_alpha"] / config["r"] * b.astype(np.float64) @ a
+            least = min(least, float(np.abs(added).max()))
+            right = right + added
+        worst = max(worst, float(np.abs(tensor.data - right).max() / np.abs(right).max()))
+    print(f"{job}: the adapter adds up to {worst:.1e} of {len(merged)} tensors; it adds {least:.1e} and more")
+    assert worst < 2e-7 and least > 1e-5, (worst, least)
+
+
+def transformers_loads(work, model, job):
+    for kind in ("f32", "q8_0"):
+        name = f"{job}-{kind}.gguf"
+        loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=name, dtype=torch.float32).eval()
+        if model in ("llama3-rope", "gemma2-head-scale"):
+            # Scaled rotations, rope_freqs.weight, and caps are nothing that transformers reads of such files.
+            scaled = AutoModelForCausalLM.from_pretrained(work / model, dtype=torch.float32, attn_implementation="eager").eval()
+            scaled.load_state_dict(loaded.state_dict())
+            loaded = scaled
+        families_test.compare(f"{job}, {kind}, in transformers", loaded, str(work / name))
+    tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=name)
+    for text, line in zip(TEXTS, families_test.score(str(work / name), ROWS), strict=False):
+        if "<|" not in text:
+            theirs = tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True, return_dict=False)
+            assert line["ids"][: line["prompt_tokens"]] == theirs, text
+
+
+def metadata_is_kept(work):
+    """Of a GGUF file the tokens are what they were, to the type; of a folder they are all there."""
+    old, new = gguf.GGUFReader(work / "model.gguf").fields, gguf.GGUFReader(work / "toy-q8_0.gguf").fields
+    kept = [key for key in old if key.startswith("tokenizer.")]
+    assert len(kept) >= 7, kept
+    for key in kept:
+        assert old[key].types == new[key].types and old[key].contents() == new[key].contents(), key
+    assert new["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q8_0
+    fields = gguf.GGUFReader(work / "of-qwen2-f32.gguf").fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    assert len(tokens) == tiny_models.VOCABULARY and tokens[tiny_models.VOCABULARY - 1] == f"[PAD{tiny_models.VOCABULARY - 1}]"
+    assert fields["tokenizer.ggml.pre"].contents() == "gpt-2" and fields["general.name"].contents() == "qwen2"
+    assert tokens[fields["tokenizer.ggml.eos_token_id"].contents()] == "<|im_end|>"
+    assert fields["tokenizer.chat_template"].contents() == tiny_models.CHATML
+    divisors = tensors_of(work / "of-llama3-rope-f32.gguf")["rope_freqs.weight"].data
+    assert divisors[0] == 1 and divisors[-1] == 8 and any(1 < divisor < 8 for divisor in divisors), divisors
+
+
+def refused(work):
+    """One line, and no file."""
+    out, job = work / "new.gguf", work / "of-qwen2"
+
+    def line_of(*words):
+        said = common.call("export", job, *words, "--model", work / "qwen2", code=2, cwd=work).stderr
+        assert said.count("\n") == 1 and not out.exists(), said
+        return said
+
+    tiny_models.make(str(work / "gemma2"), "gemma2")
+    families_job_test.run(work, "gemma2", "other", "--method=sft")
+    said = common.call("export", "other", "--merged", out, "--gguf", "f32", "--model", work / "gemma2", code=2, cwd=work).stderr
+    assert said.endswith("no place for (query_pre_attn_scalar)\n") and not out.exists(), said
+    there = work / "toy-f32.gguf"
+    assert f"{there} exists; name a file that is to be made" in line_of("--merged", there, "--gguf", "f16")
+    assert f"{there} exists; name a file that is to be made" in line_of("--gguf-lora", there)
+    assert "--gguf 'q4_0' must be q8_0, f16 or f32" in line_of("--merged", out, "--gguf", "q4_0")
+    assert "--gguf belongs to export DIR --merged OUT.gguf" in line_of("--gguf", "f16", "--csv", "x.csv")
+    assert "for which --gguf q8_0, f16 or f32 is needed" in line_of("--merged", out)
+    assert "No such file or directory" in line_of("--merged", work / "none" / "new.gguf", "--gguf", "f16")
+    path = work / "qwen2" / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    digits = {"type": "Digits", "individual_digits": False}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, tokenizer["pre_tokenizer"]]}
+    path.write_text(json.dumps(tokenizer))
+    said = line_of("--merged", out, "--gguf", "q8_0")
+    assert said.startswith(f"apportion: {path}, byte ") and "no name that is known here for this way of cutting" in said, said
+    assert not [name for name in os.listdir(work) if name.startswith("new.gguf")], "something is left"
+
+
+def main():
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        common.write_small_job(work)
+        for model, job in MODELS:
+            if model in tiny_models.FAMILIES:
+                tiny_models.make(str(work / model), model)
+            families_job_test.run(work, model, job, ALL_LAYERS)
+            said = common.call("export", job, "--merged", f"{job}-folder", "--model", work / model, cwd=work).stdout
+            (adapter,) = re.findall(r" with the adapter of (\S+)\n", said)
+            adapter = str(work / adapter)
+            types_of_a_merged_file(work, model, str(work / job), adapter)
+            an_adapter_adds_up(work, model, str(work / job), adapter)
+            transformers_loads(work, model, job)
+        metadata_is_kept(work)
+        refused(work)
+
+
+if __name__ == "__main__":
+    main()

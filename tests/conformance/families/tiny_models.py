@@ -1,0 +1,70 @@
+"""Small random models of each architecture, as transformers saves them, with a tokenizer of their own. Not a test
+itself."""
+
+import json
+import os
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+VOCABULARY = 400
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SIZES = dict(
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=512, bos_token_id=0, eos_token_id=1,
+)  # fmt: skip
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+# Weights here are far from those of a trained model: with these the caps change every log-prob.
+GEMMA = dict(head_dim=32, query_pre_attn_scalar=24, attn_logit_softcapping=8.0, final_logit_softcapping=6.0, sliding_window=512)
+# By name: transformers' class of the configuration, and what is special.
+FAMILIES = {
+    "llama": ("LlamaConfig", dict(rope_theta=50000.0)),
+    "llama-tied": ("LlamaConfig", dict(tie_word_embeddings=True, num_key_value_heads=4)),
+    "llama-head-dim": ("LlamaConfig", dict(head_dim=24)),
+    "llama3-rope": ("LlamaConfig", dict(rope_theta=10000.0, rope_scaling=LLAMA3)),
+    "llama-linear-rope": ("LlamaConfig", dict(rope_scaling={"rope_type": "linear", "factor": 4.0})),
+    "mistral": ("MistralConfig", dict(sliding_window=None)),
+    "qwen2": ("Qwen2Config", dict()),
+    "qwen2-tied": ("Qwen2Config", dict(tie_word_embeddings=True)),
+    "qwen3": ("Qwen3Config", dict(head_dim=32)),
+    "gemma2": ("Gemma2Config", GEMMA),
+    "gemma2-head-scale": ("Gemma2Config", GEMMA | dict(query_pre_attn_scalar=32)),
+    "gemma2-untied": ("Gemma2Config", GEMMA | dict(tie_word_embeddings=False, attn_logit_softcapping=None, num_key_value_heads=4)),
+}
+
+
+def write_tokenizer(folder):
+    """Byte-level BPE of a few merges, with the marks of ChatML."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - 20, special_tokens=marks, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(dir(torch)), " ".join(dir(transformers))], trainer)
+    tokenizer.save(os.path.join(folder, "tokenizer.json"))
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as file:
+        json.dump({"chat_template": CHATML, "eos_token": "<|im_end|>", "bos_token": None, "tokenizer_class": "PreTrainedTokenizerFast"}, file)
+
+
+def make(folder, family, dtype=torch.float32, **saving):
+    """Writes the model and returns it in float32. Vectors get values of their own: as a model begins they are ones and
+    zeros, and a wrong place for them would not show."""
+    name, special = FAMILIES[family]
+    torch.manual_seed(sorted(FAMILIES).index(family))
+    model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**(SIZES | special)))
+    for parameter in model.parameters():
+        with torch.no_grad():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+            else:
+                parameter.mul_(4)  # far from all log-probs alike
+    model.to(dtype).save_pretrained(folder, **saving)
+    write_tokenizer(folder)
+    # Eager attention is the one that caps scores.
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()

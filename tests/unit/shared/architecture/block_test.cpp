@@ -1,0 +1,52 @@
+// A block's tensors: what they add up to, and how layers of one product lie on each other.
+#include "shared/architecture/block.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace apportion {
+namespace {
+
+const ModelShape grouped{.architecture = "llama",
+                         .layers = 3,
+                         .width = 64,
+                         .heads = 6,
+                         .kv_heads = 2,
+                         .head_dim = 8,
+                         .ffn_width = 96,
+                         .vocabulary = 300};
+
+TEST(Block, LayersOfAProductLieOnEachOther) {
+  const BlockDescription block = describe_block(grouped);
+  const FusedLayers& qkv = block.products.front();
+  EXPECT_EQ(inputs_of(qkv), 64);
+  EXPECT_EQ(outputs_of(qkv), 48 + 16 + 16);
+  EXPECT_EQ(qkv[1].first_row, 48);
+  EXPECT_EQ(qkv[2].first_row, 64);
+  EXPECT_EQ(qkv[2].target(), "v_proj");
+  for (const FusedLayers& product : block.products) {
+    for (const LinearLayer& linear : product) EXPECT_EQ(linear.inputs, inputs_of(product)) << linear.name;
+  }
+}
+
+TEST(Block, TensorsAreAllParameters) {
+  for (bool tied : {false, true}) {
+    ModelShape shape = grouped;
+    shape.tied_embedding = tied;
+    int64_t sum = 0;
+    for (const auto& [name, sizes] : tensors_of(shape))
+      sum += sizes.front() * (sizes.size() > 1 ? sizes[1] : 1);
+    EXPECT_EQ(sum, shape.parameters());
+    EXPECT_EQ(tensors_of(shape).contains(head_name), !tied);
+  }
+  EXPECT_EQ(grouped.block_parameters(), 3 * (64 * 80 + 48 * 64 + 3 * 64 * 96));
+  EXPECT_EQ(tensors_of(grouped).at("model.layers.2.mlp.down_proj.weight"), (std::vector<int64_t>{64, 96}));
+}
+
+TEST(Block, LoraTargetsHaveTheNamesOfPeft) {
+  EXPECT_THAT(lora_target_names(), testing::ElementsAre("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
+                                                        "up_proj", "down_proj"));
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,137 @@
+// A model's shape and tensors, written and read again.
+#include "shared/model_files/gguf_export/gguf_shape_keys.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "shared/architecture/block.h"
+#include "shared/architecture/rope.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/model_files/gguf_shape.h"
+#include "shared/model_files/tensor_reader.h"
+#include "tests/support/dataset_folder.h"
+
+namespace apportion {
+namespace {
+
+using testing::DatasetFolder;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+ModelShape tiny(const std::string& architecture) {
+  ModelShape shape{.architecture = architecture,
+                   .layers = 2,
+                   .width = 32,
+                   .heads = 4,
+                   .kv_heads = 2,
+                   .head_dim = 12,
+                   .ffn_width = 40,
+                   .vocabulary = 5,
+                   .context_length = 77,
+                   .rope_theta = 50000,
+                   .norm_epsilon = 1e-6};
+  shape.set_traits();
+  if (architecture == "gemma2") {
+    shape.attention_scale = gguf_gemma2_scale(shape);
+    shape.attention_cap = 50;
+    shape.logits_cap = 30;
+  }
+  return shape;
+}
+
+/// What a tensor's element is: no two alike.
+float value_of(const std::string& name, size_t i) {
+  return static_cast<float>(std::hash<std::string>()(name) % 997) + static_cast<float>(i) / 4096;
+}
+
+std::vector<float> values_of(const std::string& name, const std::vector<int64_t>& sizes) {
+  std::vector<float> values(static_cast<size_t>(sizes[0] * (sizes.size() > 1 ? sizes[1] : 1)));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = value_of(name, i);
+  return values;
+}
+
+std::string written(const DatasetFolder& folder, const ModelShape& shape) {
+  const std::string path = folder.path_of("model.gguf");
+  std::vector<PlannedTensor> planned;
+  if (has_divisors_tensor(shape)) planned.push_back(divisors_tensor(shape));
+  for (const auto& [name, sizes] : tensors_of(shape))
+    planned.push_back(planned_tensor(shape, name, TensorType::f32));
+  GgufFileWriter writer(path, shape_keys(shape), planned);
+  if (has_divisors_tensor(shape))
+    writer.add(std::vector<float>(shape.rope_divisors.begin(), shape.rope_divisors.end()));
+  for (const auto& [name, sizes] : tensors_of(shape)) writer.add(values_of(name, sizes));
+  writer.finish();
+  return path;
+}
+
+TEST(GgufShapeKeys, EveryArchitectureComesBack) {
+  const DatasetFolder folder;
+  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2"}) {
+    const ModelShape shape = tiny(architecture);
+    const Gguf gguf(written(folder, shape));
+    const ModelShape read = shape_of(gguf);
+    EXPECT_EQ(read.architecture, architecture);
+    EXPECT_EQ(read.context_length, 77);
+    EXPECT_EQ(read.head_dim, 12);
+    EXPECT_EQ(read.attention_cap, shape.attention_cap);
+    EXPECT_EQ(read.logits_cap, shape.logits_cap);
+    EXPECT_EQ(read.attention_scale, shape.attention_scale);
+    EXPECT_EQ(read.rope_theta, 50000);
+    EXPECT_EQ(read.norm_epsilon, static_cast<double>(1e-6F));
+    EXPECT_EQ(tensors_of(read), tensors_of(shape));
+    const auto tensors = gguf_tensors(gguf, read);
+    for (const auto& [name, sizes] : tensors_of(shape)) {
+      std::vector<float> right = values_of(name, sizes);
+      // The file has what norms multiply by, 1 + weight.
+      if (shape.unit_offset && sizes.size() == 1) {
+        for (float& value : right) value -= 1;
+      }
+      std::vector<float> values(right.size());
+      tensors->read_rows(name, 0, sizes[0], values.data());
+      EXPECT_EQ(values, right) << architecture << ' ' << name;
+    }
+  }
+}
+
+TEST(GgufShapeKeys, TheContextEndsAtTheWindow) {
+  const DatasetFolder folder;
+  const std::string path = written(folder, tiny("gemma2")), key = "gemma2.context_length";
+  std::string bytes = read_file(path);
+  const uint32_t longer = 99;
+  std::memcpy(bytes.data() + bytes.find(key) + key.size() + 4, &longer, sizeof(longer));
+  write_file(path, bytes);
+  EXPECT_EQ(Gguf(path).integer(key), 99U);
+  EXPECT_EQ(shape_of(Gguf(path)).context_length, 77);
+}
+
+TEST(GgufShapeKeys, ScaledRotationsComeBack) {
+  const DatasetFolder folder;
+  ModelShape shape = tiny("llama");
+  shape.rope_divisors.assign(6, 4);
+  EXPECT_EQ(shape_of(Gguf(written(folder, shape))).rope_divisors, shape.rope_divisors);
+  shape.rope_divisors = llama3_divisors(12, shape.rope_theta, {.original_context = 64});
+  const std::vector<double> read = shape_of(Gguf(written(folder, shape))).rope_divisors;
+  ASSERT_EQ(read.size(), 6U);
+  for (size_t i = 0; i < read.size(); ++i)
+    EXPECT_EQ(read[i], static_cast<double>(static_cast<float>(shape.rope_divisors[i])));
+  shape.architecture = "qwen2";
+  EXPECT_THAT([&] { shape_keys(shape); }, ThrowsMessage<UserError>(HasSubstr("GGUF files of qwen2 have no")));
+  shape = tiny("gemma2");
+  shape.attention_cap = 0;
+  EXPECT_THAT([&] { shape_keys(shape); }, ThrowsMessage<UserError>(HasSubstr("without a cap")));
+}
+
+TEST(GgufShapeKeys, RowsThatAreNoWholeBlocksAreHalves) {
+  const ModelShape shape = tiny("llama");
+  auto type_of = [&](const char* name) { return planned_tensor(shape, name, TensorType::q8_0).type; };
+  EXPECT_EQ(type_of("model.layers.1.mlp.up_proj.weight"), TensorType::q8_0);   // 32 inputs
+  EXPECT_EQ(type_of("model.layers.1.mlp.down_proj.weight"), TensorType::f16);  // 40
+  EXPECT_EQ(type_of("model.norm.weight"), TensorType::f32);
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,11 @@
+// How the scores of attention are made of the products of queries and keys.
+#pragma once
+
+namespace apportion {
+
+/// scale q k; with a cap that is not 0, cap tanh(scale q k / cap) (Gemma 2, arXiv 2408.00118, section 2).
+struct ScoreRule {
+  double scale, cap = 0;
+};
+
+}  // namespace apportion

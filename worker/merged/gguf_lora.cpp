@@ -1,0 +1,54 @@
+#include "worker/merged/gguf_lora.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <vector>
+
+#include "shared/architecture/block.h"
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/model_files/gguf_export/gguf_shape_keys.h"
+#include "worker/merged/trained_cell.h"
+
+namespace apportion {
+namespace {
+
+/// Both tensors of a matrix's adapter: A's columns are the matrix's, B's rows are.
+std::vector<PlannedTensor> planned_pair(const ModelShape& shape, const Adapter::Entry& entry) {
+  const PlannedTensor matrix = planned_tensor(shape, weight_name(entry.layer, entry.name), TensorType::f32);
+  return {{matrix.name + ".lora_a", TensorType::f32, entry.a.sizes().vec()},
+          {matrix.name + ".lora_b", TensorType::f32, entry.b.sizes().vec(), matrix.head_dim}};
+}
+
+}  // namespace
+
+std::string export_gguf_lora(const std::string& directory, const std::string& cell,
+                             const ExportRequest& request) {
+  const at::NoGradGuard no_gradient;
+  const std::string& to = request.gguf_lora;
+  if (path_exists(to)) throw UserError(to + " exists; name a file that is to be made");
+  const TrainedCell trained = open_trained_cell(directory, cell, request);
+  const ModelShape& shape = trained.files->shape();
+  GgufMetadata metadata;
+  metadata.text("general.architecture", shape.architecture)
+      .text("general.type", "adapter")
+      .text("adapter.type", "lora")
+      .number("adapter.lora.alpha", trained.adapter.config().alpha);
+  const std::vector<Adapter::Entry> entries = trained.adapter.entries();
+  std::vector<PlannedTensor> planned;
+  for (const Adapter::Entry& entry : entries) {
+    for (PlannedTensor& tensor : planned_pair(shape, entry)) planned.push_back(std::move(tensor));
+  }
+  GgufFileWriter writer(to, metadata, std::move(planned));
+  for (const Adapter::Entry& entry : entries) {
+    for (const at::Tensor& matrix : {entry.a, entry.b}) {
+      const at::Tensor values = matrix.contiguous();
+      writer.add({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())});
+    }
+  }
+  writer.finish();
+  return to + " is the adapter of " + trained.adapter_path + " for " + trained.model + "\n";
+}
+
+}  // namespace apportion

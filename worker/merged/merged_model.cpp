@@ -1,0 +1,92 @@
+#include "worker/merged/merged_model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <map>
+#include <vector>
+
+#include "shared/base/error.h"
+#include "shared/base/file_system.h"
+#include "shared/model_files/gguf_export/gguf_shape_keys.h"
+#include "worker/merged/merged_weights.h"
+#include "worker/merged/trained_cell.h"
+#include "worker/models/weights_file.h"
+
+namespace apportion {
+namespace {
+
+/// A type of a GGUF file's matrices, and ggml's number of files that are mostly of it.
+struct FileType {
+  const char* name;
+  TensorType type;
+  uint32_t number;
+};
+constexpr FileType file_types[] = {
+    {"f32", TensorType::f32, 0}, {"f16", TensorType::f16, 1}, {"q8_0", TensorType::q8_0, 7}};
+
+FileType file_type(const std::string& name) {
+  for (const FileType& known : file_types) {
+    if (name == known.name) return known;
+  }
+  throw InternalError("no GGUF file is written in " + name);
+}
+
+/// What is said of the file beside its name.
+std::string write_folder(const std::string& to, const TrainedCell& trained) {
+  const ModelShape& shape = trained.files->shape();
+  std::map<std::string, std::string> companions = trained.files->companions();
+  const MergedWeights weights(trained);
+  WeightsWriter writer(to, shape, companions["config.json"]);
+  for (const std::string& name : WeightsWriter::order(shape)) writer.add(weights.whole(name));
+  writer.finish();
+  companions.erase("config.json");
+  for (const auto& [name, bytes] : companions) write_file(to + "/" + name, bytes);
+  return companions.count("tokenizer.json") == 0 ? ", without a tokenizer" : "";
+}
+
+std::string write_gguf(const std::string& to, const TrainedCell& trained, const FileType& wanted) {
+  const ModelShape& shape = trained.files->shape();
+  GgufMetadata metadata = shape_keys(shape);
+  metadata.text("general.type", "model")
+      .natural("general.file_type", wanted.number)
+      .natural("general.quantization_version", 2)
+      .add(trained.files->gguf_companions());
+  std::vector<PlannedTensor> planned;
+  if (has_divisors_tensor(shape)) planned.push_back(divisors_tensor(shape));
+  size_t others = 0;
+  for (const std::string& name : WeightsWriter::order(shape)) {
+    planned.push_back(planned_tensor(shape, name, wanted.type));
+    if (planned.back().sizes.size() > 1 && planned.back().type != wanted.type) ++others;
+  }
+  const MergedWeights weights(trained);
+  GgufFileWriter writer(to, metadata, std::move(planned));
+  if (has_divisors_tensor(shape))
+    writer.add(std::vector<float>(shape.rope_divisors.begin(), shape.rope_divisors.end()));
+  for (const std::string& name : WeightsWriter::order(shape)) {
+    at::Tensor values = weights.whole(name).contiguous();
+    if (shape.unit_offset && values.dim() == 1) values.add_(1);  // what norms multiply by (gguf_tensors.cpp)
+    writer.add({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())});
+  }
+  writer.finish();
+  if (others == 0) return "";
+  return ", " + std::to_string(others) + " matrices in F16, as their rows are no whole blocks of " +
+         type_name(wanted.type);
+}
+
+}  // namespace
+
+std::string export_merged(const std::string& directory, const std::string& cell,
+                          const ExportRequest& request) {
+  const at::NoGradGuard no_gradient;
+  const std::string& to = request.merged;
+  const bool is_file = !request.gguf.empty();
+  if (path_exists(to))
+    throw UserError(to + " exists; name a " + (is_file ? "file" : "folder") + " that is to be made");
+  const TrainedCell trained = open_trained_cell(directory, cell, request);
+  const std::string more =
+      is_file ? write_gguf(to, trained, file_type(request.gguf)) : write_folder(to, trained);
+  return to + " is " + trained.model + " with the adapter of " + trained.adapter_path + more + "\n";
+}
+
+}  // namespace apportion

@@ -1,0 +1,17 @@
+// A trained adapter added into the weights that it was trained beside: a model that needs no adapter.
+#pragma once
+
+#include <string>
+
+#include "shared/config/command/command_line.h"
+
+namespace apportion {
+
+/// Writes request.merged, the model that the cell of the results folder has trained: a folder (config.json,
+/// model.safetensors in float32, the tokenizer's files), or with request.gguf a GGUF file whose matrices are
+/// of that type. Returns a line about it. Throws what open_trained_cell does, and UserError where the name is
+/// taken and for what a GGUF file cannot have.
+std::string export_merged(const std::string& directory, const std::string& cell,
+                          const ExportRequest& request);
+
+}  // namespace apportion

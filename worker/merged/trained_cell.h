@@ -1,0 +1,28 @@
+// What a cell of a results folder has trained, found by the cell's name, with the model beside which it was.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "shared/config/command/command_line.h"
+#include "shared/model_files/model_files.h"
+#include "worker/models/lora.h"
+
+namespace apportion {
+
+struct TrainedCell {
+  std::string model;  // as it was opened
+  std::unique_ptr<ModelFiles> files;
+  std::string adapter_path;
+  Adapter adapter;
+
+  /// alpha / r.
+  double scale() const { return adapter.config().alpha / adapter.config().rank; }
+};
+
+/// An empty `cell` is the only one. request.model says where its model is now. Throws UserError where there
+/// is no such cell, where it has trained no adapter, and where its model is not found.
+TrainedCell open_trained_cell(const std::string& directory, const std::string& cell,
+                              const ExportRequest& request);
+
+}  // namespace apportion
