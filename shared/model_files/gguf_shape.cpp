@@ -21,8 +21,6 @@
 namespace apportion {
 namespace {
 
-constexpr const char* divisors_name = "rope_freqs.weight";
-
 /// Each architecture has the keys under its own name.
 std::string key_of(const ModelShape& shape, const std::string& name) {
   return shape.architecture + "." + name;
@@ -101,7 +99,8 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
   }
   std::set<std::string> expected;
   for (const auto& [name, sizes] : tensors_of(shape)) expected.insert(gguf_tensor(gguf, name, sizes).name);
-  if (!shape.rope_divisors.empty() && gguf.has_tensor(divisors_name)) expected.insert(divisors_name);
+  if (!shape.rope_divisors.empty() && gguf.has_tensor(rope_divisors_name))
+    expected.insert(rope_divisors_name);
   for (const auto& [name, tensor] : gguf.tensors()) {
     if (expected.count(name) == 0) {
       throw DataError(
@@ -119,8 +118,8 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   // A factor of 0 is what llama.cpp takes for none.
   if (linear && gguf.has(factor) && gguf.number(factor) != 0)
     return std::vector<double>(pairs, positive(gguf, factor, 1));
-  if (!gguf.has_tensor(divisors_name)) return {};
-  const GgufTensor& tensor = gguf.tensor(divisors_name);
+  if (!gguf.has_tensor(rope_divisors_name)) return {};
+  const GgufTensor& tensor = gguf.tensor(rope_divisors_name);
   if (tensor.type != TensorType::f32 || tensor.shape != std::vector<uint64_t>{pairs}) {
     throw DataError(tensor.path, tensor.offset,
                     tensor.name + " is not F32 of " + spell_shape({pairs}) + ", one for each pair of a head");

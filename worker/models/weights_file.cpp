@@ -35,8 +35,7 @@ uint64_t bytes_of(const std::vector<int64_t>& sizes) {
 nlohmann::json scaling_of(const ModelShape& shape) {
   const std::vector<double>& divisors = shape.rope_divisors;
   if (divisors.empty()) return nullptr;
-  if (std::all_of(divisors.begin(), divisors.end(), [&](double divisor) { return divisor == divisors[0]; }))
-    return {{"rope_type", "linear"}, {"factor", divisors[0]}};
+  if (is_linear(divisors)) return {{"rope_type", "linear"}, {"factor", divisors.front()}};
   constexpr double close = 1e-5;             // GGUF files have them in float32
   for (const double factor : {8.0, 32.0}) {  // Llama 3.1 and 3.3; 3.2
     Llama3Scaling llama3;

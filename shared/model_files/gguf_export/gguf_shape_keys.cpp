@@ -1,29 +1,19 @@
 #include "shared/model_files/gguf_export/gguf_shape_keys.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "shared/architecture/block.h"
+#include "shared/architecture/rope.h"
 #include "shared/base/error.h"
 #include "shared/model_files/gguf_names.h"
 #include "shared/model_files/gguf_shape.h"
 
 namespace apportion {
-namespace {
 
-bool is_linear(const std::vector<double>& divisors) {
-  return std::all_of(divisors.begin(), divisors.end(),
-                     [&](double divisor) { return divisor == divisors.front(); });
-}
-
-}  // namespace
-
-bool has_divisors_tensor(const ModelShape& shape) {
-  return !shape.rope_divisors.empty() && !is_linear(shape.rope_divisors);
-}
+bool has_divisors_tensor(const ModelShape& shape) { return !is_linear(shape.rope_divisors); }
 
 PlannedTensor divisors_tensor(const ModelShape& shape) {
-  return {"rope_freqs.weight", TensorType::f32, {static_cast<int64_t>(shape.rope_divisors.size())}};
+  return {rope_divisors_name, TensorType::f32, {static_cast<int64_t>(shape.rope_divisors.size())}};
 }
 
 GgufMetadata shape_keys(const ModelShape& shape) {
