@@ -71,10 +71,6 @@ const std::set<std::string_view> read = {"attention_bias",
                                          "use_sliding_window",
                                          "vocab_size"};
 
-bool says_nothing(const json& value) {
-  return value.is_null() || value == false || (value.is_structured() && value.empty());
-}
-
 class Config {
  public:
   explicit Config(const std::string& path) : path_(path), json_(parse_object(path, read_file(path))) {}

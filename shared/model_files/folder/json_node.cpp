@@ -111,6 +111,10 @@ nlohmann::json parse_object(const std::string& path, std::string_view text, uint
   return value;
 }
 
+bool says_nothing(const nlohmann::json& value) {
+  return value.is_null() || value == false || (value.is_structured() && value.empty());
+}
+
 JsonFile::JsonFile(const std::string& path) : file_(path), root_(parse(path, file_.bytes(), 0)) {}
 
 uint64_t JsonFile::offset(const std::vector<std::string>& steps) const {

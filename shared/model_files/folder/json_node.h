@@ -32,6 +32,9 @@ class JsonFile {
 /// byte for what is no JSON, or another value.
 nlohmann::json parse_object(const std::string& path, std::string_view text, uint64_t offset = 0);
 
+/// Whether a key with this value is as good as none: null, false, an empty list or object.
+bool says_nothing(const nlohmann::json& value);
+
 /// A value of a file; the file must outlive it.
 class JsonNode {
  public:
