@@ -79,6 +79,15 @@ class Config {
     ModelShape shape;
     shape.architecture = architecture();
     check_keys();
+    if (shape.architecture == "gemma2") {
+      check_activation("hidden_activation", "gelu_pytorch_tanh");
+      check_none({"use_sliding_window"}, "is none of a gemma2 model's keys");
+    } else {
+      check_activation("hidden_act", "silu");
+      check_none(
+          {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "hidden_activation"},
+          "is a gemma2 model's, and not computed here");
+    }
     shape.layers = size(json_, "num_hidden_layers", 4096);  // all tensors of all layers are listed by name
     shape.width = size(json_, "hidden_size");
     shape.heads = size(json_, "num_attention_heads");
@@ -130,21 +139,22 @@ class Config {
       if (key == "pretraining_tp" && value == 1) continue;  // sums in parts, equal but for rounding
       fail(key, "is not known here, and may change what the model computes");
     }
-    const bool is_gemma = json_.value("model_type", json()) == "gemma2";
-    const char* key = is_gemma ? "hidden_activation" : "hidden_act";
-    const char* known = is_gemma ? "gelu_pytorch_tanh" : "silu";
-    if (json_.value(key, json()) != known)
-      fail(key, fmt::format("is {}; \"{}\" is computed here", json_.value(key, json()).dump(), known));
     if (has(json_, "sliding_window_size") &&
         json_.at("sliding_window_size") != json_.value("sliding_window", json()))
       fail("sliding_window_size", "is another number than sliding_window");
-    if (is_gemma && has(json_, "use_sliding_window"))
-      fail("use_sliding_window", "is none of a gemma2 model's keys");
-    for (const char* of_gemma : {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
-                                 "hidden_activation"}) {
-      if (!is_gemma && has(json_, of_gemma)) fail(of_gemma, "is a gemma2 model's, and not computed here");
-    }
     if (flag("attention_bias")) fail("attention_bias", "is true, and such biases are not computed here");
+  }
+
+  void check_activation(const char* key, const char* computed) const {
+    const json value = json_.value(key, json());
+    if (value != computed) fail(key, fmt::format("is {}; \"{}\" is computed here", value.dump(), computed));
+  }
+
+  /// That other architectures' keys are not there.
+  void check_none(std::initializer_list<const char*> keys, const char* why) const {
+    for (const char* key : keys) {
+      if (has(json_, key)) fail(key, why);
+    }
   }
 
   /// A whole number from 1 on; the bound keeps every product of three sizes below 2^63.
