@@ -3,13 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "shared/architecture/block.h"
@@ -95,15 +92,16 @@ nlohmann::json config_of(const ModelShape& shape) {
 }  // namespace
 
 struct WeightsWriter::File {
-  std::string directory, path, temporary;
-  std::string config;
+  std::string directory, config;
+  FileWriter writer;
   uint64_t written = 0, all = 0;  // bytes of values
-  std::ofstream stream;
   Digest digest;
 
+  File(const std::string& to, std::string config_text)
+      : directory(to), config(std::move(config_text)), writer(to + file_name) {}
+
   void put(std::string_view bytes) {
-    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!stream) throw_system_error("cannot write " + temporary, errno);
+    writer.write(bytes);
     digest.add(bytes);
   }
 };
@@ -126,13 +124,10 @@ std::vector<std::string> WeightsWriter::order(const ModelShape& shape) {
   return names;
 }
 
-WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& shape, const std::string& config)
-    : file_(std::make_unique<File>()) {
+WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& shape,
+                             const std::string& config) {
   make_directories(directory);
-  file_->directory = directory;
-  file_->path = directory + file_name;
-  file_->temporary = temporary_name(file_->path);
-  file_->config = config.empty() ? config_of(shape).dump(2) + "\n" : config;
+  file_ = std::make_unique<File>(directory, config.empty() ? config_of(shape).dump(2) + "\n" : config);
   const auto tensors = tensors_of(shape);
   std::map<std::string, TensorPlace> places;
   for (const std::string& name : order(shape)) {
@@ -142,13 +137,10 @@ WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& sha
     place.begin = file_->all;
     place.end = file_->all += bytes_of(place.shape);
   }
-  file_->stream.open(file_->temporary, std::ios::binary | std::ios::trunc);
   file_->put(encode_safetensors_header(places, {{"format", "pt"}}));
 }
 
-WeightsWriter::~WeightsWriter() {
-  if (file_->stream.is_open()) std::remove(file_->temporary.c_str());  // it was not finished
-}
+WeightsWriter::~WeightsWriter() = default;
 
 void WeightsWriter::add(const at::Tensor& values) {
   const at::Tensor host = values.detach().to(at::kFloat).cpu().contiguous();
@@ -158,10 +150,7 @@ void WeightsWriter::add(const at::Tensor& values) {
 
 std::string WeightsWriter::finish() {
   ensure(file_->written == file_->all, "all values of a file are written, each once");
-  file_->stream.flush();
-  if (!file_->stream) throw_system_error("cannot write " + file_->temporary, errno);
-  file_->stream.close();
-  commit_file(file_->temporary, file_->path);
+  file_->writer.finish();
   write_file(file_->directory + "/config.json", file_->config);
   return file_->digest.hex();
 }

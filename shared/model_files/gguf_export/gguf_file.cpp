@@ -1,10 +1,6 @@
 #include "shared/model_files/gguf_export/gguf_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
-#include <string_view>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -51,28 +47,16 @@ std::string header_of(const GgufMetadata& metadata, const std::vector<PlannedTen
   return header;
 }
 
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 }  // namespace
 
 struct GgufFileWriter::File {
-  std::string path, temporary;
+  FileWriter writer;
   std::vector<PlannedTensor> tensors;
   size_t written = 0;  // tensors
-  std::ofstream stream;
   std::string packed;
 
-  ~File() {
-    if (stream.is_open()) std::remove(temporary.c_str());  // it was not finished
-  }
-
-  void put(std::string_view bytes) {
-    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!stream) throw_system_error("cannot write " + temporary, errno);
-  }
+  File(const std::string& path, std::vector<PlannedTensor> planned)
+      : writer(path), tensors(std::move(planned)) {}
 
   /// Rows [first, last), which are whole heads where they are paired.
   void put_rows(const PlannedTensor& tensor, const float* values, int64_t first, int64_t last) {
@@ -89,23 +73,18 @@ struct GgufFileWriter::File {
                       type_name(tensor.type) +
                       (tensor.type == TensorType::f32 ? "" : "; --gguf f32 has room for any"));
     }
-    put(packed);
+    writer.write(packed);
   }
 };
 
 GgufFileWriter::GgufFileWriter(const std::string& path, const GgufMetadata& metadata,
                                std::vector<PlannedTensor> tensors)
-    : file_(std::make_unique<File>()) {
-  const std::string header = header_of(metadata, tensors);
+    : file_(std::make_unique<File>(path, std::move(tensors))) {
+  const std::string header = header_of(metadata, file_->tensors);
   uint64_t all = header.size();
-  for (const PlannedTensor& tensor : tensors) all += padded(bytes_of(tensor));
-  require_room(folder_of(path), all);
-  file_->path = path;
-  file_->temporary = temporary_name(path);
-  file_->tensors = std::move(tensors);
-  file_->stream.open(file_->temporary, std::ios::binary | std::ios::trunc);
-  if (!file_->stream.is_open()) throw_system_error("cannot write " + file_->temporary, errno);
-  file_->put(header);
+  for (const PlannedTensor& tensor : file_->tensors) all += padded(bytes_of(tensor));
+  file_->writer.require_room(all);
+  file_->writer.write(header);
 }
 
 GgufFileWriter::~GgufFileWriter() = default;
@@ -120,16 +99,13 @@ void GgufFileWriter::add(std::span<const float> values) {
   const int64_t step = std::max<int64_t>(values_at_once / columns / together, 1) * together;
   for (int64_t first = 0; first < rows; first += step)
     file_->put_rows(tensor, values.data(), first, std::min(first + step, rows));
-  file_->put(std::string(padded(bytes_of(tensor)) - bytes_of(tensor), '\0'));
+  file_->writer.write(std::string(padded(bytes_of(tensor)) - bytes_of(tensor), '\0'));
   ++file_->written;
 }
 
 void GgufFileWriter::finish() {
   ensure(file_->written == file_->tensors.size(), "all tensors of a file are written");
-  file_->stream.flush();
-  if (!file_->stream) throw_system_error("cannot write " + file_->temporary, errno);
-  commit_file(file_->temporary, file_->path);
-  file_->stream.close();
+  file_->writer.finish();
 }
 
 }  // namespace apportion
