@@ -5,8 +5,8 @@
 #include <string>
 
 #include "shared/architecture/shape.h"
-#include "shared/model_files/gguf_export/gguf_file.h"
 #include "shared/model_files/gguf_export/gguf_metadata.h"
+#include "shared/model_files/gguf_export/gguf_writer.h"
 
 namespace apportion {
 

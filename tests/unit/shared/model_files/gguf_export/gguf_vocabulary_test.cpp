@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "shared/base/error.h"
-#include "shared/model_files/gguf_export/gguf_file.h"
+#include "shared/model_files/gguf_export/gguf_writer.h"
 #include "shared/model_files/gguf_tokenizer.h"
 #include "shared/tokens/pre_tokenizer.h"
 #include "tests/support/dataset_folder.h"

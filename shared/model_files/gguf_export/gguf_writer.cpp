@@ -1,4 +1,4 @@
-#include "shared/model_files/gguf_export/gguf_file.h"
+#include "shared/model_files/gguf_export/gguf_writer.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // A file that is written comes back through the reader: metadata, tensors, their places.
-#include "shared/model_files/gguf_export/gguf_file.h"
+#include "shared/model_files/gguf_export/gguf_writer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
