@@ -172,7 +172,7 @@ Keys keys_of(const Task& task) {
 Keys unread_keys(const RunConfig& config, bool adds_frames) {
   const KeyTable& table = key_table();
   Keys keys;
-  if (config.data.system == DataConfig().system) keys |= table.system;
+  if (config.data.system == default_system) keys |= table.system;
   if (!adds_frames) keys |= table.frames;
   if (config.keep.weight == 0) keys |= table.retain;
   if (config.adapter != AdapterKind::lora) keys |= table.lora;
@@ -370,8 +370,8 @@ class Planner {
     writer_.json("inputs", inputs + "]");
   }
 
-  /// And that of a task that ranks do. The adapter that the model has from the start is in the id of the first
-  /// tasks, and through it in those of all that go on from them.
+  /// And that of a task that ranks do. The adapter that the model has from the start is in the id of the
+  /// first tasks, and through it in those of all that go on from them.
   void begin(const Task& task, const Keys& keys, const std::string& compute_type) {
     begin(task);
     writer_.options(keys);

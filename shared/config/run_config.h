@@ -54,10 +54,13 @@ enum class Scaling { weak, strong };
 
 constexpr int automatic_holdout = -1;  // decided by the dataset, before work begins
 
+/// The system turn that the model's own template writes where nobody says anything.
+inline constexpr const char* default_system = "default";
+
 struct DataConfig {
   std::string dataset = "gender-us-real";  // NAME | PATH
   std::string model = "smollm2";           // NAME | PATH
-  std::string system = "default";          // in front of every prompt: that of the template, none, or a text
+  std::string system = default_system;     // in front of every prompt: that of the template, none, or a text
   std::string adapter_in;                  // PATH of one that the model has from the start; empty: none
   TargetConfig target;
   int subjects = 0;                          // the first so many; 0: all
