@@ -202,6 +202,18 @@ TEST(MakeRunConfig, AJudgeIsWordsOrAServerWithoutSecretsInItsAddress) {
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}, {"judge_model", "m", "x"}}), "no error");
 }
 
+TEST(MakeRunConfig, KnowsWhichKeysOfTheAdapterTheUserHasSet) {
+  EXPECT_THAT(make_run_config({{"preset", "authors", "command line"}}).given_lora, testing::IsEmpty());
+  EXPECT_THAT(make_run_config({{"method", "ift", "command line"}}).given_lora, testing::IsEmpty());
+  // Whatever the job file is called.
+  const std::vector<Setting> settings = {{"lora_rank", "8", "preset a.ini, line 1"},
+                                         {"seed", "1", "preset a.ini, line 2"}};
+  EXPECT_THAT(make_run_config(settings).given_lora, testing::ElementsAre("lora_rank"));
+  EXPECT_THAT(
+      CellConfigs(settings).config_of({{"lora_layers", "1", "default of all.ini, line 3"}}).given_lora,
+      testing::ElementsAre("lora_layers", "lora_rank"));
+}
+
 TEST(RunConfig, ValuesWithoutKeysDifferInAllOthers) {
   for (const std::string& key : course_keys()) EXPECT_TRUE(find_option(key)) << key;
   const RunConfig config = default_config({{"rounds", "3"}});
