@@ -64,7 +64,9 @@ std::vector<std::string> paths_of_parts(const GgufFile& given) {
   return paths;
 }
 
-/// That a part is the one of its name, and of the same model as the first, which has the model's metadata.
+/// That a part is the one of its name, and of the same model as the first, which has the model's metadata, as
+/// far as a part tells: those that are cut have nothing but these keys, so of two trainings of one base, cut
+/// in the same way, parts cannot be told apart.
 void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   if (const uint64_t said = part.integer(number_key); said != number) {
     part.fail(number_key, fmt::format("split.no is {}, but by its name the file is part {}, which has {}",
