@@ -153,8 +153,9 @@ std::string temporary_name(const std::string& path) {
 
 bool is_temporary(const std::string& name) { return name.find(temporary_mark) != std::string::npos; }
 
-void commit_file(const std::string& temporary, const std::string& path) {
+void commit_file(const std::string& temporary, const std::string& path, const Confirm& confirm) {
   sync_path(temporary, O_RDONLY);
+  if (confirm) confirm();
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename " + temporary + " to", path);
   sync_directory(parent_of(path));
 }

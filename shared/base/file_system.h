@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -92,8 +93,11 @@ bool is_temporary(const std::string& name);
 /// Throws StorageError, with the reason of a full disk, when the one that has `path` has fewer bytes left.
 void require_room(const std::string& path, uint64_t bytes);
 
+/// Asked when all of a file is on disk, just before it takes its name; throws where it must not.
+using Confirm = std::function<void()>;
+
 /// Flushes the finished file `temporary` to disk, renames it to `path` and syncs the directory.
-void commit_file(const std::string& temporary, const std::string& path);
+void commit_file(const std::string& temporary, const std::string& path, const Confirm& confirm = {});
 
 /// Creates a directory and its parents, and flushes the new names to disk. Throws UserError with the system's
 /// reason, or the link that leads nowhere.

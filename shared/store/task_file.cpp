@@ -253,7 +253,7 @@ std::string reference_directory(const std::string& directory, const std::string&
   return directory + "/reference/" + key;
 }
 
-void write_measure_file(const std::string& path, const MeasureFile& file) {
+void write_measure_file(const std::string& path, const MeasureFile& file, const Confirm& confirm) {
   ensure(has_answers(file.record.task), "a measure file is of a measure task or a judge's");
   MeasureColumns columns = pack(file);
   std::string fault = find_fault(columns);
@@ -269,7 +269,7 @@ void write_measure_file(const std::string& path, const MeasureFile& file) {
   for (const auto& [name, column] : metric_columns(file)) {
     writer.dataset(name, Hdf5Array<double>{{column.size()}, column});
   }
-  writer.commit();
+  writer.commit(confirm);
 }
 
 TaskRecord read_task_record(const std::string& path) { return read_record(Hdf5Reader(path)); }
@@ -306,7 +306,7 @@ MeasureFile read_measure_file(const std::string& path) {
   return file;
 }
 
-void write_train_file(const std::string& path, const TrainFile& file) {
+void write_train_file(const std::string& path, const TrainFile& file, const Confirm& confirm) {
   ensure(description_of(file.record.task.kind).trains, "a training file is of a training task");
   size_t steps = file.log.step.size();
   for_each_column(file.log, [&](const char*, const std::vector<double>& column) {
@@ -324,7 +324,7 @@ void write_train_file(const std::string& path, const TrainFile& file) {
   for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
     writer.dataset(layout::log + name, Hdf5Array<double>{{column.size()}, column});
   });
-  writer.commit();
+  writer.commit(confirm);
 }
 
 TrainFile read_train_file(const std::string& path) {
@@ -345,7 +345,7 @@ TrainFile read_train_file(const std::string& path) {
   return file;
 }
 
-void write_scale_file(const std::string& path, const ScaleFile& file) {
+void write_scale_file(const std::string& path, const ScaleFile& file, const Confirm& confirm) {
   ensure(file.record.task.kind == TaskKind::scale, "a scale file is of a scale task");
   prepare_directory(path);
   Hdf5Writer writer(path);
@@ -361,7 +361,7 @@ void write_scale_file(const std::string& path, const ScaleFile& file) {
     column.shape = {column.values.size()};
     writer.dataset(name, column);
   }
-  writer.commit();
+  writer.commit(confirm);
 }
 
 ScaleFile read_scale_file(const std::string& path) {
@@ -441,7 +441,7 @@ void read_kept(const Hdf5Reader& reader, RetentionResult& result) {
 
 }  // namespace
 
-void write_retention_file(const std::string& path, const RetentionFile& file) {
+void write_retention_file(const std::string& path, const RetentionFile& file, const Confirm& confirm) {
   const RetentionResult& result = file.result;
   prepare_directory(path);
   Hdf5Writer writer(path);
@@ -456,7 +456,7 @@ void write_retention_file(const std::string& path, const RetentionFile& file) {
       [&](const char* name, auto field) { writer.dataset(name, column_of(result.texts, field)); });
   for_each_question_column(
       [&](const char* name, auto field) { writer.dataset(name, column_of(result.questions, field)); });
-  writer.commit();
+  writer.commit(confirm);
 }
 
 RetentionFile read_retention_figures(const std::string& path) {
