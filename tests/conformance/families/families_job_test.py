@@ -93,6 +93,15 @@ def result_of(folder, label):
     raise AssertionError(f"{folder} has no task {label}")
 
 
+def kept_kl(folder):
+    """Of the only retention task of a run: how far each prompt's answer has moved from the model's before."""
+    for path in glob.glob(str(folder / "tasks/*/result.h5")):
+        with h5py.File(path) as file:
+            if "keep" in file:
+                return file["keep/kl"][:]
+    raise AssertionError(f"{folder} has no retention task")
+
+
 def equal(ours, theirs):
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
@@ -102,14 +111,19 @@ def an_adapter_from_the_start(work):
     targets of its own. On any number of ranks the same bytes."""
     model, first = work / "qwen2", work / "qwen2-1"
     trained, _ = result_of(first, "stage 2")
-    words = [f"--adapter_in={trained}/adapter", "--retain_weight=1", "--retain_prompts=2"]
+    (work / "keep.txt").write_text("[knowledge]\nWhat is a cat?\nWhat is red?\nCount the dogs.\n")
+    kept = ["--retain_weight=1", "--retain_prompts=2", "--retention=true", "--keep_train=keep.txt", "--keep_test=keep.txt"]
+    words = [f"--adapter_in={trained}/adapter", *kept]
     assert run(work, "qwen2", "on", *words) == run(work, "qwen2", "on-2", *words, ranks=2), "other results on 2 ranks"
     before, after = result_of(work / "on", "before, v2")[1], result_of(first, "after, v2")[1]
     assert equal(before, after) and not equal(before, result_of(first, "before, v2")[1]), "not the model with its adapter"
-    still = [f"--adapter_in={trained}/adapter", "--method=sft", "--sft_learning_rate=1e-9"]
+    still = [f"--adapter_in={trained}/adapter", "--method=sft", "--sft_learning_rate=1e-9", *kept]
     run(work, "qwen2", "still", *still)
-    (kept, other) = (load_file(f"{path}/adapter/adapter_model.safetensors") for path in (trained, result_of(work / "still", "stage 1")[0]))
-    assert all(torch.allclose(kept[name], other[name], atol=1e-6) for name in kept), "it does not go on with the adapter"
+    (begun, other) = (load_file(f"{path}/adapter/adapter_model.safetensors") for path in (trained, result_of(work / "still", "stage 1")[0]))
+    assert all(torch.allclose(begun[name], other[name], atol=1e-6) for name in begun), "it does not go on with the adapter"
+    # What retention compares with is the model with that adapter.
+    moved, unmoved = kept_kl(work / "on"), kept_kl(work / "still")
+    assert len(unmoved) and np.abs(unmoved).max() < 1e-5 < np.abs(moved).max(), (moved, unmoved)
     theirs = work / "peft"
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     config = LoraConfig(r=4, lora_alpha=256, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
@@ -138,6 +152,8 @@ def a_system_text_is_in_every_prompt(work):
     plain, other = run(work, "llama3-rope", "llama3-rope-1"), run(work, "llama3-rope", "system", f"--system={text}")
     assert run(work, "llama3-rope", "llama3-rope-1", "--system=default") == plain
     assert not plain.keys() & other.keys() and len(plain) == len(other), (plain.keys(), other.keys())
+    for label in ("before, v2", "after, v2"):
+        assert not equal(result_of(work / "llama3-rope-1", label)[1], result_of(work / "system", label)[1]), f"{label}: nobody saw the system text"
     described = common.call("inspect", work / "llama3-rope", f"--system={text}").stdout
     theirs = AutoTokenizer.from_pretrained(work / "llama3-rope").apply_chat_template
     shown = json.loads(re.search(r"^template +(.*)$", described, re.M)[1])
