@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 #include "shared/model/memory.h"
@@ -77,12 +77,14 @@ std::string weight_lines(const ModelFiles& files) {
 }
 
 /// "0 to 9", "A to Z": those that are one token right behind the prompt.
-std::string steering_of(const ChatTemplate& chat, const Tokenizer& tokenizer, char first, char last) {
+std::string steering_of(const ChatTemplate& chat, char first, char last) {
   std::string those;
   for (char letter = first; letter <= last; ++letter) {
     try {
-      const EncodedTurn turn = chat.encode_turn(example, std::string(1, letter) + " Female");
-      if (tokenizer.bytes(turn.answer.front()) == std::string(1, letter)) those += letter;
+      const EncodedTurn turn = chat.encode_turn(example, std::string(1, letter) + " Female"),
+                        alone = chat.encode_turn(example, std::string(1, letter));
+      // Its token may have a blank in front of the letter: SentencePiece's do.
+      if (alone.answer.size() == 2 && alone.answer.front() == turn.answer.front()) those += letter;
     } catch (const UserError&) {  // it changes the prompt's tokens: not one that can steer
     }
   }
@@ -107,7 +109,7 @@ std::string token_lines(const ModelFiles& files, const std::string& system) {
     text += line("", fmt::format("an answer ends with {}", std::string(tokenizer.bytes(chat.end_of_turn()))));
     text += line("steering",
                  fmt::format("one token each, right behind the prompt: {}; {}",
-                             steering_of(chat, tokenizer, '0', '9'), steering_of(chat, tokenizer, 'A', 'Z')));
+                             steering_of(chat, '0', '9'), steering_of(chat, 'A', 'Z')));
   } catch (const Error& error) {
     text += line("refused", error.what());
   }
@@ -119,8 +121,7 @@ std::string training_lines(const ModelShape& shape, const RunConfig& config) {
   std::string targets;
   for (const FusedLayers& product : describe_block(shape).products) {
     for (const LinearLayer& linear : product) {
-      const auto& wanted = config.lora.targets;
-      if (std::find(wanted.begin(), wanted.end(), linear.target()) != wanted.end())
+      if (is_lora_target(linear, config.lora.targets))
         targets += (targets.empty() ? "" : ", ") + std::string(linear.target());
     }
   }

@@ -6,7 +6,7 @@
 namespace apportion {
 
 const std::vector<std::string>& architecture_names() {
-  static const std::vector<std::string> names = {"llama", "qwen2", "qwen3", "gemma2"};
+  static const std::vector<std::string> names = {"llama", "qwen2", "qwen3", "gemma2", "phi3"};
   return names;
 }
 

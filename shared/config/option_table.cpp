@@ -1,6 +1,6 @@
 #include "shared/config/option_table.h"
 
-#include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/edit_distance.h"
 #include "shared/config/capacity_options.h"
 #include "shared/config/data_options.h"
@@ -47,9 +47,10 @@ OptionGroup method_options() {
           number_option({"lora_alpha", "128", Identity::yes,
                          "LoRA products are scaled by alpha / rank; a larger one lets B learn faster than A"},
                         field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
-          list_option(
-              {"lora_targets", join(lora_target_names(), ","), Identity::yes, "linear layers that get LoRA"},
-              field(&RunConfig::lora, &Lora::targets), lora_target_names(), ListOrder::as_allowed),
+          list_option({"lora_targets", join(lora_target_names(), ","), Identity::yes,
+                       "linear layers that get LoRA; the default is all of them, also where a model has q, k "
+                       "and v in one layer, or gate and up"},
+                      field(&RunConfig::lora, &Lora::targets), all_lora_targets(), ListOrder::as_allowed),
           number_option(
               {"lora_layers", "0.5", Identity::yes,
                "share of the blocks, the uppermost, that get LoRA; steps pass no gradient below them"},

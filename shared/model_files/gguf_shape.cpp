@@ -134,6 +134,18 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   return {values.begin(), values.end()};
 }
 
+/// In tokens; 0: none. Older files of Phi-3's 4k models do not say theirs, and llama.cpp takes this one
+/// (src/llama-model.cpp).
+uint64_t window_of(const Gguf& gguf, const ModelShape& shape) {
+  const std::string key = key_of(shape, "attention.sliding_window");
+  if (gguf.has(key)) return gguf.integer(key);
+  const bool is_phi3 = shape.architecture == "phi3";
+  if (is_phi3 && shape.context_length == 4096 && (shape.layers == 32 || shape.layers == 40)) return 2047;
+  if (is_phi3 || shape.architecture == "gemma2")
+    gguf.fail(key, "there is no " + key + ", and a " + shape.architecture + " model has it");
+  return 0;
+}
+
 int64_t vocabulary_of(const Gguf& gguf) {
   const GgufTensor& embedding = gguf.tensor("token_embd.weight");
   constexpr uint64_t largest = std::numeric_limits<int32_t>::max();
@@ -178,8 +190,7 @@ ModelShape shape_of(const Gguf& gguf) {
   shape.context_length = static_cast<int64_t>(gguf.integer(context));
   if (shape.context_length < 1) gguf.fail(context, context + " is below 1");
   // Of so many tokens attention in a window is full attention, which alone is computed here.
-  const std::string window = key_of(shape, "attention.sliding_window");
-  if (const uint64_t tokens = gguf.has(window) ? gguf.integer(window) : 0; tokens > 0)
+  if (const uint64_t tokens = window_of(gguf, shape); tokens > 0)
     shape.context_length =
         static_cast<int64_t>(std::min(tokens, static_cast<uint64_t>(shape.context_length)));
   shape.rope_theta = positive(gguf, key_of(shape, "rope.freq_base"), shape.rope_theta);
@@ -190,7 +201,6 @@ ModelShape shape_of(const Gguf& gguf) {
     shape.attention_cap = gemma2_cap(gguf, key_of(shape, "attn_logit_softcapping"));
     shape.logits_cap = gemma2_cap(gguf, key_of(shape, "final_logit_softcapping"));
     shape.attention_scale = gguf_gemma2_scale(shape);
-    if (!gguf.has(window)) gguf.fail(window, "there is no " + window + ", and a gemma2 model has it");
   }
   shape.vocabulary = vocabulary_of(gguf);
   check_heads(gguf, shape);

@@ -58,7 +58,8 @@ nlohmann::json config_of(const ModelShape& shape) {
   static const std::map<std::string, const char*> classes = {{"llama", "LlamaForCausalLM"},
                                                              {"qwen2", "Qwen2ForCausalLM"},
                                                              {"qwen3", "Qwen3ForCausalLM"},
-                                                             {"gemma2", "Gemma2ForCausalLM"}};
+                                                             {"gemma2", "Gemma2ForCausalLM"},
+                                                             {"phi3", "Phi3ForCausalLM"}};
   const bool gelu = shape.activation == Activation::gelu;
   nlohmann::json config = {{"architectures", {classes.at(shape.architecture)}},
                            {"model_type", shape.architecture},

@@ -75,6 +75,16 @@ bool says_nothing(const json& value) {
   return value.is_null() || value == false || (value.is_structured() && value.empty());
 }
 
+constexpr std::string_view partial_rotation = "partial_rotary_factor";
+
+/// What training drops out; the context that longrope began with, a scaling that is refused below; and the
+/// class that the model came with before transformers had it.
+bool says_nothing_in_phi3(const std::string& key, const json& value) {
+  return key == "embd_pdrop" || key == "resid_pdrop" || key == "original_max_position_embeddings" ||
+         (key == "auto_map" &&
+          value.value("AutoModelForCausalLM", json()) == "modeling_phi3.Phi3ForCausalLM");
+}
+
 class Config {
  public:
   explicit Config(const std::string& path) : path_(path), json_(parse_object(path, read_file(path))) {}
@@ -131,7 +141,9 @@ class Config {
   void check_keys() const {
     for (const auto& [key, value] : json_.items()) {
       if (unread.contains(key) || read.contains(key) || says_nothing(value)) continue;
-      if (key == "pretraining_tp" && value == 1) continue;  // sums in parts, equal but for rounding
+      // In one part each: sums, equal but for rounding, and the elements of a head that turn.
+      if ((key == "pretraining_tp" || key == partial_rotation) && value == 1) continue;
+      if (json_.value("model_type", json()) == "phi3" && says_nothing_in_phi3(key, value)) continue;
       fail(key, "is not known here, and may change what the model computes");
     }
     const bool is_gemma = json_.value("model_type", json()) == "gemma2";
@@ -236,6 +248,7 @@ class Config {
                   std::initializer_list<std::string_view> known) const {
     for (const auto& [name, value] : in.items()) {
       const bool is_known = name == "rope_type" || name == "type" || name == "rope_theta" ||
+                            (name == partial_rotation && value == 1) ||
                             std::find(known.begin(), known.end(), name) != known.end();
       if (!is_known && !says_nothing(value))
         fail(key, "has " + name + ", which is not known here and may change what the model computes");

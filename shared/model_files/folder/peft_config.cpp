@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -72,7 +72,7 @@ LoraConfig read_peft_config(const std::string& directory, int64_t layers) {
       targets.is_array() &&
       std::all_of(targets.begin(), targets.end(), [](const auto& target) { return target.is_string(); });
   if (!is_list) fail("target_modules", "a list of names is right");
-  const std::vector<std::string> known = lora_target_names();
+  const std::vector<std::string> known = all_lora_targets();
   const bool has_known = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
     return std::find(known.begin(), known.end(), target) != known.end();
   });

@@ -57,11 +57,12 @@ GgufMetadata shape_keys(const ModelShape& shape) {
       throw UserError(
           "the model computes without a cap that GGUF files of gemma2 always have "
           "(attn_logit_softcapping, final_logit_softcapping)");
-    // There is a window always; the context ends at it (gguf_shape.cpp).
-    natural("attention.sliding_window", shape.context_length);
     metadata.number("gemma2.attn_logit_softcapping", shape.attention_cap)
         .number("gemma2.final_logit_softcapping", shape.logits_cap);
   }
+  // There is a window always; the context ends at it (gguf_shape.cpp).
+  if (architecture == "gemma2" || architecture == "phi3")
+    natural("attention.sliding_window", shape.context_length);
   if (!shape.rope_divisors.empty() && is_linear(shape.rope_divisors)) {
     metadata.text(architecture + ".rope.scaling.type", "linear")
         .number(architecture + ".rope.scaling.factor", shape.rope_divisors.front());

@@ -23,7 +23,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 import common  # noqa: E402
 
 SHARDED = ["--shard_size=2", "--node_sharing=ignored"]
-FAMILIES = {"llama3-rope": (2, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED)}  # beside one rank: so many, laid out so
+FAMILIES = {"llama3-rope": (2, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED), "phi3": (2, SHARDED)}  # beside one rank: so many, laid out so
+# Its digits are no token alone behind a prompt, as those of Llama 2's tokens.
+STEERING = {"phi3": ["--steering=letter"]}
 KEYS = {"sft_steps": 4, "calibrate_steps": 3, "rounds": 20, "test_sets": "v2", "exact_nodes": 16, "subjects": 2, "lora_rank": 4,
         "train_compute_type": "float32"}  # fmt: skip
 SHOWN = {"role": "user", "content": "What is it?"}
@@ -34,7 +36,7 @@ CHAT = [BRIEF, {"role": "user", "content": "A ball?"}, {"role": "assistant", "co
 def run(work, model, output, *words, ranks=1):
     keys = [f"--{key}={value}" for key, value in KEYS.items()]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    common.call("run", "small.ini", f"--model={model}", f"--output={output}", *keys, *words, ranks=ranks, cwd=work, environment=environment)
+    common.call("run", "small.ini", f"--model={model}", f"--output={output}", *keys, *STEERING.get(model, []), *words, ranks=ranks, cwd=work, environment=environment)
     contents = common.contents(work / output)
     assert len(contents) >= 3, contents
     return contents
@@ -49,6 +51,8 @@ def equal_on_any_ranks(work, family):
 def an_adapter_loads_in_peft(work, family):
     (path, *_) = sorted(glob.glob(str(work / f"{family}-1/tasks/*/adapter")))
     base = AutoModelForCausalLM.from_pretrained(work / family, dtype=torch.float32)
+    with open(f"{path}/adapter_config.json") as file:
+        assert sorted(json.load(file)["target_modules"]) == sorted(tiny_models.linear_names(base)), "not the names of the model's modules"
     families_test.compare(f"{family}, an adapter of ours", PeftModel.from_pretrained(base, path).eval(), str(work / family), "--adapter", path)
 
 
@@ -170,9 +174,24 @@ def main():
         described = common.call("inspect", work / "qwen2").stdout
         assert "qwen2: 2 blocks of width 64; 4 heads of 16, 2 of keys and values" in described, described
         assert "biases of queries, keys and values" in described and "0 to 9" in described, described
+        layers_in_one_tensor_are_named_together(work)
         rows_are_checked(work)
         refused(work)
     print(json.dumps({"families": FAMILIES}))
+
+
+def layers_in_one_tensor_are_named_together(work):
+    """The default's names are those of Llama's layers, and all of them mean all of Phi-3's."""
+    described = common.call("inspect", work / "phi3").stdout
+    assert "(rank 32) on qkv_proj, o_proj, gate_up_proj, down_proj\n" in described and "none of 0 to 9; A to F" in described, described
+    names = "qkv_proj, o_proj, gate_up_proj, down_proj"
+    for model, targets, wrong, names in [
+        ("phi3", "q_proj,v_proj", "q_proj", names),
+        ("phi3", "q_proj,k_proj,v_proj,gate_proj", "gate_proj", names),
+        ("qwen2", "qkv_proj", "qkv_proj", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"),
+    ]:
+        said = common.call("run", "small.ini", f"--model={work / model}", f"--lora_targets={targets}", "--output=refused", code=2, cwd=work).stderr
+        assert said == f"apportion: lora_targets has {wrong}, which is no layer of a {model} model; those of {names} are\n", said
 
 
 def a_gguf_file_becomes_a_folder(work):

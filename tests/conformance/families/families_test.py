@@ -59,7 +59,8 @@ def compare(name, model, folder, *words):
 
 
 def with_adapter(name, model, folder):
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"], init_lora_weights=False)
+    targets = [name for name in tiny_models.linear_names(model) if name not in ("k_proj", "gate_proj")]
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False)
     adapted = get_peft_model(model, config)
     path = os.path.join(folder, "adapter")
     adapted.save_pretrained(path)

@@ -102,6 +102,16 @@ FAMILIES = {
         "plain": True,
         "post": template("<s>"),
     },
+    # Marks take the blanks and line breaks behind them, and no text begins with a token of its own.
+    "Phi-3": {
+        "normalizer": normalizers.Sequence([normalizers.Prepend(SIGN), SPACED]),
+        "decoder": decoders.Sequence([*WITHOUT_STRIP, decoders.Strip(" ", 1, 0)]),
+        "added": [added("<unk>"), added("<s>"), added("</s>", special=False, rstrip=True), added("<|endoftext|>")]
+        + [added(f"<|{name}|>", rstrip=True) for name in ("assistant", "placeholder1", "system", "end", "user")],
+        "model": {"byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>"},
+        "first": True,
+        "plain": True,
+    },
     # Nobody's, but of what the others leave: Metaspace, unknown tokens, tokens that take blanks or are normalized.
     "Metaspace": {
         "normalizer": normalizers.NFKC(),

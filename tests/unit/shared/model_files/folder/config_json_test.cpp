@@ -112,6 +112,41 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_THAT(refused({{"query_pre_attn_scalar", 64}}), HasSubstr("is a gemma2 model's"));
 }
 
+// As Phi-3-mini-4k-instruct has it; what transformers 5 writes of it; and the 128k models, which scale by
+// the length of the text.
+TEST_F(ConfigJson, Phi3SaysWhatItComputes) {
+  const json phi = {{"model_type", "phi3"},
+                    {"auto_map",
+                     {{"AutoConfig", "configuration_phi3.Phi3Config"},
+                      {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}}},
+                    {"embd_pdrop", 0.0},
+                    {"resid_pdrop", 0.1},
+                    {"original_max_position_embeddings", 128},
+                    {"rope_scaling", nullptr},
+                    {"sliding_window", 63}};
+  const ModelShape shape = read(llama(), phi);
+  EXPECT_EQ(shape.architecture, "phi3");
+  EXPECT_EQ(shape.context_length, 63);
+  EXPECT_FALSE(shape.tied_embedding || shape.qkv_bias || shape.qk_norm || shape.output_norms);
+  auto with = [&](const json& changes) {
+    json config = phi;
+    config.update(changes);
+    return refused(config);
+  };
+  EXPECT_EQ(with({{"rope_parameters",
+                   {{"rope_type", "default"}, {"rope_theta", 5000.0}, {"partial_rotary_factor", 1.0}}}}),
+            "no error");
+  EXPECT_EQ(with({{"partial_rotary_factor", 1.0}}), "no error");
+  EXPECT_THAT(with({{"partial_rotary_factor", 0.75}}), HasSubstr("partial_rotary_factor is not known here"));
+  EXPECT_THAT(with({{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.75}}}}),
+              HasSubstr("rope_parameters has partial_rotary_factor, which"));
+  EXPECT_THAT(with({{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1, 1}}}}}),
+              HasSubstr("rope_scaling has the type \"longrope\""));
+  EXPECT_THAT(with({{"auto_map", {{"AutoModelForCausalLM", "modeling_phi4.Phi4ForCausalLM"}}}}),
+              HasSubstr("auto_map is not known here"));
+  EXPECT_THAT(refused({{"original_max_position_embeddings", 128}}), HasSubstr("is not known here"));
+}
+
 TEST_F(ConfigJson, TheContextIsNoLongerThanAWindow) {
   const json mistral = {{"model_type", "mistral"}, {"sliding_window", 64}};
   EXPECT_EQ(read(llama(), mistral).context_length, 64);
@@ -161,8 +196,8 @@ TEST_F(ConfigJson, WhatIsNotComputedIsNamed) {
     const char* line;
   };
   for (const Case& wrong : {
-           Case{{{"model_type", "phi3"}},
-                "model_type is \"phi3\"; llama, qwen2, qwen3, gemma2 and mistral are computed here"},
+           Case{{{"model_type", "phi"}},
+                "model_type is \"phi\"; llama, qwen2, qwen3, gemma2, phi3 and mistral are computed here"},
            Case{{{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; \"silu\" is computed here"},
            Case{{{"attention_bias", true}}, "attention_bias is true"},
            Case{{{"mlp_bias", true}}, "mlp_bias is not known here"},

@@ -70,7 +70,7 @@ std::string written(const DatasetFolder& folder, const ModelShape& shape) {
 
 TEST(GgufShapeKeys, EveryArchitectureComesBack) {
   const DatasetFolder folder;
-  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2"}) {
+  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2", "phi3"}) {
     const ModelShape shape = tiny(architecture);
     const Gguf gguf(written(folder, shape));
     const ModelShape read = shape_of(gguf);
@@ -106,6 +106,17 @@ TEST(GgufShapeKeys, TheContextEndsAtTheWindow) {
   write_file(path, bytes);
   EXPECT_EQ(Gguf(path).integer(key), 99U);
   EXPECT_EQ(shape_of(Gguf(path)).context_length, 77);
+}
+
+/// Under another architecture's name the key is not there.
+TEST(GgufShapeKeys, APhi3WithoutAWindowIsRefused) {
+  const DatasetFolder folder;
+  const std::string path = written(folder, tiny("phi3")), key = "phi3.attention.sliding_window";
+  std::string bytes = read_file(path);
+  bytes.replace(bytes.find(key), key.size(), "phi4" + key.substr(4));
+  write_file(path, bytes);
+  EXPECT_THAT([&] { shape_of(Gguf(path)); },
+              ThrowsMessage<DataError>(HasSubstr("there is no phi3.attention.sliding_window, and a phi3")));
 }
 
 TEST(GgufShapeKeys, ScaledRotationsComeBack) {
