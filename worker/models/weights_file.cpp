@@ -90,6 +90,8 @@ nlohmann::json config_of(const ModelShape& shape) {
     // The context ends at the window (gguf_shape.h, config_json.h).
     config["sliding_window"] = shape.context_length;
   }
+  // The class's own is a token of Phi-3-mini's, and another vocabulary may be shorter.
+  if (shape.architecture == "phi3") config["pad_token_id"] = nullptr;
   if (const nlohmann::json scaling = scaling_of(shape); !scaling.is_null()) config["rope_scaling"] = scaling;
   return config;
 }

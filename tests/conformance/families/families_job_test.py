@@ -183,7 +183,7 @@ def main():
 def layers_in_one_tensor_are_named_together(work):
     """The default's names are those of Llama's layers, and all of them mean all of Phi-3's."""
     described = common.call("inspect", work / "phi3").stdout
-    assert "(rank 32) on qkv_proj, o_proj, gate_up_proj, down_proj\n" in described and "none of 0 to 9; A to F" in described, described
+    assert "(rank 32) on qkv_proj, o_proj, gate_up_proj, down_proj\n" in described and "none of 0 to 9; ABCDEFW alone of A to Z" in described, described
     names = "qkv_proj, o_proj, gate_up_proj, down_proj"
     for model, targets, wrong, names in [
         ("phi3", "q_proj,v_proj", "q_proj", names),

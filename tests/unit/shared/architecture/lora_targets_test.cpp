@@ -28,8 +28,8 @@ TEST(LoraTargets, LlamasNamesNameAllLayersOfEveryModel) {
   EXPECT_THAT(adapted("phi3", lora_target_names()),
               ElementsAre("qkv_proj", "o_proj", "gate_up_proj", "down_proj"));
   EXPECT_EQ(adapted("llama", lora_target_names()), lora_target_names());
-  EXPECT_THAT(all_lora_targets(), testing::ElementsAre("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
-                                                       "up_proj", "down_proj", "qkv_proj", "gate_up_proj"));
+  EXPECT_THAT(all_lora_targets(), ElementsAre("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
+                                              "down_proj", "qkv_proj", "gate_up_proj"));
 }
 
 TEST(LoraTargets, ALayerIsNamedByItselfOrByAllOfItsParts) {
