@@ -107,9 +107,8 @@ std::string token_lines(const ModelFiles& files, const std::string& system) {
     const ChatTemplate chat(tables, tokenizer, system);
     text += line("template", json_text(nlohmann::json(chat.render_prompt(example))));
     text += line("", fmt::format("an answer ends with {}", std::string(tokenizer.bytes(chat.end_of_turn()))));
-    text += line("steering",
-                 fmt::format("one token each, right behind the prompt: {}; {}",
-                             steering_of(chat, '0', '9'), steering_of(chat, 'A', 'Z')));
+    text += line("steering", fmt::format("one token each, right behind the prompt: {}; {}",
+                                         steering_of(chat, '0', '9'), steering_of(chat, 'A', 'Z')));
   } catch (const Error& error) {
     text += line("refused", error.what());
   }

@@ -38,8 +38,8 @@ FAMILIES = {
     "gemma2": ("Gemma2Config", GEMMA),
     "gemma2-head-scale": ("Gemma2Config", GEMMA | dict(query_pre_attn_scalar=32)),
     "gemma2-untied": ("Gemma2Config", GEMMA | dict(tie_word_embeddings=False, attn_logit_softcapping=None, num_key_value_heads=4)),
-    "phi3": ("Phi3Config", dict(pad_token_id=1, sliding_window=512)),
-    "phi3-tied": ("Phi3Config", dict(pad_token_id=1, tie_word_embeddings=True, partial_rotary_factor=1.0)),
+    "phi3": ("Phi3Config", dict(pad_token_id=None, sliding_window=512)),
+    "phi3-tied": ("Phi3Config", dict(pad_token_id=None, tie_word_embeddings=True, partial_rotary_factor=1.0)),
 }
 
 
