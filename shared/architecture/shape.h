@@ -3,7 +3,8 @@
 //
 // All architectures are one block with more or less in it (transformers, modeling_llama.py,
 // modeling_qwen2.py, modeling_qwen3.py, modeling_gemma2.py): qwen2 adds a bias to queries, keys and values,
-// qwen3 a norm to each head's query and key, gemma2 norms of what a block adds, caps, and scales of its own.
+// qwen3 a norm to each head's query and key, gemma2 norms of what a block adds, caps, and scales of its own;
+// phi3 computes what llama does, with q, k and v in one tensor, and gate and up.
 #pragma once
 
 #include <cstdint>

@@ -34,28 +34,10 @@ double two_digits(double value) {
   return std::round(value / unit) * unit;
 }
 
-/// Puts what the adapter of adapter_in is made like in the place of lora_rank and the others.
-void take_adapter_in(RunConfig& config) {
-  const std::string& path = config.data.adapter_in;
-  if (config.adapter == AdapterKind::none)
-    throw UserError("adapter_in = " + printable(path) + " goes on with an adapter, so adapter must be lora");
-  RunConfig own = config;
-  own.lora = read_peft_config(path, shape_of_model(config.data.model).layers);
-  for (const char* key : {"lora_rank", "lora_alpha", "lora_targets", "lora_layers"}) {
-    const Option& option = *find_option(key);
-    const std::string value = option.print(own);
-    if (!option.assign(own, value)) {
-      throw UserError(fmt::format("the adapter {} has {} = {}; {} is right", printable(path), key,
-                                  printable(value), option.allowed));
-    }
-    const std::string canonical = option.print(own);
-    if (canonical == config.value(key)) continue;
-    if (config.given_lora.contains(key)) {
-      throw UserError(fmt::format("{} = {}, but the adapter {} has {}; leave the key out", key,
-                                  config.value(key), printable(path), canonical));
-    }
-    resolve_option(config, key, canonical);
-  }
+void check_targets(const RunConfig& config) {
+  // The default names all layers of any model.
+  if (config.adapter == AdapterKind::lora && config.lora.targets != lora_target_names())
+    check_lora_targets(shape_of_model(config.data.model), config.lora.targets);
 }
 
 }  // namespace
@@ -97,10 +79,28 @@ std::vector<std::string> resolve_test_sets(RunConfig& config) {
 }
 
 void resolve_adapter(RunConfig& config) {
-  if (!config.data.adapter_in.empty()) take_adapter_in(config);
-  // The default names all layers of any model.
-  if (config.adapter == AdapterKind::lora && config.lora.targets != lora_target_names())
-    check_lora_targets(shape_of_model(config.data.model), config.lora.targets);
+  const std::string& path = config.data.adapter_in;
+  if (path.empty()) return check_targets(config);
+  if (config.adapter == AdapterKind::none)
+    throw UserError("adapter_in = " + printable(path) + " goes on with an adapter, so adapter must be lora");
+  RunConfig own = config;
+  own.lora = read_peft_config(path, shape_of_model(config.data.model).layers);
+  for (const char* key : {"lora_rank", "lora_alpha", "lora_targets", "lora_layers"}) {
+    const Option& option = *find_option(key);
+    const std::string value = option.print(own);
+    if (!option.assign(own, value)) {
+      throw UserError(fmt::format("the adapter {} has {} = {}; {} is right", printable(path), key,
+                                  printable(value), option.allowed));
+    }
+    const std::string canonical = option.print(own);
+    if (canonical == config.value(key)) continue;
+    if (config.given_lora.contains(key)) {
+      throw UserError(fmt::format("{} = {}, but the adapter {} has {}; leave the key out", key,
+                                  config.value(key), printable(path), canonical));
+    }
+    resolve_option(config, key, canonical);
+  }
+  check_targets(config);
 }
 
 void resolve_recipe(RunConfig& config) {
