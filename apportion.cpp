@@ -35,6 +35,7 @@
 #include "shared/link/rank_group.h"
 #include "shared/model/decisions.h"
 #include "shared/model/recipe.h"
+#include "shared/model/steering.h"
 #include "worker/device.h"
 #include "worker/layout.h"
 #include "worker/merged/gguf_lora.h"
@@ -138,8 +139,8 @@ std::vector<size_t> decide_each(std::vector<JobCell>& cells,
   return numbers;
 }
 
-/// Decides what each cell's recipe and layout leave open, so that mistakes show before anything runs; a study
-/// states its own. What holds for several cells is found out and said once. Collective.
+/// Decides what each cell's steering, recipe and layout leave open, so that mistakes show before anything
+/// runs; a study states its own. What holds for several cells is found out and said once. Collective.
 void decide(CommandLine& line, const RankGroup& ranks, int threads) {
   if (line.command == Command::scale) resolve_adapter(line.config);
   if (line.command != Command::run) return;
@@ -148,12 +149,14 @@ void decide(CommandLine& line, const RankGroup& ranks, int threads) {
     if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
   };
   decide_each(line.cells, [&](RunConfig& config) {
+    auto inform = [&](const std::string& choice) {
+      if (!choice.empty() && !config.output.quiet) say(choice);
+    };
     for (const std::string& text : resolve_test_sets(config)) say("apportion: warning: " + text);
+    inform(resolve_steering(config));
     resolve_adapter(config);
     resolve_recipe(config);
-    const std::string choice =
-        resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-    if (!choice.empty() && !config.output.quiet) say(choice);
+    inform(resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size()));
   });
 }
 
@@ -166,6 +169,7 @@ std::string planned_sweep(CommandLine line) {
   std::vector<JobSize> sizes;
   const std::vector<size_t> size_of = decide_each(cells, [&](RunConfig& config) {
     resolve_test_sets(config);
+    resolve_steering(config);
     resolve_adapter(config);
     resolve_recipe(config);
     sizes.push_back(size_of_job(config, {0, member_ranks, 1}, member_ranks, memory_bytes));

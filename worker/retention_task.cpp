@@ -12,6 +12,7 @@
 #include "shared/data/keep.h"
 #include "shared/measure/category.h"
 #include "shared/measure/retention.h"
+#include "shared/model/steering.h"
 #include "shared/store/task_file.h"
 #include "worker/base_answers.h"
 #include "worker/device.h"
@@ -223,7 +224,7 @@ std::vector<int32_t> steering_of(const Session& session) {
   if (config.steering == Steering::path) return {};
   const auto prompts =
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
-  return steering_tokens(session.chat(), prompts.front(), session.dataset().categories.size(),
+  return steering_tokens(session.chat(), prompts.front().text, session.dataset().categories.size(),
                          config.steering);
 }
 

@@ -56,7 +56,7 @@ void check_paths(const RunConfig& config, const Sources& sources) {
   if (config.method == Method::kto_only) {
     throw UserError(fmt::format(
         "{} needs rejected answers, a steering token with another category's text, which {} does not have; "
-        "method kl-only or full, or steering digit or letter",
+        "method kl-only or full, or another steering",
         quote(config, sources, "method"), quote(config, sources, "steering")));
   }
   if (config.sft.weights == SftWeights::split) {

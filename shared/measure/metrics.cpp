@@ -205,14 +205,21 @@ uint64_t rounds_of(const MeasureResult& result, int subject) {
   return rounds;
 }
 
+/// Whether an answer begins with a steering text of the category, whichever the job had.
+bool begins_steered(const std::string& text, int category) {
+  for (Steering steering : {Steering::digit, Steering::letter, Steering::word}) {
+    if (category < most_steered(steering) && text.starts_with(steering_text(steering, category) + " "))
+      return true;
+  }
+  return false;
+}
+
 std::optional<double> agreement_of(const MeasureResult& result) {
   uint64_t steered = 0, agreeing = 0;
   for (const PromptResult& prompt : result.prompts) {
     for (const AnswerCount& answer : prompt.answers) {
       for (int category = 0; category < result.categories; ++category) {
-        const bool begins = answer.text.starts_with(steering_text(Steering::digit, category) + " ") ||
-                            answer.text.starts_with(steering_text(Steering::letter, category) + " ");
-        if (!begins) continue;
+        if (!begins_steered(answer.text, category)) continue;
         steered += answer.count;
         if (answer.category == category) agreeing += answer.count;
       }

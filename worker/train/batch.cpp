@@ -10,6 +10,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "shared/model/steering.h"
 #include "worker/models/queued_copy.h"
 
 namespace apportion {
@@ -51,17 +52,6 @@ std::vector<int> in_turns(const std::vector<int>& order, const std::vector<int>&
     }
   }
   return turns;
-}
-
-int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, const std::string& text) {
-  EncodedTurn turn = chat.encode_turn(prompt.text, text + " x");
-  EncodedTurn alone = chat.encode_turn(prompt.text, text);
-  if (alone.answer.size() != 2 || turn.answer.front() != alone.answer.front()) {
-    throw UserError("the steering text '" + text +
-                    "' is not one token at the start of an answer in this model's tokenizer; choose another "
-                    "model, or steering = path");
-  }
-  return turn.answer.front();
 }
 
 /// Collects distinct edges (node, token) of a tree and the lists that answers make of them.
@@ -324,15 +314,6 @@ void check_distinct(const std::vector<Answer>& answers, const Subject& subject) 
 
 }  // namespace
 
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
-                                     Steering steering) {
-  std::vector<int32_t> tokens;
-  for (size_t j = 0; steering != Steering::path && j < categories; ++j) {
-    tokens.push_back(steering_token(chat, prompt, steering_text(steering, static_cast<int>(j))));
-  }
-  return tokens;
-}
-
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
                                        uint64_t seed, AnswerStyle style, Steering steering) {
@@ -351,7 +332,7 @@ std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector
       if (style == AnswerStyle::plain) out.pairs = preference_pairs(dataset, subject);
       continue;
     }
-    out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size(), steering);
+    out.steering_tokens = steering_tokens(chat, prompt.text, dataset.categories.size(), steering);
     add_answers(out, prompt, accepted_answers(dataset, subject, steering), chat);
     add_answers(out, prompt, rejected_answers(dataset, subject, seed, prompt.wording, steering), chat);
   }

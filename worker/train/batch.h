@@ -59,11 +59,6 @@ struct JoiningRows {
   std::vector<StoryRow> stories;
 };
 
-/// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
-/// UserError when a digit or letter is not one token in that position. None with Steering::path.
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
-                                     Steering steering);
-
 /// Tokenised prompts of the training set. Steered answers are accepted and rejected ones, and UserError is
 /// thrown when one does not start with its steering token; plain ones are all accepted. With `paths`
 /// UserError is thrown when two of a prompt's are the same, whose probability would count twice.

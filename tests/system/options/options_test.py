@@ -124,6 +124,9 @@ def other_bytes(base):
     }  # fmt: skip
     named_all = run(ordinary)
     assert named_all.contents() == base.contents(), "defaults that are named are others than those that are not"
+    assert run({"steering": "auto"}).contents() == base.contents(), "digits are what auto finds"
+    said = run({"steering": "word"}, code=2)
+    assert "Name, Type are not one token each" in said and "digits (0, 1) are: steering = digit, or auto" in said, said
     for settings in (
         {"frames": "none"},
         {"schedule": "constant"},
@@ -260,6 +263,8 @@ def many_categories():
             assert len(after["categories"]) == 12 == len(after["subjects"][0]["exact_low"])
             kl = result.log("kl")
             assert len(kl) == 30 and sum(kl[-5:]) < 0.85 * sum(kl[:5]), (settings, kl)
+    twelve = {"dataset": "months", "holdout_wordings": 0, "sft_steps": 1}
+    assert run(twelve | {"steering": "auto"}).contents() == run(twelve | {"steering": "letter"}).contents()
     said = run({"dataset": "months", "steering": "digit", "holdout_wordings": 0}, code=2)
     assert said.count("apportion: ") == 1 and "12 categories" in said and "letter" in said, said
     for steering in ("letter", "path"):

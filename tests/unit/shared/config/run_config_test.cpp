@@ -164,7 +164,7 @@ TEST(MakeRunConfig, PathsWeighWholeAnswersAndHaveNoKto) {
   EXPECT_EQ(error_of({{"steering", "path", "x.ini, line 1"}, {"method", "kto-only", "command line"}}),
             "method = kto-only (command line) needs rejected answers, a steering token with another "
             "category's text, which steering = path (x.ini, line 1) does not have; method kl-only or full, "
-            "or steering digit or letter");
+            "or another steering");
   EXPECT_THAT(error_of({{"steering", "path", "x"}, {"kl_weight", "0", "x.ini, line 2"}}),
               HasSubstr("kl_weight = 0 (x.ini, line 2) leaves stage 2 without a loss"));
   EXPECT_EQ(error_of({{"steering", "path", "x"}, {"batch_prompts", "1", "x"}, {"micro_batches", "1", "x"}}),
