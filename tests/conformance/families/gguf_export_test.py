@@ -1,4 +1,5 @@
-"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone.
+"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone, and
+all weights.
 `apportion score` says of the file what it says of base and adapter, transformers loads it and says the same, packed values
 have the bits of the `gguf` package, and that package's tensors add up: base + B A alpha / r is the merged tensor, in the
 file's order of rows."""
@@ -134,6 +135,29 @@ def transformers_loads(work, model, job):
             assert line["ids"][: line["prompt_tokens"]] == theirs, text
 
 
+def all_weights_become_a_file(work, model, job):
+    """The file says what the folder says that training saved; a folder does, too, with the base's tokenizer."""
+    families_job_test.run(work, model, f"{job}-all", "--adapter=none", "--sft_optimizer=adamw")
+    export = ["export", f"{job}-all", "--model", work / model]
+    for kind, bound in {"f32": 1e-5, "f16": BOUNDS["f16"], "q8_0": BOUNDS["q8_0"]}.items():
+        path = work / f"{job}-all-{kind}.gguf"
+        said = common.call(*export, "--merged", path, "--gguf", kind, cwd=work).stdout
+        (saved,) = re.findall(rf"^{path} is {work / model} with the weights of (\S+/weights)\n$", said)
+        off = distance(families_test.score(str(path), ROWS), families_test.score(str(work / saved), ROWS))
+        print(f"{job}, all weights in {kind}: off by {off:.1e}")
+        assert off <= bound, f"{job} with all weights in {kind} is off by {off}"
+    assert distance(families_test.score(str(work / model), ROWS), families_test.score(str(work / saved), ROWS)) > 1e-3, "nothing was trained"
+    stages = sorted(path.parent.name for path in (work / f"{job}-all").glob("tasks/*/weights"))
+    assert len(stages) == 2 and pathlib.Path(saved).parent.name in stages, "the last stage's are exported"
+    loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=f"{job}-all-f32.gguf", dtype=torch.float32).eval()
+    families_test.compare(f"{job}, all weights, in transformers", loaded, str(work / f"{job}-all-f32.gguf"))
+    folder = work / f"{job}-all-folder"
+    common.call(*export, "--merged", folder, cwd=work)
+    assert distance(families_test.score(str(folder), ROWS), families_test.score(str(work / saved), ROWS)) == 0
+    said = common.call(*export, "--gguf-lora", work / "new.gguf", code=2, cwd=work).stderr
+    assert "has trained all weights" in said and said.count("\n") == 1 and not (work / "new.gguf").exists(), said
+
+
 def metadata_is_kept(work):
     """Of a GGUF file the tokens are what they were, to the type; of a folder they are all there."""
     old, new = gguf.GGUFReader(work / "model.gguf").fields, gguf.GGUFReader(work / "toy-q8_0.gguf").fields
@@ -197,6 +221,8 @@ def main():
             types_of_a_merged_file(work, model, str(work / job), adapter)
             an_adapter_adds_up(work, model, str(work / job), adapter)
             transformers_loads(work, model, job)
+        all_weights_become_a_file(work, "qwen2", "of-qwen2")
+        all_weights_become_a_file(work, "model.gguf", "toy")
         metadata_is_kept(work)
         refused(work)
 

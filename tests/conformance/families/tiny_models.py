@@ -52,12 +52,12 @@ def write_tokenizer(folder):
         json.dump({"chat_template": CHATML, "eos_token": "<|im_end|>", "bos_token": None, "tokenizer_class": "PreTrainedTokenizerFast"}, file)
 
 
-def make(folder, family, dtype=torch.float32, **saving):
+def make(folder, family, dtype=torch.float32, vocabulary=VOCABULARY, **saving):
     """Writes the model and returns it in float32. Vectors get values of their own: as a model begins they are ones and
     zeros, and a wrong place for them would not show."""
     name, special = FAMILIES[family]
     torch.manual_seed(sorted(FAMILIES).index(family))
-    model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**(SIZES | special)))
+    model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**(SIZES | special | dict(vocab_size=vocabulary))))
     for parameter in model.parameters():
         with torch.no_grad():
             if parameter.dim() == 1:

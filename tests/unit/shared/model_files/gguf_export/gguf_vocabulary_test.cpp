@@ -97,7 +97,8 @@ TEST_F(GgufVocabulary, WhatCannotBeWrittenIsNamed) {
   EXPECT_THAT(keys, ThrowsMessage<DataError>(
                         HasSubstr("tokenizer.json, byte 17: GGUF files have no name that is known here")));
   tables_.alphabet = TokenAlphabet::characters;
-  EXPECT_THAT(keys, ThrowsMessage<DataError>(HasSubstr("the vocabulary is not byte-level")));
+  EXPECT_THAT(keys,
+              ThrowsMessage<DataError>(HasSubstr("tokenizer.json, byte 17: the text is changed or cut")));
 }
 
 }  // namespace
