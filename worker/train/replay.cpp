@@ -30,7 +30,7 @@ std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
   std::vector<at::Tensor> ids_T;
   for (const ReplayTree& tree : trees) ids_T.push_back(tree.rows.ids_T);
   std::vector<at::Tensor> x_TC = model.vocabulary().embed(ids_T);
-  model.walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
+  model.blocks().walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
     at::Tensor& x = x_TC[static_cast<size_t>(item)];
     x = model.block(layer, x, trees[static_cast<size_t>(item)].rows, adapter);
   });
