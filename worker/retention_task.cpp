@@ -72,7 +72,7 @@ class Comparison {
     std::vector<const ReplayRow*> rows;
     for (const ReplayRow& row : units_[index_of(turn)]) rows.push_back(&row);
     std::vector<ReplayTree> trees;
-    trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+    trees.push_back(pack_replay(rows, model.shape(), model.device()));
     return trees;
   }
   void figures_of(size_t turn, const Llama& trained, const Adapter* adapter, const Vocabulary* base_head,

@@ -52,6 +52,11 @@ std::string shape_lines(const ModelShape& shape) {
   if (shape.output_norms) parts.emplace_back("norms of what attention and feed-forward add");
   if (shape.activation == Activation::gelu) parts.emplace_back("GELU");
   if (shape.attention_cap > 0) parts.push_back(fmt::format("scores capped at {}", shape.attention_cap));
+  if (shape.window > 0) {
+    parts.push_back(fmt::format("a window of {} tokens in {} of {} blocks", grouped(shape.window),
+                                std::count(shape.windowed.begin(), shape.windowed.end(), true),
+                                shape.layers));
+  }
   if (shape.logits_cap > 0) parts.push_back(fmt::format("logits capped at {}", shape.logits_cap));
   parts.push_back(fmt::format("rotations of theta {}{}", shape.rope_theta,
                               shape.rope_divisors.empty() ? "" : ", the slow ones slowed down"));

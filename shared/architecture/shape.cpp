@@ -24,4 +24,16 @@ void ModelShape::set_traits() {
   embedding_scale = std::sqrt(static_cast<double>(width));
 }
 
+void ModelShape::set_window(int64_t tokens, const std::vector<bool>& which) {
+  if (tokens >= context_length || std::find(which.begin(), which.end(), true) == which.end()) return;
+  window = tokens;
+  windowed = which;
+}
+
+std::vector<bool> every_other_layer(int64_t layers) {
+  std::vector<bool> every_other;
+  for (int64_t layer = 0; layer < layers; ++layer) every_other.push_back(layer % 2 == 0);
+  return every_other;
+}
+
 }  // namespace apportion

@@ -134,6 +134,21 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   return {values.begin(), values.end()};
 }
 
+/// Programs agree on which layers have a window of gemma2's alone, and where the file does not say. Of others
+/// the context ends at the window, within which it is full attention.
+void read_window(const Gguf& gguf, ModelShape& shape) {
+  const std::string key = key_of(shape, "attention.sliding_window");
+  const bool is_gemma = shape.architecture == "gemma2";
+  if (is_gemma && !gguf.has(key)) gguf.fail(key, "there is no " + key + ", and a gemma2 model has it");
+  const uint64_t tokens = gguf.has(key) ? gguf.integer(key) : 0;
+  if (tokens == 0 || tokens >= static_cast<uint64_t>(shape.context_length)) return;
+  if (is_gemma && !gguf.has(key_of(shape, "attention.sliding_window_pattern"))) {
+    shape.set_window(static_cast<int64_t>(tokens), every_other_layer(shape.layers));
+  } else {
+    shape.context_length = static_cast<int64_t>(tokens);
+  }
+}
+
 int64_t vocabulary_of(const Gguf& gguf) {
   const GgufTensor& embedding = gguf.tensor("token_embd.weight");
   constexpr uint64_t largest = std::numeric_limits<int32_t>::max();
@@ -177,11 +192,7 @@ ModelShape shape_of(const Gguf& gguf) {
   shape.ffn_width = size("feed_forward_length");
   shape.context_length = static_cast<int64_t>(gguf.integer(context));
   if (shape.context_length < 1) gguf.fail(context, context + " is below 1");
-  // Of so many tokens attention in a window is full attention, which alone is computed here.
-  const std::string window = key_of(shape, "attention.sliding_window");
-  if (const uint64_t tokens = gguf.has(window) ? gguf.integer(window) : 0; tokens > 0)
-    shape.context_length =
-        static_cast<int64_t>(std::min(tokens, static_cast<uint64_t>(shape.context_length)));
+  read_window(gguf, shape);
   shape.rope_theta = positive(gguf, key_of(shape, "rope.freq_base"), shape.rope_theta);
   shape.norm_epsilon = positive(gguf, epsilon, gguf.number(epsilon));  // not to be guessed
   shape.tied_embedding = !gguf.has_tensor("output.weight");
@@ -190,7 +201,6 @@ ModelShape shape_of(const Gguf& gguf) {
     shape.attention_cap = gemma2_cap(gguf, key_of(shape, "attn_logit_softcapping"));
     shape.logits_cap = gemma2_cap(gguf, key_of(shape, "final_logit_softcapping"));
     shape.attention_scale = gguf_gemma2_scale(shape);
-    if (!gguf.has(window)) gguf.fail(window, "there is no " + window + ", and a gemma2 model has it");
   }
   shape.vocabulary = vocabulary_of(gguf);
   check_heads(gguf, shape);

@@ -44,11 +44,12 @@ struct Sizes {
 
 Sizes sizes_of(const std::vector<int>& batch, AnswerSet answers) {
   Sizes sizes;
+  const ModelShape& shape = session().shape();
   size_t longest = 0;
   for (int member : batch) {
     const TrainPrompt& prompt = prompts()[static_cast<size_t>(member)];
-    const MicroBatch one =
-        pack_micro_batch(prompts(), {member, member}, {member}, {answers, SftWeights::split}, 8192, at::kCPU);
+    const MicroBatch one = pack_micro_batch(prompts(), {member, member}, {member},
+                                            {answers, SftWeights::split}, shape, at::kCPU);
     sizes.packed += static_cast<double>(one.tree_tokens);
     for (const auto& answer : prompt.answers) {
       if (!answer.accepted && answers == AnswerSet::accepted) continue;
@@ -58,7 +59,7 @@ Sizes sizes_of(const std::vector<int>& batch, AnswerSet answers) {
   }
   sizes.padded = sizes.rows * static_cast<double>(longest);
   sizes.tree = static_cast<double>(
-      pack_micro_batch(prompts(), batch, batch, {answers, SftWeights::split}, 8192, at::kCPU).tree_tokens);
+      pack_micro_batch(prompts(), batch, batch, {answers, SftWeights::split}, shape, at::kCPU).tree_tokens);
   return sizes;
 }
 

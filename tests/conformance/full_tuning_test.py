@@ -1,5 +1,5 @@
 """Full fine-tuning by the program on two ranks, its weights in shards, against PyTorch FSDP2 on gloo with two processes, of
-a small llama and of a gemma2, whose norms, scales and caps have gradients of their own: the same rows, AdamW and rates, float32. What the weights have moved by, and each step's loss and norm of the gradient,
+a small llama and of a gemma2, whose norms, scales and caps have gradients of their own, and whose rows are longer than its window: the same rows, AdamW and rates, float32. What the weights have moved by, and each step's loss and norm of the gradient,
 agree within 1e-4. AdamW's epsilon is 1, far above every root mean square: so a move is the gradient's, not its sign's.
 That transformers loads the program's folder of weights is part of it.
 """
@@ -113,6 +113,9 @@ def compare(*family):
             tiny_models.make(path, name)
         subprocess.run([dump, directory, *models], check=True)
         ours, log = train_program(directory)
+        with open(f"{directory}/rows.json") as file:
+            longest = max(len(row["ids"]) for step in json.load(file)["steps"] for row in step["rows"])
+        assert longest > tiny_models.WINDOW, "no row is longer than the window"
         mp.spawn(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES)
         peer = torch.load(f"{directory}/fsdp.pt")
         start = dict(load_start(directory).named_parameters())

@@ -97,21 +97,22 @@ at::Tensor Llama::block(int64_t layer, const at::Tensor& x_TC, const TokenRows& 
 
 at::Tensor Llama::attention(const at::Tensor& n_TC, const BlockOfPass& here) const {
   const TokenRows& rows = here.rows;
-  const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, slots = rows.plan.slots;
+  const AttentionPlan& plan = rows.plan_of(shape_.has_window(here.layer));
+  const int64_t heads = shape_.heads, kv_heads = shape_.kv_heads, slots = plan.slots;
   const at::Tensor qkv_TX = queries_keys_values(n_TC, here);
   auto project = [&](const at::Tensor& out_THD) { return linear(out_THD.flatten(1), output_product, here); };
   if (rows.cos_T1D.defined()) {
     const auto [q_THD, kv_SX] = rotate_device(qkv_TX, rows.cos_T1D, rows.sin_T1D, heads, kv_heads);
-    return project(device_attention(q_THD, kv_SX.narrow(0, 0, slots), kv_heads, rows.plan, scores_));
+    return project(device_attention(q_THD, kv_SX.narrow(0, 0, slots), kv_heads, plan, scores_));
   }
   const at::Tensor cos = rotary_.cos.index_select(0, rows.positions_T),
                    sin = rotary_.sin.index_select(0, rows.positions_T);
   auto [q, k, v] = rotate_heads(qkv_TX, cos, sin, heads, kv_heads);
   if (!here.cache)
-    return project(tree_attention(q, k.narrow(0, 0, slots), v.narrow(0, 0, slots), rows.plan, scores_));
+    return project(tree_attention(q, k.narrow(0, 0, slots), v.narrow(0, 0, slots), plan, scores_));
   here.cache->write(here.layer, here.first_slot, rows.count, k, v);
   return project(tree_attention(q, here.cache->keys(here.layer, slots), here.cache->values(here.layer, slots),
-                                rows.plan, scores_));
+                                plan, scores_));
 }
 
 at::Tensor Llama::queries_keys_values(const at::Tensor& n_TC, const BlockOfPass& here) const {

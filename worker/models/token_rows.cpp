@@ -11,25 +11,32 @@
 namespace apportion {
 
 std::vector<at::Tensor*> tensors_of(TokenRows& rows) {
-  AttentionPlan& plan = rows.plan;
-  return {&rows.ids_T, &rows.positions_T, &plan.keys_BU, &plan.mask_BQU, &plan.users, &plan.user_offsets};
+  std::vector<at::Tensor*> all = {&rows.ids_T, &rows.positions_T};
+  for (AttentionPlan* plan : {&rows.plan, &rows.windowed})
+    all.insert(all.end(), {&plan->keys_BU, &plan->mask_BQU, &plan->users, &plan->user_offsets});
+  return all;
 }
 
 TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
-                     int64_t context_length, at::Device device) {
+                     const ModelShape& shape, at::Device device) {
   TokenRows rows;
   rows.count = static_cast<int64_t>(queries.size());
   rows.plan = plan_attention(tree, queries, block_rows);
   std::vector<int64_t> ids(static_cast<size_t>(rows.plan.rows), tree.token(queries[0]));
   std::vector<int64_t> positions(static_cast<size_t>(rows.plan.rows), 0);
+  int64_t longest = 0;  // path
   for (size_t row = 0; row < queries.size(); ++row) {
     ids[row] = tree.token(queries[row]);
     positions[row] = tree.depth(queries[row]);
-    if (positions[row] >= context_length) {
+    longest = std::max(longest, positions[row] + 1);
+    if (longest > shape.context_length) {
       throw UserError("a prompt with its answer is longer than the model's context of " +
-                      std::to_string(context_length) + " tokens; shorten the wording or max_answer_tokens");
+                      std::to_string(shape.context_length) +
+                      " tokens; shorten the wording or max_answer_tokens");
     }
   }
+  if (shape.window > 0 && longest > shape.window)
+    rows.windowed = plan_attention(tree, queries, block_rows, shape.window);
   rows.ids_T = at::tensor(ids, at::kLong);
   rows.positions_T = at::tensor(positions, at::kLong);
   move_together(tensors_of(rows), device);
@@ -39,7 +46,7 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
 TokenRows join_rows(const std::vector<const TokenRows*>& parts, int64_t rows_each) {
   TokenRows rows;
   std::vector<at::Tensor> ids, positions;
-  std::vector<const AttentionPlan*> plans;
+  std::vector<const AttentionPlan*> plans, windowed;
   for (const TokenRows* part : parts) {
     rows.part_rows.push_back(std::max(rows_each, part->plan.rows));
     const int64_t more = rows.part_rows.back() - part->plan.rows;
@@ -49,8 +56,10 @@ TokenRows join_rows(const std::vector<const TokenRows*>& parts, int64_t rows_eac
     ids.push_back(filled(part->ids_T));
     positions.push_back(filled(part->positions_T));
     plans.push_back(&part->plan);
+    windowed.push_back(&part->plan_of(true));
   }
   rows.plan = join_plans(plans, rows_each);
+  if (windowed != plans) rows.windowed = join_plans(windowed, rows_each);
   rows.count = rows.plan.slots;
   rows.ids_T = at::cat(ids);
   rows.positions_T = at::cat(positions);

@@ -86,8 +86,7 @@ nlohmann::json config_of(const ModelShape& shape) {
     for (const auto& [key, cap] : {std::pair("attn_logit_softcapping", shape.attention_cap),
                                    std::pair("final_logit_softcapping", shape.logits_cap)})
       config[key] = cap > 0 ? nlohmann::json(cap) : nlohmann::json();
-    // The context ends at the window (gguf_shape.h, config_json.h).
-    config["sliding_window"] = shape.context_length;
+    config["sliding_window"] = shape.window > 0 ? shape.window : shape.context_length;
   }
   if (const nlohmann::json scaling = scaling_of(shape); !scaling.is_null()) config["rope_scaling"] = scaling;
   return config;

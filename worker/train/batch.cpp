@@ -189,11 +189,11 @@ class Packer {
     }
   }
 
-  MicroBatch finish(int64_t context_length) {
+  MicroBatch finish(const ModelShape& shape) {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
     std::vector<int32_t> queries = counting(sorted.size());
-    out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, at::kCPU);
+    out_.rows = token_rows(sorted, queries, packed_block_rows, shape, at::kCPU);
     out_.tree_tokens = sorted.size();
     out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N);
     if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat);
@@ -411,7 +411,7 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 }
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            const std::vector<int>& members, const Packing& packing, const ModelShape& shape,
                             at::Device device, const JoiningRows& joining) {
   Packer packer(packing);
   int turn = packing.text_turn;
@@ -424,12 +424,12 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
   }
   for (const ReplayRow* row : joining.replay) packer.add_replay(*row);
   packer.add_stories(joining.stories);
-  MicroBatch out = packer.finish(context_length);
+  MicroBatch out = packer.finish(shape);
   move_together(tensors_of(out), device);
   return out;
 }
 
-ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, const ModelShape& shape,
                        at::Device device) {
   TokenTree tree;
   std::vector<int32_t> kept, row_of_node;
@@ -437,7 +437,7 @@ ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t cont
   const TokenTree sorted = tree.depth_first(row_of_node);
   std::vector<int64_t> rows;
   for (int32_t node : kept) rows.push_back(row_of_node[static_cast<size_t>(node)]);
-  return {token_rows(sorted, counting(sorted.size()), packed_block_rows, context_length, device),
+  return {token_rows(sorted, counting(sorted.size()), packed_block_rows, shape, device),
           queued_copy(at::tensor(rows, at::kLong), device)};
 }
 

@@ -156,7 +156,7 @@ struct Packing {
 /// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges behind
 /// the prompts'.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            const std::vector<int>& members, const Packing& packing, const ModelShape& shape,
                             at::Device device, const JoiningRows& joining = {});
 
 /// A tree of replay rows alone, whose rows_R are the kept positions in their order.
@@ -164,7 +164,7 @@ struct ReplayTree {
   TokenRows rows;
   at::Tensor kept_N;  // int64 rows of the tree
 };
-ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, const ModelShape& shape,
                        at::Device device);
 
 /// Positions at which a row is kept.

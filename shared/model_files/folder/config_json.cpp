@@ -96,7 +96,7 @@ class Config {
     shape.set_traits();
     if (shape.architecture == "gemma2") read_gemma(shape);
     check_heads(shape);
-    shape.context_length = std::min(shape.context_length, window());
+    read_window(shape);
     read_rope(shape);
     return shape;
   }
@@ -107,10 +107,12 @@ class Config {
   }
   static bool has(const json& in, const char* key) { return in.contains(key) && !in.at(key).is_null(); }
 
+  bool is_mistral() const { return json_.value("model_type", json()) == "mistral"; }
+
   std::string architecture() const {
     const json type = json_.value("model_type", json());
     if (type.is_string() && is_computed(type.get<std::string>())) return type.get<std::string>();
-    if (type == "mistral") return "llama";  // but for its window
+    if (is_mistral()) return "llama";  // but for its window
     fail("model_type", fmt::format("is {}; {} and mistral are computed here", type.dump(),
                                    fmt::join(architecture_names(), ", ")));
   }
@@ -142,8 +144,8 @@ class Config {
     if (has(json_, "sliding_window_size") &&
         json_.at("sliding_window_size") != json_.value("sliding_window", json()))
       fail("sliding_window_size", "is another number than sliding_window");
-    if (is_gemma && has(json_, "use_sliding_window"))
-      fail("use_sliding_window", "is none of a gemma2 model's keys");
+    if ((is_gemma || is_mistral()) && has(json_, "use_sliding_window"))
+      fail("use_sliding_window", "is none of a gemma2 or mistral model's keys");
     for (const char* of_gemma : {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
                                  "hidden_activation"}) {
       if (!is_gemma && has(json_, of_gemma)) fail(of_gemma, "is a gemma2 model's, and not computed here");
@@ -183,21 +185,66 @@ class Config {
       fail("head_dim", "is " + std::to_string(shape.head_dim) + "; rotary positions need pairs");
   }
 
-  /// Of so many tokens attention in a window is full attention, which alone is computed here.
-  int64_t window() const {
-    constexpr int64_t most = int64_t{1} << 30;
-    bool has_sliding = false, has_types = has(json_, "layer_types");
-    if (has_types && !json_.at("layer_types").is_array())
-      fail("layer_types", "is " + json_.at("layer_types").dump() + "; a list is right");
-    for (const json& type : json_.value("layer_types", json::array())) {
+  /// transformers, configuration_mistral.py, configuration_qwen2.py, configuration_gemma2.py. Its llama has
+  /// no windows, and other programs read the key of such a model: its context ends where both compute the
+  /// same.
+  void read_window(ModelShape& shape) const {
+    const int64_t tokens = window(shape);
+    const std::vector<bool> usual = tokens > 0 ? usual_windows(shape) : layers_from(shape, shape.layers),
+                            layers = has(json_, "layer_types") ? listed_windows(shape) : usual;
+    if (is_mistral() && layers != usual)
+      fail("layer_types", "is not what a mistral model computes, in all of whose layers the window is");
+    if (std::find(layers.begin(), layers.end(), true) == layers.end()) return;
+    if (tokens == 0) fail("layer_types", "has a sliding_attention, and no sliding_window is in use");
+    if (shape.architecture == "llama" && !is_mistral()) {
+      shape.context_length = std::min(shape.context_length, tokens);
+    } else {
+      shape.set_window(tokens, layers);
+    }
+  }
+
+  /// Tokens of the window; 0: none.
+  int64_t window(const ModelShape& shape) const {
+    constexpr int64_t usual = 4096, most = int64_t{1} << 30;
+    const bool is_qwen = shape.architecture.starts_with("qwen");
+    if (is_qwen && !flag("use_sliding_window")) return 0;
+    if (shape.architecture == "llama" && json_.value("use_sliding_window", json()) == false) return 0;
+    if (!json_.contains("sliding_window")) return is_qwen || is_mistral() ? usual : 0;
+    return has(json_, "sliding_window") ? size(json_, "sliding_window", most) : 0;
+  }
+
+  /// The layers with a window, where no list says which.
+  std::vector<bool> usual_windows(const ModelShape& shape) const {
+    if (shape.architecture == "gemma2") return every_other_layer(shape.layers);
+    if (shape.architecture == "llama") return layers_from(shape, 0);
+    const json first = json_.value("max_window_layers", json(28U));
+    if (!first.is_number_unsigned()) fail("max_window_layers", "is " + first.dump() + "; a number is right");
+    return layers_from(shape, static_cast<int64_t>(std::min<uint64_t>(first.get<uint64_t>(), 4096)));
+  }
+
+  static std::vector<bool> layers_from(const ModelShape& shape, int64_t first) {
+    std::vector<bool> layers(static_cast<size_t>(shape.layers));
+    std::fill(layers.begin() + std::min(first, shape.layers), layers.end(), true);
+    return layers;
+  }
+
+  std::vector<bool> listed_windows(const ModelShape& shape) const {
+    const json types = json_.at("layer_types");
+    if (!types.is_array() || types.size() != static_cast<size_t>(shape.layers)) {
+      fail("layer_types",
+           fmt::format("is {}; a list of {}, as num_hidden_layers says, is right",
+                       types.is_array() ? fmt::format("a list of {}", types.size()) : types.dump(),
+                       shape.layers));
+    }
+    std::vector<bool> layers;
+    for (const json& type : types) {
       if (type != "full_attention" && type != "sliding_attention") {
         fail("layer_types",
              "has " + type.dump() + "; \"full_attention\" and \"sliding_attention\" are computed here");
       }
-      has_sliding = has_sliding || type == "sliding_attention";
+      layers.push_back(type == "sliding_attention");
     }
-    const bool used = has_types ? has_sliding : json_.value("use_sliding_window", json()) != false;
-    return used && has(json_, "sliding_window") ? size(json_, "sliding_window", most) : most;
+    return layers;
   }
 
   /// transformers 5 has one object rope_parameters, 4 has rope_theta and rope_scaling.

@@ -36,8 +36,11 @@ GgufMetadata shape_keys(const ModelShape& shape) {
   auto natural = [&](const char* name, int64_t value) {
     metadata.natural(architecture + "." + name, static_cast<uint32_t>(value));
   };
+  // Of windows the files have gemma2's alone. Elsewhere the context ends at the window (gguf_shape.cpp).
+  const bool has_place = architecture == "gemma2" && shape.windowed == every_other_layer(shape.layers);
+  const int64_t context = shape.window == 0 || has_place ? shape.context_length : shape.window;
   natural("block_count", shape.layers);
-  natural("context_length", shape.context_length);
+  natural("context_length", context);
   natural("embedding_length", shape.width);
   natural("feed_forward_length", shape.ffn_width);
   natural("attention.head_count", shape.heads);
@@ -57,8 +60,7 @@ GgufMetadata shape_keys(const ModelShape& shape) {
       throw UserError(
           "the model computes without a cap that GGUF files of gemma2 always have "
           "(attn_logit_softcapping, final_logit_softcapping)");
-    // There is a window always; the context ends at it (gguf_shape.cpp).
-    natural("attention.sliding_window", shape.context_length);
+    natural("attention.sliding_window", has_place ? shape.window : context);
     metadata.number("gemma2.attn_logit_softcapping", shape.attention_cap)
         .number("gemma2.final_logit_softcapping", shape.logits_cap);
   }

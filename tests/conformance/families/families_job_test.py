@@ -23,7 +23,8 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 import common  # noqa: E402
 
 SHARDED = ["--shard_size=2", "--node_sharing=ignored"]
-FAMILIES = {"llama3-rope": (2, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED)}  # beside one rank: so many, laid out so
+# Beside one rank: so many, laid out so. Prompts of mistral-window and gemma2 are longer than their windows.
+FAMILIES = {"llama3-rope": (2, []), "mistral-window": (3, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED)}
 KEYS = {"sft_steps": 4, "calibrate_steps": 3, "rounds": 20, "test_sets": "v2", "exact_nodes": 16, "subjects": 2, "lora_rank": 4,
         "train_compute_type": "float32"}  # fmt: skip
 SHOWN = {"role": "user", "content": "What is it?"}
@@ -170,6 +171,8 @@ def main():
         described = common.call("inspect", work / "qwen2").stdout
         assert "qwen2: 2 blocks of width 64; 4 heads of 16, 2 of keys and values" in described, described
         assert "biases of queries, keys and values" in described and "0 to 9" in described, described
+        described = common.call("inspect", work / "gemma2").stdout
+        assert f"a window of {tiny_models.WINDOW} tokens in 1 of 2 blocks" in described and "context 512" in described, described
         rows_are_checked(work)
         refused(work)
     print(json.dumps({"families": FAMILIES}))

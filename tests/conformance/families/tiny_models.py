@@ -18,8 +18,10 @@ SIZES = dict(
     max_position_embeddings=512, bos_token_id=0, eos_token_id=1,
 )  # fmt: skip
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+# Shorter than what the tests ask for: layers with it see less than the others.
+WINDOW = 24
 # Weights here are far from those of a trained model: with these the caps change every log-prob.
-GEMMA = dict(head_dim=32, query_pre_attn_scalar=24, attn_logit_softcapping=8.0, final_logit_softcapping=6.0, sliding_window=512)
+GEMMA = dict(head_dim=32, query_pre_attn_scalar=24, attn_logit_softcapping=8.0, final_logit_softcapping=6.0, sliding_window=WINDOW)
 # By name: transformers' class of the configuration, and what is special.
 FAMILIES = {
     "llama": ("LlamaConfig", dict(rope_theta=50000.0)),
@@ -28,12 +30,14 @@ FAMILIES = {
     "llama3-rope": ("LlamaConfig", dict(rope_theta=10000.0, rope_scaling=LLAMA3)),
     "llama-linear-rope": ("LlamaConfig", dict(rope_scaling={"rope_type": "linear", "factor": 4.0})),
     "mistral": ("MistralConfig", dict(sliding_window=None)),
+    "mistral-window": ("MistralConfig", dict(sliding_window=WINDOW)),
     "qwen2": ("Qwen2Config", dict()),
     "qwen2-tied": ("Qwen2Config", dict(tie_word_embeddings=True)),
+    "qwen2-window": ("Qwen2Config", dict(use_sliding_window=True, sliding_window=WINDOW, max_window_layers=1)),
     "qwen3": ("Qwen3Config", dict(head_dim=32)),
     "gemma2": ("Gemma2Config", GEMMA),
     "gemma2-head-scale": ("Gemma2Config", GEMMA | dict(query_pre_attn_scalar=32)),
-    "gemma2-untied": ("Gemma2Config", GEMMA | dict(tie_word_embeddings=False, attn_logit_softcapping=None, num_key_value_heads=4)),
+    "gemma2-untied": ("Gemma2Config", GEMMA | dict(tie_word_embeddings=False, attn_logit_softcapping=None, num_key_value_heads=4, sliding_window=512)),
 }
 
 

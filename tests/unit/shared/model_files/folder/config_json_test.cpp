@@ -97,10 +97,12 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_EQ(shape.attention_scale, 0.125);
   EXPECT_EQ(shape.attention_cap, 50);
   EXPECT_EQ(shape.logits_cap, 0);
-  EXPECT_EQ(shape.context_length, 32);
+  EXPECT_EQ(shape.context_length, 128);
+  EXPECT_EQ(shape.window, 32);
+  EXPECT_EQ(shape.windowed, (std::vector<bool>{true, false}));
   json with = gemma;  // as gemma-2-9b-it has it
   with["sliding_window_size"] = 32;
-  EXPECT_EQ(read(llama(), with).context_length, 32);
+  EXPECT_EQ(read(llama(), with).window, 32);
   with["sliding_window_size"] = 64;
   EXPECT_THAT(refused(with), HasSubstr("sliding_window_size is another"));
   json without = gemma;
@@ -112,15 +114,57 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_THAT(refused({{"query_pre_attn_scalar", 64}}), HasSubstr("is a gemma2 model's"));
 }
 
-TEST_F(ConfigJson, TheContextIsNoLongerThanAWindow) {
+/// What a shape of two layers says of its window.
+using Windows = std::pair<int64_t, std::vector<bool>>;
+Windows windows_of(const ModelShape& shape) {
+  EXPECT_EQ(shape.context_length, 128);
+  return {shape.window, shape.windowed};
+}
+
+TEST_F(ConfigJson, AWindowIsInTheLayersThatTransformersGivesIt) {
+  const Windows none = {0, {}}, both = {64, {true, true}}, second = {64, {false, true}};
+  const json listed = {"full_attention", "sliding_attention"}, full = {"full_attention", "full_attention"};
+  json mistral = llama();
+  mistral.update({{"model_type", "mistral"}, {"sliding_window", 64}});
+  EXPECT_EQ(windows_of(read(mistral)), both);
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", 128}})), none);  // the context ends within it
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", nullptr}})), none);
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", nullptr}, {"layer_types", full}})), none);
+  json without = mistral;
+  without.erase("sliding_window");
+  without["max_position_embeddings"] = 8192;
+  EXPECT_EQ(read(without).window, 4096);
+  for (const char* type : {"qwen2", "qwen3"}) {
+    json qwen = llama();
+    qwen.update({{"model_type", type}, {"use_sliding_window", true}, {"sliding_window", 64}});
+    EXPECT_EQ(windows_of(read(qwen)), none);  // from block 28 on
+    EXPECT_EQ(windows_of(read(qwen, {{"max_window_layers", 0}})), both);
+    EXPECT_EQ(windows_of(read(qwen, {{"max_window_layers", 1}})), second);
+    EXPECT_EQ(windows_of(read(qwen, {{"layer_types", listed}})), second);
+    EXPECT_EQ(windows_of(read(qwen, {{"use_sliding_window", false}, {"max_window_layers", 0}})), none);
+  }
+}
+
+TEST_F(ConfigJson, AWindowThatFitsNoModelIsRefused) {
+  const json listed = {"full_attention", "sliding_attention"};
   const json mistral = {{"model_type", "mistral"}, {"sliding_window", 64}};
-  EXPECT_EQ(read(llama(), mistral).context_length, 64);
-  json config = llama();
-  config.update(mistral);
-  EXPECT_EQ(read(config, {{"sliding_window", 4096}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"use_sliding_window", false}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"layer_types", {"full_attention", "full_attention"}}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"layer_types", {"full_attention", "sliding_attention"}}}).context_length, 64);
+  auto with = [&](json change) {
+    change.update(mistral);
+    return refused(change);
+  };
+  EXPECT_THAT(with({{"layer_types", listed}}), HasSubstr("layer_types is not what a mistral model computes"));
+  EXPECT_THAT(with({{"layer_types", {"full_attention"}}}), HasSubstr("is a list of 1; a list of 2"));
+  EXPECT_THAT(with({{"use_sliding_window", true}}), HasSubstr("none of a gemma2 or mistral model's keys"));
+  EXPECT_THAT(refused({{"model_type", "qwen2"}, {"layer_types", listed}}), HasSubstr("no sliding_window is"));
+  EXPECT_THAT(refused({{"model_type", "qwen2"}, {"use_sliding_window", true}, {"max_window_layers", -1}}),
+              HasSubstr("max_window_layers is -1"));
+}
+
+// transformers computes a llama without windows, other programs may read the key.
+TEST_F(ConfigJson, TheContextOfALlamaEndsAtAWindow) {
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).context_length, 64);
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).window, 0);
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}, {"use_sliding_window", false}}).context_length, 128);
 }
 
 TEST_F(ConfigJson, RotationsAsVersions4And5WriteThem) {
