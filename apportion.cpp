@@ -18,7 +18,7 @@
 #include "coordinator/inspect/inspect.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
-#include "coordinator/report/export_csv.h"
+#include "coordinator/report/csv/export_csv.h"
 #include "coordinator/report/report.h"
 #include "coordinator/restarts.h"
 #include "coordinator/submit/submit.h"
@@ -33,6 +33,7 @@
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
 #include "shared/link/rank_group.h"
+#include "shared/measure/metric_table.h"
 #include "shared/model/decisions.h"
 #include "shared/model/recipe.h"
 #include "worker/device.h"
@@ -292,6 +293,8 @@ int act(CommandLine line, const RankEnv& env) {
     pack(line);
   } else if (line.command == Command::inspect) {
     print_output(inspect_model(line.config));
+  } else if (line.command == Command::dump_metrics_page) {
+    print_output(format_metrics_page());
   } else if (line.command == Command::score) {
     score_rows(line.score, line.config, {0, 1, threads_of(line, env)}, print_output);
   } else {

@@ -15,7 +15,7 @@
 #include "coordinator/leaving.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/clock.h"

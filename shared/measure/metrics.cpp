@@ -6,13 +6,10 @@
 
 #include "shared/base/error.h"
 #include "shared/data/example.h"
+#include "shared/measure/metric_table.h"
 
 namespace apportion {
 namespace {
-
-/// Shares of which less than this much is explored say nothing (also the error's bounds are then too wide to
-/// print).
-constexpr double most_unexplored = 0.5;
 
 /// E|X/N - target|, X ~ Binomial(N, share). Weights are relative to the mode's and follow from its
 /// neighbour's by P(k+1)/P(k) = (N-k)/(k+1) share/(1-share), so nothing overflows and no factorial is formed.

@@ -10,6 +10,7 @@
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
 #include "shared/config/method.h"
+#include "shared/measure/metric_table.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
@@ -106,26 +107,17 @@ TaskRecord read_record(const Hdf5Reader& reader) {
   return record;
 }
 
-std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const MeasureFile& file) {
-  DatasetMetrics metrics = metrics_of(file);
+/// Name of the dataset, a value a subject.
+std::vector<std::pair<std::string, std::vector<double>>> metric_columns(const MeasureFile& file) {
+  const DatasetMetrics metrics = metrics_of(file);
   ensure(metrics.subjects.size() == file.tables.subjects.size(), "every subject has metrics");
-  std::vector<std::pair<const char*, std::vector<double>>> columns;
-  auto add = [&](const char* name, auto value) {
-    std::vector<double> column;
-    for (const SubjectMetrics& subject : metrics.subjects) column.push_back(value(subject));
-    columns.emplace_back(name, std::move(column));
-  };
-  add(layout::mae, [](const SubjectMetrics& s) { return s.mae.value_or(nan_value); });
-  add(layout::floor, [](const SubjectMetrics& s) { return s.floor; });
-  add(layout::exact_error, [](const SubjectMetrics& s) { return s.exact_error.value_or(nan_value); });
-  add(layout::exact_error_per_wording,
-      [](const SubjectMetrics& s) { return s.exact_error_per_wording.value_or(nan_value); });
-  add(layout::expected_mae, [](const SubjectMetrics& s) { return s.expected_mae.value_or(nan_value); });
-  add(layout::kl, [](const SubjectMetrics& s) { return s.kl.value_or(nan_value); });
-  add(layout::coverage, [](const SubjectMetrics& s) { return s.coverage; });
-  add(layout::unparsed_share, [](const SubjectMetrics& s) { return s.unparsed_share; });
-  if (reads_stories(file.record.task)) {
-    add(layout::no_story_share, [](const SubjectMetrics& s) { return s.no_story_share; });
+  const bool stories = reads_stories(file.record.task);
+  std::vector<std::pair<std::string, std::vector<double>>> columns;
+  for (const MeasuredMetric& metric : measured_metrics()) {
+    if (!metric.stored || (metric.extent == MetricExtent::stories && !stories)) continue;
+    std::vector<double>& column =
+        columns.emplace_back(layout::metrics + std::string(metric.name), std::vector<double>()).second;
+    for (const SubjectMetrics& subject : metrics.subjects) column.push_back(metric.of_subject(subject));
   }
   return columns;
 }

@@ -361,6 +361,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.switches.count("dump_options_markdown")) {
     return printing(Command::dump_options_page, format_options_page());
   }
+  if (words.switches.count("dump_metrics_markdown")) return printing(Command::dump_metrics_page, "");
   if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
   check_commands(words, command);
   if (command == "inspect") return parse_inspect(words);

@@ -29,7 +29,8 @@ enum class Command {
   version,
   dump_defaults,
   print_config,
-  dump_options_page
+  dump_options_page,
+  dump_metrics_page
 };
 
 /// What `submit` adds to the job that it submits.

@@ -34,8 +34,8 @@ po::options_description describe_switches() {
   po::options_description description;
   auto add = description.add_options();
   add("help,h", "");
-  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch",
-                           "dry_run", "yes", "adapters"})
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown",
+                           "dump_metrics_markdown", "watch", "dry_run", "yes", "adapters"})
     add(name, "");
   for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
   add("csv", po::value<std::string>(), "");

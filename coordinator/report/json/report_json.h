@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/report/pivot.h"
-#include "coordinator/report/report_data.h"
+#include "coordinator/report/data/pivot.h"
+#include "coordinator/report/data/report_data.h"
 
 namespace apportion {
 

@@ -1,11 +1,9 @@
-#include "coordinator/report/cell_figures.h"
-
-#include <fmt/format.h>
+#include "coordinator/report/data/cell_figures.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "coordinator/report/figure_cache.h"
+#include "coordinator/report/data/figure_cache.h"
 
 namespace apportion {
 namespace {
@@ -22,7 +20,7 @@ void take_errors(const MeasureView& measure, CellFigures& figures) {
   figures.with_exact = metrics.subjects_with_exact;
   figures.with_mae = metrics.subjects_with_mae;
   figures.exact_error = metrics.exact_error;
-  if (metrics.subjects_with_exact > 0) figures.worst = metrics.worst_exact_error;
+  figures.worst = measured_metric("worst_exact_error").of_set(metrics);
   figures.mae = metrics.mae;
   if (figures.subjects > 0) figures.floor = metrics.floor;
 }
@@ -33,12 +31,8 @@ void take_retention(const RetentionResult& result, CellFigures& figures) {
     figures.leak = summary.unrelated.added_leak;
     figures.kl = summary.unrelated.kl;
   }
-  figures.perplexity = finite(summary.perplexity / summary.base_perplexity);
+  figures.perplexity = finite(retention_metric("perplexity_ratio").of_summary(summary));
 }
-
-}  // namespace
-
-namespace {
 
 /// What the index alone says of it.
 CellFigures named_figures(const Cell& cell) {
@@ -104,33 +98,20 @@ std::vector<std::string> problems_of(const std::vector<CellFigures>& cells) {
 
 const std::vector<FigureColumn>& figure_columns() {
   static const std::vector<FigureColumn> columns = {
-      {"exact error", "exact_error", 3, "", &CellFigures::exact_error},
-      {"worst", "worst_exact_error", 3, "", &CellFigures::worst},
-      {"MAE", "mae", 3, "", &CellFigures::mae},
-      {"floor", "floor", 3, "", &CellFigures::floor},
-      {"leak added", "added_leak", 4, "", &CellFigures::leak},
-      {"KL/token", "kl_per_token", 4, "", &CellFigures::kl},
-      {"perplexity", "perplexity_ratio", 3, " x", &CellFigures::perplexity}};
+      {measured_metric("exact_error"), &CellFigures::exact_error},
+      {measured_metric("worst_exact_error"), &CellFigures::worst},
+      {measured_metric("mae"), &CellFigures::mae},
+      {measured_metric("floor"), &CellFigures::floor},
+      {retention_metric("added_leak"), &CellFigures::leak},
+      {retention_metric("kl_per_token"), &CellFigures::kl},
+      {retention_metric("perplexity_ratio"), &CellFigures::perplexity}};
   return columns;
-}
-
-std::string figure_text(const FigureColumn& column, const std::optional<double>& value) {
-  return value ? fmt::format("{:.{}f}{}", *value, column.decimals, column.unit) : "-";
 }
 
 std::vector<std::string> swept_keys(const std::vector<CellFigures>& cells) {
   std::vector<std::string> keys;
   for (const CellFigures& cell : cells) add_swept_keys(cell.swept, keys);
   return keys;
-}
-
-std::string shown_value(const Style& style, const std::string& value) {
-  constexpr size_t most = 24;
-  const std::string text = printable(style, value);
-  if (text.size() <= most) return text;
-  size_t begin = text.size() - most + 3;
-  while ((static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) ++begin;  // not inside a character
-  return "..." + text.substr(begin);
 }
 
 bool has_several_jobs(const std::vector<CellFigures>& cells) {

@@ -1,4 +1,4 @@
-#include "coordinator/report/export_csv.h"
+#include "coordinator/report/csv/export_csv.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <vector>
 
-#include "coordinator/report/report_data.h"
+#include "coordinator/report/data/report_data.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 #include "shared/config/method.h"

@@ -1,9 +1,10 @@
 // A sweep by some of its keys: means and ranges over the rest, the order of rows, and what is not averaged.
-#include "coordinator/report/pivot.h"
+#include "coordinator/report/data/pivot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/report/text/text_page.h"
 #include "shared/base/error.h"
 
 namespace apportion {
@@ -64,7 +65,7 @@ TEST(Pivot, ACellWithoutAResultIsCountedAndNotAveraged) {
   EXPECT_EQ(pivot.rows[1].figures[0]->cells, 1u);
   EXPECT_DOUBLE_EQ(pivot.rows[1].figures[0]->mean, 0.3);
   EXPECT_THAT(pivot.missing, ElementsAre("target=even seed=1 "));
-  const std::string text = render_pivot({Charset::ascii, Color::off, false}, pivot);
+  const std::string text = text_page("runs/x", {Charset::ascii, Color::off, false}, pivot, {});
   EXPECT_THAT(text, testing::ContainsRegex("real +2 +0\\.250 "));
   EXPECT_THAT(text, HasSubstr(" 0.100..0.400"));
   EXPECT_THAT(text, testing::ContainsRegex("even +2 +0\\.300 \\(1/2\\)"));
@@ -89,7 +90,7 @@ TEST(Pivot, CellsThatHaveNotSweptAKeyAreLeftOutWithALine) {
   const Pivot pivot = pivot_by({"target"}, cells, "runs/x");
   EXPECT_EQ(pivot.rows.size(), 2u);
   EXPECT_EQ(pivot.left_out, 2u);
-  EXPECT_THAT(render_pivot({Charset::ascii, Color::off, false}, pivot),
+  EXPECT_THAT(text_page("runs/x", {Charset::ascii, Color::off, false}, pivot, {}),
               HasSubstr("left out: 2 cells, not swept by target\n"));
 }
 
@@ -99,7 +100,7 @@ TEST(Pivot, JobsAndTestSetsAreNotAveragedTogether) {
   cells[2].test_set = "v3";
   const Pivot pivot = pivot_by({"target"}, cells, "runs/x");
   EXPECT_EQ(pivot.rows.size(), 4u);
-  EXPECT_THAT(render_pivot({Charset::ascii, Color::off, false}, pivot),
+  EXPECT_THAT(text_page("runs/x", {Charset::ascii, Color::off, false}, pivot, {}),
               AllOf(HasSubstr("job "), HasSubstr("test set"), HasSubstr("other")));
 }
 

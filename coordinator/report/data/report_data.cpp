@@ -1,4 +1,4 @@
-#include "coordinator/report/report_data.h"
+#include "coordinator/report/data/report_data.h"
 
 #include <algorithm>
 #include <cmath>

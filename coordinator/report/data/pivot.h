@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 
 namespace apportion {
 
@@ -35,10 +35,6 @@ struct Pivot {
 /// texts by size. Throws UserError for a key that no cell has swept; `directory` is named there.
 Pivot pivot_by(const std::vector<std::string>& keys, const std::vector<CellFigures>& cells,
                const std::string& directory);
-
-/// Two lines a row: means, with how many of the row's cells have one where not all do, and below them lowest
-/// to highest where they differ. Then a line each for what is left out and for what is missing.
-std::string render_pivot(const Style& style, const Pivot& pivot);
 
 /// `a` before `b`: digits inside them as numbers.
 bool natural_order(const std::string& a, const std::string& b);

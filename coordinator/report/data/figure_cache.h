@@ -8,7 +8,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 
 namespace apportion {
 

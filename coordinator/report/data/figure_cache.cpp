@@ -1,4 +1,4 @@
-#include "coordinator/report/figure_cache.h"
+#include "coordinator/report/data/figure_cache.h"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
 // The figures of a cell, read from the few files that they follow from, are those of the cell whole.
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ void expect_equal(const CellFigures& a, const CellFigures& b) {
   EXPECT_EQ(a.when + a.test_set, b.when + b.test_set);
   EXPECT_EQ(a.readable, b.readable);
   for (const FigureColumn& column : figure_columns())
-    EXPECT_EQ(a.*column.value, b.*column.value) << column.heading;
+    EXPECT_EQ(a.*column.value, b.*column.value) << column.metric.name;
   EXPECT_EQ(a.subjects, b.subjects);
   EXPECT_EQ(a.with_exact, b.with_exact);
   EXPECT_EQ(a.with_mae, b.with_mae);

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/report/report_data.h"
-#include "coordinator/report/style.h"
+#include "coordinator/report/data/report_data.h"
+#include "shared/measure/metric_table.h"
 
 namespace apportion {
 
@@ -44,23 +44,15 @@ void keep_figures(const std::string& directory, const std::vector<Cell>& cells,
 /// What cannot be read: "CELL, WHEN/TEST SET: reason".
 std::vector<std::string> problems_of(const std::vector<CellFigures>& cells);
 
-/// A figure as tables and JSON have it.
+/// A figure and the metric that it is.
 struct FigureColumn {
-  const char *heading, *json;
-  int decimals;
-  const char* unit;  // behind the number
+  const MetricDescription& metric;
   std::optional<double> CellFigures::*value;
 };
 const std::vector<FigureColumn>& figure_columns();
 
-/// The number with its decimals and unit, "-" for what is not known.
-std::string figure_text(const FigureColumn& column, const std::optional<double>& value);
-
 /// Every key that some cell has swept, in the order of the first that has it.
 std::vector<std::string> swept_keys(const std::vector<CellFigures>& cells);
-
-/// A swept value for a table: a long one, such as a path, by its end.
-std::string shown_value(const Style& style, const std::string& value);
 
 /// Whether the cells are of several jobs.
 bool has_several_jobs(const std::vector<CellFigures>& cells);

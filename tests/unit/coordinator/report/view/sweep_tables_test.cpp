@@ -1,9 +1,11 @@
 // A sweep's table: a line for each cell, by exact error, then MAE, cells without either last.
-#include "coordinator/report/sweep_table.h"
+#include "coordinator/report/view/sweep_tables.h"
 
 #include <gtest/gtest.h>
 
 #include <sstream>
+
+#include "coordinator/report/text/text_page.h"
 
 namespace apportion {
 namespace {
@@ -19,7 +21,7 @@ CellFigures cell_of(const std::string& seed, std::optional<double> exact, std::o
 }
 
 std::vector<std::vector<std::string>> rows_of(const std::vector<CellFigures>& cells) {
-  std::istringstream text(render_sweep({Charset::ascii, Color::off, false}, cells));
+  std::istringstream text(render_table({Charset::ascii, Color::off, false}, sweep_table(cells)));
   std::vector<std::vector<std::string>> rows;
   for (std::string line; std::getline(text, line);) {
     std::istringstream words(line);

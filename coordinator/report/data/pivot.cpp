@@ -1,4 +1,4 @@
-#include "coordinator/report/pivot.h"
+#include "coordinator/report/data/pivot.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,6 @@
 #include <map>
 #include <tuple>
 
-#include "coordinator/report/table.h"
 #include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/config/option.h"
@@ -87,53 +86,6 @@ PivotRow row_of(const std::vector<std::string>& keys, const std::vector<const Ce
   return row;
 }
 
-std::string mean_text(const FigureColumn& column, const std::optional<PivotFigure>& figure, size_t cells) {
-  if (!figure) return "-";
-  const std::string text = figure_text(column, figure->mean);
-  return figure->cells == cells ? text : text + fmt::format(" ({}/{})", figure->cells, cells);
-}
-
-/// "0.028..0.035"; empty where they print alike.
-std::string range_text(const FigureColumn& column, const std::optional<PivotFigure>& figure) {
-  if (!figure) return "";
-  const std::string low = fmt::format("{:.{}f}", figure->low, column.decimals),
-                    high = fmt::format("{:.{}f}", figure->high, column.decimals);
-  return low == high ? "" : low + ".." + high;
-}
-
-/// What tells rows apart beside the keys.
-struct PivotExtras {
-  bool jobs = false, test_sets = false;
-};
-
-PivotExtras extras_of(const Pivot& pivot) {
-  PivotExtras extras;
-  for (const PivotRow& row : pivot.rows) {
-    extras.jobs = extras.jobs || row.job != pivot.rows.front().job;
-    extras.test_sets = extras.test_sets || row.test_set != pivot.rows.front().test_set;
-  }
-  return extras;
-}
-
-void add_rows(const Style& style, const PivotRow& row, const PivotExtras& extras, Table& table) {
-  std::vector<std::string> means, ranges;
-  if (extras.jobs) means.push_back(printable(style, row.job, 16));
-  for (const std::string& value : row.values) means.push_back(shown_value(style, value));
-  if (extras.test_sets) means.push_back(row.test_set.empty() ? "-" : printable(style, row.test_set));
-  means.push_back(std::to_string(row.cells));
-  ranges.resize(means.size());
-  bool differ = false;
-  for (size_t i = 0; i < row.figures.size(); ++i) {
-    const FigureColumn& column = figure_columns()[i];
-    means.push_back(mean_text(column, row.figures[i], row.cells));
-    const std::string range = range_text(column, row.figures[i]);
-    differ = differ || !range.empty();
-    ranges.push_back(range.empty() ? "" : painted(style, Paint::dim, range));
-  }
-  table.add_row(std::move(means));
-  if (differ) table.add_row(std::move(ranges));
-}
-
 }  // namespace
 
 bool natural_order(const std::string& a, const std::string& b) {
@@ -183,28 +135,6 @@ Pivot pivot_by(const std::vector<std::string>& keys, const std::vector<CellFigur
   }
   for (const auto& [place, group] : groups) pivot.rows.push_back(row_of(keys, group));
   return pivot;
-}
-
-std::string render_pivot(const Style& style, const Pivot& pivot) {
-  const PivotExtras extras = extras_of(pivot);
-  std::vector<Table::Column> columns;
-  if (extras.jobs) columns.push_back({"job", Align::left});
-  for (const std::string& key : pivot.keys) columns.push_back({printable(style, key, 20), Align::left});
-  if (extras.test_sets) columns.push_back({"test set", Align::left});
-  columns.push_back({"cells"});
-  for (const FigureColumn& column : figure_columns()) columns.push_back({column.heading});
-  Table table(columns);
-  for (const PivotRow& row : pivot.rows) add_rows(style, row, extras, table);
-  std::string text = table.render(style, 2);
-  if (pivot.left_out > 0)
-    text += fmt::format("  left out: {}, not swept by {}\n",
-                        pivot.left_out == 1 ? "1 cell" : fmt::format("{} cells", pivot.left_out),
-                        printable(style, join(pivot.keys, ", ")));
-  if (!pivot.missing.empty())
-    text += fmt::format("  {}{} of the cells above have no result and are in no mean of errors: {}\n",
-                        painted(style, Paint::red, "! "), pivot.missing.size(),
-                        printable(style, join(pivot.missing, "; "), 100));
-  return text;
 }
 
 }  // namespace apportion

@@ -1,5 +1,5 @@
 // The tidy CSV: its rows add up to the files', and its quoting is RFC 4180's.
-#include "coordinator/report/export_csv.h"
+#include "coordinator/report/csv/export_csv.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
