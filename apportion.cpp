@@ -268,7 +268,8 @@ int act(CommandLine line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(std::move(line), env);
   if (env.rank != 0) return 0;
   if (line.command == Command::report)
-    return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});
+    return print_report(line.directory, line.config.output,
+                        {line.cell, line.by, line.fail_if, line.html_file});
   if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
   if (line.command == Command::submit) {
     submit_job(line);

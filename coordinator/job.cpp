@@ -290,12 +290,19 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   const OutputConfig& output = cells.front().config.output;
   JobRun job(link, cells, environment);
   make_directories(output.directory);
-  const std::vector<TaskFailure> failures = job.run();
+  std::vector<TaskFailure> failures;
+  try {
+    failures = job.run();
+  } catch (const LeftInOrder&) {
+    leave_page(output.directory);
+    throw;
+  }
   // Ranks need not wait for the report.
   const int exit_code = failures.empty() ? 0 : failures.front().exit_code;
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
   const size_t incomplete = job.incomplete();
   if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
+  leave_page(output.directory);
   const std::vector<std::string> failed = job.failed_cells(failures);
   if (incomplete > failed.size()) {
     std::fprintf(

@@ -7,6 +7,7 @@
 #include "coordinator/report/data/pivot.h"
 #include "coordinator/report/data/report_data.h"
 #include "coordinator/report/gate.h"
+#include "coordinator/report/html/html_page.h"
 #include "coordinator/report/json/report_json.h"
 #include "coordinator/report/text/text_page.h"
 #include "shared/base/standard_output.h"
@@ -34,11 +35,23 @@ std::string render_figures(const std::string& directory, const ReportOptions& op
                                               : text_page(directory, options.style, pivot, cells);
 }
 
+std::vector<GateCondition> conditions_of(const ReportRequest& request) {
+  std::vector<GateCondition> conditions;
+  for (const std::string& text : request.fail_if) conditions.push_back(parse_condition(text));
+  return conditions;
+}
+
+/// The page in its file; nothing is left to print.
+Report write_report(const std::string& directory, const ReportRequest& request) {
+  const std::vector<GateCondition> conditions = conditions_of(request);
+  const std::vector<CellFigures> figures = write_page(directory, request.html, request.cell);
+  return {"", problems_of(figures), failures_of(conditions, figures)};
+}
+
 }  // namespace
 
 Report render_report(const std::string& directory, const ReportOptions& options) {
-  std::vector<GateCondition> conditions;
-  for (const std::string& text : options.request.fail_if) conditions.push_back(parse_condition(text));
+  const std::vector<GateCondition> conditions = conditions_of(options.request);
   std::vector<Cell> cells = read_index(directory);
   if (!options.request.cell.empty()) cells = {only_cell(cells, options.request.cell, directory)};
   const bool lines = options.format == ReportFormat::table && cells.size() > 1 && is_sweep(cells);
@@ -59,8 +72,17 @@ Report render_report(const std::string& directory, const OutputConfig& output, c
       ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table, request});
 }
 
+void leave_page(const std::string& directory) {
+  try {
+    write_page(directory, page_path(directory));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "the page of the results was not written: %s\n", error.what());
+  }
+}
+
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
-  const Report report = render_report(directory, output, request);
+  const Report report =
+      request.html.empty() ? render_report(directory, output, request) : write_report(directory, request);
   print_output(report.text);
   for (const std::string& failure : report.failures) std::fprintf(stderr, "apportion: %s\n", failure.c_str());
   if (!report.failures.empty()) return gate_exit_code;

@@ -19,7 +19,7 @@ double or_nan(const std::optional<double>& value) {
   return value.value_or(std::numeric_limits<double>::quiet_NaN());
 }
 
-std::vector<MeasuredMetric> make_errors() {
+std::vector<MeasuredMetric> make_sampled() {
   return {
       {{"observed", "sampled share", "share of the rounds that have a category", "share", 3, too_unparsed},
        MetricExtent::all,
@@ -46,7 +46,11 @@ std::vector<MeasuredMetric> make_errors() {
        true,
        [](const SubjectMetrics& s) { return s.floor; },
        nullptr,
-       [](const DatasetMetrics& m) { return std::optional(m.floor); }},
+       [](const DatasetMetrics& m) { return std::optional(m.floor); }}};
+}
+
+std::vector<MeasuredMetric> make_exact() {
+  return {
       {{"exact_low", "exact, at least", "explored probability of the category, without sampling noise",
         "share", 3, too_unexplored},
        MetricExtent::all,
@@ -180,7 +184,8 @@ std::string format_section(const char* title, const std::vector<Metric>& metrics
 
 const std::vector<MeasuredMetric>& measured_metrics() {
   static const std::vector<MeasuredMetric> metrics = [] {
-    std::vector<MeasuredMetric> all = make_errors();
+    std::vector<MeasuredMetric> all = make_sampled();
+    for (const MeasuredMetric& metric : make_exact()) all.push_back(metric);
     for (const MeasuredMetric& metric : make_others()) all.push_back(metric);
     return all;
   }();

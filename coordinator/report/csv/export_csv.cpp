@@ -1,11 +1,10 @@
 #include "coordinator/report/csv/export_csv.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <sstream>
 #include <vector>
 
+#include "coordinator/report/csv/csv_field.h"
 #include "coordinator/report/data/report_data.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
@@ -19,25 +18,10 @@ const std::vector<std::string> own_columns = {"job",       "cell",       "datase
                                               "category",  "target",     "count",     "rounds", "steering",
                                               "exact_low", "exact_high", "unexplored"};
 
-std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
-
-// The shortest text that reads back as the same number, whatever the locale; empty for NaN.
-std::string field(double value) {
-  if (std::isnan(value)) return "";
-  char text[32];
-  auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return std::string(text, end);
-}
-
 /// The header's columns of swept keys: a key that is a column already is named apart.
 std::string column_name(const std::string& key) {
   const bool taken = std::find(own_columns.begin(), own_columns.end(), key) != own_columns.end();
-  return field(taken ? "swept_" + key : key);
+  return csv_field(taken ? "swept_" + key : key);
 }
 
 /// What all rows of a result begin and end with.
@@ -51,28 +35,28 @@ void write_prompt(std::ostream& out, const RowEnds& ends, const MeasureFile& fil
   const size_t s = static_cast<size_t>(prompt.subject), k = tables.categories.size();
   const size_t index = s * static_cast<size_t>(file.result.wordings) + static_cast<size_t>(prompt.wording);
   const uint64_t rounds = rounds_of(prompt);
-  const std::string start = ends.begin + field(tables.subjects[s]) + "," + std::to_string(prompt.wording) +
-                            "," + field(tables.prompts[index]) + ",";
+  const std::string start = ends.begin + csv_field(tables.subjects[s]) + "," +
+                            std::to_string(prompt.wording) + "," + csv_field(tables.prompts[index]) + ",";
   for (size_t j = 0; j < k + 2; ++j) {
     const bool category = j < k;
     out << start << (category ? "category," : j == k ? "unparsed," : "cut,");
-    out << (category ? field(tables.categories[j]) : "") << ","
-        << (category ? field(tables.target[s][j]) : "") << ",";
+    out << (category ? csv_field(tables.categories[j]) : "") << ","
+        << (category ? csv_field(tables.target[s][j]) : "") << ",";
     out << prompt.counts[j] << "," << rounds << ",";
     if (category) {
       const double low = prompt.low[j], high = std::min(1.0, low + prompt.unexplored);
-      out << field(prompt.steering[j]) << "," << field(low) << "," << field(high);
+      out << csv_field(prompt.steering[j]) << "," << csv_field(low) << "," << csv_field(high);
     } else {
       out << ",,";
     }
-    out << "," << field(prompt.unexplored) << ends.end;
+    out << "," << csv_field(prompt.unexplored) << ends.end;
   }
   if (!reads_stories(file.record.task)) return;
   if (is_judged(file.record.task)) {
-    out << start << "failed,,," << prompt.judge_failed << "," << rounds << ",,,," << field(prompt.unexplored)
-        << ends.end;
+    out << start << "failed,,," << prompt.judge_failed << "," << rounds << ",,,,"
+        << csv_field(prompt.unexplored) << ends.end;
   }
-  out << start << "no story,,," << prompt.no_story << "," << rounds << ",,,," << field(prompt.unexplored)
+  out << start << "no story,,," << prompt.no_story << "," << rounds << ",,,," << csv_field(prompt.unexplored)
       << ends.end;
 }
 
@@ -81,7 +65,7 @@ void write_cell(std::ostream& out, const std::string& end, const CellView& view)
     RowEnds ends{"", end};
     for (const std::string& text :
          {view.cell.job, view.cell.name, view.dataset, view.method, measure.when, set_name(measure)}) {
-      ends.begin += field(text) + ",";
+      ends.begin += csv_field(text) + ",";
     }
     for (const PromptResult& prompt : measure.file.result.prompts)
       write_prompt(out, ends, measure.file, prompt);
@@ -100,7 +84,8 @@ std::vector<std::string> export_csv(const std::string& directory, std::ostream& 
   std::vector<std::string> problems;
   for (const Cell& cell : cells) {  // one after the other: many cells' results need not be in memory at once
     std::string end;
-    for (const std::string& key : keys) end += "," + field(swept_value(cell.about.swept, key).value_or(""));
+    for (const std::string& key : keys)
+      end += "," + csv_field(swept_value(cell.about.swept, key).value_or(""));
     const CellView view = load_cell(directory, cell);
     write_cell(out, end + "\r\n", view);
     add_problems(cell.name, view.problems, problems);

@@ -39,6 +39,8 @@ CellFigures named_figures(const Cell& cell) {
   CellFigures figures;
   figures.job = cell.job;
   figures.name = cell.name;
+  figures.dataset = cell.about.dataset;
+  figures.method = cell.about.method;
   figures.swept = cell.about.swept;
   figures.place = cell.about.place;
   if (const std::optional<MeasureName> name = headline_of(cell)) {
@@ -53,6 +55,8 @@ CellFigures named_figures(const Cell& cell) {
 CellFigures figures_of(const CellView& view) {
   CellFigures figures = named_figures(view.cell);
   if (const MeasureView* measure = view.headline()) take_errors(*measure, figures);
+  if (!view.dataset.empty()) figures.dataset = view.dataset;
+  if (!view.method.empty()) figures.method = view.method;
   if (view.retention) take_retention(view.retention->result, figures);
   figures.problems = view.problems;
   return figures;

@@ -15,7 +15,7 @@ namespace apportion {
 
 /// Errors are of headline_of(): the first test set, after training where that was measured.
 struct CellFigures {
-  std::string job, name;
+  std::string job, name, dataset, method;  // the last two as the index has them, else as the files do
   SweptValues swept;
   std::optional<uint64_t> place;  // in its sweep, from 0; not known of older files
   std::string when, test_set;     // of the errors; empty where nothing was measured

@@ -55,6 +55,31 @@ Entry last_entry(const TrainLog& log, const std::string& name) {
   return entry;
 }
 
+Entry share_entry(const std::vector<double>& shares, size_t category) {
+  if (category >= shares.size()) return {not_known};
+  return entry_of(measured_metric("observed"), std::optional(shares[category]));
+}
+
+std::vector<Entry> subject_row(const SetView& set, const SubjectView& subject, size_t j) {
+  std::vector<Entry> row = {{subject.name}};
+  if (set.categories.size() > 2) row.push_back({set.categories[j]});
+  row.push_back(share_entry(subject.target, j));
+  row.push_back(share_entry(subject.before, j));
+  row.push_back(share_entry(subject.after, j));
+  const bool exact = j < subject.exact.size();
+  row.push_back(exact ? number_entry(subject.exact[j].low, 3) : Entry{not_known});
+  row.push_back(exact ? number_entry(subject.exact[j].high, 3) : Entry{not_known});
+  if (j > 0) {
+    row.resize(row.size() + 4);
+    return row;
+  }
+  row.push_back(entry_of(measured_metric("exact_error"), subject.error));
+  row.push_back(entry_of(measured_metric("mae"), subject.mae));
+  row.push_back(entry_of(measured_metric("floor"), subject.floor));
+  row.push_back(entry_of(measured_metric("coverage"), std::optional(subject.coverage)));
+  return row;
+}
+
 }  // namespace
 
 bool is_of_stories(const MeasureView& measure) { return reads_stories(measure.file.record.task); }
@@ -148,6 +173,23 @@ TableView retention_table(const RetentionSummary& summary) {
   add(summary.unrelated, "unrelated prompts");
   add(summary.near, "near misses");
   for (const RetentionGroup& kind : summary.kinds) add(kind, "  " + kind.name);
+  return table;
+}
+
+TableView subject_table(const SetView& set) {
+  const bool pair = set.categories.size() == 2;
+  TableView table{{{"subject", Align::left}}, {}};
+  if (!pair) table.columns.push_back({"category", Align::left});
+  const std::string of = pair ? ", " + set.categories[0] : "";
+  for (const char* heading : {"target", "before", "after"})
+    table.columns.push_back({heading + of, Align::right, measured_metric("observed").meaning});
+  table.columns[table.columns.size() - 3].meaning = "the share that is asked for";
+  for (const char* name : {"exact_low", "exact_high", "exact_error", "mae", "floor", "coverage"})
+    table.columns.push_back(column_of(measured_metric(name)));
+  for (const SubjectView& subject : set.subjects) {
+    for (size_t j = 0; j < (pair ? 1 : set.categories.size()); ++j)
+      table.rows.push_back(subject_row(set, subject, j));
+  }
   return table;
 }
 

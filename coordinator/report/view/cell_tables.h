@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "coordinator/report/data/report_data.h"
+#include "coordinator/report/view/subject_view.h"
 #include "coordinator/report/view/table_view.h"
 
 namespace apportion {
@@ -29,5 +30,8 @@ TableView training_table(const CellView& view);
 
 /// What must not change: unrelated prompts, near misses, and each kind of them.
 TableView retention_table(const RetentionSummary& summary);
+
+/// A row for each subject, of more than two categories for each of these, too: the numbers behind a plot.
+TableView subject_table(const SetView& set);
 
 }  // namespace apportion

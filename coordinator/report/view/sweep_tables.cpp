@@ -78,7 +78,60 @@ void add_rows(const PivotRow& row, const PivotExtras& extras, TableView& table) 
   if (differ) table.rows.push_back(std::move(ranges));
 }
 
+void add_figures(const CellFigures& cell, std::vector<Entry>& row) {
+  for (const FigureColumn& column : figure_columns())
+    row.push_back(entry_of(column.metric, cell.*column.value));
+}
+
+/// Whether the cells have different values of it.
+bool differs(const std::vector<CellFigures>& cells, std::string CellFigures::*field) {
+  return std::any_of(cells.begin(), cells.end(),
+                     [&](const CellFigures& cell) { return cell.*field != cells.front().*field; });
+}
+
+/// The last of `sorted` that have an error, worst first, then those without.
+std::vector<const CellFigures*> worst_of(std::vector<const CellFigures*> sorted, size_t most) {
+  const auto without = std::find_if(sorted.begin(), sorted.end(),
+                                    [](const CellFigures* cell) { return !cell->exact_error && !cell->mae; });
+  std::reverse(sorted.begin(), without);
+  if (sorted.size() > most) sorted.resize(most);
+  return sorted;
+}
+
 }  // namespace
+
+std::vector<const CellFigures*> by_error(const std::vector<CellFigures>& cells) {
+  std::vector<const CellFigures*> sorted;
+  for (const CellFigures& cell : cells) sorted.push_back(&cell);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const CellFigures* a, const CellFigures* b) { return order_of(*a) < order_of(*b); });
+  return sorted;
+}
+
+TableView cells_table(const std::vector<CellFigures>& cells, size_t most) {
+  TableView table;
+  std::vector<std::string CellFigures::*> names;
+  const std::pair<const char*, std::string CellFigures::*> fields[] = {
+      {"job", &CellFigures::job}, {"dataset", &CellFigures::dataset}, {"method", &CellFigures::method}};
+  table.columns.push_back({"cell", Align::left});
+  for (const auto& [heading, field] : fields) {
+    if (!differs(cells, field)) continue;
+    names.push_back(field);
+    table.columns.push_back({heading, Align::left});
+  }
+  table.columns.push_back({"test set", Align::left});
+  for (const FigureColumn& column : figure_columns()) table.columns.push_back(column_of(column.metric));
+  std::vector<const CellFigures*> shown = by_error(cells);
+  if (shown.size() > most) shown = worst_of(std::move(shown), most);
+  for (const CellFigures* cell : shown) {
+    std::vector<Entry>& row = table.rows.emplace_back();
+    row.push_back({cell->name});
+    for (std::string CellFigures::*field : names) row.push_back({cell->*field});
+    row.push_back({cell->test_set.empty() ? not_known : cell->test_set});
+    add_figures(*cell, row);
+  }
+  return table;
+}
 
 TableView sweep_table(const std::vector<CellFigures>& cells) {
   const std::vector<std::string> keys = swept_keys(cells);
@@ -89,18 +142,13 @@ TableView sweep_table(const std::vector<CellFigures>& cells) {
   for (const std::string& key : keys) table.columns.push_back(value_column(key));
   table.columns.push_back({"test set", Align::left});
   for (const FigureColumn& column : figure_columns()) table.columns.push_back(column_of(column.metric));
-  std::vector<const CellFigures*> sorted;
-  for (const CellFigures& cell : cells) sorted.push_back(&cell);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const CellFigures* a, const CellFigures* b) { return order_of(*a) < order_of(*b); });
-  for (const CellFigures* cell : sorted) {
+  for (const CellFigures* cell : by_error(cells)) {
     std::vector<Entry>& row = table.rows.emplace_back();
     if (jobs) row.push_back({cell->job});
     if (names) row.push_back({cell->name});
     for (const std::string& key : keys) row.push_back({swept_value(cell->swept, key).value_or(not_known)});
     row.push_back({cell->test_set.empty() ? not_known : cell->test_set});
-    for (const FigureColumn& column : figure_columns())
-      row.push_back(entry_of(column.metric, cell->*column.value));
+    add_figures(*cell, row);
   }
   return table;
 }

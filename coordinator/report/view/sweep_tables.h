@@ -12,6 +12,13 @@ namespace apportion {
 /// A row for each cell, by exact error and then by MAE, cells without either last.
 TableView sweep_table(const std::vector<CellFigures>& cells);
 
+/// A row for each cell by its name, with dataset and method where these differ, best first; of more than
+/// `most` cells the worst `most`, worst first.
+TableView cells_table(const std::vector<CellFigures>& cells, size_t most);
+
+/// Cells by exact error and then by MAE, cells without either last.
+std::vector<const CellFigures*> by_error(const std::vector<CellFigures>& cells);
+
 /// Means, with how many of the row's cells have one where not all do, and below them lowest to highest where
 /// they differ.
 TableView pivot_table(const Pivot& pivot);
