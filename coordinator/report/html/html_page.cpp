@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -71,10 +72,25 @@ void add_levels(const SweptLine& line, size_t color, Chart& chart) {
     chart.lines.push_back({"", {{x - half, mean}, {x + half, mean}}, false, color});
 }
 
+/// The means of a line; of many the first and the last.
+std::string words_of(const SweptLine& line, const SweepPlot& plot) {
+  constexpr size_t most = 24;
+  std::string words = line.name;
+  for (size_t i = 0; i < line.means.size(); ++i) {
+    if (line.means.size() > most && i > 0 && i + 1 < line.means.size()) continue;
+    const auto [x, mean] = line.means[i];
+    const auto value = std::find_if(plot.values.begin(), plot.values.end(),
+                                    [x = x](const auto& one) { return one.first == x; });
+    words += fmt::format(" {:.3f} at {},", mean, value->second);
+  }
+  words.back() = ';';
+  return words;
+}
+
 Chart chart_of(const SweepPlot& plot) {
   Chart chart;
   chart.title = "Error by " + plot.key;
-  chart.words = chart.title + "; means:";
+  chart.words = chart.title + ", means:";
   chart.from_zero = true;
   constexpr size_t most_ticks = 12;
   if (plot.values.size() <= most_ticks) chart.ticks = plot.values;
@@ -87,8 +103,7 @@ Chart chart_of(const SweepPlot& plot) {
     if (plot.is_numeric) chart.lines.push_back({name, line.means, false, color});
     if (!plot.is_numeric) add_levels(line, color, chart);
     chart.lines.push_back({plot.is_numeric ? "" : name, line.points, true, color});
-    for (const auto& [x, mean] : line.means)
-      chart.words += fmt::format(" {}{} {:g}: {:.3f}", line.name, line.name.empty() ? "" : ",", x, mean);
+    chart.words += " " + words_of(line, plot);
   }
   return chart;
 }

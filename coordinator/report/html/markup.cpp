@@ -54,9 +54,11 @@ Markup& Markup::open(const char* tag, Attributes attributes) {
 
 Markup& Markup::close() {
   ensure(!open_.empty(), "a tag that is closed was opened");
-  text_ += "</" + std::string(open_.back()) + ">";
+  const std::string tag = open_.back();
   open_.pop_back();
-  if (text_.size() > text_.rfind('\n') + 200) text_ += '\n';  // lines that an editor can show
+  text_ += "</" + tag + ">";
+  // Lines that an editor can show; where a blank would be seen there is none.
+  if (tag == "tr" || tag == "div" || tag == "p" || tag == "figure" || tag == "head") text_ += '\n';
   return *this;
 }
 

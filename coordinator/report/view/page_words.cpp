@@ -77,12 +77,12 @@ std::string short_name(const std::string& model) {
 }
 
 std::string asked_of(const CellView& view) {
-  std::string words = "That repeated answers of " + short_name(view.model);
+  std::string words = "Repeated answers of " + short_name(view.model);
   if (const MeasureView* measure = view.headline())
     words += fmt::format(" about {}", counted(static_cast<size_t>(measure->file.result.subjects), "subject"));
   words += " of " + view.dataset;
-  return words + (view.target == "real" ? " follow the shares of its table."
-                                        : " follow the target " + view.target + ".");
+  return words + (view.target == "real" ? " should follow the shares in its table."
+                                        : " should follow the target " + view.target + ".");
 }
 
 std::string outcome_of(const CellView& view) {
@@ -113,11 +113,11 @@ std::string asked_of(const std::vector<CellFigures>& cells) {
     if (!cell.dataset.empty()) datasets.insert(cell.dataset);
     if (!cell.method.empty()) methods.insert(cell.method);
   }
-  std::string words = "That repeated answers follow a target, in " + counted(cells.size(), "cell");
+  std::string words = "Repeated answers should follow a target, in " + counted(cells.size(), "cell");
   if (!datasets.empty())
-    words += fmt::format(": of {} ({})", counted(datasets.size(), "dataset"), some_of(datasets, 6));
+    words += fmt::format(": {} ({})", counted(datasets.size(), "dataset"), some_of(datasets, 6));
   if (!methods.empty())
-    words += fmt::format(", by {} ({})", counted(methods.size(), "method"), some_of(methods, 10));
+    words += fmt::format(", {} ({})", counted(methods.size(), "method"), some_of(methods, 10));
   const std::vector<std::string> keys = swept_keys(cells);
   return words + (keys.empty() ? "." : ", sweeping " + join(keys, ", ") + ".");
 }
@@ -134,7 +134,9 @@ std::string outcome_of(const std::vector<CellFigures>& cells) {
                   number("exact_error", best), with.front()->name, number("exact_error", worst),
                   with.back()->name, number("exact_error", *with[(with.size() - 1) / 2]->exact_error));
   if (with.size() < cells.size())
-    words += fmt::format(" {} without one.", counted(cells.size() - with.size(), "cell"));
+    words += fmt::format(" {} no such error.", cells.size() - with.size() == 1
+                                                   ? "1 cell has"
+                                                   : counted(cells.size() - with.size(), "cell") + " have");
   return words;
 }
 

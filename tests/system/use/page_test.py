@@ -175,7 +175,7 @@ def plain_job(browser):
     browser.open("page.html", 1280)
     assert dots_are_the_files(browser, "run", "jobs/small/colours-full", "v2") >= 0
     assert browser.ask("document.querySelectorAll('figure.chart').length") >= 6
-    assert "batch_prompts = 8" in text and "exact_nodes = 16" in text, "the job file that makes it again"
+    assert "lora_rank = 4\n" in text and "sft_steps = 3\n" in text, "the job file that makes it again"
     with h5py.File("run/index.h5") as index:
         assert index["jobs/small/colours-full/training/calibrate"].attrs["adapter_digest"] in text
     assert call("report", "run", "--html", "-").stdout == text

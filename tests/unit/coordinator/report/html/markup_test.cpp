@@ -23,7 +23,7 @@ TEST(Markup, WritesTagsInTheirOrder) {
   out.open("p", {{"title", "\"><b>"}}).text("1 < 2").name("x").close();
   out.empty("circle", {{"cx", percent(12.3456)}});
   EXPECT_EQ(out.finished(),
-            "<p title=\"&quot;&gt;&lt;b&gt;\">1 &lt; 2<bdi>x</bdi></p><circle cx=\"12.346%\"/>");
+            "<p title=\"&quot;&gt;&lt;b&gt;\">1 &lt; 2<bdi>x</bdi></p>\n<circle cx=\"12.346%\"/>");
   out.open("div");
   EXPECT_THROW(out.finished(), InternalError);
   out.close();
