@@ -253,6 +253,16 @@ def folders_of_other_kinds(browser):
     with open(f"partial/tasks/{task}/result.h5", "wb") as file:
         file.write(b"damaged")
     assert "not a file that apportion wrote" in page_of("partial", code=2)
+    # Stage 1 of one cell cannot be saved: the run leaves a page of the other one, which says so.
+    with h5py.File("run/index.h5") as index:
+        task = index["jobs/small/colours-full/training/sft"].attrs["task"]
+    os.makedirs(f"failed/tasks/{task}")
+    pathlib.Path(f"failed/tasks/{task}/adapter").write_text("in the way")
+    call("run", "small.ini", "--output", "failed", "--sweep", "seed=0..1", code=2)
+    text = pathlib.Path("failed/report.html").read_text(encoding="utf-8")
+    assert "stage 1 (seed=0) failed: " in text and f"{task}/adapter" in text, text[:9000]
+    assert "seed=1" in text, text
+    look(browser, "failed/report.html")
 
 
 def many_cells(browser):
