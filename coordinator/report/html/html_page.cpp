@@ -222,7 +222,7 @@ std::vector<CellFigures> write_page(const std::string& directory, const std::str
   if (page.leaves_cells_out && to_file) {
     write_file(csv_path(file), cells_csv(page.figures));
     page.tables.front().note +=
-        " All stand in " + std::filesystem::path(csv_path(file)).filename().string() + ".";
+        " All cells are in " + std::filesystem::path(csv_path(file)).filename().string() + ".";
   }
   if (to_file) {
     write_file(file, html_page(page));
