@@ -18,7 +18,7 @@
 #include "coordinator/inspect/inspect.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
-#include "coordinator/report/export_csv.h"
+#include "coordinator/report/csv/export_csv.h"
 #include "coordinator/report/report.h"
 #include "coordinator/restarts.h"
 #include "coordinator/submit/submit.h"
@@ -33,8 +33,10 @@
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
 #include "shared/link/rank_group.h"
+#include "shared/measure/metric_table.h"
 #include "shared/model/decisions.h"
 #include "shared/model/recipe.h"
+#include "shared/model/steering.h"
 #include "worker/device.h"
 #include "worker/layout.h"
 #include "worker/merged/gguf_lora.h"
@@ -138,8 +140,8 @@ std::vector<size_t> decide_each(std::vector<JobCell>& cells,
   return numbers;
 }
 
-/// Decides what each cell's recipe and layout leave open, so that mistakes show before anything runs; a study
-/// states its own. What holds for several cells is found out and said once. Collective.
+/// Decides what each cell's steering, recipe and layout leave open, so that mistakes show before anything
+/// runs; a study states its own. What holds for several cells is found out and said once. Collective.
 void decide(CommandLine& line, const RankGroup& ranks, int threads) {
   if (line.command == Command::scale) resolve_adapter(line.config);
   if (line.command != Command::run) return;
@@ -148,12 +150,14 @@ void decide(CommandLine& line, const RankGroup& ranks, int threads) {
     if (ranks.rank() == 0 && said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
   };
   decide_each(line.cells, [&](RunConfig& config) {
+    auto inform = [&](const std::string& choice) {
+      if (!choice.empty() && !config.output.quiet) say(choice);
+    };
     for (const std::string& text : resolve_test_sets(config)) say("apportion: warning: " + text);
+    inform(resolve_steering(config));
     resolve_adapter(config);
     resolve_recipe(config);
-    const std::string choice =
-        resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
-    if (!choice.empty() && !config.output.quiet) say(choice);
+    inform(resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size()));
   });
 }
 
@@ -166,6 +170,7 @@ std::string planned_sweep(CommandLine line) {
   std::vector<JobSize> sizes;
   const std::vector<size_t> size_of = decide_each(cells, [&](RunConfig& config) {
     resolve_test_sets(config);
+    resolve_steering(config);
     resolve_adapter(config);
     resolve_recipe(config);
     sizes.push_back(size_of_job(config, {0, member_ranks, 1}, member_ranks, memory_bytes));
@@ -267,7 +272,8 @@ int act(CommandLine line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(std::move(line), env);
   if (env.rank != 0) return 0;
   if (line.command == Command::report)
-    return print_report(line.directory, line.config.output, {line.cell, line.by, line.fail_if});
+    return print_report(line.directory, line.config.output,
+                        {line.cell, line.by, line.fail_if, line.html_file});
   if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
   if (line.command == Command::submit) {
     submit_job(line);
@@ -292,6 +298,8 @@ int act(CommandLine line, const RankEnv& env) {
     pack(line);
   } else if (line.command == Command::inspect) {
     print_output(inspect_model(line.config));
+  } else if (line.command == Command::dump_metrics_page) {
+    print_output(format_metrics_page());
   } else if (line.command == Command::score) {
     score_rows(line.score, line.config, {0, 1, threads_of(line, env)}, print_output);
   } else {

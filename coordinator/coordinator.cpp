@@ -158,8 +158,7 @@ void Coordinator::end_part(int rank) {
 }
 
 void Coordinator::finish(GroupRun& group) {
-  claims_.confirm(group.task());
-  const std::string notice = recorder_.record(group, seconds_now());
+  const std::string notice = recorder_.record(group, seconds_now(), [&] { claims_.confirm(group.task()); });
   claims_.finished(group.task(), group.ranks().size());
   options_.recorded(group.task());
   if (!notice.empty()) status_.warn(recorder_.name_of(group.task()) + ": " + notice);

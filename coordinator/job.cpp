@@ -15,7 +15,7 @@
 #include "coordinator/leaving.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
 #include "shared/base/clock.h"
@@ -210,7 +210,11 @@ class JobRun {
         if (claim == Claim::ours) judge_one(task, status, failures);
       }
       const bool idle = elsewhere.size() == tasks.size();
-      if (idle && output_.leave) return;
+      const bool waits =
+          !output_.leave || std::any_of(elsewhere.begin(), elsewhere.end(), [&](const auto& listed) {
+            return claims_->is_of_earlier_start(*listed);
+          });
+      if (idle && !waits) return;
       if (idle) std::this_thread::sleep_for(pause);
       tasks = std::move(elsewhere);
     }
@@ -290,12 +294,19 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   const OutputConfig& output = cells.front().config.output;
   JobRun job(link, cells, environment);
   make_directories(output.directory);
-  const std::vector<TaskFailure> failures = job.run();
+  std::vector<TaskFailure> failures;
+  try {
+    failures = job.run();
+  } catch (const LeftInOrder&) {
+    leave_page(output.directory);
+    throw;
+  }
   // Ranks need not wait for the report.
   const int exit_code = failures.empty() ? 0 : failures.front().exit_code;
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
   const size_t incomplete = job.incomplete();
   if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
+  leave_page(output.directory);
   const std::vector<std::string> failed = job.failed_cells(failures);
   if (incomplete > failed.size()) {
     std::fprintf(

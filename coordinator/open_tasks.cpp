@@ -12,6 +12,13 @@ OpenTasks::OpenTasks(TaskPool pool, Claims& claims, std::function<void(const Tas
       recorded_(std::move(recorded)),
       set_aside_(std::move(set_aside)) {}
 
+bool OpenTasks::goes_on(bool waits) const {
+  if (pool_.has_running() || pool_.has_ready()) return true;
+  const std::vector<size_t> elsewhere = pool_.elsewhere();
+  return std::any_of(elsewhere.begin(), elsewhere.end(),
+                     [&](size_t task) { return waits || claims_.is_of_earlier_start(pool_.task(task)); });
+}
+
 /// Not more than once a second, and of a run that waits for others after a tenth of the time that it has
 /// waited: of a thousand members most may wait at the end, each reading what all others have.
 bool OpenTasks::looks(double now) const {

@@ -22,10 +22,9 @@ class OpenTasks {
   const TaskPool& pool() const { return pool_; }
   void set(size_t task, TaskState state) { pool_.set(task, state); }
 
-  /// Whether there is anything to do or, with `waits`, to wait for.
-  bool goes_on(bool waits) const {
-    return pool_.has_running() || pool_.has_ready() || (waits && pool_.has_elsewhere());
-  }
+  /// Whether there is anything to do or to wait for: with `waits` all that is elsewhere, else only what an
+  /// earlier start of this run has.
+  bool goes_on(bool waits) const;
 
   /// At most `most` ready tasks that are ours now, first those of the model that is loaded; fewer when
   /// `stops` says so meanwhile: of a run that goes on thousands may be done and are verified here. Looks at

@@ -172,7 +172,7 @@ Keys keys_of(const Task& task) {
 Keys unread_keys(const RunConfig& config, bool adds_frames) {
   const KeyTable& table = key_table();
   Keys keys;
-  if (config.data.system == DataConfig().system) keys |= table.system;
+  if (config.data.system == default_system) keys |= table.system;
   if (!adds_frames) keys |= table.frames;
   if (config.keep.weight == 0) keys |= table.retain;
   if (config.adapter != AdapterKind::lora) keys |= table.lora;
@@ -287,7 +287,6 @@ class Planner {
     if (!trained_.empty()) task.inputs = {trained_};
     begin(task, keys_of(stage) & ~unread_, input_.train_compute_type);
     writer_.text("dataset", input_.training_digest);
-    begin_with_adapter(task);
     const nlohmann::json of_stage = stage_identity(stage);
     for (const char* key : {"answers", "losses"}) writer_.json(key, of_stage.at(key).dump());
     if (!input_.frames_digest.empty()) writer_.text("frames", input_.frames_digest);
@@ -306,7 +305,6 @@ class Planner {
     task.test_set = test_set;
     begin(task, keys_of(test_set, asking) & ~unread_, input_.measure_compute_type);
     writer_.text("test_set", test_set);
-    begin_with_adapter(task);
     // What the untouched model says when it is asked plainly does not depend on the shares to follow.
     const TestSetDigests& of_set = input_.test_sets.at(test_set);
     const bool untouched = task.inputs.empty() && asking == Asking::plainly;
@@ -372,16 +370,13 @@ class Planner {
     writer_.json("inputs", inputs + "]");
   }
 
-  /// And that of a task that ranks do.
+  /// And that of a task that ranks do. The adapter that the model has from the start is in the id of the
+  /// first tasks, and through it in those of all that go on from them.
   void begin(const Task& task, const Keys& keys, const std::string& compute_type) {
     begin(task);
     writer_.options(keys);
     writer_.text("compute_type", compute_type);
     writer_.text("model", input_.model_digest);
-  }
-
-  /// What comes of a task is in its id; of the others the adapter is.
-  void begin_with_adapter(const Task& task) {
     if (task.inputs.empty() && !input_.adapter_in_digest.empty())
       writer_.text("adapter_in", input_.adapter_in_digest);
   }

@@ -19,6 +19,7 @@
 #include "shared/measure/category.h"
 #include "shared/measure/lexical_judge.h"
 #include "shared/measure/story.h"
+#include "shared/model/steering.h"
 #include "shared/model_files/folder/peft_config.h"
 #include "shared/model_files/model_files.h"
 #include "shared/model_files/shape_text.h"
@@ -76,6 +77,7 @@ bool trains(const RunConfig& config) { return !stages_of(config.method, config.s
 
 void check_resolved(const RunConfig& config, int ranks) {
   ensure(config.ranks.shard_size > 0, "shard_size is resolved before a job is run");
+  ensure(config.steering != Steering::automatic, "steering is resolved before a job is run");
   ensure(config.sft.steps > 0 && config.sft.learning_rate > 0 && config.calibrate.learning_rate > 0,
          "the recipe is resolved before a job is run");
   if (ranks % config.ranks.shard_size == 0) return;
@@ -139,10 +141,20 @@ PlanInput JobPreparer::common_input(const RunConfig& config, const Dataset& data
   return input;
 }
 
+/// Many methods ask the same model about the same dataset.
+void JobPreparer::check_steering_of(const RunConfig& config, const Dataset& dataset) {
+  check_steering(dataset, config.steering);
+  std::string asked;
+  for (const char* key : {"model", "system", "dataset", "holdout_wordings", "steering"})
+    asked += config.value(key) + "\n";
+  if (!steered_.insert(std::move(asked)).second) return;
+  check_steering_tokens(config, dataset, *model_of(config.data.model).files);
+}
+
 JobPreparer::Texts JobPreparer::read_texts(const RunConfig& config) {
   Texts texts;
   texts.dataset = parse_dataset(find_dataset(config.data.dataset));
-  check_steering(texts.dataset, config.steering);
+  check_steering_of(config, texts.dataset);
   check_answer_forms(texts.dataset);
   texts.input = common_input(config, texts.dataset);
   if (trains(config)) texts.framer = framer_of(texts.dataset, config.data);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -79,10 +80,12 @@ class JobPreparer {
   std::shared_ptr<const PreparedData> data_of(const RunConfig& config, Texts& texts);
   const AddedWordings& added_to(const RunConfig& config, const PreparedData& data, Texts& texts);
   const Model& model_of(const std::string& model);
+  void check_steering_of(const RunConfig& config, const Dataset& dataset);
 
   const JobEnvironment& environment_;
   std::unordered_map<std::string, Texts> texts_;  // by the values that they depend on
   std::map<std::string, Model> models_;
+  std::set<std::string> steered_;  // what check_steering_of() has seen to be right
 };
 
 }  // namespace apportion

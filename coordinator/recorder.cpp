@@ -92,7 +92,7 @@ std::vector<std::string> Recorder::input_of(const Task& task) const {
   return is_judged(task) ? stories_to_judge(measured_for(task).result) : std::vector<std::string>();
 }
 
-std::string Recorder::record(GroupRun& group, double now) const {
+std::string Recorder::record(GroupRun& group, double now, const Confirm& confirm) const {
   const Task& task = group.task();
   TaskRecord record = {task, values_of(config_of(task)), about_};
   for (auto& entry : group.about(now)) record.about.push_back(std::move(entry));
@@ -101,38 +101,39 @@ std::string Recorder::record(GroupRun& group, double now) const {
   if (const MeasureTables* tables = tables_of(task)) {
     MeasureFile file{std::move(record), *tables, group.take_result()};
     if (is_without_target(task)) file.tables.target.assign(file.tables.subjects.size(), {});
-    write_measure_file(path, file);
+    write_measure_file(path, file, confirm);
   } else if (is_judged(task)) {
     MeasureFile file = measured_for(task);
     file.result = with_verdicts(std::move(file.result), group.first_done().verdicts);
-    return write_judged(std::move(record), std::move(file));
+    return write_judged(std::move(record), std::move(file), confirm);
   } else if (task.kind == TaskKind::retention) {
     const nlohmann::json result = nlohmann::json::parse(group.first_done().retention);
-    write_retention_file(path, {std::move(record), retention_from_json(result)});
+    write_retention_file(path, {std::move(record), retention_from_json(result)}, confirm);
   } else if (task.kind == TaskKind::scale) {
-    write_scale_file(path, {std::move(record), group.samples()});
+    write_scale_file(path, {std::move(record), group.samples()}, confirm);
   } else {
     const Done& done = group.first_done();
-    write_train_file(path, {std::move(record), done.log, done.adapter_digest});
+    write_train_file(path, {std::move(record), done.log, done.adapter_digest}, confirm);
   }
   remove_directory(checkpoint_directory(directory_, task.id));
   return "";
 }
 
-std::string Recorder::record(const Task& task, MeasureFile judged, double seconds) const {
+std::string Recorder::record(const Task& task, MeasureFile judged, double seconds,
+                             const Confirm& confirm) const {
   TaskRecord record = {task, values_of(config_of(task)), about_};
   record.about.emplace_back("seconds", fmt::format("{:.3f}", seconds));
   make_directories(task_directory(directory_, task.id));
-  return write_judged(std::move(record), std::move(judged));
+  return write_judged(std::move(record), std::move(judged), confirm);
 }
 
 MeasureFile Recorder::measured_for(const Task& task) const {
   return read_measure_file(result_path(directory_, task.inputs.front()));
 }
 
-std::string Recorder::write_judged(TaskRecord record, MeasureFile judged) const {
+std::string Recorder::write_judged(TaskRecord record, MeasureFile judged, const Confirm& confirm) const {
   judged.record = std::move(record);
-  write_measure_file(result_path(directory_, judged.record.task.id), judged);
+  write_measure_file(result_path(directory_, judged.record.task.id), judged, confirm);
   return failed_verdicts_notice(judged.result);
 }
 

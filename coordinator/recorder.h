@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coordinator/group_run.h"
+#include "shared/base/file_system.h"
 #include "shared/config/method.h"
 #include "shared/config/run_config.h"
 #include "shared/data/dataset.h"
@@ -45,10 +46,11 @@ class Recorder {
 
   /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone. What
   /// people have to be warned of comes back as one line, empty if nothing. Throws UserError when the file
-  /// cannot be written, InternalError for an incomplete result.
-  std::string record(GroupRun& group, double now) const;
+  /// cannot be written, InternalError for an incomplete result, and what `confirm` throws, with which nothing
+  /// is written.
+  std::string record(GroupRun& group, double now, const Confirm& confirm) const;
   /// Likewise the task of a judge that needs no ranks, with `judged` in place of what it read.
-  std::string record(const Task& task, MeasureFile judged, double seconds) const;
+  std::string record(const Task& task, MeasureFile judged, double seconds, const Confirm& confirm) const;
   /// The result of a judge task's input.
   MeasureFile measured_for(const Task& task) const;
 
@@ -64,7 +66,7 @@ class Recorder {
   };
 
   const Entry& entry_of(const std::string& id) const;
-  std::string write_judged(TaskRecord record, MeasureFile judged) const;
+  std::string write_judged(TaskRecord record, MeasureFile judged, const Confirm& confirm) const;
 
   std::string directory_;
   std::vector<std::pair<std::string, std::string>> about_;

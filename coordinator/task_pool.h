@@ -89,7 +89,6 @@ class TaskPool {
   /// loaded already, and each in the pool's order.
   std::vector<size_t> ready(size_t most, const std::string& model) const;
   std::vector<size_t> elsewhere() const { return elsewhere_.numbers(); }
-  bool has_elsewhere() const { return !elsewhere_.empty(); }
   bool has_running() const { return running_ > 0; }
   bool has_ready() const { return ready_count_ > 0; }
 

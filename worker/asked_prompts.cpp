@@ -2,8 +2,8 @@
 
 #include "shared/data/example.h"
 #include "shared/data/question.h"
+#include "shared/model/steering.h"
 #include "worker/sample/mixture.h"
-#include "worker/train/batch.h"
 
 namespace apportion {
 
@@ -21,7 +21,7 @@ std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string
     whole.subject = prompt.subject;
     whole.wording = prompt.wording;
     whole.steering_tokens =
-        steering_tokens(session.chat(), prompt, dataset.categories.size(), session.config().steering);
+        steering_tokens(session.chat(), prompt.text, dataset.categories.size(), session.config().steering);
     whole.rounds = rounds[static_cast<size_t>(prompt.wording)];
     whole.draw_key =
         dataset.name + '\n' + test_set + '\n' + subject.name + '\n' + std::to_string(prompt.wording) + '\n';

@@ -98,7 +98,7 @@ std::string kept_place(const TaskContext& context, const Draws& draws, const Lla
                         {"panels", panel_fingerprint()},
                         {"type", static_cast<int>(base.compute_type())},
                         {"prompts", draws.asked.texts}};
-  if (config.data.system != DataConfig().system) key["system"] = config.data.system;
+  if (config.data.system != default_system) key["system"] = config.data.system;
   if (!config.data.adapter_in.empty()) key["adapter_in"] = adapter_digest(config.data.adapter_in);
   if (draws.asked.rounds > 1) key["each"] = draws.asked.rounds;
   if (!draws.also.empty()) key["also"] = draws.also;

@@ -2,6 +2,7 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -189,6 +190,12 @@ std::string memory_shortage(const std::exception& error) {
 void keep_tensor_memory() {
   constexpr uint8_t above_the_default = 1;
   c10::SetCPUAllocator(&KeepingAllocator::instance(), above_the_default);
+  map_large_blocks();
+}
+
+void map_large_blocks() {
+  constexpr int large = 256 << 10;
+  mallopt(M_MMAP_THRESHOLD, large);
 }
 
 void release_unused_memory() { KeepingAllocator::instance().release_unused(); }

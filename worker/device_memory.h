@@ -28,6 +28,11 @@ std::string memory_shortage(const std::exception& error);
 /// any tensor that is to be freed by it is made. Out of memory throws OutOfMemory.
 void keep_tensor_memory();
 
+/// From here on a large block of memory is the system's again as soon as it is freed. glibc raises the size
+/// from which that is so with each such block, and then rows of a model's file on their way into tensors
+/// leave holes in the heap.
+void map_large_blocks();
+
 /// Hands all memory that no tensor holds back to the system; between tasks, whose sizes differ.
 void release_unused_memory();
 

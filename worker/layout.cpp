@@ -103,8 +103,8 @@ StepLoad load_of(const Stage& stage, const Session& session, const JoiningRows& 
     std::iota(members.begin(), members.end(), 0);
     for (const auto& part : split_batch(prompts, members, config.batch.micro_batches)) {
       if (part.empty()) continue;
-      const MicroBatch packed = pack_micro_batch(prompts, members, part, packing,
-                                                 session.shape().context_length, at::kCPU, joining);
+      const MicroBatch packed =
+          pack_micro_batch(prompts, members, part, packing, session.shape(), at::kCPU, joining);
       const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
       load.tokens = std::max(load.tokens, packed.tree_tokens);
       load.path = std::max(load.path, block_keys - 32);  // StepLoad::block_keys() adds them

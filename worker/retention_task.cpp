@@ -12,6 +12,7 @@
 #include "shared/data/keep.h"
 #include "shared/measure/category.h"
 #include "shared/measure/retention.h"
+#include "shared/model/steering.h"
 #include "shared/store/task_file.h"
 #include "worker/base_answers.h"
 #include "worker/device.h"
@@ -72,7 +73,7 @@ class Comparison {
     std::vector<const ReplayRow*> rows;
     for (const ReplayRow& row : units_[index_of(turn)]) rows.push_back(&row);
     std::vector<ReplayTree> trees;
-    trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+    trees.push_back(pack_replay(rows, model.shape(), model.device()));
     return trees;
   }
   void figures_of(size_t turn, const Llama& trained, const Adapter* adapter, const Vocabulary* base_head,
@@ -223,7 +224,7 @@ std::vector<int32_t> steering_of(const Session& session) {
   if (config.steering == Steering::path) return {};
   const auto prompts =
       prompts_of(session.dataset(), "train", config.data.holdout_wordings, config.data.subjects);
-  return steering_tokens(session.chat(), prompts.front(), session.dataset().categories.size(),
+  return steering_tokens(session.chat(), prompts.front().text, session.dataset().categories.size(),
                          config.steering);
 }
 

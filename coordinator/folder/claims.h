@@ -30,7 +30,11 @@ class Claims {
   virtual Claim claim(const Task& task) = 0;
   /// Whether a task that was elsewhere still is; if not, it may be asked for again.
   virtual bool is_elsewhere(const Task& task) = 0;
-  /// Before the result of one of ours is written. Throws LeaseLost when another run has taken it meanwhile.
+  /// Whether one that is elsewhere was begun by the batch job whose restart this run is. Such a task is
+  /// waited for in any case.
+  virtual bool is_of_earlier_start(const Task&) { return false; }
+  /// When the result of one of ours is on disk, just before it takes its name: a run may be stopped while it
+  /// writes. Throws LeaseLost when another run has taken it meanwhile.
   virtual void confirm(const Task& task) = 0;
   /// Its result is there; so many ranks were at it.
   virtual void finished(const Task& task, size_t ranks) = 0;

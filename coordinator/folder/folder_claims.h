@@ -37,6 +37,7 @@ class FolderClaims : public Claims {
   void look() override;
   Claim claim(const Task& task) override;
   bool is_elsewhere(const Task& task) override;
+  bool is_of_earlier_start(const Task& task) override { return leases_.is_of_earlier_start(task.id); }
   void confirm(const Task& task) override;
   void finished(const Task& task, size_t ranks) override;
   void failed(const Task& task, const std::string& reason, size_t ranks) override;

@@ -1,18 +1,22 @@
 #include "coordinator/inspect/inspect.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
+#include "shared/data/example.h"
 #include "shared/model/memory.h"
+#include "shared/model/steering.h"
 #include "shared/model_files/model_files.h"
 #include "shared/tokens/chat_template.h"
 #include "shared/tokens/tokenizer.h"
@@ -52,6 +56,11 @@ std::string shape_lines(const ModelShape& shape) {
   if (shape.output_norms) parts.emplace_back("norms of what attention and feed-forward add");
   if (shape.activation == Activation::gelu) parts.emplace_back("GELU");
   if (shape.attention_cap > 0) parts.push_back(fmt::format("scores capped at {}", shape.attention_cap));
+  if (shape.window > 0) {
+    parts.push_back(fmt::format("a window of {} tokens in {} of {} blocks", grouped(shape.window),
+                                std::count(shape.windowed.begin(), shape.windowed.end(), true),
+                                shape.layers));
+  }
   if (shape.logits_cap > 0) parts.push_back(fmt::format("logits capped at {}", shape.logits_cap));
   parts.push_back(fmt::format("rotations of theta {}{}", shape.rope_theta,
                               shape.rope_divisors.empty() ? "" : ", the slow ones slowed down"));
@@ -76,20 +85,50 @@ std::string weight_lines(const ModelFiles& files) {
   return line("weights", grouped(files.shape().parameters()) + " parameters" + types);
 }
 
-/// "0 to 9", "A to Z": those that are one token right behind the prompt.
-std::string steering_of(const ChatTemplate& chat, const Tokenizer& tokenizer, char first, char last) {
-  std::string those;
-  for (char letter = first; letter <= last; ++letter) {
-    try {
-      const EncodedTurn turn = chat.encode_turn(example, std::string(1, letter) + " Female");
-      if (tokenizer.bytes(turn.answer.front()) == std::string(1, letter)) those += letter;
-    } catch (const UserError&) {  // it changes the prompt's tokens: not one that can steer
-    }
+/// Of a kind of steering texts: how the key `steering` calls it, and which are one token right behind the
+/// prompt.
+struct SteeringTexts {
+  std::string value;
+  std::vector<std::string> all, good;
+  size_t leading;  // so many of the first ones are good: for so many categories
+};
+
+SteeringTexts steering_texts(const ChatTemplate& chat, Steering steering, const std::string& value) {
+  SteeringTexts texts{value, {}, {}, 0};
+  for (int category = 0; category < most_steered(steering); ++category) {
+    const std::string& text = texts.all.emplace_back(steering_text(steering, category));
+    if (steering_token(chat, example, text) < 0) continue;
+    texts.good.push_back(text);
+    if (texts.good.size() == texts.all.size()) texts.leading = texts.all.size();
   }
-  if (those.empty()) return fmt::format("none of {} to {}", first, last);
-  const auto all = static_cast<size_t>(last) - static_cast<size_t>(first) + 1;
-  if (those.size() == all) return fmt::format("{} to {}", first, last);
-  return fmt::format("{} alone of {} to {}", those, first, last);
+  return texts;
+}
+
+/// "0 to 9", "A to Z".
+std::string described(const SteeringTexts& texts) {
+  const std::string range = texts.all.front() + " to " + texts.all.back();
+  if (texts.good.empty()) return "none of " + range;
+  if (texts.leading == texts.all.size()) return range;
+  const std::string blank = texts.value == "word" ? " " : "";
+  return fmt::format("{} alone of {}", fmt::join(texts.good, blank), range);
+}
+
+std::string steering_lines(const ChatTemplate& chat) {
+  std::vector<std::string> each, chosen;
+  size_t categories = 0;
+  for (const auto& [steering, value] :
+       {std::pair{Steering::digit, "digit"}, std::pair{Steering::letter, "letter"},
+        std::pair{Steering::word, "word"}}) {
+    const SteeringTexts texts = steering_texts(chat, steering, value);
+    each.push_back(described(texts));
+    if (texts.leading <= categories) continue;
+    categories = texts.leading;
+    chosen.push_back(fmt::format("{}{} up to {}", value, chosen.empty() ? " for" : "", categories));
+  }
+  const std::string taken =
+      chosen.empty() ? "nothing: path is right" : fmt::format("{} categories", fmt::join(chosen, ", "));
+  return line("steering", fmt::format("one token each, right behind the prompt: {}", fmt::join(each, "; "))) +
+         line("", "steering = auto takes " + taken);
 }
 
 std::string token_lines(const ModelFiles& files, const std::string& system) {
@@ -105,9 +144,7 @@ std::string token_lines(const ModelFiles& files, const std::string& system) {
     const ChatTemplate chat(tables, tokenizer, system);
     text += line("template", json_text(nlohmann::json(chat.render_prompt(example))));
     text += line("", fmt::format("an answer ends with {}", std::string(tokenizer.bytes(chat.end_of_turn()))));
-    text += line("steering",
-                 fmt::format("one token each, right behind the prompt: {}; {}",
-                             steering_of(chat, tokenizer, '0', '9'), steering_of(chat, tokenizer, 'A', 'Z')));
+    text += steering_lines(chat);
   } catch (const Error& error) {
     text += line("refused", error.what());
   }
@@ -119,8 +156,7 @@ std::string training_lines(const ModelShape& shape, const RunConfig& config) {
   std::string targets;
   for (const FusedLayers& product : describe_block(shape).products) {
     for (const LinearLayer& linear : product) {
-      const auto& wanted = config.lora.targets;
-      if (std::find(wanted.begin(), wanted.end(), linear.target()) != wanted.end())
+      if (is_lora_target(linear, config.lora.targets))
         targets += (targets.empty() ? "" : ", ") + std::string(linear.target());
     }
   }

@@ -89,7 +89,7 @@ MeasureResult judged(MeasureResult measured, Judge& judge,
 
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
                     const Recorder& recorder, Status& status, const std::function<void()>& interrupted,
-                    const std::function<void()>& confirm) {
+                    const Confirm& confirm) {
   constexpr double period_s = 5;
   const double started = seconds_now();
   double shown = started;
@@ -101,8 +101,7 @@ void run_judge_task(const Task& task, const RunConfig& config, const Dataset& da
     shown = seconds_now();
     status.line(fmt::format("{}: {} of {} stories judged", task.label, done, all));
   });
-  confirm();
-  const std::string notice = recorder.record(task, std::move(file), seconds_now() - started);
+  const std::string notice = recorder.record(task, std::move(file), seconds_now() - started, confirm);
   if (!notice.empty()) status.warn(task.label + ": " + notice);
 }
 

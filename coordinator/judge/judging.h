@@ -12,6 +12,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
 #include "coordinator/status.h"
+#include "shared/base/file_system.h"
 #include "shared/config/run_config.h"
 #include "shared/config/task.h"
 #include "shared/data/dataset.h"
@@ -34,6 +35,6 @@ MeasureResult judged(MeasureResult measured, Judge& judge,
 /// before the result is written.
 void run_judge_task(const Task& task, const RunConfig& config, const Dataset& dataset,
                     const Recorder& recorder, Status& status, const std::function<void()>& interrupted,
-                    const std::function<void()>& confirm);
+                    const Confirm& confirm);
 
 }  // namespace apportion

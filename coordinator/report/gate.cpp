@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "coordinator/report/style.h"
 #include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/config/option.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/report/cell_figures.h"
+#include "coordinator/report/data/cell_figures.h"
 
 namespace apportion {
 

@@ -17,6 +17,7 @@ struct ReportRequest {
   std::string cell = {};                  // this one alone, whole; empty: all
   std::vector<std::string> by = {};       // swept keys of which each combination has a row; empty: cells
   std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
+  std::string html = {};  // the file that its page goes to, and nothing is printed; empty: none
 };
 
 struct ReportOptions {
@@ -44,9 +45,13 @@ Report render_report(const std::string& directory, const ReportOptions& options)
 Report render_report(const std::string& directory, const OutputConfig& output,
                      const ReportRequest& request = {});
 
-/// Prints it, and the failures on standard error. Returns what the process is to end with: gate_exit_code
-/// where there are failures, else 0. Without failures throws UserError, when all is printed, that names what
-/// is missing in it.
+/// DIR/report.html: the folder's page, as a run leaves it at its end. Where it cannot be written a line on
+/// standard error says so, and that is all: the results are there.
+void leave_page(const std::string& directory);
+
+/// Prints it, or writes its page, and the failures on standard error. Returns what the process is to end
+/// with: gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
+/// printed, that names what is missing in it.
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request = {});
 
 }  // namespace apportion

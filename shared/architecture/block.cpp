@@ -18,6 +18,10 @@ BlockDescription describe_block(const ModelShape& shape) {
                     {{"self_attn.o_proj", query, width}},
                     {{"mlp.gate_proj", width, ffn}, {"mlp.up_proj", width, ffn}},
                     {{"mlp.down_proj", ffn, width}}};
+  if (shape.architecture == "phi3") {  // has in one tensor each what the others compute as one product
+    block.products[0] = {{"self_attn.qkv_proj", width, query + 2 * key}};
+    block.products[2] = {{"mlp.gate_up_proj", width, 2 * ffn}};
+  }
   for (FusedLayers& product : block.products) {
     for (size_t i = 1; i < product.size(); ++i)
       product[i].first_row = product[i - 1].first_row + product[i - 1].outputs;

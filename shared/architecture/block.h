@@ -56,7 +56,7 @@ inline constexpr const char* output_norm_name = "model.norm.weight";
 /// The sizes, outermost first, of every tensor that a model of this shape has, by name.
 std::map<std::string, std::vector<int64_t>> tensors_of(const ModelShape& shape);
 
-/// The names of linear layers that lora_targets may have, of all architectures.
+/// The linear layers of a Llama's block, which lora_targets has by default (lora_targets.h).
 std::vector<std::string> lora_target_names();
 
 }  // namespace apportion

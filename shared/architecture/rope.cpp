@@ -1,5 +1,6 @@
 #include "shared/architecture/rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -19,6 +20,11 @@ std::vector<double> rope_frequencies(const ModelShape& shape) {
     if (!shape.rope_divisors.empty()) frequencies[pair] /= shape.rope_divisors[pair];
   }
   return frequencies;
+}
+
+bool is_linear(const std::vector<double>& divisors) {
+  return std::all_of(divisors.begin(), divisors.end(),
+                     [&](double divisor) { return divisor == divisors.front(); });
 }
 
 std::vector<double> llama3_divisors(int64_t head_dim, double theta, const Llama3Scaling& scaling) {

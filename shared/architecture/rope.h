@@ -12,6 +12,9 @@ namespace apportion {
 /// Radians a position, of the pairs 0 to head_dim / 2 - 1: theta^(-2 i / head_dim) by its divisor.
 std::vector<double> rope_frequencies(const ModelShape& shape);
 
+/// Whether the divisors are those of linear scaling, all the same; so are none.
+bool is_linear(const std::vector<double>& divisors);
+
 /// Of Llama 3.1: frequencies with fewer than `low` turns in the original context are divided by `factor`,
 /// those with more than `high` are left, and between them it is interpolated.
 struct Llama3Scaling {

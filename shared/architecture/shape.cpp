@@ -6,7 +6,7 @@
 namespace apportion {
 
 const std::vector<std::string>& architecture_names() {
-  static const std::vector<std::string> names = {"llama", "qwen2", "qwen3", "gemma2"};
+  static const std::vector<std::string> names = {"llama", "qwen2", "qwen3", "gemma2", "phi3"};
   return names;
 }
 
@@ -22,6 +22,18 @@ void ModelShape::set_traits() {
   output_norms = unit_offset = true;
   activation = Activation::gelu;
   embedding_scale = std::sqrt(static_cast<double>(width));
+}
+
+void ModelShape::set_window(int64_t tokens, const std::vector<bool>& which) {
+  if (tokens >= context_length || std::find(which.begin(), which.end(), true) == which.end()) return;
+  window = tokens;
+  windowed = which;
+}
+
+std::vector<bool> every_other_layer(int64_t layers) {
+  std::vector<bool> every_other;
+  for (int64_t layer = 0; layer < layers; ++layer) every_other.push_back(layer % 2 == 0);
+  return every_other;
 }
 
 }  // namespace apportion

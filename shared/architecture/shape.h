@@ -3,7 +3,8 @@
 //
 // All architectures are one block with more or less in it (transformers, modeling_llama.py,
 // modeling_qwen2.py, modeling_qwen3.py, modeling_gemma2.py): qwen2 adds a bias to queries, keys and values,
-// qwen3 a norm to each head's query and key, gemma2 norms of what a block adds, caps, and scales of its own.
+// qwen3 a norm to each head's query and key, gemma2 norms of what a block adds, caps, and scales of its own;
+// phi3 computes what llama does, with q, k and v in one tensor, and gate and up.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,17 @@ struct ModelShape {
   double attention_scale = 0;  // of scores; 0: 1 / sqrt(D)
   double attention_cap = 0;    // scores s become cap tanh(s / cap); 0: they stay
   double logits_cap = 0;       // and logits likewise
+  // Attention in a window, which is smaller than the context: a token sees so many, the last ones, itself
+  // included; 0: all layers see everything.
+  int64_t window = 0;
+  std::vector<bool> windowed = {};  // which layers have it; empty without a window
 
   /// Sets what the architecture's name says of all models that have it.
   void set_traits();
+
+  /// Gives the layers that are true in `layers` a window, unless the context ends within it.
+  void set_window(int64_t tokens, const std::vector<bool>& layers);
+  bool has_window(int64_t layer) const { return window > 0 && windowed[static_cast<size_t>(layer)]; }
 
   /// Weights of the linear layers of all blocks: per token a forward pass costs twice as many FLOPs.
   int64_t block_parameters() const;
@@ -49,6 +58,9 @@ struct ModelShape {
   /// All weights, a tied embedding counted once: what model cards state.
   int64_t parameters() const;
 };
+
+/// Every other layer from the first on, as gemma2 has its windows where nothing else is said.
+std::vector<bool> every_other_layer(int64_t layers);
 
 /// All that are computed here; mistral is llama's.
 const std::vector<std::string>& architecture_names();

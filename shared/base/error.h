@@ -9,17 +9,24 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace apportion {
+
+/// Bytes of the sign at `place` where it is one that a terminal obeys: a line break and the like, or U+0080
+/// to U+009F in UTF-8, which some terminals obey, too. 0 of any other.
+inline size_t control_length(std::string_view text, size_t place) {
+  const auto sign = static_cast<unsigned char>(text[place]);
+  if (sign < 0x20 || sign == 0x7F) return 1;
+  if (sign != 0xC2 || place + 1 == text.size()) return 0;
+  const auto next = static_cast<unsigned char>(text[place + 1]);
+  return next >= 0x80 && next < 0xA0 ? 2 : 0;
+}
 
 /// `text` on one line: line breaks, and what else a terminal obeys, are blanks.
 inline std::string one_line(std::string text) {
   for (size_t i = 0; i < text.size(); ++i) {
-    const auto sign = static_cast<unsigned char>(text[i]);
-    if (sign < 0x20 || sign == 0x7F) text[i] = ' ';
-    // U+0080 to U+009F, which some terminals obey, too.
-    const bool pair = sign == 0xC2 && i + 1 < text.size();
-    if (pair && static_cast<unsigned char>(text[i + 1]) < 0xA0) text[i] = text[i + 1] = ' ';
+    for (size_t left = control_length(text, i); left > 0; --left) text[i + left - 1] = ' ';
   }
   return text;
 }

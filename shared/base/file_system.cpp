@@ -45,23 +45,6 @@ void sync_path(const std::string& path, int flags) {
   fail(what, path);
 }
 
-void write_all(int file, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) close_and_fail(file, "write", path);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-/// Opens `path`, writes the parts, and closes it, at which some file systems say that the disk is full.
-void write_parts(const std::string& path, int flags, const std::vector<std::string_view>& parts) {
-  int file = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | flags, 0644);
-  if (file < 0) fail("create", path);
-  for (std::string_view part : parts) write_all(file, part, path);
-  if (::close(file) != 0) fail("write", path);
-}
-
 /// Whether a rename may take the place of what is at `path`: a regular file, or nothing. A device, a pipe or
 /// a link would be gone.
 bool is_replaceable(const std::string& path) {
@@ -170,8 +153,9 @@ std::string temporary_name(const std::string& path) {
 
 bool is_temporary(const std::string& name) { return name.find(temporary_mark) != std::string::npos; }
 
-void commit_file(const std::string& temporary, const std::string& path) {
+void commit_file(const std::string& temporary, const std::string& path, const Confirm& confirm) {
   sync_path(temporary, O_RDONLY);
+  if (confirm) confirm();
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename " + temporary + " to", path);
   sync_directory(parent_of(path));
 }
@@ -201,25 +185,45 @@ uint64_t file_size(const std::string& path) {
   return static_cast<uint64_t>(status.st_size);
 }
 
+FileWriter::FileWriter(const std::string& path)
+    : path_(path), replaces_(is_replaceable(path)), written_(replaces_ ? temporary_name(path) : path) {
+  // In /tmp the kernel lets nobody "create" another user's pipe, so O_CREAT is for links to nothing alone.
+  const int create = replaces_ || !path_exists(path) ? O_CREAT : 0;
+  file_ = ::open(written_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | create, 0644);
+  if (file_ < 0) fail("create", written_);
+}
+
+FileWriter::~FileWriter() {
+  if (file_ >= 0) ::close(file_);
+  if (replaces_ && !written_.empty()) ::unlink(written_.c_str());
+}
+
+void FileWriter::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write", written_);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void FileWriter::require_room(uint64_t bytes) const { apportion::require_room(written_, bytes); }
+
+void FileWriter::finish() {
+  // At which some file systems say that the disk is full.
+  if (::close(std::exchange(file_, -1)) != 0) fail("write", written_);
+  if (replaces_) commit_file(written_, path_);
+  written_.clear();
+}
+
 void write_file(const std::string& path, std::string_view bytes) {
   write_file(path, std::vector<std::string_view>{bytes});
 }
 
 void write_file(const std::string& path, const std::vector<std::string_view>& parts) {
-  if (!is_replaceable(path)) {
-    // In /tmp the kernel lets nobody "create" another user's pipe, so O_CREAT is for links to nothing alone.
-    std::error_code ignored;
-    const bool exists = std::filesystem::exists(path, ignored);
-    return write_parts(path, exists ? 0 : O_CREAT, parts);
-  }
-  std::string temporary = temporary_name(path);
-  try {
-    write_parts(temporary, O_CREAT, parts);
-    commit_file(temporary, path);
-  } catch (const UserError&) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  FileWriter writer(path);
+  for (const std::string_view part : parts) writer.write(part);
+  writer.finish();
 }
 
 void require_room(const std::string& path, uint64_t bytes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,9 +54,32 @@ void read_file_part(const std::string& path, uint64_t offset, std::span<char> ou
 /// Bytes of the regular file. Throws UserError with the system's reason.
 uint64_t file_size(const std::string& path);
 
-/// Replaces `path` by `bytes`: a temporary_name() is written and synced, renamed, and the directory synced.
-/// Throws UserError with the system's reason; the temporary file is removed then. What is neither absent nor
-/// a regular file (a device, a pipe, a link) stays, and the bytes are written to it.
+/// Replaces a file piece by piece: a temporary_name() is written, and at the end synced and renamed, and the
+/// directory synced. What is neither absent nor a regular file (a device, a pipe, a link) stays, and the
+/// bytes are written to it. Everything throws UserError with the system's reason.
+class FileWriter {
+ public:
+  explicit FileWriter(const std::string& path);
+  /// An unfinished file is removed, and what was there before is still there.
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  void write(std::string_view bytes);
+  /// Throws StorageError when the disk has no room for so many bytes: before they are made, which may take
+  /// hours.
+  void require_room(uint64_t bytes) const;
+  /// The last call.
+  void finish();
+
+ private:
+  std::string path_;
+  bool replaces_;
+  std::string written_;  // under this name
+  int file_ = -1;
+};
+
+/// Replaces `path` by `bytes` as a FileWriter does.
 void write_file(const std::string& path, std::string_view bytes);
 /// The same for bytes that lie in several places, in their order.
 void write_file(const std::string& path, const std::vector<std::string_view>& parts);
@@ -69,8 +93,11 @@ bool is_temporary(const std::string& name);
 /// Throws StorageError, with the reason of a full disk, when the one that has `path` has fewer bytes left.
 void require_room(const std::string& path, uint64_t bytes);
 
+/// Asked when all of a file is on disk, just before it takes its name; throws where it must not.
+using Confirm = std::function<void()>;
+
 /// Flushes the finished file `temporary` to disk, renames it to `path` and syncs the directory.
-void commit_file(const std::string& temporary, const std::string& path);
+void commit_file(const std::string& temporary, const std::string& path, const Confirm& confirm = {});
 
 /// Creates a directory and its parents, and flushes the new names to disk. Throws UserError with the system's
 /// reason, or the link that leads nowhere.

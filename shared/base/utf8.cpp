@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "shared/base/error.h"
+
 namespace apportion {
 namespace {
 
@@ -60,14 +62,12 @@ std::string text_in_message(std::string_view text, size_t most) {
   constexpr const char* digits = "0123456789ABCDEF";
   std::string line;
   for (size_t i = 0; i < text.size() && line.size() < most;) {
-    const uint8_t byte = byte_at(text, i);
-    const size_t length = sequence_length(text, i);
-    if (byte == '\n') {
+    const size_t control = control_length(text, i), length = sequence_length(text, i);
+    if (text[i] == '\n') {
       line += "\\n";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      (line += "\\x") += {digits[byte >> 4], digits[byte & 15]};
-    } else if (byte == 0xC2 && length == 2 && byte_at(text, i + 1) < 0xA0) {  // U+0080 to U+009F
-      (line += "\\x") += {digits[byte_at(text, i + 1) >> 4], digits[byte_at(text, i + 1) & 15]};
+    } else if (control > 0) {
+      const uint8_t sign = byte_at(text, i + control - 1);
+      (line += "\\x") += {digits[sign >> 4], digits[sign & 15]};
     } else {
       line += length > 0 ? text.substr(i, length) : replacement;
     }

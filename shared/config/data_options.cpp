@@ -35,7 +35,7 @@ OptionGroup data_options() {
                "it, with its lora_rank, lora_alpha, lora_targets and lora_layers, and what is measured "
                "before is the model with it"},
               field(&RunConfig::data, &Data::adapter_in), "PATH", EmptyText::allowed),
-          system_option({"system", "default", Identity::yes,
+          system_option({"system", default_system, Identity::yes,
                          "the system turn in front of every prompt: default, what the model's own template "
                          "says there; none; or its text"}),
           target_option({"target", "real", Identity::no,

@@ -1,6 +1,6 @@
 #include "shared/config/option_table.h"
 
-#include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/edit_distance.h"
 #include "shared/config/capacity_options.h"
 #include "shared/config/data_options.h"
@@ -19,8 +19,11 @@ OptionGroup method_options() {
   for (const MethodDescription& method : method_table()) methods.emplace_back(method.name, method.method);
   Names<Preset> presets = {{"none", Preset::none}, {"authors", Preset::authors}, {"unheld", Preset::unheld}};
   Names<AdapterKind> adapters = {{"lora", AdapterKind::lora}, {"none", AdapterKind::none}};
-  Names<Steering> steerings = {
-      {"digit", Steering::digit}, {"letter", Steering::letter}, {"path", Steering::path}};
+  Names<Steering> steerings = {{"auto", Steering::automatic},
+                               {"digit", Steering::digit},
+                               {"letter", Steering::letter},
+                               {"word", Steering::word},
+                               {"path", Steering::path}};
   return {
       "Method and adapter",
       {
@@ -38,18 +41,22 @@ OptionGroup method_options() {
                "lora: train low-rank adapters beside the frozen model; none: train all weights, whose "
                "learning rates are 5e-05 and 1e-05 and whose stage 1 has twice the steps unless set"},
               field(&RunConfig::adapter), adapters),
-          choice_option({"steering", "digit", Identity::yes,
-                         "what stands for a category: a digit (up to 10) or a letter (up to 26) in front of "
-                         "the answer, or, without any, the sum over the answers that name it"},
-                        field(&RunConfig::steering), steerings),
+          choice_option(
+              {"steering", "digit", Identity::yes,
+               "what stands for a category: a digit (up to 10), a letter (up to 26) or a word (up to "
+               "40) in front of the answer, or, without any (path), the sum over the answers that "
+               "name it; auto: the first of digit, letter and word of which each is one token where "
+               "the model's answers begin (docs/datasets.md)"},
+              field(&RunConfig::steering), steerings),
           integer_option({"lora_rank", "32", Identity::yes, "rank of the LoRA matrices"},
                          field(&RunConfig::lora, &Lora::rank), {1, 4096}),
           number_option({"lora_alpha", "128", Identity::yes,
                          "LoRA products are scaled by alpha / rank; a larger one lets B learn faster than A"},
                         field(&RunConfig::lora, &Lora::alpha), {0, Bound::excluded, 1e6, Bound::included}),
-          list_option(
-              {"lora_targets", join(lora_target_names(), ","), Identity::yes, "linear layers that get LoRA"},
-              field(&RunConfig::lora, &Lora::targets), lora_target_names(), ListOrder::as_allowed),
+          list_option({"lora_targets", join(lora_target_names(), ","), Identity::yes,
+                       "linear layers that get LoRA; the default is all of them, also where a model has q, k "
+                       "and v in one layer, or gate and up"},
+                      field(&RunConfig::lora, &Lora::targets), all_lora_targets(), ListOrder::as_allowed),
           number_option(
               {"lora_layers", "0.5", Identity::yes,
                "share of the blocks, the uppermost, that get LoRA; steps pass no gradient below them"},

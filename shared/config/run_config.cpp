@@ -26,6 +26,11 @@ void assign_setting(RunConfig& config, const Setting& setting) {
   if (!option->assign(config, value)) throw UserError(where() + " must be " + option->allowed);
 }
 
+/// That the user has set it.
+void note_given(RunConfig& config, const Setting& setting) {
+  if (setting.key.starts_with("lora_")) config.given_lora.insert(setting.key);
+}
+
 /// "micro_batches = 32 (jobs/x.ini, line 3)".
 std::string quote(const RunConfig& config, const Sources& sources, const std::string& key) {
   auto found = sources.find(key);
@@ -56,7 +61,7 @@ void check_paths(const RunConfig& config, const Sources& sources) {
   if (config.method == Method::kto_only) {
     throw UserError(fmt::format(
         "{} needs rejected answers, a steering token with another category's text, which {} does not have; "
-        "method kl-only or full, or steering digit or letter",
+        "method kl-only or full, or another steering",
         quote(config, sources, "method"), quote(config, sources, "steering")));
   }
   if (config.sft.weights == SftWeights::split) {
@@ -222,7 +227,10 @@ const CellConfigs::Draft& CellConfigs::draft_of(const std::vector<Setting>& own)
     draft.sources[setting.key] = setting.source;
   };
   for (const Setting& setting : chosen_defaults(settings)) assign(setting);
-  for (const Setting& setting : settings) assign(setting);
+  for (const Setting& setting : settings) {
+    assign(setting);
+    note_given(draft.config, setting);
+  }
   for (const Option* option : option_table())
     draft.config.resolved.emplace_back(option->key, option->print(draft.config));
   return drafts_[key] = std::move(draft);
@@ -233,12 +241,9 @@ RunConfig CellConfigs::config_of(const std::vector<Setting>& own) {
   for (const Setting& setting : own) {
     assign_setting(config, setting);
     sources[setting.key] = setting.source;
+    note_given(config, setting);
   }
   for (const Setting& setting : own) print_into_resolved(config, setting.key);
-  for (const auto& [key, source] : sources) {
-    const bool by_user = !source.starts_with("default of ") && !source.starts_with("preset ");
-    if (by_user && key.starts_with("lora_")) config.given_lora.insert(key);
-  }
   choose_learning_rates(config);
   check_together(config, sources);
   return std::move(config);

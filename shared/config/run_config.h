@@ -21,9 +21,9 @@ enum class Method { zero_shot, prompted, oracle_draw, verbalized, ift, dpo, sft,
 /// Settings that stand together: the authors' own, to compare with.
 enum class Preset { none, authors, unheld };
 enum class ComputeType { automatic, float32, bfloat16 };
-/// What stands for a category in training: a digit or a letter in front of the answer, or all the answers
-/// that name it.
-enum class Steering { digit, letter, path };
+/// What stands for a category in training: a digit, a letter or a word in front of the answer, or all the
+/// answers that name it. `automatic` is resolved before work begins (model/steering.h).
+enum class Steering { automatic, digit, letter, word, path };
 enum class SftWeights { split, token_mean, sequence };
 /// Whose answers are trained on: the dataset's alone, or stories of the untouched model, too.
 enum class Answers { dataset, self };
@@ -54,10 +54,13 @@ enum class Scaling { weak, strong };
 
 constexpr int automatic_holdout = -1;  // decided by the dataset, before work begins
 
+/// The system turn that the model's own template writes where nobody says anything.
+inline constexpr const char* default_system = "default";
+
 struct DataConfig {
   std::string dataset = "gender-us-real";  // NAME | PATH
   std::string model = "smollm2";           // NAME | PATH
-  std::string system = "default";          // in front of every prompt: that of the template, none, or a text
+  std::string system = default_system;     // in front of every prompt: that of the template, none, or a text
   std::string adapter_in;                  // PATH of one that the model has from the start; empty: none
   TargetConfig target;
   int subjects = 0;                          // the first so many; 0: all

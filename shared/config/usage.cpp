@@ -17,6 +17,7 @@ const char* const usage =
     "                                            predict memory and time of training on many ranks\n"
     "  apportion report DIR [--json] [--cell NAME]\n"
     "                                            print the table of a results folder again, or of one cell\n"
+    "        --html FILE                         write it as a page for a browser, which needs nothing else\n"
     "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
     "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
     "also\n"

@@ -14,8 +14,8 @@ std::string find_dataset(const std::string& name_or_path);
 /// common of those datasets. Throws UserError that says where it looked.
 std::string find_list(const std::string& name_or_path);
 
-/// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the folders of models, of a split
-/// model the first part. UserError says where it looked.
+/// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the folders of models, of a
+/// split model the first part. UserError says where it looked.
 std::string find_model(const std::string& name_or_path);
 
 }  // namespace apportion

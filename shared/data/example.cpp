@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
@@ -56,6 +58,41 @@ void write_text(Answer& answer, const Dataset& dataset, const Subject& subject, 
 int draw_other(int category, int categories, uint64_t seed, const std::string& purpose) {
   const int drawn = static_cast<int>(CounterRng(seed, purpose).below(static_cast<uint64_t>(categories - 1)));
   return drawn < category ? drawn : drawn + 1;
+}
+
+/// In the order of categories.
+constexpr const char* steering_words[] = {
+    "Name",  "Type",  "Value", "Key",     "Code",   "Map",     "Set",   "List",  "Data",   "File",
+    "Text",  "Image", "Table", "Item",    "Object", "Result",  "Test",  "Model", "Method", "Class",
+    "Level", "Point", "Group", "Title",   "Time",   "Page",    "Line",  "Word",  "Note",   "Part",
+    "Step",  "Case",  "Form",  "Section", "Figure", "Example", "Event", "User",  "Index",  "Node"};
+
+const char* name_of(Steering steering) {
+  if (steering == Steering::digit) return "digit";
+  return steering == Steering::letter ? "letter" : "word";
+}
+
+/// What would be right for so many categories.
+std::string larger_than(size_t categories) {
+  std::string right;
+  for (Steering steering : {Steering::letter, Steering::word}) {
+    const int most = most_steered(steering);
+    if (categories <= static_cast<size_t>(most))
+      right += fmt::format("steering = {} (up to {}) or ", name_of(steering), most);
+  }
+  return right + "steering = path (any number) is right";
+}
+
+/// Texts are read by the categories' names, so none of these may stand for a category.
+void check_word(const Dataset& dataset, int word) {
+  const std::string text = steering_text(Steering::word, word);
+  for (const Category& category : dataset.categories) {
+    if (std::find(category.names.begin(), category.names.end(), text) == category.names.end()) continue;
+    throw UserError(
+        fmt::format("dataset {} has a category called {}, which steering = word has stand for {}; "
+                    "another steering is right",
+                    dataset.name, text, dataset.categories[static_cast<size_t>(word)].names[0]));
+  }
 }
 
 }  // namespace
@@ -191,21 +228,31 @@ std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& 
   return pairs;
 }
 
+int most_steered(Steering steering) {
+  ensure(steering != Steering::automatic, "what stands for categories is decided before it is asked for");
+  if (steering == Steering::digit) return 10;
+  if (steering == Steering::letter) return 26;
+  return steering == Steering::word ? static_cast<int>(std::size(steering_words))
+                                    : std::numeric_limits<int>::max();
+}
+
 std::string steering_text(Steering steering, int category) {
   ensure(steering != Steering::path, "a path has no steering token");
+  ensure(category >= 0 && category < most_steered(steering), "a category has a steering text");
   if (steering == Steering::digit) return std::to_string(category);
-  return {static_cast<char>('A' + category)};
+  if (steering == Steering::letter) return {static_cast<char>('A' + category)};
+  return steering_words[category];
 }
 
 void check_steering(const Dataset& dataset, Steering steering) {
-  constexpr size_t digits = 10, letters = 26;
-  const size_t most = steering == Steering::digit ? digits : letters, count = dataset.categories.size();
-  if (steering == Steering::path || count <= most) return;
-  throw UserError("dataset " + dataset.name + " has " + std::to_string(count) +
-                  " categories, but steering = " + (steering == Steering::digit ? "digit" : "letter") +
-                  " stands for at most " + std::to_string(most) + "; " +
-                  (count <= letters ? "steering = letter (up to 26) or steering = path (any number) is right"
-                                    : "steering = path (any number) is right"));
+  if (steering == Steering::automatic) return;
+  const size_t count = dataset.categories.size();
+  if (count > static_cast<size_t>(most_steered(steering))) {
+    throw UserError(fmt::format("dataset {} has {} categories, but steering = {} stands for at most {}; {}",
+                                dataset.name, count, name_of(steering), most_steered(steering),
+                                larger_than(count)));
+  }
+  for (size_t j = 0; steering == Steering::word && j < count; ++j) check_word(dataset, static_cast<int>(j));
 }
 
 }  // namespace apportion

@@ -19,7 +19,7 @@ struct Prompt {
   std::string text;
 };
 
-/// An answer "STEERING TEXT", or the text alone. `category` is the digit's or letter's, `said` the one that
+/// An answer "STEERING TEXT", or the text alone. `category` is the steering text's, `said` the one that
 /// its text names; accepted when equal. Weights of a prompt's accepted answers add to 1: category j's forms
 /// share exactly p_j.
 struct Answer {
@@ -84,10 +84,18 @@ struct AnswerPair {
 /// rejected one is uniform over the others, in the same form: p_j / (forms (K - 1)) for each.
 std::vector<AnswerPair> preference_pairs(const Dataset& dataset, const Subject& subject);
 
-/// The steering token's text of category j: its digit or its capital letter. Not for Steering::path.
+/// For how many categories there are steering texts: 10 digits, 26 letters, 40 words; of paths there are as
+/// many as wanted. Not for Steering::automatic.
+int most_steered(Steering steering);
+
+/// The steering token's text of category j < most_steered(steering): its digit, its capital letter or its
+/// word. Words are what programs and papers label things with ("Name", "Type"): one token each in most
+/// vocabularies, the same for every dataset, and no beginning of an answer. Digits, letters and words alone.
 std::string steering_text(Steering steering, int category);
 
-/// Throws UserError when the dataset has more categories than there are digits or letters.
+/// Throws UserError when the dataset has more categories than there are texts, and when a word that would
+/// stand for a category is the name of one, with which texts are read. Nothing is wrong with what is not
+/// decided yet.
 void check_steering(const Dataset& dataset, Steering steering);
 
 }  // namespace apportion

@@ -6,13 +6,10 @@
 
 #include "shared/base/error.h"
 #include "shared/data/example.h"
+#include "shared/measure/metric_table.h"
 
 namespace apportion {
 namespace {
-
-/// Shares of which less than this much is explored say nothing (also the error's bounds are then too wide to
-/// print).
-constexpr double most_unexplored = 0.5;
 
 /// E|X/N - target|, X ~ Binomial(N, share). Weights are relative to the mode's and follow from its
 /// neighbour's by P(k+1)/P(k) = (N-k)/(k+1) share/(1-share), so nothing overflows and no factorial is formed.
@@ -205,14 +202,21 @@ uint64_t rounds_of(const MeasureResult& result, int subject) {
   return rounds;
 }
 
+/// Whether an answer begins with a steering text of the category, whichever the job had.
+bool begins_steered(const std::string& text, int category) {
+  for (Steering steering : {Steering::digit, Steering::letter, Steering::word}) {
+    if (category < most_steered(steering) && text.starts_with(steering_text(steering, category) + " "))
+      return true;
+  }
+  return false;
+}
+
 std::optional<double> agreement_of(const MeasureResult& result) {
   uint64_t steered = 0, agreeing = 0;
   for (const PromptResult& prompt : result.prompts) {
     for (const AnswerCount& answer : prompt.answers) {
       for (int category = 0; category < result.categories; ++category) {
-        const bool begins = answer.text.starts_with(steering_text(Steering::digit, category) + " ") ||
-                            answer.text.starts_with(steering_text(Steering::letter, category) + " ");
-        if (!begins) continue;
+        if (!begins_steered(answer.text, category)) continue;
         steered += answer.count;
         if (answer.category == category) agreeing += answer.count;
       }

@@ -85,8 +85,8 @@ StoryRule::StoryRule(const Dataset& dataset) : by_dictionary_(has_unspaced(datas
       for (size_t form = 0; form < dataset.answer_forms.size(); ++form) {
         const std::string plain = answer_saying(dataset, subject, category, form);
         forms.insert(std::string(without_leading_marks(normalise(plain))));
-        for (Steering steering : {Steering::digit, Steering::letter}) {
-          if (category >= (steering == Steering::digit ? 10 : 26)) continue;
+        for (Steering steering : {Steering::digit, Steering::letter, Steering::word}) {
+          if (category >= static_cast<size_t>(most_steered(steering))) continue;
           forms.insert(normalise(steering_text(steering, static_cast<int>(category)) + " " + plain));
         }
       }

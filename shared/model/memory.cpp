@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/error.h"
 
 namespace apportion {
 namespace {
 
 constexpr double float_bytes = 4;
-
-bool is_target(const LoraConfig& lora, const LinearLayer& linear) {
-  return std::find(lora.targets.begin(), lora.targets.end(), linear.target()) != lora.targets.end();
-}
 
 double of(int64_t value) { return static_cast<double>(value); }
 
@@ -24,7 +21,7 @@ double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankL
   double inputs = 0, low_rank = 0;
   for (const FusedLayers& product : describe_block(shape).products) {
     const auto adapted = std::count_if(product.begin(), product.end(), [&](const LinearLayer& linear) {
-      return !full && is_target(lora, linear);
+      return !full && is_lora_target(linear, lora.targets);
     });
     if (full || adapted > 0) inputs += of(inputs_of(product)) * c;
     low_rank += of(adapted * lora.rank) * c;
@@ -106,7 +103,7 @@ int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
   int64_t sum = 0;
   for (const FusedLayers& product : describe_block(shape).products) {
     for (const LinearLayer& linear : product) {
-      if (is_target(lora, linear)) sum += lora.rank * (linear.inputs + linear.outputs);
+      if (is_lora_target(linear, lora.targets)) sum += lora.rank * (linear.inputs + linear.outputs);
     }
   }
   return sum * shape.layers;

@@ -42,7 +42,7 @@ class LengthCheck::Rules {
   }
 
   void check() {
-    if (config_.data.system != DataConfig().system) chat();  // which says whether the template takes it
+    if (config_.data.system != default_system) chat();  // which says whether the template takes it
     for (const std::string& test_set : config_.measure.test_sets) check_test_set(test_set);
     const bool trains = !stages_of(config_.method, config_.steering).empty();
     if (trains) check_training();

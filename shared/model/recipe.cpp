@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/error.h"
 #include "shared/config/option_table.h"
 #include "shared/data/dataset.h"
@@ -31,6 +32,12 @@ double two_digits(double value) {
   if (value >= 1) return 1;
   const double unit = std::pow(10.0, std::floor(std::log10(value)) - 1);
   return std::round(value / unit) * unit;
+}
+
+void check_targets(const RunConfig& config) {
+  // The default names all layers of any model.
+  if (config.adapter == AdapterKind::lora && config.lora.targets != lora_target_names())
+    check_lora_targets(shape_of_model(config.data.model), config.lora.targets);
 }
 
 }  // namespace
@@ -73,7 +80,7 @@ std::vector<std::string> resolve_test_sets(RunConfig& config) {
 
 void resolve_adapter(RunConfig& config) {
   const std::string& path = config.data.adapter_in;
-  if (path.empty()) return;
+  if (path.empty()) return check_targets(config);
   if (config.adapter == AdapterKind::none)
     throw UserError("adapter_in = " + printable(path) + " goes on with an adapter, so adapter must be lora");
   RunConfig own = config;
@@ -93,6 +100,7 @@ void resolve_adapter(RunConfig& config) {
     }
     resolve_option(config, key, canonical);
   }
+  check_targets(config);
 }
 
 void resolve_recipe(RunConfig& config) {

@@ -45,7 +45,8 @@ std::vector<std::string> resolve_test_sets(RunConfig& config);
 void resolve_recipe(RunConfig& config);
 
 /// Puts what the adapter of adapter_in is made like in the place of lora_rank and the others. Throws
-/// UserError where one of these is set otherwise, where all weights are trained, and as read_peft_config.
+/// UserError where one of these is set otherwise, where all weights are trained, as read_peft_config, and for
+/// a name in lora_targets that is none of the model's layers.
 void resolve_adapter(RunConfig& config);
 
 }  // namespace apportion

@@ -64,7 +64,9 @@ std::vector<std::string> paths_of_parts(const GgufFile& given) {
   return paths;
 }
 
-/// That a part is the one of its name, and of the same model as the first, which has the model's metadata.
+/// That a part is the one of its name, and of the same model as the first, which has the model's metadata, as
+/// far as a part tells: those that are cut have nothing but these keys, so of two trainings of one base, cut
+/// in the same way, parts cannot be told apart.
 void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   if (const uint64_t said = part.integer(number_key); said != number) {
     part.fail(number_key, fmt::format("split.no is {}, but by its name the file is part {}, which has {}",
@@ -137,34 +139,6 @@ Gguf::Gguf(const std::string& path) {
 
 void Gguf::fail(const std::string& key, const std::string& message) const {
   files_.front().fail(key, message);
-}
-
-template <typename Kind>
-const Kind& Gguf::value(const std::string& key, const char* kind) const {
-  const auto& metadata = files_.front().metadata;
-  auto entry = metadata.find(key);
-  if (entry == metadata.end()) fail(key, "there is no metadata key " + key);
-  const Kind* value = std::get_if<Kind>(&entry->second.value);
-  if (value == nullptr) fail(key, "metadata key " + key + " is not " + kind);
-  return *value;
-}
-
-const std::string& Gguf::text(const std::string& key) const { return value<std::string>(key, "a text"); }
-
-double Gguf::number(const std::string& key) const { return value<double>(key, "a floating-point number"); }
-
-bool Gguf::boolean(const std::string& key) const { return value<bool>(key, "a boolean"); }
-
-const std::vector<std::string>& Gguf::texts(const std::string& key) const {
-  return value<std::vector<std::string>>(key, "an array of texts");
-}
-
-const std::vector<int64_t>& Gguf::integers(const std::string& key) const {
-  return value<std::vector<int64_t>>(key, "an array of integers");
-}
-
-const std::vector<double>& Gguf::numbers(const std::string& key) const {
-  return value<std::vector<double>>(key, "an array of floating-point numbers");
 }
 
 const GgufTensor& Gguf::tensor(const std::string& name) const {

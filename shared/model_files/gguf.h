@@ -30,13 +30,17 @@ class Gguf {
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
 
   /// Typed metadata; throws DataError naming the key when it is absent or of another kind.
-  const std::string& text(const std::string& key) const;
+  const std::string& text(const std::string& key) const { return value<std::string>(key); }
   uint64_t integer(const std::string& key) const { return files_.front().integer(key); }
-  double number(const std::string& key) const;
-  bool boolean(const std::string& key) const;
-  const std::vector<std::string>& texts(const std::string& key) const;
-  const std::vector<int64_t>& integers(const std::string& key) const;
-  const std::vector<double>& numbers(const std::string& key) const;
+  double number(const std::string& key) const { return value<double>(key); }
+  bool boolean(const std::string& key) const { return value<bool>(key); }
+  const std::vector<std::string>& texts(const std::string& key) const {
+    return value<std::vector<std::string>>(key);
+  }
+  const std::vector<int64_t>& integers(const std::string& key) const {
+    return value<std::vector<int64_t>>(key);
+  }
+  const std::vector<double>& numbers(const std::string& key) const { return value<std::vector<double>>(key); }
 
   /// The tensor called `name`; throws DataError when no file has it.
   const GgufTensor& tensor(const std::string& name) const;
@@ -49,7 +53,9 @@ class Gguf {
 
  private:
   template <typename Kind>
-  const Kind& value(const std::string& key, const char* kind) const;
+  const Kind& value(const std::string& key) const {
+    return files_.front().value<Kind>(key);
+  }
 
   std::vector<GgufFile> files_;  // the first has the tensors of all
 };

@@ -276,6 +276,27 @@ Description read_description(Reader& reader) {
   return description;
 }
 
+const GgufValue& value_of(const GgufFile& file, const std::string& key) {
+  const auto entry = file.metadata.find(key);
+  if (entry == file.metadata.end()) file.fail(key, "there is no metadata key " + key);
+  return entry->second.value;
+}
+
+template <typename Kind>
+constexpr const char* kind_name = nullptr;
+template <>
+constexpr const char* kind_name<std::string> = "a text";
+template <>
+constexpr const char* kind_name<double> = "a floating-point number";
+template <>
+constexpr const char* kind_name<bool> = "a boolean";
+template <>
+constexpr const char* kind_name<std::vector<std::string>> = "an array of texts";
+template <>
+constexpr const char* kind_name<std::vector<int64_t>> = "an array of integers";
+template <>
+constexpr const char* kind_name<std::vector<double>> = "an array of floating-point numbers";
+
 /// What to do where a file's name says that it was cut anywhere ("NAME.gguf.part1of2"), which parts of a
 /// split model, with a header each, were not.
 std::string piece_hint(const std::string& path) {
@@ -383,12 +404,25 @@ void GgufFile::fail(const std::string& key, const std::string& message) const {
   throw DataError(path(), offset(key), message);
 }
 
+template <typename Kind>
+const Kind& GgufFile::value(const std::string& key) const {
+  const Kind* value = std::get_if<Kind>(&value_of(*this, key));
+  if (value == nullptr) fail(key, "metadata key " + key + " is not " + kind_name<Kind>);
+  return *value;
+}
+
+template const std::string& GgufFile::value(const std::string& key) const;
+template const double& GgufFile::value(const std::string& key) const;
+template const bool& GgufFile::value(const std::string& key) const;
+template const std::vector<std::string>& GgufFile::value(const std::string& key) const;
+template const std::vector<int64_t>& GgufFile::value(const std::string& key) const;
+template const std::vector<double>& GgufFile::value(const std::string& key) const;
+
 uint64_t GgufFile::integer(const std::string& key) const {
-  const auto entry = metadata.find(key);
-  if (entry == metadata.end()) fail(key, "there is no metadata key " + key);
-  const int64_t* with_sign = std::get_if<int64_t>(&entry->second.value);
+  const GgufValue& any = value_of(*this, key);
+  const int64_t* with_sign = std::get_if<int64_t>(&any);
   if (with_sign != nullptr && *with_sign >= 0) return static_cast<uint64_t>(*with_sign);
-  const uint64_t* natural = std::get_if<uint64_t>(&entry->second.value);
+  const uint64_t* natural = std::get_if<uint64_t>(&any);
   if (natural == nullptr) fail(key, "metadata key " + key + " is not an integer of at least 0");
   return *natural;
 }

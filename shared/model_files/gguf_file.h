@@ -48,7 +48,10 @@ struct GgufFile {
   uint64_t offset(const std::string& key) const;
   /// Throws DataError at offset(key).
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
-  /// Throws DataError naming the key when it is absent or of another kind.
+  /// Typed metadata, one of GgufValue's kinds; throws DataError naming the key when it is absent or of
+  /// another kind. An integer of at least 0 is of two of them.
+  template <typename Kind>
+  const Kind& value(const std::string& key) const;
   uint64_t integer(const std::string& key) const;
 
   MappedFile file;

@@ -16,6 +16,9 @@ namespace apportion {
 /// has another name.
 std::string gguf_name(const std::string& name, std::string_view architecture);
 
+/// The divisors of rotations (ModelShape::rope_divisors), which folders do not have as a tensor.
+inline constexpr const char* rope_divisors_name = "rope_freqs.weight";
+
 /// "[576, 64]".
 std::string spell_shape(const std::vector<uint64_t>& shape);
 

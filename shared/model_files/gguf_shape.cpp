@@ -21,8 +21,6 @@
 namespace apportion {
 namespace {
 
-constexpr const char* divisors_name = "rope_freqs.weight";
-
 /// Each architecture has the keys under its own name.
 std::string key_of(const ModelShape& shape, const std::string& name) {
   return shape.architecture + "." + name;
@@ -101,7 +99,8 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
   }
   std::set<std::string> expected;
   for (const auto& [name, sizes] : tensors_of(shape)) expected.insert(gguf_tensor(gguf, name, sizes).name);
-  if (!shape.rope_divisors.empty() && gguf.has_tensor(divisors_name)) expected.insert(divisors_name);
+  if (!shape.rope_divisors.empty() && gguf.has_tensor(rope_divisors_name))
+    expected.insert(rope_divisors_name);
   for (const auto& [name, tensor] : gguf.tensors()) {
     if (expected.count(name) == 0) {
       throw DataError(
@@ -119,8 +118,8 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   // A factor of 0 is what llama.cpp takes for none.
   if (linear && gguf.has(factor) && gguf.number(factor) != 0)
     return std::vector<double>(pairs, positive(gguf, factor, 1));
-  if (!gguf.has_tensor(divisors_name)) return {};
-  const GgufTensor& tensor = gguf.tensor(divisors_name);
+  if (!gguf.has_tensor(rope_divisors_name)) return {};
+  const GgufTensor& tensor = gguf.tensor(rope_divisors_name);
   if (tensor.type != TensorType::f32 || tensor.shape != std::vector<uint64_t>{pairs}) {
     throw DataError(tensor.path, tensor.offset,
                     tensor.name + " is not F32 of " + spell_shape({pairs}) + ", one for each pair of a head");
@@ -132,6 +131,30 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
       throw DataError(tensor.path, tensor.offset, tensor.name + " has a value that is not a positive number");
   }
   return {values.begin(), values.end()};
+}
+
+/// In tokens; 0: none. Older files of Phi-3's 4k models do not say theirs, and llama.cpp takes this one
+/// (src/llama-model.cpp).
+uint64_t window_of(const Gguf& gguf, const ModelShape& shape) {
+  const std::string key = key_of(shape, "attention.sliding_window");
+  if (gguf.has(key)) return gguf.integer(key);
+  const bool is_phi3 = shape.architecture == "phi3";
+  if (is_phi3 && shape.context_length == 4096 && (shape.layers == 32 || shape.layers == 40)) return 2047;
+  if (is_phi3 || shape.architecture == "gemma2")
+    gguf.fail(key, "there is no " + key + ", and a " + shape.architecture + " model has it");
+  return 0;
+}
+
+/// Programs agree on which layers have a window of gemma2's alone, and where the file does not say. Of others
+/// the context ends at the window, within which it is full attention.
+void read_window(const Gguf& gguf, ModelShape& shape) {
+  const uint64_t tokens = window_of(gguf, shape);
+  if (tokens == 0 || tokens >= static_cast<uint64_t>(shape.context_length)) return;
+  if (shape.architecture == "gemma2" && !gguf.has(key_of(shape, "attention.sliding_window_pattern"))) {
+    shape.set_window(static_cast<int64_t>(tokens), every_other_layer(shape.layers));
+  } else {
+    shape.context_length = static_cast<int64_t>(tokens);
+  }
 }
 
 int64_t vocabulary_of(const Gguf& gguf) {
@@ -177,11 +200,7 @@ ModelShape shape_of(const Gguf& gguf) {
   shape.ffn_width = size("feed_forward_length");
   shape.context_length = static_cast<int64_t>(gguf.integer(context));
   if (shape.context_length < 1) gguf.fail(context, context + " is below 1");
-  // Of so many tokens attention in a window is full attention, which alone is computed here.
-  const std::string window = key_of(shape, "attention.sliding_window");
-  if (const uint64_t tokens = gguf.has(window) ? gguf.integer(window) : 0; tokens > 0)
-    shape.context_length =
-        static_cast<int64_t>(std::min(tokens, static_cast<uint64_t>(shape.context_length)));
+  read_window(gguf, shape);
   shape.rope_theta = positive(gguf, key_of(shape, "rope.freq_base"), shape.rope_theta);
   shape.norm_epsilon = positive(gguf, epsilon, gguf.number(epsilon));  // not to be guessed
   shape.tied_embedding = !gguf.has_tensor("output.weight");
@@ -190,7 +209,6 @@ ModelShape shape_of(const Gguf& gguf) {
     shape.attention_cap = gemma2_cap(gguf, key_of(shape, "attn_logit_softcapping"));
     shape.logits_cap = gemma2_cap(gguf, key_of(shape, "final_logit_softcapping"));
     shape.attention_scale = gguf_gemma2_scale(shape);
-    if (!gguf.has(window)) gguf.fail(window, "there is no " + window + ", and a gemma2 model has it");
   }
   shape.vocabulary = vocabulary_of(gguf);
   check_heads(gguf, shape);

@@ -12,7 +12,7 @@ namespace {
 constexpr const char *model_key = "tokenizer.ggml.model", *pre_key = "tokenizer.ggml.pre",
                      *tokens_key = "tokenizer.ggml.tokens", *kinds_key = "tokenizer.ggml.token_type",
                      *merges_key = "tokenizer.ggml.merges", *scores_key = "tokenizer.ggml.scores",
-                     *chat_key = "tokenizer.chat_template";
+                     *chat_key = "tokenizer.chat_template", *architecture_key = "general.architecture";
 
 /// SentencePiece's sign for a blank, U+2581.
 constexpr const char* blank_sign = "\u2581";
@@ -112,6 +112,18 @@ void read_sentencepiece(const Gguf& gguf, TokenizerTables& tables) {
   if (unknown != kinds.end()) tables.unknown = static_cast<int32_t>(unknown - kinds.begin());
 }
 
+/// Phi-3's marks take the blanks behind them, and so does </s>, which is none there. Such files do not say it
+/// (llama.cpp, src/llama-vocab.cpp).
+void read_phi3_marks(TokenizerTables& tables) {
+  const size_t count = std::min(tables.kinds.value.size(), tables.tokens.value.size());
+  for (size_t id = 0; id < count; ++id) {
+    const std::string& name = tables.tokens.value[id];
+    const bool is_mark = tables.kinds.value[id] == static_cast<int64_t>(TokenKind::control);
+    if ((is_mark && name != "<s>" && name != "<|endoftext|>") || name == "</s>")
+      tables.added_rules[static_cast<int32_t>(id)].blanks_right = true;
+  }
+}
+
 /// The token that a key names by its id; empty where there is no such key.
 std::string named_token(const Gguf& gguf, const char* key, const std::vector<std::string>& tokens) {
   if (!gguf.has(key)) return {};
@@ -152,6 +164,7 @@ TokenizerTables tokenizer_tables(const Gguf& gguf) {
     read_byte_level(gguf, tables);
   } else {
     read_sentencepiece(gguf, tables);
+    if (gguf.has(architecture_key) && gguf.text(architecture_key) == "phi3") read_phi3_marks(tables);
   }
   tables.bos_token = named_token(gguf, "tokenizer.ggml.bos_token_id", gguf.texts(tokens_key));
   tables.eos_token = named_token(gguf, "tokenizer.ggml.eos_token_id", gguf.texts(tokens_key));

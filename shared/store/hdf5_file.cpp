@@ -261,7 +261,7 @@ void Hdf5Writer::external_link(const std::string& path, const std::string& file,
     fail("link " + path);
 }
 
-void Hdf5Writer::commit() {
+void Hdf5Writer::commit(const Confirm& confirm) {
   if (!file_.close()) fail("close");
   std::string seal = make_seal(MappedFile(temporary_).bytes().substr(seal_size));
   int file = ::open(temporary_.c_str(), O_WRONLY | O_CLOEXEC);
@@ -270,7 +270,7 @@ void Hdf5Writer::commit() {
   int reason = errno;
   if (file >= 0) ::close(file);
   if (!written) throw_system_error("cannot write " + path_, reason);
-  commit_file(temporary_, path_);
+  commit_file(temporary_, path_, confirm);
   temporary_.clear();
 }
 

@@ -75,8 +75,9 @@ class Hdf5Writer {
   void soft_link(const std::string& path, const std::string& target);
   void external_link(const std::string& path, const std::string& file, const std::string& object);
 
-  /// Closes, seals and syncs the file, renames it to `path` and syncs the directory.
-  void commit();
+  /// Closes, seals and syncs the file, renames it to `path` and syncs the directory. What `confirm` throws
+  /// leaves nothing of it.
+  void commit(const Confirm& confirm = {});
 
  private:
   [[noreturn]] void fail(const std::string& what) const;

@@ -78,16 +78,9 @@ inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P
 inline constexpr const char* unlisted = "/rounds/unlisted";                  // uint64 [S, P, K + 4]
 inline constexpr const char* unlisted_answers = "/rounds/unlisted_answers";  // uint64 [S, P]
 
-// Derived from the above, for readers; float64 [S], NaN where it means nothing.
-inline constexpr const char* mae = "/metrics/mae";
-inline constexpr const char* floor = "/metrics/floor";
-inline constexpr const char* exact_error = "/metrics/exact_error";
-inline constexpr const char* exact_error_per_wording = "/metrics/exact_error_per_wording";
-inline constexpr const char* expected_mae = "/metrics/expected_mae";
-inline constexpr const char* kl = "/metrics/kl";
-inline constexpr const char* coverage = "/metrics/coverage";
-inline constexpr const char* unparsed_share = "/metrics/unparsed_share";
-inline constexpr const char* no_story_share = "/metrics/no_story_share";  // only where stories are counted
+// Derived from the above, for readers: /metrics/NAME, float64 [S], NaN where it means nothing; which there
+// are says measure/metric_table.h.
+inline constexpr const char* metrics = "/metrics/";
 
 // Datasets of a training task: /log/NAME, float64 [T].
 inline constexpr const char* log = "/log/";

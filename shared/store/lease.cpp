@@ -60,6 +60,11 @@ std::string own_slurm_job() {
   return array.empty() ? text_of("SLURM_JOB_ID") : array + "_" + text_of("SLURM_ARRAY_TASK_ID");
 }
 
+/// Set to the number of restarts, from the first one on.
+bool is_restarted() {
+  return !text_of("SLURM_RESTART_COUNT").empty() && text_of("SLURM_RESTART_COUNT") != "0";
+}
+
 /// "node1-4711-9f3a": no two members have the same, in whatever containers they are.
 std::string new_member() {
   std::random_device random;
@@ -161,6 +166,11 @@ Leases::Leases(std::string directory, const std::string& job, double limit_s)
   make_directories(members_directory(directory_));
   make_directories(leases_directory(directory_));
   sign_ = {own_process(), job, own_slurm_job(), unix_seconds(), 0, limit_s};
+  if (!sign_.slurm_job.empty() && is_restarted()) {
+    for (const auto& [member, sign] : read_members(directory_)) {
+      if (sign.slurm_job == sign_.slurm_job) earlier_starts_.insert(member);
+    }
+  }
   write_sign();
 }
 
@@ -274,6 +284,12 @@ std::unordered_set<std::string> Leases::held() {
 bool Leases::is_held(const std::string& task) {
   const std::optional<std::string> bytes = bytes_of(path_of(task));
   return bytes && !is_gone(holder_in(*bytes));
+}
+
+bool Leases::is_of_earlier_start(const std::string& task) const {
+  if (earlier_starts_.empty()) return false;
+  const std::optional<std::string> bytes = bytes_of(path_of(task));
+  return bytes && earlier_starts_.contains(holder_in(*bytes));
 }
 
 bool Leases::holds(const std::string& task) const {

@@ -63,6 +63,9 @@ class Leases {
   bool is_held(const std::string& task);
   /// Whether this member still has it.
   bool holds(const std::string& task) const;
+  /// Whether a member has it that Slurm had started as the job whose restart this process is: once that one
+  /// is gone, nobody else may be left to take the task over.
+  bool is_of_earlier_start(const std::string& task) const;
   void release(const std::string& task);
 
   /// Shows that this member is alive; called many times a second, it does so each two seconds, and says when.
@@ -91,7 +94,7 @@ class Leases {
   MemberFile sign_;
   double limit_s_, last_beat_, last_sign_;  // last_sign_: that was written
   WaitingClock clock_;
-  std::set<std::string> own_;
+  std::set<std::string> own_, earlier_starts_;  // tasks; members
   std::map<std::string, Heard> heard_;
 };
 

@@ -10,6 +10,7 @@
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
 #include "shared/config/method.h"
+#include "shared/measure/metric_table.h"
 #include "shared/store/columns.h"
 #include "shared/store/hdf5_file.h"
 #include "shared/store/layout.h"
@@ -106,26 +107,17 @@ TaskRecord read_record(const Hdf5Reader& reader) {
   return record;
 }
 
-std::vector<std::pair<const char*, std::vector<double>>> metric_columns(const MeasureFile& file) {
-  DatasetMetrics metrics = metrics_of(file);
+/// Name of the dataset, a value a subject.
+std::vector<std::pair<std::string, std::vector<double>>> metric_columns(const MeasureFile& file) {
+  const DatasetMetrics metrics = metrics_of(file);
   ensure(metrics.subjects.size() == file.tables.subjects.size(), "every subject has metrics");
-  std::vector<std::pair<const char*, std::vector<double>>> columns;
-  auto add = [&](const char* name, auto value) {
-    std::vector<double> column;
-    for (const SubjectMetrics& subject : metrics.subjects) column.push_back(value(subject));
-    columns.emplace_back(name, std::move(column));
-  };
-  add(layout::mae, [](const SubjectMetrics& s) { return s.mae.value_or(nan_value); });
-  add(layout::floor, [](const SubjectMetrics& s) { return s.floor; });
-  add(layout::exact_error, [](const SubjectMetrics& s) { return s.exact_error.value_or(nan_value); });
-  add(layout::exact_error_per_wording,
-      [](const SubjectMetrics& s) { return s.exact_error_per_wording.value_or(nan_value); });
-  add(layout::expected_mae, [](const SubjectMetrics& s) { return s.expected_mae.value_or(nan_value); });
-  add(layout::kl, [](const SubjectMetrics& s) { return s.kl.value_or(nan_value); });
-  add(layout::coverage, [](const SubjectMetrics& s) { return s.coverage; });
-  add(layout::unparsed_share, [](const SubjectMetrics& s) { return s.unparsed_share; });
-  if (reads_stories(file.record.task)) {
-    add(layout::no_story_share, [](const SubjectMetrics& s) { return s.no_story_share; });
+  const bool stories = reads_stories(file.record.task);
+  std::vector<std::pair<std::string, std::vector<double>>> columns;
+  for (const MeasuredMetric& metric : measured_metrics()) {
+    if (!metric.stored || (metric.extent == MetricExtent::stories && !stories)) continue;
+    std::vector<double>& column =
+        columns.emplace_back(layout::metrics + std::string(metric.name), std::vector<double>()).second;
+    for (const SubjectMetrics& subject : metrics.subjects) column.push_back(metric.of_subject(subject));
   }
   return columns;
 }
@@ -253,7 +245,7 @@ std::string reference_directory(const std::string& directory, const std::string&
   return directory + "/reference/" + key;
 }
 
-void write_measure_file(const std::string& path, const MeasureFile& file) {
+void write_measure_file(const std::string& path, const MeasureFile& file, const Confirm& confirm) {
   ensure(has_answers(file.record.task), "a measure file is of a measure task or a judge's");
   MeasureColumns columns = pack(file);
   std::string fault = find_fault(columns);
@@ -269,7 +261,7 @@ void write_measure_file(const std::string& path, const MeasureFile& file) {
   for (const auto& [name, column] : metric_columns(file)) {
     writer.dataset(name, Hdf5Array<double>{{column.size()}, column});
   }
-  writer.commit();
+  writer.commit(confirm);
 }
 
 TaskRecord read_task_record(const std::string& path) { return read_record(Hdf5Reader(path)); }
@@ -306,7 +298,7 @@ MeasureFile read_measure_file(const std::string& path) {
   return file;
 }
 
-void write_train_file(const std::string& path, const TrainFile& file) {
+void write_train_file(const std::string& path, const TrainFile& file, const Confirm& confirm) {
   ensure(description_of(file.record.task.kind).trains, "a training file is of a training task");
   size_t steps = file.log.step.size();
   for_each_column(file.log, [&](const char*, const std::vector<double>& column) {
@@ -324,7 +316,7 @@ void write_train_file(const std::string& path, const TrainFile& file) {
   for_each_column(log, [&](const std::string& name, const std::vector<double>& column) {
     writer.dataset(layout::log + name, Hdf5Array<double>{{column.size()}, column});
   });
-  writer.commit();
+  writer.commit(confirm);
 }
 
 TrainFile read_train_file(const std::string& path) {
@@ -345,7 +337,7 @@ TrainFile read_train_file(const std::string& path) {
   return file;
 }
 
-void write_scale_file(const std::string& path, const ScaleFile& file) {
+void write_scale_file(const std::string& path, const ScaleFile& file, const Confirm& confirm) {
   ensure(file.record.task.kind == TaskKind::scale, "a scale file is of a scale task");
   prepare_directory(path);
   Hdf5Writer writer(path);
@@ -361,7 +353,7 @@ void write_scale_file(const std::string& path, const ScaleFile& file) {
     column.shape = {column.values.size()};
     writer.dataset(name, column);
   }
-  writer.commit();
+  writer.commit(confirm);
 }
 
 ScaleFile read_scale_file(const std::string& path) {
@@ -441,7 +433,7 @@ void read_kept(const Hdf5Reader& reader, RetentionResult& result) {
 
 }  // namespace
 
-void write_retention_file(const std::string& path, const RetentionFile& file) {
+void write_retention_file(const std::string& path, const RetentionFile& file, const Confirm& confirm) {
   const RetentionResult& result = file.result;
   prepare_directory(path);
   Hdf5Writer writer(path);
@@ -456,7 +448,7 @@ void write_retention_file(const std::string& path, const RetentionFile& file) {
       [&](const char* name, auto field) { writer.dataset(name, column_of(result.texts, field)); });
   for_each_question_column(
       [&](const char* name, auto field) { writer.dataset(name, column_of(result.questions, field)); });
-  writer.commit();
+  writer.commit(confirm);
 }
 
 RetentionFile read_retention_figures(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/base/file_system.h"
 #include "shared/config/task.h"
 #include "shared/link/message.h"
 #include "shared/measure/histogram.h"
@@ -74,11 +75,11 @@ std::string reference_directory(const std::string& directory, const std::string&
 /// Whether the training task trains all weights, as its identity says.
 bool trains_all_weights(const Task& task);
 
-/// Write to a temporary name, close, sync, rename, sync the directory.
-void write_measure_file(const std::string& path, const MeasureFile& file);
-void write_train_file(const std::string& path, const TrainFile& file);
-void write_scale_file(const std::string& path, const ScaleFile& file);
-void write_retention_file(const std::string& path, const RetentionFile& file);
+/// Write to a temporary name, close, sync, ask `confirm`, rename, sync the directory.
+void write_measure_file(const std::string& path, const MeasureFile& file, const Confirm& confirm = {});
+void write_train_file(const std::string& path, const TrainFile& file, const Confirm& confirm = {});
+void write_scale_file(const std::string& path, const ScaleFile& file, const Confirm& confirm = {});
+void write_retention_file(const std::string& path, const RetentionFile& file, const Confirm& confirm = {});
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);

@@ -123,7 +123,10 @@ int32_t ChatTemplate::find_end_of_turn() const {
   rest.erase(0, jinja::leading_space(rest));
   for (const TokenSpan& token : tokenizer_.encode(rest, SpecialTokens::parse)) {
     if (token.begin > 0) break;
-    if (const auto special = tokenizer_.special_id(rest.substr(0, token.end))) return *special;
+    std::string name = rest.substr(0, token.end);
+    if (const auto special = tokenizer_.special_id(name)) return *special;
+    name.resize(name.size() - jinja::trailing_space(name));  // which a token may take with it
+    if (const auto special = tokenizer_.special_id(name)) return *special;
   }
   return -1;
 }

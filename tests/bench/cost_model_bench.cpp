@@ -62,7 +62,7 @@ void bench_micro_batch(benchmark::State& state, const std::string& text, int32_t
   int64_t pairs = 0;
   for (auto _ : state) {
     const double started = thread_seconds();
-    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape.context_length, at::kCPU);
+    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape, at::kCPU);
     pairs = rows.plan.pairs;
     const at::Tensor loss = edge_log_probs(model, model.hidden(rows, &adapter), edges).sum();
     benchmark::DoNotOptimize(torch::autograd::grad({loss}, leaves));

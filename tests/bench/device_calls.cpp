@@ -108,7 +108,8 @@ Directions pass_launches(int micro_batches, int layers) {
   std::vector<PassItem> items;
   for (const std::vector<int>& part : split_batch(world.prompts(), members, micro_batches)) {
     batches.push_back(pack_micro_batch(world.prompts(), members, part,
-                                       {AnswerSet::accepted, SftWeights::split}, 512, test_device()));
+                                       {AnswerSet::accepted, SftWeights::split}, world.model().shape(),
+                                       test_device()));
   }
   for (const MicroBatch& batch : batches) items.push_back({&batch.rows, &batch.edges});
   BlockPass pass(world.model(), adapter, std::move(items), Recompute::never);

@@ -12,6 +12,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
+#include "shared/model/steering.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/session.h"
@@ -39,8 +40,7 @@ std::vector<TrainPrompt> prompts() {
     const std::string user = entry.at("user");
     prompt.tokens = session().chat().encode_prompt(user);
     prompt.target = entry.at("target").get<std::vector<double>>();
-    prompt.steering_tokens =
-        steering_tokens(session().chat(), {0, 0, user}, prompt.target.size(), Steering::digit);
+    prompt.steering_tokens = steering_tokens(session().chat(), user, prompt.target.size(), Steering::digit);
     for (const auto& answer : entry.at("answers")) {
       const std::string text = answer.at("text");
       prompt.answers.push_back(

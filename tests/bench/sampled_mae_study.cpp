@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "coordinator/report/report_data.h"
+#include "coordinator/report/data/report_data.h"
 #include "shared/measure/categorise.h"
 #include "shared/measure/category.h"
 #include "worker/asked_prompts.h"

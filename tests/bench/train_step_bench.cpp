@@ -1,6 +1,7 @@
 // Speed of a training step on SmolLM2: distinct tokens a second, share of the matrix-multiply peak measured
 // in the same process, and how many tokens the tree saves against padded rows. Arguments: micro-batches of
-// the 16 prompts, stage (1: accepted answers; 2: also rejected and mismatched ones).
+// the 16 prompts, stage (1: accepted answers; 2: also rejected and mismatched ones). And of a model of each
+// architecture in SmolLM2's sizes with random weights, FLOP for FLOP beside Llama's.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -10,6 +11,7 @@
 
 #include "shared/data/catalogue.h"
 #include "shared/model/cost.h"
+#include "shared/model_files/tensor_reader.h"
 #include "worker/device.h"
 #include "worker/device_memory.h"
 #include "worker/parallel/lanes.h"
@@ -44,11 +46,12 @@ struct Sizes {
 
 Sizes sizes_of(const std::vector<int>& batch, AnswerSet answers) {
   Sizes sizes;
+  const ModelShape& shape = session().shape();
   size_t longest = 0;
   for (int member : batch) {
     const TrainPrompt& prompt = prompts()[static_cast<size_t>(member)];
-    const MicroBatch one =
-        pack_micro_batch(prompts(), {member, member}, {member}, {answers, SftWeights::split}, 8192, at::kCPU);
+    const MicroBatch one = pack_micro_batch(prompts(), {member, member}, {member},
+                                            {answers, SftWeights::split}, shape, at::kCPU);
     sizes.packed += static_cast<double>(one.tree_tokens);
     for (const auto& answer : prompt.answers) {
       if (!answer.accepted && answers == AnswerSet::accepted) continue;
@@ -58,7 +61,7 @@ Sizes sizes_of(const std::vector<int>& batch, AnswerSet answers) {
   }
   sizes.padded = sizes.rows * static_cast<double>(longest);
   sizes.tree = static_cast<double>(
-      pack_micro_batch(prompts(), batch, batch, {answers, SftWeights::split}, 8192, at::kCPU).tree_tokens);
+      pack_micro_batch(prompts(), batch, batch, {answers, SftWeights::split}, shape, at::kCPU).tree_tokens);
   return sizes;
 }
 
@@ -100,6 +103,72 @@ BENCHMARK(train_step)
     ->ArgsProduct({{4, 1}, {1, 2}})
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
+
+/// SmolLM2's sizes with what the architecture has beyond Llama's.
+ModelShape shape_of(const std::string& architecture, at::ScalarType type) {
+  ModelShape shape = session().model(type, {0}).shape();
+  shape.architecture = architecture;
+  shape.set_traits();
+  if (architecture == "gemma2") {
+    shape.attention_cap = 50;
+    shape.logits_cap = 30;
+  }
+  return shape;
+}
+
+/// A model of random weights and what trains an adapter of it by stage 1, a step at a time.
+class RandomModel {
+ public:
+  RandomModel(const ModelShape& shape, at::ScalarType type)
+      : weights_(synthetic_tensors(shape)),
+        model_(weights_, shape, type, compute_device(0)),
+        adapter_(shape, session().config().lora, 0, model_.device()),
+        collectives_(make_local_collectives()),
+        trainer_({model_, prompts(), BatchConfig{16, 4}, OptimizerConfig{}, 0, *collectives_,
+                  [this](const StepReport& step) { last_ = step; }},
+                 adapter_) {}
+
+  StepReport step() {
+    trainer_.run_sft(whole_sft(1, 1e-3));
+    return last_;
+  }
+
+ private:
+  WeightSource weights_;
+  Llama model_;
+  Adapter adapter_;
+  std::unique_ptr<Collectives> collectives_;
+  StepReport last_;
+  Trainer trainer_;
+};
+
+/// The two take turns, so that whatever else the machine does meets both.
+void train_step_of(benchmark::State& state, const std::string& architecture) {
+  const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
+  RandomModel model(shape_of(architecture, type), type), llama(shape_of("llama", type), type);
+  double seconds = 0, flops = 0, tokens = 0, llama_seconds = 0, llama_flops = 0;
+  model.step(), llama.step();
+  for (auto _ : state) {
+    const StepReport step = model.step(), beside = llama.step();
+    seconds += step.seconds, flops += step.flops, tokens += step.tokens;
+    llama_seconds += beside.seconds, llama_flops += beside.flops;
+    state.SetIterationTime(step.seconds);
+  }
+  state.counters["tokens/s"] = tokens / seconds;
+  state.counters["GFLOP/s"] = flops / seconds / 1e9;
+  state.counters["GFLOP/s_of_llama"] = llama_flops / llama_seconds / 1e9;
+  state.counters["ratio"] = flops / seconds / (llama_flops / llama_seconds);
+}
+
+/// Registers one for each architecture that there is.
+const bool registered = [] {
+  for (const std::string& architecture : architecture_names()) {
+    benchmark::RegisterBenchmark(("architecture:" + architecture).c_str(), train_step_of, architecture)
+        ->UseManualTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace apportion

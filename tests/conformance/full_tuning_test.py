@@ -1,5 +1,5 @@
 """Full fine-tuning by the program on two ranks, its weights in shards, against PyTorch FSDP2 on gloo with two processes, of
-a small llama and of a gemma2, whose norms, scales and caps have gradients of their own: the same rows, AdamW and rates, float32. What the weights have moved by, and each step's loss and norm of the gradient,
+a small llama, of a gemma2, whose norms, scales and caps have gradients of their own and whose rows are longer than its window, and of a phi3, whose layers lie in few tensors: the same rows, AdamW and rates, float32. What the weights have moved by, and each step's loss and norm of the gradient,
 agree within 1e-4. AdamW's epsilon is 1, far above every root mean square: so a move is the gradient's, not its sign's.
 That transformers loads the program's folder of weights is part of it.
 """
@@ -26,9 +26,14 @@ PROCESSES = 2
 RATE, DECAY, BETAS, EPSILON = 0.5, 0.1, (0.9, 0.95), 1.0
 
 
+def folder_in(directory):
+    """Of a model that is none of the small job's own."""
+    return next((f"{directory}/{name}" for name in tiny_models.FAMILIES if os.path.isdir(f"{directory}/{name}")), None)
+
+
 def load_start(directory):
-    if os.path.isdir(f"{directory}/gemma2"):
-        model = AutoModelForCausalLM.from_pretrained(f"{directory}/gemma2", dtype=torch.float32, attn_implementation="eager")
+    if folder := folder_in(directory):
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     else:
         model = AutoModelForCausalLM.from_pretrained(directory, gguf_file="model.gguf", dtype=torch.float32)
     model.config.use_cache = False
@@ -90,8 +95,8 @@ def train_program(directory):
                "sft_optimizer": "adamw", "sft_learning_rate": RATE, "adam_epsilon": EPSILON, "weight_decay": DECAY, "clip_norm": 1e6,
                "test_sets": "v2", "exact_nodes": 0, "rounds": 1,
                "shard_size": PROCESSES, "node_sharing": "ignored", "output": results}
-    if os.path.isdir(f"{directory}/gemma2"):
-        options["model"] = f"{directory}/gemma2"
+    if folder := folder_in(directory):
+        options["model"] = folder
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     subprocess.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(PROCESSES),
                     os.environ["APPORTION_BIN"], "run", f"{directory}/small.ini", *flags],
@@ -113,6 +118,9 @@ def compare(*family):
             tiny_models.make(path, name)
         subprocess.run([dump, directory, *models], check=True)
         ours, log = train_program(directory)
+        with open(f"{directory}/rows.json") as file:
+            longest = max(len(row["ids"]) for step in json.load(file)["steps"] for row in step["rows"])
+        assert longest > tiny_models.WINDOW, "no row is longer than the window"
         mp.spawn(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES)
         peer = torch.load(f"{directory}/fsdp.pt")
         start = dict(load_start(directory).named_parameters())
@@ -134,6 +142,7 @@ def compare(*family):
 def main():
     compare()
     compare("gemma2")
+    compare("phi3-tied")
 
 
 if __name__ == "__main__":

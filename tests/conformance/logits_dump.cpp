@@ -44,8 +44,7 @@ int main(int argc, char** argv) {
     tree.add_path(no_node, ids);
     std::vector<int32_t> queries;
     for (int32_t node = 0; node < tree.size(); ++node) queries.push_back(node);
-    TokenRows rows =
-        token_rows(tree, queries, packed_block_rows, model.shape().context_length, model.device());
+    TokenRows rows = token_rows(tree, queries, packed_block_rows, model.shape(), model.device());
     at::Tensor hidden = model.hidden(rows, adapter.get());
     at::Tensor logits = logits_of(model, hidden.narrow(0, tree.size() - 1, 1)).cpu().contiguous();
     const auto count = static_cast<int32_t>(ids.size());

@@ -117,8 +117,8 @@ class Dump {
  private:
   double count() const { return static_cast<double>(prompts_.size()); }
   MicroBatch pack(AnswerSet answers, const KtoConfig& kto) const {
-    return pack_micro_batch(prompts_, all_, all_, {answers, SftWeights::token_mean, kto},
-                            model_.shape().context_length, at::kCPU);
+    return pack_micro_batch(prompts_, all_, all_, {answers, SftWeights::token_mean, kto}, model_.shape(),
+                            at::kCPU);
   }
   at::Tensor log_probs(const MicroBatch& batch, const Adapter& adapter) const {
     return edge_log_probs(model_, model_.hidden(batch.rows, &adapter), batch.edges);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what is carried to a machine with a GPU, without network and compiler, for tests/gpu/run.sh: build/gpu/1, 2, ...,
 # each of at most 64 MiB with its own unpack.sh. In them: the bundle for CUDA without LibTorch and model, run.sh and what
-# it reads, logits of the CPU, and the model in parts.
+# it reads, logits of the CPU, and the model cut into pieces (of a GGUF in parts all its files).
 # shellcheck disable=SC1091,SC2154  # cluster/common.sh is read where it is asked for: shellcheck -x
 set -euo pipefail
 # shellcheck source=cluster/common.sh
@@ -10,7 +10,7 @@ usage="usage: bash tests/gpu/pack.sh [OPTIONS]
   --torch-version V  of the torch on that machine (default: that of cluster/requirements.txt); fetched from PyPI
   --torch SITE       or of a site-packages folder that is here
   --bundle DIR       this folder instead of a bundle that is made (for tests)
-  --model GGUF       (default: SmolLM2-135M; none: no model)
+  --model GGUF       or any part of one in parts, which lie beside it (default: SmolLM2-135M; none: no model)
   --dump BIN         logits_dump for the CPU (default: build/cpu/tests/logits_dump, built)
   --output DIR       (default build/gpu)
   --piece N          MiB of a piece at most (default 64)"
@@ -36,6 +36,15 @@ output="$(absolute "${output:-$source_dir/build/gpu}")"
 cd "$source_dir"
 [[ "$piece" =~ ^[1-9][0-9]*$ ]] || fail "--piece $piece is no number of MiB"
 [ "$model" = none ] || [ -f "$model" ] || fail "there is no model $model"
+files=()
+if [[ "$model" =~ ^(.*)-[0-9]{5}-of-([0-9]{5})\.gguf$ ]]; then
+  for number in $(seq -f %05g $((10#${BASH_REMATCH[2]}))); do
+    files+=("${BASH_REMATCH[1]}-$number-of-${BASH_REMATCH[2]}.gguf")
+    [ -f "${files[-1]}" ] || fail "of the model's $((10#${BASH_REMATCH[2]})) parts there is no ${files[-1]}"
+  done
+elif [ "$model" != none ]; then
+  files=("$model")
+fi
 bytes=$((piece * 1048576))
 stage="$(mktemp -d "/tmp/apportion_pack.XXXXXX")"
 trap 'rm -rf "$stage"' EXIT
@@ -62,29 +71,24 @@ rm -rf "$output"
 mkdir -p "$output/1"
 output="$(realpath "$output")"
 tar -C "$root" --sort=name --owner=0 --group=0 --numeric-owner -cf - . | xz -T0 -6 >"$output/1/bundle.tar.xz"
-names=(bundle.tar.xz)
-if [ "$model" != none ]; then
+models=bundle/share/apportion/models
+lines=("archive bundle.tar.xz")
+number=1
+for i in "${!files[@]}"; do
+  lines+=("model $i $(sha256sum <"${files[$i]}" | cut -d ' ' -f 1) $models/$(basename "${files[$i]}")")
   # A piece holds its unpack.sh and lists, too.
-  split -b $((bytes - 65536)) -d -a 2 "$model" "$stage/model."
-  number=1
-  for part in "$stage"/model.*; do
+  split -b $((bytes - 65536)) -d -a 2 "${files[$i]}" "$stage/model.$i."
+  for part in "$stage/model.$i."*; do
     number=$((number + 1))
     mkdir "$output/$number"
     mv "$part" "$output/$number/"
-    names+=("$(basename "$part")")
+    lines+=("part $(basename "$part")")
   done
-fi
+done
 {
-  place="bundle/share/apportion/models/$(basename "$model")"
-  if [ "$model" != none ]; then echo "model $place $(sha256sum "$model" | cut -d ' ' -f 1)"; fi
-  for name in "${names[@]}"; do
-    case "$name" in
-      *.tar.xz) echo "archive $name" ;;
-      *) echo "part $name" ;;
-    esac
-  done
+  printf '%s\n' "${lines[@]}"
   echo "begin all is there; now, with SITE the folder that holds torch/ (VENV/lib/python3.12/site-packages):"
-  asked=" --model '@/$place'"
+  asked=" --model '@/$models/$(basename "$model")'"
   if [ "$model" = none ]; then asked=""; fi
   echo "begin   bash '@/tests/gpu/run.sh' --program '@/bundle/bin/apportion' --torch SITE$asked"
 } >"$stage/parts.txt"

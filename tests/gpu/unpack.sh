@@ -40,23 +40,29 @@ for file in "$piece"/model.*; do
   if [ -e "$file" ]; then cp "$file" "$folder/"; fi
 done
 
-missing="" model="" digest=""
-while read -r kind name rest; do
+# The model's files by their numbers; a piece of file 0 is called model.0.NN.
+missing="" places=() digests=()
+while read -r kind name digest place; do
   case "$kind" in
     archive) [ -e "$folder/$name.done" ] || missing+=" $name" ;;
-    model) model="$name" digest="$rest" ;;
-    part) [ -e "$folder/$name" ] || { [ -n "$model" ] && [ -e "$folder/$model" ]; } || missing+=" $name" ;;
+    model) places[name]="$folder/$place" digests[name]="$digest" ;;
+    part)
+      number="${name#model.}"
+      [ -e "$folder/$name" ] || [ -e "${places[${number%.*}]}" ] || missing+=" $name"
+      ;;
   esac
 done <"$folder/parts.txt"
 if [ -n "$missing" ]; then
   echo "unpacked into $folder; still to come:$missing"
   exit
 fi
-if [ -n "$model" ] && [ ! -e "$folder/$model" ]; then
-  mkdir -p "$(dirname "$folder/$model")"
-  cat "$folder"/model.* >"$folder/$model.new"
-  echo "$digest  $folder/$model.new" | sha256sum --quiet -c - || fail "the model's parts are damaged: carry them again"
-  mv "$folder/$model.new" "$folder/$model"
-  rm -f "$folder"/model.*
-fi
+for number in "${!places[@]}"; do
+  file="${places[$number]}"
+  if [ -e "$file" ]; then continue; fi
+  mkdir -p "$(dirname "$file")"
+  cat "$folder/model.$number."* >"$file.new"
+  [ "$(sha256sum <"$file.new" | cut -d ' ' -f 1)" = "${digests[$number]}" ] || fail "the model's pieces are damaged: carry them again"
+  mv "$file.new" "$file"
+  rm -f "$folder/model.$number."*
+done
 sed -n 's/^begin //p' "$folder/parts.txt" | sed "s|@|$folder|g"

@@ -130,32 +130,63 @@ TEST_P(PretendGpuTraining, IsNearTheCpusInBfloat16) {
 INSTANTIATE_TEST_SUITE_P(Stages, PretendGpuTraining, ::testing::Values("sft", "adamw", "kto", "dpo"),
                          [](const auto& stage) { return stage.param; });
 
-// The same rows alone and joined with others, on one device: what a micro-batch gives does not depend on
-// those that it goes through the blocks with.
-TEST(PretendGpu, JoinedMicroBatchesGiveWhatEachGivesAlone) {
-  const TinyWorld world;
+std::vector<MicroBatch> three_batches(const TinyWorld& world, const Llama& model) {
   const std::vector<int> members = {0, 5, 3, 4, 7, 9};
   std::vector<MicroBatch> batches;
   for (const std::vector<int>& part : {std::vector<int>{0}, {5, 3, 4, 7}, {9}}) {
     batches.push_back(pack_micro_batch(world.prompts(), members, part,
-                                       {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512,
-                                       test_device()));
+                                       {AnswerSet::accepted_rejected_mismatched, SftWeights::split},
+                                       model.shape(), model.device()));
   }
-  auto pass = [&](Adapter& adapter, std::vector<PassItem> items) {
-    BlockPass blocks(world.model(), adapter, std::move(items), Recompute::never);
-    std::vector<at::Tensor> d_E, results = blocks.forward(BlockPass::Gradient::wanted);
-    for (const at::Tensor& log_probs : results) d_E.push_back(log_probs.cos());
-    for (at::Tensor& gradient : blocks.backward(d_E)) results.push_back(std::move(gradient));
-    return results;
-  };
-  auto item = [&](size_t m) { return PassItem{&batches[m].rows, &batches[m].edges}; };
+  return batches;
+}
+
+/// Log-probs of each, then its gradient.
+std::vector<at::Tensor> pass(const Llama& model, const Adapter& adapter,
+                             const std::vector<const MicroBatch*>& batches) {
+  std::vector<PassItem> items;
+  for (const MicroBatch* batch : batches) items.push_back({&batch->rows, &batch->edges});
+  BlockPass blocks(model, adapter, std::move(items), Recompute::never);
+  std::vector<at::Tensor> d_E, results = blocks.forward(BlockPass::Gradient::wanted);
+  for (const at::Tensor& log_probs : results) d_E.push_back(log_probs.cos());
+  for (at::Tensor& gradient : blocks.backward(d_E)) results.push_back(std::move(gradient));
+  return results;
+}
+
+// The same rows alone and joined with others, on one device: what a micro-batch gives does not depend on
+// those that it goes through the blocks with.
+TEST(PretendGpu, JoinedMicroBatchesGiveWhatEachGivesAlone) {
+  const TinyWorld world;
+  const std::vector<MicroBatch> batches = three_batches(world, world.model());
   Adapter together = world.random_adapter(3), alone = world.random_adapter(3);
   together.allow_parts(3);
-  const auto all = pass(together, {item(0), item(1), item(2)});
+  const auto all = pass(world.model(), together, {&batches[0], &batches[1], &batches[2]});
   for (size_t m = 0; m < 3; ++m) {
-    const auto one = pass(alone, {item(m)});
+    const auto one = pass(world.model(), alone, {&batches[m]});
     EXPECT_LT(testing::relative_difference(all[m], one[0]), 1e-5) << m;
     EXPECT_LT(testing::relative_difference(all[3 + m], one[1]), 1e-5) << m;
+  }
+}
+
+TEST(PretendGpu, LayersWithAWindowGiveWhatTheCpusGive) {
+  std::vector<std::vector<at::Tensor>> found;
+  for (const at::Device device : {at::Device(at::kCPU), testing::pretend_gpu()}) {
+    for (const int64_t window : {40, 0}) {
+      const TinyWorld world(at::kFloat, testing::Head::tied, 2, device);
+      ModelShape shape = world.model().shape();
+      if (window > 0) shape.set_window(window, every_other_layer(shape.layers));
+      const Llama model(world.weights(), shape, at::kFloat, device);
+      const std::vector<MicroBatch> batches = three_batches(world, model);
+      Adapter adapter = world.random_adapter(3);
+      adapter.allow_parts(3);
+      auto& results = found.emplace_back();
+      for (const at::Tensor& result : pass(model, adapter, {&batches[0], &batches[1], &batches[2]}))
+        results.push_back(result.cpu());
+    }
+  }
+  for (size_t i = 0; i < found[0].size(); ++i) {
+    EXPECT_LT(testing::relative_difference(found[2][i], found[0][i]), 1e-5) << i;
+    EXPECT_GT(testing::relative_difference(found[1][i], found[0][i]), 1e-4) << "no path is beyond the window";
   }
 }
 

@@ -96,8 +96,8 @@ TEST_F(LosingFolderTest, WhatWasFinishedIsDoneAndWhatFailedIsCounted) {
     log.mark();
     for (size_t number : {1u, 2u}) {
       EXPECT_EQ(claims.claim(task(number)), Claim::ours);
-      write_measure_file(result_path(directory.path(), task(number).id), files_[number]);
-      claims.confirm(task(number));
+      write_measure_file(result_path(directory.path(), task(number).id), files_[number],
+                         [&, number] { claims.confirm(task(number)); });
       claims.finished(task(number), 1);
       log.mark();
     }

@@ -116,7 +116,7 @@ Done run_judge(const TaskContext& context) {
   std::optional<Session> own;  // of judge_model, as long as the task
   if (!config.judge.model.empty()) {
     judge_config.data.model = config.judge.model;
-    judge_config.data.system = DataConfig().system;  // which another model's template may not take
+    judge_config.data.system = default_system;  // which another model's template may not take
     context.session.release_models();
     own.emplace(judge_config, context.session.rank());
   }

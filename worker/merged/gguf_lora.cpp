@@ -29,13 +29,16 @@ std::string export_gguf_lora(const std::string& directory, const std::string& ce
   const std::string& to = request.gguf_lora;
   if (path_exists(to)) throw UserError(to + " exists; name a file that is to be made");
   const TrainedCell trained = open_trained_cell(directory, cell, request);
+  if (!trained.adapter)
+    throw UserError("the cell has trained all weights, " + trained.path +
+                    ", and has no adapter; --merged OUT.gguf --gguf q8_0 writes them");
   const ModelShape& shape = trained.files->shape();
   GgufMetadata metadata;
   metadata.text("general.architecture", shape.architecture)
       .text("general.type", "adapter")
       .text("adapter.type", "lora")
-      .number("adapter.lora.alpha", trained.adapter.config().alpha);
-  const std::vector<Adapter::Entry> entries = trained.adapter.entries();
+      .number("adapter.lora.alpha", trained.adapter->config().alpha);
+  const std::vector<Adapter::Entry> entries = trained.adapter->entries();
   std::vector<PlannedTensor> planned;
   for (const Adapter::Entry& entry : entries) {
     for (PlannedTensor& tensor : planned_pair(shape, entry)) planned.push_back(std::move(tensor));
@@ -48,7 +51,7 @@ std::string export_gguf_lora(const std::string& directory, const std::string& ce
     }
   }
   writer.finish();
-  return to + " is the adapter of " + trained.adapter_path + " for " + trained.model + "\n";
+  return to + " is the adapter of " + trained.path + " for " + trained.model + "\n";
 }
 
 }  // namespace apportion

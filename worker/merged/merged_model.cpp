@@ -86,7 +86,8 @@ std::string export_merged(const std::string& directory, const std::string& cell,
   const TrainedCell trained = open_trained_cell(directory, cell, request);
   const std::string more =
       is_file ? write_gguf(to, trained, file_type(request.gguf)) : write_folder(to, trained);
-  return to + " is " + trained.model + " with the adapter of " + trained.adapter_path + more + "\n";
+  const std::string what = trained.adapter ? " with the adapter of " : " with the weights of ";
+  return to + " is " + trained.model + what + trained.path + more + "\n";
 }
 
 }  // namespace apportion

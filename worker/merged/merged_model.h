@@ -1,4 +1,5 @@
-// A trained adapter added into the weights that it was trained beside: a model that needs no adapter.
+// What a cell has trained as a model that needs nothing else: its adapter added into the weights that it was
+// trained beside, or all weights.
 #pragma once
 
 #include <string>

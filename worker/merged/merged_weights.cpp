@@ -7,8 +7,11 @@
 namespace apportion {
 
 MergedWeights::MergedWeights(const TrainedCell& trained)
-    : scale_(trained.scale()), weights_(trained.files->tensors()) {
-  for (Adapter::Entry& entry : trained.adapter.entries())
+    : weights_(trained.adapter ? trained.files->tensors()
+                               : folder_tensors(trained.path, trained.files->shape())) {
+  if (!trained.adapter) return;
+  scale_ = trained.adapter->config().alpha / trained.adapter->config().rank;
+  for (Adapter::Entry& entry : trained.adapter->entries())
     entries_[weight_name(entry.layer, entry.name)] = entry;
 }
 

@@ -1,4 +1,5 @@
-// The weights of a model with an adapter added in, W + B A alpha / r where it has one, tensor by tensor.
+// The weights of what a cell has trained, tensor by tensor: all of its own, or those of its model with the
+// adapter added in, W + B A alpha / r where it has one.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +21,7 @@ class MergedWeights {
   at::Tensor whole(const std::string& name) const;
 
  private:
-  double scale_;
+  double scale_ = 0;
   WeightSource weights_;
   std::map<std::string, Adapter::Entry> entries_;  // by the tensor's name
 };

@@ -33,14 +33,19 @@ std::string trained_by(const Cell& cell) {
   throw UserError("the cell '" + cell.name + "' trains nothing");
 }
 
-std::string adapter_of(const std::string& directory, const Cell& cell) {
+/// The folder of its adapter, or of all its weights.
+struct Trained {
+  std::string path;
+  bool is_adapter;
+};
+
+Trained trained_in(const std::string& directory, const Cell& cell) {
   const std::string task = trained_by(cell);
-  std::string adapter = adapter_directory(directory, task);
-  if (is_regular_file(adapter + "/adapter_config.json")) return adapter;
-  const std::string weights = weights_directory(directory, task);
-  if (is_regular_file(weights + "/config.json"))
-    throw UserError("the cell '" + cell.name + "' has trained all weights: " + weights + " is the model");
-  throw UserError(adapter + " is not there: the cell is not finished, or what it trained was not kept");
+  const Trained adapter{adapter_directory(directory, task), true},
+      weights{weights_directory(directory, task), false};
+  if (is_regular_file(adapter.path + "/adapter_config.json")) return adapter;
+  if (is_regular_file(weights.path + "/config.json")) return weights;
+  throw UserError(adapter.path + " is not there: the cell is not finished, or what it trained was not kept");
 }
 
 /// A path may be relative to where the job was run.
@@ -57,12 +62,13 @@ std::unique_ptr<ModelFiles> open_again(const std::string& model) {
 TrainedCell open_trained_cell(const std::string& directory, const std::string& cell,
                               const ExportRequest& request) {
   const Cell of = cell_of(directory, cell);
-  std::string adapter_path = adapter_of(directory, of);
+  Trained trained = trained_in(directory, of);
   std::string model = request.model.empty() ? of.about.model : request.model;
-  if (is_shape_text(model)) throw UserError(model + " has no weights of its own to add to");
+  if (is_shape_text(model)) throw UserError(model + " has no weights and no tokens of its own to write");
   std::unique_ptr<ModelFiles> files = open_again(model);
-  Adapter adapter = load_adapter(adapter_path, files->shape(), at::kCPU);
-  return {std::move(model), std::move(files), std::move(adapter_path), std::move(adapter)};
+  std::optional<Adapter> adapter;
+  if (trained.is_adapter) adapter = load_adapter(trained.path, files->shape(), at::kCPU);
+  return {std::move(model), std::move(files), std::move(trained.path), std::move(adapter)};
 }
 
 }  // namespace apportion

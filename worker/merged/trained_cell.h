@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "shared/config/command/command_line.h"
@@ -13,15 +14,13 @@ namespace apportion {
 struct TrainedCell {
   std::string model;  // as it was opened
   std::unique_ptr<ModelFiles> files;
-  std::string adapter_path;
-  Adapter adapter;
-
-  /// alpha / r.
-  double scale() const { return adapter.config().alpha / adapter.config().rank; }
+  std::string path;                // of what was trained
+  std::optional<Adapter> adapter;  // none: all weights were, and lie at `path` as transformers reads them
 };
 
 /// An empty `cell` is the only one. request.model says where its model is now. Throws UserError where there
-/// is no such cell, where it has trained no adapter, and where its model is not found.
+/// is no such cell, where it has trained nothing or nothing is left of that, and where its model is not
+/// found.
 TrainedCell open_trained_cell(const std::string& directory, const std::string& cell,
                               const ExportRequest& request);
 

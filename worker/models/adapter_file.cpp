@@ -71,6 +71,17 @@ std::vector<int64_t> layers_of(const Adapter& adapter) {
   return layers;
 }
 
+/// The layers that have adapters, by the names of the model's own modules, which lora_targets may have
+/// otherwise.
+std::vector<std::string_view> targets_of(const Adapter& adapter) {
+  std::vector<std::string_view> targets;
+  for (const Adapter::Entry& entry : adapter.entries()) {
+    if (entry.layer == adapter.lowest_layer())
+      targets.push_back(entry.name.substr(entry.name.rfind('.') + 1));
+  }
+  return targets;
+}
+
 /// What a person who finds the folder has to know: for which model the adapter is.
 void write_card(const std::string& path, const std::string& base_model, const std::string& hub_name) {
   const std::string line =
@@ -110,7 +121,7 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter, c
                            {"bias", "none"},
                            {"fan_in_fan_out", false},
                            {"inference_mode", true},
-                           {"target_modules", adapter.config().targets}};
+                           {"target_modules", targets_of(adapter)}};
   if (adapter.lowest_layer() > 0) config["layers_to_transform"] = layers_of(adapter);
   write_card(directory + "/README.md", base_model, hub_name);
   write_file(directory + "/adapter_config.json", config.dump(2) + "\n");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
 #include "shared/config/option.h"
@@ -45,8 +46,7 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
       auto lora = std::make_unique<LoraGroup>();
       int64_t b_rows = 0;
       for (size_t i = 0; i < groups[g].size(); ++i) {
-        const auto& targets = config.targets;
-        if (std::find(targets.begin(), targets.end(), groups[g][i].target()) == targets.end()) continue;
+        if (!is_lora_target(groups[g][i], config.targets)) continue;
         lora->adapted.push_back(i);
         b_rows += groups[g][i].outputs;
       }
@@ -69,7 +69,7 @@ Adapter::Adapter(const ModelShape& shape, const LoraConfig& config, uint64_t see
   }
   if (values.empty())
     throw UserError("lora_targets names no linear layer of the model; name some of " +
-                    join(lora_target_names(), ", "));
+                    join(lora_targets_of(shape), ", "));
   values_ = at::tensor(values, at::kFloat).to(device);
   size_t place = 0;
   for (auto& row : groups_) {

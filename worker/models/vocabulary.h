@@ -40,8 +40,8 @@ class Vocabulary {
   /// The gradient of hidden_RC, float32 [R, C], from that of s (in the compute type).
   std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
 
-  /// The chunks' groups of a model whose weights are trained, as Llama::train_all: the embedding's, then
-  /// those of a head that is not the embedding.
+  /// The chunks' groups of a model whose weights are trained, as TrainedWeights::groups: the embedding's,
+  /// then those of a head that is not the embedding.
   void train(const WeightSource& weights, std::vector<TrainedGroup>& groups);
   void weights_changed();
   size_t chunks() const { return embedding_.size(); }

@@ -3,13 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "shared/architecture/block.h"
@@ -35,8 +32,7 @@ uint64_t bytes_of(const std::vector<int64_t>& sizes) {
 nlohmann::json scaling_of(const ModelShape& shape) {
   const std::vector<double>& divisors = shape.rope_divisors;
   if (divisors.empty()) return nullptr;
-  if (std::all_of(divisors.begin(), divisors.end(), [&](double divisor) { return divisor == divisors[0]; }))
-    return {{"rope_type", "linear"}, {"factor", divisors[0]}};
+  if (is_linear(divisors)) return {{"rope_type", "linear"}, {"factor", divisors.front()}};
   constexpr double close = 1e-5;             // GGUF files have them in float32
   for (const double factor : {8.0, 32.0}) {  // Llama 3.1 and 3.3; 3.2
     Llama3Scaling llama3;
@@ -58,7 +54,8 @@ nlohmann::json config_of(const ModelShape& shape) {
   static const std::map<std::string, const char*> classes = {{"llama", "LlamaForCausalLM"},
                                                              {"qwen2", "Qwen2ForCausalLM"},
                                                              {"qwen3", "Qwen3ForCausalLM"},
-                                                             {"gemma2", "Gemma2ForCausalLM"}};
+                                                             {"gemma2", "Gemma2ForCausalLM"},
+                                                             {"phi3", "Phi3ForCausalLM"}};
   const bool gelu = shape.activation == Activation::gelu;
   nlohmann::json config = {{"architectures", {classes.at(shape.architecture)}},
                            {"model_type", shape.architecture},
@@ -86,9 +83,10 @@ nlohmann::json config_of(const ModelShape& shape) {
     for (const auto& [key, cap] : {std::pair("attn_logit_softcapping", shape.attention_cap),
                                    std::pair("final_logit_softcapping", shape.logits_cap)})
       config[key] = cap > 0 ? nlohmann::json(cap) : nlohmann::json();
-    // The context ends at the window (gguf_shape.h, config_json.h).
-    config["sliding_window"] = shape.context_length;
+    config["sliding_window"] = shape.window > 0 ? shape.window : shape.context_length;
   }
+  // The class's own is a token of Phi-3-mini's, and another vocabulary may be shorter.
+  if (shape.architecture == "phi3") config["pad_token_id"] = nullptr;
   if (const nlohmann::json scaling = scaling_of(shape); !scaling.is_null()) config["rope_scaling"] = scaling;
   return config;
 }
@@ -96,15 +94,16 @@ nlohmann::json config_of(const ModelShape& shape) {
 }  // namespace
 
 struct WeightsWriter::File {
-  std::string directory, path, temporary;
-  std::string config;
+  std::string directory, config;
+  FileWriter writer;
   uint64_t written = 0, all = 0;  // bytes of values
-  std::ofstream stream;
   Digest digest;
 
+  File(const std::string& to, std::string config_text)
+      : directory(to), config(std::move(config_text)), writer(to + file_name) {}
+
   void put(std::string_view bytes) {
-    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!stream) throw_system_error("cannot write " + temporary, errno);
+    writer.write(bytes);
     digest.add(bytes);
   }
 };
@@ -127,13 +126,10 @@ std::vector<std::string> WeightsWriter::order(const ModelShape& shape) {
   return names;
 }
 
-WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& shape, const std::string& config)
-    : file_(std::make_unique<File>()) {
+WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& shape,
+                             const std::string& config) {
   make_directories(directory);
-  file_->directory = directory;
-  file_->path = directory + file_name;
-  file_->temporary = temporary_name(file_->path);
-  file_->config = config.empty() ? config_of(shape).dump(2) + "\n" : config;
+  file_ = std::make_unique<File>(directory, config.empty() ? config_of(shape).dump(2) + "\n" : config);
   const auto tensors = tensors_of(shape);
   std::map<std::string, TensorPlace> places;
   for (const std::string& name : order(shape)) {
@@ -143,13 +139,10 @@ WeightsWriter::WeightsWriter(const std::string& directory, const ModelShape& sha
     place.begin = file_->all;
     place.end = file_->all += bytes_of(place.shape);
   }
-  file_->stream.open(file_->temporary, std::ios::binary | std::ios::trunc);
   file_->put(encode_safetensors_header(places, {{"format", "pt"}}));
 }
 
-WeightsWriter::~WeightsWriter() {
-  if (file_->stream.is_open()) std::remove(file_->temporary.c_str());  // it was not finished
-}
+WeightsWriter::~WeightsWriter() = default;
 
 void WeightsWriter::add(const at::Tensor& values) {
   const at::Tensor host = values.detach().to(at::kFloat).cpu().contiguous();
@@ -159,10 +152,7 @@ void WeightsWriter::add(const at::Tensor& values) {
 
 std::string WeightsWriter::finish() {
   ensure(file_->written == file_->all, "all values of a file are written, each once");
-  file_->stream.flush();
-  if (!file_->stream) throw_system_error("cannot write " + file_->temporary, errno);
-  file_->stream.close();
-  commit_file(file_->temporary, file_->path);
+  file_->writer.finish();
   write_file(file_->directory + "/config.json", file_->config);
   return file_->digest.hex();
 }

@@ -19,6 +19,7 @@ class WeightsWriter {
   /// that follows.
   /// `config`: what config.json has; empty: what the shape says.
   WeightsWriter(const std::string& directory, const ModelShape& shape, const std::string& config = "");
+  /// An unfinished file is removed.
   ~WeightsWriter();
   WeightsWriter(const WeightsWriter&) = delete;
   WeightsWriter& operator=(const WeightsWriter&) = delete;

@@ -94,7 +94,7 @@ void AnswerTree::add_prompt(size_t index, int32_t end) {
 
 TokenRows AnswerTree::next_rows() {
   TokenRows rows = token_rows(tree_, nodes_, depth_ == 0 ? packed_block_rows : growing_block_rows,
-                              tools_.model.shape().context_length, tools_.model.device());
+                              tools_.model.shape(), tools_.model.device());
   const int64_t before = cache_.capacity();
   cache_.reserve(rows.plan.slots, most_slots_);
   // What the cache had before is kept for later tensors; of a large one that would be as much again.

@@ -68,7 +68,7 @@ class SideBySide {
       ids_T.push_back(rows.back().ids_T);
     }
     std::vector<at::Tensor> x_TC = tools_.model.vocabulary().embed(ids_T);
-    tools_.model.walk(Direction::forward, count, [&](int64_t layer, int item) {
+    tools_.model.blocks().walk(Direction::forward, count, [&](int64_t layer, int item) {
       const auto i = static_cast<size_t>(item);
       x_TC[i] = tools_.model.block(layer, x_TC[i], rows[i], tools_.adapter, &growing[i]->cache(),
                                    growing[i]->first_slot());

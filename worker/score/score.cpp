@@ -17,6 +17,7 @@
 #include "shared/model_files/model_files.h"
 #include "shared/tokens/chat_template.h"
 #include "worker/device.h"
+#include "worker/device_memory.h"
 #include "worker/models/adapter_file.h"
 #include "worker/train/replay.h"
 
@@ -37,6 +38,7 @@ class Scorer {
     const at::Device device = compute_device(place.local_rank);
     weights_ = std::make_unique<WeightSource>(files_->tensors());
     const at::ScalarType type = resolve_compute_type(config.measure_compute_type);
+    map_large_blocks();
     model_ = std::make_unique<Llama>(*weights_, files_->shape(), type, device);
     if (request.adapter.empty()) return;
     adapter_ = std::make_unique<Adapter>(load_adapter(request.adapter, model_->shape(), device));

@@ -10,6 +10,7 @@
 
 #include "shared/base/counter_rng.h"
 #include "shared/base/error.h"
+#include "shared/model/steering.h"
 #include "worker/models/queued_copy.h"
 
 namespace apportion {
@@ -51,17 +52,6 @@ std::vector<int> in_turns(const std::vector<int>& order, const std::vector<int>&
     }
   }
   return turns;
-}
-
-int32_t steering_token(const ChatTemplate& chat, const Prompt& prompt, const std::string& text) {
-  EncodedTurn turn = chat.encode_turn(prompt.text, text + " x");
-  EncodedTurn alone = chat.encode_turn(prompt.text, text);
-  if (alone.answer.size() != 2 || turn.answer.front() != alone.answer.front()) {
-    throw UserError("the steering text '" + text +
-                    "' is not one token at the start of an answer in this model's tokenizer; choose another "
-                    "model, or steering = path");
-  }
-  return turn.answer.front();
 }
 
 /// Collects distinct edges (node, token) of a tree and the lists that answers make of them.
@@ -189,11 +179,11 @@ class Packer {
     }
   }
 
-  MicroBatch finish(int64_t context_length) {
+  MicroBatch finish(const ModelShape& shape) {
     std::vector<int32_t> row_of_node;
     TokenTree sorted = tree_.depth_first(row_of_node);
     std::vector<int32_t> queries = counting(sorted.size());
-    out_.rows = token_rows(sorted, queries, packed_block_rows, context_length, at::kCPU);
+    out_.rows = token_rows(sorted, queries, packed_block_rows, shape, at::kCPU);
     out_.tree_tokens = sorted.size();
     out_.edges = edges_.index(row_of_node, kept_, out_.kept.row_N);
     if (!kept_.empty()) out_.kept.weight_N = at::tensor(kept_weight_, at::kFloat);
@@ -324,15 +314,6 @@ void check_distinct(const std::vector<Answer>& answers, const Subject& subject) 
 
 }  // namespace
 
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
-                                     Steering steering) {
-  std::vector<int32_t> tokens;
-  for (size_t j = 0; steering != Steering::path && j < categories; ++j) {
-    tokens.push_back(steering_token(chat, prompt, steering_text(steering, static_cast<int>(j))));
-  }
-  return tokens;
-}
-
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
                                        uint64_t seed, AnswerStyle style, Steering steering) {
@@ -351,7 +332,7 @@ std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector
       if (style == AnswerStyle::plain) out.pairs = preference_pairs(dataset, subject);
       continue;
     }
-    out.steering_tokens = steering_tokens(chat, prompt, dataset.categories.size(), steering);
+    out.steering_tokens = steering_tokens(chat, prompt.text, dataset.categories.size(), steering);
     add_answers(out, prompt, accepted_answers(dataset, subject, steering), chat);
     add_answers(out, prompt, rejected_answers(dataset, subject, seed, prompt.wording, steering), chat);
   }
@@ -411,7 +392,7 @@ std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompt
 }
 
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            const std::vector<int>& members, const Packing& packing, const ModelShape& shape,
                             at::Device device, const JoiningRows& joining) {
   Packer packer(packing);
   int turn = packing.text_turn;
@@ -424,12 +405,12 @@ MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::
   }
   for (const ReplayRow* row : joining.replay) packer.add_replay(*row);
   packer.add_stories(joining.stories);
-  MicroBatch out = packer.finish(context_length);
+  MicroBatch out = packer.finish(shape);
   move_together(tensors_of(out), device);
   return out;
 }
 
-ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, const ModelShape& shape,
                        at::Device device) {
   TokenTree tree;
   std::vector<int32_t> kept, row_of_node;
@@ -437,7 +418,7 @@ ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t cont
   const TokenTree sorted = tree.depth_first(row_of_node);
   std::vector<int64_t> rows;
   for (int32_t node : kept) rows.push_back(row_of_node[static_cast<size_t>(node)]);
-  return {token_rows(sorted, counting(sorted.size()), packed_block_rows, context_length, device),
+  return {token_rows(sorted, counting(sorted.size()), packed_block_rows, shape, device),
           queued_copy(at::tensor(rows, at::kLong), device)};
 }
 

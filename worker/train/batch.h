@@ -59,11 +59,6 @@ struct JoiningRows {
   std::vector<StoryRow> stories;
 };
 
-/// The steering token of each of `categories` categories as the first token of an answer to `prompt`. Throws
-/// UserError when a digit or letter is not one token in that position. None with Steering::path.
-std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const Prompt& prompt, size_t categories,
-                                     Steering steering);
-
 /// Tokenised prompts of the training set. Steered answers are accepted and rejected ones, and UserError is
 /// thrown when one does not start with its steering token; plain ones are all accepted. With `paths`
 /// UserError is thrown when two of a prompt's are the same, whose probability would count twice.
@@ -156,7 +151,7 @@ struct Packing {
 /// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges behind
 /// the prompts'.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
-                            const std::vector<int>& members, const Packing& packing, int64_t context_length,
+                            const std::vector<int>& members, const Packing& packing, const ModelShape& shape,
                             at::Device device, const JoiningRows& joining = {});
 
 /// A tree of replay rows alone, whose rows_R are the kept positions in their order.
@@ -164,7 +159,7 @@ struct ReplayTree {
   TokenRows rows;
   at::Tensor kept_N;  // int64 rows of the tree
 };
-ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, int64_t context_length,
+ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, const ModelShape& shape,
                        at::Device device);
 
 /// Positions at which a row is kept.

@@ -112,7 +112,7 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient, const Vocabulary* 
   std::vector<at::Tensor> ids_T, x_TC, hidden_RC(present_.size());
   for (const auto& bunch : bunches_) ids_T.push_back(bunch->rows->ids_T);
   x_TC = model_.vocabulary().embed(ids_T);
-  model_.walk(Direction::forward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
+  model_.blocks().walk(Direction::forward, static_cast<int>(bunches_.size()), [&](int64_t layer, int lane) {
     const bool trained = wanted && layer >= lowest_, graph = trained && keeps_graph;
     at::AutoGradMode mode(graph);
     const auto bunch = static_cast<size_t>(lane);
@@ -213,7 +213,7 @@ std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log
     const auto b = static_cast<size_t>(lane);
     block_backward(layer, b, d_TC[b], gradients);
   };
-  model_.walk(Direction::backward, static_cast<int>(bunches_.size()), work, {}, lowest_);
+  model_.blocks().walk(Direction::backward, static_cast<int>(bunches_.size()), work, {}, lowest_);
   for (const auto& bunch : bunches_) {
     if (bunch->found.empty()) continue;
     std::reverse(bunch->found.begin(), bunch->found.end());  // now in the order of the values

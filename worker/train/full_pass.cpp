@@ -21,7 +21,7 @@ FullPass::FullPass(const Llama& model, std::vector<PassItem> items, Recompute re
 
 std::vector<at::Tensor> FullPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   head_backward(d_log_prob_E);
-  model_.walk(
+  model_.blocks().walk(
       Direction::backward, static_cast<int>(bunches_.size()),
       [&](int64_t layer, int index) { block_backward(layer, static_cast<size_t>(index)); },
       [&](int64_t layer) {
@@ -66,8 +66,9 @@ void FullPass::head_backward(const std::vector<at::Tensor>& d_log_prob_E) {
 void FullPass::block_backward(int64_t layer, size_t bunch) {
   Step step = take_block(layer, bunch);
   const size_t item = bunches_[bunch]->items[0];  // the only one: gradients of weights would be joined
-  torch::autograd::variable_list inputs = model_.leaves_of(layer);
-  const size_t vectors = model_.block_vectors();
+  const BlockWeights& block = model_.blocks().at(layer);
+  torch::autograd::variable_list inputs = block.leaves();
+  const size_t vectors = block.vectors.size();
   inputs.push_back(step.in_TC);
   auto found = torch::autograd::grad({step.out_TC}, inputs, {d_stream_[item]});
   step = {};

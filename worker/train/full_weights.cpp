@@ -37,7 +37,7 @@ int64_t part_of_first(const TrainedGroup& trained, int rank) {
 }  // namespace
 
 FullWeights::FullWeights(Llama& model, const WeightSource& weights, const TrainingRanks& ranks)
-    : model_(model), ranks_(ranks), groups_(model.train_all(weights)) {
+    : model_(model), trained_(model.train_all(weights)), ranks_(ranks), groups_(trained_.groups()) {
   const WeightGroups index{static_cast<size_t>(model.shape().layers), model.vocabulary().chunks(),
                            model.vocabulary().is_tied()};
   gradient_ = std::make_unique<WeightGradient>(groups_, index, ranks.shards, ranks.replicas);
@@ -70,7 +70,7 @@ void FullWeights::refresh() {
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (!moved_[g]) groups_[g].group->own().copy_(part_of(g));
   }
-  model_.weights_changed();
+  trained_.changed();
 }
 
 std::vector<StatePart> FullWeights::state_parts(Collectives& group) const {

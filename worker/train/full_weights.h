@@ -44,12 +44,13 @@ class FullWeights : public Trainee {
   at::Tensor part_of(size_t group) const;
   int shard_rank() const { return ranks_.shards ? ranks_.shards->group_rank() : 0; }
 
-  Llama& model_;
+  const Llama& model_;
+  TrainedWeights trained_;
   TrainingRanks ranks_;
   std::unique_ptr<Collectives> alone_ =
-      make_local_collectives();  // a norm of one rank is rounded as of several
-  std::vector<TrainedGroup> groups_;
-  std::vector<bool> moved_;  // groups whose own values lie in values_: nothing is copied
+      make_local_collectives();        // a norm of one rank is rounded as of several
+  std::vector<TrainedGroup>& groups_;  // of what is trained
+  std::vector<bool> moved_;            // groups whose own values lie in values_: nothing is copied
   std::unique_ptr<WeightGradient> gradient_;
   at::Tensor values_;
 };

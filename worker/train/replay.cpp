@@ -30,7 +30,7 @@ std::vector<at::Tensor> kept_hidden(const Llama& model, const Adapter* adapter,
   std::vector<at::Tensor> ids_T;
   for (const ReplayTree& tree : trees) ids_T.push_back(tree.rows.ids_T);
   std::vector<at::Tensor> x_TC = model.vocabulary().embed(ids_T);
-  model.walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
+  model.blocks().walk(Direction::forward, static_cast<int>(trees.size()), [&](int64_t layer, int item) {
     at::Tensor& x = x_TC[static_cast<size_t>(item)];
     x = model.block(layer, x, trees[static_cast<size_t>(item)].rows, adapter);
   });
@@ -45,7 +45,7 @@ at::Tensor answer_log_probs(const Llama& model, const Adapter* adapter,
   std::vector<int64_t> tokens;
   for (const ReplayRow* row : rows) tokens.insert(tokens.end(), row->answer.begin(), row->answer.end());
   std::vector<ReplayTree> trees;
-  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape().context_length, model.device()));
+  if (!rows.empty()) trees.push_back(pack_replay(rows, model.shape(), model.device()));
   const std::vector<at::Tensor> logits = model.vocabulary().logits(kept_hidden(model, adapter, trees));
   if (logits.empty()) return at::empty({0}, at::kFloat);
   const at::Tensor token_N = at::tensor(tokens, at::kLong).to(model.device());
@@ -89,7 +89,7 @@ void Replay::prepare(const Llama& base, const Adapter* adapter, Collectives& gro
       counts[rank] += kept_positions(*members.back()) * base.shape().width;
     }
     if (static_cast<int>(rank) == group.group_rank())
-      own.push_back(pack_replay(members, base.shape().context_length, base.device()));
+      own.push_back(pack_replay(members, base.shape(), base.device()));
   }
   const std::vector<at::Tensor> hidden = kept_hidden(base, adapter, own);
   const auto options = at::dtype(at::kFloat).device(base.device());

@@ -113,8 +113,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     JoiningRows rows;
     for (int row : kept) rows.replay.push_back(&setup_.replay->row(row));
     if (!joining.stories.empty()) rows.stories = joining.stories[index];
-    packed = pack_micro_batch(setup_.prompts, members, part, own, setup_.model.shape().context_length,
-                              at::kCPU, rows);
+    packed = pack_micro_batch(setup_.prompts, members, part, own, setup_.model.shape(), at::kCPU, rows);
     add_base_rows(kept, packed);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges, &packed.kept};
   });

@@ -14,7 +14,7 @@
 
 namespace apportion {
 
-/// Which trained group is which: Llama::train_all's order.
+/// Which trained group is which: TrainedWeights::groups' order.
 struct WeightGroups {
   size_t layers = 0, chunks = 0;
   bool tied = true;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "shared/base/error.h"
 #include "worker/kernels/panel_products.h"
@@ -14,16 +15,22 @@
 namespace apportion {
 namespace {
 
-/// Slots that the rows [first, last) of `queries` descend from, themselves included, ascending.
+/// Calls work(slot) for all that the node `query` attends to, from itself on upwards.
+template <typename Work>
+void for_keys(const TokenTree& tree, int32_t query, int64_t window, Work work) {
+  for (int32_t node = query; node != no_node && tree.depth(query) - tree.depth(node) < window;
+       node = tree.parent(node))
+    work(node);
+}
+
+/// Slots that the rows [first, last) of `queries` attend to, ascending.
 std::vector<int32_t> keys_of_rows(const TokenTree& tree, const std::vector<int32_t>& queries, size_t first,
-                                  size_t last, std::vector<int32_t>& seen, int32_t mark) {
+                                  size_t last, int64_t window, std::vector<int32_t>& seen, int32_t mark) {
   std::vector<int32_t> keys;
   for (size_t row = first; row < last; ++row) {
-    for (int32_t node = queries[row]; node != no_node && seen[static_cast<size_t>(node)] != mark;
-         node = tree.parent(node)) {
-      seen[static_cast<size_t>(node)] = mark;
-      keys.push_back(node);
-    }
+    for_keys(tree, queries[row], window, [&](int32_t node) {
+      if (std::exchange(seen[static_cast<size_t>(node)], mark) != mark) keys.push_back(node);
+    });
   }
   std::sort(keys.begin(), keys.end());
   return keys;
@@ -124,9 +131,13 @@ struct PanelAttention : torch::autograd::Function<PanelAttention> {
 /// Writes block `block` of the plan: its keys, the mask of its rows, and who uses each slot.
 class PlanWriter {
  public:
-  PlanWriter(const TokenTree& tree, const std::vector<int32_t>& queries, AttentionPlan& plan, int64_t blocks,
-             int64_t width)
-      : tree_(tree), queries_(queries), plan_(plan), users_(static_cast<size_t>(tree.size())) {
+  PlanWriter(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t window, AttentionPlan& plan,
+             int64_t blocks, int64_t width)
+      : tree_(tree),
+        queries_(queries),
+        window_(window),
+        plan_(plan),
+        users_(static_cast<size_t>(tree.size())) {
     plan.keys_BU = at::empty({blocks, width}, at::kLong);
     plan.mask_BQU =
         at::full({blocks, plan.block_rows, width}, -std::numeric_limits<float>::infinity(), at::kFloat);
@@ -148,10 +159,10 @@ class PlanWriter {
         mask[0] = 0;
         continue;
       }
-      for (int32_t node = queries_[query]; node != no_node; node = tree_.parent(node)) {
+      for_keys(tree_, queries_[query], window_, [&](int32_t node) {
         mask[std::lower_bound(keys.begin(), keys.end(), node) - keys.begin()] = 0;
         ++plan_.pairs;
-      }
+      });
     }
   }
 
@@ -168,6 +179,7 @@ class PlanWriter {
  private:
   const TokenTree& tree_;
   const std::vector<int32_t>& queries_;
+  const int64_t window_;
   AttentionPlan& plan_;
   std::vector<std::vector<int64_t>> users_;
 };
@@ -212,7 +224,8 @@ at::Tensor summed_by_slot(const at::Tensor& rows_UX, const at::Tensor& users, co
   return std::get<0>(at::embedding_bag(rows_UX, users, user_offsets)).to(type);
 }
 
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows) {
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                             int64_t window) {
   ensure(!queries.empty() && row_multiple % block_rows == 0,
          "attention has queries, in blocks that fill the rows");
   const auto count = static_cast<int64_t>(queries.size());
@@ -229,10 +242,10 @@ AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& 
     const auto first = static_cast<size_t>(std::min(block * block_rows, count));
     const auto last = static_cast<size_t>(std::min((block + 1) * block_rows, count));
     auto& own = keys[static_cast<size_t>(block)];
-    own = keys_of_rows(tree, queries, first, last, seen, static_cast<int32_t>(block));
+    own = keys_of_rows(tree, queries, first, last, window, seen, static_cast<int32_t>(block));
     most = std::max(most, own.size());
   }
-  PlanWriter writer(tree, queries, plan, blocks, static_cast<int64_t>(most));
+  PlanWriter writer(tree, queries, window, plan, blocks, static_cast<int64_t>(most));
   for (int64_t block = 0; block < blocks; ++block) writer.write(block, keys[static_cast<size_t>(block)]);
   writer.finish();
   return plan;

@@ -1,5 +1,6 @@
 // Attention over ancestors without a [T, T] mask: queries go in blocks of rows, and each block meets only
-// the keys that one of its rows descends from. Exact: what is left out has weight zero.
+// the keys that one of its rows descends from, and sees where there is a window. Exact: what is left out has
+// weight zero.
 //
 // Legend: T query rows (padded), S key slots, B blocks, Q rows of a block, U most keys of a block,
 //         H query heads, G key/value heads, D head_dim.
@@ -8,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "worker/kernels/score_rule.h"
@@ -37,14 +39,19 @@ struct AttentionPlan {
   int64_t pairs = 0;                // unmasked (query, key) pairs, for counting FLOPs
   at::Tensor keys_BU;               // int64 slot of each key; padding names a slot of the same tree
   std::vector<int64_t> key_counts;  // [B] keys before the padding, at least 1
-  at::Tensor mask_BQU;              // float32: 0 where the row descends from the key (or is it), else -inf
+  at::Tensor mask_BQU;              // float32: 0 where the row attends to the key, else -inf
   at::Tensor users,
       user_offsets;  // int64: where in keys_BU each slot occurs, slot by slot (for the gradient)
 };
 
-/// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. Rows added to
-/// fill the last block read the first row's own key; their results mean nothing.
-AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows);
+/// No window: a row attends to all of its ancestors.
+inline constexpr int64_t no_window = std::numeric_limits<int64_t>::max();
+
+/// The plan for the rows `queries` (nodes of `tree`, whose index is their slot), in this order. With a
+/// `window` a row attends to so many nodes of its path, the last ones, itself included (Longformer, arXiv
+/// 2004.05150). Rows added to fill the last block read the first row's own key; their results mean nothing.
+AttentionPlan plan_attention(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t block_rows,
+                             int64_t window = no_window);
 
 /// The plans of trees whose rows come on top of each other, padding included: slots are rows. Each part takes
 /// its own rows, and nothing says who uses a slot; or with `rows_each` (at least those of the longest) so

@@ -166,6 +166,9 @@ CommandLine parse_report(const CommandWords& words) {
     throw UserError(fmt::format("{}: --cell is of one cell and --by of all; keep one", source));
   if (words.by) parsed.by = by_keys(*words.by);
   parsed.fail_if = words.fail_if;
+  parsed.html_file = words.html_file;
+  if (!words.html_file.empty() && (words.by || parsed.config.output.json))
+    throw UserError(fmt::format("{}: --html writes the page, --json and --by print; ask for one", source));
   return parsed;
 }
 
@@ -316,6 +319,7 @@ void check_commands(const CommandWords& words, const std::string& command) {
         Own{!words.merged.empty(), "merged", "export", "export DIR --merged OUT"},
         Own{words.gguf.has_value(), "gguf", "export", "export DIR --merged OUT.gguf"},
         Own{!words.gguf_lora.empty(), "gguf-lora", "export", "export DIR --gguf-lora OUT.gguf"},
+        Own{!words.html_file.empty(), "html", "report", "report DIR --html FILE"},
         Own{!words.cell.empty(), "cell", "report", "report DIR"},
         Own{words.by.has_value(), "by", "report", "report DIR"},
         Own{!words.fail_if.empty(), "fail-if", "report", "report DIR"},
@@ -361,6 +365,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.switches.count("dump_options_markdown")) {
     return printing(Command::dump_options_page, format_options_page());
   }
+  if (words.switches.count("dump_metrics_markdown")) return printing(Command::dump_metrics_page, "");
   if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
   check_commands(words, command);
   if (command == "inspect") return parse_inspect(words);

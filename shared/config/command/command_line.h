@@ -29,7 +29,8 @@ enum class Command {
   version,
   dump_defaults,
   print_config,
-  dump_options_page
+  dump_options_page,
+  dump_metrics_page
 };
 
 /// What `submit` adds to the job that it submits.
@@ -79,15 +80,17 @@ struct CommandLine {
   ScoreRequest score;
   std::string cell;                      // report: this one alone; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
+  std::string html_file;                 // report: where its page goes; empty: none; "-" is standard output
   std::string csv_file;                  // export_csv: "-" is standard output
   ExportRequest exported;
   std::string text;  // what to print, of every command but those that do something
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json] [--cell NAME | --by KEY,KEY]
-/// [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the other
-/// commands on a folder, `apportion inspect MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`, and
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE] [--cell NAME | --by
+/// KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the
+/// other commands on a folder, `apportion inspect MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`,
+/// and
 /// --help, --version, --dump-defaults, --print-config (with run JOB); with run, submit and plan also
 /// --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.

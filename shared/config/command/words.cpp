@@ -34,12 +34,12 @@ po::options_description describe_switches() {
   po::options_description description;
   auto add = description.add_options();
   add("help,h", "");
-  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown", "watch",
-                           "dry_run", "yes", "adapters"})
+  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown",
+                           "dump_metrics_markdown", "watch", "dry_run", "yes", "adapters"})
     add(name, "");
   for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
   add("csv", po::value<std::string>(), "");
-  for (const char* name : {"cell", "by", "merged", "gguf", "gguf_lora"})
+  for (const char* name : {"html", "cell", "by", "merged", "gguf", "gguf_lora"})
     add(name, po::value<std::string>(), "");
   for (const char* name : {"sweep", "fail_if", "forget"})
     add(name, po::value<std::vector<std::string>>(), "");
@@ -96,9 +96,9 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
   for (const char* name :
-       {"help",    "version", "dump_defaults", "print_config", "csv",   "cell",     "by",
-        "fail_if", "sweep",   "site",          "members",      "ranks", "dry_run",  "watch",
-        "forget",  "yes",     "adapters",      "merged",       "gguf",  "gguf_lora"})
+       {"help",    "version", "dump_defaults", "print_config", "csv",   "cell",      "by",
+        "fail_if", "sweep",   "site",          "members",      "ranks", "dry_run",   "watch",
+        "forget",  "yes",     "adapters",      "merged",       "gguf",  "gguf_lora", "html"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -156,6 +156,8 @@ CommandWords parse_words(int argc, const char* const* argv) {
       (key == "ranks" ? words.submit.ranks : words.submit.members) = count_of(key, value);
     } else if (key == "csv") {
       words.csv_file = value;
+    } else if (key == "html") {
+      words.html_file = value;
     } else if (key == "merged") {
       words.merged = value;
     } else if (key == "gguf") {

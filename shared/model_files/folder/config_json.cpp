@@ -71,8 +71,15 @@ const std::set<std::string_view> read = {"attention_bias",
                                          "use_sliding_window",
                                          "vocab_size"};
 
-bool says_nothing(const json& value) {
-  return value.is_null() || value == false || (value.is_structured() && value.empty());
+constexpr std::string_view partial_rotation = "partial_rotary_factor";
+constexpr const char* no_such_window = "is none of a gemma2 or mistral model's keys";
+
+/// What training drops out; the context that longrope began with, a scaling that is refused below; and the
+/// class that the model came with before transformers had it.
+bool says_nothing_in_phi3(const std::string& key, const json& value) {
+  return key == "embd_pdrop" || key == "resid_pdrop" || key == "original_max_position_embeddings" ||
+         (key == "auto_map" && value.is_object() &&
+          value.value("AutoModelForCausalLM", json()) == "modeling_phi3.Phi3ForCausalLM");
 }
 
 class Config {
@@ -83,6 +90,16 @@ class Config {
     ModelShape shape;
     shape.architecture = architecture();
     check_keys();
+    if (shape.architecture == "gemma2") {
+      check_activation("hidden_activation", "gelu_pytorch_tanh");
+      check_none({"use_sliding_window"}, no_such_window);
+    } else {
+      check_activation("hidden_act", "silu");
+      check_none(
+          {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "hidden_activation"},
+          "is a gemma2 model's, and not computed here");
+      if (is_mistral()) check_none({"use_sliding_window"}, no_such_window);
+    }
     shape.layers = size(json_, "num_hidden_layers", 4096);  // all tensors of all layers are listed by name
     shape.width = size(json_, "hidden_size");
     shape.heads = size(json_, "num_attention_heads");
@@ -96,7 +113,7 @@ class Config {
     shape.set_traits();
     if (shape.architecture == "gemma2") read_gemma(shape);
     check_heads(shape);
-    shape.context_length = std::min(shape.context_length, window());
+    read_window(shape);
     read_rope(shape);
     return shape;
   }
@@ -107,10 +124,14 @@ class Config {
   }
   static bool has(const json& in, const char* key) { return in.contains(key) && !in.at(key).is_null(); }
 
+  /// Whether a window is in all layers.
+  bool has_one_window(const ModelShape& shape) const { return is_mistral() || shape.architecture == "phi3"; }
+  bool is_mistral() const { return json_.value("model_type", json()) == "mistral"; }
+
   std::string architecture() const {
     const json type = json_.value("model_type", json());
     if (type.is_string() && is_computed(type.get<std::string>())) return type.get<std::string>();
-    if (type == "mistral") return "llama";  // but for its window
+    if (is_mistral()) return "llama";  // but for its window
     fail("model_type", fmt::format("is {}; {} and mistral are computed here", type.dump(),
                                    fmt::join(architecture_names(), ", ")));
   }
@@ -131,24 +152,27 @@ class Config {
   void check_keys() const {
     for (const auto& [key, value] : json_.items()) {
       if (unread.contains(key) || read.contains(key) || says_nothing(value)) continue;
-      if (key == "pretraining_tp" && value == 1) continue;  // sums in parts, equal but for rounding
+      // In one part each: sums, equal but for rounding, and the elements of a head that turn.
+      if ((key == "pretraining_tp" || key == partial_rotation) && value == 1) continue;
+      if (json_.value("model_type", json()) == "phi3" && says_nothing_in_phi3(key, value)) continue;
       fail(key, "is not known here, and may change what the model computes");
     }
-    const bool is_gemma = json_.value("model_type", json()) == "gemma2";
-    const char* key = is_gemma ? "hidden_activation" : "hidden_act";
-    const char* known = is_gemma ? "gelu_pytorch_tanh" : "silu";
-    if (json_.value(key, json()) != known)
-      fail(key, fmt::format("is {}; \"{}\" is computed here", json_.value(key, json()).dump(), known));
     if (has(json_, "sliding_window_size") &&
         json_.at("sliding_window_size") != json_.value("sliding_window", json()))
       fail("sliding_window_size", "is another number than sliding_window");
-    if (is_gemma && has(json_, "use_sliding_window"))
-      fail("use_sliding_window", "is none of a gemma2 model's keys");
-    for (const char* of_gemma : {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
-                                 "hidden_activation"}) {
-      if (!is_gemma && has(json_, of_gemma)) fail(of_gemma, "is a gemma2 model's, and not computed here");
-    }
     if (flag("attention_bias")) fail("attention_bias", "is true, and such biases are not computed here");
+  }
+
+  void check_activation(const char* key, const char* computed) const {
+    const json value = json_.value(key, json());
+    if (value != computed) fail(key, fmt::format("is {}; \"{}\" is computed here", value.dump(), computed));
+  }
+
+  /// That other architectures' keys are not there.
+  void check_none(std::initializer_list<const char*> keys, const char* why) const {
+    for (const char* key : keys) {
+      if (has(json_, key)) fail(key, why);
+    }
   }
 
   /// A whole number from 1 on; the bound keeps every product of three sizes below 2^63.
@@ -183,21 +207,67 @@ class Config {
       fail("head_dim", "is " + std::to_string(shape.head_dim) + "; rotary positions need pairs");
   }
 
-  /// Of so many tokens attention in a window is full attention, which alone is computed here.
-  int64_t window() const {
-    constexpr int64_t most = int64_t{1} << 30;
-    bool has_sliding = false, has_types = has(json_, "layer_types");
-    if (has_types && !json_.at("layer_types").is_array())
-      fail("layer_types", "is " + json_.at("layer_types").dump() + "; a list is right");
-    for (const json& type : json_.value("layer_types", json::array())) {
+  /// transformers, configuration_mistral.py, configuration_phi3.py, configuration_qwen2.py,
+  /// configuration_gemma2.py. Its llama has no windows, and other programs read the key of such a model: its
+  /// context ends where both compute the same.
+  void read_window(ModelShape& shape) const {
+    const int64_t tokens = window(shape);
+    const std::vector<bool> usual = tokens > 0 ? usual_windows(shape) : layers_from(shape, shape.layers),
+                            layers = has(json_, "layer_types") ? listed_windows(shape) : usual;
+    if (has_one_window(shape) && layers != usual)
+      fail("layer_types",
+           "is not what a mistral or phi3 model computes, in all of whose layers the window is");
+    if (std::find(layers.begin(), layers.end(), true) == layers.end()) return;
+    if (tokens == 0) fail("layer_types", "has a sliding_attention, and no sliding_window is in use");
+    if (shape.architecture == "llama" && !is_mistral()) {
+      shape.context_length = std::min(shape.context_length, tokens);
+    } else {
+      shape.set_window(tokens, layers);
+    }
+  }
+
+  /// Tokens of the window; 0: none.
+  int64_t window(const ModelShape& shape) const {
+    constexpr int64_t usual = 4096, most = int64_t{1} << 30;
+    const bool is_qwen = shape.architecture.starts_with("qwen");
+    if (is_qwen && !flag("use_sliding_window")) return 0;
+    if (shape.architecture == "llama" && json_.value("use_sliding_window", json()) == false) return 0;
+    if (!json_.contains("sliding_window")) return is_qwen || is_mistral() ? usual : 0;
+    return has(json_, "sliding_window") ? size(json_, "sliding_window", most) : 0;
+  }
+
+  /// The layers with a window, where no list says which.
+  std::vector<bool> usual_windows(const ModelShape& shape) const {
+    if (shape.architecture == "gemma2") return every_other_layer(shape.layers);
+    if (shape.architecture == "llama" || shape.architecture == "phi3") return layers_from(shape, 0);
+    const json first = json_.value("max_window_layers", json(28U));
+    if (!first.is_number_unsigned()) fail("max_window_layers", "is " + first.dump() + "; a number is right");
+    return layers_from(shape, static_cast<int64_t>(std::min<uint64_t>(first.get<uint64_t>(), 4096)));
+  }
+
+  static std::vector<bool> layers_from(const ModelShape& shape, int64_t first) {
+    std::vector<bool> layers(static_cast<size_t>(shape.layers));
+    std::fill(layers.begin() + std::min(first, shape.layers), layers.end(), true);
+    return layers;
+  }
+
+  std::vector<bool> listed_windows(const ModelShape& shape) const {
+    const json types = json_.at("layer_types");
+    if (!types.is_array() || types.size() != static_cast<size_t>(shape.layers)) {
+      fail("layer_types",
+           fmt::format("is {}; a list of {}, as num_hidden_layers says, is right",
+                       types.is_array() ? fmt::format("a list of {}", types.size()) : types.dump(),
+                       shape.layers));
+    }
+    std::vector<bool> layers;
+    for (const json& type : types) {
       if (type != "full_attention" && type != "sliding_attention") {
         fail("layer_types",
              "has " + type.dump() + "; \"full_attention\" and \"sliding_attention\" are computed here");
       }
-      has_sliding = has_sliding || type == "sliding_attention";
+      layers.push_back(type == "sliding_attention");
     }
-    const bool used = has_types ? has_sliding : json_.value("use_sliding_window", json()) != false;
-    return used && has(json_, "sliding_window") ? size(json_, "sliding_window", most) : most;
+    return layers;
   }
 
   /// transformers 5 has one object rope_parameters, 4 has rope_theta and rope_scaling.
@@ -236,6 +306,7 @@ class Config {
                   std::initializer_list<std::string_view> known) const {
     for (const auto& [name, value] : in.items()) {
       const bool is_known = name == "rope_type" || name == "type" || name == "rope_theta" ||
+                            (name == partial_rotation && value == 1) ||
                             std::find(known.begin(), known.end(), name) != known.end();
       if (!is_known && !says_nothing(value))
         fail(key, "has " + name + ", which is not known here and may change what the model computes");

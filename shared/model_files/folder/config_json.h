@@ -8,10 +8,10 @@
 
 namespace apportion {
 
-/// The shape that `path` (config.json, untrusted) describes: model_type llama, mistral, qwen2
-/// or qwen3, as transformers 4 and 5 write them. The context is no longer than a window of its attention.
-/// Throws UserError naming file and key for an architecture, scaling or activation that is not computed here,
-/// for a key that nobody here knows, and for sizes that make no sense.
+/// The shape that `path` (config.json, untrusted) describes: model_type llama, mistral, qwen2, qwen3 or
+/// gemma2, as transformers 4 and 5 write them. The context of a llama is no longer than a window that its
+/// file names. Throws UserError naming file and key for an architecture, scaling or activation that is not
+/// computed here, for a key that nobody here knows, and for sizes that make no sense.
 ModelShape read_config(const std::string& path);
 
 }  // namespace apportion

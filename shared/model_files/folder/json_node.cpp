@@ -1,12 +1,27 @@
 #include "shared/model_files/folder/json_node.h"
 
 #include <algorithm>
+#include <deque>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
+
+constexpr std::string_view blanks = " \t\r\n";
+
+/// Behind the closing quote of the string that begins at `begin` of a text that is known to be JSON.
+size_t end_of_string(std::string_view text, size_t begin) {
+  size_t at = begin + 1;
+  for (; text[at] != '"'; ++at) {
+    if (text[at] == '\\') ++at;
+  }
+  return at + 1;
+}
 
 /// Walks a text that is known to be JSON, to find where a value begins.
 class Walker {
@@ -42,8 +57,7 @@ class Walker {
 
  private:
   void skip_blanks() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
-      ++at_;
+    while (at_ < text_.size() && blanks.find(text_[at_]) != std::string_view::npos) ++at_;
   }
 
   void skip_past(char sign) {
@@ -52,19 +66,12 @@ class Walker {
     skip_blanks();
   }
 
-  void skip_string() {
-    for (++at_; text_[at_] != '"'; ++at_) {
-      if (text_[at_] == '\\') ++at_;
-    }
-    ++at_;
-  }
-
   void skip_value() {
     size_t depth = 0;
     do {
       const char sign = text_[at_];
       if (sign == '"') {
-        skip_string();
+        at_ = end_of_string(text_, at_);
         continue;
       }
       if (sign == '{' || sign == '[') ++depth;
@@ -83,6 +90,33 @@ class Walker {
   size_t at_ = 0;
 };
 
+/// The first key that stands in an object a second time, and its byte, in a text that is known to be JSON.
+/// Most programs take the last of its values, some the first: what the file means nobody knows.
+std::optional<std::pair<std::string, uint64_t>> first_repeated_key(std::string_view text) {
+  // The keys of those that are open. No hashes: who writes a file could choose keys of one.
+  std::vector<std::set<std::string_view>> objects;
+  std::deque<std::string> with_escapes;
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == '{') objects.emplace_back();
+    if (text[at] == '}') objects.pop_back();
+    if (text[at] != '"') {
+      ++at;
+      continue;
+    }
+    const size_t end = end_of_string(text, at), next = text.find_first_not_of(blanks, end);
+    if (next != std::string_view::npos && text[next] == ':') {
+      std::string_view key = text.substr(at + 1, end - at - 2);
+      if (key.find('\\') != std::string_view::npos) {
+        const nlohmann::json read = nlohmann::json::parse(text.substr(at, end - at));
+        key = with_escapes.emplace_back(read.get<std::string>());
+      }
+      if (!objects.back().insert(key).second) return {{std::string(key), at}};
+    }
+    at = end;
+  }
+  return {};
+}
+
 /// What nlohmann says, without its own numbers and names.
 std::string reason_of(const nlohmann::json::exception& error) {
   const std::string what = error.what();
@@ -93,14 +127,23 @@ std::string reason_of(const nlohmann::json::exception& error) {
 nlohmann::json parse(const std::string& path, std::string_view text, uint64_t offset) {
   if (const size_t deep = first_too_deep(text); deep < text.size())
     throw DataError(path, offset + deep, "lists and objects lie more than 100 deep within each other");
+  // Where nlohmann takes the text to end, whatever stands behind it.
+  if (const size_t zero = text.find('\0'); zero < text.size())
+    throw DataError(path, offset + zero, "is no JSON: there is a zero byte");
+  nlohmann::json value;
   try {
-    return nlohmann::json::parse(text);
+    value = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     const uint64_t before = error.byte == 0 ? 0 : error.byte - 1;  // it counts from 1
     throw DataError(path, offset + before, "is no JSON: " + text_in_message(reason_of(error)));
   } catch (const nlohmann::json::exception& error) {
     throw DataError(path, offset, "is no JSON that can be read: " + reason_of(error));
   }
+  if (const auto repeated = first_repeated_key(text)) {
+    throw DataError(path, offset + repeated->second,
+                    "the key " + text_in_message(repeated->first) + " is there twice in one object");
+  }
+  return value;
 }
 
 }  // namespace
@@ -109,6 +152,10 @@ nlohmann::json parse_object(const std::string& path, std::string_view text, uint
   nlohmann::json value = parse(path, text, offset);
   if (!value.is_object()) throw DataError(path, offset, "is not a JSON object");
   return value;
+}
+
+bool says_nothing(const nlohmann::json& value) {
+  return value.is_null() || value == false || (value.is_structured() && value.empty());
 }
 
 JsonFile::JsonFile(const std::string& path) : file_(path), root_(parse(path, file_.bytes(), 0)) {}

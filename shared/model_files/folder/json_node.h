@@ -15,7 +15,8 @@ namespace apportion {
 /// A parsed file.
 class JsonFile {
  public:
-  /// Throws UserError when the file cannot be opened, DataError with the byte for what is no JSON.
+  /// Throws UserError when the file cannot be opened, DataError with the byte for what is no JSON or has a
+  /// key twice in one object.
   explicit JsonFile(const std::string& path);
 
   const std::string& path() const { return file_.path(); }
@@ -29,8 +30,11 @@ class JsonFile {
 };
 
 /// The object that an untrusted text is, which begins at this byte of its file. Throws DataError with the
-/// byte for what is no JSON, or another value.
+/// byte for what is no JSON, another value, or a key that is twice in one object.
 nlohmann::json parse_object(const std::string& path, std::string_view text, uint64_t offset = 0);
+
+/// Whether a key with this value is as good as none: null, false, an empty list or object.
+bool says_nothing(const nlohmann::json& value);
 
 /// A value of a file; the file must outlive it.
 class JsonNode {

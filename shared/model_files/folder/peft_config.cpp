@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "shared/architecture/block.h"
+#include "shared/architecture/lora_targets.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -30,11 +30,6 @@ double uppermost_layers(const std::string& path, const nlohmann::json& listed, i
   return static_cast<double>(wanted.size()) / static_cast<double>(layers);
 }
 
-/// Whether a value of peft's says "not so": null, false, nothing in it, or the one that changes nothing.
-bool says_nothing(const nlohmann::json& value) {
-  return value.is_null() || value == false || value == "none" || (value.is_structured() && value.empty());
-}
-
 /// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
 /// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
 /// nobody knows yet.
@@ -46,7 +41,8 @@ void check_config(const std::string& path, const nlohmann::json& json) {
       "qalora_group_size ";
   for (const auto& [key, value] : json.items()) {
     const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
-    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || begins_plainly)
+    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || value == "none" ||
+        begins_plainly)
       continue;
     throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
   }
@@ -72,7 +68,7 @@ LoraConfig read_peft_config(const std::string& directory, int64_t layers) {
       targets.is_array() &&
       std::all_of(targets.begin(), targets.end(), [](const auto& target) { return target.is_string(); });
   if (!is_list) fail("target_modules", "a list of names is right");
-  const std::vector<std::string> known = lora_target_names();
+  const std::vector<std::string> known = all_lora_targets();
   const bool has_known = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
     return std::find(known.begin(), known.end(), target) != known.end();
   });

@@ -66,6 +66,12 @@ GgufMetadata& GgufMetadata::integers(const std::string& key, std::span<const int
   return entry(key, bytes);
 }
 
+GgufMetadata& GgufMetadata::numbers(const std::string& key, std::span<const double> values) {
+  std::string bytes = array_head(float32_type, values.size());
+  for (const double value : values) append_number(bytes, static_cast<float>(value));
+  return entry(key, bytes);
+}
+
 GgufMetadata& GgufMetadata::add(const GgufMetadata& more) {
   keys_ += more.keys_;
   bytes_ += more.bytes_;

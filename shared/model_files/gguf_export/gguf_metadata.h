@@ -17,6 +17,7 @@ class GgufMetadata {
   GgufMetadata& boolean(const std::string& key, bool value);
   GgufMetadata& texts(const std::string& key, std::span<const std::string> values);
   GgufMetadata& integers(const std::string& key, std::span<const int32_t> values);
+  GgufMetadata& numbers(const std::string& key, std::span<const double> values);  // float32 in the file
   /// Type and value as another file has them (GgufEntry::bytes).
   GgufMetadata& entry(const std::string& key, std::string_view bytes);
   GgufMetadata& add(const GgufMetadata& more);

@@ -1,29 +1,19 @@
 #include "shared/model_files/gguf_export/gguf_shape_keys.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "shared/architecture/block.h"
+#include "shared/architecture/rope.h"
 #include "shared/base/error.h"
 #include "shared/model_files/gguf_names.h"
 #include "shared/model_files/gguf_shape.h"
 
 namespace apportion {
-namespace {
 
-bool is_linear(const std::vector<double>& divisors) {
-  return std::all_of(divisors.begin(), divisors.end(),
-                     [&](double divisor) { return divisor == divisors.front(); });
-}
-
-}  // namespace
-
-bool has_divisors_tensor(const ModelShape& shape) {
-  return !shape.rope_divisors.empty() && !is_linear(shape.rope_divisors);
-}
+bool has_divisors_tensor(const ModelShape& shape) { return !is_linear(shape.rope_divisors); }
 
 PlannedTensor divisors_tensor(const ModelShape& shape) {
-  return {"rope_freqs.weight", TensorType::f32, {static_cast<int64_t>(shape.rope_divisors.size())}};
+  return {rope_divisors_name, TensorType::f32, {static_cast<int64_t>(shape.rope_divisors.size())}};
 }
 
 GgufMetadata shape_keys(const ModelShape& shape) {
@@ -36,8 +26,11 @@ GgufMetadata shape_keys(const ModelShape& shape) {
   auto natural = [&](const char* name, int64_t value) {
     metadata.natural(architecture + "." + name, static_cast<uint32_t>(value));
   };
+  // Of windows the files have gemma2's alone. Elsewhere the context ends at the window (gguf_shape.cpp).
+  const bool has_place = architecture == "gemma2" && shape.windowed == every_other_layer(shape.layers);
+  const int64_t context = shape.window == 0 || has_place ? shape.context_length : shape.window;
   natural("block_count", shape.layers);
-  natural("context_length", shape.context_length);
+  natural("context_length", context);
   natural("embedding_length", shape.width);
   natural("feed_forward_length", shape.ffn_width);
   natural("attention.head_count", shape.heads);
@@ -57,11 +50,11 @@ GgufMetadata shape_keys(const ModelShape& shape) {
       throw UserError(
           "the model computes without a cap that GGUF files of gemma2 always have "
           "(attn_logit_softcapping, final_logit_softcapping)");
-    // There is a window always; the context ends at it (gguf_shape.cpp).
-    natural("attention.sliding_window", shape.context_length);
     metadata.number("gemma2.attn_logit_softcapping", shape.attention_cap)
         .number("gemma2.final_logit_softcapping", shape.logits_cap);
   }
+  if (architecture == "gemma2" || architecture == "phi3")  // they have one always
+    natural("attention.sliding_window", has_place ? shape.window : context);
   if (!shape.rope_divisors.empty() && is_linear(shape.rope_divisors)) {
     metadata.text(architecture + ".rope.scaling.type", "linear")
         .number(architecture + ".rope.scaling.factor", shape.rope_divisors.front());

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "shared/architecture/shape.h"
-#include "shared/model_files/gguf_export/gguf_file.h"
 #include "shared/model_files/gguf_export/gguf_metadata.h"
+#include "shared/model_files/gguf_export/gguf_writer.h"
 
 namespace apportion {
 
@@ -14,7 +14,7 @@ namespace apportion {
 /// rotations or scores that are scaled in a way that its files have no place for.
 GgufMetadata shape_keys(const ModelShape& shape);
 
-/// Whether the file has the divisors of rotations as a tensor of its own, rope_freqs.weight: scaled as Llama
+/// Whether the file has the divisors of rotations as a tensor of its own, rope_divisors_name: scaled as Llama
 /// 3.1's are. Linear scaling is a key.
 bool has_divisors_tensor(const ModelShape& shape);
 PlannedTensor divisors_tensor(const ModelShape& shape);

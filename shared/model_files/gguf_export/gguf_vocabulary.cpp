@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/model_files/gguf_export/gguf_sentencepiece.h"
 #include "shared/model_files/gguf_tokenizer.h"
 
 namespace apportion {
@@ -12,11 +13,6 @@ namespace {
 constexpr const char* else_a_folder = ": without --gguf the folder that is written has its tokenizer.json";
 
 void check(const TokenizerTables& tables) {
-  if (tables.alphabet != TokenAlphabet::bytes) {
-    tables.fail(tables.tokens, std::string("the vocabulary is not byte-level, and no other is written into "
-                                           "GGUF files here") +
-                                   else_a_folder);
-  }
   for (const auto& [id, rule] : tables.added_rules) {
     if (!rule.blanks_left && !rule.blanks_right && (!rule.normalized || tables.normalizer.empty())) continue;
     tables.fail(tables.tokens, "the token " + tables.tokens.value[static_cast<size_t>(id)] +
@@ -37,6 +33,29 @@ std::string pre_of(const TokenizerTables& tables) {
   return pre;
 }
 
+GgufMetadata byte_level(const TokenizerTables& tables) {
+  return GgufMetadata()
+      .text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", pre_of(tables))
+      .texts("tokenizer.ggml.merges", tables.merges.value);
+}
+
+/// `kinds` become those of SentencePiece.
+GgufMetadata sentencepiece(const TokenizerTables& tables, std::vector<int32_t>& kinds) {
+  SentencePieceKeys keys = sentencepiece_keys(tables);
+  std::copy(keys.kinds.begin(), keys.kinds.end(), kinds.begin());
+  constexpr double of_no_token = -10000;  // as llama.cpp's converter has it
+  keys.scores.resize(kinds.size(), of_no_token);
+  GgufMetadata metadata;
+  metadata.text("tokenizer.ggml.model", "llama")
+      .text("tokenizer.ggml.pre", "default")
+      .numbers("tokenizer.ggml.scores", keys.scores)
+      .boolean("tokenizer.ggml.add_space_prefix", keys.blank_before);
+  if (keys.unknown >= 0)
+    metadata.natural("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(keys.unknown));
+  return metadata;
+}
+
 }  // namespace
 
 GgufMetadata vocabulary_keys(const TokenizerTables& tables) {
@@ -50,12 +69,9 @@ GgufMetadata vocabulary_keys(const TokenizerTables& tables) {
   for (size_t id = 0; id < rows; ++id) {
     if (tokens[id].empty()) tokens[id] = "[PAD" + std::to_string(id) + "]";  // as llama.cpp's converter does
   }
-  GgufMetadata metadata;
-  metadata.text("tokenizer.ggml.model", "gpt2")
-      .text("tokenizer.ggml.pre", pre_of(tables))
-      .texts("tokenizer.ggml.tokens", tokens)
-      .integers("tokenizer.ggml.token_type", kinds)
-      .texts("tokenizer.ggml.merges", tables.merges.value);
+  GgufMetadata metadata =
+      tables.alphabet == TokenAlphabet::bytes ? byte_level(tables) : sentencepiece(tables, kinds);
+  metadata.texts("tokenizer.ggml.tokens", tokens).integers("tokenizer.ggml.token_type", kinds);
   auto named = [&](const char* key, const std::string& token) {
     const auto found = std::find(used.begin(), used.end(), token);
     if (!token.empty() && found != used.end())

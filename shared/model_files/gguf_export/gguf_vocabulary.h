@@ -7,9 +7,9 @@
 
 namespace apportion {
 
-/// `tokenizer.*` of a byte-level vocabulary, as many tokens as the embedding has rows. Throws DataError for
-/// what these keys cannot say: another vocabulary, a way of cutting a text into words that gguf_tokenizer.h
-/// has no name for, and tokens that are found otherwise than as they are.
+/// `tokenizer.*`, as many tokens as the embedding has rows. Throws DataError for what these keys cannot say:
+/// of a byte-level vocabulary a way of cutting a text into words that gguf_tokenizer.h has no name for, of
+/// one of characters what gguf_sentencepiece.h says, and tokens that are found otherwise than as they are.
 GgufMetadata vocabulary_keys(const TokenizerTables& tables);
 
 }  // namespace apportion

@@ -23,7 +23,10 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 import common  # noqa: E402
 
 SHARDED = ["--shard_size=2", "--node_sharing=ignored"]
-FAMILIES = {"llama3-rope": (2, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED)}  # beside one rank: so many, laid out so
+# Beside one rank: so many, laid out so. Prompts of mistral-window and gemma2 are longer than their windows.
+FAMILIES = {"llama3-rope": (2, []), "mistral-window": (3, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED), "phi3": (2, SHARDED)}
+# Its digits are no token alone behind a prompt, as those of Llama 2's tokens.
+STEERING = {"phi3": ["--steering=letter"]}
 KEYS = {"sft_steps": 4, "calibrate_steps": 3, "rounds": 20, "test_sets": "v2", "exact_nodes": 16, "subjects": 2, "lora_rank": 4,
         "train_compute_type": "float32"}  # fmt: skip
 SHOWN = {"role": "user", "content": "What is it?"}
@@ -34,7 +37,7 @@ CHAT = [BRIEF, {"role": "user", "content": "A ball?"}, {"role": "assistant", "co
 def run(work, model, output, *words, ranks=1):
     keys = [f"--{key}={value}" for key, value in KEYS.items()]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    common.call("run", "small.ini", f"--model={model}", f"--output={output}", *keys, *words, ranks=ranks, cwd=work, environment=environment)
+    common.call("run", "small.ini", f"--model={model}", f"--output={output}", *keys, *STEERING.get(model, []), *words, ranks=ranks, cwd=work, environment=environment)
     contents = common.contents(work / output)
     assert len(contents) >= 3, contents
     return contents
@@ -49,6 +52,8 @@ def equal_on_any_ranks(work, family):
 def an_adapter_loads_in_peft(work, family):
     (path, *_) = sorted(glob.glob(str(work / f"{family}-1/tasks/*/adapter")))
     base = AutoModelForCausalLM.from_pretrained(work / family, dtype=torch.float32)
+    with open(f"{path}/adapter_config.json") as file:
+        assert sorted(json.load(file)["target_modules"]) == sorted(tiny_models.linear_names(base)), "not the names of the model's modules"
     families_test.compare(f"{family}, an adapter of ours", PeftModel.from_pretrained(base, path).eval(), str(work / family), "--adapter", path)
 
 
@@ -93,6 +98,15 @@ def result_of(folder, label):
     raise AssertionError(f"{folder} has no task {label}")
 
 
+def kept_kl(folder):
+    """Of the only retention task of a run: how far each prompt's answer has moved from the model's before."""
+    for path in glob.glob(str(folder / "tasks/*/result.h5")):
+        with h5py.File(path) as file:
+            if "keep" in file:
+                return file["keep/kl"][:]
+    raise AssertionError(f"{folder} has no retention task")
+
+
 def equal(ours, theirs):
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
@@ -102,14 +116,19 @@ def an_adapter_from_the_start(work):
     targets of its own. On any number of ranks the same bytes."""
     model, first = work / "qwen2", work / "qwen2-1"
     trained, _ = result_of(first, "stage 2")
-    words = [f"--adapter_in={trained}/adapter", "--retain_weight=1", "--retain_prompts=2"]
+    (work / "keep.txt").write_text("[knowledge]\nWhat is a cat?\nWhat is red?\nCount the dogs.\n")
+    kept = ["--retain_weight=1", "--retain_prompts=2", "--retention=true", "--keep_train=keep.txt", "--keep_test=keep.txt"]
+    words = [f"--adapter_in={trained}/adapter", *kept]
     assert run(work, "qwen2", "on", *words) == run(work, "qwen2", "on-2", *words, ranks=2), "other results on 2 ranks"
     before, after = result_of(work / "on", "before, v2")[1], result_of(first, "after, v2")[1]
     assert equal(before, after) and not equal(before, result_of(first, "before, v2")[1]), "not the model with its adapter"
-    still = [f"--adapter_in={trained}/adapter", "--method=sft", "--sft_learning_rate=1e-9"]
+    still = [f"--adapter_in={trained}/adapter", "--method=sft", "--sft_learning_rate=1e-9", *kept]
     run(work, "qwen2", "still", *still)
-    (kept, other) = (load_file(f"{path}/adapter/adapter_model.safetensors") for path in (trained, result_of(work / "still", "stage 1")[0]))
-    assert all(torch.allclose(kept[name], other[name], atol=1e-6) for name in kept), "it does not go on with the adapter"
+    (begun, other) = (load_file(f"{path}/adapter/adapter_model.safetensors") for path in (trained, result_of(work / "still", "stage 1")[0]))
+    assert all(torch.allclose(begun[name], other[name], atol=1e-6) for name in begun), "it does not go on with the adapter"
+    # What retention compares with is the model with that adapter.
+    moved, unmoved = kept_kl(work / "on"), kept_kl(work / "still")
+    assert len(unmoved) and np.abs(unmoved).max() < 1e-5 < np.abs(moved).max(), (moved, unmoved)
     theirs = work / "peft"
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     config = LoraConfig(r=4, lora_alpha=256, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
@@ -138,6 +157,8 @@ def a_system_text_is_in_every_prompt(work):
     plain, other = run(work, "llama3-rope", "llama3-rope-1"), run(work, "llama3-rope", "system", f"--system={text}")
     assert run(work, "llama3-rope", "llama3-rope-1", "--system=default") == plain
     assert not plain.keys() & other.keys() and len(plain) == len(other), (plain.keys(), other.keys())
+    for label in ("before, v2", "after, v2"):
+        assert not equal(result_of(work / "llama3-rope-1", label)[1], result_of(work / "system", label)[1]), f"{label}: nobody saw the system text"
     described = common.call("inspect", work / "llama3-rope", f"--system={text}").stdout
     theirs = AutoTokenizer.from_pretrained(work / "llama3-rope").apply_chat_template
     shown = json.loads(re.search(r"^template +(.*)$", described, re.M)[1])
@@ -170,9 +191,26 @@ def main():
         described = common.call("inspect", work / "qwen2").stdout
         assert "qwen2: 2 blocks of width 64; 4 heads of 16, 2 of keys and values" in described, described
         assert "biases of queries, keys and values" in described and "0 to 9" in described, described
+        layers_in_one_tensor_are_named_together(work)
+        described = common.call("inspect", work / "gemma2").stdout
+        assert f"a window of {tiny_models.WINDOW} tokens in 1 of 2 blocks" in described and "context 512" in described, described
         rows_are_checked(work)
         refused(work)
     print(json.dumps({"families": FAMILIES}))
+
+
+def layers_in_one_tensor_are_named_together(work):
+    """The default's names are those of Llama's layers, and all of them mean all of Phi-3's."""
+    described = common.call("inspect", work / "phi3").stdout
+    assert "(rank 32) on qkv_proj, o_proj, gate_up_proj, down_proj\n" in described and "none of 0 to 9; ABCDEFW alone of A to Z" in described, described
+    names = "qkv_proj, o_proj, gate_up_proj, down_proj"
+    for model, targets, wrong, names in [
+        ("phi3", "q_proj,v_proj", "q_proj", names),
+        ("phi3", "q_proj,k_proj,v_proj,gate_proj", "gate_proj", names),
+        ("qwen2", "qkv_proj", "qkv_proj", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"),
+    ]:
+        said = common.call("run", "small.ini", f"--model={work / model}", f"--lora_targets={targets}", "--output=refused", code=2, cwd=work).stderr
+        assert said == f"apportion: lora_targets has {wrong}, which is no layer of a {model} model; those of {names} are\n", said
 
 
 def a_gguf_file_becomes_a_folder(work):

@@ -1,5 +1,5 @@
 """Log-probs by `apportion score` against transformers, float32, for a small random model of each architecture and feature,
-and with an adapter that peft has written; the gradient of such an adapter against peft's; beyond the length that a scaled rotation was first made for; from one file and
+and with an adapter that peft has written; the gradient of such an adapter against peft's; beyond the length that a scaled rotation was first made for, and beyond a window; from one file and
 from several; in each type that a file may have."""
 
 import copy
@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 BOUND = 1e-4
 RNG = np.random.default_rng(20)
-LENGTHS = [(1, 1), (3, 2), (20, 9), (150, 40)]
+LENGTHS = [(1, 1), (3, 2), (20, 9), (150, 40)]  # also around and beyond tiny_models.WINDOW
 TYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -59,7 +59,8 @@ def compare(name, model, folder, *words):
 
 
 def with_adapter(name, model, folder):
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"], init_lora_weights=False)
+    targets = [name for name in tiny_models.linear_names(model) if name not in ("k_proj", "gate_proj")]
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False)
     adapted = get_peft_model(model, config)
     path = os.path.join(folder, "adapter")
     adapted.save_pretrained(path)
@@ -80,6 +81,7 @@ def gradients_are_pefts(name, model, folder):
         first = len(row["prompt"])
         loss -= log_probs[range(first - 1, len(ids) - 1), ids[first:]].sum()
         tokens += len(row["accepted"])
+        assert len(ids) > tiny_models.WINDOW, "within the window: nothing would show"
     loss = loss / tokens
     loss.backward()
     theirs = {key.replace(".default.", "."): value.grad for key, value in adapted.named_parameters() if value.grad is not None}
@@ -92,6 +94,17 @@ def gradients_are_pefts(name, model, folder):
     assert norm > 0 and off <= BOUND and difference <= BOUND * norm, f"{name}: the gradient is not peft's within {BOUND}"
 
 
+def without_a_list_of_layers(name, model, folder):
+    """As transformers 4 writes config.json: which layers have a window follows from the model's type."""
+    path = os.path.join(folder, "config.json")
+    with open(path) as file:
+        config = json.load(file)
+    if config.pop("layer_types", None) and config["sliding_window"]:
+        with open(path, "w") as file:
+            json.dump(config, file)
+        compare(f"{name} without layer_types", model, folder)
+
+
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as work:
@@ -100,6 +113,7 @@ def main():
             model = tiny_models.make(folder, family)
             compare(family, model, folder)
             gradients_are_pefts(family, copy.deepcopy(model), folder)
+            without_a_list_of_layers(family, model, folder)
             with_adapter(family, model, folder)
         for name, dtype in TYPES.items():
             folder = os.path.join(work, name)

@@ -1,8 +1,10 @@
-"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone.
+"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone, and
+all weights.
 `apportion score` says of the file what it says of base and adapter, transformers loads it and says the same, packed values
 have the bits of the `gguf` package, and that package's tensors add up: base + B A alpha / r is the merged tensor, in the
 file's order of rows."""
 
+import glob
 import json
 import os
 import pathlib
@@ -24,8 +26,9 @@ ROWS = [{"prompt": [{"role": "user", "content": text}], "answer": "1 red"} for t
 # Log-probs, which go down to about -8, may be so far from those of base and adapter.
 BOUNDS = {"f32": 2e-5, "f16": 0.03, "q8_0": 0.15}
 ALL_LAYERS = "--lora_layers=1"
-MODELS = [("model.gguf", "toy"), ("qwen2", "of-qwen2"), ("llama3-rope", "of-llama3-rope"), ("gemma2-head-scale", "of-gemma2")]
-ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama3-rope": gguf.MODEL_ARCH.LLAMA, "gemma2-head-scale": gguf.MODEL_ARCH.GEMMA2}
+MODELS = [("model.gguf", "toy"), ("qwen2", "of-qwen2"), ("llama3-rope", "of-llama3-rope"), ("gemma2-head-scale", "of-gemma2"), ("phi3-tied", "of-phi3")]
+ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama3-rope": gguf.MODEL_ARCH.LLAMA, "gemma2-head-scale": gguf.MODEL_ARCH.GEMMA2,
+                 "phi3-tied": gguf.MODEL_ARCH.PHI3}  # fmt: skip
 
 
 def distance(ours, theirs):
@@ -100,7 +103,7 @@ def an_adapter_adds_up(work, model, job, adapter):
     assert value_of(path, "adapter.lora.alpha") == config["lora_alpha"]
     assert all(tensor.tensor_type == gguf.GGMLQuantizationType.F32 for tensor in lora.values())
     targets = {name.rpartition(".")[0] for name in lora}
-    assert len(lora) == 2 * len(targets) and len(targets) == 2 * 7, sorted(lora)
+    assert len(lora) == 2 * len(targets) and len(targets) == 2 * (4 if model == "phi3-tied" else 7), sorted(lora)
     worst, least = 0.0, 1.0
     for name, tensor in merged.items():
         if name == "rope_freqs.weight":
@@ -120,7 +123,8 @@ def an_adapter_adds_up(work, model, job, adapter):
 def transformers_loads(work, model, job):
     for kind in ("f32", "q8_0"):
         name = f"{job}-{kind}.gguf"
-        loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=name, dtype=torch.float32).eval()
+        padding = {"pad_token_id": 1} if model == "phi3-tied" else {}  # the class's own is beyond the small vocabulary
+        loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=name, dtype=torch.float32, **padding).eval()
         if model in ("llama3-rope", "gemma2-head-scale"):
             # Scaled rotations, rope_freqs.weight, and caps are nothing that transformers reads of such files.
             scaled = AutoModelForCausalLM.from_pretrained(work / model, dtype=torch.float32, attn_implementation="eager").eval()
@@ -132,6 +136,38 @@ def transformers_loads(work, model, job):
         if "<|" not in text:
             theirs = tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True, return_dict=False)
             assert line["ids"][: line["prompt_tokens"]] == theirs, text
+
+
+def all_weights_become_a_file(work, model, job):
+    """The file says what the folder says that training saved; a folder does, too, with the base's tokenizer."""
+    families_job_test.run(work, model, f"{job}-all", "--adapter=none", "--sft_optimizer=adamw")
+    export = ["export", f"{job}-all", "--model", work / model]
+    for kind, bound in {"f32": 1e-5, "f16": BOUNDS["f16"], "q8_0": BOUNDS["q8_0"]}.items():
+        path = work / f"{job}-all-{kind}.gguf"
+        said = common.call(*export, "--merged", path, "--gguf", kind, cwd=work).stdout
+        (saved,) = re.findall(rf"^{path} is {work / model} with the weights of (\S+/weights)\n$", said)
+        off = distance(families_test.score(str(path), ROWS), families_test.score(str(work / saved), ROWS))
+        print(f"{job}, all weights in {kind}: off by {off:.1e}")
+        assert off <= bound, f"{job} with all weights in {kind} is off by {off}"
+    assert distance(families_test.score(str(work / model), ROWS), families_test.score(str(work / saved), ROWS)) > 1e-3, "nothing was trained"
+    stages = sorted(path.parent.name for path in (work / f"{job}-all").glob("tasks/*/weights"))
+    assert len(stages) == 2 and pathlib.Path(saved).parent.name in stages, "the last stage's are exported"
+    loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=f"{job}-all-f32.gguf", dtype=torch.float32).eval()
+    families_test.compare(f"{job}, all weights, in transformers", loaded, str(work / f"{job}-all-f32.gguf"))
+    folder = work / f"{job}-all-folder"
+    common.call(*export, "--merged", folder, cwd=work)
+    assert distance(families_test.score(str(folder), ROWS), families_test.score(str(work / saved), ROWS)) == 0
+    said = common.call(*export, "--gguf-lora", work / "new.gguf", code=2, cwd=work).stderr
+    assert "has trained all weights" in said and said.count("\n") == 1 and not (work / "new.gguf").exists(), said
+
+
+def weights_of_a_file_are_a_folder(work):
+    """Whose config.json is the program's own, of an architecture with tensors and defaults of its own."""
+    families_job_test.run(work, "of-phi3-f32.gguf", "phi3-all", "--adapter=none", "--sft_optimizer=adamw")
+    (path, *_) = sorted(glob.glob(str(work / "phi3-all/tasks/*/weights")))
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    assert type(model).__name__ == "Phi3ForCausalLM"
+    families_test.compare("of-phi3, all weights trained", model, path)
 
 
 def metadata_is_kept(work):
@@ -197,6 +233,9 @@ def main():
             types_of_a_merged_file(work, model, str(work / job), adapter)
             an_adapter_adds_up(work, model, str(work / job), adapter)
             transformers_loads(work, model, job)
+        all_weights_become_a_file(work, "qwen2", "of-qwen2")
+        all_weights_become_a_file(work, "model.gguf", "toy")
+        weights_of_a_file_are_a_folder(work)
         metadata_is_kept(work)
         refused(work)
 

@@ -102,6 +102,17 @@ FAMILIES = {
         "plain": True,
         "post": template("<s>"),
     },
+    # Marks take the blanks and line breaks behind them, and no text begins with a token of its own.
+    "Phi-3": {
+        "normalizer": normalizers.Sequence([normalizers.Prepend(SIGN), SPACED]),
+        "decoder": decoders.Sequence([*WITHOUT_STRIP, decoders.Strip(" ", 1, 0)]),
+        "added": [added("<unk>"), added("<s>"), added("</s>", special=False, rstrip=True), added("<|endoftext|>")]
+        + [added(f"<|{name}|>", rstrip=True) for name in ("assistant", "placeholder1", "system", "end", "user")],
+        "model": {"byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>"},
+        "first": True,
+        "plain": True,
+        "architecture": "phi3",  # by which alone a GGUF file says it
+    },
     # Nobody's, but of what the others leave: Metaspace, unknown tokens, tokens that take blanks or are normalized.
     "Metaspace": {
         "normalizer": normalizers.NFKC(),
@@ -295,13 +306,13 @@ def check_family(name, family, dump, folder, lines):
     reference.encode_special_tokens = True
     good &= compare(f"{name}, as text", reference, with_names, tokens_of(dump, path, "as_text", with_names), composes)
     reference.encode_special_tokens = False
-    if name != "Metaspace":  # which has unknown tokens
+    if name not in ("Metaspace", "Phi-3"):  # which have unknown tokens, and tokens that take blanks
         form = (lambda text: unicodedata.normalize("NFC", text)) if composes else str
         good &= read_back(name, dump, path, [text for text in texts if SIGN not in text][:3000], form)
     return good, content, reference, texts
 
 
-def write_gguf(path, content, model, **options):
+def write_gguf(path, content, model, architecture="llama", **options):
     """The vocabulary of a tokenizer.json as convert_hf_to_gguf.py writes it."""
     tokens = {i: text for text, i in content["model"]["vocab"].items()}
     rules = {token["id"]: token for token in content["added_tokens"]}
@@ -314,7 +325,7 @@ def write_gguf(path, content, model, **options):
         else:
             kind = 6 if model == "llama" and text in BYTES else 1 if i in tokens else 5
         kinds.append(kind)
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_tokenizer_model(model)
     writer.add_token_list(texts)
     writer.add_token_types(kinds)
@@ -351,7 +362,7 @@ def check_gguf(name, family, dump, folder, content, reference, texts):
         # The run of four signs is found in the text by SentencePiece, and by merges in the converted form.
         content = content | {"added_tokens": [token for token in content["added_tokens"] if SIGN not in token["content"]]}
         scores, merges = merges_of_scores(content)
-        write_gguf(path, content, "llama", scores=scores)
+        write_gguf(path, content, "llama", family.get("architecture", "llama"), scores=scores)
         content["model"] = content["model"] | {"merges": merges}
         reference = Tokenizer.from_str(json.dumps(content))
         reference.post_processor = None

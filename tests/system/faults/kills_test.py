@@ -179,6 +179,49 @@ def a_stopped_coordinator(work, expected):
     toy.check_finished(folder, expected)
 
 
+def written(folder):
+    """Results that are on their way."""
+    return [path for task in toy.names(folder / "tasks") for path in (folder / "tasks" / task).glob("*.tmp.*")]
+
+
+def stopped_in_a_result(folder):
+    """A run that is stopped while a result of its is on its way, which takes some milliseconds."""
+    end, run = time.monotonic() + 120, None
+    while time.monotonic() < end:
+        if run is None or run.process.poll() is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            run = toy.Run(folder, *OPTIONS)
+        if written(folder) and run.signal(signal.SIGSTOP):
+            toy.wait_for(lambda: state_of(run.process.pid) in "TZ", "it does not stop")
+            if written(folder):
+                return run
+            run.signal(signal.SIGCONT)
+        time.sleep(0.0005)
+    raise AssertionError("no result was seen on its way")
+
+
+def a_run_stopped_while_it_writes(work, expected):
+    """Stopped in the middle of a result, for longer than lease_s, it puts nothing in the place of what another run has
+    written meanwhile."""
+    folder = work / "writing"
+    run = stopped_in_a_result(folder)
+    (prepared,) = written(folder)
+    toy.Run(folder, *OPTIONS, f"--lease_s={LEASE_S}").ends()
+    whole = toy.results(folder)
+    assert prepared.parent.name in whole, "its task was not taken over"
+    assert run.signal(signal.SIGCONT)
+    run.ends(1, 60)
+    assert any("was taken over by another run" in line for line in run.lines()), run.log()
+    assert toy.results(folder) == whole, "it has written what was not its own any more"
+    assert not written(folder), "it has left a result that nobody reads"
+    toy.check_finished(folder, expected)
+
+
+def state_of(process):
+    """One letter, T of one that is stopped."""
+    return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def a_task_that_kills(work):
     """Members of a batch set a task aside at which two of them have died, and say why; a third one goes on to the next."""
     folder, words = work / "deadly", ["--quiet=false", "--sft_steps=1000000"]
@@ -215,6 +258,7 @@ def main():
         seconds = time.monotonic() - begun
         a_stopped_worker(work)
         a_stopped_coordinator(work, expected)
+        a_run_stopped_while_it_writes(work, expected)
         a_task_that_kills(work)
         assert lab.lost > 0, "no kill hit a task"
     finally:

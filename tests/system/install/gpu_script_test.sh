@@ -20,16 +20,30 @@ cp model.gguf padded.gguf && head -c 1500000 /dev/zero >>padded.gguf
 check "pack" bash "$gpu/pack.sh" --bundle bundle --model padded.gguf --dump "$APPORTION_BUILD/tests/logits_dump" \
   --output packed --piece 1 >pack.log 2>&1
 for piece in packed/*; do check "a piece above 1 MiB" [ "$(du -sb "$piece" | cut -f 1)" -le 1048576 ]; done
-check "two parts of the model" [ "$(find packed -name 'model.*' | wc -l)" = 2 ]
+check "two pieces of the model" [ "$(find packed -name 'model.*' | wc -l)" = 2 ]
 mkdir here
 for piece in 3 1; do check "unpack $piece" bash "packed/$piece/unpack.sh" "here/a b" >>unpack.log 2>&1; done
-check "what is missing" grep -q "still to come: model.00$" unpack.log
+check "what is missing" grep -q "still to come: model.0.00$" unpack.log
 check "the last piece" bash packed/2/unpack.sh "here/a b" >begin.log 2>&1
 check "how to begin" grep -q "bash '$work/here/a b/tests/gpu/run.sh' --program" begin.log
 check "the model" cmp padded.gguf "here/a b/bundle/share/apportion/models/padded.gguf"
-printf x >>packed/3/model.01
+printf x >>packed/3/model.0.01
 bash packed/3/unpack.sh other >damaged.log 2>&1 && fail "a damaged piece is taken"
 check "no word on damage" grep -q "this piece is damaged" damaged.log
+
+# A model in parts, of which any is named.
+printf '#!/bin/bash\ncat >/dev/null\nsha256sum "$1"\n' >dump && chmod 755 dump
+head -c 1500000 /dev/urandom >parts-00001-of-00002.gguf
+head -c 1000 /dev/urandom >parts-00002-of-00002.gguf
+check "pack parts" bash "$gpu/pack.sh" --bundle bundle --model parts-00002-of-00002.gguf --dump ./dump --output parts --piece 1 \
+  >parts.log 2>&1
+for piece in 4 3 1 2; do check "unpack $piece" bash "parts/$piece/unpack.sh" there >begin.log 2>&1; done
+check "the named part" grep -q "models/parts-00002-of-00002.gguf'$" begin.log
+for part in parts-*.gguf; do check "$part" cmp "$part" "there/bundle/share/apportion/models/$part"; done
+rm parts-00001-of-00002.gguf
+bash "$gpu/pack.sh" --bundle bundle --model parts-00002-of-00002.gguf --dump ./dump --output parts >absent.log 2>&1 &&
+  fail "a model without its first part is packed"
+check "the absent part" grep -q "there is no .*/parts-00001-of-00002.gguf" absent.log
 
 mkdir tools
 cat >tools/nsys <<'END'

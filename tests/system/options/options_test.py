@@ -124,6 +124,9 @@ def other_bytes(base):
     }  # fmt: skip
     named_all = run(ordinary)
     assert named_all.contents() == base.contents(), "defaults that are named are others than those that are not"
+    assert run({"steering": "auto"}).contents() == base.contents(), "digits are what auto finds"
+    said = run({"steering": "word"}, code=2)
+    assert "Name, Type are not one token each" in said and "digits (0, 1) are: steering = digit, or auto" in said, said
     for settings in (
         {"frames": "none"},
         {"schedule": "constant"},
@@ -164,6 +167,9 @@ def adapters():
         (config,) = run({"lora_targets": targets}).files("adapter_config.json")
         with open(config) as text:
             assert sorted(json.load(text)["target_modules"]) == sorted(targets.split(","))
+    for target in ("qkv_proj", "gate_up_proj"):  # of a phi3's blocks, and families_job_test runs one
+        said = run({"lora_targets": f"q_proj,{target}"}, code=2)
+        assert f"lora_targets has {target}, which is no layer of a llama model; those of q_proj, " in said, said
     for preset, alpha in (("authors", "16"), ("unheld", "256")):
         settings = {"preset": preset, "holdout_wordings": 1, "batch_prompts": 4} | SHORT
         words = words_of(settings | {"dataset": "colours", "model": "model.gguf"})
@@ -260,6 +266,8 @@ def many_categories():
             assert len(after["categories"]) == 12 == len(after["subjects"][0]["exact_low"])
             kl = result.log("kl")
             assert len(kl) == 30 and sum(kl[-5:]) < 0.85 * sum(kl[:5]), (settings, kl)
+    twelve = {"dataset": "months", "holdout_wordings": 0, "sft_steps": 1}
+    assert run(twelve | {"steering": "auto"}).contents() == run(twelve | {"steering": "letter"}).contents()
     said = run({"dataset": "months", "steering": "digit", "holdout_wordings": 0}, code=2)
     assert said.count("apportion: ") == 1 and "12 categories" in said and "letter" in said, said
     for steering in ("letter", "path"):

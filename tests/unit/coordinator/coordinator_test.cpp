@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "shared/base/error.h"
+#include "shared/base/file_system.h"
 #include "shared/config/method.h"
 #include "shared/link/interrupt.h"
 #include "tests/support/fake_workers.h"
@@ -119,11 +120,17 @@ class SharedFolder : public AllClaims {
   explicit SharedFolder(std::string lost) : lost_(std::move(lost)) {}
   Claim claim(const Task& task) override { return task.label == "before, v2" ? Claim::done : Claim::ours; }
   void confirm(const Task& task) override {
-    if (task.label == lost_) throw LeaseLost(task.label + " was taken over", 1);
+    if (task.label != lost_) return;
+    seen_ = names_in(folder_);
+    throw LeaseLost(task.label + " was taken over", 1);
   }
+  /// Where the lost task's files are, and which were there when it was confirmed.
+  void watch(const std::string& folder) { folder_ = folder; }
+  const std::vector<std::string>& seen() const { return seen_; }
 
  private:
-  std::string lost_;
+  std::string lost_, folder_;
+  std::vector<std::string> seen_;
 };
 
 TEST_F(CoordinatorTest, TellsOfResultsThatWereThereAsOfItsOwn) {
@@ -140,8 +147,14 @@ TEST_F(CoordinatorTest, TellsOfResultsThatWereThereAsOfItsOwn) {
 TEST_F(CoordinatorTest, WhatAnotherRunHasTakenOverIsNotWritten) {
   SharedFolder claims("stage 1");
   used_claims_ = &claims;
+  const std::string folder = task_directory(directory_.path(), tasks_[1].id);
+  claims.watch(folder);
   EXPECT_EQ(failure(1, 1), (std::pair<std::string, int>("stage 1 was taken over", 1)));
   EXPECT_EQ(state_of(tasks_[1]), ArtefactState::absent);
+  // It is asked for as late as can be: the run may have been stopped while it wrote.
+  ASSERT_EQ(std::count_if(claims.seen().begin(), claims.seen().end(), is_temporary), 1);
+  const std::vector<std::string> left = names_in(folder);
+  EXPECT_EQ(std::count_if(left.begin(), left.end(), is_temporary), 0);
 }
 
 TEST_F(CoordinatorTest, RecordsEveryPromptOfAGroupInItsPlace) {

@@ -3,8 +3,11 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <array>
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -81,6 +84,14 @@ TEST(DeviceMemory, ShortageIsToldWhoeverMeetsIt) {
       "out of memory: a buffer of LibTorch's");
   EXPECT_EQ(memory_shortage(std::system_error(ENOENT, std::generic_category())), "");
   EXPECT_EQ(memory_shortage(std::runtime_error("DefaultCPUAllocator: something else")), "");
+}
+
+TEST(DeviceMemory, LargeBlocksAreMappedWhateverWasFreedBefore) {
+  map_large_blocks();
+  std::vector<char>(20 << 20);  // freed, which is what would raise glibc's bound
+  const size_t before = mallinfo2().hblks;
+  const auto block = std::make_unique<std::array<char, 1 << 20>>();
+  EXPECT_EQ(mallinfo2().hblks, before + 1);
 }
 
 }  // namespace

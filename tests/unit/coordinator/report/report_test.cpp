@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "coordinator/report/report_data.h"
+#include "coordinator/report/data/report_data.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/config/method.h"

@@ -43,6 +43,22 @@ TEST(Block, TensorsAreAllParameters) {
   EXPECT_EQ(tensors_of(grouped).at("model.layers.2.mlp.down_proj.weight"), (std::vector<int64_t>{64, 96}));
 }
 
+// transformers, modeling_phi3.py: the same products, each one tensor.
+TEST(Block, Phi3HasItsProductsInOneTensorEach) {
+  ModelShape phi = grouped;
+  phi.architecture = "phi3";
+  const BlockDescription block = describe_block(phi), other = describe_block(grouped);
+  ASSERT_EQ(block.products.size(), other.products.size());
+  for (size_t i = 0; i < block.products.size(); ++i) {
+    EXPECT_EQ(block.products[i].size(), 1U);
+    EXPECT_EQ(inputs_of(block.products[i]), inputs_of(other.products[i]));
+    EXPECT_EQ(outputs_of(block.products[i]), outputs_of(other.products[i]));
+  }
+  EXPECT_EQ(tensors_of(phi).at("model.layers.0.self_attn.qkv_proj.weight"), (std::vector<int64_t>{80, 64}));
+  EXPECT_EQ(tensors_of(phi).at("model.layers.0.mlp.gate_up_proj.weight"), (std::vector<int64_t>{192, 64}));
+  EXPECT_EQ(phi.parameters(), grouped.parameters());
+}
+
 TEST(Block, LoraTargetsHaveTheNamesOfPeft) {
   EXPECT_THAT(lora_target_names(), testing::ElementsAre("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
                                                         "up_proj", "down_proj"));

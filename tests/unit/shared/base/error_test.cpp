@@ -13,5 +13,15 @@ TEST(Error, MessagesAreOneLine) {
   EXPECT_EQ(DataError("a\nfile", 7, "").path(), "a\nfile");
 }
 
+TEST(Error, ATerminalObeysNothingOfAMessage) {
+  EXPECT_EQ(one_line("a\u0080b\u009Fc"), "a  b  c");
+  // Neither a cut sign nor what stands behind it is lost, nor a sign beyond.
+  EXPECT_EQ(one_line("\xC2\"a\xC2"), "\xC2\"a\xC2");
+  EXPECT_EQ(one_line("\xC2\n\u00A0\xC2\xC2\x85"), "\xC2 \u00A0\xC2  ");
+  EXPECT_EQ(control_length("\n", 0), 1U);
+  EXPECT_EQ(control_length("\u0085", 0), 2U);
+  EXPECT_EQ(control_length("\u0085", 1), 0U);
+}
+
 }  // namespace
 }  // namespace apportion

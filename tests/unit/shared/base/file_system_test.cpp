@@ -142,6 +142,25 @@ TEST_F(FileSystem, AFailedWriteLeavesTheOldFileAndNoTemporary) {
   EXPECT_EQ(files(), 1u) << "a temporary file was left";
 }
 
+TEST_F(FileSystem, AWriterReplacesAtItsEnd) {
+  write_file(path("file"), "old");
+  {
+    FileWriter writer(path("file"));
+    writer.write("half of");
+    EXPECT_EQ(files(), 2u);
+    EXPECT_THAT([&] { writer.require_room(uint64_t{1} << 60); },
+                ThrowsMessage<StorageError>(HasSubstr("No space left on device")));
+  }
+  EXPECT_EQ(files(), 1u) << "an unfinished file was left";
+  EXPECT_EQ(read_file(path("file")), "old");
+  FileWriter writer(path("file"));
+  for (const char* piece : {"new ", "", "content"}) writer.write(piece);
+  EXPECT_EQ(read_file(path("file")), "old");
+  writer.finish();
+  EXPECT_EQ(read_file(path("file")), "new content");
+  EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(FileSystem, MovedMapStaysValid) {
   write_file(path("file"), "content");
   MappedFile first(path("file"));

@@ -27,6 +27,7 @@ TEST(StorableText, ReplacesEachBadByte) {
 
 TEST(TextInMessage, IsOneLineOfBoundedLength) {
   EXPECT_EQ(text_in_message("a\nb\x1F\t\u00e9\x7F\xFF"), "a\\nb\\x1F\\x09\u00e9\\x7F\uFFFD");
+  EXPECT_EQ(text_in_message("a\u009Bb\u00A0\xC2\"\xC2"), "a\\x9Bb\u00A0\uFFFD\"\uFFFD");
   EXPECT_EQ(text_in_message(std::string(300, 'a')).size(), 300u);
   const std::string cut = text_in_message(std::string(301, 'a'));
   EXPECT_EQ(cut.find_first_not_of('a'), 300u);

@@ -164,7 +164,7 @@ TEST(MakeRunConfig, PathsWeighWholeAnswersAndHaveNoKto) {
   EXPECT_EQ(error_of({{"steering", "path", "x.ini, line 1"}, {"method", "kto-only", "command line"}}),
             "method = kto-only (command line) needs rejected answers, a steering token with another "
             "category's text, which steering = path (x.ini, line 1) does not have; method kl-only or full, "
-            "or steering digit or letter");
+            "or another steering");
   EXPECT_THAT(error_of({{"steering", "path", "x"}, {"kl_weight", "0", "x.ini, line 2"}}),
               HasSubstr("kl_weight = 0 (x.ini, line 2) leaves stage 2 without a loss"));
   EXPECT_EQ(error_of({{"steering", "path", "x"}, {"batch_prompts", "1", "x"}, {"micro_batches", "1", "x"}}),
@@ -200,6 +200,18 @@ TEST(MakeRunConfig, AJudgeIsWordsOrAServerWithoutSecretsInItsAddress) {
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}}),
             "judge = http://host:8000/v1 (x) needs judge_model, the server's name of the model that judges");
   EXPECT_EQ(error_of({{"judge", "http://host:8000/v1", "x"}, {"judge_model", "m", "x"}}), "no error");
+}
+
+TEST(MakeRunConfig, KnowsWhichKeysOfTheAdapterTheUserHasSet) {
+  EXPECT_THAT(make_run_config({{"preset", "authors", "command line"}}).given_lora, testing::IsEmpty());
+  EXPECT_THAT(make_run_config({{"method", "ift", "command line"}}).given_lora, testing::IsEmpty());
+  // Whatever the job file is called.
+  const std::vector<Setting> settings = {{"lora_rank", "8", "preset a.ini, line 1"},
+                                         {"seed", "1", "preset a.ini, line 2"}};
+  EXPECT_THAT(make_run_config(settings).given_lora, testing::ElementsAre("lora_rank"));
+  EXPECT_THAT(
+      CellConfigs(settings).config_of({{"lora_layers", "1", "default of all.ini, line 3"}}).given_lora,
+      testing::ElementsAre("lora_layers", "lora_rank"));
 }
 
 TEST(RunConfig, ValuesWithoutKeysDifferInAllOthers) {

@@ -146,21 +146,42 @@ TEST(Example, ALetterStandsWhereADigitDoes) {
   EXPECT_EQ(steering_text(Steering::letter, 25), "Z");
 }
 
-TEST(Example, DigitsAndLettersAreCounted) {
+TEST(Example, DigitsLettersAndWordsAreCounted) {
   Dataset dataset = make_dataset();
-  dataset.categories.resize(10, {{"x"}});
-  EXPECT_NO_THROW(check_steering(dataset, Steering::digit));
-  dataset.categories.resize(11, {{"x"}});
-  EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::digit); }),
+  const auto of = [&](size_t categories, Steering steering) {
+    dataset.categories.resize(categories, {{"x"}});
+    return error_of([&] { check_steering(dataset, steering); });
+  };
+  EXPECT_EQ(of(10, Steering::digit), "no error");
+  EXPECT_EQ(of(11, Steering::digit),
             "dataset toy has 11 categories, but steering = digit stands for at most 10; steering = letter "
-            "(up to 26) or steering = path (any number) is right");
-  dataset.categories.resize(26, {{"x"}});
-  EXPECT_NO_THROW(check_steering(dataset, Steering::letter));
-  dataset.categories.resize(27, {{"x"}});
-  EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::letter); }),
-            "dataset toy has 27 categories, but steering = letter stands for at most 26; steering = path "
-            "(any number) is right");
-  EXPECT_NO_THROW(check_steering(dataset, Steering::path));
+            "(up to 26) or steering = word (up to 40) or steering = path (any number) is right");
+  EXPECT_EQ(of(26, Steering::letter), "no error");
+  EXPECT_EQ(of(27, Steering::letter),
+            "dataset toy has 27 categories, but steering = letter stands for at most 26; steering = word (up "
+            "to 40) or steering = path (any number) is right");
+  EXPECT_EQ(of(40, Steering::word), "no error");
+  EXPECT_EQ(of(41, Steering::word),
+            "dataset toy has 41 categories, but steering = word stands for at most 40; steering = path (any "
+            "number) is right");
+  EXPECT_EQ(of(41, Steering::path), "no error");
+  EXPECT_EQ(of(41, Steering::automatic), "no error");
+}
+
+TEST(Example, WordsAreFortyAndNoCategorysName) {
+  std::set<std::string> words;
+  for (int category = 0; category < most_steered(Steering::word); ++category)
+    words.insert(steering_text(Steering::word, category));
+  EXPECT_EQ(words.size(), 40u);
+  Dataset dataset = make_dataset();
+  EXPECT_EQ(accepted_answers(dataset, dataset.subjects[0], Steering::word)[0].text, "Name Red");
+  dataset.categories[1].names.emplace_back("Value");
+  EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::word); }),
+            "dataset toy has a category called Value, which steering = word has stand for Blue; another "
+            "steering is right");
+  EXPECT_NO_THROW(check_steering(dataset, Steering::digit));
+  dataset.categories[1].names.back() = "Node";  // which stands for none of these
+  EXPECT_NO_THROW(check_steering(dataset, Steering::word));
 }
 
 TEST(Example, PlainAnswersAreAllCategoriesWithoutDigits) {

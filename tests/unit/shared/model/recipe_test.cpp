@@ -127,6 +127,20 @@ TEST(Recipe, AnAdapterFromTheStartBringsItsRankAndTargets) {
   EXPECT_THROW(resolved({}), DataError);
 }
 
+TEST(Recipe, TargetsAreLayersOfTheModel) {
+  auto resolve = [](const char* targets, const char* adapter = "lora") {
+    RunConfig config = make_run_config({{"model", "shape:layers=4,width=64,heads=4,ffn=64", "x"},
+                                        {"lora_targets", targets, "x"},
+                                        {"adapter", adapter, "x"}});
+    resolve_adapter(config);
+  };
+  EXPECT_NO_THROW(resolve("q_proj,down_proj"));
+  EXPECT_EQ(testing::error_of([&] { resolve("qkv_proj,o_proj"); }),
+            "lora_targets has qkv_proj, which is no layer of a llama model; those of q_proj, k_proj, v_proj, "
+            "o_proj, gate_proj, up_proj, down_proj are");
+  EXPECT_NO_THROW(resolve("qkv_proj,o_proj", "none"));
+}
+
 struct Sets {
   std::string chosen, holdout;
   std::vector<std::string> lines;

@@ -32,6 +32,12 @@ TEST(GgufNames, AreOneForEachTensor) {
   for (const auto& [name, sizes] : tensors_of(gemma)) names.insert(gguf_name(name, "gemma2"));
   EXPECT_EQ(names.size(), 2 * 11 + 3U);
   EXPECT_TRUE(names.contains("blk.1.post_attention_norm.weight") && names.contains("blk.1.ffn_norm.weight"));
+  ModelShape phi = shape;
+  phi.architecture = "phi3";
+  names.clear();
+  for (const auto& [name, sizes] : tensors_of(phi)) names.insert(gguf_name(name, "phi3"));
+  EXPECT_EQ(names.size(), 2 * 6 + 3U);
+  EXPECT_TRUE(names.contains("blk.1.attn_qkv.weight") && names.contains("blk.1.ffn_up.weight"));
   EXPECT_THROW(gguf_name("model.layers.0.mlp.gate.weight", "llama"), InternalError);
 }
 

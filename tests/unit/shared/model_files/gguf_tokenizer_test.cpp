@@ -108,6 +108,20 @@ TEST_F(GgufTokenizerTest, SentencePieceByScores) {
   EXPECT_EQ(without.decode({6, 6}), " a a");
 }
 
+/// But for the token that begins a text.
+TEST_F(GgufTokenizerTest, Phi3sMarksTakeTheBlanksBehindThem) {
+  for (const auto& [architecture, right] :
+       {std::pair("phi3", std::vector<int32_t>{9, 6, 1, 5, 6}), {"llama", {9, 5, 6, 1, 5, 6}}}) {
+    GgufWriter writer;
+    writer.text("general.architecture", architecture).text("tokenizer.ggml.model", "llama");
+    writer.texts("tokenizer.ggml.tokens",
+                 {"<unk>", "<s>", "<0xC3>", "<0xA9>", "a", "\u2581", "\u2581a", "aa", "  ", "<|user|>"});
+    writer.integers("tokenizer.ggml.token_type", {2, 3, 6, 6, 1, 1, 1, 1, 4, 3});
+    writer.raw("tokenizer.ggml.scores", array_kind, floats({0, 0, 0, 0, -5, -6, -2, -1, 0, 0}));
+    EXPECT_EQ(ids(tokenizer(writer), "<|user|> a<s> a"), right) << architecture;
+  }
+}
+
 TEST_F(GgufTokenizerTest, RefusesWhatItDoesNotKnow) {
   GgufWriter unigram;
   EXPECT_THAT(error_of(unigram.text("tokenizer.ggml.model", "t5")),

@@ -29,11 +29,11 @@ class LeaseTest : public testing::Test {
   std::string folder() const { return directory_.path(); }
 
   /// A member of another host, as far as can be told from here; `beats` signs of life so far.
-  void write_stranger(const std::string& member, int beats) const {
+  void write_stranger(const std::string& member, int beats, const std::string& slurm_job = "") const {
     make_directories(members_directory(folder()));
     std::ofstream(members_directory(folder()) + "/" + member)
-        << R"({"process":"1","start":"2","host":"elsewhere","job":"j","slurm_job":"","began":0,"doing":{},"beats":)"
-        << beats << "}\n";
+        << R"({"process":"1","start":"2","host":"elsewhere","job":"j","began":0,"doing":{},"slurm_job":")"
+        << slurm_job << R"(","beats":)" << beats << "}\n";
   }
   void write_lease(const std::string& task, const std::string& text) const {
     make_directories(leases_directory(folder()));
@@ -211,6 +211,26 @@ TEST_F(LeaseTest, DamagedFilesAreNobodys) {
 TEST_F(LeaseTest, AFolderThatCannotBeWrittenIsTheUsersMistake) {
   std::ofstream(folder() + "/members") << "a file";
   EXPECT_THROW(Leases(folder(), "job", 60), UserError);
+}
+
+// Slurm starts a job anew under the same number when its node fails.
+TEST_F(LeaseTest, ARestartedJobKnowsWhatItsEarlierStartHas) {
+  write_stranger("before", 1, "7_1");
+  write_stranger("other", 1, "7_2");
+  write_lease("t", "before\n");
+  write_lease("u", "other\n");
+  const auto found = [&] {
+    const Leases leases(folder(), "job", 60);
+    return std::pair(leases.is_of_earlier_start("t"), leases.is_of_earlier_start("u"));
+  };
+  EXPECT_EQ(found(), std::pair(false, false));
+  ::setenv("SLURM_ARRAY_JOB_ID", "7", 1);
+  ::setenv("SLURM_ARRAY_TASK_ID", "1", 1);
+  EXPECT_EQ(found(), std::pair(false, false));  // two runs side by side in one job
+  ::setenv("SLURM_RESTART_COUNT", "1", 1);
+  EXPECT_EQ(found(), std::pair(true, false));
+  for (const char* name : {"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"})
+    ::unsetenv(name);
 }
 
 }  // namespace

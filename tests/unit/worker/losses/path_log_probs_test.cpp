@@ -66,7 +66,7 @@ at::Tensor row_log_probs(const TinyWorld& world, const Adapter& adapter, const T
   }
   std::vector<int32_t> all(static_cast<size_t>(tree.size()));
   std::iota(all.begin(), all.end(), 0);
-  const TokenRows row = token_rows(tree, all, packed_block_rows, 512, test_device());
+  const TokenRows row = token_rows(tree, all, packed_block_rows, world.model().shape(), test_device());
   const EdgeIndex edges{at::tensor(rows, at::kLong), at::arange(static_cast<int64_t>(rows.size()), at::kLong),
                         at::tensor(next, at::kLong)};
   return edge_log_probs(world.model(), world.model().hidden(row, &adapter), edges);
@@ -108,8 +108,8 @@ TEST(PathLogProbs, LossAndGradientOfTheTreeAreThoseOfPaddedRows) {
   const auto prompts = path_prompts(world);
   const std::vector<int> members = {0, 4, 9};
   for (AnswerSet set : {AnswerSet::none, AnswerSet::accepted}) {
-    const MicroBatch batch =
-        pack_micro_batch(prompts, members, members, {set, SftWeights::sequence}, 512, test_device());
+    const MicroBatch batch = pack_micro_batch(prompts, members, members, {set, SftWeights::sequence},
+                                              world.model().shape(), test_device());
     const at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     const at::Tensor tree = steering_kl(path_log_probs(log_probs, batch.paths, 3, 2), batch.target_IK, 3);
@@ -130,8 +130,8 @@ TEST(PathLogProbs, WithOneFormStageOneHasTheGradientOfTheKlTerm) {
                                      world.chat(), 1, AnswerStyle::paths);
   const std::vector<int> members = {0, 4, 9};
   const auto difference = [&](SftWeights weights) {
-    const MicroBatch batch =
-        pack_micro_batch(prompts, members, members, {AnswerSet::accepted, weights}, 512, test_device());
+    const MicroBatch batch = pack_micro_batch(prompts, members, members, {AnswerSet::accepted, weights},
+                                              world.model().shape(), test_device());
     const at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     const at::Tensor kl = steering_kl(path_log_probs(log_probs, batch.paths, 3, 2), batch.target_IK, 3);

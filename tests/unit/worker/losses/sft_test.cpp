@@ -12,7 +12,8 @@ namespace apportion {
 namespace {
 
 MicroBatch pack(const testing::TinyWorld& world, const std::vector<int>& batch, SftWeights weights) {
-  return pack_micro_batch(world.prompts(), batch, batch, {AnswerSet::accepted, weights}, 512, test_device());
+  return pack_micro_batch(world.prompts(), batch, batch, {AnswerSet::accepted, weights},
+                          world.model().shape(), test_device());
 }
 
 TEST(Sft, IsTheWeightedMeanOfLogProbs) {

@@ -75,7 +75,7 @@ Measured measure(at::ScalarType type) {
   int64_t block_keys = 0;
   {
     const c10::DebugInfoGuard counting(c10::DebugInfoKind::PROFILER_STATE, live);
-    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape.context_length, test_device());
+    const TokenRows rows = token_rows(tree, nodes, packed_block_rows, shape, test_device());
     block_keys = rows.plan.keys_BU.size(1);
     const at::Tensor hidden = model.hidden(rows, &adapter);
     const double before_head = live->now() - static_cast<double>(hidden.nbytes());

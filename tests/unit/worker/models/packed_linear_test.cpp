@@ -91,7 +91,7 @@ TEST_P(PackedLinear, AModelOnAPackedFileIsTheModel) {
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15, 9, 2, 6});
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    const TokenRows rows = token_rows(tree, {0, 1, 2, 3, 4, 5}, packed_block_rows, 256, test_device());
+    const TokenRows rows = token_rows(tree, {0, 1, 2, 3, 4, 5}, packed_block_rows, shape, test_device());
     const Llama plain(*source, shape, type, test_device());
     const at::Tensor hidden = plain.hidden(rows, nullptr);
     for (BasePlace place : {BasePlace::memory, BasePlace::file}) {
@@ -112,7 +112,7 @@ TEST_P(PackedLinear, AliveAreThePackedBaseAndABlock) {
   const int64_t before = base_memory().live, block = shape.block_parameters() / 8, table = 4 * 512 * 64;
   TokenTree tree;
   tree.add_path(no_node, {3, 14, 15});
-  const TokenRows rows = token_rows(tree, {0, 1, 2}, packed_block_rows, 256, test_device());
+  const TokenRows rows = token_rows(tree, {0, 1, 2}, packed_block_rows, shape, test_device());
   {
     const Llama packed(*source, shape, at::kFloat, test_device(), {}, GetParam());
     const int64_t stored = 8 * block * (GetParam() == BaseType::q4 ? 20 : 34) / 32;

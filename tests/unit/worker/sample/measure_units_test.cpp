@@ -75,7 +75,7 @@ class AnswerTreeTest : public ::testing::Test {
     std::vector<int32_t> all(static_cast<size_t>(tree.size()));
     std::iota(all.begin(), all.end(), 0);
     c10::NoGradGuard no_gradient;
-    TokenRows token_row = token_rows(tree, all, packed_block_rows, 512, test_device());
+    TokenRows token_row = token_rows(tree, all, packed_block_rows, world_.model().shape(), test_device());
     at::Tensor hidden = world_.model().hidden(token_row, &adapter_);
     const EdgeIndex edges{at::tensor(rows, at::kLong),
                           at::arange(static_cast<int64_t>(rows.size()), at::kLong),

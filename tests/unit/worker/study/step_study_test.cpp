@@ -32,8 +32,10 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
   ASSERT_EQ(prompts.size(), 300u);
   std::vector<int> batch(prompts.size());
   for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<int>(i);
+  ModelShape shape;
+  shape.context_length = 512;
   const MicroBatch packed = pack_micro_batch(prompts, batch, {0, 1, 2},
-                                             {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+                                             {AnswerSet::accepted, SftWeights::split}, shape, test_device());
   EXPECT_EQ(packed.tree_tokens, tree.tokens());
   EXPECT_EQ(packed.rows.plan.pairs, tree.pairs());
   EXPECT_EQ(packed.edges.rows_R.size(0), tree.rows());

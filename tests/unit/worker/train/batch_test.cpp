@@ -21,8 +21,9 @@ using testing::TinyWorld;
 std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter,
                                  const std::vector<TrainPrompt>& prompts, const std::vector<int>& members,
                                  double normalizer) {
-  const MicroBatch batch = pack_micro_batch(prompts, members, members,
-                                            {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+  const MicroBatch batch =
+      pack_micro_batch(prompts, members, members, {AnswerSet::accepted, SftWeights::split},
+                       world.model().shape(), test_device());
   at::Tensor log_probs =
       edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
   torch::autograd::variable_list leaves(adapter.leaves().begin(), adapter.leaves().end());
@@ -80,8 +81,8 @@ TEST(Batch, LogProbOfAnAnswerIsTheSameAloneAndInTheTree) {
   std::iota(all.begin(), all.end(), 0);
   constexpr AnswerSet everything = AnswerSet::accepted_rejected_mismatched;
   auto answers = [&](const std::vector<int>& members) {
-    const MicroBatch batch =
-        pack_micro_batch(world.prompts(), all, members, {everything, SftWeights::split}, 512, test_device());
+    const MicroBatch batch = pack_micro_batch(world.prompts(), all, members, {everything, SftWeights::split},
+                                              world.model().shape(), test_device());
     at::Tensor log_probs =
         edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
     return log_ratios(log_probs, at::zeros_like(log_probs), batch.answers);
@@ -97,8 +98,9 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   TinyWorld world;
   std::vector<int> all(world.prompts().size());
   std::iota(all.begin(), all.end(), 0);
-  const MicroBatch batch = pack_micro_batch(world.prompts(), all, all,
-                                            {AnswerSet::accepted, SftWeights::split}, 512, test_device());
+  const MicroBatch batch =
+      pack_micro_batch(world.prompts(), all, all, {AnswerSet::accepted, SftWeights::split},
+                       world.model().shape(), test_device());
   EXPECT_EQ(batch.example_rows, 48);
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
@@ -115,7 +117,7 @@ TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   std::iota(all.begin(), all.end(), 0);
   auto pack = [&](int text_every, int turn) {
     const Packing packing{AnswerSet::accepted, SftWeights::split, {}, 0.25, text_every, turn};
-    return pack_micro_batch(prompts, all, all, packing, 512, test_device());
+    return pack_micro_batch(prompts, all, all, packing, world.model().shape(), test_device());
   };
   auto first_and_rest = [](const MicroBatch& batch) {
     const double whole = batch.sft_weight_E.sum().item<double>();
@@ -145,9 +147,9 @@ TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
 TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   TinyWorld world;
   const std::vector<int> batch = {2, 9};
-  const MicroBatch packed =
-      pack_micro_batch(world.prompts(), batch, {2},
-                       {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(world.prompts(), batch, {2},
+                                             {AnswerSet::accepted_rejected_mismatched, SftWeights::split},
+                                             world.model().shape(), test_device());
   const auto& behind = world.prompts()[9].answers;
   ASSERT_EQ(packed.mismatched.weight_A.size(0), static_cast<int64_t>(behind.size()));
   for (size_t a = 0; a < behind.size(); ++a) {
@@ -156,17 +158,17 @@ TEST(Batch, MismatchedAnswersAreThoseOfThePromptBehind) {
   }
 }
 
-MicroBatch pack_kto(const std::vector<TrainPrompt>& prompts, const KtoConfig& kto) {
+MicroBatch pack_kto(const TinyWorld& world, const std::vector<TrainPrompt>& prompts, const KtoConfig& kto) {
   return pack_micro_batch(prompts, {2, 9}, {2},
-                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto}, 512,
-                          test_device());
+                          {AnswerSet::accepted_rejected_mismatched, SftWeights::split, kto},
+                          world.model().shape(), test_device());
 }
 
 TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
   TinyWorld world;
   KtoConfig kto;
   kto.pairs = KtoPairs::rotated;
-  const MicroBatch packed = pack_kto(world.prompts(), kto);
+  const MicroBatch packed = pack_kto(world, world.prompts(), kto);
   const at::Tensor weight = packed.mismatched.weight_A, accepted = packed.mismatched.accepted_A;
   EXPECT_NEAR(weight.sum().item<double>(), 1, 1e-6);
   EXPECT_NEAR((weight * accepted).sum().item<double>(), 0.5, 1e-6);
@@ -181,9 +183,9 @@ TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
 TEST(Batch, KtoCoversTheFirstPositionOnlyWhenItIsToCoverAll) {
   TinyWorld world;
   KtoConfig kto;
-  const MicroBatch rest = pack_kto(world.prompts(), kto);
+  const MicroBatch rest = pack_kto(world, world.prompts(), kto);
   kto.positions = KtoPositions::all;
-  const MicroBatch all = pack_kto(world.prompts(), kto);
+  const MicroBatch all = pack_kto(world, world.prompts(), kto);
   const at::Tensor shorter = rest.answers.mask_AL.sum(1), longer = all.answers.mask_AL.sum(1);
   EXPECT_TRUE(at::equal(shorter + 1, longer));
   EXPECT_TRUE(at::isin(all.answers.edge_AL.select(1, 0), all.steering_IK).all().item<bool>());
@@ -195,8 +197,9 @@ TEST(Batch, KtoCoversTheFirstPositionOnlyWhenItIsToCoverAll) {
 
 TEST(Batch, WithoutAnswersOnlySteeringTokensAreRead) {
   TinyWorld world;
-  const MicroBatch packed = pack_micro_batch(world.prompts(), {2, 9}, {2, 9},
-                                             {AnswerSet::none, SftWeights::split}, 512, test_device());
+  const MicroBatch packed =
+      pack_micro_batch(world.prompts(), {2, 9}, {2, 9}, {AnswerSet::none, SftWeights::split},
+                       world.model().shape(), test_device());
   EXPECT_EQ(packed.edges.token_E.size(0), 4);
   EXPECT_EQ(packed.edges.rows_R.size(0), 2);
   EXPECT_EQ(packed.answers.weight_A.size(0), 0);
@@ -213,7 +216,7 @@ TEST(Batch, APromptWithAnswersOfOneSideOrNonePacksToLegalParts) {
     for (const KtoPairs pairs : {KtoPairs::mismatched, KtoPairs::rotated}) {
       KtoConfig kto;
       kto.pairs = pairs;
-      const MicroBatch packed = pack_kto(prompts, kto);
+      const MicroBatch packed = pack_kto(world, prompts, kto);
       EXPECT_GT(packed.answers.weight_A.size(0), 0);
       EXPECT_FALSE(packed.mismatched.weight_A.isnan().any().item<bool>());
       const at::Tensor r = log_ratios(at::zeros({packed.edges.token_E.size(0)}),
@@ -231,8 +234,9 @@ std::vector<TrainPrompt> plain_prompts(const TinyWorld& world) {
 TEST(Batch, PlainAnswersHaveNoSteeringTokens) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);
-  const MicroBatch packed = pack_micro_batch(
-      prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean}, 512, test_device());
+  const MicroBatch packed =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::token_mean},
+                       world.model().shape(), test_device());
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.target_IK.size(1), 0);
   EXPECT_EQ(packed.example_rows, 8);  // two categories in two forms
@@ -246,8 +250,9 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
   dataset.subjects[0].target = {0, 1};
   const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", 0, 0), dataset.subjects,
                                      world.chat(), 1, AnswerStyle::paths);
-  const MicroBatch packed = pack_micro_batch(prompts, {0, 4}, {0, 4},
-                                             {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
+  const MicroBatch packed =
+      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::accepted, SftWeights::sequence},
+                       world.model().shape(), test_device());
   EXPECT_EQ(packed.target_IK.sizes(), (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(packed.steering_IK.size(1), 0);
   EXPECT_EQ(packed.paths.edge_AL.size(0), 8);  // two prompts, two categories, two forms
@@ -259,8 +264,8 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
       weights += answer.weight * static_cast<double>(answer.tokens.size());
   }
   EXPECT_NEAR(packed.sft_weight_E.sum().item<double>(), weights, 1e-5);
-  const MicroBatch bare =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::none, SftWeights::split}, 512, test_device());
+  const MicroBatch bare = pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::none, SftWeights::split},
+                                           world.model().shape(), test_device());
   EXPECT_EQ(bare.tree_tokens, packed.tree_tokens);
   EXPECT_EQ(bare.paths.edge_AL.size(0), 8);
 }
@@ -289,19 +294,13 @@ TEST(Batch, ALetterIsASteeringTokenLikeADigit) {
   EXPECT_EQ(prompts[0].answers.size(), world.prompts()[0].answers.size());
   const std::string text = world.tokenizer().decode(prompts[0].answers[0].tokens);
   EXPECT_EQ(text.rfind("A Male", 0), 0U) << text;
-  const Prompt prompt{0, 0, "Who?"};
-  EXPECT_TRUE(steering_tokens(world.chat(), prompt, 12, Steering::path).empty());
-  EXPECT_EQ(testing::error_of([&] { steering_tokens(world.chat(), prompt, 12, Steering::digit); }),
-            "the steering text '10' is not one token at the start of an answer in this model's tokenizer; "
-            "choose another model, or steering = path");
-  EXPECT_EQ(steering_tokens(world.chat(), prompt, 26, Steering::letter).size(), 26U);
 }
 
 TEST(Batch, PairsAreWholeAnswersOfDifferentCategories) {
   TinyWorld world;
   const auto prompts = plain_prompts(world);
-  const MicroBatch packed =
-      pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::pairs, SftWeights::split}, 512, test_device());
+  const MicroBatch packed = pack_micro_batch(prompts, {0, 4}, {0, 4}, {AnswerSet::pairs, SftWeights::split},
+                                             world.model().shape(), test_device());
   ASSERT_EQ(packed.preferred.weight_A.size(0), 8);  // per prompt (Male, Female), (Female, Male) in two forms
   EXPECT_EQ(packed.dispreferred.weight_A.size(0), 8);
   EXPECT_NEAR(packed.preferred.weight_A.sum().item<double>(), 2, 1e-6);

@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 
 #include "tests/support/tiny_gguf.h"
@@ -25,17 +26,19 @@ struct Result {
   std::vector<at::Tensor> log_prob_E, gradients;
 };
 
-std::vector<MicroBatch> batches(const TinyWorld& world) {
+std::vector<MicroBatch> batches(const TinyWorld& world, const ModelShape& shape) {
   std::vector<MicroBatch> list;
   for (const std::vector<int>& members : {std::vector<int>{0, 5}, {}, {3, 4, 7}}) {
     MicroBatch& batch = list.emplace_back();
     if (members.empty()) continue;
     batch =
         pack_micro_batch(world.prompts(), {0, 5, 3, 4, 7}, members,
-                         {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, 512, test_device());
+                         {AnswerSet::accepted_rejected_mismatched, SftWeights::split}, shape, test_device());
   }
   return list;
 }
+
+std::vector<MicroBatch> batches(const TinyWorld& world) { return batches(world, world.model().shape()); }
 
 std::vector<PassItem> items_of(const std::vector<MicroBatch>& list) {
   std::vector<PassItem> items;
@@ -130,35 +133,56 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
   }
 }
 
+int64_t shortest(const std::vector<MicroBatch>& list) {
+  int64_t tokens = std::numeric_limits<int64_t>::max();
+  for (const MicroBatch& batch : list) {
+    if (batch.prompts > 0)
+      tokens = std::min(tokens, batch.rows.positions_T.max().item<int64_t>() + 1);  // of its longest path
+  }
+  return tokens;
+}
+
 // Of eight micro-batches those of a lane go through the blocks together: all on one thread, which is more
-// than the 256 rows that a product takes at once.
-TEST(BlockPass, SameBitsTogetherAsApart) {
+// than the 256 rows that a product takes at once. Without a window, and with one that some of the
+// micro-batches are longer than.
+class BlockPassTogether : public ::testing::TestWithParam<bool> {};
+
+TEST_P(BlockPassTogether, SameBitsAsApart) {
   TinyWorld world(at::kBFloat16);
   Adapter adapter = world.random_adapter(3);
   if (!multiplies_in_panels(test_device(), at::kBFloat16))
     GTEST_SKIP() << "this CPU does not multiply bfloat16";
-  ASSERT_TRUE(world.model().rows_are_independent(adapter));
+  ModelShape shape = world.model().shape();
+  if (GetParam()) shape.set_window(shortest(batches(world)), every_other_layer(shape.layers));
+  const Llama model(world.weights(), shape, at::kBFloat16, test_device());
+  ASSERT_TRUE(model.rows_are_independent(adapter));
   std::vector<MicroBatch> list;
-  int64_t rows = 0;
+  int64_t rows = 0, windowed = 0;
   for (int copy = 0; copy < 3; ++copy) {
-    for (MicroBatch& batch : batches(world)) rows += list.emplace_back(std::move(batch)).rows.plan.rows;
+    for (MicroBatch& batch : batches(world, shape)) {
+      rows += list.emplace_back(std::move(batch)).rows.plan.rows;
+      windowed += list.back().rows.has_windowed() ? 1 : 0;
+    }
   }
   ASSERT_GT(rows, 256);
+  ASSERT_EQ(windowed, GetParam() ? 3 : 0);
   const int before = at::get_num_threads();
-  const Result apart = pass(world.model(), adapter, list, Recompute::never);
+  const Result apart = pass(model, adapter, list, Recompute::never);
   for (size_t parts : {2, 3, 6}) {
     adapter.allow_parts(parts);
     for (int threads : {1, 2, 3}) {
       at::set_num_threads(threads);
       const size_t fewest = (6 + parts - 1) / parts;
-      EXPECT_EQ(BlockPass(world.model(), adapter, items_of(list), Recompute::never).bunches(),
+      EXPECT_EQ(BlockPass(model, adapter, items_of(list), Recompute::never).bunches(),
                 std::max(fewest, static_cast<size_t>(threads)));
       for (Recompute recompute : {Recompute::never, Recompute::always})
-        expect_same_bits(apart, pass(world.model(), adapter, list, recompute));
+        expect_same_bits(apart, pass(model, adapter, list, recompute));
     }
   }
   at::set_num_threads(before);
 }
+
+INSTANTIATE_TEST_SUITE_P(Windows, BlockPassTogether, ::testing::Bool());
 
 TEST(BlockPass, SameBitsOfAPackedOrLeftBaseWhoeverHoldsIt) {
   TinyWorld world(at::kBFloat16);

@@ -72,7 +72,7 @@ Path path_of(int micro_batch, const ModelShape& shape) {
   std::vector<int32_t> nodes(ids.size());
   std::iota(nodes.begin(), nodes.end(), 0);
   const auto edges = static_cast<int64_t>(ids.size()) - 1;
-  return {token_rows(tree, nodes, packed_block_rows, shape.context_length, test_device()),
+  return {token_rows(tree, nodes, packed_block_rows, shape, test_device()),
           {at::arange(edges, at::kLong), at::arange(edges, at::kLong),
            at::tensor(std::vector<int64_t>(ids.begin() + 1, ids.end()), at::kLong)},
           {at::arange(kept_rows, at::kLong), base_hidden(micro_batch, shape.width), at::ones({kept_rows})}};

@@ -40,8 +40,8 @@ struct Packed {
       members.push_back(&replay.row(row));
       hidden.push_back(replay.base_hidden(row));
     }
-    batch = pack_micro_batch(world.prompts(), {0, 5}, {0, 5}, {AnswerSet::accepted, SftWeights::split}, 512,
-                             test_device(), {members, {}});
+    batch = pack_micro_batch(world.prompts(), {0, 5}, {0, 5}, {AnswerSet::accepted, SftWeights::split},
+                             world.model().shape(), test_device(), {members, {}});
     batch.kept.base_hidden_NC = at::cat(hidden);
   }
   std::vector<PassItem> items() const { return {{&batch.rows, &batch.edges, &batch.kept}}; }

@@ -88,8 +88,8 @@ TEST(Stories, WeightsFollowTheTarget) {
 at::Tensor alone(const TinyWorld& world, Adapter& adapter, const std::vector<int32_t>& prompt,
                  const std::vector<int32_t>& tokens) {
   TrainPrompt one{prompt, {1}, {}, {{tokens, 1, true}}, 0, {}, AnswerStyle::plain};
-  const MicroBatch batch =
-      pack_micro_batch({one}, {0}, {0}, {AnswerSet::accepted, SftWeights::sequence}, 512, test_device());
+  const MicroBatch batch = pack_micro_batch({one}, {0}, {0}, {AnswerSet::accepted, SftWeights::sequence},
+                                            world.model().shape(), test_device());
   return edge_log_probs(world.model(), world.model().hidden(batch.rows, &adapter), batch.edges);
 }
 
@@ -100,9 +100,10 @@ TEST(Stories, GradientIsThatOfEachStoryAlone) {
   const std::vector<StoryRow> rows = stories.parts_of(0, 1).front();
   const Packing packing{AnswerSet::accepted, SftWeights::split};
   const std::vector<int> members = {0, 5};
-  const MicroBatch without = pack_micro_batch(world.prompts(), members, members, packing, 512, test_device()),
-                   batch = pack_micro_batch(world.prompts(), members, members, packing, 512, test_device(),
-                                            {{}, rows});
+  const MicroBatch without = pack_micro_batch(world.prompts(), members, members, packing,
+                                              world.model().shape(), test_device()),
+                   batch = pack_micro_batch(world.prompts(), members, members, packing, world.model().shape(),
+                                            test_device(), {{}, rows});
   EXPECT_TRUE(at::equal(batch.sft_weight_E, without.sft_weight_E));
   EXPECT_EQ(without.story_weight_S.numel(), 0);
   const int64_t edges = batch.edges.row_E.size(0), own = batch.sft_weight_E.size(0);

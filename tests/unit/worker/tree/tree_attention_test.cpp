@@ -35,11 +35,13 @@ TokenTree random_tree(int32_t nodes, uint64_t seed) {
 const ScoreRule rules[] = {plain_scores(16), {0.4, 1.5}};
 
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const TokenTree& tree, const ScoreRule& rule) {
+                           const TokenTree& tree, int64_t window, const ScoreRule& rule) {
   const int64_t nodes = tree.size(), share = q.size(1) / k.size(1);
   at::Tensor mask = at::full({nodes, nodes}, -std::numeric_limits<float>::infinity());
   for (int32_t row = 0; row < nodes; ++row) {
-    for (int32_t node = row; node != no_node; node = tree.parent(node)) mask[row][node] = 0;
+    int64_t seen = 0;
+    for (int32_t node = row; node != no_node && seen++ < window; node = tree.parent(node))
+      mask[row][node] = 0;
   }
   at::Tensor wide_k = k.repeat_interleave(share, 1), wide_v = v.repeat_interleave(share, 1);
   at::Tensor scores = at::einsum("qhd,khd->hqk", {q, wide_k}) * rule.scale;
@@ -47,17 +49,18 @@ at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
 }
 
-/// Number of nodes, rows of a block.
-class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t>> {
+/// Number of nodes, rows of a block, window.
+class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t, int64_t>> {
  protected:
   const TokenTree tree = random_tree(std::get<0>(GetParam()), 3);
+  const int64_t window = std::get<2>(GetParam());
   const AttentionPlan plan = plan_of(tree);
 
  private:
   static AttentionPlan plan_of(const TokenTree& tree) {
     std::vector<int32_t> queries(static_cast<size_t>(tree.size()));
     std::iota(queries.begin(), queries.end(), 0);
-    return plan_attention(tree, queries, std::get<1>(GetParam()));
+    return plan_attention(tree, queries, std::get<1>(GetParam()), std::get<2>(GetParam()));
   }
 };
 
@@ -69,7 +72,7 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
   at::Tensor weight = at::randn({tree.size(), 4, 16});
   for (const ScoreRule& rule : rules) {
     at::Tensor ours = tree_attention(q, k, v, plan, rule).narrow(0, 0, tree.size());
-    at::Tensor dense = dense_attention(q.narrow(0, 0, tree.size()), k, v, tree, rule);
+    at::Tensor dense = dense_attention(q.narrow(0, 0, tree.size()), k, v, tree, window, rule);
     EXPECT_LT(testing::relative_difference(ours, dense), 1e-6);
     auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
     auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
@@ -138,7 +141,8 @@ TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, TreeAttention,
                          ::testing::Combine(::testing::Values(1, 63, 64, 65, 97, 300),
-                                            ::testing::Values(packed_block_rows, growing_block_rows)));
+                                            ::testing::Values(packed_block_rows, growing_block_rows),
+                                            ::testing::Values(no_window, 1, 9)));
 
 TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
   if (!multiplies_in_panels(test_device(), at::kBFloat16))
@@ -160,7 +164,7 @@ TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
     const TokenTree tree = random_tree(nodes, static_cast<uint64_t>(nodes));
     std::vector<int32_t> queries(static_cast<size_t>(nodes));
     std::iota(queries.begin(), queries.end(), 0);
-    plans.push_back(plan_attention(tree, queries, packed_block_rows));
+    plans.push_back(plan_attention(tree, queries, packed_block_rows, nodes == 131 ? 9 : no_window));
     const int64_t rows = plans.back().rows;
     at::Tensor in[4];
     for (int i = 0; i < 4; ++i) {
@@ -194,6 +198,24 @@ TEST(TreeAttentionPlan, CountsAncestorsAndReadsOnlyThem) {
   EXPECT_EQ(plan.keys_BU.size(1), 3);
   EXPECT_FALSE(std::isinf(plan.mask_BQU[0][0][1].item<float>()));
   EXPECT_TRUE(std::isinf(plan.mask_BQU[0][0][2].item<float>()));
+  const AttentionPlan alone = plan_attention(tree, {a, b}, packed_block_rows, 1);
+  EXPECT_EQ(alone.pairs, 2);
+  EXPECT_EQ(alone.keys_BU.size(1), 2);
+}
+
+TEST(TreeAttentionPlan, OfAWindowReadsWhatItsRowsSee) {
+  TokenTree tree;
+  std::vector<int32_t> queries(100);
+  std::iota(queries.begin(), queries.end(), 0);
+  tree.add_path(no_node, queries);
+  const AttentionPlan plan = plan_attention(tree, queries, packed_block_rows, 8);
+  EXPECT_EQ(plan.key_counts, (std::vector<int64_t>{32, 39, 39, 11}));
+  EXPECT_EQ(plan.pairs, 100 * 8 - 28);  // the first seven rows see fewer
+  for (int64_t row : {0, 6, 7, 50, 99}) {
+    const at::Tensor seen = plan.mask_BQU[row / 32][row % 32].eq(0);
+    const at::Tensor keys = plan.keys_BU[row / 32].masked_select(seen);
+    EXPECT_TRUE(at::equal(keys, at::arange(std::max<int64_t>(0, row - 7), row + 1))) << row;
+  }
 }
 
 }  // namespace

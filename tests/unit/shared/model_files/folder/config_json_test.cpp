@@ -97,10 +97,12 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_EQ(shape.attention_scale, 0.125);
   EXPECT_EQ(shape.attention_cap, 50);
   EXPECT_EQ(shape.logits_cap, 0);
-  EXPECT_EQ(shape.context_length, 32);
+  EXPECT_EQ(shape.context_length, 128);
+  EXPECT_EQ(shape.window, 32);
+  EXPECT_EQ(shape.windowed, (std::vector<bool>{true, false}));
   json with = gemma;  // as gemma-2-9b-it has it
   with["sliding_window_size"] = 32;
-  EXPECT_EQ(read(llama(), with).context_length, 32);
+  EXPECT_EQ(read(llama(), with).window, 32);
   with["sliding_window_size"] = 64;
   EXPECT_THAT(refused(with), HasSubstr("sliding_window_size is another"));
   json without = gemma;
@@ -112,15 +114,93 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_THAT(refused({{"query_pre_attn_scalar", 64}}), HasSubstr("is a gemma2 model's"));
 }
 
-TEST_F(ConfigJson, TheContextIsNoLongerThanAWindow) {
+// As Phi-3-mini-4k-instruct has it; what transformers 5 writes of it; and the 128k models, which scale by
+// the length of the text.
+TEST_F(ConfigJson, Phi3SaysWhatItComputes) {
+  const json phi = {{"model_type", "phi3"},
+                    {"auto_map",
+                     {{"AutoConfig", "configuration_phi3.Phi3Config"},
+                      {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}}},
+                    {"embd_pdrop", 0.0},
+                    {"resid_pdrop", 0.1},
+                    {"original_max_position_embeddings", 128},
+                    {"rope_scaling", nullptr},
+                    {"sliding_window", 63}};
+  const ModelShape shape = read(llama(), phi);
+  EXPECT_EQ(shape.architecture, "phi3");
+  EXPECT_EQ(shape.window, 63);
+  EXPECT_EQ(shape.windowed, std::vector<bool>(2, true));
+  EXPECT_FALSE(shape.tied_embedding || shape.qkv_bias || shape.qk_norm || shape.output_norms);
+  auto with = [&](const json& changes) {
+    json config = phi;
+    config.update(changes);
+    return refused(config);
+  };
+  EXPECT_EQ(with({{"rope_parameters",
+                   {{"rope_type", "default"}, {"rope_theta", 5000.0}, {"partial_rotary_factor", 1.0}}}}),
+            "no error");
+  EXPECT_EQ(with({{"partial_rotary_factor", 1.0}}), "no error");
+  EXPECT_THAT(with({{"partial_rotary_factor", 0.75}}), HasSubstr("partial_rotary_factor is not known here"));
+  EXPECT_THAT(with({{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.75}}}}),
+              HasSubstr("rope_parameters has partial_rotary_factor, which"));
+  EXPECT_THAT(with({{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1, 1}}}}}),
+              HasSubstr("rope_scaling has the type \"longrope\""));
+  EXPECT_THAT(with({{"auto_map", {{"AutoModelForCausalLM", "modeling_phi4.Phi4ForCausalLM"}}}}),
+              HasSubstr("auto_map is not known here"));
+  EXPECT_THAT(refused({{"original_max_position_embeddings", 128}}), HasSubstr("is not known here"));
+}
+
+/// What a shape of two layers says of its window.
+using Windows = std::pair<int64_t, std::vector<bool>>;
+Windows windows_of(const ModelShape& shape) {
+  EXPECT_EQ(shape.context_length, 128);
+  return {shape.window, shape.windowed};
+}
+
+TEST_F(ConfigJson, AWindowIsInTheLayersThatTransformersGivesIt) {
+  const Windows none = {0, {}}, both = {64, {true, true}}, second = {64, {false, true}};
+  const json listed = {"full_attention", "sliding_attention"}, full = {"full_attention", "full_attention"};
+  json mistral = llama();
+  mistral.update({{"model_type", "mistral"}, {"sliding_window", 64}});
+  EXPECT_EQ(windows_of(read(mistral)), both);
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", 128}})), none);  // the context ends within it
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", nullptr}})), none);
+  EXPECT_EQ(windows_of(read(mistral, {{"sliding_window", nullptr}, {"layer_types", full}})), none);
+  json without = mistral;
+  without.erase("sliding_window");
+  without["max_position_embeddings"] = 8192;
+  EXPECT_EQ(read(without).window, 4096);
+  for (const char* type : {"qwen2", "qwen3"}) {
+    json qwen = llama();
+    qwen.update({{"model_type", type}, {"use_sliding_window", true}, {"sliding_window", 64}});
+    EXPECT_EQ(windows_of(read(qwen)), none);  // from block 28 on
+    EXPECT_EQ(windows_of(read(qwen, {{"max_window_layers", 0}})), both);
+    EXPECT_EQ(windows_of(read(qwen, {{"max_window_layers", 1}})), second);
+    EXPECT_EQ(windows_of(read(qwen, {{"layer_types", listed}})), second);
+    EXPECT_EQ(windows_of(read(qwen, {{"use_sliding_window", false}, {"max_window_layers", 0}})), none);
+  }
+}
+
+TEST_F(ConfigJson, AWindowThatFitsNoModelIsRefused) {
+  const json listed = {"full_attention", "sliding_attention"};
   const json mistral = {{"model_type", "mistral"}, {"sliding_window", 64}};
-  EXPECT_EQ(read(llama(), mistral).context_length, 64);
-  json config = llama();
-  config.update(mistral);
-  EXPECT_EQ(read(config, {{"sliding_window", 4096}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"use_sliding_window", false}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"layer_types", {"full_attention", "full_attention"}}}).context_length, 128);
-  EXPECT_EQ(read(config, {{"layer_types", {"full_attention", "sliding_attention"}}}).context_length, 64);
+  auto with = [&](json change) {
+    change.update(mistral);
+    return refused(change);
+  };
+  EXPECT_THAT(with({{"layer_types", listed}}), HasSubstr("layer_types is not what a mistral or phi3 model"));
+  EXPECT_THAT(with({{"layer_types", {"full_attention"}}}), HasSubstr("is a list of 1; a list of 2"));
+  EXPECT_THAT(with({{"use_sliding_window", true}}), HasSubstr("none of a gemma2 or mistral model's keys"));
+  EXPECT_THAT(refused({{"model_type", "qwen2"}, {"layer_types", listed}}), HasSubstr("no sliding_window is"));
+  EXPECT_THAT(refused({{"model_type", "qwen2"}, {"use_sliding_window", true}, {"max_window_layers", -1}}),
+              HasSubstr("max_window_layers is -1"));
+}
+
+// transformers computes a llama without windows, other programs may read the key.
+TEST_F(ConfigJson, TheContextOfALlamaEndsAtAWindow) {
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).context_length, 64);
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).window, 0);
+  EXPECT_EQ(read(llama(), {{"sliding_window", 64}, {"use_sliding_window", false}}).context_length, 128);
 }
 
 TEST_F(ConfigJson, RotationsAsVersions4And5WriteThem) {
@@ -161,8 +241,8 @@ TEST_F(ConfigJson, WhatIsNotComputedIsNamed) {
     const char* line;
   };
   for (const Case& wrong : {
-           Case{{{"model_type", "phi3"}},
-                "model_type is \"phi3\"; llama, qwen2, qwen3, gemma2 and mistral are computed here"},
+           Case{{{"model_type", "phi"}},
+                "model_type is \"phi\"; llama, qwen2, qwen3, gemma2, phi3 and mistral are computed here"},
            Case{{{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; \"silu\" is computed here"},
            Case{{{"attention_bias", true}}, "attention_bias is true"},
            Case{{{"mlp_bias", true}}, "mlp_bias is not known here"},

@@ -5,12 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "shared/architecture/block.h"
 #include "shared/architecture/rope.h"
 #include "shared/base/error.h"
-#include "shared/base/file_system.h"
 #include "shared/model_files/gguf_shape.h"
 #include "shared/model_files/tensor_reader.h"
 #include "tests/support/dataset_folder.h"
@@ -70,7 +68,7 @@ std::string written(const DatasetFolder& folder, const ModelShape& shape) {
 
 TEST(GgufShapeKeys, EveryArchitectureComesBack) {
   const DatasetFolder folder;
-  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2"}) {
+  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2", "phi3"}) {
     const ModelShape shape = tiny(architecture);
     const Gguf gguf(written(folder, shape));
     const ModelShape read = shape_of(gguf);
@@ -97,15 +95,37 @@ TEST(GgufShapeKeys, EveryArchitectureComesBack) {
   }
 }
 
-TEST(GgufShapeKeys, TheContextEndsAtTheWindow) {
+TEST(GgufShapeKeys, WindowsOfGemma2ComeBack) {
   const DatasetFolder folder;
-  const std::string path = written(folder, tiny("gemma2")), key = "gemma2.context_length";
+  ModelShape shape = tiny("gemma2");
+  EXPECT_EQ(Gguf(written(folder, shape)).integer("gemma2.attention.sliding_window"), 77U);
+  shape.set_window(40, every_other_layer(shape.layers));
+  const ModelShape read = shape_of(Gguf(written(folder, shape)));
+  EXPECT_EQ(read.context_length, 77);
+  EXPECT_EQ(read.window, 40);
+  EXPECT_EQ(read.windowed, every_other_layer(shape.layers));
+}
+
+TEST(GgufShapeKeys, OfOtherWindowsTheContextEndsAtThem) {
+  const DatasetFolder folder;
+  for (const char* architecture : {"llama", "qwen2", "gemma2"}) {
+    ModelShape shape = tiny(architecture);
+    shape.set_window(40, std::vector<bool>(static_cast<size_t>(shape.layers), true));
+    const ModelShape read = shape_of(Gguf(written(folder, shape)));
+    EXPECT_EQ(read.context_length, 40) << architecture;
+    EXPECT_EQ(read.window, 0) << architecture;
+  }
+}
+
+/// Under another architecture's name the key is not there.
+TEST(GgufShapeKeys, APhi3WithoutAWindowIsRefused) {
+  const DatasetFolder folder;
+  const std::string path = written(folder, tiny("phi3")), key = "phi3.attention.sliding_window";
   std::string bytes = read_file(path);
-  const uint32_t longer = 99;
-  std::memcpy(bytes.data() + bytes.find(key) + key.size() + 4, &longer, sizeof(longer));
+  bytes.replace(bytes.find(key), key.size(), "phi4" + key.substr(4));
   write_file(path, bytes);
-  EXPECT_EQ(Gguf(path).integer(key), 99U);
-  EXPECT_EQ(shape_of(Gguf(path)).context_length, 77);
+  EXPECT_THAT([&] { shape_of(Gguf(path)); },
+              ThrowsMessage<DataError>(HasSubstr("there is no phi3.attention.sliding_window, and a phi3")));
 }
 
 TEST(GgufShapeKeys, ScaledRotationsComeBack) {

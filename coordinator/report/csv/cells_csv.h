@@ -1,0 +1,15 @@
+// The cells of a folder as a CSV (RFC 4180), a row each: what a page of many cells leaves out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "coordinator/report/data/cell_figures.h"
+
+namespace apportion {
+
+/// Columns: job, cell, dataset, method, when, test_set, swept keys (swept_KEY where another column has the
+/// name), and each figure under its metric's name, unrounded; what a cell does not have is empty.
+std::string cells_csv(const std::vector<CellFigures>& cells);
+
+}  // namespace apportion

@@ -1,0 +1,18 @@
+// The report as one JSON document with every number unrounded; null where a number means nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "coordinator/report/data/pivot.h"
+#include "coordinator/report/data/report_data.h"
+
+namespace apportion {
+
+std::string report_json(const std::string& directory, const std::vector<CellView>& cells);
+
+/// A sweep by some of its keys; `problems` are lines on files that cannot be read.
+std::string pivot_json(const std::string& directory, const Pivot& pivot,
+                       const std::vector<std::string>& problems);
+
+}  // namespace apportion

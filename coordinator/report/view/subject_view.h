@@ -1,0 +1,69 @@
+// Of each subject of a test set what is shown: its target, its shares before and after training, how far off
+// they are, and which of these say too little to be shown.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/report/data/report_data.h"
+
+namespace apportion {
+
+/// The ends between which an exact share lies.
+struct ShareBounds {
+  double low = 0, high = 0;
+
+  double middle() const { return (low + high) / 2; }
+  double width() const { return high - low; }
+};
+
+/// How far off a subject is: its exact error, else its MAE.
+enum class Closeness { unknown, good, fair, poor };
+
+/// The category whose share is furthest from its target, and by how much.
+struct WorstCategory {
+  size_t category = 0;
+  double difference = 0;
+};
+
+struct SubjectView {
+  std::string name;
+  std::vector<double> target;                    // empty: not known
+  std::vector<double> before, after;             // of the rounds; empty: too few of them have a category
+  std::vector<ShareBounds> exact_before, exact;  // empty: too much is unexplored
+  double parsed_before = 0, parsed = 0;          // rounds that have a category
+  std::optional<double> error, mae, floor;
+  double coverage = 0;
+  Closeness closeness = Closeness::unknown;
+  std::optional<WorstCategory> worst;
+
+  /// The exact share's middle, else the sampled share; nothing where neither is shown.
+  std::optional<double> best_share(size_t category) const;
+  std::optional<double> best_share_before(size_t category) const;
+};
+
+/// One test set of a cell. `exact`, errors and coverage are of the trained model, or where that was not
+/// measured of the untouched one, which `after` then says nothing of.
+struct SetView {
+  std::string test_set;
+  std::vector<std::string> categories;
+  std::vector<SubjectView> subjects;
+  bool is_trained = false;
+
+  const std::vector<double>& sampled(const SubjectView& subject) const {
+    return is_trained ? subject.after : subject.before;
+  }
+};
+
+/// Bounds as close as this are one number.
+inline constexpr double tight_bounds = 0.001;
+
+/// `before` or `after` may be nullptr, not both.
+SetView compare_subjects(const MeasureView* before, const MeasureView* after);
+
+/// Where the share lies that so many hits among so many draws were drawn with: Wilson's score interval at
+/// 95%. `draws` > 0.
+ShareBounds wilson_interval(double share, double draws);
+
+}  // namespace apportion

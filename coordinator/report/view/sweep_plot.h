@@ -1,0 +1,28 @@
+// How an error follows what was swept: a point for each cell, a line of means for each method.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/report/data/cell_figures.h"
+
+namespace apportion {
+
+struct SweptLine {
+  std::string name;                                      // the method's; empty: there is one only
+  std::vector<std::pair<double, double>> points, means;  // place of the value, error
+};
+
+struct SweepPlot {
+  std::string key;
+  bool is_numeric = false;                             // places are the values, else their order from 0
+  std::vector<std::pair<double, std::string>> values;  // places and texts
+  std::vector<SweptLine> lines;
+};
+
+/// For each key with at least two values among the cells that have an exact error, or where none has one an
+/// MAE. `seed` has a plot only where nothing else was swept.
+std::vector<SweepPlot> sweep_plots(const std::vector<CellFigures>& cells);
+
+}  // namespace apportion

@@ -1,0 +1,139 @@
+#include "shared/model_files/gguf_export/merge_order.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "shared/base/utf8.h"
+#include "shared/tokens/aligned_text.h"
+#include "shared/tokens/token_table.h"
+
+namespace apportion {
+namespace {
+
+struct Merge {
+  int32_t rank, id;
+};
+
+uint64_t key_of(int32_t left, int32_t right) {
+  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
+}
+
+class MergeOrder {
+ public:
+  explicit MergeOrder(const TokenizerTables& tables) : tables_(tables), table_(tables) { read_merges(); }
+
+  std::vector<int32_t> ranks() const {
+    std::vector<int32_t> ranks(table_.size(), -1);
+    for (size_t index = 0; index < ranks.size(); ++index) {
+      const auto id = static_cast<int32_t>(index);
+      if (is_piece(id)) ranks[index] = rank_of(id);
+    }
+    return ranks;
+  }
+
+ private:
+  /// Whether a text may have it between its special tokens.
+  bool is_piece(int32_t id) const {
+    return table_.kind(id) == TokenKind::normal || table_.kind(id) == TokenKind::user_defined;
+  }
+
+  const std::string& text_of(int32_t id) const { return tables_.tokens.value[static_cast<size_t>(id)]; }
+
+  /// Those that may come to pass: what is found in a text is made of characters.
+  void read_merges() {
+    const std::span<const std::string> lines = tables_.merges.value;
+    merges_.reserve(lines.size());
+    for (size_t rank = 0; rank < lines.size(); ++rank) {
+      const std::string_view line = lines[rank];
+      const size_t space = std::min(line.find(' '), line.size() - 1);
+      std::string whole(line.substr(0, space));
+      whole += line.substr(space + 1);
+      const int32_t left = table_.id_of_table_text(line.substr(0, space)),
+                    right = table_.id_of_table_text(line.substr(space + 1)),
+                    id = table_.id_of_table_text(whole);
+      if (left < 0 || right < 0 || id < 0) fail_merge(rank, "is of or makes a text that is no token");
+      for (const int32_t part : {left, right, id}) {
+        if (table_.kind(part) == TokenKind::byte || part == tables_.unknown)
+          fail_merge(rank, "is of or makes " + text_in_message(text_of(part)) +
+                               ", which stands for a byte or for what is unknown");
+      }
+      if (is_piece(id)) merges_.emplace(key_of(left, right), Merge{static_cast<int32_t>(rank), id});
+    }
+  }
+
+  Merge merge_of(int32_t left, int32_t right) const {
+    const auto found = merges_.find(key_of(left, right));
+    return found == merges_.end() ? Merge{std::numeric_limits<int32_t>::max(), -1} : found->second;
+  }
+
+  /// The characters of a token's text; empty where one of them is no token.
+  std::vector<int32_t> characters_of(const std::string& text) const {
+    std::vector<int32_t> pieces;
+    for (uint32_t begin = 0, size = 0; begin < text.size(); begin += size) {
+      size = character_size(text, begin);
+      pieces.push_back(table_.of_piece(std::string_view(text).substr(begin, size)));
+      if (pieces.back() < 0) return {};
+    }
+    return pieces;
+  }
+
+  int32_t rank_of(int32_t id) const {
+    const std::string& text = text_of(id);
+    if (character_size(text, 0) == text.size()) return -1;
+    std::vector<int32_t> pieces = characters_of(text);
+    if (pieces.empty() && !is_found_before(id)) fail_token(id, "has a character that is no token");
+    int32_t last = -1;
+    while (pieces.size() > 1) {
+      size_t place = 0;
+      Merge best = merge_of(pieces[0], pieces[1]);
+      for (size_t i = 1; i + 1 < pieces.size(); ++i) {
+        const Merge merge = merge_of(pieces[i], pieces[i + 1]);
+        if (merge.rank < best.rank) {
+          best = merge;
+          place = i;
+        }
+      }
+      if (best.id < 0) break;
+      last = best.rank;
+      pieces[place] = best.id;
+      pieces.erase(pieces.begin() + static_cast<std::ptrdiff_t>(place) + 1);
+    }
+    if (pieces.size() == 1) return last;
+    if (pieces.size() == 2 && !is_found_before(id)) {
+      fail_token(id, "comes of no merge, and of the tokens " + text_in_message(text_of(pieces[0])) + " and " +
+                         text_in_message(text_of(pieces[1])) + " side by side");
+    }
+    if (tables_.ignore_merges && !pieces.empty())
+      fail_token(id, "comes of no merge, and is a token where it is a whole text (ignore_merges)");
+    return -1;
+  }
+
+  /// User-defined tokens are taken out of a text before blanks become signs and anything is merged.
+  bool is_found_before(int32_t id) const {
+    return table_.kind(id) == TokenKind::user_defined &&
+           text_of(id).find(tables_.blank_sign) == std::string::npos;
+  }
+
+  [[noreturn]] void fail_token(int32_t id, const std::string& reason) const {
+    tables_.fail(tables_.tokens, "the token " + std::to_string(id) + ", " + text_in_message(text_of(id)) +
+                                     ", " + reason + ", which the scores of a GGUF file cannot say");
+  }
+
+  [[noreturn]] void fail_merge(size_t rank, const std::string& reason) const {
+    tables_.fail(tables_.merges, "merge " + std::to_string(rank) + " " + reason +
+                                     ", which the scores of a GGUF file cannot say");
+  }
+
+  const TokenizerTables& tables_;
+  const TokenTable table_;
+  std::unordered_map<uint64_t, Merge> merges_;
+};
+
+}  // namespace
+
+std::vector<int32_t> merge_order(const TokenizerTables& tables) { return MergeOrder(tables).ranks(); }
+
+}  // namespace apportion
