@@ -54,11 +54,11 @@ Value arithmetic(const std::string& name, const Value& left, const Value& right,
 /// text * count
 Value repeated(const MarkedText& text, int64_t count, Runtime& runtime) {
   MarkedText out;
-  for (int64_t i = 0; i < count && !text.empty(); ++i) {
-    runtime.use_steps(1);
-    runtime.use_bytes(text.cost());
-    out.append(text);
-  }
+  if (count <= 0 || text.empty()) return out;
+  // Before any of it is made; so many steps of so many bytes are within what a size_t holds.
+  runtime.use_steps(static_cast<size_t>(count));
+  runtime.use_bytes(static_cast<size_t>(count) * text.cost());
+  for (int64_t i = 0; i < count; ++i) out.append(text);
   return out;
 }
 

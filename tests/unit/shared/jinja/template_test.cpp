@@ -178,6 +178,7 @@ TEST(Template, NoneCanHangOrExhaustMemory) {
   EXPECT_THAT(error(repeated("{% for i in range(99999) %}", 3) + repeated("{% endfor %}", 3)),
               HasSubstr("too many steps"));
   EXPECT_THAT(error("{{ 'x' * 999999999999 }}"), HasSubstr("too many steps"));
+  EXPECT_THAT(error("{% set a = 'x' * 100000 %}{{ a * 10000 }}"), HasSubstr("too much text"));
   EXPECT_THAT(error("{{ range(999999999) }}"), HasSubstr("more than 100000"));
   EXPECT_THAT(error("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
               HasSubstr("does a macro call itself"));
