@@ -22,7 +22,8 @@ using nlohmann::json;
 
 /// Keys that say nothing of what is computed here: names, tokens (tokenizer_config.json has them), how a
 /// model was begun, what training with dropout does, and what generation prints.
-const std::set<std::string_view> unread = {"_name_or_path",
+const std::set<std::string_view> unread = {"_model_name_or_path",
+                                           "_name_or_path",
                                            "architectures",
                                            "attention_dropout",
                                            "bos_token_id",
@@ -43,6 +44,7 @@ const std::set<std::string_view> unread = {"_name_or_path",
                                            "transformers_version",
                                            "unsloth_fixed",
                                            "unsloth_version",
+                                           "unk_token_id",
                                            "use_cache"};
 
 /// Keys that are read below.

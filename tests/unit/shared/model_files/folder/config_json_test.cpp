@@ -291,5 +291,9 @@ TEST_F(ConfigJson, ListsThatLieTooDeepAreRefused) {
               HasSubstr("lists and objects lie more than 100 deep"));
 }
 
+TEST_F(ConfigJson, WhatTransformersWritesOfAGgufFileIsTaken) {
+  EXPECT_EQ(refused({{"_model_name_or_path", "SmolLM2"}, {"unk_token_id", 0}}), "no error");
+}
+
 }  // namespace
 }  // namespace apportion
