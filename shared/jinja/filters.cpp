@@ -14,14 +14,14 @@ namespace apportion::jinja {
 namespace {
 
 /// json.dumps(value, ensure_ascii=False, indent=INDENT).
-class JsonWriter {
+class JsonWriter : public CountedText {
  public:
   JsonWriter(Runtime& runtime, std::optional<int64_t> indent, bool sorts)
-      : runtime_(runtime), indent_(indent), sorts_(sorts) {}
+      : CountedText(runtime), indent_(indent), sorts_(sorts) {}
 
   void write(const Value& value, int64_t level = 0) {
     if (const MarkedText* text = value.as_text()) {
-      if (text->origin() == Origin::input) origin_ = Origin::input;
+      note_origin(*text);
       write_text(text->str());
     } else if (value.is_none()) {
       add("null");
@@ -36,15 +36,7 @@ class JsonWriter {
     }
   }
 
-  MarkedText take() const { return {out_, origin_}; }
-
  private:
-  void add(std::string_view text) {
-    runtime_.use_steps(1);
-    runtime_.use_bytes(text.size());
-    out_ += text;
-  }
-
   std::string number(const Value& value) const {
     const double real = *value.as_number();
     if (value.get<double>() == nullptr) return std::to_string(*value.as_integer());
@@ -118,11 +110,8 @@ class JsonWriter {
     add("]");
   }
 
-  Runtime& runtime_;
   std::optional<int64_t> indent_;
   bool sorts_;
-  std::string out_;
-  Origin origin_ = Origin::template_text;
 };
 
 Value tojson(const Value& value, const Arguments& arguments, Runtime& runtime) {

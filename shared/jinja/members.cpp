@@ -130,7 +130,6 @@ MarkedText slice_of_text(const MarkedText& text, const Value* start, const Value
   if (places.empty()) return {};
   if (places.back() - places.front() + 1 == places.size() && places.front() <= places.back())
     return text.slice(starts[places.front()], starts[places.back() + 1]);
-  const std::string all = text.str();
   MarkedText out;
   for (size_t place : places) {
     runtime.use_steps(text.pieces().size());

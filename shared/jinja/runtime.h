@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shared/jinja/error.h"
@@ -58,6 +59,30 @@ class Runtime {
   Limits left_;
   std::optional<Date> date_;
   int line_ = 1;
+};
+
+/// What writes a value as a text, piece by piece: each piece counts, and the whole is a user's as soon as any
+/// of what it was made from is.
+class CountedText {
+ public:
+  MarkedText take() const { return {out_, origin_}; }
+
+ protected:
+  explicit CountedText(Runtime& runtime) : runtime_(runtime) {}
+  void add(std::string_view text) {
+    runtime_.use_steps(1);
+    runtime_.use_bytes(text.size());
+    out_ += text;
+  }
+  void note_origin(const MarkedText& text) {
+    if (text.origin() == Origin::input) origin_ = Origin::input;
+  }
+
+  Runtime& runtime_;
+
+ private:
+  std::string out_;
+  Origin origin_ = Origin::template_text;
 };
 
 /// The checks that containers need before they are made.

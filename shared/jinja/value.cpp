@@ -85,13 +85,13 @@ std::string quoted(const std::string& text, const Runtime& runtime) {
 }
 
 /// Writes what stands inside of lists and dicts, and notes whether any of it is a user's.
-class ReprWriter {
+class ReprWriter : public CountedText {
  public:
-  explicit ReprWriter(Runtime& runtime) : runtime_(runtime) {}
+  explicit ReprWriter(Runtime& runtime) : CountedText(runtime) {}
 
   void write(const Value& value) {
     if (const MarkedText* text = value.as_text()) {
-      if (text->origin() == Origin::input) origin_ = Origin::input;
+      note_origin(*text);
       runtime_.use_bytes(4 * text->size());
       add(quoted(text->str(), runtime_));
     } else if (const Mapping* dict = value.as_mapping()) {
@@ -105,15 +105,7 @@ class ReprWriter {
     }
   }
 
-  MarkedText take() const { return {out_, origin_}; }
-
  private:
-  void add(std::string_view text) {
-    runtime_.use_steps(1);
-    runtime_.use_bytes(text.size());
-    out_ += text;
-  }
-
   void write_items(const Mapping& dict) {
     add("{");
     for (size_t i = 0; i < dict.items.size(); ++i) {
@@ -136,10 +128,6 @@ class ReprWriter {
     }
     add(!is_tuple ? "]" : sequence.elements.size() == 1 ? ",)" : ")");
   }
-
-  Runtime& runtime_;
-  std::string out_;
-  Origin origin_ = Origin::template_text;
 };
 
 }  // namespace
