@@ -8,12 +8,10 @@
 #include <queue>
 #include <unordered_map>
 
+#include "shared/tokens/merges.h"
+
 namespace apportion {
 namespace {
-
-uint64_t pair_key(int32_t left, int32_t right) {
-  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
-}
 
 struct Merge {
   int32_t rank;
@@ -108,31 +106,21 @@ bool has_bytes(const TokenTable& table, std::string_view text, uint32_t begin, u
   return true;
 }
 
-Merges read_merges(const TokenizerTables& tables, const TokenTable& table) {
-  const std::span<const std::string> lines = tables.merges.value;
+Merges merges_of(const TokenizerTables& tables, const TokenTable& table) {
   Merges merges;
-  merges.reserve(lines.size());
-  for (size_t rank = 0; rank < lines.size(); ++rank) {
+  merges.reserve(tables.merges.value.size());
+  each_merge(tables, table, [&](size_t rank, int32_t left, int32_t right, int32_t id) {
     auto fail = [&](const std::string& reason) {
       tables.fail(tables.merges, "merge " + std::to_string(rank) + " " + reason);
     };
-    const std::string_view line = lines[rank];
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
-      fail("is not two texts with a space between");
-    std::string whole(line.substr(0, space));
-    whole += line.substr(space + 1);
-    const int32_t left = table.id_of_table_text(line.substr(0, space)),
-                  right = table.id_of_table_text(line.substr(space + 1)), id = table.id_of_table_text(whole);
-    if (left < 0 || right < 0 || id < 0) fail("is of or makes a text that is no token");
     if (table.is_special(id)) {
       if (tables.alphabet == TokenAlphabet::bytes) fail("makes a special token");
       // Converters of SentencePiece list every pair of texts that make a token; a text must not make a mark.
-      continue;
+      return;
     }
     if (!merges.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id}).second)
       fail("is there twice");
-  }
+  });
   return merges;
 }
 
@@ -250,7 +238,7 @@ Bpe::Bpe(const TokenizerTables& tables, const TokenTable& table) {
   const bool scored = !tables.scores.value.empty();
   rules_ = std::make_unique<Rules>(Rules{table, tables.alphabet, tables.ignore_merges, tables.byte_fallback,
                                          tables.fuse_unknown, tables.unknown,
-                                         scored ? Merges{} : read_merges(tables, table),
+                                         scored ? Merges{} : merges_of(tables, table),
                                          scored ? read_scores(tables, table) : std::vector<int32_t>{}});
   if (tables.unknown >= static_cast<int32_t>(table.size())) {
     tables.fail(tables.tokens, "the unknown token has id " + std::to_string(tables.unknown) + "; there are " +

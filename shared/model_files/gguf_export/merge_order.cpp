@@ -8,6 +8,7 @@
 
 #include "shared/base/utf8.h"
 #include "shared/tokens/aligned_text.h"
+#include "shared/tokens/merges.h"
 #include "shared/tokens/token_table.h"
 
 namespace apportion {
@@ -17,13 +18,9 @@ struct Merge {
   int32_t rank, id;
 };
 
-uint64_t key_of(int32_t left, int32_t right) {
-  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
-}
-
 class MergeOrder {
  public:
-  explicit MergeOrder(const TokenizerTables& tables) : tables_(tables), table_(tables) { read_merges(); }
+  explicit MergeOrder(const TokenizerTables& tables) : tables_(tables), table_(tables) { note_merges(); }
 
   std::vector<int32_t> ranks() const {
     std::vector<int32_t> ranks(table_.size(), -1);
@@ -43,29 +40,20 @@ class MergeOrder {
   const std::string& text_of(int32_t id) const { return tables_.tokens.value[static_cast<size_t>(id)]; }
 
   /// Those that may come to pass: what is found in a text is made of characters.
-  void read_merges() {
-    const std::span<const std::string> lines = tables_.merges.value;
-    merges_.reserve(lines.size());
-    for (size_t rank = 0; rank < lines.size(); ++rank) {
-      const std::string_view line = lines[rank];
-      const size_t space = std::min(line.find(' '), line.size() - 1);
-      std::string whole(line.substr(0, space));
-      whole += line.substr(space + 1);
-      const int32_t left = table_.id_of_table_text(line.substr(0, space)),
-                    right = table_.id_of_table_text(line.substr(space + 1)),
-                    id = table_.id_of_table_text(whole);
-      if (left < 0 || right < 0 || id < 0) fail_merge(rank, "is of or makes a text that is no token");
+  void note_merges() {
+    merges_.reserve(tables_.merges.value.size());
+    each_merge(tables_, table_, [&](size_t rank, int32_t left, int32_t right, int32_t id) {
       for (const int32_t part : {left, right, id}) {
         if (table_.kind(part) == TokenKind::byte || part == tables_.unknown)
           fail_merge(rank, "is of or makes " + text_in_message(text_of(part)) +
                                ", which stands for a byte or for what is unknown");
       }
-      if (is_piece(id)) merges_.emplace(key_of(left, right), Merge{static_cast<int32_t>(rank), id});
-    }
+      if (is_piece(id)) merges_.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id});
+    });
   }
 
   Merge merge_of(int32_t left, int32_t right) const {
-    const auto found = merges_.find(key_of(left, right));
+    const auto found = merges_.find(pair_key(left, right));
     return found == merges_.end() ? Merge{std::numeric_limits<int32_t>::max(), -1} : found->second;
   }
 
