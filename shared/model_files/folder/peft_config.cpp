@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -35,15 +36,24 @@ double uppermost_layers(const std::string& path, const nlohmann::json& listed, i
 /// nobody knows yet.
 void check_config(const std::string& path, const nlohmann::json& json) {
   // Read below, or without a word on what is computed.
-  constexpr std::string_view known =
-      " r lora_alpha target_modules layers_to_transform layers_pattern peft_type task_type auto_mapping "
-      "revision peft_version lora_dropout base_model_name_or_path inference_mode megatron_core "
-      "qalora_group_size ";
+  static const std::set<std::string_view> known = {"r",
+                                                   "lora_alpha",
+                                                   "target_modules",
+                                                   "layers_to_transform",
+                                                   "layers_pattern",
+                                                   "peft_type",
+                                                   "task_type",
+                                                   "auto_mapping",
+                                                   "revision",
+                                                   "peft_version",
+                                                   "lora_dropout",
+                                                   "base_model_name_or_path",
+                                                   "inference_mode",
+                                                   "megatron_core",
+                                                   "qalora_group_size"};
   for (const auto& [key, value] : json.items()) {
     const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
-    if (known.find(" " + key + " ") != std::string_view::npos || says_nothing(value) || value == "none" ||
-        begins_plainly)
-      continue;
+    if (known.contains(key) || says_nothing(value) || value == "none" || begins_plainly) continue;
     throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
   }
 }

@@ -74,7 +74,8 @@ TEST(AdapterFile, RefusesWhatIsNotComputedHere) {
     write_bytes(file, changed.dump());
     return error_of([&] { load_adapter(folder.path(), world.model().shape(), test_device()); });
   };
-  for (const char* key : {"use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "a_new_idea"}) {
+  for (const char* key :
+       {"use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "a_new_idea", "r lora_alpha"}) {
     EXPECT_NE(complaint(key, true).find(std::string(key) + " is true, which is not computed here"),
               std::string::npos);
     EXPECT_EQ(complaint(key, false), "no error");
