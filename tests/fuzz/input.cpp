@@ -45,6 +45,15 @@ void put(const std::string& name, std::string_view bytes) {
   must(!file.fail(), "a file of the folder");
 }
 
+void through_tokens(const Tokenizer& tokenizer, const std::string& text, SpecialTokens special) {
+  std::vector<int32_t> ids;
+  for (const TokenSpan& token : tokenizer.encode(text, special)) {
+    ensure(token.begin <= token.end && token.end <= text.size(), "a token stands for a part of the text");
+    ids.push_back(token.id);
+  }
+  tokenizer.decode(ids);
+}
+
 void check_line(const std::string& message) {
   must(!message.empty() && message == one_line(message), "an error's message is one line");
 }

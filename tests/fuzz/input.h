@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "shared/base/error.h"
+#include "shared/tokens/tokenizer.h"
 
 namespace apportion::fuzz {
 
@@ -27,6 +28,9 @@ const std::string& folder();
 
 /// Writes, or replaces, a file of folder().
 void put(const std::string& name, std::string_view bytes);
+
+/// Ends the fuzzer unless each token of the text stands for a part of it; and makes a text of them again.
+void through_tokens(const Tokenizer& tokenizer, const std::string& text, SpecialTokens special);
 
 /// Ends the fuzzer unless the message is one line that a terminal only shows.
 void check_line(const std::string& message);

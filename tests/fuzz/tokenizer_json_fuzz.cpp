@@ -27,15 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Tokenizer tokenizer(file.tables());
     for (const std::string& text : texts()) {
       for (const SpecialTokens special : {SpecialTokens::parse, SpecialTokens::as_text}) {
-        fuzz::read_or_refuse([&] {
-          std::vector<int32_t> ids;
-          for (const TokenSpan& token : tokenizer.encode(text, special)) {
-            ensure(token.begin <= token.end && token.end <= text.size(),
-                   "a token stands for a part of the text");
-            ids.push_back(token.id);
-          }
-          tokenizer.decode(ids);
-        });
+        fuzz::read_or_refuse([&] { fuzz::through_tokens(tokenizer, text, special); });
       }
     }
   });
