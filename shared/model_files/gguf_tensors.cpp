@@ -31,16 +31,16 @@ class GgufTensors : public TensorReader {
     if (wanted.size() == 1) {
       // A vector is one row of the file, perhaps in blocks.
       std::vector<float> all(static_cast<size_t>(wanted[0]));
-      unpack(tensor, 0, 1, wanted[0], all.data());
+      release_pages(unpack(tensor, 0, 1, wanted[0], all.data()));
       // Such files have 1 + weight of norms, what they multiply by.
       if (adds_one_) std::for_each(all.begin(), all.end(), [](float& value) { value -= 1; });
       std::copy(all.begin() + first, all.begin() + last, out);
     } else if (is_permuted(name)) {
       for (int64_t row = first; row < last; ++row)
         unpack(tensor, file_row(row), 1, wanted[1], out + (row - first) * wanted[1]);
-      release_pages(tensor.bytes);  // a row alone may be less than a page
+      release_heads(tensor, first, last, bytes_of_row(tensor.type, wanted[1]));
     } else {
-      unpack(tensor, first, last - first, wanted[1], out);
+      release_pages(unpack(tensor, first, last - first, wanted[1], out));
     }
     check_length(tensor.path);
   }
@@ -55,7 +55,7 @@ class GgufTensors : public TensorReader {
       const std::string_view bytes = rows_of(tensor, from, 1, row_bytes);
       std::memcpy(out + static_cast<uint64_t>(row - first) * row_bytes, bytes.data(), bytes.size());
     }
-    release_pages(tensor.bytes);
+    release_heads(tensor, first, last, row_bytes);
     check_length(tensor.path);
     return true;
   }
@@ -89,11 +89,21 @@ class GgufTensors : public TensorReader {
     return bytes;
   }
 
-  void unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns, float* out) const {
-    if (count == 0) return;
+  /// Returns the bytes that were read.
+  std::string_view unpack(const GgufTensor& tensor, int64_t first, int64_t count, int64_t columns,
+                          float* out) const {
+    if (count == 0) return {};
     const std::string_view bytes = rows_of(tensor, first, count, bytes_of_row(tensor.type, columns));
     dequantize(tensor.type, bytes, static_cast<uint64_t>(count * columns), out);
-    release_pages(bytes);
+    return bytes;
+  }
+
+  /// The pages of these rows, which may lie anywhere in their heads, and of no others: other threads read
+  /// them.
+  void release_heads(const GgufTensor& tensor, int64_t first, int64_t last, uint64_t row_bytes) const {
+    const auto begin = static_cast<uint64_t>(first / head_dim_ * head_dim_),
+               end = static_cast<uint64_t>((last + head_dim_ - 1) / head_dim_ * head_dim_);
+    release_pages(tensor.bytes.substr(begin * row_bytes, (end - begin) * row_bytes));
   }
 
   /// Of a file that was cut while it is mapped, the rest of the last page reads as zeros; what is further

@@ -24,7 +24,10 @@ struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
     at::Tensor log_probs_RV = saved[0].clone();  // the graph may be gone through again
     at::Tensor d_logits_RV = logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0]);
     const Vocabulary& vocabulary = model->vocabulary();
-    if (vocabulary.caps_logits()) vocabulary.uncap(d_logits_RV, logits_again(saved[0], saved[3]));
+    if (vocabulary.caps_logits()) {
+      at::Tensor logits_RV = logits_again(saved[0], saved[3]);
+      vocabulary.uncap(d_logits_RV, logits_RV);
+    }
     return {vocabulary.logits_backward({d_logits_RV.to(model->compute_type())})[0], {}, {}, {}};
   }
 };

@@ -207,8 +207,8 @@ std::vector<at::Tensor> Vocabulary::logits(const std::vector<at::Tensor>& hidden
   return logits_RV;
 }
 
-void Vocabulary::uncap(at::Tensor& d_logits_RV, const at::Tensor& logits_RV) const {
-  if (logits_cap_ > 0) d_logits_RV.mul_((logits_RV / logits_cap_).square_().neg_().add_(1));
+void Vocabulary::uncap(at::Tensor& d_logits_RV, at::Tensor& logits_RV) const {
+  d_logits_RV.mul_(logits_RV.div_(logits_cap_).square_().neg_().add_(1));
 }
 
 at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const {

@@ -35,8 +35,8 @@ class Vocabulary {
   /// cap) of a shape with a logits_cap.
   std::vector<at::Tensor> logits(const std::vector<at::Tensor>& hidden_RC) const;
   bool caps_logits() const { return logits_cap_ > 0; }
-  /// Makes the gradient of s of that of the logits, float32 [R, V], in place.
-  void uncap(at::Tensor& d_logits_RV, const at::Tensor& logits_RV) const;
+  /// Makes the gradient of s of that of capped logits, float32 [R, V], in place; overwrites the logits, too.
+  void uncap(at::Tensor& d_logits_RV, at::Tensor& logits_RV) const;
   /// The gradient of hidden_RC, float32 [R, C], from that of s (in the compute type).
   std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
 

@@ -181,6 +181,7 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
     if (logits.defined()) model_.vocabulary().uncap(d_logits, logits);
     d_logits_RV[static_cast<size_t>(index)] = d_logits.to(model_.compute_type());
     state.log_probs_RV.reset();
+    state.first_R1.reset();
     state.kept_NV.reset();
   });
   return d_logits_RV;

@@ -15,12 +15,12 @@
 namespace apportion {
 namespace {
 
-/// Calls work(slot) for all that the node `query` attends to, from itself on upwards.
+/// Calls work(slot) for all that the node `query` attends to, from itself on upwards, while it says to go on.
 template <typename Work>
 void for_keys(const TokenTree& tree, int32_t query, int64_t window, Work work) {
-  for (int32_t node = query; node != no_node && tree.depth(query) - tree.depth(node) < window;
-       node = tree.parent(node))
-    work(node);
+  for (int32_t node = query; node != no_node && window > 0; node = tree.parent(node), --window) {
+    if (!work(node)) return;
+  }
 }
 
 /// Slots that the rows [first, last) of `queries` attend to, ascending.
@@ -29,7 +29,10 @@ std::vector<int32_t> keys_of_rows(const TokenTree& tree, const std::vector<int32
   std::vector<int32_t> keys;
   for (size_t row = first; row < last; ++row) {
     for_keys(tree, queries[row], window, [&](int32_t node) {
-      if (std::exchange(seen[static_cast<size_t>(node)], mark) != mark) keys.push_back(node);
+      // Where one was seen all above it were, unless a window had ended.
+      if (std::exchange(seen[static_cast<size_t>(node)], mark) == mark) return window != no_window;
+      keys.push_back(node);
+      return true;
     });
   }
   std::sort(keys.begin(), keys.end());
@@ -162,6 +165,7 @@ class PlanWriter {
       for_keys(tree_, queries_[query], window_, [&](int32_t node) {
         mask[std::lower_bound(keys.begin(), keys.end(), node) - keys.begin()] = 0;
         ++plan_.pairs;
+        return true;
       });
     }
   }
