@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "shared/base/error.h"
 
@@ -56,19 +59,22 @@ ordered_json added_tokens_of(const TokenizerTables& tables) {
 }
 
 ordered_json model_of(const TokenizerTables& tables) {
-  ordered_json vocabulary = ordered_json::object(), merges = ordered_json::array();
-  for (size_t id = 0; id < tables.tokens.value.size(); ++id) vocabulary[tables.tokens.value[id]] = id;
-  for (const std::string& merge : tables.merges.value) merges.push_back(merge);
-  return {{"type", "BPE"},
-          {"dropout", nullptr},
-          {"unk_token", nullptr},
-          {"continuing_subword_prefix", nullptr},
-          {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},
-          {"byte_fallback", false},
-          {"ignore_merges", tables.ignore_merges},
-          {"vocab", vocabulary},
-          {"merges", merges}};
+  ordered_json model = {{"type", "BPE"},
+                        {"dropout", nullptr},
+                        {"unk_token", nullptr},
+                        {"continuing_subword_prefix", nullptr},
+                        {"end_of_word_suffix", nullptr},
+                        {"fuse_unk", false},
+                        {"byte_fallback", false},
+                        {"ignore_merges", tables.ignore_merges}};
+  // Put behind each other: an ordered object's [] looks through all that it has. No token has no text.
+  ordered_json::object_t vocabulary;
+  for (size_t id = 0; id < tables.tokens.value.size(); ++id) {
+    if (!tables.tokens.value[id].empty()) vocabulary.emplace_back(tables.tokens.value[id], id);
+  }
+  model["vocab"] = std::move(vocabulary);
+  model["merges"] = std::vector<std::string>(tables.merges.value.begin(), tables.merges.value.end());
+  return model;
 }
 
 ordered_json config_of(const TokenizerTables& tables) {
