@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "shared/architecture/lora_targets.h"
+
 namespace apportion {
 
 int64_t inputs_of(const FusedLayers& layers) { return layers.front().inputs; }
@@ -66,13 +68,7 @@ std::map<std::string, std::vector<int64_t>> tensors_of(const ModelShape& shape) 
   return tensors;
 }
 
-std::vector<std::string> lora_target_names() {
-  std::vector<std::string> names;
-  for (const FusedLayers& product : describe_block({}).products) {
-    for (const LinearLayer& linear : product) names.emplace_back(linear.target());
-  }
-  return names;
-}
+std::vector<std::string> lora_target_names() { return lora_targets_of({}); }
 
 int64_t ModelShape::block_parameters() const {
   int64_t sum = 0;
