@@ -294,13 +294,7 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   const OutputConfig& output = cells.front().config.output;
   JobRun job(link, cells, environment);
   make_directories(output.directory);
-  std::vector<TaskFailure> failures;
-  try {
-    failures = job.run();
-  } catch (const LeftInOrder&) {
-    leave_page(output.directory);
-    throw;
-  }
+  const std::vector<TaskFailure> failures = job.run();
   // Ranks need not wait for the report.
   const int exit_code = failures.empty() ? 0 : failures.front().exit_code;
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});

@@ -17,7 +17,8 @@ struct ReportRequest {
   std::string cell = {};                  // this one alone, whole; empty: all
   std::vector<std::string> by = {};       // swept keys of which each combination has a row; empty: cells
   std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
-  std::string html = {};  // the file that its page goes to, and nothing is printed; empty: none
+  std::string html =
+      {};  // the file that its page goes to in place of the table, "-": standard output; empty: none
 };
 
 struct ReportOptions {

@@ -1,4 +1,4 @@
-// A table of text: columns as wide as their cells, names left, numbers right. What is in it is report.h's.
+// A table of text: columns as wide as their cells, names left, numbers right. What is in it is view/'s.
 #pragma once
 
 #include <string>

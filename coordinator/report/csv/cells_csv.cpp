@@ -1,18 +1,16 @@
 #include "coordinator/report/csv/cells_csv.h"
 
-#include <algorithm>
-
 #include "coordinator/report/csv/csv_field.h"
 
 namespace apportion {
 namespace {
 
-const std::vector<std::string> own_columns = {"job", "cell", "dataset", "method", "when", "test_set"};
+const std::vector<std::string> names = {"job", "cell", "dataset", "method", "when", "test_set"};
 
-std::string column_name(const std::string& key) {
-  bool taken = std::find(own_columns.begin(), own_columns.end(), key) != own_columns.end();
-  for (const FigureColumn& column : figure_columns()) taken = taken || key == column.metric.name;
-  return csv_field(taken ? "swept_" + key : key);
+std::vector<std::string> own_columns() {
+  std::vector<std::string> columns = names;
+  for (const FigureColumn& column : figure_columns()) columns.emplace_back(column.metric.name);
+  return columns;
 }
 
 }  // namespace
@@ -20,8 +18,8 @@ std::string column_name(const std::string& key) {
 std::string cells_csv(const std::vector<CellFigures>& cells) {
   const std::vector<std::string> keys = swept_keys(cells);
   std::string text;
-  for (const std::string& column : own_columns) text += (text.empty() ? "" : ",") + column;
-  for (const std::string& key : keys) text += "," + column_name(key);
+  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+  for (const std::string& key : keys) text += "," + swept_column(key, own_columns());
   for (const FigureColumn& column : figure_columns()) text += std::string(",") + column.metric.name;
   text += "\r\n";
   for (const CellFigures& cell : cells) {

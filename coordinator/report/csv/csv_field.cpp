@@ -1,5 +1,6 @@
 #include "coordinator/report/csv/csv_field.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -17,6 +18,11 @@ std::string csv_field(double value) {
   char text[32];
   auto end = std::to_chars(text, text + sizeof(text), value).ptr;
   return std::string(text, end);
+}
+
+std::string swept_column(const std::string& key, const std::vector<std::string>& own_columns) {
+  const bool taken = std::find(own_columns.begin(), own_columns.end(), key) != own_columns.end();
+  return csv_field(taken ? "swept_" + key : key);
 }
 
 }  // namespace apportion

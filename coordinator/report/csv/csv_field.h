@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace apportion {
 
@@ -10,5 +11,8 @@ std::string csv_field(const std::string& text);
 
 /// The shortest text that reads back as the same number, whatever the locale; empty for NaN.
 std::string csv_field(double value);
+
+/// The header's column of a swept key: one that is a column of the table's own already is named apart.
+std::string swept_column(const std::string& key, const std::vector<std::string>& own_columns);
 
 }  // namespace apportion

@@ -18,12 +18,6 @@ const std::vector<std::string> own_columns = {"job",       "cell",       "datase
                                               "category",  "target",     "count",     "rounds", "steering",
                                               "exact_low", "exact_high", "unexplored"};
 
-/// The header's columns of swept keys: a key that is a column already is named apart.
-std::string column_name(const std::string& key) {
-  const bool taken = std::find(own_columns.begin(), own_columns.end(), key) != own_columns.end();
-  return csv_field(taken ? "swept_" + key : key);
-}
-
 /// What all rows of a result begin and end with.
 struct RowEnds {
   std::string begin, end;
@@ -79,7 +73,7 @@ std::vector<std::string> export_csv(const std::string& directory, std::ostream& 
   std::vector<std::string> keys;
   for (const Cell& cell : cells) add_swept_keys(cell.about.swept, keys);
   for (const std::string& column : own_columns) out << (column == own_columns.front() ? "" : ",") << column;
-  for (const std::string& key : keys) out << "," << column_name(key);
+  for (const std::string& key : keys) out << "," << swept_column(key, own_columns);
   out << "\r\n";
   std::vector<std::string> problems;
   for (const Cell& cell : cells) {  // one after the other: many cells' results need not be in memory at once

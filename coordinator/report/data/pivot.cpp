@@ -18,28 +18,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// The values of a key and where each stands among them.
 std::map<std::string, size_t> ranks_of(const std::string& key, const std::vector<const CellFigures*>& cells) {
-  constexpr uint64_t nowhere = std::numeric_limits<uint64_t>::max();
-  std::map<std::string, uint64_t> first;  // place of the first cell that has the value
-  bool numbers = true, placed = true;
-  double number = 0;
-  for (const CellFigures* cell : cells) {
-    const std::string value = *swept_value(cell->swept, key);
-    numbers = numbers && parse_number(value, number);
-    placed = placed && cell->place;
-    uint64_t& place = first.try_emplace(value, nowhere).first->second;
-    place = std::min(place, cell->place.value_or(nowhere));
-  }
-  std::vector<std::string> values;
-  for (const auto& [value, place] : first) values.push_back(value);
-  auto number_of = [](const std::string& value) {
-    double found = 0;
-    parse_number(value, found);
-    return found;
-  };
-  std::stable_sort(values.begin(), values.end(), [&](const std::string& a, const std::string& b) {
-    if (numbers) return number_of(a) < number_of(b);
-    return placed ? first[a] < first[b] : natural_order(a, b);
-  });
+  const std::vector<std::string> values = values_in_order(key, cells);
   std::map<std::string, size_t> ranks;
   for (size_t i = 0; i < values.size(); ++i) ranks[values[i]] = i;
   return ranks;
@@ -87,6 +66,34 @@ PivotRow row_of(const std::vector<std::string>& keys, const std::vector<const Ce
 }
 
 }  // namespace
+
+std::vector<std::string> values_in_order(const std::string& key,
+                                         const std::vector<const CellFigures*>& cells) {
+  constexpr uint64_t nowhere = std::numeric_limits<uint64_t>::max();
+  std::map<std::string, uint64_t> first;  // place of the first cell that has the value
+  bool numbers = true, placed = true;
+  double number = 0;
+  for (const CellFigures* cell : cells) {
+    const std::optional<std::string> value = swept_value(cell->swept, key);
+    if (!value) continue;
+    numbers = numbers && parse_number(*value, number);
+    placed = placed && cell->place;
+    uint64_t& place = first.try_emplace(*value, nowhere).first->second;
+    place = std::min(place, cell->place.value_or(nowhere));
+  }
+  std::vector<std::string> values;
+  for (const auto& [value, place] : first) values.push_back(value);
+  auto number_of = [](const std::string& value) {
+    double found = 0;
+    parse_number(value, found);
+    return found;
+  };
+  std::stable_sort(values.begin(), values.end(), [&](const std::string& a, const std::string& b) {
+    if (numbers) return number_of(a) < number_of(b);
+    return placed ? first[a] < first[b] : natural_order(a, b);
+  });
+  return values;
+}
 
 bool natural_order(const std::string& a, const std::string& b) {
   size_t i = 0, j = 0;

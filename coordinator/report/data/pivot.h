@@ -36,6 +36,10 @@ struct Pivot {
 Pivot pivot_by(const std::vector<std::string>& keys, const std::vector<CellFigures>& cells,
                const std::string& directory);
 
+/// The values that cells have of a swept key, each once, in the order of a pivot's rows.
+std::vector<std::string> values_in_order(const std::string& key,
+                                         const std::vector<const CellFigures*>& cells);
+
 /// `a` before `b`: digits inside them as numbers.
 bool natural_order(const std::string& a, const std::string& b);
 

@@ -30,7 +30,8 @@ void write_numbers(Markup& out, const SetView& set) {
   TableView table = subject_table(set);
   std::string caption = "The same in numbers, " + set.test_set;
   if (table.rows.size() > most_rows) {
-    caption += fmt::format(": {} of {} rows, the rest is in the CSV", most_rows, table.rows.size());
+    caption +=
+        fmt::format(": {} of {} rows, `apportion export DIR --csv` has all", most_rows, table.rows.size());
     table.rows.resize(most_rows);
   }
   open_fold(out, caption);

@@ -8,16 +8,16 @@
 namespace apportion {
 namespace {
 
-std::string set_text(const char* metric, const DatasetMetrics& metrics) {
-  const MeasuredMetric& measured = measured_metric(metric);
-  return metric_text(measured, measured.of_set(metrics));
-}
-
 std::string task_glob(const std::string& directory, const std::string& id) {
   return directory + "/tasks/" + id.substr(0, 12) + "*";
 }
 
 }  // namespace
+
+std::string set_text(const char* metric, const DatasetMetrics& metrics) {
+  const MeasuredMetric& measured = measured_metric(metric);
+  return metric_text(measured, measured.of_set(metrics));
+}
 
 std::string cell_title(const CellView& view, const Marks& marks) {
   const std::string target = view.target == "real" ? "" : marks.dot + ("target " + view.target);

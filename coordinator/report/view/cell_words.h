@@ -23,6 +23,9 @@ std::string cell_facts(const CellView& view, const Marks& marks);
 
 /// Exact error, MAE before and after, floor and coverage of the first test set; empty where it was not
 /// measured before and after, or has no MAE.
+/// A metric of a whole test set, as the table of metrics rounds it.
+std::string set_text(const char* metric, const DatasetMetrics& metrics);
+
 std::string cell_errors(const CellView& view, const Marks& marks);
 
 /// Of each test set that has one; empty where none has.

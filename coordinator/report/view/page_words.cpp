@@ -6,9 +6,9 @@
 #include <set>
 
 #include "coordinator/folder/folder_status.h"
+#include "coordinator/folder/members.h"
 #include "coordinator/report/view/cell_words.h"
 #include "coordinator/report/view/sweep_tables.h"
-#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/config/option.h"
 #include "shared/measure/metric_table.h"
@@ -17,10 +17,6 @@ namespace apportion {
 namespace {
 
 std::string number(const char* metric, double value) { return metric_text(measured_metric(metric), value); }
-
-std::string set_number(const char* metric, const DatasetMetrics& metrics) {
-  return metric_text(measured_metric(metric), measured_metric(metric).of_set(metrics));
-}
 
 /// The subject that is furthest off.
 std::string worst_subject(const MeasureView& measure) {
@@ -38,9 +34,9 @@ std::string worst_subject(const MeasureView& measure) {
 std::string sampled_words(const MeasureView& measure, const MeasureView* before) {
   const DatasetMetrics& metrics = measure.metrics;
   std::string words = fmt::format("In {} rounds a subject the error is {}; a perfect sampler's would be {}",
-                                  metrics.rounds, set_number("mae", metrics), set_number("floor", metrics));
+                                  metrics.rounds, set_text("mae", metrics), set_text("floor", metrics));
   if (before && before != &measure && before->metrics.mae)
-    words += fmt::format(", the untouched model's was {}", set_number("mae", before->metrics));
+    words += fmt::format(", the untouched model's was {}", set_text("mae", before->metrics));
   return words + ".";
 }
 
@@ -95,7 +91,7 @@ std::string outcome_of(const CellView& view) {
   words += measure->test_set + ", ";
   if (metrics.exact_error) {
     words += fmt::format("the model's own probabilities are {} off on average and {} at worst ({}).",
-                         set_number("exact_error", metrics), set_number("worst_exact_error", metrics),
+                         set_text("exact_error", metrics), set_text("worst_exact_error", metrics),
                          worst_subject(*measure));
   } else {
     words += "too much of the model's probability is unexplored for an exact error.";
@@ -144,7 +140,7 @@ std::vector<std::string> missing_of(const std::string& directory) {
   std::vector<std::string> lines;
   FolderStatus status;
   try {
-    status = folder_status(directory, unix_seconds());
+    status = folder_status(directory, folder_seconds(directory));
   } catch (const Error&) {
     return lines;  // no run has left its plan here: a folder of results alone
   }

@@ -22,14 +22,11 @@ struct Places {
 
 Places places_of(const std::string& key, const std::vector<CellFigures>& cells) {
   Places places;
-  std::vector<std::string> texts;
+  std::vector<const CellFigures*> all;
+  for (const CellFigures& cell : cells) all.push_back(&cell);
+  const std::vector<std::string> texts = values_in_order(key, all);
   double number = 0;
-  for (const PivotRow& row : pivot_by({key}, cells, "").rows) {
-    const std::string& value = row.values.front();
-    if (std::find(texts.begin(), texts.end(), value) != texts.end()) continue;
-    texts.push_back(value);
-    places.is_numeric = places.is_numeric && parse_number(value, number);
-  }
+  for (const std::string& text : texts) places.is_numeric = places.is_numeric && parse_number(text, number);
   for (size_t i = 0; i < texts.size(); ++i) {
     number = static_cast<double>(i);
     if (places.is_numeric) parse_number(texts[i], number);

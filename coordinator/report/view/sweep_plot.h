@@ -21,8 +21,8 @@ struct SweepPlot {
   std::vector<SweptLine> lines;
 };
 
-/// For each key with at least two values among the cells that have an exact error, or where none has one an
-/// MAE. `seed` has a plot only where nothing else was swept.
+/// For each key with at least two values among the cells. A cell's error is its exact error, or its MAE where
+/// it has none. `seed` has a plot only where nothing else was swept.
 std::vector<SweepPlot> sweep_plots(const std::vector<CellFigures>& cells);
 
 }  // namespace apportion
