@@ -85,6 +85,12 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
     return at::bmm(q_NRD.to(at::kFloat) * rule.scale, k_NUD.to(at::kFloat).transpose(1, 2));
   }
 
+  /// ATen's own (_softmax_backward_data) gives some rows other last bits on two threads than on one.
+  static at::Tensor softmax_backward(at::Tensor d_weights_NRU, const at::Tensor& weights_NRU) {
+    const at::Tensor sums_NR1 = (d_weights_NRU * weights_NRU).sum(-1, true);
+    return d_weights_NRU.sub_(sums_NR1).mul_(weights_NRU);
+  }
+
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     auto saved = context->get_saved_variables();
@@ -94,8 +100,7 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
     at::Tensor d_out_NRD = gradients[0].contiguous();
     at::Tensor dv_NUD = at::bmm(weights_NRU.transpose(1, 2), d_out_NRD);
     at::Tensor d_weights_NRU = at::bmm(d_out_NRD, v_NUD.transpose(1, 2)).to(at::kFloat);
-    at::Tensor d_scores_NRU =
-        at::_softmax_backward_data(d_weights_NRU, weights_NRU.to(at::kFloat), -1, at::kFloat);
+    at::Tensor d_scores_NRU = softmax_backward(d_weights_NRU, weights_NRU.to(at::kFloat));
     if (rule.cap > 0) d_scores_NRU.mul_(capped_slopes(scaled(q_NRD, k_NUD, rule), {1, rule.cap}));
     d_scores_NRU = d_scores_NRU.mul_(rule.scale).to(type);
     return {at::bmm(d_scores_NRU, k_NUD), at::bmm(d_scores_NRU.transpose(1, 2), q_NRD), dv_NUD, {}, {}};

@@ -4,6 +4,7 @@
 #include "worker/train/full_pass.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -183,6 +184,26 @@ TEST(FullPass, SameBytesOnPowersOfTwoAndNearOnOthers) {
     for (const RankGrid& grid : std::vector<RankGrid>{{3, 1, Node::many}, {1, 3, Node::many}})
       expect_near(parse(gradient_file(world, grid, Recompute::never)), parse(alone), 1e-6);
   }
+}
+
+// A rank alone has its micro-batches side by side on lanes of one thread; one with a single micro-batch has
+// all threads for it. On four threads LibTorch's float32 products of few rows have other bits:
+// docs/numerics.md.
+TEST(FullPass, SameBytesOnAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  for (const auto& [type, most] : {std::pair(at::kFloat, 2), std::pair(at::kBFloat16, 4)}) {
+    const TinyWorld world(type, Head::own);
+    at::set_num_threads(1);
+    const std::string on_one = gradient_file(world, {}, Recompute::never);
+    for (int threads = 2; threads <= most; threads *= 2) {
+      at::set_num_threads(threads);
+      for (const RankGrid& grid :
+           std::vector<RankGrid>{{1, 1, RankGrid::Node::many}, {1, 4, RankGrid::Node::many}})
+        EXPECT_TRUE(on_one == gradient_file(world, grid, Recompute::never))
+            << threads << " on " << grid.name();
+    }
+  }
+  at::set_num_threads(before);
 }
 
 }  // namespace
