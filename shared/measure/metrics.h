@@ -47,11 +47,6 @@ struct DatasetMetrics {
   uint64_t rounds = 0;  // per subject
 };
 
-/// Expected mean absolute error of shares of N multinomial draws with probabilities `share` against `target`:
-/// mean over categories of E|X/N - p_j|, X ~ Binomial(N, share_j), summed over every X that matters (relative
-/// weight above 1e-30). `rounds` > 0; shares in [0, 1].
-double expected_mae(const std::vector<double>& share, const std::vector<double>& target, uint64_t rounds);
-
 /// All metrics of `result` against targets [S][K]; an empty target is unknown, and its subject has shares but
 /// no errors.
 DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<std::vector<double>>& targets);

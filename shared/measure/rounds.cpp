@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "shared/measure/binomial.h"
+#include "shared/statistics/binomial.h"
 
 namespace apportion {
 namespace {

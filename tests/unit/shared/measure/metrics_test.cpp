@@ -8,6 +8,7 @@
 #include "shared/base/error.h"
 #include "shared/data/catalogue.h"
 #include "shared/data/dataset.h"
+#include "shared/statistics/expected_mae.h"
 
 namespace apportion {
 namespace {

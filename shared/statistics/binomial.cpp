@@ -1,4 +1,4 @@
-#include "shared/measure/binomial.h"
+#include "shared/statistics/binomial.h"
 
 #include <algorithm>
 #include <cmath>

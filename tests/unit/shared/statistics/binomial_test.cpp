@@ -1,5 +1,5 @@
 // Binomial probabilities against sums and products that are done otherwise, and draws against them.
-#include "shared/measure/binomial.h"
+#include "shared/statistics/binomial.h"
 
 #include <gtest/gtest.h>
 
