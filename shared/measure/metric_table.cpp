@@ -26,6 +26,18 @@ std::vector<MeasuredMetric> make_sampled() {
        false,
        nullptr,
        [](const SubjectMetrics& s) -> const std::vector<double>& { return s.observed; }},
+      {{"observed_low", "sampled share, at least",
+        "lower end of the 95% interval of the share that the rounds were drawn with (Wilson's)", "share", 3,
+        too_unparsed},
+       MetricExtent::all,
+       false,
+       nullptr,
+       [](const SubjectMetrics& s) -> const std::vector<double>& { return s.observed_low; }},
+      {{"observed_high", "sampled share, at most", "its upper end", "share", 3, too_unparsed},
+       MetricExtent::all,
+       false,
+       nullptr,
+       [](const SubjectMetrics& s) -> const std::vector<double>& { return s.observed_high; }},
       {{"mae", "MAE", "mean over categories of |sampled share - target|", "share", 3, too_unparsed},
        MetricExtent::all,
        true,
@@ -94,6 +106,60 @@ std::vector<MeasuredMetric> make_exact() {
        [](const SubjectMetrics& s) { return or_nan(s.expected_mae); },
        nullptr,
        [](const DatasetMetrics& m) { return m.expected_mae; }}};
+}
+
+std::optional<double> low(const std::optional<Interval>& interval) {
+  return interval ? std::optional(interval->low) : std::nullopt;
+}
+
+std::optional<double> high(const std::optional<Interval>& interval) {
+  return interval ? std::optional(interval->high) : std::nullopt;
+}
+
+/// Of what stands for the whole test set alone.
+MeasuredMetric whole(const MetricDescription& description,
+                     std::optional<double> (*of_set)(const DatasetMetrics&)) {
+  return {description, MetricExtent::all, false, nullptr, nullptr, of_set};
+}
+
+/// What is left to chance: the page says what an interval leaves out.
+std::vector<MeasuredMetric> make_chances() {
+  constexpr const char* too_few =
+      "fewer than six subjects have one: an interval of so few holds less than it says";
+  return {
+      whole({"exact_error_low", "exact error, from",
+             "lower end of the 95% interval of the mean exact error of subjects like these (Hall's)", "share",
+             3, too_few},
+            [](const DatasetMetrics& m) { return low(m.exact_error_interval); }),
+      whole({"exact_error_high", "to", "its upper end", "share", 3, too_few},
+            [](const DatasetMetrics& m) { return high(m.exact_error_interval); }),
+      whole({"mae_low", "MAE, from",
+             "lower end of the 95% interval of the mean MAE of subjects like these, with as many rounds "
+             "(Hall's)",
+             "share", 3, too_few},
+            [](const DatasetMetrics& m) { return low(m.mae_interval); }),
+      whole({"mae_high", "to", "its upper end", "share", 3, too_few},
+            [](const DatasetMetrics& m) { return high(m.mae_interval); }),
+      whole({"detectable", "detectable",
+             "the least MAE that tells a model from a perfect sampler, which has more in 5 of 100 "
+             "measurements of as "
+             "many rounds",
+             "share", 3, "no target is known, or there are no rounds"},
+            [](const DatasetMetrics& m) { return m.detectable; }),
+      {{"p_value", "p",
+        "probability that draws from the target are less probable than these rounds, and half of that of as "
+        "probable ones (multinomial test, mid-p)",
+        "", 3, too_unparsed},
+       MetricExtent::all,
+       false,
+       [](const SubjectMetrics& s) { return or_nan(s.p_value); }},
+      whole({"tested", "tested", "subjects that have a p", "", 0, ""},
+            [](const DatasetMetrics& m) { return std::optional<double>(m.tested); }),
+      whole({"passes", "pass", "subjects whose p is at least 0.05", "", 0, ""},
+            [](const DatasetMetrics& m) { return std::optional<double>(m.passes); }),
+      whole({"passes_of_perfect", "of a perfect sampler",
+             "as many of a perfect sampler's subjects pass, or more, in 97.5 of 100 measurements", "", 0, ""},
+            [](const DatasetMetrics& m) { return std::optional<double>(m.passes_of_perfect); })};
 }
 
 std::vector<MeasuredMetric> make_others() {
@@ -186,6 +252,7 @@ const std::vector<MeasuredMetric>& measured_metrics() {
   static const std::vector<MeasuredMetric> metrics = [] {
     std::vector<MeasuredMetric> all = make_sampled();
     for (const MeasuredMetric& metric : make_exact()) all.push_back(metric);
+    for (const MeasuredMetric& metric : make_chances()) all.push_back(metric);
     for (const MeasuredMetric& metric : make_others()) all.push_back(metric);
     return all;
   }();

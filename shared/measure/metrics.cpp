@@ -8,6 +8,8 @@
 #include "shared/data/example.h"
 #include "shared/measure/metric_table.h"
 #include "shared/statistics/expected_mae.h"
+#include "shared/statistics/perfect_sampler.h"
+#include "shared/statistics/target_test.h"
 
 namespace apportion {
 namespace {
@@ -113,8 +115,13 @@ void fill_sampled(SubjectMetrics& metrics, const WordingMeans& means, const std:
   if (parsed == 0) return;
   for (size_t j = 0; j < categories; ++j) {
     metrics.observed.push_back(static_cast<double>(counts[j]) / static_cast<double>(parsed));
+    const Interval interval = share_interval(metrics.observed.back(), static_cast<double>(parsed));
+    metrics.observed_low.push_back(interval.low);
+    metrics.observed_high.push_back(interval.high);
   }
   if (target.empty()) return;
+  if (1 - metrics.unparsed_share >= least_parsed)
+    metrics.p_value = target_p_value({counts.begin(), counts.end() - 2}, target);
   double error = 0;
   for (size_t j = 0; j < categories; ++j) error += std::abs(metrics.observed[j] - target[j]);
   metrics.mae = error / static_cast<double>(categories);
@@ -228,6 +235,13 @@ std::optional<double> correlation_of(const std::vector<SubjectMetrics>& subjects
   return mean_of(found);
 }
 
+void count_passes(DatasetMetrics& metrics, const std::vector<double>& p_values) {
+  metrics.tested = static_cast<int>(p_values.size());
+  metrics.passes = static_cast<int>(
+      std::count_if(p_values.begin(), p_values.end(), [](double p_value) { return p_value >= test_level; }));
+  metrics.passes_of_perfect = passes_of_perfect(metrics.tested);
+}
+
 /// `known`: how many subjects have a target, hence a floor.
 DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
   DatasetMetrics metrics;
@@ -237,7 +251,10 @@ DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t kno
   metrics.subjects_with_exact = static_cast<int>(exact_errors.size());
   metrics.mae = mean_of(maes);
   metrics.mae_deviation = deviation_of(maes);
+  metrics.mae_interval = mean_interval(maes);
   metrics.exact_error = mean_of(exact_errors);
+  metrics.exact_error_interval = mean_interval(exact_errors);
+  count_passes(metrics, present(subjects, &SubjectMetrics::p_value));
   metrics.exact_error_per_wording = mean_of(present(subjects, &SubjectMetrics::exact_error_per_wording));
   metrics.expected_mae = mean_of(present(subjects, &SubjectMetrics::expected_mae));
   metrics.kl = mean_of(present(subjects, &SubjectMetrics::kl));
@@ -263,17 +280,18 @@ DatasetMetrics measure_metrics(const MeasureResult& result, const std::vector<st
                wordings = static_cast<size_t>(result.wordings);
   ensure(targets.size() == subjects && result.prompts.size() == subjects * wordings,
          "one target a subject, S * P prompts");
-  size_t known = 0;
+  std::vector<AskedSubject> known;
   std::vector<SubjectMetrics> metrics;
   for (int s = 0; s < result.subjects; ++s) {
     const std::vector<double>& target = targets[static_cast<size_t>(s)];
     const bool is_whole = target.empty() || target.size() == static_cast<size_t>(result.categories);
     ensure(wordings > 0 && is_whole, "a subject has wordings, and a target of K shares or none");
-    known += target.empty() ? 0 : 1;
+    if (!target.empty()) known.push_back({target, rounds_of(result, s)});
     metrics.push_back(measure_subject(result, s, target));
   }
-  DatasetMetrics averaged = average_subjects(std::move(metrics), known);
+  DatasetMetrics averaged = average_subjects(std::move(metrics), known.size());
   if (result.subjects > 0) averaged.rounds = rounds_of(result, 0);
+  if (averaged.rounds > 0 && !known.empty()) averaged.detectable = detectable_mae(known);
   averaged.agreement = agreement_of(result);
   averaged.correlation = correlation_of(averaged.subjects, targets, static_cast<size_t>(result.categories));
   return averaged;

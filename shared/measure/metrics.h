@@ -5,26 +5,29 @@
 #include <vector>
 
 #include "shared/measure/histogram.h"
+#include "shared/statistics/interval.h"
 
 namespace apportion {
 
 /// Of one subject. Shares are [K]; optional values are absent where they mean nothing.
 struct SubjectMetrics {
-  std::vector<double> observed;  // counts / parsed rounds; empty when no round parsed
-  std::optional<double> mae;     // mean over categories of |observed - p|
+  std::vector<double> observed;                     // counts / parsed rounds; empty when no round parsed
+  std::vector<double> observed_low, observed_high;  // 95% interval of what these rounds were drawn with
+  std::optional<double> mae;                        // mean over categories of |observed - p|
   double floor = 0;  // expected MAE of N independent draws from p itself, closed form; 0 when N = 0
   std::vector<double> exact_low, exact_high;  // mean over wordings of the exact bounds
   std::optional<double>
       exact_error;  // mean over categories of max(|low - p|, |high - p|); absent: unexplored > 0.5
   std::optional<double> exact_error_per_wording;  // the same per single wording, averaged
   std::optional<double>
-      expected_mae;           // at N rounds, from the exact shares (parsed, renormalised), closed form
-  std::optional<double> kl;   // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
-  double coverage = 0;        // mass on the steering tokens, mean over wordings
-  double unexplored = 0;      // mean over wordings
-  double unparsed_share = 0;  // of all rounds: what has no category, whatever the reason
-  double no_story_share = 0;  // of all rounds, where stories are asked for; part of the above
-  double failed_share = 0;    // of all rounds, whose judgement failed; part of the first, too
+      expected_mae;               // at N rounds, from the exact shares (parsed, renormalised), closed form
+  std::optional<double> p_value;  // "are the parsed rounds draws from p"; absent: too few parsed
+  std::optional<double> kl;       // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
+  double coverage = 0;            // mass on the steering tokens, mean over wordings
+  double unexplored = 0;          // mean over wordings
+  double unparsed_share = 0;      // of all rounds: what has no category, whatever the reason
+  double no_story_share = 0;      // of all rounds, where stories are asked for; part of the above
+  double failed_share = 0;        // of all rounds, whose judgement failed; part of the first, too
 };
 
 /// Of a test set: means over the subjects that have the value (absent when none has), with the standard
@@ -41,6 +44,14 @@ struct DatasetMetrics {
   /// targets; the mean over the categories whose targets differ between subjects. Absent with fewer than
   /// three subjects that have both, and where targets or shares are all the same.
   std::optional<double> correlation;
+  /// 95% intervals of the means, where subjects are a sample of those that one could ask about.
+  std::optional<Interval> mae_interval, exact_error_interval;
+  /// The MAE that a perfect sampler exceeds in 5 of 100 measurements of as many rounds; absent: no target is
+  /// known.
+  std::optional<double> detectable;
+  /// Subjects that have a p-value, those of them with at least test_level, and as many of a perfect sampler's
+  /// at least.
+  int tested = 0, passes = 0, passes_of_perfect = 0;
   double worst_exact_error = 0;  // 0 when no subject has one
   double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
   double no_story_share = 0, failed_share = 0;

@@ -49,6 +49,7 @@ PLANTED = [
     (HEAD + "#include <hdf5.h>\n", "worker/train/bad.cpp", "door to HDF5"),
     (HEAD + "#include <H5Cpp.h>\n", "coordinator/bad.cpp", "door to HDF5"),
     (HEAD + "#include <boost/program_options.hpp>\n", "shared/data/bad.cpp", "door to Boost"),
+    (HEAD + "#include <boost/math/distributions/gamma.hpp>\n", "shared/measure/bad.cpp", "door to Boost"),
     (HEAD + "#include <ATen/ATen.h>\n", "shared/model/bad.cpp", "door to Torch"),
     (HEAD + "#include <torch/torch.h>\n", "coordinator/bad.cpp", "door to Torch"),
     (HEAD + "#include <unicode/ustring.h>\n", "shared/store/bad.cpp", "door to ICU"),

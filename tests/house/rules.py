@@ -9,7 +9,7 @@ NOUNS_OF_FOLDER = 15
 SOURCE_ROOTS = ("shared", "worker", "coordinator", "tests", "apportion.cpp")
 
 # A part may include itself and parts of a smaller number in its tree.
-SHARED_PARTS = {"base": 0, "architecture": 1, "jinja": 1, "config": 2, "data": 3, "tokens": 3, "model_files": 4, "model": 5, "measure": 6, "link": 7, "store": 7}
+SHARED_PARTS = {"base": 0, "architecture": 1, "jinja": 1, "statistics": 1, "config": 2, "data": 3, "tokens": 3, "model_files": 4, "model": 5, "measure": 6, "link": 7, "store": 7}
 WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8, "judge": 8, "score": 8, "merged": 8}
 # The messages' structs are data that the store writes too; what carries them stays link's own.
 OPEN_TO_STORE = "shared/link/message.h"
@@ -21,7 +21,8 @@ DOORS = [
     (r"nccl\.h", r"worker/parallel/collectives_nccl\.", "NCCL"),
     (r"cuda.*\.h|(ATen|c10)/cuda/.*", r"worker/gpu/stream_cuda\.|worker/device_cuda\.", "CUDA"),
     (r"hdf5.*\.h|H5.*\.h", r"shared/store/|tests/unit/shared/store/", "HDF5"),
-    (r"boost/.*", r"shared/config/", "Boost.Program_options"),
+    (r"boost/program_options.*", r"shared/config/", "Boost.Program_options"),
+    (r"boost/math/.*", r"shared/statistics/", "Boost.Math"),
     (r"curl/.*", r"coordinator/judge/http\.", "libcurl"),
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
     (r"unicode/.*", r"shared/(data|jinja|tokens|measure)/", "ICU"),

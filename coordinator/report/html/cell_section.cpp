@@ -61,10 +61,18 @@ void write_means(Markup& out, const CellView& view) {
   if (const std::string line = correlation_line(view, unicode_marks); !line.empty()) {
     out.open("p", {{"class", "soft"}}).name(line).close();
   }
-  const TableView stories = stories_table(view);
-  if (stories.rows.empty()) return;
-  write_table(out, stories, "Stories, as judges read them", Caption::seen);
-  for (const std::string& line : agreement_lines(view)) out.open("p", {{"class", "soft"}}).name(line).close();
+  if (const TableView stories = stories_table(view); !stories.rows.empty()) {
+    write_table(out, stories, "Stories, as judges read them", Caption::seen);
+    for (const std::string& line : agreement_lines(view))
+      out.open("p", {{"class", "soft"}}).name(line).close();
+  }
+  if (const TableView chance = chance_table(view); !chance.rows.empty()) {
+    write_table(out, chance, "How much of it may be chance", Caption::seen);
+    out.element("p", {{"class", "soft"}},
+                "An interval holds the mean over subjects like these in 95 of 100 measurements of as many "
+                "rounds. What "
+                "another seed of the training, another machine or other wordings would change is not in it.");
+  }
 }
 
 void write_answers(Markup& out, const CellView& view) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "coordinator/report/view/table_view.h"
+#include "shared/statistics/interval.h"
 
 namespace apportion {
 namespace {
@@ -26,7 +27,7 @@ std::string words_of(const SetView& set, const SubjectView& subject, size_t j) {
   if (set.is_trained) words += ", after " + three(subject.best_share(j));
   const std::vector<double>& sampled = set.sampled(subject);
   if (!sampled.empty()) {
-    const ShareBounds interval = wilson_interval(sampled[j], subject.parsed);
+    const Interval interval = share_interval(sampled[j], subject.parsed);
     words += fmt::format(", of the rounds {:.3f} (95% from {:.3f} to {:.3f})", sampled[j], interval.low,
                          interval.high);
   }
@@ -53,7 +54,7 @@ void write_marks(Markup& out, const SetView& set, const SubjectView& subject, si
   }
   const std::vector<double>& sampled = set.sampled(subject);
   if (!sampled.empty()) {
-    const ShareBounds interval = wilson_interval(sampled[j], subject.parsed);
+    const Interval interval = share_interval(sampled[j], subject.parsed);
     write_line(out, "interval", interval.low, interval.high);
   }
   if (!subject.target.empty()) {

@@ -128,10 +128,14 @@ class TextPage {
   void summary(const CellView& view) {
     if (const TableView means = means_table(view); !means.rows.empty()) table(means);
     if (const std::string text = correlation_line(view, marks_); !text.empty()) line("  " + shown(text));
-    const TableView stories = stories_table(view);
-    if (stories.rows.empty()) return;
-    table(stories);
-    for (const std::string& text : agreement_lines(view)) line("  " + shown(text));
+    if (const TableView stories = stories_table(view); !stories.rows.empty()) {
+      table(stories);
+      for (const std::string& text : agreement_lines(view)) line("  " + shown(text));
+    }
+    if (const TableView chance = chance_table(view); !chance.rows.empty()) {
+      line();
+      table(chance);
+    }
   }
 
   void retention(const RetentionSummary& summary) {
@@ -156,6 +160,13 @@ class TextPage {
     line(dim(
         "  with a steering token, those whose text says its category. -: too little parsed or explored to "
         "say."));
+    line(
+        dim("  chance: 95% intervals of means over subjects like these, not over seeds or machines; "
+            "detectable: the "
+            "MAE"));
+    line(dim(
+        "  that a perfect sampler exceeds 5 times in 100; pass: subjects whose rounds may be draws from the "
+        "target."));
     line();
   }
 

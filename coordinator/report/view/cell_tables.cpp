@@ -41,6 +41,29 @@ void add_entries(const char* const (&names)[count], const DatasetMetrics& metric
   for (const char* name : names) row.push_back(entry_of(measured_metric(name), metrics));
 }
 
+/// "0.031 to 0.071", by the metric that says how such are rounded.
+Entry interval_entry(const char* metric, const std::optional<Interval>& interval) {
+  if (!interval) return {not_known};
+  const MeasuredMetric& measured = measured_metric(metric);
+  return {metric_text(measured, interval->low) + " to " + metric_text(measured, interval->high),
+          interval->low};
+}
+
+std::vector<Entry> chance_row(const MeasureView& measure) {
+  const DatasetMetrics& metrics = measure.metrics;
+  std::vector<Entry> row = {{measure_name(measure)},
+                            interval_entry("exact_error", metrics.exact_error_interval),
+                            interval_entry("mae", metrics.mae_interval),
+                            entry_of(measured_metric("detectable"), metrics)};
+  const bool tested = metrics.tested > 0;
+  row.push_back(tested ? Entry{fmt::format("{} of {}", metrics.passes, metrics.tested), metrics.passes}
+                       : Entry{not_known});
+  row.push_back(tested
+                    ? Entry{fmt::format("{} or more", metrics.passes_of_perfect), metrics.passes_of_perfect}
+                    : Entry{not_known});
+  return row;
+}
+
 double sum_of(const std::vector<double>& column) {
   return std::accumulate(column.begin(), column.end(), 0.0);
 }
@@ -70,12 +93,13 @@ std::vector<Entry> subject_row(const SetView& set, const SubjectView& subject, s
   row.push_back(exact ? number_entry(subject.exact[j].low, 3) : Entry{not_known});
   row.push_back(exact ? number_entry(subject.exact[j].high, 3) : Entry{not_known});
   if (j > 0) {
-    row.resize(row.size() + 4);
+    row.resize(row.size() + 5);
     return row;
   }
   row.push_back(entry_of(measured_metric("exact_error"), subject.error));
   row.push_back(entry_of(measured_metric("mae"), subject.mae));
   row.push_back(entry_of(measured_metric("floor"), subject.floor));
+  row.push_back(entry_of(measured_metric("p_value"), subject.p_value));
   row.push_back(entry_of(measured_metric("coverage"), std::optional(subject.coverage)));
   return row;
 }
@@ -94,6 +118,22 @@ TableView means_table(const CellView& view) {
     std::vector<Entry>& row = table.rows.emplace_back();
     row.push_back({measure_name(measure)});
     add_entries(of_means, measure.metrics, row);
+  }
+  return table;
+}
+
+TableView chance_table(const CellView& view) {
+  const std::string interval =
+      "95% interval of the mean over subjects like these; another seed or machine is not in it";
+  TableView table{{{"chance", Align::left},
+                   {"exact error, 95%", Align::right, interval},
+                   {"MAE, 95%", Align::right, interval},
+                   column_of(measured_metric("detectable")),
+                   column_of(measured_metric("passes")),
+                   column_of(measured_metric("passes_of_perfect"))},
+                  {}};
+  for (const MeasureView& measure : view.measures) {
+    if (measure.metrics.detectable || measure.metrics.tested > 0) table.rows.push_back(chance_row(measure));
   }
   return table;
 }
@@ -184,7 +224,7 @@ TableView subject_table(const SetView& set) {
   for (const char* heading : {"target", "before", "after"})
     table.columns.push_back({heading + of, Align::right, measured_metric("observed").meaning});
   table.columns[table.columns.size() - 3].meaning = "the share that is asked for";
-  for (const char* name : {"exact_low", "exact_high", "exact_error", "mae", "floor", "coverage"})
+  for (const char* name : {"exact_low", "exact_high", "exact_error", "mae", "floor", "p_value", "coverage"})
     table.columns.push_back(column_of(measured_metric(name)));
   for (const SubjectView& subject : set.subjects) {
     for (size_t j = 0; j < (pair ? 1 : set.categories.size()); ++j)

@@ -19,6 +19,11 @@ std::string measure_name(const MeasureView& measure);
 /// A row for each measured test set; without rows where nothing but stories was measured.
 TableView means_table(const CellView& view);
 
+/// What is left to chance, a row for each measured test set of which anything is known: intervals of the
+/// means, what can be told from a perfect sampler, and how many subjects' rounds may be draws from their
+/// targets.
+TableView chance_table(const CellView& view);
+
 /// A row for each judge of each set of stories; without rows where there are none.
 TableView stories_table(const CellView& view);
 

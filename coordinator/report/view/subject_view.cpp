@@ -86,20 +86,13 @@ SetView compare_subjects(const MeasureView* before, const MeasureView* after) {
     subject.parsed = parsed_rounds(main, s);
     subject.error = metrics.exact_error;
     if (!set.sampled(subject).empty()) subject.mae = metrics.mae;
+    subject.p_value = metrics.p_value;
     if (!subject.target.empty()) subject.floor = metrics.floor;
     subject.coverage = metrics.coverage;
     subject.closeness = closeness_of(metrics);
     subject.worst = worst_of(subject, set.sampled(subject));
   }
   return set;
-}
-
-ShareBounds wilson_interval(double share, double draws) {
-  constexpr double z = 1.959963984540054;  // of a normal distribution 95% lies within
-  const double square = z * z / draws;
-  const double middle = (share + square / 2) / (1 + square);
-  const double half = z * std::sqrt(share * (1 - share) / draws + square / (4 * draws)) / (1 + square);
-  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
 }
 
 }  // namespace apportion

@@ -33,7 +33,7 @@ struct SubjectView {
   std::vector<double> before, after;             // of the rounds; empty: too few of them have a category
   std::vector<ShareBounds> exact_before, exact;  // empty: too much is unexplored
   double parsed_before = 0, parsed = 0;          // rounds that have a category
-  std::optional<double> error, mae, floor;
+  std::optional<double> error, mae, floor, p_value;
   double coverage = 0;
   Closeness closeness = Closeness::unknown;
   std::optional<WorstCategory> worst;
@@ -61,9 +61,5 @@ inline constexpr double tight_bounds = 0.001;
 
 /// `before` or `after` may be nullptr, not both.
 SetView compare_subjects(const MeasureView* before, const MeasureView* after);
-
-/// Where the share lies that so many hits among so many draws were drawn with: Wilson's score interval at
-/// 95%. `draws` > 0.
-ShareBounds wilson_interval(double share, double draws);
 
 }  // namespace apportion

@@ -165,6 +165,45 @@ def tables_say_what_json_and_csv_say(browser, folder):
     assert seen > 0, rows
 
 
+def mid_p(count, rounds, share):
+    """Of a binomial number: P(less probable ones) + P(as probable ones) / 2."""
+    k = numpy.arange(rounds + 1)
+    log_factorial = numpy.concatenate([[0.0], numpy.cumsum(numpy.log(numpy.arange(1, rounds + 1)))])
+    logs = log_factorial[-1] - log_factorial - log_factorial[::-1] + k * numpy.log(share) + (rounds - k) * numpy.log1p(-share)
+    weights = numpy.exp(logs)
+    return weights[logs < logs[count] - 1e-7].sum() + weights[abs(logs - logs[count]) <= 1e-7].sum() / 2
+
+
+def halls_interval(values):
+    n, t = len(values), {14: 2.1603686564610127}[len(values)]
+    centred = values - values.mean()
+    skewness = (centred**3).mean() / (centred**2).mean() ** 1.5 * numpy.sqrt(n * (n - 1)) / (n - 2)
+    inverse = [3 / skewness * (numpy.cbrt(1 + skewness * (y - skewness / (6 * n))) - 1) for y in (t / n**0.5, -t / n**0.5)]
+    return [values.mean() - values.std(ddof=1) * w for w in inverse]
+
+
+def chances_are_those_of_the_files(browser, folder):
+    """Intervals and tests, from the counts in the file and the formulas anew."""
+    (cell,) = json.loads(call("report", folder, "--json").stdout)["cells"]
+    measure = next(m for m in cell["measures"] if (m["when"], m["test_set"]) == ("after", "v2"))
+    with h5py.File(f"{folder}/tasks/{measure['task']}/result.h5") as group:
+        counts, target = group["rounds/counts"][:].sum(axis=1)[:, :2].astype(int), group["target"][:]
+    for subject, (tally, wanted) in zip(measure["subjects"], zip(counts, target)):
+        assert abs(subject["p_value"] - mid_p(tally[0], tally.sum(), wanted[0])) < 1e-9, subject
+    passes = sum(subject["p_value"] >= 0.05 for subject in measure["subjects"])
+    assert (measure["passes"], measure["tested"]) == (passes, len(counts)) and 0 < passes, measure
+    for name in ("mae", "exact_error"):
+        ends = halls_interval(numpy.array([subject[name] for subject in measure["subjects"]]))
+        assert numpy.allclose([measure[name + "_low"], measure[name + "_high"]], ends, atol=1e-12), (name, ends)
+    assert measure["floor"] < measure["detectable"] < 2 * measure["floor"], measure
+    row = next(row for row in browser.ask(TABLES)["How much of it may be chance"] if row[0] == "after, v2")
+    wanted = [measure["exact_error_low"], measure["mae_low"], measure["detectable"], passes, measure["passes_of_perfect"]]
+    assert numpy.allclose(row[1:], wanted, atol=1e-8), (row, wanted)
+    words = browser.ask("document.body.innerText")
+    for text in (f"{measure['mae_low']:.3f} to {measure['mae_high']:.3f}", f"{passes} of {len(counts)}"):
+        assert text in words and text in call("report", folder).stdout, text
+
+
 def plain_job(browser):
     """A run leaves its page; a report writes the same one."""
     call("run", "small.ini", "--output", "run", "--retention=true")
@@ -211,6 +250,7 @@ def known_numbers(browser):
     page_of("one")
     browser.open("page.html", 1280)
     tables_say_what_json_and_csv_say(browser, "one")
+    chances_are_those_of_the_files(browser, "one")
     (answers,) = [rows for caption, rows in browser.ask(TABLES).items() if caption.startswith("before, v2: 1400 rounds")]
     kinds = [row[1] for row in answers[1:]]
     assert kinds.index("Male") >= 2 and set(kinds[:2]) == {"none", "cut"}, ("wrong answers first", answers)

@@ -49,17 +49,5 @@ TEST(SubjectView, OfTheUntouchedModelAloneNothingIsAfter) {
   EXPECT_EQ(*set.subjects[0].best_share_before(0), 0.25) << "of the rounds, where too much is unexplored";
 }
 
-TEST(SubjectView, TheIntervalIsWilsons) {
-  // Newcombe 1998, table I: 81 of 263 and 15 of 148; Brown, Cai and DasGupta 2001 for none of ten.
-  const ShareBounds many = wilson_interval(81.0 / 263, 263), few = wilson_interval(15.0 / 148, 148),
-                    none = wilson_interval(0, 10);
-  EXPECT_NEAR(many.low, 0.2553, 5e-5);
-  EXPECT_NEAR(many.high, 0.3662, 5e-5);
-  EXPECT_NEAR(few.low, 0.0624, 5e-5);
-  EXPECT_NEAR(few.high, 0.1605, 5e-5);
-  EXPECT_EQ(none.low, 0);
-  EXPECT_NEAR(none.high, 0.2775, 5e-5);
-}
-
 }  // namespace
 }  // namespace apportion

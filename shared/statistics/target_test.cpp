@@ -1,0 +1,174 @@
+#include "shared/statistics/target_test.h"
+
+#include <algorithm>
+#include <boost/math/distributions/chi_squared.hpp>
+#include <boost/math/special_functions/gamma.hpp>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+#include "shared/statistics/binomial.h"
+
+namespace apportion {
+namespace {
+
+/// Logarithms of probabilities as close as this are of outcomes as probable; rounding of lgamma leaves less.
+constexpr double same = 1e-7;
+
+/// Those categories alone that can be drawn.
+struct Drawn {
+  std::vector<uint64_t> counts;
+  std::vector<double> target;
+  uint64_t rounds = 0;
+};
+
+/// log P(counts) up to what all outcomes have in common.
+double log_weight(const std::vector<uint64_t>& counts, const std::vector<double>& target) {
+  double sum = 0;
+  for (size_t j = 0; j < counts.size(); ++j) {
+    const double count = static_cast<double>(counts[j]);
+    sum += count * std::log(target[j]) - boost::math::lgamma(count + 1);
+  }
+  return sum;
+}
+
+/// Of outcomes with these log-weights, of which one was seen.
+double mid_p(const std::vector<double>& log_weights, double seen) {
+  const double largest = *std::max_element(log_weights.begin(), log_weights.end());
+  double all = 0, less = 0;
+  for (const double log_weight : log_weights) {
+    const double weight = std::exp(log_weight - largest);
+    all += weight;
+    if (log_weight < seen - same) {
+      less += weight;
+    } else if (log_weight <= seen + same) {
+      less += weight / 2;
+    }
+  }
+  return less / all;
+}
+
+/// Of two categories, over all outcomes that matter: each one's weight follows from its neighbour's, so that
+/// there are no large numbers whose rounding could make unequal outcomes equal.
+double pair_p_value(const Drawn& drawn) {
+  const double rounds = static_cast<double>(drawn.rounds), odds = drawn.target[0] / drawn.target[1];
+  const uint64_t mode = std::min(drawn.rounds, static_cast<uint64_t>((rounds + 1) * drawn.target[0]));
+  constexpr double negligible = -70;  // below the mode's, which is 0
+  std::vector<double> log_weights = {0};
+  double seen = 2 * negligible;
+  const auto add = [&](uint64_t k, double log_weight) {
+    log_weights.push_back(log_weight);
+    if (k == drawn.counts[0]) seen = log_weight;
+    return log_weight > negligible;
+  };
+  if (mode == drawn.counts[0]) seen = 0;
+  double log_weight = 0;
+  for (uint64_t k = mode; k < drawn.rounds; ++k) {
+    log_weight += std::log(static_cast<double>(drawn.rounds - k) / static_cast<double>(k + 1) * odds);
+    if (!add(k + 1, log_weight)) break;
+  }
+  log_weight = 0;
+  for (uint64_t k = mode; k > 0; --k) {
+    log_weight += std::log(static_cast<double>(k) / static_cast<double>(drawn.rounds - k + 1) / odds);
+    if (!add(k - 1, log_weight)) break;
+  }
+  return mid_p(log_weights, seen);
+}
+
+constexpr double most_outcomes = 10'000;
+
+/// Ways in which rounds can fall on categories: (rounds + K - 1) over (K - 1); no more than matters.
+double outcomes_of(const Drawn& drawn) {
+  double outcomes = 1;
+  for (size_t j = 1; j < drawn.target.size() && outcomes <= most_outcomes; ++j)
+    outcomes *= static_cast<double>(drawn.rounds + j) / static_cast<double>(j);
+  return outcomes;
+}
+
+/// Calls visit(counts) for each way in which `left` rounds fall on the categories from `first` on.
+template <typename Visit>
+void for_outcomes(std::vector<uint64_t>& counts, size_t first, uint64_t left, const Visit& visit) {
+  if (first + 1 == counts.size()) {
+    counts[first] = left;
+    visit(counts);
+    return;
+  }
+  for (counts[first] = 0; counts[first] <= left; ++counts[first])
+    for_outcomes(counts, first + 1, left - counts[first], visit);
+}
+
+double enumerated_p_value(const Drawn& drawn) {
+  std::vector<double> log_weights;
+  std::vector<uint64_t> counts(drawn.target.size());
+  for_outcomes(counts, 0, drawn.rounds, [&](const std::vector<uint64_t>& outcome) {
+    log_weights.push_back(log_weight(outcome, drawn.target));
+  });
+  return mid_p(log_weights, log_weight(drawn.counts, drawn.target));
+}
+
+/// Of Pearson's statistic; nothing said where a category is expected fewer than five times.
+double chi_square_p_value(const Drawn& drawn) {
+  double statistic = 0;
+  for (size_t j = 0; j < drawn.target.size(); ++j) {
+    const double expected = drawn.target[j] * static_cast<double>(drawn.rounds);
+    if (expected < 5) return 1;
+    const double off = static_cast<double>(drawn.counts[j]) - expected;
+    statistic += off * off / expected;
+  }
+  const boost::math::chi_squared distribution(static_cast<double>(drawn.target.size() - 1));
+  return boost::math::cdf(boost::math::complement(distribution, statistic));
+}
+
+/// A draw from the target: of what is left, how much falls on each category in turn.
+std::vector<uint64_t> draw_counts(const Drawn& drawn, CounterRng& rng) {
+  std::vector<uint64_t> counts(drawn.target.size());
+  uint64_t left = drawn.rounds;
+  double rest = std::accumulate(drawn.target.begin(), drawn.target.end(), 0.0);
+  for (size_t j = 0; j + 1 < counts.size(); ++j) {
+    rest = std::max(0.0, rest - drawn.target[j]);
+    counts[j] = draw_binomial(left, drawn.target[j], rest, 0, rng.uniform()).successes;
+    left -= counts[j];
+  }
+  counts.back() = left;
+  return counts;
+}
+
+double simulated_p_value(const Drawn& drawn) {
+  constexpr int most_draws = 2000, enough = 50;
+  std::string purpose = "target test";
+  for (size_t j = 0; j < drawn.counts.size(); ++j)
+    purpose += " " + std::to_string(drawn.counts[j]) + ":" + std::to_string(drawn.target[j]);
+  CounterRng rng(0, purpose);
+  const double seen = log_weight(drawn.counts, drawn.target);
+  int as_improbable = 0;
+  for (int draw = 1; draw <= most_draws; ++draw) {
+    if (log_weight(draw_counts(drawn, rng), drawn.target) > seen + same) continue;
+    if (++as_improbable == enough) return static_cast<double>(enough) / draw;
+  }
+  return static_cast<double>(as_improbable + 1) / (most_draws + 1);
+}
+
+}  // namespace
+
+double target_p_value(const std::vector<uint64_t>& counts, const std::vector<double>& target) {
+  ensure(counts.size() == target.size(), "a count for each category of the target");
+  Drawn drawn;
+  for (size_t j = 0; j < counts.size(); ++j) {
+    if (target[j] <= 0 && counts[j] > 0) return 0;
+    if (target[j] <= 0) continue;
+    drawn.counts.push_back(counts[j]);
+    drawn.target.push_back(target[j]);
+    drawn.rounds += counts[j];
+  }
+  ensure(drawn.rounds > 0, "a test needs rounds");
+  if (drawn.target.size() == 1) return 1;
+  if (drawn.target.size() == 2) return pair_p_value(drawn);
+  if (outcomes_of(drawn) <= most_outcomes) return enumerated_p_value(drawn);
+  constexpr double no_doubt = 1e-6;
+  const double by_chi_square = chi_square_p_value(drawn);
+  return by_chi_square < no_doubt ? by_chi_square : simulated_p_value(drawn);
+}
+
+}  // namespace apportion

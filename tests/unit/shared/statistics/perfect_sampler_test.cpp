@@ -1,0 +1,71 @@
+// What is said of a perfect sampler against 4,000 of its measurements.
+#include "shared/statistics/perfect_sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "shared/base/counter_rng.h"
+#include "shared/statistics/binomial.h"
+
+namespace apportion {
+namespace {
+
+double drawn_mae(const AskedSubject& subject, CounterRng& rng) {
+  uint64_t left = subject.rounds;
+  double rest = 1, error = 0;
+  for (const double share : subject.target) {
+    rest = std::max(0.0, rest - share);
+    const uint64_t count = draw_binomial(left, share, rest, 0, rng.uniform()).successes;
+    left -= count;
+    error += std::abs(static_cast<double>(count) / static_cast<double>(subject.rounds) - share);
+  }
+  return error / static_cast<double>(subject.target.size());
+}
+
+double share_above(const std::vector<AskedSubject>& subjects, double limit) {
+  constexpr int measurements = 4000;
+  CounterRng rng(subjects.size(), "perfect");
+  int above = 0;
+  for (int m = 0; m < measurements; ++m) {
+    double sum = 0;
+    for (const AskedSubject& subject : subjects) sum += drawn_mae(subject, rng);
+    above += sum / static_cast<double>(subjects.size()) > limit ? 1 : 0;
+  }
+  return static_cast<double>(above) / measurements;
+}
+
+TEST(DetectableMae, IsExceededIn4To6Of100) {
+  const std::vector<std::vector<double>> targets = {
+      {0.5, 0.5}, {0.9, 0.1}, {0.3, 0.7}, {0.02, 0.98}, {0.5, 0.3, 0.2}, {0.4, 0.3, 0.1, 0.1, 0.05, 0.05}};
+  for (const uint64_t rounds : {100U, 1000U}) {
+    for (const std::vector<double>& target : targets) {
+      for (const size_t subjects : {1U, 6U, 40U}) {
+        if (subjects == 1 && rounds == 100 && target.size() == 2)
+          continue;  // a few values of MAE, each of more than 1 in 100
+        const std::vector<AskedSubject> asked(subjects, {target, rounds});
+        const double share = share_above(asked, detectable_mae(asked));
+        EXPECT_GE(share, 0.04) << subjects << " subjects, " << rounds << " rounds, " << target[0];
+        EXPECT_LE(share, 0.06) << subjects << " subjects, " << rounds << " rounds, " << target[0];
+      }
+    }
+  }
+}
+
+TEST(DetectableMae, OfOneSubjectIsTheNormalNumbersQuantile) {
+  // Half of 100 rounds: 1.96 of a deviation of 0.05, within what is left between the gamma distribution and
+  // the truth.
+  EXPECT_NEAR(detectable_mae({{{0.5, 0.5}, 100}}), 0.098, 0.0015);
+  EXPECT_EQ(detectable_mae({{{1, 0}, 100}}), 0);
+  EXPECT_EQ(detectable_mae({}), 0);
+}
+
+TEST(PassesOfPerfect, IsTheBinomialQuantile) {
+  EXPECT_EQ(passes_of_perfect(0), 0);
+  EXPECT_EQ(passes_of_perfect(1), 0);     // one in twenty does not pass
+  EXPECT_EQ(passes_of_perfect(40), 35);   // 34 or fewer: 0.0139; 35 or fewer: 0.0480
+  EXPECT_EQ(passes_of_perfect(100), 90);  // 89 or fewer: 0.0115; 90 or fewer: 0.0282
+}
+
+}  // namespace
+}  // namespace apportion

@@ -1,0 +1,98 @@
+// The test of a target against sums done otherwise, and how often it rejects a perfect sampler.
+#include "shared/statistics/target_test.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "shared/base/counter_rng.h"
+#include "shared/base/error.h"
+#include "shared/statistics/binomial.h"
+
+namespace apportion {
+namespace {
+
+TEST(TargetTest, IsTheSumOverLessProbableOutcomes) {
+  // Of ten tosses 0, 1, 9 and 10 heads are less probable than 2, and 8 as probable: (22 + 90 / 2) / 1024.
+  EXPECT_NEAR(target_p_value({2, 8}, {0.5, 0.5}), 67.0 / 1024, 1e-12);
+  EXPECT_NEAR(target_p_value({5, 5}, {0.5, 0.5}), 1 - 252.0 / 2 / 1024, 1e-12);
+  // Two draws on three categories: of the six outcomes (2, 0, 0) has 0.25, (0, 2, 0) and (0, 1, 1) have
+  // 0.0625 and 0.125.
+  EXPECT_NEAR(target_p_value({0, 2, 0}, {0.5, 0.25, 0.25}), 0.0625, 1e-12);
+  EXPECT_NEAR(target_p_value({0, 1, 1}, {0.5, 0.25, 0.25}), 0.125 + 0.0625, 1e-12);
+}
+
+TEST(TargetTest, WhatCannotBeDrawnIsNoDraw) {
+  EXPECT_EQ(target_p_value({5, 1}, {1, 0}), 0);
+  EXPECT_EQ(target_p_value({5, 0}, {1, 0}), 1);
+  EXPECT_NEAR(target_p_value({2, 8, 0}, {0.5, 0.5, 0}), 67.0 / 1024, 1e-12);
+  EXPECT_THROW(target_p_value({0, 0}, {0.5, 0.5}), InternalError);
+}
+
+TEST(TargetTest, OfAMillionRoundsItIsTheNormalOnes) {
+  // 1.96 standard deviations off.
+  EXPECT_NEAR(target_p_value({500'980, 499'020}, {0.5, 0.5}), 0.05, 1e-4);
+  EXPECT_NEAR(target_p_value({300'898, 699'102}, {0.3, 0.7}), 0.05, 5e-4);
+  EXPECT_EQ(target_p_value({900'000, 100'000}, {0.5, 0.5}), 0);
+}
+
+std::vector<uint64_t> draw(const std::vector<double>& target, uint64_t rounds, CounterRng& rng) {
+  std::vector<uint64_t> counts;
+  double rest = 1;
+  for (const double share : target) {
+    rest = std::max(0.0, rest - share);
+    counts.push_back(draw_binomial(rounds, share, rest, 0, rng.uniform()).successes);
+    rounds -= counts.back();
+  }
+  return counts;
+}
+
+std::vector<double> random_target(size_t categories, CounterRng& rng) {
+  std::vector<double> target;
+  double sum = 0;
+  for (size_t j = 0; j < categories; ++j) {
+    target.push_back(0.05 - std::log(1 - rng.uniform()));
+    sum += target.back();
+  }
+  for (double& share : target) share /= sum;
+  return target;
+}
+
+double rejected(size_t categories, uint64_t rounds, double bias) {
+  constexpr int experiments = 2000;
+  CounterRng rng(categories, "rejected " + std::to_string(rounds));
+  int rejections = 0;
+  for (int e = 0; e < experiments; ++e) {
+    const std::vector<double> target = random_target(categories, rng);
+    std::vector<double> shares = target;
+    const double moved = std::min(bias, shares[0]);
+    shares[0] -= moved;
+    shares[1] += moved;
+    rejections += target_p_value(draw(shares, rounds, rng), target) < test_level ? 1 : 0;
+  }
+  return static_cast<double>(rejections) / experiments;
+}
+
+TEST(TargetTest, RejectsAPerfectSamplerIn4To6Of100) {
+  for (const auto& [categories, rounds] : {std::pair(2U, 20U), std::pair(2U, 100U), std::pair(2U, 1000U),
+                                           std::pair(3U, 50U), std::pair(3U, 1000U), std::pair(6U, 300U)}) {
+    const double share = rejected(categories, rounds, 0);
+    EXPECT_GE(share, 0.04) << categories << " categories, " << rounds << " rounds";
+    EXPECT_LE(share, 0.06) << categories << " categories, " << rounds << " rounds";
+  }
+}
+
+TEST(TargetTest, RejectsABiasedOne) {
+  EXPECT_GT(rejected(2, 1000, 0.1), 0.9);
+  EXPECT_GT(rejected(6, 1000, 0.1), 0.9);
+  EXPECT_LT(target_p_value({400, 100, 100, 100}, {0.25, 0.25, 0.25, 0.25}), 1e-6);
+}
+
+TEST(TargetTest, SaysTheSameEachTime) {
+  const std::vector<uint64_t> counts = {180, 160, 170, 190, 150, 150};
+  const std::vector<double> target(6, 1.0 / 6);
+  EXPECT_EQ(target_p_value(counts, target), target_p_value(counts, target));
+}
+
+}  // namespace
+}  // namespace apportion
