@@ -86,8 +86,8 @@ std::string outcome_of(const CellView& view) {
   if (!measure) return "Nothing was measured that can be read.";
   const DatasetMetrics& metrics = measure->metrics;
   const bool trained = measure->when == "after";
-  std::string words = trained ? "After " + view.method + ", asked with the wordings of "
-                              : "Untouched, asked with the wordings of ";
+  std::string words = trained ? "Trained by method " + view.method + " and asked with the wordings of "
+                              : "Untouched and asked with the wordings of ";
   words += measure->test_set + ", ";
   if (metrics.exact_error) {
     words += fmt::format("the model's own probabilities are {} off on average and {} at worst ({}).",
@@ -98,6 +98,9 @@ std::string outcome_of(const CellView& view) {
   }
   words += metrics.mae ? " " + sampled_words(*measure, view.measure("before", measure->test_set))
                        : " Too few of its rounds name a category for an error of these.";
+  if (metrics.tested > 0)
+    words += fmt::format(" For {} of {} the rounds may be draws from the target.", metrics.passes,
+                         counted(static_cast<size_t>(metrics.tested), "subject"));
   if (!view.retention) return words;
   const std::string verdict = verdict_line(summary_of(view.retention->result));
   return verdict.empty() ? words : words + " But " + verdict + ".";
