@@ -3,9 +3,10 @@ else is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from .cells import METHODS, Cell, MeasureName, headline_of, measures_of
 from .errors import DataError
@@ -61,34 +62,72 @@ class CellView:
         return next((view for view in self.measures if view.name == name), None)
 
 
-def load_cell(place: Place, cell: Cell) -> CellView:
+class Source:
+    """The results of a place, each read once: cells share what the untouched model said, and stages."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.found: dict[tuple[str, Callable[[SealedFile], Any]], Any] = {}
+
+    def result(self, task: str, read: Callable[[SealedFile], Result]) -> Result:
+        """What `read` makes of the task's file. Raises DataError."""
+        key = (task, read)
+        if key not in self.found:
+            try:
+                with self.place.open(task) as file:
+                    self.found[key] = read(file)
+            except DataError as error:
+                self.found[key] = error
+        if isinstance(self.found[key], DataError):
+            raise self.found[key]
+        found: Result = self.found[key]
+        return found
+
+
+def load_cell(source: Source, cell: Cell) -> CellView:
     """All that the cell's files say."""
     view = CellView(cell)
-    for name in measures_of(cell):
-        measure = attempt(place, view, str(name), name.task, read_measure)
-        if measure:
-            view.measures.append(MeasureView(name, measure))
+    load_measures(source, view, measures_of(cell))
     for kind, task in sorted(cell.training.items(), key=lambda entry: entry[0] != "sft"):
-        training = attempt(place, view, kind, task, read_training)
-        if training:
-            view.training[kind] = training
-    if cell.retention:
-        view.retention = attempt(place, view, "retention", cell.retention, read_retention)
-    bring_targets(view)
-    for measured in view.measures:
-        measured.compute()
+        with problem_of(view, kind):
+            view.training[kind] = source.result(task, read_training)
+    load_retention(source, view)
     name_cell(view)
     return view
 
 
-def attempt(place: Place, view: CellView, what: str, task: str, read: Callable[[SealedFile], Result]) -> Result | None:
-    """What `read` makes of the task's result; None, and a line more in the view's problems, where it cannot be read."""
+def load_headline(source: Source, cell: Cell) -> CellView:
+    """What stands for the cell in a table of cells, and no other file; for cells that the index names."""
+    view = CellView(cell)
+    name = headline_of(cell)
+    load_measures(source, view, [name] if name else [])
+    load_retention(source, view)
+    name_cell(view)
+    return view
+
+
+def load_measures(source: Source, view: CellView, names: list[MeasureName]) -> None:
+    for name in names:
+        with problem_of(view, str(name)):
+            view.measures.append(MeasureView(name, replace(source.result(name.task, read_measure))))
+    bring_targets(view)
+    for measured in view.measures:
+        measured.compute()
+
+
+def load_retention(source: Source, view: CellView) -> None:
+    if view.cell.retention:
+        with problem_of(view, "retention"):
+            view.retention = source.result(view.cell.retention, read_retention)
+
+
+@contextlib.contextmanager
+def problem_of(view: CellView, what: str) -> Iterator[None]:
+    """A result that cannot be read is a line more in the view's problems."""
     try:
-        with place.open(task) as file:
-            return read(file)
+        yield
     except DataError as error:
         view.problems.append(f"{what}: {error}")
-        return None
 
 
 def bring_targets(view: CellView) -> None:

@@ -10,18 +10,19 @@ from functools import cached_property
 import pandas as pd
 
 from . import frames
-from .cell_view import CellView, load_cell
+from .cell_view import CellView, Source, load_cell, load_headline
 from .cells import Cell
 from .errors import IncompleteWarning
-from .folder import Place, place_at
+from .folder import place_at
 
 
 class Results:
     """Results of the cells of one place. Frames are made once, from files whose seals and digests are checked as they are
     read; a cell's file that is missing or damaged is left out of them, with an IncompleteWarning, and told in `missing`."""
 
-    def __init__(self, place: Place, cells: list[Cell]) -> None:
-        self._place = place
+    def __init__(self, source: Source, cells: list[Cell]) -> None:
+        self._source = source
+        self._place = source.place
         self._cells = cells
         self._warned = False
 
@@ -44,7 +45,7 @@ class Results:
             raise KeyError(f"{self.path} has no cell {name!r}; .cells has those that there are")
         if len(found) > 1:
             raise KeyError(f"{self.path} has the cell {name!r} of {len(found)} jobs; give one of {[f'{c.job}/{c.name}' for c in found]}")
-        return Results(self._place, found)
+        return Results(self._source, found)
 
     def file_of(self, task: str) -> str:
         """The file that rows of this `task` are from; of a pack the group in it."""
@@ -67,19 +68,27 @@ class Results:
     @cached_property
     def problems(self) -> list[str]:
         """A line for each result of a cell that cannot be read: "CELL, WHEN/TEST SET: FILE: reason"."""
-        return [f"{view.cell.name}, {problem}" for view in self._views for problem in view.problems]
+        return problems_of(self._views)
 
     @cached_property
     def _views(self) -> list[CellView]:
-        return [load_cell(self._place, cell) for cell in self._cells]
+        return [load_cell(self._source, cell) for cell in self._cells]
 
-    def _frame(self, make: Callable[[list[CellView]], pd.DataFrame]) -> pd.DataFrame:
-        frame = make(self._views)
-        if self.problems and not self._warned:
+    @cached_property
+    def _headlines(self) -> list[CellView]:
+        """For frames of a row a cell: of many cells all files would take minutes. Where the index was lost they say what
+        the cells are."""
+        if not all(cell.method for cell in self._cells):
+            return self._views
+        return [load_headline(self._source, cell) for cell in self._cells]
+
+    def _frame(self, make: Callable[[list[CellView]], pd.DataFrame], views: list[CellView]) -> pd.DataFrame:
+        frame = make(views)
+        problems = problems_of(views)
+        if problems and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{len(self.problems)} results of {self.path} are missing or damaged and in no frame; .missing says which: "
-                f"{self.problems[0]}",
+                f"{len(problems)} results of {self.path} are missing or damaged and in no frame; .missing says which: {problems[0]}",
                 IncompleteWarning,
                 stacklevel=4,
             )
@@ -88,17 +97,17 @@ class Results:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell: job, cell, dataset, method, model, target as asked for, and the swept keys."""
-        return self._frame(frames.cells_frame)
+        return self._frame(frames.cells_frame, self._headlines)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """One row a prompt and outcome of its rounds (a category, unparsed, cut, ...): count, and the exact shares."""
-        return self._frame(frames.rounds_frame)
+        return self._frame(frames.rounds_frame, self._views)
 
     @cached_property
     def answers(self) -> pd.DataFrame:
         """One row a distinct answer to a prompt: count, category, log_prob, probability."""
-        return self._frame(frames.answers_frame)
+        return self._frame(frames.answers_frame, self._views)
 
     @cached_property
     def distinct_answers(self) -> pd.DataFrame:
@@ -108,42 +117,46 @@ class Results:
     @cached_property
     def shares(self) -> pd.DataFrame:
         """One row a subject and category, before and after: target, observed, exact_low, exact_high."""
-        return self._frame(frames.shares_frame)
+        return self._frame(frames.shares_frame, self._views)
 
     @cached_property
     def subjects(self) -> pd.DataFrame:
         """One row a subject of a measured test set: its metrics."""
-        return self._frame(frames.subjects_frame)
+        return self._frame(frames.subjects_frame, self._views)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a measured test set: its metrics (docs/metrics.md), means over subjects."""
-        return self._frame(frames.metrics_frame)
+        return self._frame(frames.metrics_frame, self._views)
 
     @cached_property
     def training(self) -> pd.DataFrame:
         """One row a stage of training: steps, seconds, tokens, last values."""
-        return self._frame(frames.training_frame)
+        return self._frame(frames.training_frame, self._views)
 
     @cached_property
     def logs(self) -> pd.DataFrame:
         """One row a training step."""
-        return self._frame(frames.logs_frame)
+        return self._frame(frames.logs_frame, self._views)
 
     @cached_property
     def retention(self) -> pd.DataFrame:
         """One row a group of prompts that must not change, the plain text and the easy questions."""
-        return self._frame(frames.retention_frame)
+        return self._frame(frames.retention_frame, self._views)
 
     @cached_property
     def judges(self) -> pd.DataFrame:
         """One row a pair of judges of the same stories: share of agreement and kappa."""
-        return self._frame(frames.judges_frame)
+        return self._frame(frames.judges_frame, self._views)
 
     @cached_property
     def sweeps(self) -> pd.DataFrame:
         """One row a cell: the swept keys as columns, and the few figures that stand for it."""
-        return self._frame(frames.sweeps_frame)
+        return self._frame(frames.sweeps_frame, self._headlines)
+
+
+def problems_of(views: list[CellView]) -> list[str]:
+    return [f"{view.cell.name}, {problem}" for view in views for problem in view.problems]
 
 
 def open(path: str | os.PathLike[str]) -> Results:  # shadows the builtin in this module alone, which opens no file
@@ -151,4 +164,4 @@ def open(path: str | os.PathLike[str]) -> Results:  # shadows the builtin in thi
     where there is neither, and DataError of a file that is no whole pack. A folder without results gives frames without
     rows; `missing` says what is not there."""
     place = place_at(path)
-    return Results(place, place.cells())
+    return Results(Source(place), place.cells())

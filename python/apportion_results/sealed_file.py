@@ -28,11 +28,12 @@ class SealedFile:
         except OSError as error:
             raise DataError(path, f"this is not HDF5: {error}") from None
         self.group = ""
+        self.groups: dict[str, h5py.Group] = {}  # that were opened, by path
 
     def part(self, group: str) -> SealedFile:
         """The group of that path; the file stays this one's to close."""
         other = SealedFile.__new__(SealedFile)
-        other.path, other.file, other.group = self.path, self.file, self.group + group
+        other.path, other.file, other.groups, other.group = self.path, self.file, self.groups, self.group + group
         return other
 
     def __enter__(self) -> SealedFile:
@@ -48,16 +49,27 @@ class SealedFile:
         """To be raised: the error of this file, or of a dataset in it."""
         return DataError(self.path, message, self.group + name)
 
+    def find(self, name: str) -> Any:
+        """The object of that path in the file itself; None where there is none, or a link to another one."""
+        return self.at((self.group + name).rstrip("/"))
+
+    def at(self, path: str) -> Any:
+        """The same by the path from the file's root."""
+        if not path:
+            return self.file
+        if path in self.groups:
+            return self.groups[path]
+        parent, _, own = path.rpartition("/")
+        group = self.at(parent)
+        if not isinstance(group, h5py.Group) or not isinstance(group.get(own, getlink=True), h5py.HardLink):
+            return None
+        found = group[own]
+        if isinstance(found, h5py.Group):
+            self.groups[path] = found
+        return found
+
     def has(self, name: str) -> bool:
-        """Whether there is an object of that path in the file itself; a link to another file is none."""
-        group = self.file
-        for step in (self.group + name).strip("/").split("/"):
-            if not step:
-                continue
-            if not isinstance(group, h5py.Group) or not isinstance(group.get(step, getlink=True), h5py.HardLink):
-                return False
-            group = group[step]
-        return True
+        return self.find(name) is not None
 
     def names(self, group: str = "/") -> list[str]:
         """Names of what is in a group, links as well, sorted."""
@@ -71,9 +83,9 @@ class SealedFile:
 
     def open(self, name: str, kind: Any) -> Any:
         """The object of that path; `kind` is h5py's class, or a tuple of these."""
-        if not self.has(name):
+        found = self.find(name)
+        if found is None:
             raise self.fail("it is missing", name)
-        found = self.file[self.group + name if name != "/" else self.group or "/"]
         if not isinstance(found, kind):
             raise self.fail("it is not a dataset" if kind is h5py.Dataset else "it is not a group", name)
         return found

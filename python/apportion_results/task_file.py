@@ -42,7 +42,7 @@ QUESTION_COLUMNS = ("base_mass", "mass")
 
 @dataclass
 class Record:
-    """What a result says of its task. `config` has the resolved options as texts, `about` versions, host, seconds."""
+    """What a result says of its task. `config` has the resolved options as texts."""
 
     id: str
     kind: str
@@ -53,7 +53,6 @@ class Record:
     identity_text: str
     content: str
     config: dict[str, str]
-    about: dict[str, str]
 
     @property
     def is_judged(self) -> bool:
@@ -121,15 +120,10 @@ def read_record(file: SealedFile) -> Record:
     kind = file.text("kind")
     if kind not in KINDS:
         raise file.fail(f"it is of a task of kind {kind!r}, which this reader does not know")
-    identity_text = file.text("identity")
-    config = file.texts("/config")
-    if json_attribute(file, "config", dict) != config:
-        raise file.fail("attribute config and the attributes of /config differ")
-    content = file.text("content")
     return Record(
-        id=file.text("task"), kind=kind, label=file.text("label"), test_set=file.text("test_set"),
+        id=file.text("task"), kind=kind, label=file.text("label"), test_set=file.text("test_set"), content=file.text("content"),
         inputs=[str(task) for task in json_attribute(file, "inputs", list)], identity=json_attribute(file, "identity", dict),
-        identity_text=identity_text, content=content, config=config, about=file.texts("/about"),
+        identity_text=file.text("identity"), config=json_attribute(file, "config", dict),
     )  # fmt: skip
 
 
@@ -336,13 +330,13 @@ def columns(file: SealedFile, group: str, names: tuple[str, ...], texts: tuple[s
 
 
 def check_result(file: SealedFile) -> Record:
-    """Reads and checks a result of any kind."""
-    kind = read_record(file).kind
-    if kind == "scale":
-        return check_scale(file)
+    """Reads and checks a result of any kind, and that /config says what the attribute config does."""
     readers: dict[str, Callable[[SealedFile], Measure | Training | Retention]] = {
         "measure": read_measure, "judge": read_measure, "retention": read_retention,
         "sft": read_training, "calibrate": read_training,
     }  # fmt: skip
-    return readers[kind](file).record
-
+    kind = file.text("kind")
+    record = readers[kind](file).record if kind in readers else check_scale(file)
+    if record.config != file.texts("/config"):
+        raise file.fail("attribute config and the attributes of /config differ")
+    return record
