@@ -35,10 +35,12 @@ class Cell:
     target: str = ""
     swept: dict[str, str] = field(default_factory=dict)
     targets: dict[str, Array] = field(default_factory=dict)
+    place: int | None = None  # among the cells of its sweep, as the job file has them; older indexes do not say
 
     def take_about(self, about: dict[str, Any]) -> None:
         self.dataset, self.method, self.model, self.target = (about[key] for key in ("dataset", "method", "model", "target"))
         self.swept = dict(about["swept"])
+        self.place = about.get("place")
 
 
 @dataclass(frozen=True)

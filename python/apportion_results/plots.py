@@ -43,8 +43,7 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
     """What dots() draws, a row a subject and category of one cell and test set: target, floor, `before` and `after`, and of
     what is after training `interval_low` and `interval_high` of its rounds. A share is the middle of the exact bounds where
     at most half of the probability is unexplored, else that of the rounds where at least half of them name a category, else
-    NaN. With two categories the first one's rows alone: the other's share is the rest. (Of a model that was not trained
-    `after` is NaN where it was only asked plainly.)"""
+    NaN. With two categories the first one's rows alone: the other's share is the rest."""
     if len(results) != 1:
         raise ValueError(f"shares are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
     sets = results.metrics
@@ -73,22 +72,26 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
 
 
 def dots(results: Results, test_set: str | None = None) -> Figure:
-    """Targets against shares of one cell: an upright line is the target, the band its floor, a ring the share before
-    training, a disc the share after it, the thin line the interval of the rounds. `test_set` is the first one where it is
-    not given."""
-    rows = shown_shares(results, test_set)
-    figure, (axes,) = new_figure(1, 1, 7, 1.2 + 0.28 * len(rows))
-    places = np.arange(len(rows))[::-1]
-    axes.barh(places, 2 * rows["floor"], left=rows["target"] - rows["floor"], height=0.7, color="#dddddd", label="floor")
-    axes.plot(rows["target"], places, "|", color="black", markersize=11, label="target")
-    axes.hlines(places, rows["interval_low"], rows["interval_high"], color="#2b6cb0", linewidth=1, label="interval of the rounds")
-    axes.plot(rows["before"], places, "o", markerfacecolor="none", color="#b7791f", label="before")
-    axes.plot(rows["after"], places, "o", color="#2b6cb0", label="after")
-    several = rows["category"].nunique() > 1
-    axes.set_yticks(places, [f"{s}, {c}" if several else s for s, c in zip(rows["subject"], rows["category"])])
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("share" if several or rows.empty else f"share of {rows['category'].iloc[0]}")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 1 / (len(rows) + 4)), ncols=3, frameon=False)
+    """Targets against shares of one cell, side by side for each category: an upright line is the target, the band its floor,
+    a ring the share before training, a disc the share after it, the thin line the interval of the rounds. `test_set` is the
+    first one where it is not given."""
+    shares = shown_shares(results, test_set)
+    categories = list(dict.fromkeys(shares["category"]))
+    subjects = list(dict.fromkeys(shares["subject"]))
+    figure, axes = new_figure(1, len(categories), 3 + 3.2 * len(categories), 1.4 + 0.28 * len(subjects))
+    for one, category in zip(axes, categories):
+        rows = shares[shares["category"] == category]
+        places = np.arange(len(rows))[::-1]
+        one.barh(places, 2 * rows["floor"], left=rows["target"] - rows["floor"], height=0.7, color="#dddddd", label="floor")
+        one.plot(rows["target"], places, "|", color="black", markersize=11, label="target")
+        one.hlines(places, rows["interval_low"], rows["interval_high"], color="#2b6cb0", linewidth=1, label="interval of the rounds")
+        one.plot(rows["before"], places, "o", markerfacecolor="none", color="#b7791f", label="before")
+        one.plot(rows["after"], places, "o", color="#2b6cb0", label="after")
+        one.set_yticks(places, rows["subject"] if one is axes[0] else [])
+        one.set_xlim(-0.02, 1.02)
+        one.set_ylim(-0.7, len(rows) - 0.3)
+        one.set_xlabel(f"share of {category}", fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
@@ -98,7 +101,9 @@ def curves(results: Results) -> Figure:
     if len(results) != 1:
         raise ValueError(f"curves are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
     logs = results.logs
-    stages = {kind: [name for name in CURVES if (log[name].notna() & (log[name] != 0)).any()] for kind, log in logs.groupby("kind", sort=False)}
+    stages = {}
+    for kind, log in logs.groupby("kind", sort=False):
+        stages[kind] = [name for name in CURVES if (log[name].notna() & (log[name] != 0)).any()]
     if not stages:
         raise ValueError(f"{results.path} has no training logs; .missing says what is not there")
     width = max(1, *(len(names) for names in stages.values()))
@@ -134,17 +139,18 @@ def sweep(results: Results, key: str, figure: str = "exact_error") -> Figure:
         raise ValueError(f"no cell of {results.path} has both {key} and {figure}")
     whole, (axes,) = new_figure(1, 1, 6, 4)
     method = "swept_method" if "swept_method" in table and key != "swept_method" else "method"
-    names = list(dict.fromkeys(table[key]))  # in the order of cells
     is_number = pd.api.types.is_numeric_dtype(table[key])
-    place = table[key] if is_number else table[key].map({name: at for at, name in enumerate(names)})
-    for name, rows in table.assign(place=place).groupby(method if key != method else lambda _: "", sort=False):
+    values = results.values_of(key.removeprefix("swept_"))
+    table = table.assign(place=table[key] if is_number else table[key].map({value: at for at, value in enumerate(values)}))
+    for name, rows in table.groupby(method if key != "swept_method" else np.zeros(len(table)), sort=False):
         means = rows.groupby("place")[figure].mean()
-        (line,) = axes.plot(means.index, means.values, linewidth=1.5, label=str(name))
+        (line,) = axes.plot(means.index, means.values, "-" if is_number else "_", markersize=24, label=str(name))
         axes.plot(rows["place"], rows[figure], "o", color=line.get_color(), alpha=0.5, markersize=4)
     if not is_number:
-        axes.set_xticks(range(len(names)), names)
-    if table[method].nunique() > 1 and key != method:
+        axes.set_xticks(range(len(values)), values)
+    if key != "swept_method" and table[method].nunique() > 1:
         axes.legend(frameon=False)
+    axes.margins(x=0.1)
     axes.set_ylim(bottom=0 if table[figure].min() >= 0 else None)
     axes.set_xlabel(key)
     axes.set_ylabel(figure)

@@ -47,6 +47,14 @@ class Results:
             raise KeyError(f"{self.path} has the cell {name!r} of {len(found)} jobs; give one of {[f'{c.job}/{c.name}' for c in found]}")
         return Results(self._source, found)
 
+    def values_of(self, key: str) -> list[str]:
+        """The values of a swept key, in the order of the sweep where every cell knows its place in it."""
+        cells = [cell for cell in self._cells if key in cell.swept]
+        places = [cell.place for cell in cells]
+        if None not in places:
+            cells.sort(key=lambda cell: cell.place or 0)
+        return list(dict.fromkeys(cell.swept[key] for cell in cells))
+
     def file_of(self, task: str) -> str:
         """The file that rows of this `task` are from; of a pack the group in it."""
         return self._place.result_path(task)
