@@ -1,0 +1,151 @@
+"""The Python reader as a package: a wheel is built from python/, installed into a fresh environment and used from there. The
+notebook of docs/ and the examples of its page run on small results; figures have their dots where the page has them; mypy
+finds nothing; without matplotlib one line says what is missing."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+
+import h5py  # noqa: F401  so that this runs in the peers' environment
+
+SOURCE = pathlib.Path(os.environ["APPORTION_SOURCE"])
+sys.path.append(str(SOURCE / "tests/system"))
+from common import UNIT_TESTS, call, write_small_job  # noqa: E402
+
+# Matplotlib's list of fonts takes seconds to make, so it is kept with the build.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+ENVIRONMENT |= {"MPLBACKEND": "Agg", "MPLCONFIGDIR": os.path.join(os.environ["APPORTION_BUILD"], "tests", "matplotlib")}
+# Runs pieces of code one after the other; of a piece that ends with an expression its text is made, as a notebook does.
+RUN_PIECES = """
+import ast, json, sys, warnings
+warnings.simplefilter("error")
+names, shown = {}, []
+for piece in json.load(sys.stdin):
+    tree = ast.parse(piece)
+    last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, piece, "exec"), names)
+    if last is not None:
+        value = eval(compile(last, piece, "eval"), names)
+        shown.append(getattr(value, "_repr_html_", value.__repr__)())
+json.dump(shown, sys.stdout)
+"""
+# The dots of a cell's figure: label, target, before and after, as they are drawn.
+DRAWN = """
+import json, sys
+import apportion_results
+from apportion_results import plots
+found = []
+for axes in plots.dots(apportion_results.open(sys.argv[1]).cell(sys.argv[2])).axes:
+    lines = {line.get_label(): line.get_xdata().tolist() for line in axes.lines}
+    found += zip(lines["target"], lines["before"], lines["after"])
+json.dump(found, sys.stdout)
+"""
+
+
+def python(executable, code, *words, text=None, code_of_exit=0):
+    """What the code prints, run by this interpreter outside of the source."""
+    done = subprocess.run([executable, "-c", code, *words], input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == code_of_exit, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout if code_of_exit == 0 else done.stderr
+
+
+def pip(*words):
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words], check=True, env=ENVIRONMENT)
+
+
+def install_wheel():
+    """A fresh environment with the wheel; h5py, numpy, pandas and matplotlib are this interpreter's."""
+    shutil.copytree(SOURCE / "python", "package", ignore=shutil.ignore_patterns("__pycache__"))  # setuptools leaves its traces there
+    pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", "wheels", "./package")
+    (wheel,) = pathlib.Path("wheels").iterdir()
+    venv.create("fresh", with_pip=False)
+    fresh = os.path.abspath("fresh/bin/python")
+    pip("--python", fresh, "install", "--no-index", "--no-deps", str(wheel))
+    site = python(fresh, "import sysconfig; print(sysconfig.get_path('purelib'), end='')")
+    pathlib.Path(site, "peers.pth").write_text(sysconfig.get_path("purelib"))
+    return fresh, pathlib.Path(site)
+
+
+def it_is_the_package(fresh, site):
+    place, version = python(fresh, "import apportion_results as a; print(a.__file__, a.__version__)").split()
+    assert pathlib.Path(place).parent == site / "apportion_results" and (site / "apportion_results/py.typed").exists(), place
+    (info,) = site.glob("apportion_results-*.dist-info")
+    metadata = (info / "METADATA").read_text()
+    assert f"\nVersion: {version}\n" in metadata and f"apportion {version}" in call("--version").stdout, (version, metadata)
+    for line in ("Requires-Dist: h5py", "Requires-Dist: numpy", "Requires-Dist: pandas", "License-Expression: Apache-2.0", 'extra == "plots"'):
+        assert line in metadata, (line, metadata)
+    assert (info / "licenses/LICENSE").read_text() == (SOURCE / "LICENSE").read_text()
+    without = python(fresh, "import sys; sys.modules['matplotlib'] = None\nimport apportion_results as a\nfrom apportion_results import plots\n"
+                     "plots.curves(a.open('runs/smoke'))", code_of_exit=1)  # fmt: skip
+    assert without.splitlines()[-1] == "ImportError: apportion_results.plots needs matplotlib: pip install 'apportion-results[plots]'", without
+
+
+def notebook_and_examples_run(fresh):
+    notebook = json.loads((SOURCE / "docs/results.ipynb").read_text(encoding="utf-8"))
+    assert not any(cell.get("outputs") for cell in notebook["cells"]), "the notebook is kept without what it shows"
+    pieces = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    shown = json.loads(python(fresh, RUN_PIECES, text=json.dumps(pieces)))
+    assert len(shown) == len(pieces) >= 9 and shown[0] == "'all is there'" and shown[-1] == "[]", shown
+    assert "exact_error" in shown[1] and "<td>after</td>" in shown[1], shown[1]
+    for page, at_least in (("docs/python.md", 4), ("python/README.md", 1)):
+        pieces = re.findall(r"```python\n(.*?)```", (SOURCE / page).read_text(encoding="utf-8"), re.S)
+        assert len(pieces) >= at_least, page
+        python(fresh, RUN_PIECES, text=json.dumps(pieces))
+
+
+def every_frame_is_documented(fresh):
+    page = (SOURCE / "docs/python.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)}
+    code = ("import json, functools, apportion_results as a\n"
+            "print(json.dumps([n for n, v in vars(a.Results).items() if isinstance(v, functools.cached_property) and n[0] != '_']))")  # fmt: skip
+    assert named == set(json.loads(python(fresh, code))) - {"missing", "problems"}, named
+
+
+def dots_are_the_pages(fresh):
+    """A share of p stands at 1.5 + 97 p percent of the page's plots."""
+    for cell, subjects, categories in (("gender-us-real-full", 14, 1), ("race-us-even-full", 14, 5)):
+        drawn = json.loads(python(fresh, DRAWN, "sample", cell))
+        assert len(drawn) == subjects * categories
+        page = call("report", "sample", "--cell", cell, "--html", "-").stdout
+        seen = []
+        for svg in re.findall(r'<svg class="dots".*?</svg>', page, re.S)[: len(drawn)]:
+            marks = (r'<line class="target" x1="([\d.]+)%', r'<circle class="before"[^>]* cx="([\d.]+)%', r'<circle class="after"[^>]* cx="([\d.]+)%')
+            seen.append([float(re.search(mark, svg).group(1)) for mark in marks])
+        # The figure has a plot a category, the page a line a subject and category.
+        ordered = [seen[s * categories + j] for j in range(categories) for s in range(subjects)]
+        for one, other in zip(drawn, ordered):
+            assert all(abs(1.5 + 97 * share - place) < 6e-4 for share, place in zip(one, other)), (cell, one, other)
+
+
+def types_are_right():
+    config = SOURCE / "python/pyproject.toml"
+    done = subprocess.run([sys.executable, "-m", "mypy", "--config-file", config, "--cache-dir", os.devnull, SOURCE / "python/apportion_results"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def main():
+    call("run", "small.ini", "--output", "runs/smoke", "--test_sets", "v2", "--retention=true")
+    for test, variable, folder in (("ExportCsv.WritesSampleResultsForPeers", "APPORTION_PEER_RESULTS", "sample"),
+                                   ("CellFigures.WritesASampleSweepForTheProgram", "APPORTION_SAMPLE_SWEEP", "runs/targets")):  # fmt: skip
+        subprocess.run([UNIT_TESTS, f"--gtest_filter={test}"], check=True, stdout=subprocess.DEVNULL, env=os.environ | {variable: folder})
+    fresh, site = install_wheel()
+    it_is_the_package(fresh, site)
+    notebook_and_examples_run(fresh)
+    every_frame_is_documented(fresh)
+    dots_are_the_pages(fresh)
+    types_are_right()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="apportion_system.") as work, contextlib.chdir(work):
+        write_small_job(work)
+        main()
