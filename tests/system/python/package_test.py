@@ -23,38 +23,54 @@ from common import UNIT_TESTS, call, write_small_job  # noqa: E402
 # Matplotlib's list of fonts takes seconds to make, so it is kept with the build.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 ENVIRONMENT |= {"MPLBACKEND": "Agg", "MPLCONFIGDIR": os.path.join(os.environ["APPORTION_BUILD"], "tests", "matplotlib")}
-# Runs pieces of code one after the other; of a piece that ends with an expression its text is made, as a notebook does.
+# Runs the pieces of code of each page one after the other; where one ends with an expression its text is made, as a notebook does.
 RUN_PIECES = """
 import ast, json, sys, warnings
 warnings.simplefilter("error")
-names, shown = {}, []
-for piece in json.load(sys.stdin):
-    tree = ast.parse(piece)
-    last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, piece, "exec"), names)
-    if last is not None:
-        value = eval(compile(last, piece, "eval"), names)
-        shown.append(getattr(value, "_repr_html_", value.__repr__)())
+shown = {}
+for page, pieces in json.load(sys.stdin).items():
+    names = {"print": lambda *words: None}
+    for piece in pieces:
+        tree = ast.parse(piece)
+        last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, page, "exec"), names)
+        value = eval(compile(last, page, "eval"), names) if last is not None else None
+        shown.setdefault(page, []).append(getattr(value, "_repr_html_", value.__repr__)())
 json.dump(shown, sys.stdout)
 """
-# The dots of a cell's figure: label, target, before and after, as they are drawn.
+# The dots of each cell's figure: target, before and after, as they are drawn.
 DRAWN = """
 import json, sys
 import apportion_results
 from apportion_results import plots
-found = []
-for axes in plots.dots(apportion_results.open(sys.argv[1]).cell(sys.argv[2])).axes:
-    lines = {line.get_label(): line.get_xdata().tolist() for line in axes.lines}
-    found += zip(lines["target"], lines["before"], lines["after"])
+results, found = apportion_results.open(sys.argv[1]), {}
+for cell in results.cells["cell"]:
+    for axes in plots.dots(results.cell(cell)).axes:
+        lines = {line.get_label(): line.get_xdata().tolist() for line in axes.lines}
+        found.setdefault(cell, []).extend(zip(lines["target"], lines["before"], lines["after"]))
 json.dump(found, sys.stdout)
 """
 
 
-def python(executable, code, *words, text=None, code_of_exit=0):
-    """What the code prints, run by this interpreter outside of the source."""
+# What the package says of itself, and of figures where there is no matplotlib.
+ABOUT = """
+import functools, json, sys
+sys.modules["matplotlib"] = None
+import apportion_results
+from apportion_results import plots
+frames = [name for name, value in vars(apportion_results.Results).items() if isinstance(value, functools.cached_property) and name[0] != "_"]
+try:
+    plots.curves(apportion_results.open("runs/smoke"))
+except ImportError as error:
+    json.dump([apportion_results.__file__, apportion_results.__version__, frames, str(error)], sys.stdout)
+"""
+
+
+def python(executable, code, *words, text=None):
+    """The JSON that the code prints, run by this interpreter outside of the source."""
     done = subprocess.run([executable, "-c", code, *words], input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    assert done.returncode == code_of_exit, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout if code_of_exit == 0 else done.stderr
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return json.loads(done.stdout)
 
 
 def pip(*words):
@@ -69,50 +85,43 @@ def install_wheel():
     venv.create("fresh", with_pip=False)
     fresh = os.path.abspath("fresh/bin/python")
     pip("--python", fresh, "install", "--no-index", "--no-deps", str(wheel))
-    site = python(fresh, "import sysconfig; print(sysconfig.get_path('purelib'), end='')")
-    pathlib.Path(site, "peers.pth").write_text(sysconfig.get_path("purelib"))
-    return fresh, pathlib.Path(site)
+    (site,) = pathlib.Path("fresh/lib").glob("python*/site-packages")
+    (site / "peers.pth").write_text(sysconfig.get_path("purelib"))
+    return fresh, site.resolve()
 
 
 def it_is_the_package(fresh, site):
-    place, version = python(fresh, "import apportion_results as a; print(a.__file__, a.__version__)").split()
+    place, version, frames, without = python(fresh, ABOUT)
     assert pathlib.Path(place).parent == site / "apportion_results" and (site / "apportion_results/py.typed").exists(), place
+    assert without == "apportion_results.plots needs matplotlib: pip install 'apportion-results[plots]'", without
+    page = (SOURCE / "docs/python.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(frames) - {"missing", "problems"}, named ^ set(frames)
     (info,) = site.glob("apportion_results-*.dist-info")
     metadata = (info / "METADATA").read_text()
     assert f"\nVersion: {version}\n" in metadata and f"apportion {version}" in call("--version").stdout, (version, metadata)
     for line in ("Requires-Dist: h5py", "Requires-Dist: numpy", "Requires-Dist: pandas", "License-Expression: Apache-2.0", 'extra == "plots"'):
         assert line in metadata, (line, metadata)
     assert (info / "licenses/LICENSE").read_text() == (SOURCE / "LICENSE").read_text()
-    without = python(fresh, "import sys; sys.modules['matplotlib'] = None\nimport apportion_results as a\nfrom apportion_results import plots\n"
-                     "plots.curves(a.open('runs/smoke'))", code_of_exit=1)  # fmt: skip
-    assert without.splitlines()[-1] == "ImportError: apportion_results.plots needs matplotlib: pip install 'apportion-results[plots]'", without
 
 
 def notebook_and_examples_run(fresh):
     notebook = json.loads((SOURCE / "docs/results.ipynb").read_text(encoding="utf-8"))
     assert not any(cell.get("outputs") for cell in notebook["cells"]), "the notebook is kept without what it shows"
-    pieces = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    shown = json.loads(python(fresh, RUN_PIECES, text=json.dumps(pieces)))
-    assert len(shown) == len(pieces) >= 9 and shown[0] == "'all is there'" and shown[-1] == "[]", shown
-    assert "exact_error" in shown[1] and "<td>after</td>" in shown[1], shown[1]
+    pages = {"notebook": ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]}
     for page, at_least in (("docs/python.md", 4), ("python/README.md", 1)):
-        pieces = re.findall(r"```python\n(.*?)```", (SOURCE / page).read_text(encoding="utf-8"), re.S)
-        assert len(pieces) >= at_least, page
-        python(fresh, RUN_PIECES, text=json.dumps(pieces))
-
-
-def every_frame_is_documented(fresh):
-    page = (SOURCE / "docs/python.md").read_text(encoding="utf-8")
-    named = {name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)}
-    code = ("import json, functools, apportion_results as a\n"
-            "print(json.dumps([n for n, v in vars(a.Results).items() if isinstance(v, functools.cached_property) and n[0] != '_']))")  # fmt: skip
-    assert named == set(json.loads(python(fresh, code))) - {"missing", "problems"}, named
+        pages[page] = re.findall(r"```python\n(.*?)```", (SOURCE / page).read_text(encoding="utf-8"), re.S)
+        assert len(pages[page]) >= at_least, page
+    shown = python(fresh, RUN_PIECES, text=json.dumps(pages))["notebook"]
+    assert len(shown) == len(pages["notebook"]) >= 9 and shown[0] == "'all is there'" and shown[-1] == "[]", shown
+    assert "exact_error" in shown[1] and "<td>after</td>" in shown[1], shown[1]
 
 
 def dots_are_the_pages(fresh):
     """A share of p stands at 1.5 + 97 p percent of the page's plots."""
+    found = python(fresh, DRAWN, "sample")
     for cell, subjects, categories in (("gender-us-real-full", 14, 1), ("race-us-even-full", 14, 5)):
-        drawn = json.loads(python(fresh, DRAWN, "sample", cell))
+        drawn = found[cell]
         assert len(drawn) == subjects * categories
         page = call("report", "sample", "--cell", cell, "--html", "-").stdout
         seen = []
@@ -140,7 +149,6 @@ def main():
     fresh, site = install_wheel()
     it_is_the_package(fresh, site)
     notebook_and_examples_run(fresh)
-    every_frame_is_documented(fresh)
     dots_are_the_pages(fresh)
     types_are_right()
 

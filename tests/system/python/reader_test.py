@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 
+import h5py
 import numpy
 import pandas
 
@@ -141,8 +142,6 @@ def compare_csv(folder):
 
 def compare_logs_and_answers(folder):
     """These are in no report: with the files themselves."""
-    import h5py
-
     results = apportion_results.open(folder)
     for task, log in results.logs.groupby("task"):
         with h5py.File(results.file_of(task)) as file:
@@ -170,12 +169,12 @@ def compare_cells_csv(folder):
     with open("page.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     sweeps = apportion_results.open(folder).sweeps
-    assert list(sweeps) == list(rows[0]) and len(sweeps) == len(rows) == 26
+    assert list(sweeps) == list(rows[0]) and len(sweeps) == len(rows) == 22
     for (_, shown), row in zip(sweeps.iterrows(), rows):
         for name, text in row.items():
             value = shown[name]
             assert (math.isnan(value) if text == "" else value == float(text)) if isinstance(value, float) else str(value) == text, (name, value, row)
-    assert set(sweeps["seed"]) == set(range(13)) and sweeps["seed"].dtype.kind == "i"
+    assert set(sweeps["seed"]) == set(range(11)) and sweeps["seed"].dtype.kind == "i"
 
 
 def metrics_are_the_files_own(folder):
@@ -278,13 +277,14 @@ def one_flipped_byte():
     """Anywhere in any file, of a folder or a pack; and a file that is cut."""
     results = apportion_results.open("small")
     assert results.verify() == [] and call("verify", "small").stdout.endswith("0 damaged files or records\n")
+    a_result = task_of("small", when="after", test_set="v2")[1]
     for path in [*map(results.file_of, os.listdir("small/tasks")), "small/index.h5"]:
         size = os.path.getsize(path)
         for place in (0, 40, 100, 511, 512, size // 3, size - 1):
             flip(path, place)
             with contextlib.suppress(DataError):
                 raise AssertionError((path, place, SealedFile(path)))
-            if place == size // 3:
+            if place == size // 3 and path in (a_result, "small/index.h5"):
                 (fault,) = apportion_results.open("small").verify()
                 assert fault.startswith(f"{path}: the content does not match"), (path, place, fault)
             flip(path, place)
@@ -377,7 +377,9 @@ def what_is_missing():
     shutil.copytree("small", "partial")
     task, path = task_of("partial", when="after", test_set="v2")
     os.remove(path)
-    compare_json("partial", code=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IncompleteWarning)
+        compare_json("partial", code=2)
     results = apportion_results.open("partial")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -411,18 +413,18 @@ def main():
     call("run", "small.ini", "--output", "small", "--test_sets", "heldout,v2,v3", "--story_tokens", "6", "--retention=true")
     call("run", "small.ini", "--output", "sweep", "--test_sets", "v2", "--sweep", "target=real,even", "--sweep", "method=sft,prompted")
     generate("ExportCsv.WritesSampleResultsForPeers", "APPORTION_PEER_RESULTS", "sample")
-    generate("CellFigures.WritesASampleSweepForTheProgram", "APPORTION_SAMPLE_SWEEP", "swept", APPORTION_SAMPLE_SEEDS="13")
+    generate("CellFigures.WritesASampleSweepForTheProgram", "APPORTION_SAMPLE_SWEEP", "swept", APPORTION_SAMPLE_SEEDS="11")
     wanted = {"small": 300, "sweep": 300, "sample": 1000, "swept": 5000}
     seen = {folder: compare_json(folder) for folder in wanted}
     assert all(seen[folder] > wanted[folder] for folder in wanted), seen
-    seen = {folder: compare_csv(folder) for folder in wanted}
+    rows = {folder: compare_csv(folder) for folder in ("small", "sweep", "sample")}
     for folder in ("small", "sample"):
         compare_logs_and_answers(folder)
     compare_cells_csv("swept")
     metrics_are_the_files_own("sample")
     for check in (two_judges, other_forms, one_flipped_byte, sealed_and_wrong, what_is_missing):
         check()
-    print(f"the Python reader says what the program says: {seen} rows")
+    print(f"the Python reader says what the program says: {sum(seen.values())} values of JSON, {sum(rows.values())} rows of CSV")
 
 
 if __name__ == "__main__":
