@@ -1,5 +1,5 @@
 """The page's figures for a notebook: shares against their targets, training curves, errors over a swept key. Each function
-returns a matplotlib Figure; matplotlib is needed here alone (pip install 'apportion-results[plots]')."""
+returns a matplotlib Figure; matplotlib is needed here alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def new_figure(rows: int, columns: int, width: float, height: float) -> tuple[Fi
     try:
         from matplotlib import pyplot
     except ImportError:
-        raise ImportError("apportion_results.plots needs matplotlib: pip install 'apportion-results[plots]'") from None
+        raise ImportError("apportion_results.plots needs matplotlib: pip install matplotlib") from None
     figure, axes = pyplot.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     return figure, list(axes.flat)
 

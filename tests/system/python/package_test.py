@@ -93,7 +93,7 @@ def install_wheel():
 def it_is_the_package(fresh, site):
     place, version, frames, without = python(fresh, ABOUT)
     assert pathlib.Path(place).parent == site / "apportion_results" and (site / "apportion_results/py.typed").exists(), place
-    assert without == "apportion_results.plots needs matplotlib: pip install 'apportion-results[plots]'", without
+    assert without == "apportion_results.plots needs matplotlib: pip install matplotlib", without
     page = (SOURCE / "docs/python.md").read_text(encoding="utf-8")
     named = {name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)}
     assert named == set(frames) - {"missing", "problems"}, named ^ set(frames)
