@@ -41,8 +41,7 @@ class SubjectMetrics:
 
 
 def subject_metrics(measure: Measure) -> list[SubjectMetrics]:
-    """Of each subject. What a perfect sampler and this model are expected to have is taken from the file where its target
-    is the file's own: it is dear to compute."""
+    """Of each subject. STORED_METRICS are the file's where the target is the file's own."""
     arrays = measure.arrays
     low, unexplored = arrays["/exact/low"].tolist(), arrays["/exact/unexplored"].tolist()
     steering, counts, targets = arrays["/exact/steering"].tolist(), measure.counts.tolist(), measure.target.tolist()
@@ -52,7 +51,7 @@ def subject_metrics(measure: Measure) -> list[SubjectMetrics]:
         subject = SubjectMetrics()
         stored: dict[str, float] = {}
         if measure.has_own_target:
-            stored = {name: float(measure.stored[name][s]) for name in ("floor", "expected_mae") if name in measure.stored}
+            stored = {name: float(column[s]) for name, column in measure.stored.items()}
         rounds = [sum(column) for column in zip(*counts[s])]
         fill_sampled(subject, rounds, target, stored)
         fill_exact(subject, low[s], unexplored[s], target, sum(rounds), stored)

@@ -127,10 +127,11 @@ def draw_curve(axes: Any, step: pd.Series, values: pd.Series, best: float | None
     axes.set_xlabel("step")
 
 
-def sweep(results: Results, key: str, figure: str = "exact_error") -> Figure:
+def sweep(results: Results, key: str, figure: str = "") -> Figure:
     """A figure of the sweep against a swept key: a point a cell, and a line a method through the means. Keys and figures
-    are columns of results.sweeps."""
+    are columns of results.sweeps; where none is given it is the exact error, or where no cell has one the MAE."""
     table = results.sweeps
+    figure = figure or ("exact_error" if table["exact_error"].notna().any() else "mae")
     for name in (key, figure):
         if name not in table:
             raise ValueError(f"the sweep has no {name!r}; it has {', '.join(table.columns)}")

@@ -34,6 +34,7 @@ MEASURE_DATASETS = [
 STORY_DATASETS = [("/rounds/no_story", "uint64", "S P")]
 JUDGE_DATASETS = [("/rounds/failed", "uint64", "S P")]
 UNLISTED_DATASETS = [("/rounds/unlisted", "uint64", "S P K+4"), ("/rounds/unlisted_answers", "uint64", "S P")]
+STORED_METRICS = ("floor", "expected_mae")  # that are read: they are dear to compute
 LOG_COLUMNS = ("step", "loss", "kl", "kto", "retain", "z", "z_unclamped", "coverage", "grad_norm", "lr", "tokens", "seconds")
 KEEP_COLUMNS = ("tokens", "kl", "base_leak", "leak")
 TEXT_COLUMNS = ("tokens", "base_nll", "nll")
@@ -65,7 +66,7 @@ class Record:
 
 @dataclass
 class Measure:
-    """A measured test set. `arrays` has docs/store.md's datasets by name, `stored` the metrics that the file has, [S] each.
+    """A measured test set. `arrays` has docs/store.md's datasets by name, `stored` those of STORED_METRICS that the file has, [S] each.
     `target` is the file's own, or its cell's where the file has none; `has_own_target` says which."""
 
     record: Record
@@ -187,10 +188,9 @@ def read_measure(file: SealedFile) -> Measure:
     for name, array in arrays.items():
         digest.add_array(name, array)
     check_content(file, record, digest.hex())
-    subjects = len(arrays["/subjects"])
-    stored = {name: file.dataset(f"/metrics/{name}", "float64", 1) for name in file.names("/metrics")}
+    stored = {name: file.dataset(f"/metrics/{name}", "float64", 1) for name in STORED_METRICS if file.has(f"/metrics/{name}")}
     for name, column in stored.items():
-        if column.shape != (subjects,):
+        if column.shape != arrays["/subjects"].shape:
             raise file.fail("it has not a value for each subject", f"/metrics/{name}")
     target = arrays["/target"]
     return Measure(record, file.path, arrays, stored, target, is_known(target))
