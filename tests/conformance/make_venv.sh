@@ -26,7 +26,7 @@ echo "making $peers (about 2 GB of wheels, a minute or two)"
   --only-binary=:all: -r "$requirements"
 # What the tests import is compiled once here: with PYTHONDONTWRITEBYTECODE in the environment each of their processes would
 # compile it again, 5 to 15 s of a processor each time.
-PYTHONDONTWRITEBYTECODE= "$fresh/bin/python" -c 'import gguf, h5py, jinja2, pandas, torch.distributed.fsdp
+PYTHONDONTWRITEBYTECODE= "$fresh/bin/python" -c 'import gguf, h5py, jinja2, matplotlib.pyplot, pandas, torch.distributed.fsdp
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM

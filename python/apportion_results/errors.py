@@ -1,0 +1,26 @@
+"""What goes wrong with a results folder. Every message is one line: the file, the dataset where it is about one, and what
+is wrong with it."""
+
+from __future__ import annotations
+
+import os
+
+
+def one_line(text: str) -> str:
+    """`text` without signs that a terminal obeys: a damaged file's names may hold anything."""
+    return "".join(" " if ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 else sign for sign in text)
+
+
+class DataError(Exception):
+    """A file is damaged, is missing, or says what cannot be. `path` is the file, `dataset` the dataset or attribute in it
+    that is at fault, empty where it is the file as a whole."""
+
+    def __init__(self, path: str | os.PathLike[str], message: str, dataset: str = "") -> None:
+        where = f"{os.fspath(path)}: {dataset}: " if dataset else f"{os.fspath(path)}: "
+        super().__init__(one_line(where + message))
+        self.path = os.fspath(path)
+        self.dataset = dataset
+
+
+class IncompleteWarning(UserWarning):
+    """A frame leaves out what is missing or damaged; Results.missing says what that is."""
