@@ -235,6 +235,13 @@ std::optional<double> correlation_of(const std::vector<SubjectMetrics>& subjects
   return mean_of(found);
 }
 
+/// Of the mean of errors, none of which is below 0.
+std::optional<Interval> error_interval(const std::vector<double>& errors) {
+  std::optional<Interval> interval = mean_interval(errors);
+  if (interval) interval->low = std::max(0.0, interval->low);
+  return interval;
+}
+
 void count_passes(DatasetMetrics& metrics, const std::vector<double>& p_values) {
   metrics.tested = static_cast<int>(p_values.size());
   metrics.passes = static_cast<int>(
@@ -251,9 +258,9 @@ DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t kno
   metrics.subjects_with_exact = static_cast<int>(exact_errors.size());
   metrics.mae = mean_of(maes);
   metrics.mae_deviation = deviation_of(maes);
-  metrics.mae_interval = mean_interval(maes);
+  metrics.mae_interval = error_interval(maes);
   metrics.exact_error = mean_of(exact_errors);
-  metrics.exact_error_interval = mean_interval(exact_errors);
+  metrics.exact_error_interval = error_interval(exact_errors);
   count_passes(metrics, present(subjects, &SubjectMetrics::p_value));
   metrics.exact_error_per_wording = mean_of(present(subjects, &SubjectMetrics::exact_error_per_wording));
   metrics.expected_mae = mean_of(present(subjects, &SubjectMetrics::expected_mae));

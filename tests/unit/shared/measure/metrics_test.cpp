@@ -252,5 +252,29 @@ TEST(Metrics, AgreementIsOfRoundsThatBeginWithASteeringText) {
   EXPECT_NEAR(measure_metrics(result, {{0.5, 0.5}}).agreement.value(), 80.0 / 98, tight);
 }
 
+TEST(Metrics, ChancesAreOfTheSubjectsOfWhichEnoughIsKnown) {
+  // Six near their target, one with none, one far off, one of whose rounds most have no category.
+  std::vector<PromptResult> prompts(6, make_prompt({52, 48, 0, 0}, {0.5, 0.5}, 0));
+  prompts[1] = make_prompt({47, 53, 0, 0}, {0.5, 0.5}, 0);
+  prompts.push_back(make_prompt({90, 10, 0, 0}, {0.9, 0.1}, 0));
+  prompts.push_back(make_prompt({90, 10, 0, 0}, {0.9, 0.1}, 0));
+  prompts.push_back(make_prompt({20, 20, 60, 0}, {0.5, 0.5}, 0));
+  std::vector<std::vector<double>> targets(9, {0.5, 0.5});
+  targets[6] = {};
+  const DatasetMetrics metrics = measure_metrics(make_result(9, 1, std::move(prompts)), targets);
+  EXPECT_EQ(metrics.tested, 7);
+  EXPECT_EQ(metrics.passes, 6);
+  EXPECT_EQ(metrics.passes_of_perfect, 5);
+  EXPECT_FALSE(metrics.subjects[6].p_value || metrics.subjects[8].p_value);
+  EXPECT_GT(metrics.subjects[0].p_value.value(), 0.6);
+  EXPECT_LT(metrics.subjects[7].p_value.value(), 1e-9);
+  EXPECT_LT(metrics.subjects[0].observed_low[0], 0.5);
+  EXPECT_GT(metrics.subjects[0].observed_high[0], 0.52);
+  EXPECT_LT(metrics.mae_interval.value().low, metrics.mae.value());
+  EXPECT_GE(metrics.mae_interval.value().low, 0);
+  EXPECT_GT(metrics.mae_interval.value().high, metrics.mae.value());
+  EXPECT_GT(metrics.detectable.value(), metrics.floor);
+}
+
 }  // namespace
 }  // namespace apportion
