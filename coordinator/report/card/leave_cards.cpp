@@ -2,13 +2,13 @@
 
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "coordinator/report/card/model_card.h"
+#include "coordinator/report/view/page_words.h"
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
 #include "shared/model_files/model_files.h"
@@ -68,64 +68,66 @@ std::vector<std::string> stages_of(const Cell& cell) {
   return stages;
 }
 
-/// Whose results a task's card tells.
-struct Teller {
-  size_t cell;
-  bool is_last;  // of its training
+/// A task that trained for a cell, whose results its card tells.
+struct Told {
+  std::string task;
+  bool is_last;  // of the cell's training
 };
 
-std::map<std::string, Teller> tellers_of(const std::vector<Cell>& cells) {
-  std::map<std::string, Teller> tellers;
+/// By the cell.
+std::map<size_t, std::vector<Told>> told_by(const std::vector<Cell>& cells) {
+  std::map<std::string, std::pair<size_t, bool>>
+      tellers;  // of each task: the cell, and whether it is its last
   for (size_t cell = 0; cell < cells.size(); ++cell) {
     const std::vector<std::string> stages = stages_of(cells[cell]);
     for (const std::string& task : stages) {
-      const Teller teller{cell, task == stages.back()};
-      const auto [entry, is_new] = tellers.emplace(task, teller);
-      if (!is_new && teller.is_last && !entry->second.is_last) entry->second = teller;
+      const bool is_last = task == stages.back();
+      const auto [entry, is_new] = tellers.emplace(task, std::pair(cell, is_last));
+      if (!is_new && is_last && !entry->second.second) entry->second = {cell, is_last};
     }
   }
-  return tellers;
+  std::map<size_t, std::vector<Told>> told;
+  for (const auto& [task, teller] : tellers) told[teller.first].push_back({task, teller.second});
+  return told;
 }
 
-/// Whether a card may be written there.
-bool has_room(const std::string& card, bool is_last) {
-  if (!path_exists(card)) return true;
-  return is_last && is_regular_file(card) && is_own_card(read_file(card));
+/// Whether a card of this key is to be written there.
+bool is_wanted(const std::string& path, bool is_last, const std::string& key) {
+  if (!path_exists(path)) return true;
+  if (!is_last || !is_regular_file(path)) return false;
+  const std::optional<std::string> there = key_of_own_card(read_file(path));
+  return there && *there != key;
 }
 
-/// A place of this machine's is told by its name alone.
-std::string name_of(const std::string& path) { return std::filesystem::path(path).filename().string(); }
-
-/// The cell as others know it, too: without the places that its dataset and its target have here.
-CellView without_places(CellView view) {
-  if (view.dataset.find('/') != std::string::npos) view.dataset = name_of(view.dataset);
-  if (view.target.ends_with(".csv")) view.target = name_of(view.target);
-  return view;
-}
-
-void write_card(const std::string& path, CellView view, const CardSubject& subject) {
-  const std::string card = model_card(without_places(std::move(view)), subject);
-  if (!path_exists(path) || read_file(path) != card) write_file(path, card);
+/// The cell as others know it, too: without the places that its files have on this machine.
+Cell without_places(Cell cell) {
+  for (std::string* path : {&cell.about.dataset, &cell.about.model}) *path = short_name(*path);
+  if (cell.about.target.ends_with(".csv")) cell.about.target = short_name(cell.about.target);
+  return cell;
 }
 
 void say_not_written(const std::string& path, const std::exception& error) {
   std::fprintf(stderr, "the card %s was not written: %s\n", path.c_str(), error.what());
 }
 
-void leave_card(const std::string& directory, const Cell& cell, const std::string& task, bool is_last,
-                Origins& origins) {
-  const std::optional<TrainedFolder> folder = trained_folder(directory, task);
-  if (!folder) return;
-  const std::string path = folder->path + card_name;
-  try {
-    if (!has_room(path, is_last)) return;
-    CellView view = load_cell(directory, cell);
-    if (!view.problems.empty()) return;
-    const Origin& origin = origins.of(view.model);
-    write_card(path, std::move(view),
-               {folder->kind, task, origin.hub_name, origin.license, rank_of(*folder)});
-  } catch (const std::exception& error) {
-    say_not_written(path, error);
+/// Of one cell; its files are read where a card is to be written.
+void leave_cards_of(const std::string& directory, const Cell& cell, const std::vector<Told>& told,
+                    Origins& origins) {
+  std::optional<CellView> view;
+  for (const auto& [task, is_last] : told) {
+    const std::optional<TrainedFolder> folder = trained_folder(directory, task);
+    if (!folder) continue;
+    const std::string path = folder->path + card_name;
+    try {
+      const Origin& origin = origins.of(cell.about.model);
+      const CardSubject subject{folder->kind, task, origin.hub_name, origin.license, rank_of(*folder)};
+      const Cell named = without_places(cell);
+      if (!is_wanted(path, is_last, card_key(named, subject))) continue;
+      if (!view) view = load_cell(directory, named);
+      if (view->problems.empty()) write_file(path, model_card(*view, subject));
+    } catch (const std::exception& error) {
+      say_not_written(path, error);
+    }
   }
 }
 
@@ -133,8 +135,7 @@ void leave_card(const std::string& directory, const Cell& cell, const std::strin
 
 void leave_cards(const std::string& directory, const std::vector<Cell>& cells) {
   Origins origins;
-  for (const auto& [task, teller] : tellers_of(cells))
-    leave_card(directory, cells[teller.cell], task, teller.is_last, origins);
+  for (const auto& [cell, told] : told_by(cells)) leave_cards_of(directory, cells[cell], told, origins);
 }
 
 void leave_card_of_export(const std::string& directory, const std::string& cell, const std::string& model,
@@ -147,11 +148,12 @@ void leave_card_of_export(const std::string& directory, const std::string& cell,
     const std::optional<TrainedFolder> trained =
         stages.empty() ? std::nullopt : trained_folder(directory, stages.back());
     if (!trained || path_exists(path)) return;
-    CellView view = load_cell(directory, of);
+    const CellView view = load_cell(directory, without_places(of));
     throw_if_any(view.problems);
-    const Origin origin = Origins().of(model.empty() ? view.model : model);
+    const std::string& of_job = of.about.model.empty() ? view.model : of.about.model;
+    const Origin origin = Origins().of(model.empty() ? of_job : model);
     const CardKind kind = trained->kind == CardKind::adapter ? CardKind::merged : CardKind::weights;
-    write_card(path, std::move(view), {kind, stages.back(), origin.hub_name, origin.license, 0});
+    write_file(path, model_card(view, {kind, stages.back(), origin.hub_name, origin.license, 0}));
   } catch (const std::exception& error) {
     say_not_written(path, error);
   }

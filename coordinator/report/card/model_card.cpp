@@ -24,9 +24,19 @@ namespace apportion {
 namespace {
 
 constexpr size_t most_subjects = 20;
+/// Raised when a card says another thing of the same results.
+constexpr const char* card_revision = "card 1";
+
 constexpr std::string_view seal_begin =
-    "<!-- apportion wrote this card, and writes it anew unless it was changed. SHA-256 of what is above: ";
+    "<!-- apportion wrote this card, and writes it anew unless it was changed. Made of ";
+constexpr std::string_view seal_middle = "; SHA-256 of what is above: ";
 constexpr std::string_view seal_end = " -->\n";
+
+/// The card with its last line.
+std::string sealed(const std::string& text, const std::string& key) {
+  return text + "\n" + std::string(seal_begin) + key + std::string(seal_middle) + sha256(text) +
+         std::string(seal_end);
+}
 
 class ModelCard {
  public:
@@ -52,7 +62,7 @@ class ModelCard {
     paragraph("## How to load it");
     text_ += loading_section(loading());
     limits();
-    return text_ + "\n" + std::string(seal_begin) + sha256(text_) + std::string(seal_end);
+    return sealed(text_, card_key(view_.cell, subject_));
   }
 
  private:
@@ -292,11 +302,29 @@ std::string model_card(const CellView& view, const CardSubject& subject) {
   return ModelCard(view, subject).text();
 }
 
-bool is_own_card(std::string_view text) {
+std::string card_key(const Cell& cell, const CardSubject& subject) {
+  Digest digest;
+  // Every text goes in with its length, so that no two lists of texts look the same.
+  auto add = [&](const std::string& text) { digest.add(std::to_string(text.size()) + ":" + text); };
+  add(card_revision);
+  add(version_info().program);
+  for (const std::string& text :
+       {cell.name, cell.about.dataset, cell.about.method, cell.about.model, cell.about.target, subject.task,
+        subject.hub_name, subject.license, std::to_string(static_cast<int>(subject.kind)), cell.retention})
+    add(text);
+  for (const auto& tasks : {cell.training, cell.measures, cell.judged}) {
+    for (const auto& [name, task] : tasks) add(name + " " + task);
+  }
+  return digest.hex();
+}
+
+std::optional<std::string> key_of_own_card(std::string_view text) {
+  constexpr size_t key_size = 64;
   const size_t at = text.rfind(seal_begin);
-  if (at == std::string_view::npos || at == 0) return false;
-  const std::string_view above = text.substr(0, at - 1);
-  return text.substr(at) == std::string(seal_begin) + sha256(above) + std::string(seal_end);
+  if (at == std::string_view::npos || at == 0) return std::nullopt;
+  const std::string key(text.substr(at).substr(seal_begin.size(), key_size));
+  if (text != sealed(std::string(text.substr(0, at - 1)), key)) return std::nullopt;
+  return key;
 }
 
 }  // namespace apportion

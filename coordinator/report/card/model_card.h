@@ -2,6 +2,7 @@
 // the same wherever it is written: nothing of time, machine or number of ranks is in it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,11 +19,16 @@ struct CardSubject {
   int rank = 0;  // of the adapter
 };
 
-/// The last line names the SHA-256 of all above it, by which is_own_card() tells a card that nobody changed.
-/// The subject's task must be in view.training (else InternalError).
+/// The last line names what the card was made of, and the SHA-256 of all above it. The subject's task must be
+/// in view.training (else InternalError).
 std::string model_card(const CellView& view, const CardSubject& subject);
 
-/// Whether a README.md is as model_card() made it, of this version or another.
-bool is_own_card(std::string_view text);
+/// SHA-256 over all that a card of this cell and subject follows from: as long as it is the same the card is,
+/// too.
+std::string card_key(const Cell& cell, const CardSubject& subject);
+
+/// The key of a README.md that is as model_card() made it, of this version or another; nothing where it is
+/// somebody else's, or was changed.
+std::optional<std::string> key_of_own_card(std::string_view text);
 
 }  // namespace apportion

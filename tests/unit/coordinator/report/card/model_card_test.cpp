@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -26,13 +27,29 @@ CellView sample_view(const TemporaryDirectory& directory) {
 TEST(ModelCard, IsItsOwnUntilItIsChanged) {
   TemporaryDirectory directory;
   const CellView view = sample_view(directory);
-  const std::string card =
-      model_card(view, {CardKind::adapter, view.training.back().file.record.task.id, "", "", 8});
-  EXPECT_TRUE(is_own_card(card));
-  EXPECT_FALSE(is_own_card(card + "Mine.\n"));
-  EXPECT_FALSE(is_own_card("Mine.\n" + card));
-  EXPECT_FALSE(is_own_card("# Mine\n"));
-  EXPECT_FALSE(is_own_card(""));
+  const CardSubject subject{CardKind::adapter, view.training.back().file.record.task.id, "", "", 8};
+  const std::string card = model_card(view, subject);
+  EXPECT_EQ(key_of_own_card(card), card_key(view.cell, subject));
+  for (const std::string& text : {card + "Mine.\n", "Mine.\n" + card, std::string("# Mine\n"), std::string()})
+    EXPECT_EQ(key_of_own_card(text), std::nullopt);
+}
+
+TEST(ModelCard, HasAnotherKeyWhereItWouldSayAnotherThing) {
+  TemporaryDirectory directory;
+  const CellView view = sample_view(directory);
+  const CardSubject subject{CardKind::adapter, "task", "org/Base", "mit", 8};
+  std::set<std::string> keys = {card_key(view.cell, subject)};
+  CardSubject other = subject;
+  other.license = "";
+  keys.insert(card_key(view.cell, other));
+  other.hub_name = "";
+  keys.insert(card_key(view.cell, other));
+  Cell cell = view.cell;
+  cell.measures.erase(cell.measures.begin());
+  keys.insert(card_key(cell, subject));
+  cell.about.target = "even";
+  keys.insert(card_key(cell, subject));
+  EXPECT_EQ(keys.size(), 5u);
 }
 
 TEST(ModelCard, SaysWhatTheBaseIsAndWhatIsNotKnownOfIt) {
