@@ -176,15 +176,15 @@ class ModelCard {
     add(subject_.kind == CardKind::weights ? "SHA-256 of the trained weights" : "SHA-256 of the adapter",
         stages_.back()->file.adapter_digest);
     paragraph("## Base model");
-    paragraph(markdown_table(table));
+    text_ += "\n" + markdown_table(table);
     if (subject_.hub_name.empty())
-      line(
+      paragraph(
           "Its file does not tell its name on the hub, so this card and adapter_config.json have none: load "
           "it by "
           "hand, or write the name in.");
     if (subject_.license.empty())
-      line("What the base's licence asks of those who pass this " + std::string(thing()) +
-           " on has to be looked up there.");
+      paragraph("What the base's licence asks of those who pass this " + std::string(thing()) +
+                " on has to be looked up there.");
   }
 
   void data() {

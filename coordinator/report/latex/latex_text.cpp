@@ -66,7 +66,7 @@ std::string column_type(const TableView& table, size_t column) {
   return is_long ? "p{6cm}" : "l";
 }
 
-std::string row_of(const std::vector<std::string>& cells) {
+std::string latex_row(const std::vector<std::string>& cells) {
   std::string row;
   for (const std::string& cell : cells) row += (row.empty() && &cell == &cells.front() ? "" : " & ") + cell;
   return row + " \\\\\n";
@@ -81,11 +81,11 @@ std::string table_of(const NotedTable& noted) {
     headings.push_back(latex_text(table.columns[i].heading));
   }
   std::string text = "\\begin{table}\n\\centering\n\\caption{" + latex_text(noted.title + ". " + noted.note) +
-                     "}\n\\begin{tabular}{" + types + "}\n\\toprule\n" + row_of(headings) + "\\midrule\n";
+                     "}\n\\begin{tabular}{" + types + "}\n\\toprule\n" + latex_row(headings) + "\\midrule\n";
   for (const std::vector<TableView::Entry>& entries : table.rows) {
     std::vector<std::string> cells;
     for (const TableView::Entry& entry : entries) cells.push_back(latex_text(entry.text));
-    text += row_of(cells);
+    text += latex_row(cells);
   }
   return text + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
 }

@@ -8,7 +8,7 @@ namespace {
 // A blank of no width, which parts what would be a mention or a number of an issue.
 constexpr const char* parting = "&#8203;";
 
-std::string row_of(const std::vector<std::string>& cells) {
+std::string markdown_row(const std::vector<std::string>& cells) {
   std::string row = "|";
   for (const std::string& cell : cells) row += " " + cell + " |";
   return row + "\n";
@@ -66,11 +66,11 @@ std::string markdown_table(const TableView& table) {
     headings.push_back(markdown_text(column.heading));
     rules.emplace_back(column.align == Align::right ? "---:" : "---");
   }
-  std::string text = row_of(headings) + row_of(rules);
+  std::string text = markdown_row(headings) + markdown_row(rules);
   for (const std::vector<TableView::Entry>& entries : table.rows) {
     std::vector<std::string> cells;
     for (const TableView::Entry& entry : entries) cells.push_back(cell_text(entry.text));
-    text += row_of(cells);
+    text += markdown_row(cells);
   }
   return text;
 }
