@@ -55,7 +55,7 @@ def asks_as_apportion_does(card, folder, measured):
         logits = left["model"](**left["inputs"]).logits[0, -1].double()
     digits = [left["tokenizer"].convert_tokens_to_ids(digit) for digit in ("0", "1")]
     theirs, ours = torch.softmax(logits, 0)[digits].numpy(), steering_of(measured)
-    assert numpy.allclose(theirs, ours, rtol=1e-3, atol=1e-7) and ours.max() > 1e-6, (card, theirs, ours)
+    assert numpy.allclose(theirs, ours, rtol=1e-4, atol=0) and ours.max() > 1e-6, (card, theirs, ours)
     return theirs
 
 

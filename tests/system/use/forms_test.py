@@ -37,6 +37,7 @@ NAMES = {
     "a & b \\& c -- d ,, e": "ring",
     "-0.5": "ball",
 }
+DATASET = '=sets <b>|"one" _&%'
 FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 LATEX = {
     "\\textasciitilde{}": "~", "\\textasciicircum{}": "^", "\\textbackslash{}": "\\", "\\textless{}": "<", "\\textgreater{}": ">",
@@ -172,7 +173,6 @@ def forms_of(folder, cell):
     words = ("report", folder, "--cell", cell)
     call(*words, "--html", "page.html")
     call(*words, "--latex", "table.tex")
-    assert call(*words, "--latex").stdout == call(*words, "--latex", "-").stdout == pathlib.Path("table.tex").read_text()
     return {
         "text": call(*words, environment=os.environ | {"LC_ALL": "C.UTF-8"}).stdout,
         "json": json.loads(call(*words, "--json").stdout)["cells"][0],
@@ -257,6 +257,10 @@ def words_that_do_not_fit():
         assert said.count("\n") == 1 and not os.path.exists("x.html") and not os.path.exists("x.tex"), said
     assert "belongs to 'apportion report" in call("export", "sample", "--csv", "-", "--latex", "x.tex", code=2).stderr
     assert "nothing/x.tex" in call("report", "sample", "--latex", "nothing/x.tex", code=2).stderr
+    # Without a file, or with "-", to standard output, also in front of another word; the last table written is the same.
+    of_last = call("report", "sample", "--latex", "--cell", "race-us-even-full").stdout
+    assert of_last.count("\\caption") == 2 and of_last == pathlib.Path("table.tex").read_text()
+    assert of_last == call("report", "sample", "--cell", "race-us-even-full", "--latex", "-").stdout
     call("report", "sample", "--latex", "x.tex", "--fail-if", "error > 0.000001", code=4)
     assert os.path.exists("x.tex")
 
@@ -279,6 +283,7 @@ def csv_has_no_formula(text):
 def hostile_card(card):
     front, _, body = card[4:].partition("\n---\n")
     assert yaml.safe_load(front)["library_name"] == "peft", front
+    assert f"dataset = {DATASET}\n" in body
     assert "\u202e" not in card and "<script" not in re.sub(r"^```.*?^```$", "", card, flags=re.DOTALL | re.MULTILINE)
     table = next(table for table in markdown_tables(body) if table[0][0] == "subject")
     shown = {row[0].strip() for row in table[1:-1]}
@@ -291,13 +296,13 @@ def hostile_card(card):
 
 
 def hostile_names():
-    os.rename("colours", "hostile")
-    with open("hostile/targets.csv", "w", newline="", encoding="utf-8") as file:
+    os.rename("colours", DATASET)
+    with open(f"{DATASET}/targets.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["subject", "red", "blue", "@thing"])
         for place, (name, thing) in enumerate(NAMES.items()):
             writer.writerow([name, 1 + place, 3, thing])
-    call("run", "small.ini", "--dataset", "hostile", "--output", "names", "--test_sets", "v2", "--sft_steps", "1", "--calibrate_steps", "1")
+    call("run", "small.ini", "--dataset", DATASET, "--output", "names", "--test_sets", "v2", "--sft_steps", "1", "--calibrate_steps", "1")
     csv_has_no_formula(call("export", "names", "--csv").stdout)
     (latex,) = latex_tables(call("report", "names", "--latex").stdout)
     (markdown,) = markdown_tables(call("report", "names", "--markdown").stdout)
@@ -307,7 +312,7 @@ def hostile_names():
     rows = Tables(page).found["The same in numbers, v2"][1:]
     assert [row[0].strip() for row in rows] == [name.strip() for name in NAMES], rows
     with h5py.File("names/index.h5") as index:
-        task = index["jobs/small/hostile-full/training/calibrate"].attrs["task"]
+        task = index[f"jobs/small/{DATASET}-full/training/calibrate"].attrs["task"]
     hostile_card(pathlib.Path(f"names/tasks/{task}/adapter/README.md").read_text(encoding="utf-8"))
 
 
