@@ -179,9 +179,8 @@ class ModelCard {
     text_ += "\n" + markdown_table(table);
     if (subject_.hub_name.empty())
       paragraph(
-          "Its file does not tell its name on the hub, so this card and adapter_config.json have none: load "
-          "it by "
-          "hand, or write the name in.");
+          "Its file does not tell its name on the hub, so this card and adapter_config.json have none: "
+          "load it by hand, or write the name in.");
     if (subject_.license.empty())
       paragraph("What the base's licence asks of those who pass this " + std::string(thing()) +
                 " on has to be looked up there.");
@@ -240,8 +239,7 @@ class ModelCard {
       text_ += "\n" + markdown_table(stories);
     paragraph(
         "Exact errors are of the model's own probabilities, without the chance of rounds. What the other "
-        "words "
-        "mean: docs/metrics.md of apportion.");
+        "words mean: docs/metrics.md of apportion.");
     if (!view_.retention) return;
     const RetentionSummary summary = summary_of(view_.retention->result);
     TableView table = retention_table(summary);
@@ -255,35 +253,30 @@ class ModelCard {
     paragraph("## Limits\n");
     if (is_measured()) {
       point(fmt::format(
-          "Measured were the test sets above: {} subjects of this dataset, {} rounds each, with one "
-          "seed of training. Another seed, or training on another kind of machine, comes out "
-          "differently by more than the rounds do.",
+          "Measured were the test sets above: {} subjects of this dataset, {} rounds each, with one seed "
+          "of training. Another seed, or training on another kind of machine, comes out differently by "
+          "more than the rounds do.",
           measure_->file.result.subjects, measure_->metrics.rounds));
     } else {
       point("Nothing was measured: whether its answers follow the target is not known.");
     }
     point(
         "Subjects, languages and ways to ask that are not in the dataset were not measured, nor chats of "
-        "several "
-        "turns, nor another system text.");
+        "several turns, nor another system text.");
     if (is_measured())
       point(
           "Shares are those of answers that are drawn at temperature 1 without top-k, top-p or penalties, "
-          "from the "
-          "base's weights as apportion reads them. Another way to draw, or a base that is quantized "
-          "otherwise, "
-          "changes them.");
+          "from the base's weights as apportion reads them. Another way to draw, or a base that is "
+          "quantized otherwise, changes them.");
     if (is_measured() && !view_.retention)
       point("What training did to other questions was not measured: it may answer these like the dataset's.");
     if (is_measured() && view_.retention)
       point(
           "What training did elsewhere was looked at with the prompts of apportion's docs/retention.md "
-          "alone. "
-          "No benchmark was run.");
+          "alone. No benchmark was run.");
     if (trained().task.identity.value("answers", "") == "steered")
       point(fmt::format(
-          "Answers begin with a sign that stands for a category (steering = {}), as they were trained "
-          "to.",
+          "Answers begin with a sign that stands for a category (steering = {}), as they were trained to.",
           markdown_text(options().at("steering"))));
   }
 
