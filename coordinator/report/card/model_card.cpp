@@ -122,14 +122,27 @@ class ModelCard {
     line("---");
   }
 
-  /// Results as the hub reads them: means over subjects of the first test set, unrounded.
+  SetView measured_set() const {
+    return compare_subjects(view_.measure("before", measure_->test_set),
+                            view_.measure("after", measure_->test_set));
+  }
+
+  /// Results as the hub reads them: means over subjects of the first test set, unrounded. One over fewer than
+  /// all subjects would flatter, where nobody sees how many they were.
   void model_index() {
     if (!is_measured()) return;
     std::string metrics;
+    const std::vector<SubjectView> subjects = measured_set().subjects;
+    auto all_have = [&](std::optional<double> SubjectView::*value) {
+      return std::all_of(subjects.begin(), subjects.end(),
+                         [&](const auto& s) { return (s.*value).has_value(); });
+    };
+    const bool exact = all_have(&SubjectView::error), sampled = all_have(&SubjectView::mae);
     for (const char* name : {"exact_error", "worst_exact_error", "mae"}) {
       const MeasuredMetric& metric = measured_metric(name);
       const std::optional<double> value = metric.of_set(measure_->metrics);
-      if (!value || !std::isfinite(*value)) continue;
+      const bool is_whole = std::string_view(name) == "mae" ? sampled : exact;
+      if (!is_whole || !value || !std::isfinite(*value)) continue;
       metrics +=
           fmt::format("    - type: {}\n      name: {}\n      value: {}\n", name,
                       quoted_line(metric.of_subject ? metric.heading + std::string(", mean over subjects")
@@ -171,6 +184,7 @@ class ModelCard {
     TableView table{{{"base model", Align::left}, {"", Align::left}}, {}};
     auto add = [&](const char* name, const std::string& value) { table.rows.push_back({{name}, {value}}); };
     add("name", base_name());
+    add("read from", short_name(view_.model));
     add("SHA-256 of weights, tokenizer and template", identity.value("model", not_known));
     add("licence", subject_.license.empty() ? "its files name none" : subject_.license);
     add(subject_.kind == CardKind::weights ? "SHA-256 of the trained weights" : "SHA-256 of the adapter",
@@ -204,7 +218,7 @@ class ModelCard {
     const std::map<std::string, std::string> read = options();
     std::string job =
         fmt::format("dataset = {}\nmethod = {}\nmodel = {}\ntarget = {}\n", plain_line(view_.dataset),
-                    plain_line(view_.method), plain_line(base_name()), plain_line(view_.target));
+                    plain_line(view_.method), plain_line(short_name(view_.model)), plain_line(view_.target));
     for (const Option* option : option_table()) {
       const auto found = read.find(option->key);
       if (found != read.end() && (found->second != option->default_value || option->key == "seed"))
@@ -229,8 +243,7 @@ class ModelCard {
       paragraph("None.");
       return;
     }
-    const SetView set = compare_subjects(view_.measure("before", measure_->test_set),
-                                         view_.measure("after", measure_->test_set));
+    const SetView set = measured_set();
     text_ += "\n" + markdown_page({subjects_of_paper(view_, set, most_subjects)});
     paragraph("Means over subjects, of each test set before and after training:");
     if (const TableView means = means_table(view_); !means.rows.empty())
@@ -266,8 +279,9 @@ class ModelCard {
     if (is_measured())
       point(
           "Shares are those of answers that are drawn at temperature 1 without top-k, top-p or penalties, "
-          "from the base's weights as apportion reads them. Another way to draw, or a base that is "
-          "quantized otherwise, changes them.");
+          "from the base's weights as apportion reads them. Another way to draw changes them, and "
+          "so does a base with other weights: the file that was read may be a quantized one of the model on "
+          "the hub.");
     if (is_measured() && !view_.retention)
       point("What training did to other questions was not measured: it may answer these like the dataset's.");
     if (is_measured() && view_.retention)

@@ -89,6 +89,16 @@ TEST(ModelCard, WritesASampleForPeers) {
   write_file(directory + "/README.md", card);
 }
 
+TEST(ModelCard, HasNoMeanOfSomeSubjectsInItsFront) {
+  TemporaryDirectory directory;
+  CellView view = sample_view(directory);
+  for (MeasureView& measure : view.measures) measure.metrics.subjects.front().exact_error.reset();
+  const std::string card =
+      model_card(view, {CardKind::adapter, view.training.back().file.record.task.id, "", "", 8});
+  EXPECT_THAT(card, AllOf(Not(HasSubstr("type: exact_error")), Not(HasSubstr("type: worst_exact_error")),
+                          HasSubstr("type: mae")));
+}
+
 TEST(ModelCard, OfAStageThatTrainingWentOnFromHasNoResults) {
   TemporaryDirectory directory;
   const CellView view = sample_view(directory);
