@@ -18,6 +18,7 @@
 #include "coordinator/inspect/inspect.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
+#include "coordinator/report/card/leave_cards.h"
 #include "coordinator/report/csv/export_csv.h"
 #include "coordinator/report/report.h"
 #include "coordinator/restarts.h"
@@ -272,8 +273,9 @@ int act(CommandLine line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(std::move(line), env);
   if (env.rank != 0) return 0;
   if (line.command == Command::report)
-    return print_report(line.directory, line.config.output,
-                        {line.cell, line.by, line.fail_if, line.html_file});
+    return print_report(
+        line.directory, line.config.output,
+        {line.cell, line.by, line.fail_if, line.html_file, line.latex_file, line.markdown_file});
   if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
   if (line.command == Command::submit) {
     submit_job(line);
@@ -281,6 +283,8 @@ int act(CommandLine line, const RankEnv& env) {
     export_csv(line.directory, line.csv_file);
   } else if (line.command == Command::export_merged) {
     print_output(export_merged(line.directory, line.cell, line.exported));
+    if (line.exported.gguf.empty())
+      leave_card_of_export(line.directory, line.cell, line.exported.model, line.exported.merged);
   } else if (line.command == Command::export_gguf_lora) {
     print_output(export_gguf_lora(line.directory, line.cell, line.exported));
   } else if (line.command == Command::status) {

@@ -15,6 +15,7 @@
 #include "coordinator/leaving.h"
 #include "coordinator/prepared_job.h"
 #include "coordinator/recorder.h"
+#include "coordinator/report/card/leave_cards.h"
 #include "coordinator/report/data/cell_figures.h"
 #include "coordinator/report/report.h"
 #include "coordinator/status.h"
@@ -84,6 +85,15 @@ class JobRun {
   size_t incomplete() const {
     return static_cast<size_t>(
         std::count_if(missing_.begin(), missing_.end(), [](size_t tasks) { return tasks > 0; }));
+  }
+
+  /// The cells that have all their results.
+  std::vector<Cell> complete() const {
+    std::vector<Cell> cells;
+    for (size_t cell = 0; cell < jobs_.size(); ++cell) {
+      if (missing_[cell] == 0) cells.push_back(jobs_[cell].cell());
+    }
+    return cells;
   }
 
   /// Names of the cells that have one of the tasks that failed.
@@ -300,6 +310,7 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
   const size_t incomplete = job.incomplete();
   if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
+  leave_cards(output.directory, job.complete());
   leave_page(output.directory);
   const std::vector<std::string> failed = job.failed_cells(failures);
   if (incomplete > failed.size()) {

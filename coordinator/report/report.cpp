@@ -9,7 +9,11 @@
 #include "coordinator/report/gate.h"
 #include "coordinator/report/html/html_page.h"
 #include "coordinator/report/json/report_json.h"
+#include "coordinator/report/latex/latex_text.h"
+#include "coordinator/report/markdown/markdown_text.h"
 #include "coordinator/report/text/text_page.h"
+#include "coordinator/report/view/paper_view.h"
+#include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 
 namespace apportion {
@@ -41,11 +45,41 @@ std::vector<GateCondition> conditions_of(const ReportRequest& request) {
   return conditions;
 }
 
+bool is_paper(ReportFormat format) {
+  return format == ReportFormat::latex || format == ReportFormat::markdown;
+}
+
+/// The tables of a paper or an issue.
+Report render_paper(const std::string& directory, const ReportOptions& options,
+                    const std::vector<GateCondition>& conditions, const std::vector<Cell>& cells) {
+  const PaperView paper = make_paper_view(directory, cells, options.request.by);
+  const bool latex = options.format == ReportFormat::latex;
+  return {latex ? latex_page(paper.tables) : markdown_page(paper.tables), problems_of(paper.figures),
+          failures_of(conditions, paper.figures)};
+}
+
 /// The page in its file; nothing is left to print.
-Report write_report(const std::string& directory, const ReportRequest& request) {
+Report write_html(const std::string& directory, const ReportRequest& request) {
   const std::vector<GateCondition> conditions = conditions_of(request);
   const std::vector<CellFigures> figures = write_page(directory, request.html, request.cell);
   return {"", problems_of(figures), failures_of(conditions, figures)};
+}
+
+/// Where the request says: a text that went to a file is not left to print.
+Report make_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
+  if (!request.html.empty()) return write_html(directory, request);
+  Report report = render_report(directory, output, request);
+  const std::string& file = request.latex + request.markdown;
+  if (file.empty() || file == "-") return report;
+  write_file(file, report.text);
+  report.text.clear();
+  return report;
+}
+
+ReportFormat format_of(const OutputConfig& output, const ReportRequest& request) {
+  if (!request.latex.empty()) return ReportFormat::latex;
+  if (!request.markdown.empty()) return ReportFormat::markdown;
+  return output.json ? ReportFormat::json : ReportFormat::table;
 }
 
 }  // namespace
@@ -54,6 +88,7 @@ Report render_report(const std::string& directory, const ReportOptions& options)
   const std::vector<GateCondition> conditions = conditions_of(options.request);
   std::vector<Cell> cells = read_index(directory);
   if (!options.request.cell.empty()) cells = {only_cell(cells, options.request.cell, directory)};
+  if (is_paper(options.format)) return render_paper(directory, options, conditions, cells);
   const bool lines = options.format == ReportFormat::table && cells.size() > 1 && is_sweep(cells);
   if (lines || !options.request.by.empty()) {
     const std::vector<CellFigures> figures = load_figures(directory, cells);
@@ -67,9 +102,7 @@ Report render_report(const std::string& directory, const ReportOptions& options)
 }
 
 Report render_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
-  return render_report(
-      directory,
-      ReportOptions{detect_style(stdout), output.json ? ReportFormat::json : ReportFormat::table, request});
+  return render_report(directory, ReportOptions{detect_style(stdout), format_of(output, request), request});
 }
 
 void leave_page(const std::string& directory) {
@@ -81,8 +114,7 @@ void leave_page(const std::string& directory) {
 }
 
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
-  const Report report =
-      request.html.empty() ? render_report(directory, output, request) : write_report(directory, request);
+  const Report report = make_report(directory, output, request);
   print_output(report.text);
   for (const std::string& failure : report.failures) std::fprintf(stderr, "apportion: %s\n", failure.c_str());
   if (!report.failures.empty()) return gate_exit_code;

@@ -10,15 +10,16 @@
 
 namespace apportion {
 
-enum class ReportFormat { table, json };
+enum class ReportFormat { table, json, latex, markdown };
 
 /// What of a folder is asked for.
 struct ReportRequest {
   std::string cell = {};                  // this one alone, whole; empty: all
   std::vector<std::string> by = {};       // swept keys of which each combination has a row; empty: cells
   std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
-  std::string html =
-      {};  // the file that its page goes to in place of the table, "-": standard output; empty: none
+  /// The file that its page, or its tables in LaTeX or Markdown, goes to in place of the table; "-": standard
+  /// output; empty: none. One of the three at most.
+  std::string html = {}, latex = {}, markdown = {};
 };
 
 struct ReportOptions {

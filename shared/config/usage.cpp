@@ -18,6 +18,8 @@ const char* const usage =
     "  apportion report DIR [--json] [--cell NAME]\n"
     "                                            print the table of a results folder again, or of one cell\n"
     "        --html FILE                         write it as a page for a browser, which needs nothing else\n"
+    "        --latex [FILE], --markdown [FILE]   its table for a paper, or for an issue; - or nothing: "
+    "standard output\n"
     "        --by KEY[,KEY]                      of a sweep: a row for each value of KEY, over all others\n"
     "        --fail-if 'error > 0.02'            exit code 4 when a cell meets it, or has no such figure; "
     "also\n"

@@ -12,7 +12,7 @@
 #include "shared/model_files/gguf.h"
 #include "shared/model_files/gguf_shape.h"
 #include "shared/model_files/gguf_tokenizer.h"
-#include "shared/model_files/hub_name.h"
+#include "shared/model_files/origin.h"
 #include "shared/model_files/shape_text.h"
 
 namespace apportion {
@@ -30,6 +30,7 @@ class GgufModel : public ModelFiles {
   std::unique_ptr<TensorReader> tensors() const override { return gguf_tensors(gguf_, shape_); }
   std::string digest() const override { return gguf_.digest(); }
   std::string hub_name() const override { return apportion::hub_name(gguf_); }
+  std::string license() const override { return license_of(gguf_); }
   std::map<std::string, std::string> companions() const override { return tokenizer_files(tokenizer()); }
   GgufMetadata gguf_companions() const override {
     GgufMetadata metadata;

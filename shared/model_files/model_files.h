@@ -25,6 +25,8 @@ class ModelFiles {
   virtual std::string digest() const = 0;
   /// The model's name on the Hugging Face hub; empty where nothing tells it.
   virtual std::string hub_name() const = 0;
+  /// The licence that its own files name, as the hub writes it; empty where they name none.
+  virtual std::string license() const { return ""; }
   /// What other programs need beside weights in float32, by the name of the file: the tokenizer's, and of a
   /// folder its config.json.
   virtual std::map<std::string, std::string> companions() const { return {}; }

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -82,24 +81,6 @@ std::vector<std::string_view> targets_of(const Adapter& adapter) {
   return targets;
 }
 
-/// What a person who finds the folder has to know: for which model the adapter is.
-void write_card(const std::string& path, const std::string& base_model, const std::string& hub_name) {
-  const std::string line =
-      hub_name.empty()
-          ? "A LoRA adapter that apportion trained for the model `" + base_model +
-                "`, whose file does not tell its name on the hub: load it by hand and give it to " +
-                "`PeftModel.from_pretrained`, or write its name into adapter_config.json.\n"
-          : "A LoRA adapter that apportion trained for " + hub_name +
-                ": `AutoPeftModelForCausalLM.from_pretrained` loads both.\n";
-  if (std::filesystem::exists(path)) {
-    const std::string card = read_file(path);
-    if (card.find(line) == std::string::npos) write_file(path, card + "\n" + line);
-    return;
-  }
-  const std::string base = hub_name.empty() ? "" : "base_model: " + hub_name + "\n";
-  write_file(path, "---\n" + base + "library_name: peft\ntags:\n- lora\n---\n\n" + line);
-}
-
 }  // namespace
 
 std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model,
@@ -123,7 +104,6 @@ std::string save_adapter(const std::string& directory, const Adapter& adapter, c
                            {"inference_mode", true},
                            {"target_modules", targets_of(adapter)}};
   if (adapter.lowest_layer() > 0) config["layers_to_transform"] = layers_of(adapter);
-  write_card(directory + "/README.md", base_model, hub_name);
   write_file(directory + "/adapter_config.json", config.dump(2) + "\n");
   return sha256(bytes);
 }

@@ -1,4 +1,5 @@
-// Adapters on disk in PEFT's form: adapter_config.json and adapter_model.safetensors, with a model card.
+// Adapters on disk in PEFT's form: adapter_config.json and adapter_model.safetensors. The card
+// that lies beside them when all is measured is the coordinator's.
 #pragma once
 
 #include <string>
@@ -10,8 +11,7 @@ namespace apportion {
 
 /// Writes the folder's files, the configuration last, each under a temporary name first. `base_model` is what
 /// the job calls the model, `hub_name` its name on the hub, by which peft finds it, where that is known
-/// (shared/model_files/hub_name.h). A card that is there already only gains a line. Returns the SHA-256 of
-/// adapter_model.safetensors.
+/// (shared/model_files/origin.h). Returns the SHA-256 of adapter_model.safetensors.
 std::string save_adapter(const std::string& directory, const Adapter& adapter, const std::string& base_model,
                          const std::string& hub_name = "");
 

@@ -3,13 +3,38 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <string_view>
+#include <system_error>
 
 namespace apportion {
+namespace {
+
+/// What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection), with the wide forms that
+/// some take for the same.
+constexpr std::string_view formula_signs[] = {"=",  "+",      "-",      "@",      "\t",    "\r",
+                                              "\n", "\uFF1D", "\uFF0B", "\uFF0D", "\uFF20"};
+
+bool is_number(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, value);
+  return read.ec == std::errc() && read.ptr == end && std::isfinite(value);
+}
+
+bool begins_a_formula(const std::string& text) {
+  for (const std::string_view sign : formula_signs) {
+    if (text.starts_with(sign)) return !is_number(text);
+  }
+  return false;
+}
+
+}  // namespace
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  const std::string harmless = begins_a_formula(text) ? "'" + text : text;
+  if (harmless.find_first_of(",\"\r\n") == std::string::npos) return harmless;
   std::string quoted = "\"";
-  for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  for (char c : harmless) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + "\"";
 }
 

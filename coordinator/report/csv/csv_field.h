@@ -6,7 +6,8 @@
 
 namespace apportion {
 
-/// Quoted where it has to be.
+/// Quoted where it has to be. A text that a spreadsheet would take for a formula has a ' in front, by which
+/// it takes it for a text; one that is a number, as a swept value may be, stays one.
 std::string csv_field(const std::string& text);
 
 /// The shortest text that reads back as the same number, whatever the locale; empty for NaN.

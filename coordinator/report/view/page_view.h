@@ -11,12 +11,6 @@
 
 namespace apportion {
 
-/// A table with a title, and what it leaves out.
-struct NotedTable {
-  std::string title, note;
-  TableView table;
-};
-
 struct PageView {
   std::string directory, title;
   std::string asked, outcome;        // a sentence or two each; `outcome` empty: nothing is there yet

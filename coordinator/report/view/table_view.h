@@ -29,6 +29,12 @@ struct TableView {
   std::vector<std::vector<Entry>> rows;
 };
 
+/// A table with a title, and what it leaves out.
+struct NotedTable {
+  std::string title, note;
+  TableView table;
+};
+
 /// What is not known, in tables and text.
 inline constexpr const char* not_known = "-";
 

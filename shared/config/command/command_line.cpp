@@ -167,8 +167,14 @@ CommandLine parse_report(const CommandWords& words) {
   if (words.by) parsed.by = by_keys(*words.by);
   parsed.fail_if = words.fail_if;
   parsed.html_file = words.html_file;
-  if (!words.html_file.empty() && (words.by || parsed.config.output.json))
-    throw UserError(fmt::format("{}: --html writes the page, --json and --by print; ask for one", source));
+  parsed.latex_file = words.latex_file;
+  parsed.markdown_file = words.markdown_file;
+  const bool html = !words.html_file.empty();
+  if (html + !words.latex_file.empty() + !words.markdown_file.empty() + parsed.config.output.json > 1)
+    throw UserError(
+        fmt::format("{}: --json, --html, --latex and --markdown are different forms; ask for one", source));
+  if (html && words.by)
+    throw UserError(fmt::format("{}: --html writes the page, which has all groups; leave --by out", source));
   return parsed;
 }
 
@@ -320,6 +326,8 @@ void check_commands(const CommandWords& words, const std::string& command) {
         Own{words.gguf.has_value(), "gguf", "export", "export DIR --merged OUT.gguf"},
         Own{!words.gguf_lora.empty(), "gguf-lora", "export", "export DIR --gguf-lora OUT.gguf"},
         Own{!words.html_file.empty(), "html", "report", "report DIR --html FILE"},
+        Own{!words.latex_file.empty(), "latex", "report", "report DIR --latex [FILE]"},
+        Own{!words.markdown_file.empty(), "markdown", "report", "report DIR --markdown [FILE]"},
         Own{!words.cell.empty(), "cell", "report", "report DIR"},
         Own{words.by.has_value(), "by", "report", "report DIR"},
         Own{!words.fail_if.empty(), "fail-if", "report", "report DIR"},

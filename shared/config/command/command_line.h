@@ -80,14 +80,16 @@ struct CommandLine {
   ScoreRequest score;
   std::string cell;                      // report: this one alone; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
-  std::string html_file;                 // report: where its page goes; empty: none; "-" is standard output
-  std::string csv_file;                  // export_csv: "-" is standard output
+  // report: where its page, its tables in LaTeX or in Markdown go; empty: none; "-" is standard output
+  std::string html_file, latex_file, markdown_file;
+  std::string csv_file;  // export_csv: "-" is standard output
   ExportRequest exported;
   std::string text;  // what to print, of every command but those that do something
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE] [--cell NAME | --by
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE | --latex [FILE] |
+/// --markdown [FILE]] [--cell NAME | --by
 /// KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the
 /// other commands on a folder, `apportion inspect MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`,
 /// and

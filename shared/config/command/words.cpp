@@ -38,8 +38,7 @@ po::options_description describe_switches() {
                            "dump_metrics_markdown", "watch", "dry_run", "yes", "adapters"})
     add(name, "");
   for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
-  add("csv", po::value<std::string>(), "");
-  for (const char* name : {"html", "cell", "by", "merged", "gguf", "gguf_lora"})
+  for (const char* name : {"csv", "latex", "markdown", "html", "cell", "by", "merged", "gguf", "gguf_lora"})
     add(name, po::value<std::string>(), "");
   for (const char* name : {"sweep", "fail_if", "forget"})
     add(name, po::value<std::vector<std::string>>(), "");
@@ -48,8 +47,8 @@ po::options_description describe_switches() {
 }
 
 /// What Boost should see: keys with underscores (a key's value keeps its dashes), flags with their value
-/// attached (else the next word would be taken for it), an empty value as a word of its own, a last --csv
-/// with "-".
+/// attached (else the next word would be taken for it), an empty value as a word of its own, and "-" behind
+/// what writes to standard output where no file is given.
 std::vector<std::string> normalize(int argc, const char* const* argv) {
   std::vector<std::string> arguments;
   bool is_value = false;
@@ -69,7 +68,12 @@ std::vector<std::string> normalize(int argc, const char* const* argv) {
     arguments.push_back(std::move(argument));
     if (is_empty_value) arguments.emplace_back();
   }
-  if (!arguments.empty() && arguments.back() == "--csv") arguments.push_back("-");
+  for (size_t i = arguments.size(); i-- > 0;) {
+    const bool is_last = i + 1 == arguments.size() || arguments[i + 1].starts_with("--");
+    const bool is_export =
+        arguments[i] == "--csv" || arguments[i] == "--latex" || arguments[i] == "--markdown";
+    if (is_export && is_last) arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, "-");
+  }
   return arguments;
 }
 
@@ -96,9 +100,9 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
   for (const char* name :
-       {"help",    "version", "dump_defaults", "print_config", "csv",   "cell",      "by",
-        "fail_if", "sweep",   "site",          "members",      "ranks", "dry_run",   "watch",
-        "forget",  "yes",     "adapters",      "merged",       "gguf",  "gguf_lora", "html"})
+       {"help",     "version", "dump_defaults", "print_config", "csv",     "cell",  "by",      "fail_if",
+        "sweep",    "site",    "members",       "ranks",        "dry_run", "watch", "forget",  "yes",
+        "adapters", "merged",  "gguf",          "gguf_lora",    "html",    "latex", "markdown"})
     known.push_back(name);
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
@@ -158,6 +162,10 @@ CommandWords parse_words(int argc, const char* const* argv) {
       words.csv_file = value;
     } else if (key == "html") {
       words.html_file = value;
+    } else if (key == "latex") {
+      words.latex_file = value;
+    } else if (key == "markdown") {
+      words.markdown_file = value;
     } else if (key == "merged") {
       words.merged = value;
     } else if (key == "gguf") {

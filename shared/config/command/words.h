@@ -17,7 +17,7 @@ struct CommandWords {
   std::set<std::string> switches;
   std::vector<Setting> sweep;  // of each --sweep KEY=LIST
   std::vector<std::string> fail_if, forget;
-  std::string csv_file, html_file, cell, merged, gguf_lora;
+  std::string csv_file, html_file, latex_file, markdown_file, cell, merged, gguf_lora;
   SubmitRequest submit;
   std::optional<std::string> by, gguf;
 };

@@ -15,6 +15,7 @@
 #include "shared/model_files/folder/json_node.h"
 #include "shared/model_files/folder/tokenizer_json.h"
 #include "shared/model_files/gguf_export/gguf_vocabulary.h"
+#include "shared/model_files/origin.h"
 
 namespace apportion {
 namespace {
@@ -114,6 +115,11 @@ class FolderModel : public ModelFiles {
   }
 
   std::string hub_name() const override { return hub_name_of_folder(directory_); }
+
+  std::string license() const override {
+    const std::string card = directory_ + "/README.md";
+    return is_regular_file(card) ? license_of_card(read_file(card)) : "";
+  }
 
  private:
   void read_tokenizer_config() {

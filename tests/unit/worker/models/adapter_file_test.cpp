@@ -47,19 +47,12 @@ TEST(AdapterFile, NamesItsBaseByTheHubsName) {
   TinyWorld world;
   testing::DatasetFolder folder;
   const Adapter adapter = world.random_adapter(2);
-  const std::string config = folder.path_of("adapter_config.json"), card = folder.path_of("README.md");
+  const std::string config = folder.path_of("adapter_config.json");
   auto base = [&] { return nlohmann::json::parse(read_file(config)).at("base_model_name_or_path"); };
   save_adapter(folder.path(), adapter, "tiny.gguf");
   EXPECT_EQ(base(), "tiny.gguf");
-  EXPECT_NE(read_file(card).find("does not tell its name on the hub"), std::string::npos);
-  folder.write("README.md", "# Mine\n");
-  for (int time = 0; time < 2; ++time) {  // the line is there once, below what was there
-    save_adapter(folder.path(), adapter, "tiny.gguf", "org/tiny");
-    EXPECT_EQ(base(), "org/tiny");
-    EXPECT_EQ(read_file(card),
-              "# Mine\n\nA LoRA adapter that apportion trained for org/tiny: "
-              "`AutoPeftModelForCausalLM.from_pretrained` loads both.\n");
-  }
+  save_adapter(folder.path(), adapter, "tiny.gguf", "org/tiny");
+  EXPECT_EQ(base(), "org/tiny");
 }
 
 TEST(AdapterFile, RefusesWhatIsNotComputedHere) {

@@ -1,5 +1,5 @@
-// A model's name on the hub, and files that do not tell it.
-#include "shared/model_files/hub_name.h"
+// A model's name on the hub and its licence, and files that do not tell them.
+#include "shared/model_files/origin.h"
 
 #include <gtest/gtest.h>
 
@@ -42,6 +42,29 @@ TEST(HubName, KnowsTheModelThatComesWithTheProgram) {
             "HuggingFaceTB/SmolLM2-135M-Instruct");
   EXPECT_EQ(name_of({{"general.name", "Smollm2 135M 8k Lc100K Mix1 Ep2"}}), "");
   EXPECT_EQ(name_of({}), "");
+}
+
+TEST(License, IsWhatAGgufFileSays) {
+  auto license = [](const std::string& key, const std::string& value) {
+    testing::DatasetFolder folder;
+    GgufWriter writer;
+    writer.text(key, value);
+    return license_of(Gguf(folder.write("m.gguf", writer.bytes())));
+  };
+  EXPECT_EQ(license("general.license", "apache-2.0"), "apache-2.0");
+  EXPECT_EQ(license("general.license", "free, but\nbase_model: x"), "");
+  EXPECT_EQ(license("general.name", "apache-2.0"), "");
+}
+
+TEST(License, IsWhatACardsFrontMatterSays) {
+  EXPECT_EQ(license_of_card("---\nlanguage: en\nlicense: apache-2.0\n---\n"), "apache-2.0");
+  EXPECT_EQ(license_of_card("---\r\nlicense: \"mit\"  # all of it\r\n---\r\n"), "mit");
+  EXPECT_EQ(license_of_card("---\nname: x\n---\nlicense: mit\n"), "");
+  EXPECT_EQ(license_of_card("# A model\nlicense: mit\n"), "");
+  EXPECT_EQ(license_of_card("---\nlicense:\n- mit\n---\n"), "");
+  EXPECT_EQ(license_of_card("---\nlicense: see our page\n---\n"), "");
+  EXPECT_EQ(license_of_card("---\nlicense_name: mit\n"), "");
+  EXPECT_EQ(license_of_card(""), "");
 }
 
 }  // namespace

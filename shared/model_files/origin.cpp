@@ -1,8 +1,10 @@
-#include "shared/model_files/hub_name.h"
+#include "shared/model_files/origin.h"
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <regex>
+#include <variant>
 
 namespace apportion {
 namespace {
@@ -30,6 +32,27 @@ std::string bare(const std::string& text) {
   return letters;
 }
 
+/// Without the quotes that YAML may have around it. The hub's identifiers are words of letters, digits, dots
+/// and dashes.
+std::string license_word(std::string text) {
+  constexpr size_t most = 64;
+  for (const char quote : {'"', '\''}) {
+    if (text.size() > 1 && text.front() == quote && text.back() == quote)
+      text = text.substr(1, text.size() - 2);
+  }
+  static const std::regex word(R"(^[A-Za-z0-9.-]+$)");
+  return text.size() <= most && std::regex_match(text, word) ? text : "";
+}
+
+/// A line of YAML without blanks at its ends, and without a comment.
+std::string bare_line(std::string_view line) {
+  constexpr const char* blanks = " \t\r";
+  line = line.substr(0, line.find(" #"));
+  const size_t first = line.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return "";
+  return std::string(line.substr(first, line.find_last_not_of(blanks) - first + 1));
+}
+
 }  // namespace
 
 std::string hub_name(const Gguf& gguf) {
@@ -45,6 +68,27 @@ std::string hub_name(const Gguf& gguf) {
       {"HuggingFaceTB/Smollm2 135M 8k Lc100K Mix1 Ep2", "HuggingFaceTB/SmolLM2-135M-Instruct"}};
   const auto known = by_name.find(text_of(gguf, "general.organization") + "/" + name);
   return known == by_name.end() ? "" : known->second;
+}
+
+std::string license_of(const Gguf& gguf) {
+  const auto entry = gguf.metadata().find("general.license");
+  if (entry == gguf.metadata().end()) return "";
+  const auto* text = std::get_if<std::string>(&entry->second.value);
+  return text ? license_word(*text) : "";
+}
+
+std::string license_of_card(std::string_view card) {
+  constexpr std::string_view key = "license:", rule = "---";
+  bool is_front = false;  // between the rules
+  while (!card.empty()) {
+    const size_t end = std::min(card.find('\n'), card.size());
+    const std::string_view line = card.substr(0, end);
+    card.remove_prefix(std::min(end + 1, card.size()));
+    if ((bare_line(line) == rule) == is_front) return "";
+    if (is_front && line.starts_with(key)) return license_word(bare_line(line.substr(key.size())));
+    is_front = true;
+  }
+  return "";
 }
 
 }  // namespace apportion

@@ -1,0 +1,122 @@
+#include "coordinator/report/latex/latex_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "coordinator/report/plain_text.h"
+#include "coordinator/report/style.h"
+
+namespace apportion {
+namespace {
+
+/// Signs that LaTeX reads as its own, or sets otherwise than they look, and what sets them.
+const std::map<char32_t, std::string_view>& signs() {
+  static const std::map<char32_t, std::string_view> signs = {
+      {'#', "\\#"},
+      {'$', "\\$"},
+      {'%', "\\%"},
+      {'&', "\\&"},
+      {'_', "\\_"},
+      {'{', "\\{"},
+      {'}', "\\}"},
+      {'~', "\\textasciitilde{}"},
+      {'^', "\\textasciicircum{}"},
+      {'\\', "\\textbackslash{}"},
+      {'<', "\\textless{}"},
+      {'>', "\\textgreater{}"},
+      {'|', "\\textbar{}"},
+      {'"', "\\symbol{34}"},
+
+      {'`', "\\textasciigrave{}"},
+      // In front of a row these would be read as part of the end of the row above.
+      {'[', "{[}"},
+      {'*', "{*}"},
+      {U'·', "\\textperiodcentered{}"},
+      {U'±', "\\ensuremath{\\pm}"},
+      {U'→', "\\ensuremath{\\rightarrow}"}};
+  return signs;
+}
+
+/// Letters with accents that the fonts of every LaTeX have (its encoding OT1, ot1enc.dfu). Those with a hook
+/// below, a stroke of their own or none of the accents are left out.
+bool has_font(char32_t code) {
+  static const std::set<char32_t> without = {
+      0xD0,  0xD7,  0xDE,  0xF0,  0xF7,  0xFE,  0x104, 0x105, 0x110, 0x111, 0x118, 0x119, 0x122,
+      0x123, 0x126, 0x127, 0x12E, 0x12F, 0x132, 0x133, 0x136, 0x137, 0x138, 0x13B, 0x13C, 0x13F,
+      0x140, 0x145, 0x146, 0x149, 0x14A, 0x14B, 0x156, 0x157, 0x166, 0x167, 0x172, 0x173};
+  if (code < 0x80) return true;
+  return code >= 0xC0 && code <= 0x17E && !without.contains(code);
+}
+
+/// Two signs that LaTeX's fonts join stay two.
+bool joins(char32_t before, char32_t code) {
+  return before == code && (code == '-' || code == ',' || code == '\'');
+}
+
+/// A long text is broken into lines.
+std::string column_type(const TableView& table, size_t column) {
+  constexpr int most_columns = 48;
+  if (table.columns[column].align == Align::right) return "r";
+  const bool is_long = std::any_of(table.rows.begin(), table.rows.end(), [&](const auto& row) {
+    return column < row.size() && columns_of(row[column].text) > most_columns;
+  });
+  return is_long ? "p{6cm}" : "l";
+}
+
+std::string latex_row(const std::vector<std::string>& cells) {
+  std::string row;
+  for (const std::string& cell : cells) row += (row.empty() && &cell == &cells.front() ? "" : " & ") + cell;
+  return row + " \\\\\n";
+}
+
+std::string table_of(const NotedTable& noted) {
+  const TableView& table = noted.table;
+  std::string types;
+  std::vector<std::string> headings;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    types += column_type(table, i);
+    headings.push_back(latex_text(table.columns[i].heading));
+  }
+  std::string text = "\\begin{table}\n\\centering\n\\caption{" + latex_text(noted.title + ". " + noted.note) +
+                     "}\n\\begin{tabular}{" + types + "}\n\\toprule\n" + latex_row(headings) + "\\midrule\n";
+  for (const std::vector<TableView::Entry>& entries : table.rows) {
+    std::vector<std::string> cells;
+    for (const TableView::Entry& entry : entries) cells.push_back(latex_text(entry.text));
+    text += latex_row(cells);
+  }
+  return text + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
+}
+
+}  // namespace
+
+std::string latex_text(std::string_view text) {
+  std::string safe;
+  char32_t before = 0;
+  const std::string line = plain_line(text);
+  for (const Letter& letter : letters_of(line)) {
+    const auto sign = signs().find(letter.code);
+    if (joins(before, letter.code)) safe += "{}";
+    if (sign != signs().end()) {
+      safe += sign->second;
+    } else if (has_font(letter.code)) {
+      safe += letter.bytes;
+    } else {
+      safe += fmt::format("\\anyletter{{{0}}}{{{0:04X}}}", static_cast<unsigned>(letter.code));
+    }
+    before = letter.code;
+  }
+  return safe;
+}
+
+std::string latex_page(const std::vector<NotedTable>& tables) {
+  std::string text =
+      "% Needs \\usepackage{booktabs}. Compiles with pdflatex, xelatex and lualatex.\n"
+      "\\DeclareRobustCommand{\\anyletter}[2]{\\ifdefined\\Umathcode\\symbol{#1}\\else\\texttt{U+#2}\\fi}\n";
+  for (const NotedTable& noted : tables) text += "\n" + table_of(noted);
+  return text;
+}
+
+}  // namespace apportion

@@ -1,0 +1,88 @@
+#include "coordinator/report/markdown/markdown_text.h"
+
+#include "coordinator/report/plain_text.h"
+
+namespace apportion {
+namespace {
+
+// A blank of no width, which parts what would be a mention or a number of an issue.
+constexpr const char* parting = "&#8203;";
+
+std::string markdown_row(const std::vector<std::string>& cells) {
+  std::string row = "|";
+  for (const std::string& cell : cells) row += " " + cell + " |";
+  return row + "\n";
+}
+
+/// A name that begins with blanks belongs to the one above it.
+std::string cell_text(const std::string& text) {
+  const bool below = text.starts_with("  ");
+  return (below ? "&emsp;" : "") + markdown_text(below ? text.substr(2) : text);
+}
+
+}  // namespace
+
+std::string markdown_text(std::string_view text) {
+  std::string safe;
+  for (const char character : plain_line(text)) {
+    switch (character) {
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '&':
+        safe += "&amp;";
+        break;
+      case '|':  // in a table a backslash of its own would part cells all the same
+        safe += "&#124;";
+        break;
+      case '@':
+      case '#':
+        safe += character + std::string(parting);
+        break;
+      case '\\':
+      case '`':
+      case '*':
+      case '_':
+      case '~':
+      case '[':
+      case ']':
+      case '!':
+      case '$':
+        safe += std::string("\\") + character;
+        break;
+      default:
+        safe += character;
+    }
+  }
+  return safe;
+}
+
+std::string markdown_table(const TableView& table) {
+  std::vector<std::string> headings, rules;
+  for (const TableView::Column& column : table.columns) {
+    headings.push_back(markdown_text(column.heading));
+    rules.emplace_back(column.align == Align::right ? "---:" : "---");
+  }
+  std::string text = markdown_row(headings) + markdown_row(rules);
+  for (const std::vector<TableView::Entry>& entries : table.rows) {
+    std::vector<std::string> cells;
+    for (const TableView::Entry& entry : entries) cells.push_back(cell_text(entry.text));
+    text += markdown_row(cells);
+  }
+  return text;
+}
+
+std::string markdown_page(const std::vector<NotedTable>& tables) {
+  std::string text;
+  for (const NotedTable& noted : tables) {
+    text += text.empty() ? "" : "\n";
+    text += "**" + markdown_text(noted.title) + "**\n\n" + markdown_table(noted.table) + "\n" +
+            markdown_text(noted.note) + "\n";
+  }
+  return text;
+}
+
+}  // namespace apportion

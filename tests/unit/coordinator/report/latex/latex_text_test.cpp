@@ -1,0 +1,47 @@
+// Texts and tables in LaTeX: no sign of a name means anything to it.
+#include "coordinator/report/latex/latex_text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace apportion {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(LatexText, EscapesItsSigns) {
+  EXPECT_EQ(latex_text("# $ % & _ { } ~ ^ \\"),
+            "\\# \\$ \\% \\& \\_ \\{ \\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{}");
+  EXPECT_EQ(latex_text("<a|b> \"c\" 'd' `e` [f] *g"),
+            "\\textless{}a\\textbar{}b\\textgreater{} \\symbol{34}c\\symbol{34} "
+            "'d' "
+            "\\textasciigrave{}e\\textasciigrave{} {[}f] {*}g");
+  EXPECT_EQ(latex_text("a---b,,c''"), "a-{}-{}-b,{},c'{}'");
+  EXPECT_EQ(latex_text("0.044 ± 0.020 · x → y"),
+            "0.044 \\ensuremath{\\pm} 0.020 \\textperiodcentered{} x \\ensuremath{\\rightarrow} y");
+  EXPECT_EQ(latex_text("two\nlines"), "two lines");
+}
+
+TEST(LatexText, HasLettersWithoutAFontByTheirNumber) {
+  EXPECT_EQ(latex_text("Łódź é"), "Łódź é");
+  EXPECT_EQ(
+      latex_text("ح🧑ę\u202E"),
+      "\\anyletter{1581}{062D}\\anyletter{129489}{1F9D1}\\anyletter{281}{0119}\\anyletter{65533}{FFFD}");
+}
+
+TEST(LatexText, MakesTables) {
+  const std::string lengthy(60, 'x');
+  TableView table{{{"name", Align::left}, {"share"}}, {{{"a & b"}, {"0.500"}}, {{"c"}, {"-"}}}};
+  const std::string page = latex_page({{"50%", "Note.", table}});
+  EXPECT_THAT(
+      page,
+      HasSubstr("\n\\begin{table}\n\\centering\n\\caption{50\\%. Note.}\n\\begin{tabular}{lr}\n\\toprule\n"
+                "name & share \\\\\n\\midrule\na \\& b & 0.500 \\\\\nc & - \\\\\n\\bottomrule\n"
+                "\\end{tabular}\n\\end{table}\n"));
+  EXPECT_THAT(page, HasSubstr("\\DeclareRobustCommand{\\anyletter}[2]"));
+  table.rows.front().front().text = lengthy;
+  EXPECT_THAT(latex_page({{"", "", table}}), HasSubstr("{p{6cm}r}"));
+}
+
+}  // namespace
+}  // namespace apportion
