@@ -17,6 +17,12 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 
 Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
 
+/// A count is a whole number.
+Json metric_number(const MetricDescription& metric, const std::optional<double>& value) {
+  if (value && std::isfinite(*value) && metric.decimals == 0) return static_cast<int64_t>(*value);
+  return number(value);
+}
+
 Json numbers(const std::vector<double>& values) {
   Json array = Json::array();
   for (double value : values) array.push_back(number(value));
@@ -44,7 +50,8 @@ Json subject_json(const MeasureView& view, size_t s) {
 /// The metrics of the whole test set that are of this extent.
 void add_metrics(const DatasetMetrics& metrics, MetricExtent extent, Json& json) {
   for (const MeasuredMetric& metric : measured_metrics()) {
-    if (metric.extent == extent && metric.of_set) json[metric.name] = number(metric.of_set(metrics));
+    if (metric.extent == extent && metric.of_set)
+      json[metric.name] = metric_number(metric, metric.of_set(metrics));
   }
 }
 

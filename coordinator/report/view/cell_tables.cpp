@@ -41,14 +41,6 @@ void add_entries(const char* const (&names)[count], const DatasetMetrics& metric
   for (const char* name : names) row.push_back(entry_of(measured_metric(name), metrics));
 }
 
-/// "0.031 to 0.071", by the metric that says how such are rounded.
-Entry interval_entry(const char* metric, const std::optional<Interval>& interval) {
-  if (!interval) return {not_known};
-  const MeasuredMetric& measured = measured_metric(metric);
-  return {metric_text(measured, interval->low) + " to " + metric_text(measured, interval->high),
-          interval->low};
-}
-
 std::vector<Entry> chance_row(const MeasureView& measure) {
   const DatasetMetrics& metrics = measure.metrics;
   std::vector<Entry> row = {{measure_name(measure)},
@@ -105,6 +97,18 @@ std::vector<Entry> subject_row(const SetView& set, const SubjectView& subject, s
 }
 
 }  // namespace
+
+TableView::Entry interval_entry(const char* metric, const std::optional<Interval>& interval) {
+  if (!interval) return {not_known};
+  const MeasuredMetric& measured = measured_metric(metric);
+  return {metric_text(measured, interval->low) + " to " + metric_text(measured, interval->high),
+          interval->low};
+}
+
+TableView::Entry passes_entry(const DatasetMetrics& metrics) {
+  if (metrics.tested == 0) return {not_known};
+  return {fmt::format("{} of {}", metrics.passes, metrics.tested), metrics.passes};
+}
 
 bool is_of_stories(const MeasureView& measure) { return reads_stories(measure.file.record.task); }
 

@@ -9,6 +9,11 @@
 
 namespace apportion {
 
+/// "0.031 to 0.071", by the metric that says how such are rounded.
+TableView::Entry interval_entry(const char* metric, const std::optional<Interval>& interval);
+/// "12 of 14": subjects whose rounds may be draws from their targets.
+TableView::Entry passes_entry(const DatasetMetrics& metrics);
+
 /// Whether the measure's answers are read as stories: nothing of them is exact, and they have a table of
 /// their own.
 bool is_of_stories(const MeasureView& measure);

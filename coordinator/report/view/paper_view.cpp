@@ -27,6 +27,25 @@ Entry mae_entry(const DatasetMetrics& metrics) {
   return entry;
 }
 
+/// What p is, and the intervals of the means where there are.
+std::string chance_note(const DatasetMetrics& metrics) {
+  std::string note =
+      "p: of the test whether the rounds are draws from the target; in the last row the subjects with 0.05 "
+      "or "
+      "more.";
+  std::string intervals;
+  const std::pair<const char*, std::optional<Interval>> of_means[] = {
+      {"exact_error", metrics.exact_error_interval}, {"mae", metrics.mae_interval}};
+  for (const auto& [name, interval] : of_means) {
+    if (!interval) continue;
+    const MeasuredMetric& metric = measured_metric(name);
+    intervals += (intervals.empty() ? " " : ", ") + std::string(metric.heading) + " " +
+                 interval_entry(name, interval).text;
+  }
+  return intervals.empty() ? note
+                           : note + " 95% intervals of the means over such subjects:" + intervals + ".";
+}
+
 Entry floor_entry(const CellFigures& figures) { return entry_of(measured_metric("floor"), figures.floor); }
 
 /// Columns whose heading is one of these are left out.
@@ -118,12 +137,13 @@ NotedTable subjects_of_paper(const CellView& view, const SetView& set, size_t mo
   const MeasureView* main = view.measure(set.is_trained ? "after" : "before", set.test_set);
   std::vector<Entry>& means = table.rows.emplace_back(table.columns.size());
   means.front() = {"mean"};
-  const size_t errors = means.size() - 3;
+  const size_t errors = means.size() - 4;
   means[errors] = entry_of(measured_metric("exact_error"), main->metrics);
   means[errors + 1] = mae_entry(main->metrics);
   means[errors + 2] = entry_of(measured_metric("floor"), main->metrics);
-  std::string note = fmt::format("{} wordings, {} rounds for each subject. {}", main->file.result.wordings,
-                                 main->metrics.rounds, columns_note);
+  means[errors + 3] = passes_entry(main->metrics);
+  std::string note = fmt::format("{} wordings, {} rounds for each subject. {} {}", main->file.result.wordings,
+                                 main->metrics.rounds, columns_note, chance_note(main->metrics));
   if (set.subjects.size() > most)
     note = fmt::format("The {} subjects that are furthest off, of {}. ", most, set.subjects.size()) + note;
   return {cell_title(view, unicode_marks) + ", " + set.test_set, note, std::move(table)};

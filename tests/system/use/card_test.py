@@ -69,7 +69,7 @@ def results_are_the_jsons():
     for subject in after["subjects"]:
         (row,) = re.findall(rf"^\| {subject['subject']} \|.*$", card.text, re.MULTILINE)
         shown = row.strip("| ").split(" | ")
-        values = [subject["target"][0], subject["observed"][0], subject["exact_error"], subject["mae"], subject["floor"]]
+        values = [subject["target"][0], subject["observed"][0], subject["exact_error"], subject["mae"], subject["floor"], subject["p_value"]]
         assert [shown[1], *shown[3:]] == [f"{value:.3f}" for value in values], (row, subject)
 
 

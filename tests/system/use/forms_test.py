@@ -216,22 +216,23 @@ def all_say_the_same(folder, cell, test_set):
             shares[when] = [rounded(share) if known else "-" for share in shown]
             if when == "after":
                 assert abs(mae - subject["mae"]) < 1e-12 and abs(exact - subject["exact_error"]) < 1e-12, (name, mae, exact, subject)
-        errors = [rounded(subject[key]) for key in ("exact_error", "mae", "floor")]
+        errors = [rounded(subject[key]) for key in ("exact_error", "mae", "floor", "p_value")]
         for j in range(per):
             row, numbers = latex[1 + s * per + j], page[1 + s * per + j]
             wanted = [rounded(subject["target"][j]), shares["before"][j], shares["after"][j]]
             at = 1 if pair else 2
-            assert row == [name, *([] if pair else [categories[j]]), *wanted, *(errors if j == 0 else [""] * 3)], (row, wanted, errors)
+            assert row == [name, *([] if pair else [categories[j]]), *wanted, *(errors if j == 0 else [""] * 4)], (row, wanted, errors)
             for value, text in zip(numbers[at : at + 3], wanted, strict=True):
                 assert (value == "-") if text == "-" else rounded(value) == text, (numbers, wanted)
-            assert j > 0 or [rounded(value) for value in numbers[at + 5 : at + 8]] == errors, (numbers, errors)
+            assert j > 0 or [rounded(value) for value in numbers[at + 5 : at + 9]] == errors, (numbers, errors)
         if pair:
             assert lines[s][:3] == [rounded(subject["target"][0]), shares["before"][0], shares["after"][0]], (lines[s], shares)
-        assert lines[s][-4:-1] == errors, (lines[s], errors)
+        assert lines[s][-4:-1] == errors[:3], (lines[s], errors)
     heading, *means = forms["page"]["Means over subjects"]
     of_page = {row[0]: dict(zip(heading, row, strict=True)) for row in means}[f"after, {test_set}"]
     assert abs(of_page["exact error"] - after["exact_error"]) < 1e-8 and abs(of_page["MAE"] - after["mae"]) < 1e-8
-    assert latex[-1][-3:] == [rounded(after["exact_error"]), f"{after['mae']:.3f} ± {after['mae_deviation']:.3f}", rounded(after["floor"])], latex[-1]
+    wanted = [rounded(after["exact_error"]), f"{after['mae']:.3f} ± {after['mae_deviation']:.3f}", rounded(after["floor"]), f"{after['passes']} of {after['tested']}"]
+    assert latex[-1][-4:] == wanted, (latex[-1], wanted)
     assert f"exact error {after['exact_error']:.3f} · MAE {rounded(before['mae'])} → {after['mae']:.3f} (a perfect sampler: {after['floor']:.3f})" in forms["text"]
     return after
 
