@@ -61,6 +61,7 @@ class JobRun {
     say_notices(status);
     FolderClaims claims(claim_options(), status);
     write_plan_file(output_.directory, plan_file());  // as a member, so that nobody clears the folder
+    environment_.began();
     claims_ = &claims;
     std::vector<TaskFailure> failures;
     try {
@@ -300,7 +301,6 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   for (int rank = 0; rank < environment.ranks; ++rank) link.send(rank, Stop{exit_code});
   const size_t incomplete = job.incomplete();
   if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
-  leave_page(output.directory);
   const std::vector<std::string> failed = job.failed_cells(failures);
   if (incomplete > failed.size()) {
     std::fprintf(

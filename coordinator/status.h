@@ -1,5 +1,6 @@
-// What a run shows while it works: a line per group of ranks. On a terminal the lines are redrawn in place
-// below everything else, in a log each group has a line now and then, and a quiet run shows warnings only.
+// What a run shows while it works: a line per group of ranks, or where these are many one for each stage that
+// some are at. On a terminal the lines are redrawn in place below everything else, in a log each has its turn
+// now and then, and a quiet run shows warnings only.
 #pragma once
 
 #include <functional>
@@ -31,7 +32,7 @@ std::string render_progress(const std::string& who, const Progress& progress, co
 /// "0:42", "12:03", "3:05:09".
 std::string render_time(double seconds);
 
-/// "rank 0", "ranks 0-3", "ranks 0,2,5".
+/// "rank 0", "ranks 0-3", "ranks 0-2,5"; of many runs "32 ranks".
 std::string render_ranks(std::vector<int> ranks);
 
 /// Used by one thread. Nothing here ever throws for a stream that fails.
@@ -60,11 +61,13 @@ class Status {
 
  private:
   struct Group {
-    std::string text;
-    std::string stage;
+    Progress progress;
     double started = 0, shown = 0;
   };
 
+  bool is_joined() const;
+  std::string joined_line(const std::string& stage) const;
+  void log(const std::vector<int>& ranks, Group& group, bool new_stage);
   void erase();
   void draw();
   void print(const std::string& text);
@@ -73,7 +76,8 @@ class Status {
   std::ostream& out_;
   const std::function<double()> clock_;
   std::map<std::vector<int>, Group> groups_;
-  int drawn_ = 0;  // lines of groups on the terminal
+  std::map<std::string, double> stages_shown_;  // in a log, of joined lines: when
+  int drawn_ = 0;                               // lines of groups on the terminal
 };
 
 }  // namespace apportion

@@ -144,8 +144,8 @@ std::string render_status(const FolderStatus& status) {
     text += fmt::format("{} {}{} since {}", member.alive ? "at work:" : "lost:   ", member.id,
                         member.slurm_job.empty() ? "" : " (Slurm job " + member.slurm_job + ")",
                         local_time_text(member.began, "%b %d %H:%M"));
-    for (size_t i = 0; i < member.doing.size(); ++i) text += (i == 0 ? ": " : "; ") + member.doing[i];
-    text += "\n";
+    const std::string doing = doing_text(member);
+    text += (doing.empty() ? "" : ": " + doing) + "\n";
   }
   constexpr size_t most_shown = 20;
   size_t failed = 0;

@@ -19,6 +19,7 @@ struct ReportRequest {
   std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
   std::string html =
       {};  // the file that its page goes to in place of the table, "-": standard output; empty: none
+  bool watch = false;  // the page is written again while runs are at work
 };
 
 struct ReportOptions {
@@ -50,8 +51,9 @@ Report render_report(const std::string& directory, const OutputConfig& output,
 /// standard error says so, and that is all: the results are there.
 void leave_page(const std::string& directory);
 
-/// Prints it, or writes its page, and the failures on standard error. Returns what the process is to end
-/// with: gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
+/// Prints it, or writes its page, with `watch` again and again (watched_page.h), and the failures on standard
+/// error. Returns what the process is to end with: the exit code of the signal that ended watching,
+/// gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
 /// printed, that names what is missing in it.
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request = {});
 

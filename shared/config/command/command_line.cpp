@@ -167,8 +167,14 @@ CommandLine parse_report(const CommandWords& words) {
   if (words.by) parsed.by = by_keys(*words.by);
   parsed.fail_if = words.fail_if;
   parsed.html_file = words.html_file;
-  if (!words.html_file.empty() && (words.by || parsed.config.output.json))
-    throw UserError(fmt::format("{}: --html writes the page, --json and --by print; ask for one", source));
+  parsed.watch = words.switches.count("watch") > 0;
+  if (parsed.watch && words.html_file == "-")
+    throw UserError(
+        fmt::format("{}: --watch writes a file again and again; --html FILE instead of -", source));
+  const bool page = parsed.watch || !words.html_file.empty();
+  if (page && (words.by || parsed.config.output.json))
+    throw UserError(
+        fmt::format("{}: --html and --watch write the page, --json and --by print; ask for one", source));
   return parsed;
 }
 
@@ -323,7 +329,7 @@ void check_commands(const CommandWords& words, const std::string& command) {
         Own{!words.cell.empty(), "cell", "report", "report DIR"},
         Own{words.by.has_value(), "by", "report", "report DIR"},
         Own{!words.fail_if.empty(), "fail-if", "report", "report DIR"},
-        Own{on("watch"), "watch", "status", "status DIR"},
+        Own{on("watch") && command != "report", "watch", "status", "status DIR' and 'apportion report DIR"},
         Own{on("print_config"), "print-config", "run", "run JOB.ini"},
         Own{!words.forget.empty(), "forget", "gc", "gc DIR"}, Own{on("yes"), "yes", "gc", "gc DIR"},
         Own{on("adapters"), "adapters", "pack", "pack DIR FILE.h5"}}) {

@@ -74,7 +74,7 @@ struct CommandLine {
   std::string
       job_name;  // run, scale, plan of a sweep: the file's without its ending; of a pipe the results folder's
   std::string directory;  // report, export_csv, status, retry, gc, pack, merge, verify (or a pack)
-  bool watch = false;     // status
+  bool watch = false;     // status, report
   SubmitRequest submit;
   FolderRequest folder;
   ScoreRequest score;
@@ -87,8 +87,8 @@ struct CommandLine {
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE] [--cell NAME | --by
-/// KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE [--watch]] [--cell NAME |
+/// --by KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the
 /// other commands on a folder, `apportion inspect MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`,
 /// and
 /// --help, --version, --dump-defaults, --print-config (with run JOB); with run, submit and plan also
