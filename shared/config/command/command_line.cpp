@@ -11,12 +11,15 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
+#include "shared/config/command/command_table.h"
+#include "shared/config/command/completion.h"
+#include "shared/config/command/man_page.h"
+#include "shared/config/command/usage.h"
 #include "shared/config/command/words.h"
 #include "shared/config/job_file.h"
 #include "shared/config/option_table.h"
 #include "shared/config/options_page.h"
 #include "shared/config/sweep.h"
-#include "shared/config/usage.h"
 #include "shared/config/version.h"
 
 namespace apportion {
@@ -159,7 +162,7 @@ CommandLine parse_report(const CommandWords& words) {
   CommandLine parsed;
   parsed.command = Command::report;
   parsed.directory = only_argument(words, "report DIR [--json]", "a results folder");
-  allow_settings(words, {"json", "quiet"});
+  allow_settings(words);
   parsed.config = make_run_config(words.settings);
   parsed.cell = words.cell;
   if (!words.cell.empty() && words.by)
@@ -213,7 +216,7 @@ void check_merged(const ExportRequest& request, bool is_gguf) {
 CommandLine parse_export(const CommandWords& words) {
   CommandLine parsed;
   parsed.directory = only_argument(words, "export DIR --csv [FILE]", "a results folder");
-  allow_settings(words, {"quiet", "adapter", "model"});
+  allow_settings(words);
   std::vector<Setting> settings = words.settings;
   ExportRequest& request = parsed.exported;
   parsed.cell = taken_out(settings, "adapter");  // a cell's name here, and not the key of that name
@@ -246,23 +249,21 @@ CommandLine parse_export(const CommandWords& words) {
   return parsed;
 }
 
-/// A command on a results folder that has no keys of its own but those in `allowed`.
+/// A command on a results folder that has no keys of its own but those in the table.
 CommandLine parse_folder(const CommandWords& words, Command command, const std::string& form,
-                         const std::set<std::string>& allowed,
                          const std::vector<std::string>& what = {"a results folder"}, bool more = false) {
   check_arguments(words, form, what, more);
   CommandLine parsed;
   parsed.command = command;
   parsed.directory = words.positionals[1];
-  allow_settings(words, allowed);
+  allow_settings(words);
   parsed.config = make_run_config(words.settings);
   parsed.watch = words.switches.count("watch") > 0;
   return parsed;
 }
 
 CommandLine parse_gc(const CommandWords& words) {
-  CommandLine parsed =
-      parse_folder(words, Command::gc, "gc DIR [JOB.ini ...]", {"json", "quiet"}, {"a results folder"}, true);
+  CommandLine parsed = parse_folder(words, Command::gc, "gc DIR [JOB.ini ...]", {"a results folder"}, true);
   FolderRequest& folder = parsed.folder;
   for (size_t i = 2; i < words.positionals.size(); ++i)
     folder.jobs.push_back(std::filesystem::path(words.positionals[i]).stem().string());
@@ -275,15 +276,15 @@ CommandLine parse_gc(const CommandWords& words) {
 }
 
 CommandLine parse_pack(const CommandWords& words) {
-  CommandLine parsed = parse_folder(words, Command::pack, "pack DIR FILE.h5", {"quiet"},
-                                    {"a results folder", "a file to write"});
+  CommandLine parsed =
+      parse_folder(words, Command::pack, "pack DIR FILE.h5", {"a results folder", "a file to write"});
   parsed.folder.file = words.positionals[2];
   parsed.folder.adapters = words.switches.count("adapters") > 0;
   return parsed;
 }
 
 CommandLine parse_merge(const CommandWords& words) {
-  CommandLine parsed = parse_folder(words, Command::merge, "merge DIR FROM", {"quiet"},
+  CommandLine parsed = parse_folder(words, Command::merge, "merge DIR FROM",
                                     {"a results folder", "a results folder to bring in"});
   parsed.folder.from = words.positionals[2];
   return parsed;
@@ -302,7 +303,7 @@ CommandLine parse_inspect(const CommandWords& words) {
 /// Its --adapter is a folder, and not the key of that name.
 CommandLine parse_score(const CommandWords& words) {
   check_arguments(words, "score MODEL ROWS.jsonl [--adapter DIR]", {"a model", "a file of rows"});
-  allow_settings(words, {"adapter", "measure_compute_type", "quiet"});
+  allow_settings(words);
   CommandLine parsed;
   parsed.command = Command::score;
   std::vector<Setting> settings = words.settings;
@@ -364,7 +365,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return printing(Command::help,
                     command == "run" || command == "submit" || command == "scale" || command == "plan"
                         ? format_run_help()
-                        : usage);
+                        : format_usage());
   if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
   if (words.switches.count("dump_defaults"))
     return printing(Command::dump_defaults, format_default_job_file());
@@ -372,6 +373,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return printing(Command::dump_options_page, format_options_page());
   }
   if (words.switches.count("dump_metrics_markdown")) return printing(Command::dump_metrics_page, "");
+  if (words.switches.count("dump_man")) return printing(Command::dump_man, format_man_page());
+  if (words.completion) return printing(Command::dump_completion, format_completion(*words.completion));
   if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
   check_commands(words, command);
   if (command == "inspect") return parse_inspect(words);
@@ -382,17 +385,14 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
   if (command == "export") return parse_export(words);
-  if (command == "status")
-    return parse_folder(words, Command::status, "status DIR [--json]", {"json", "quiet"});
-  if (command == "retry") return parse_folder(words, Command::retry, "retry DIR", {"quiet"});
-  if (command == "verify") return parse_folder(words, Command::verify, "verify DIR", {"quiet"});
+  if (command == "status") return parse_folder(words, Command::status, "status DIR [--json]");
+  if (command == "retry") return parse_folder(words, Command::retry, "retry DIR");
+  if (command == "verify") return parse_folder(words, Command::verify, "verify DIR");
   if (command == "gc") return parse_gc(words);
   if (command == "pack") return parse_pack(words);
   if (command == "merge") return parse_merge(words);
-  throw UserError(
-      fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-                  nearest_word(command, {"run", "submit", "scale", "plan", "report", "export", "status",
-                                         "retry", "verify", "gc", "pack", "merge", "inspect", "score"})));
+  throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
+                              nearest_word(command, command_names())));
 }
 
 }  // namespace apportion

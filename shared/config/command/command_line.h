@@ -30,7 +30,9 @@ enum class Command {
   dump_defaults,
   print_config,
   dump_options_page,
-  dump_metrics_page
+  dump_metrics_page,
+  dump_man,
+  dump_completion
 };
 
 /// What `submit` adds to the job that it submits.
