@@ -265,11 +265,20 @@ void retry(const CommandLine& line) {
                           : std::to_string(tasks) + " tasks are tried again by the next run of their job\n");
 }
 
+/// Does what takes long of a folder of many results, and shows meanwhile how far it has come.
+template <typename Work>
+auto shown(const CommandLine& line, const std::string& command, const Work& work) {
+  Status status(line.config.output);
+  WorkProgress progress(status, command, "results");
+  return work(DoneTold(std::ref(progress)));
+}
+
 void verify(const CommandLine& line) {
   size_t seen = 0;
-  const std::vector<std::string> faults = is_regular_file(line.directory)
-                                              ? verify_pack(line.directory, seen)
-                                              : verify_folder(line.directory, seen);
+  const std::vector<std::string> faults = shown(line, "verify", [&](const DoneTold& told) {
+    return is_regular_file(line.directory) ? verify_pack(line.directory, seen)
+                                           : verify_folder(line.directory, seen, told);
+  });
   std::string text;
   for (const std::string& fault : faults) text += fault + "\n";
   print_output(text + std::to_string(seen) + " results, " + std::to_string(faults.size()) +
@@ -278,7 +287,9 @@ void verify(const CommandLine& line) {
 }
 
 void pack(const CommandLine& line) {
-  const size_t results = pack_folder(line.directory, line.folder.file, line.folder.adapters);
+  const size_t results = shown(line, "pack", [&](const DoneTold& told) {
+    return pack_folder(line.directory, line.folder.file, line.folder.adapters, told);
+  });
   print_output(std::to_string(results) + " results are in " + line.folder.file + "\n");
 }
 
@@ -291,7 +302,12 @@ int act(CommandLine line, const RankEnv& env) {
     return print_report(line.directory, line.config.output,
                         {line.cell, line.by, line.fail_if, line.html_file, line.watch});
   if (line.command == Command::status) return print_status(line);
-  if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
+  if (line.command == Command::merge) {
+    const Merged merged = shown(line, "merge", [&](const DoneTold& told) {
+      return merge_folder(line.directory, line.folder.from, told);
+    });
+    return say_merged(merged, line.folder.from);
+  }
   if (line.command == Command::submit) {
     submit_job(line);
   } else if (line.command == Command::export_csv) {

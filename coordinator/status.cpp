@@ -130,15 +130,22 @@ Status::~Status() {
 }
 
 void Status::show(const std::vector<int>& ranks, const Progress& progress) {
+  show_as(ranks, render_ranks(ranks), progress);
+}
+
+void Status::show_work(const std::string& who, const Progress& progress) { show_as({}, who, progress); }
+
+void Status::show_as(const std::vector<int>& ranks, const std::string& who, const Progress& progress) {
   if (options_.mode == StatusMode::quiet) return;
   const double now = clock_();
   auto [at, is_new] = groups_.try_emplace(ranks);
   Group& group = at->second;
   if (is_new) group.started = now;
   const bool new_stage = group.progress.stage != progress.stage;
+  group.who = who;
   group.progress = progress;
   if (options_.mode == StatusMode::log) {
-    log(ranks, group, new_stage);
+    log(group, new_stage);
   } else {
     erase();
     draw();
@@ -146,7 +153,7 @@ void Status::show(const std::vector<int>& ranks, const Progress& progress) {
 }
 
 /// Of a stage that is new to a group its line comes at once, and so does the first joined one of a stage.
-void Status::log(const std::vector<int>& ranks, Group& group, bool new_stage) {
+void Status::log(Group& group, bool new_stage) {
   const double now = clock_();
   if (is_joined()) {
     const auto [shown, is_first] = stages_shown_.try_emplace(group.progress.stage, now);
@@ -157,7 +164,7 @@ void Status::log(const std::vector<int>& ranks, Group& group, bool new_stage) {
   }
   if (!new_stage && now - group.shown < options_.log_period) return;
   group.shown = now;
-  print(render_progress(render_ranks(ranks), group.progress, options_.style));
+  print(render_progress(group.who, group.progress, options_.style));
 }
 
 bool Status::is_joined() const { return groups_.size() > most_lines; }
@@ -217,13 +224,34 @@ void Status::draw() {
   for (const auto& [ranks, group] : groups_) {
     if (is_joined() && !stages.insert(group.progress.stage).second) continue;
     std::string text = is_joined() ? joined_line(group.progress.stage)
-                                   : render_progress(render_ranks(ranks), group.progress, options_.style);
+                                   : render_progress(group.who, group.progress, options_.style);
     // Cut without colours when too long: a cut escape sequence would spill.
     if (columns_of(text) >= options_.width) text = without_paint(text, options_.width - 1);
     out_ << text << "\n";
     ++drawn_;
   }
   out_ << std::flush;
+}
+
+WorkProgress::WorkProgress(Status& status, std::string who, const std::string& what)
+    : status_(status), who_(std::move(who)), began_(status.now()) {
+  progress_.stage = what;
+}
+
+WorkProgress::~WorkProgress() {
+  if (shown_ > 0) status_.drop({});
+}
+
+void WorkProgress::operator()(size_t done, size_t all) {
+  constexpr double silent_s = 1, interval_s = 0.2;
+  const double now = status_.now();
+  if (now - began_ < silent_s || now - shown_ < interval_s) return;
+  shown_ = now;
+  progress_.step = static_cast<int64_t>(done);
+  progress_.steps = static_cast<int64_t>(std::max(all, done));
+  progress_.seconds_left = (now - began_) / static_cast<double>(std::max<size_t>(done, 1)) *
+                           static_cast<double>(progress_.steps - progress_.step);
+  status_.show_work(who_, progress_);
 }
 
 }  // namespace apportion

@@ -213,12 +213,13 @@ size_t retry_failed(const std::string& directory) {
   return failed.size();
 }
 
-std::vector<std::string> verify_folder(const std::string& directory, size_t& seen) {
+std::vector<std::string> verify_folder(const std::string& directory, size_t& seen, const DoneTold& told) {
   std::vector<std::string> faults;
   const std::vector<std::string> ids = finished_tasks(directory);
   seen = ids.size();
-  for (const std::string& id : ids) {
-    if (std::string fault = fault_of_result(directory, id); !fault.empty())
+  for (size_t i = 0; i < ids.size(); ++i) {
+    told(i, ids.size());
+    if (std::string fault = fault_of_result(directory, ids[i]); !fault.empty())
       faults.push_back(std::move(fault));
   }
   JournalReader journals(directory);

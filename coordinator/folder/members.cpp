@@ -32,11 +32,15 @@ struct Doing {
 
 Doing read_doing(const std::string& text) {
   const size_t blank = text.find_last_of(' '), slash = text.find_last_of('/');
-  Doing doing{text.substr(0, std::min(text.find(" ("), blank))};
+  Doing doing{text.substr(0, blank)};
+  // Its cell: "stage 1 (seed=0): loading" is "stage 1: loading".
+  const size_t open = doing.stage.find(" ("), close = doing.stage.rfind(')');
+  if (open != std::string::npos && close != std::string::npos && open < close)
+    doing.stage.erase(open, close + 1 - open);
   if (blank == std::string::npos || slash == std::string::npos || slash < blank) return doing;
-  const bool known = parse_integer(text.substr(blank + 1, slash - blank - 1), doing.step) &&
-                     parse_integer(text.substr(slash + 1), doing.steps);
-  return known ? doing : Doing{text.substr(0, text.find(" ("))};
+  parse_integer(text.substr(blank + 1, slash - blank - 1), doing.step);
+  parse_integer(text.substr(slash + 1), doing.steps);
+  return doing;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 """`report --watch`: the page while a run is at work, from its files alone: where a task is, written again when something has
 changed and only then, told to browsers to be read again until the last one. And the page of a run that comes to nothing:
-it says what is missing and why, and the line that names the failure waits for no page."""
+it says what is missing and why, and the line that names the failure waits for no page. And what takes long before a step is
+made has a line of its own."""
 
 import contextlib
 import os
@@ -109,10 +110,26 @@ def a_run_that_comes_to_nothing():
     assert not os.path.exists("wrong")
 
 
+def loading_speaks():
+    """On one thread a model of 1.0 billion weights is not loaded within a second; nobody waits for the rest of it."""
+    shape = "shape:layers=24,width=1536,heads=16,kv_heads=16,ffn=6144,context=512,vocabulary=32000"
+    words = ["--output", "large", "--model", shape, "--method", "zero-shot", "--threads", "1", "--quiet=false"]
+    run = start("run", "small.ini", *words)
+    lines = []
+    while not (lines and "loading" in lines[-1]):
+        lines.append(run.stderr.readline())
+        assert lines[-1], "it ends without a word of its loading"
+        assert "measure" not in lines[-1], lines
+    run.kill()
+    run.wait()
+    assert re.match(r"rank 0 +before, v2: loading +\d+/219 .* left\n", lines[-1]), lines
+
+
 def main():
     a_watched_run()
     nobody_at_work()
     a_run_that_comes_to_nothing()
+    loading_speaks()
 
 
 if __name__ == "__main__":

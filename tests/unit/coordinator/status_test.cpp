@@ -148,6 +148,27 @@ TEST_F(StatusTest, ALogOfManyGroupsHasALineEachFiveSecondsForAll) {
   EXPECT_THAT(text, HasSubstr("ranks 0-63"));
 }
 
+TEST_F(StatusTest, WorkOfNoRankIsShownAfterASecond) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  {
+    WorkProgress progress(status, "verify", "results");
+    progress(0, 40);
+    now_ += 0.9;
+    progress(10, 40);
+    EXPECT_EQ(out_.str(), "");
+    now_ += 0.1;
+    progress(20, 40);
+    const std::vector<std::string> lines = screen_after(out_.str());
+    ASSERT_EQ(lines.size(), 2);
+    for (const char* part : {"verify", "results", "20/40", "0:01 left"})
+      EXPECT_THAT(lines[0], HasSubstr(part));
+    now_ += 0.1;
+    progress(21, 40);
+    EXPECT_THAT(screen_after(out_.str())[0], HasSubstr("20/40")) << "not more often than anyone reads";
+  }
+  EXPECT_EQ(screen_after(out_.str()), std::vector<std::string>{""});
+}
+
 TEST_F(StatusTest, ANewStageIsShownAtOnce) {
   Status status(options(StatusMode::log), out_, clock());
   status.show({0}, progress_at(1));
