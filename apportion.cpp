@@ -15,6 +15,7 @@
 #include "coordinator/folder/folder_status.h"
 #include "coordinator/folder/merge.h"
 #include "coordinator/folder/pack.h"
+#include "coordinator/folder/watch.h"
 #include "coordinator/inspect/inspect.h"
 #include "coordinator/job.h"
 #include "coordinator/leaving.h"
@@ -73,20 +74,34 @@ JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks, c
   return environment;
 }
 
+/// Whether a run that ends like this leaves a page: one that is stopped leaves at once, and where the disk is
+/// full that is said once.
+bool leaves_page(const std::exception& error) {
+  return interrupt_signal() == 0 && dynamic_cast<const StorageError*>(&error) == nullptr;
+}
+
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
-/// unless all were told to leave.
+/// unless all were told to leave. A run's page comes behind that line, which waits for nothing.
 void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, const Restarts& restarts) {
+  bool began = false;
+  const auto leave = [&] {
+    if (began) leave_page(line.config.output.directory);
+  };
   try {
-    const JobEnvironment environment = environment_of(line, ranks, restarts);
+    JobEnvironment environment = environment_of(line, ranks, restarts);
+    environment.began = [&] { began = true; };
     if (line.command == Command::scale) {
       run_study(link, line.config, environment);
     } else {
       run_job(link, line.cells, environment);
     }
+    leave();
   } catch (const LeftInOrder& left) {
     print_error(left);
+    if (leaves_page(left)) leave();
   } catch (const std::exception& error) {
     print_error(error);
+    if (leaves_page(error)) leave();
     ranks.abort(failure_of(error).exit_code);
   }
 }
@@ -232,16 +247,17 @@ int run(CommandLine line, const RankEnv& env) {
   }
 }
 
-/// `status`, once or again and again until a signal ends it.
-void print_status(const CommandLine& line) {
-  constexpr std::chrono::seconds pause(5);
-  while (true) {
+/// `status`, once or again and again until a signal ends it. Returns what the process ends with.
+int print_status(const CommandLine& line) {
+  const auto look = [&] {
     const FolderStatus status = folder_status(line.directory, folder_seconds(line.directory));
     if (line.watch && !line.config.output.json) print_output("\x1b[H\x1b[2J");
     print_output(line.config.output.json ? status_json(status) : render_status(status));
-    if (!line.watch) return;
-    std::this_thread::sleep_for(pause);
-  }
+    return true;
+  };
+  if (line.watch) return watch(look);
+  look();
+  return 0;
 }
 
 void retry(const CommandLine& line) {
@@ -250,11 +266,20 @@ void retry(const CommandLine& line) {
                           : std::to_string(tasks) + " tasks are tried again by the next run of their job\n");
 }
 
+/// Does what takes long of a folder of many results, and shows meanwhile how far it has come.
+template <typename Work>
+auto shown(const CommandLine& line, const std::string& command, const Work& work) {
+  Status status(line.config.output);
+  WorkProgress progress(status, command, "results");
+  return work(DoneTold(std::ref(progress)));
+}
+
 void verify(const CommandLine& line) {
   size_t seen = 0;
-  const std::vector<std::string> faults = is_regular_file(line.directory)
-                                              ? verify_pack(line.directory, seen)
-                                              : verify_folder(line.directory, seen);
+  const std::vector<std::string> faults = shown(line, "verify", [&](const DoneTold& told) {
+    return is_regular_file(line.directory) ? verify_pack(line.directory, seen)
+                                           : verify_folder(line.directory, seen, told);
+  });
   std::string text;
   for (const std::string& fault : faults) text += fault + "\n";
   print_output(text + std::to_string(seen) + " results, " + std::to_string(faults.size()) +
@@ -263,7 +288,9 @@ void verify(const CommandLine& line) {
 }
 
 void pack(const CommandLine& line) {
-  const size_t results = pack_folder(line.directory, line.folder.file, line.folder.adapters);
+  const size_t results = shown(line, "pack", [&](const DoneTold& told) {
+    return pack_folder(line.directory, line.folder.file, line.folder.adapters, told);
+  });
   print_output(std::to_string(results) + " results are in " + line.folder.file + "\n");
 }
 
@@ -275,8 +302,14 @@ int act(CommandLine line, const RankEnv& env) {
   if (line.command == Command::report)
     return print_report(
         line.directory, line.config.output,
-        {line.cell, line.by, line.fail_if, line.html_file, line.latex_file, line.markdown_file});
-  if (line.command == Command::merge) return merge_and_say(line.directory, line.folder.from);
+        {line.cell, line.by, line.fail_if, line.html_file, line.latex_file, line.markdown_file, line.watch});
+  if (line.command == Command::status) return print_status(line);
+  if (line.command == Command::merge) {
+    const Merged merged = shown(line, "merge", [&](const DoneTold& told) {
+      return merge_folder(line.directory, line.folder.from, told);
+    });
+    return say_merged(merged, line.folder.from);
+  }
   if (line.command == Command::submit) {
     submit_job(line);
   } else if (line.command == Command::export_csv) {
@@ -287,8 +320,6 @@ int act(CommandLine line, const RankEnv& env) {
       leave_card_of_export(line.directory, line.cell, line.exported.model, line.exported.merged);
   } else if (line.command == Command::export_gguf_lora) {
     print_output(export_gguf_lora(line.directory, line.cell, line.exported));
-  } else if (line.command == Command::status) {
-    print_status(line);
   } else if (line.command == Command::retry) {
     retry(line);
   } else if (line.command == Command::verify) {

@@ -27,3 +27,14 @@ install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR}
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
 install(FILES cluster/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
 install(DIRECTORY cluster/sites DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
+
+# What the program says of itself. The form for CUDA may not start where it is built, and its bundle goes without.
+if(NOT APPORTION_CUDA)
+  set(pages ${CMAKE_BINARY_DIR}/pages)
+  add_custom_command(TARGET ${program} POST_BUILD VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:${program}> -DFOLDER=${pages} -P ${CMAKE_SOURCE_DIR}/cmake/write_pages.cmake)
+  install(FILES ${pages}/apportion.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT docs)
+  install(FILES ${pages}/apportion DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT docs)
+  install(FILES ${pages}/_apportion DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT docs)
+  install(FILES ${pages}/apportion.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT docs)
+endif()

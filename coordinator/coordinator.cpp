@@ -26,6 +26,11 @@ TaskOrder order_of(const CoordinatorOptions& options) {
   return side_by_side ? TaskOrder::longest_first : TaskOrder::plan;
 }
 
+/// ": loading" of the stage "stage 1: loading"; empty where it is the task itself.
+std::string part_of(const Task& task, const std::string& stage) {
+  return stage.starts_with(task.label + ": ") ? stage.substr(task.label.size()) : "";
+}
+
 }  // namespace
 
 Coordinator::Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, TaskList tasks,
@@ -108,8 +113,9 @@ void Coordinator::handle(int from, Message message) {
   if (auto* progress = std::get_if<Progress>(&message)) {
     const GroupRun& group = group_of(from, progress->task_id);
     status_.show(group.ranks(), *progress);
-    claims_.progress(group.task(), fmt::format("{} {}/{}", recorder_.name_of(group.task()), progress->step,
-                                               progress->steps));
+    claims_.progress(group.task(),
+                     fmt::format("{}{} {}/{}", recorder_.name_of(group.task()),
+                                 part_of(group.task(), progress->stage), progress->step, progress->steps));
   } else if (auto* note = std::get_if<Note>(&message)) {
     const std::string line = recorder_.name_of(group_of(from, note->task_id).task()) + ": " + note->text;
     note->warning ? status_.warn(line) : status_.line(line);

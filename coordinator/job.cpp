@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -59,9 +60,11 @@ class JobRun {
   /// The failures. Cells that are complete are in the index, also when the run is left before its end.
   std::vector<TaskFailure> run() {
     Status status(output_);
+    status_ = &status;
     say_notices(status);
     FolderClaims claims(claim_options(), status);
     write_plan_file(output_.directory, plan_file());  // as a member, so that nobody clears the folder
+    environment_.began();
     claims_ = &claims;
     std::vector<TaskFailure> failures;
     try {
@@ -78,6 +81,7 @@ class JobRun {
           "{} cells are not in the index, which another run is writing; the same command adds them",
           complete_.size()));
     claims_ = nullptr;
+    status_ = nullptr;
     return failures;
   }
 
@@ -194,12 +198,22 @@ class JobRun {
     if (cells.empty()) return;
     const double before = seconds_now();
     const bool written = claims_->alone("index", patience, [&] {
-      write_index(output_.directory, cells, [&] { claims_->beat(); });
-      if (is_sweep(cells_)) keep_figures(output_.directory, cells, [&] { claims_->beat(); });
+      write_index(output_.directory, cells, pulse("index"));
+      if (is_sweep(cells_)) keep_figures(output_.directory, cells, pulse("figures"));
     });
     written_ = seconds_now();
     write_s_ = written_ - before;
     if (written) complete_.clear();
+  }
+
+  /// Called for each cell that is written: gives signs of life, and shows how many they are where it takes
+  /// long.
+  std::function<void()> pulse(const std::string& who) {
+    const auto shown = std::make_shared<WorkProgress>(*status_, who, "cells");
+    return [this, shown, cells = size_t{0}]() mutable {
+      claims_->beat();
+      (*shown)(++cells, cells_.size());
+    };
   }
 
   /// Those whose input is done; with `leave` not those that another run has and is not through with.
@@ -273,7 +287,8 @@ class JobRun {
   std::set<std::string> done_;
   std::vector<size_t> complete_;  // cells that the index does not have yet
   double written_ = 0, write_s_ = 0;
-  FolderClaims* claims_ = nullptr;  // while it runs
+  FolderClaims* claims_ = nullptr;  // while it runs, and so
+  Status* status_ = nullptr;
 };
 
 /// Of a run of which a part came to nothing; all else is done, or at work elsewhere.
@@ -311,7 +326,6 @@ void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment
   const size_t incomplete = job.incomplete();
   if (incomplete < cells.size()) print_output(render_report(output.directory, output).text);
   leave_cards(output.directory, job.complete());
-  leave_page(output.directory);
   const std::vector<std::string> failed = job.failed_cells(failures);
   if (incomplete > failed.size()) {
     std::fprintf(

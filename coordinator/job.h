@@ -22,13 +22,16 @@ struct JobEnvironment {
   /// What the ranks compute in: "float32" or "bfloat16".
   std::function<std::string(ComputeType)> resolved_type = [](ComputeType) { return "float32"; };
   const Restarts* restarts = nullptr;  // of leave_in_order; null: another start always helps
+  /// Called when the folder has the job's plan: from then on its page says what is missing and why.
+  std::function<void()> began = [] {};
 };
 
 /// What `action` throws names the cell, where it has a name.
 void in_cell(const JobCell& cell, const std::function<void()>& action);
 
 /// Runs the job, or all cells of a sweep, over `link` (the coordinator's end) and prints the folder's report
-/// to standard output. Mistakes in any cell show before the first task runs, and nothing is written then.
+/// to standard output; its page is the caller's to leave, also where this throws. Mistakes in any cell show
+/// before the first task runs, and nothing is written then.
 /// Throws UserError for the user's mistakes, what Coordinator::run throws, and when all else is done
 /// LeftInOrder for cells of which a task failed.
 void run_job(Link& link, const std::vector<JobCell>& cells, const JobEnvironment& environment);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <set>
 
 #include "shared/base/clock.h"
 
@@ -14,6 +15,8 @@ namespace apportion {
 namespace {
 
 constexpr int bar_width = 8;
+/// More groups than these have a line for each stage.
+constexpr size_t most_lines = 4;
 
 StatusOptions options_for(const OutputConfig& output) {
   StatusOptions options;
@@ -34,6 +37,41 @@ std::string rate(double tokens_per_second) {
   return fmt::format("{:.0f} tok/s", tokens_per_second);
 }
 
+/// What several groups are at in the same stage, as if it were one: steps are added up.
+class JoinedProgress {
+ public:
+  void add(const Progress& one) {
+    ++groups_;
+    sum_.step += one.step;
+    sum_.steps += one.steps;
+    sum_.tokens_per_second += one.tokens_per_second;
+    sum_.peak_share += one.peak_share;
+    sum_.retain += one.retain;
+    sum_.seconds_left = std::max(sum_.seconds_left, one.seconds_left);
+    loss_ += one.loss;
+    kl_ += one.kl;
+    coverage_ += one.coverage;
+  }
+  /// "stage 1 x64", when there is one at least. Figures are means; one that a group does not know is not
+  /// known.
+  Progress whole(const std::string& stage) const {
+    const auto groups = static_cast<double>(groups_);
+    Progress whole = sum_;
+    whole.stage = stage + fmt::format(" x{}", groups_);
+    whole.peak_share /= groups;
+    whole.retain /= groups;
+    whole.loss = loss_ / groups;
+    whole.kl = kl_ / groups;
+    whole.coverage = coverage_ / groups;
+    return whole;
+  }
+
+ private:
+  size_t groups_ = 0;
+  Progress sum_;
+  double loss_ = 0, kl_ = 0, coverage_ = 0;
+};
+
 }  // namespace
 
 std::string render_time(double seconds) {
@@ -46,10 +84,16 @@ std::string render_time(double seconds) {
 std::string render_ranks(std::vector<int> ranks) {
   std::sort(ranks.begin(), ranks.end());
   if (ranks.size() == 1) return fmt::format("rank {}", ranks[0]);
-  if (!ranks.empty() && ranks.back() - ranks.front() == static_cast<int>(ranks.size()) - 1) {
-    return fmt::format("ranks {}-{}", ranks.front(), ranks.back());
+  constexpr size_t most_runs = 4;
+  std::vector<std::string> runs;
+  for (size_t first = 0, next = 0; first < ranks.size(); first = next) {
+    next = first + 1;
+    while (next < ranks.size() && ranks[next] == ranks[next - 1] + 1) ++next;
+    runs.push_back(next - first == 1 ? std::to_string(ranks[first])
+                                     : fmt::format("{}-{}", ranks[first], ranks[next - 1]));
   }
-  return fmt::format("ranks {}", fmt::join(ranks, ","));
+  if (runs.size() > most_runs) return fmt::format("{} ranks", ranks.size());
+  return fmt::format("ranks {}", fmt::join(runs, ","));
 }
 
 std::string render_progress(const std::string& who, const Progress& progress, const Style& style) {
@@ -86,22 +130,54 @@ Status::~Status() {
 }
 
 void Status::show(const std::vector<int>& ranks, const Progress& progress) {
+  show_as(ranks, render_ranks(ranks), progress);
+}
+
+void Status::show_work(const std::string& who, const Progress& progress) { show_as({}, who, progress); }
+
+void Status::show_as(const std::vector<int>& ranks, const std::string& who, const Progress& progress) {
   if (options_.mode == StatusMode::quiet) return;
   const double now = clock_();
   auto [at, is_new] = groups_.try_emplace(ranks);
   Group& group = at->second;
   if (is_new) group.started = now;
-  const bool new_stage = group.stage != progress.stage;
-  group.stage = progress.stage;
-  group.text = render_progress(render_ranks(ranks), progress, options_.style);
+  const bool new_stage = group.progress.stage != progress.stage;
+  group.who = who;
+  group.progress = progress;
   if (options_.mode == StatusMode::log) {
-    if (!new_stage && now - group.shown < options_.log_period) return;
-    group.shown = now;
-    print(group.text);
+    log(group, new_stage);
   } else {
     erase();
     draw();
   }
+}
+
+/// Of a stage that is new to a group its line comes at once, and so does the first joined one of a stage.
+void Status::log(Group& group, bool new_stage) {
+  const double now = clock_();
+  if (is_joined()) {
+    const auto [shown, is_first] = stages_shown_.try_emplace(group.progress.stage, now);
+    if (!is_first && now - shown->second < options_.log_period) return;
+    shown->second = now;
+    print(joined_line(group.progress.stage));
+    return;
+  }
+  if (!new_stage && now - group.shown < options_.log_period) return;
+  group.shown = now;
+  print(render_progress(group.who, group.progress, options_.style));
+}
+
+bool Status::is_joined() const { return groups_.size() > most_lines; }
+
+std::string Status::joined_line(const std::string& stage) const {
+  std::vector<int> all;
+  JoinedProgress progress;
+  for (const auto& [ranks, group] : groups_) {
+    if (group.progress.stage != stage) continue;
+    all.insert(all.end(), ranks.begin(), ranks.end());
+    progress.add(group.progress);
+  }
+  return render_progress(render_ranks(all), progress.whole(stage), options_.style);
 }
 
 void Status::drop(const std::vector<int>& ranks) {
@@ -144,14 +220,38 @@ void Status::erase() {
 
 void Status::draw() {
   if (options_.mode != StatusMode::terminal) return;
+  std::set<std::string> stages;
   for (const auto& [ranks, group] : groups_) {
+    if (is_joined() && !stages.insert(group.progress.stage).second) continue;
+    std::string text = is_joined() ? joined_line(group.progress.stage)
+                                   : render_progress(group.who, group.progress, options_.style);
     // Cut without colours when too long: a cut escape sequence would spill.
-    std::string text = group.text;
     if (columns_of(text) >= options_.width) text = without_paint(text, options_.width - 1);
     out_ << text << "\n";
     ++drawn_;
   }
   out_ << std::flush;
+}
+
+WorkProgress::WorkProgress(Status& status, std::string who, const std::string& what)
+    : status_(status), who_(std::move(who)), began_(status.now()) {
+  progress_.stage = what;
+}
+
+WorkProgress::~WorkProgress() {
+  if (shown_ > 0) status_.drop({});
+}
+
+void WorkProgress::operator()(size_t done, size_t all) {
+  constexpr double silent_s = 1, interval_s = 0.2;
+  const double now = status_.now();
+  if (now - began_ < silent_s || now - shown_ < interval_s) return;
+  shown_ = now;
+  progress_.step = static_cast<int64_t>(done);
+  progress_.steps = static_cast<int64_t>(std::max(all, done));
+  progress_.seconds_left = (now - began_) / static_cast<double>(std::max<size_t>(done, 1)) *
+                           static_cast<double>(progress_.steps - progress_.step);
+  status_.show_work(who_, progress_);
 }
 
 }  // namespace apportion

@@ -225,8 +225,11 @@ void ask_texts(const TaskContext& context, const Llama& model, const Adapter* ad
       prompt.draw_key = asked.what + "\n" + asked.texts[i] + "\n";
     }
   }
+  PartProgress told(context, asked.what);
+  int64_t measured = 0;
   measure_units(tools, units, context.collectives, [&](size_t, const UnitResult& result) {
     for (const PromptAnswers& answers : result.prompts) done(answers);
+    told(++measured, static_cast<int64_t>(units.size()));
   });
 }
 

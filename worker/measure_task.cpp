@@ -126,13 +126,18 @@ KeptUnits kept_units(const TaskContext& context) {
           config.measure.unit_prompts};
 }
 
-void report_progress(const TaskContext& context, int done, int all, double tokens, double flops,
-                     double seconds, double peak) {
+Progress progress_at(const TaskContext& context, int done, int all) {
   Progress progress;
   progress.task_id = context.task.id;
   progress.stage = "measure " + context.task.label;
   progress.step = done;
   progress.steps = all;
+  return progress;
+}
+
+void report_progress(const TaskContext& context, int done, int all, double tokens, double flops,
+                     double seconds, double peak) {
+  Progress progress = progress_at(context, done, all);
   progress.tokens_per_second = tokens / seconds;
   progress.peak_share = flops / seconds / peak;
   progress.seconds_left = seconds / done * (all - done);
@@ -179,6 +184,8 @@ Done measure_own(const TaskContext& context, const MeasureTools& tools, const An
   Done done;
   double tokens = 0, flops = 0;
   const double memory_bytes = memory_for_units(context.session);
+  if (context.collectives.group_rank() == 0)  // the first unit may take minutes
+    context.link.send(coordinator_address, progress_at(context, 0, static_cast<int>(own.size())));
   foretell(context, tools, own, memory_bytes);
   const double peak = context.session.peak(tools.model.compute_type()), started = seconds_now();
   auto take = [&](size_t index, size_t part, const GivenAnswer& answer) { readers[index].add(part, answer); };

@@ -39,15 +39,22 @@ class Comparison {
   /// Collective, as what follows.
   void see_untouched(const Llama& base, const Adapter* adapter) {
     base_hidden_.clear();
-    for (size_t turn = 0; turn < turns(); ++turn)
+    PartProgress told(context_, "before");
+    for (size_t turn = 0; turn < turns(); ++turn) {
+      told(static_cast<int64_t>(turn), static_cast<int64_t>(turns()));
       base_hidden_.push_back(kept_hidden(base, adapter, trees_of(turn, base)));
+    }
   }
 
   /// Figures of each path, in order, on every rank. `base_head` null: the trained model's own is the base's.
   std::vector<PathFigures> with(const Llama& trained, const Adapter* adapter,
                                 const Vocabulary* base_head) const {
     std::vector<double> own;
-    for (size_t turn = 0; turn < turns(); ++turn) figures_of(turn, trained, adapter, base_head, own);
+    PartProgress told(context_, "after");
+    for (size_t turn = 0; turn < turns(); ++turn) {
+      told(static_cast<int64_t>(turn), static_cast<int64_t>(turns()));
+      figures_of(turn, trained, adapter, base_head, own);
+    }
     constexpr size_t columns = 7;
     const std::vector<double> all = context_.collectives.all_gather(own);
     std::vector<size_t> first(units_.size() + 1, 0);

@@ -1,6 +1,7 @@
 #include "worker/session.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 #include "shared/base/error.h"
@@ -14,6 +15,43 @@
 #include "worker/peak.h"
 
 namespace apportion {
+
+namespace {
+
+/// Tensors of which it is told how many of them have been begun.
+class ToldTensors : public TensorReader {
+ public:
+  ToldTensors(std::unique_ptr<TensorReader> tensors, const ModelShape& shape,
+              std::shared_ptr<const Session::LoadingTold> told)
+      : TensorReader(shape), of_(std::move(tensors)), told_(std::move(told)) {}
+
+  void read_rows(const std::string& name, int64_t first, int64_t last, float* out) const override {
+    tell(name);
+    of_->read_rows(name, first, last, out);
+  }
+  bool read_packed_rows(const std::string& name, int64_t first, int64_t last, TensorType type,
+                        uint8_t* out) const override {
+    tell(name);
+    return of_->read_packed_rows(name, first, last, type, out);
+  }
+  std::optional<TensorType> stored_type(const std::string& name) const override {
+    return of_->stored_type(name);
+  }
+
+ private:
+  void tell(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    begun_.insert(name);
+    if (*told_) (*told_)(static_cast<int64_t>(begun_.size()), static_cast<int64_t>(tensors().size()));
+  }
+
+  std::unique_ptr<TensorReader> of_;
+  std::shared_ptr<const Session::LoadingTold> told_;
+  mutable std::mutex mutex_;
+  mutable std::set<std::string> begun_;
+};
+
+}  // namespace
 
 std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, int shard_size) {
   ensure(group.size() % static_cast<size_t>(shard_size) == 0, "a group is a multiple of shard_size");
@@ -172,9 +210,13 @@ Session& SessionPool::session_for(const RunConfig& config) {
 }
 
 std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) const {
-  return std::make_unique<WeightSource>(
-      trained_by.empty() ? files_->tensors()
-                         : folder_tensors(weights_directory(config_.output.directory, trained_by), shape()));
+  auto tensors = trained_by.empty()
+                     ? files_->tensors()
+                     : folder_tensors(weights_directory(config_.output.directory, trained_by), shape());
+  // Of a base that stays in its file every gather would be told.
+  if (config_.base.place == BasePlace::memory)
+    tensors = std::make_unique<ToldTensors>(std::move(tensors), shape(), told_);
+  return std::make_unique<WeightSource>(std::move(tensors));
 }
 
 void Session::release_models() {

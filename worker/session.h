@@ -2,6 +2,7 @@
 // model is laid over ranks.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -90,6 +91,9 @@ class Session {
   /// `trained_by`: the task whose trained weights it has; empty: the model's own.
   const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks,
                      const std::string& trained_by = "");
+  /// Called while weights are read, with how many of the tensors there are have been begun; null: nobody is.
+  using LoadingTold = std::function<void(int64_t tensor, int64_t all)>;
+  void tell_loading(LoadingTold told) { *told_ = std::move(told); }
   /// Lets go of all models.
   void release_models();
   /// The model's own weights, or those that a task has trained.
@@ -124,6 +128,7 @@ class Session {
   const Dataset* dataset_ = nullptr;
   std::map<at::ScalarType, LoadedModel> models_;
   std::map<at::ScalarType, double> peaks_;
+  std::shared_ptr<LoadingTold> told_ = std::make_shared<LoadingTold>();  // sources of weights have it, too
 };
 
 /// The sessions of a rank's tasks, one a model. Where ranks hold a base together there is one session, so

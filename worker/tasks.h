@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,29 @@ struct TaskContext {
   std::vector<int> shard_ranks;    // world ranks of the group that hold the base together with this one
   std::vector<int> replica_ranks;  // those that have the same part of each copy of it
   std::vector<std::string> input;  // Assign's
+};
+
+/// Tells people how far a part of a task has come that is neither steps of training nor units of a test set:
+/// loading, the reference. The group's first rank does, at most twice a second, and nothing of a part that
+/// takes no second.
+class PartProgress {
+ public:
+  /// `context` outlives it. `part`: "loading".
+  PartProgress(const TaskContext& context, const std::string& part)
+      : PartProgress(context.link, context.task, context.collectives.group_rank() == 0, part) {}
+  PartProgress(Link& link, const Task& task, bool tells, const std::string& part);
+
+  /// `done` of `all`, which is at least `done`; thread-safe.
+  void operator()(int64_t done, int64_t all);
+  /// At once, of a part that goes through the model in one piece: there are `all`.
+  void begin(int64_t all);
+
+ private:
+  Link& link_;
+  Progress progress_;
+  bool tells_;
+  double began_, sent_ = 0;
+  std::mutex mutex_;
 };
 
 /// The adapter that the task `trained_by` has trained, for `type`; of no task (empty) the one that the model

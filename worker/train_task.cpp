@@ -257,6 +257,7 @@ std::unique_ptr<Replay> make_replay(const TaskContext& context, at::ScalarType t
   if (keep.weight == 0) return nullptr;
   const Llama& base = context.session.model(type, context.shard_ranks);
   auto replay = std::make_unique<Replay>(replay_rows(context, base), keep.prompts, seed);
+  PartProgress(context, "replay").begin(steps);
   replay->prepare(base, task_adapter(context.session, "", type).get(), context.collectives, steps);
   return replay;
 }
@@ -307,10 +308,11 @@ Done run_training(const TaskContext& context) {
   leave_if_asked(context);
   ProgressSender sender(context, session.peak(type));
   const auto stories = make_stories(context, *training.model, seed);
-  Trainer trainer(
-      {*training.model, prompts, config.batch, config.optimizer, seed, context.collectives, std::ref(sender),
-       &checkpoint, config.ranks.recompute, training.replay.get(), config.keep.weight, stories.get()},
-      std::move(training.trainee));
+  PartProgress reference(context, "reference");
+  Trainer trainer({*training.model, prompts, config.batch, config.optimizer, seed, context.collectives,
+                   std::ref(sender), &checkpoint, config.ranks.recompute, training.replay.get(),
+                   config.keep.weight, stories.get(), std::ref(reference)},
+                  std::move(training.trainee));
   trainer.keep_reference(reference_place(context, stage), notes_of(context));
   run_stage(context, objective, prompts, trainer);
   checkpoint.finish();

@@ -69,6 +69,12 @@ RankDevice device_of(const RankPlace& place) {
   return rank;
 }
 
+/// At its end nobody is told of the session's loading any more.
+struct ToldNoMore {
+  Session& session;
+  ~ToldNoMore() { session.tell_loading(nullptr); }
+};
+
 /// What a rank keeps between tasks.
 class TaskServer {
  public:
@@ -108,7 +114,11 @@ class TaskServer {
       done = run_scale({config, rank_, link_, *collectives, assign.task, assign.group});
     } else {
       const int shards = config.ranks.shard_size, group_rank = collectives->group_rank();
-      done = run_task({sessions_.session_for(config), link_, *collectives, assign.task,
+      Session& session = sessions_.session_for(config);
+      PartProgress loading(link_, assign.task, group_rank == 0, "loading");
+      session.tell_loading([&](int64_t tensor, int64_t all) { loading(tensor, all); });
+      const ToldNoMore ends{session};
+      done = run_task({session, link_, *collectives, assign.task,
                        shard_ranks_of(assign.group, group_rank, shards),
                        replica_ranks_of(assign.group, group_rank, shards), assign.input});
     }

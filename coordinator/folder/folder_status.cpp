@@ -144,8 +144,8 @@ std::string render_status(const FolderStatus& status) {
     text += fmt::format("{} {}{} since {}", member.alive ? "at work:" : "lost:   ", member.id,
                         member.slurm_job.empty() ? "" : " (Slurm job " + member.slurm_job + ")",
                         local_time_text(member.began, "%b %d %H:%M"));
-    for (size_t i = 0; i < member.doing.size(); ++i) text += (i == 0 ? ": " : "; ") + member.doing[i];
-    text += "\n";
+    const std::string doing = doing_text(member);
+    text += (doing.empty() ? "" : ": " + doing) + "\n";
   }
   constexpr size_t most_shown = 20;
   size_t failed = 0;
@@ -213,12 +213,13 @@ size_t retry_failed(const std::string& directory) {
   return failed.size();
 }
 
-std::vector<std::string> verify_folder(const std::string& directory, size_t& seen) {
+std::vector<std::string> verify_folder(const std::string& directory, size_t& seen, const DoneTold& told) {
   std::vector<std::string> faults;
   const std::vector<std::string> ids = finished_tasks(directory);
   seen = ids.size();
-  for (const std::string& id : ids) {
-    if (std::string fault = fault_of_result(directory, id); !fault.empty())
+  for (size_t i = 0; i < ids.size(); ++i) {
+    told(i, ids.size());
+    if (std::string fault = fault_of_result(directory, ids[i]); !fault.empty())
       faults.push_back(std::move(fault));
   }
   JournalReader journals(directory);

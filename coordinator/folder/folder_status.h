@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coordinator/folder/members.h"
+#include "coordinator/status.h"
 
 namespace apportion {
 
@@ -46,6 +47,8 @@ std::string status_json(const FolderStatus& status);
 size_t retry_failed(const std::string& directory);
 
 /// A line for each file of the folder that is damaged; the number of results that were looked at in `seen`.
-std::vector<std::string> verify_folder(const std::string& directory, size_t& seen);
+/// `told` hears of each.
+std::vector<std::string> verify_folder(
+    const std::string& directory, size_t& seen, const DoneTold& told = [](size_t, size_t) {});
 
 }  // namespace apportion

@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/config/option.h"
 
 namespace apportion {
 namespace {
@@ -22,7 +24,50 @@ double age_of(const std::string& path, double now) {
   return now - static_cast<double>(status.st_mtim.tv_sec);
 }
 
+/// "stage 1 (seed=0) 37/420" is step 37 of 420 of stage 1.
+struct Doing {
+  std::string stage;
+  uint64_t step = 0, steps = 0;
+};
+
+Doing read_doing(const std::string& text) {
+  const size_t blank = text.find_last_of(' '), slash = text.find_last_of('/');
+  Doing doing{text.substr(0, blank)};
+  // Its cell: "stage 1 (seed=0): loading" is "stage 1: loading".
+  const size_t open = doing.stage.find(" ("), close = doing.stage.rfind(')');
+  if (open != std::string::npos && close != std::string::npos && open < close)
+    doing.stage.erase(open, close + 1 - open);
+  if (blank == std::string::npos || slash == std::string::npos || slash < blank) return doing;
+  parse_integer(text.substr(blank + 1, slash - blank - 1), doing.step);
+  parse_integer(text.substr(slash + 1), doing.steps);
+  return doing;
+}
+
 }  // namespace
+
+std::string doing_text(const MemberStatus& member) {
+  constexpr size_t most_named = 3;
+  if (member.doing.size() <= most_named) return join(member.doing, "; ");
+  struct Sum {
+    size_t tasks = 0;
+    uint64_t step = 0, steps = 0;
+  };
+  std::map<std::string, Sum> stages;
+  for (const std::string& text : member.doing) {
+    const Doing doing = read_doing(text);
+    Sum& sum = stages[doing.stage];
+    ++sum.tasks;
+    sum.step += doing.step;
+    sum.steps += doing.steps;
+  }
+  std::vector<std::string> lines;
+  for (const auto& [stage, sum] : stages) {
+    std::string line = fmt::format("{} of {} task{}", stage, sum.tasks, sum.tasks == 1 ? "" : "s");
+    if (sum.steps > 0) line += fmt::format(" {}/{}", sum.step, sum.steps);
+    lines.push_back(std::move(line));
+  }
+  return join(lines, "; ");
+}
 
 double folder_seconds(const std::string& directory) {
   const std::string path = fmt::format("{}/.clock-{}", members_directory(directory), ::getpid());

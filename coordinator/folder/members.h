@@ -26,6 +26,10 @@ double folder_seconds(const std::string& directory);
 /// (Unix seconds) than its own lease_s.
 std::vector<MemberStatus> folder_members(const std::string& directory, double now);
 
+/// What it is at, in as much room for 64 tasks as for one: "stage 1 (seed=0) 37/420; after, v2 (seed=1) 2/5",
+/// or of more than three, with steps added up, "stage 1 of 64 tasks 1600/26880". Empty: nothing yet.
+std::string doing_text(const MemberStatus& member);
+
 /// Throws UserError, with the command's name, when the directory is none.
 void require_folder(const std::string& directory, const std::string& command);
 

@@ -59,13 +59,17 @@ class Merge {
 
   /// What names comes first, so that nobody takes for garbage what has come; the index last, for it may only
   /// name what is here.
-  Merged run() {
+  Merged run(const DoneTold& told) {
     const std::vector<Cell> cells = indexed_cells(from_);
     merge_plans();
     copy_missing("replay");
     merge_references();
     merge_judgements();
-    for (const std::string& id : finished_tasks(from_)) merge_result(id);
+    const std::vector<std::string> ids = finished_tasks(from_);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      told(i, ids.size());
+      merge_result(ids[i]);
+    }
     merge_cells(cells);
     merge_journals();
     return merged_;
@@ -257,7 +261,7 @@ PlanFile united(const PlanFile& ours, const PlanFile& theirs) {
   return both;
 }
 
-Merged merge_folder(const std::string& directory, const std::string& from) {
+Merged merge_folder(const std::string& directory, const std::string& from, const DoneTold& told) {
   require_folder(directory, "merge");
   require_folder(from, "merge");
   std::error_code error;
@@ -267,11 +271,10 @@ Merged merge_folder(const std::string& directory, const std::string& from) {
   if (finished_tasks(from).empty() && read_plan_files(from).empty())
     throw UserError("merge: " + from + " holds no results: give the folder that `apportion run` wrote to");
   indexed_cells(directory);  // a damaged index here would be taken for none
-  return Merge(directory, from).run();
+  return Merge(directory, from).run(told);
 }
 
-int merge_and_say(const std::string& directory, const std::string& from) {
-  const Merged merged = merge_folder(directory, from);
+int say_merged(const Merged& merged, const std::string& from) {
   print_output(fmt::format("{} results and {} cells came from {}; {} results were here\n", merged.results,
                            merged.cells, from, merged.had));
   for (const std::string& line : merged.left) std::fprintf(stderr, "apportion: %s\n", line.c_str());

@@ -35,9 +35,12 @@ void check_place(const std::string& directory, const std::string& file) {
 
 /// Ids to pack. Throws UserError for a result that is not whole, and for one that a cell names and that is
 /// not there.
-std::vector<std::string> whole_results(const std::string& directory, const FolderJobs& jobs) {
+std::vector<std::string> whole_results(const std::string& directory, const FolderJobs& jobs,
+                                       const DoneTold& told) {
   std::vector<std::string> ids;
-  for (const auto& [id, task] : named_tasks(directory, jobs)) {
+  const auto named = named_tasks(directory, jobs);
+  for (const auto& [id, task] : named) {
+    told(ids.size(), 2 * named.size());
     const std::string path = result_path(directory, id);
     if (!task.finished && task.by_cell)
       throw UserError("pack: " + path + " is missing, which the index names; run its job again");
@@ -65,16 +68,19 @@ void pack_trained(Hdf5Writer& writer, const std::string& folder, const std::stri
 
 }  // namespace
 
-size_t pack_folder(const std::string& directory, const std::string& file, bool adapters) {
+size_t pack_folder(const std::string& directory, const std::string& file, bool adapters,
+                   const DoneTold& told) {
   require_folder(directory, "pack");
   check_place(directory, file);
   FolderJobs jobs = read_folder_jobs(directory);
   if (jobs.cells.empty()) jobs.cells = rebuild_cells(directory);
-  const std::vector<std::string> ids = whole_results(directory, jobs);
+  const std::vector<std::string> ids = whole_results(directory, jobs, told);
   Hdf5Writer writer(file);
   writer.attribute(root, layout::format, layout::pack_format);
   writer.attribute(root, layout::version_name, layout::pack_version);
+  size_t copied = 0;
   for (const std::string& id : ids) {
+    told(ids.size() + copied++, 2 * ids.size());
     const Hdf5Reader result(result_path(directory, id));
     const std::string group = std::string(layout::tasks) + "/" + id;
     writer.copy(result, group);

@@ -13,6 +13,7 @@
 #include "coordinator/report/markdown/markdown_text.h"
 #include "coordinator/report/text/text_page.h"
 #include "coordinator/report/view/paper_view.h"
+#include "coordinator/report/watched_page.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 
@@ -114,7 +115,12 @@ void leave_page(const std::string& directory) {
 }
 
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
-  const Report report = make_report(directory, output, request);
+  conditions_of(request);  // a mistake in them shows before hours of watching
+  ReportRequest asked = request;
+  if (asked.watch && asked.html.empty()) asked.html = page_path(directory);
+  const int stopped = asked.watch ? watch_page(directory, asked, output.quiet) : 0;
+  const Report report = make_report(directory, output, asked);
+  if (stopped != 0) return stopped;
   print_output(report.text);
   for (const std::string& failure : report.failures) std::fprintf(stderr, "apportion: %s\n", failure.c_str());
   if (!report.failures.empty()) return gate_exit_code;

@@ -20,6 +20,7 @@ struct ReportRequest {
   /// The file that its page, or its tables in LaTeX or Markdown, goes to in place of the table; "-": standard
   /// output; empty: none. One of the three at most.
   std::string html = {}, latex = {}, markdown = {};
+  bool watch = false;  // the page is written again while runs are at work
 };
 
 struct ReportOptions {
@@ -51,8 +52,9 @@ Report render_report(const std::string& directory, const OutputConfig& output,
 /// standard error says so, and that is all: the results are there.
 void leave_page(const std::string& directory);
 
-/// Prints it, or writes its page, and the failures on standard error. Returns what the process is to end
-/// with: gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
+/// Prints it, or writes its page, with `watch` again and again (watched_page.h), and the failures on standard
+/// error. Returns what the process is to end with: the exit code of the signal that ended watching,
+/// gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
 /// printed, that names what is missing in it.
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request = {});
 

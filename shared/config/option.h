@@ -29,9 +29,10 @@ struct OptionText {
 enum class OptionForm { text, number, list };
 
 struct Option : OptionText {
-  std::string value_name{};  // "N", "X", "NAME" in the help
-  std::string allowed{};     // for people: "an integer from 1 to 1024"
-  bool flag = false;         // may stand without a value on the command line
+  std::string value_name{};            // "N", "X", "NAME" in the help
+  std::string allowed{};               // for people: "an integer from 1 to 1024"
+  std::vector<std::string> choices{};  // words that are allowed, for who completes them; empty: another form
+  bool flag = false;                   // may stand without a value on the command line
   OptionForm form = OptionForm::text;
   bool path = false;  // ~ and $NAME in its value are filled in (path_text.h)
   /// Stores `text` in its field; false, and nothing stored, when it is not allowed.
@@ -166,6 +167,7 @@ Option flag_option(OptionText text, Field member) {
   Option option{std::move(text)};
   option.value_name = "BOOL";
   option.allowed = "true or false";
+  option.choices = {"true", "false"};
   option.flag = true;
   option.assign = [=](RunConfig& config, const std::string& words) {
     return parse_flag(words, member(config));
@@ -186,6 +188,7 @@ Option choice_option(OptionText text, Field member, Names<Enum> choices) {
   for (const auto& choice : choices) names.push_back(choice.first);
   option.value_name = "NAME";
   option.allowed = "one of " + join(names, ", ");
+  option.choices = std::move(names);
   option.assign = [=](RunConfig& config, const std::string& words) {
     for (const auto& [name, value] : choices) {
       if (name != words) continue;
@@ -233,6 +236,7 @@ Option list_option(OptionText text, Field member, const std::vector<std::string>
   option.value_name = "LIST";
   option.form = OptionForm::list;
   option.allowed = "a comma-separated list of " + join(allowed, ", ") + ", each at most once";
+  option.choices = allowed;
   option.assign = [=](RunConfig& config, const std::string& words) {
     std::vector<std::string> value;
     if (!parse_list(words, allowed, value)) return false;

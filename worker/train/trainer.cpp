@@ -151,6 +151,8 @@ Reference Trainer::reference_of(int steps, const Packing& packing) {
   if (reference.size() == batches.size()) return reference;
   for (int batch : batches) {
     if (reference.count(batch)) continue;
+    if (setup_.reference_told)
+      setup_.reference_told(static_cast<int64_t>(reference.size()), static_cast<int64_t>(batches.size()));
     reference[batch] = forward(batch, packing, BlockPass::Gradient::none).log_prob_E;
     setup_.collectives.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
   }

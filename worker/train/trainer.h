@@ -51,6 +51,8 @@ struct TrainerSetup {
   const Replay* replay = nullptr;    // prepared for all steps of the stage; null: nothing is kept
   double retain_weight = 1;          // of the replay rows' KL, in units of the objective's largest weight
   const Stories* stories = nullptr;  // null: none are trained on
+  std::function<void(int64_t batch, int64_t all)> reference_told =
+      nullptr;  // while the reference is computed
 };
 
 class Trainer {

@@ -29,6 +29,8 @@ void write_head(Markup& out, const PageView& page) {
   out.raw(
       "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
   out.empty("meta", {{"http-equiv", "Content-Security-Policy"}, {"content", page_policy()}});
+  if (page.refresh_s > 0)
+    out.empty("meta", {{"http-equiv", "refresh"}, {"content", std::to_string(page.refresh_s)}});
   out.element("title", {}, page.title + " · apportion");
   out.open("style").raw(page_style).close();
   out.close();
@@ -216,8 +218,9 @@ std::string html_page(const PageView& page) {
 }
 
 std::vector<CellFigures> write_page(const std::string& directory, const std::string& file,
-                                    const std::string& cell) {
+                                    const std::string& cell, int refresh_s) {
   PageView page = make_page_view(directory, cell);
+  page.refresh_s = refresh_s;
   const bool to_file = file != "-";
   if (page.leaves_cells_out && to_file) {
     write_file(csv_path(file), cells_csv(page.figures));

@@ -20,6 +20,7 @@ struct PageView {
   std::vector<SweepPlot> plots;
   std::vector<CellView> whole;    // the cells that are shown whole
   bool leaves_cells_out = false;  // `whole` are not all
+  int refresh_s = 0;              // seconds after which a browser is to read it again; 0: never
 };
 
 /// Of so many cells at most all are shown whole, and else as many of the worst.

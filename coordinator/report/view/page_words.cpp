@@ -65,6 +65,22 @@ void add_failures(const JobStatus& job, std::vector<std::string>& lines) {
   }
 }
 
+/// Who is at work, and how far.
+std::vector<std::string> at_work_lines(const std::vector<MemberStatus>& members) {
+  std::vector<std::string> lines;
+  for (const MemberStatus& member : members) {
+    if (!member.alive) continue;
+    const std::string doing = doing_text(member);
+    lines.push_back("At work: " + member.id + (doing.empty() ? "" : ": " + doing));
+  }
+  constexpr size_t most = 10;
+  if (lines.size() <= most) return lines;
+  const size_t more = lines.size() - most;
+  lines.resize(most);
+  lines.push_back(fmt::format("At work: {} more runs; `apportion status` names them.", more));
+  return lines;
+}
+
 }  // namespace
 
 std::string short_name(const std::string& model) {
@@ -147,17 +163,18 @@ std::vector<std::string> missing_of(const std::string& directory) {
   } catch (const Error&) {
     return lines;  // no run has left its plan here: a folder of results alone
   }
+  const std::vector<std::string> at_work = at_work_lines(status.members);
   for (const JobStatus& job : status.jobs) {
     const size_t done = job.count(TaskPhase::done),
                  failed = job.count(TaskPhase::failed) + job.count(TaskPhase::set_aside);
     if (done == job.tasks.size()) continue;
-    lines.push_back(
-        fmt::format("Job {}: {} of {} are done, {} at work, {} waiting, {} failed. The same `apportion run` "
-                    "goes on from there.",
-                    job.job, done, counted(job.tasks.size(), "task"), job.count(TaskPhase::running),
-                    job.count(TaskPhase::waiting), failed));
+    lines.push_back(fmt::format("Job {}: {} of {} are done, {} at work, {} waiting, {} failed.{}", job.job,
+                                done, counted(job.tasks.size(), "task"), job.count(TaskPhase::running),
+                                job.count(TaskPhase::waiting), failed,
+                                at_work.empty() ? " The same `apportion run` goes on from there." : ""));
     add_failures(job, lines);
   }
+  lines.insert(lines.end(), at_work.begin(), at_work.end());
   for (const std::string& fault : status.faults) lines.push_back(fault);
   return lines;
 }

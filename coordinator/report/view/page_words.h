@@ -17,8 +17,9 @@ std::string outcome_of(const CellView& view);
 std::string asked_of(const std::vector<CellFigures>& cells);
 std::string outcome_of(const std::vector<CellFigures>& cells);
 
-/// A line for each job of the folder that is not done, and for the first tasks that failed; what can be done
-/// about it. None of a folder whose runs are all done, or that no run has worked in.
+/// A line for each job of the folder that is not done, for the first tasks that failed, and for the first
+/// runs that are at work; what can be done about it. None of a folder whose runs are all done, or that no run
+/// has worked in.
 std::vector<std::string> missing_of(const std::string& directory);
 
 /// A model as people call it: the last part of a path.

@@ -11,12 +11,15 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/utf8.h"
+#include "shared/config/command/command_table.h"
+#include "shared/config/command/completion.h"
+#include "shared/config/command/man_page.h"
+#include "shared/config/command/usage.h"
 #include "shared/config/command/words.h"
 #include "shared/config/job_file.h"
 #include "shared/config/option_table.h"
 #include "shared/config/options_page.h"
 #include "shared/config/sweep.h"
-#include "shared/config/usage.h"
 #include "shared/config/version.h"
 
 namespace apportion {
@@ -159,7 +162,7 @@ CommandLine parse_report(const CommandWords& words) {
   CommandLine parsed;
   parsed.command = Command::report;
   parsed.directory = only_argument(words, "report DIR [--json]", "a results folder");
-  allow_settings(words, {"json", "quiet"});
+  allow_settings(words);
   parsed.config = make_run_config(words.settings);
   parsed.cell = words.cell;
   if (!words.cell.empty() && words.by)
@@ -167,14 +170,19 @@ CommandLine parse_report(const CommandWords& words) {
   if (words.by) parsed.by = by_keys(*words.by);
   parsed.fail_if = words.fail_if;
   parsed.html_file = words.html_file;
+  parsed.watch = words.switches.count("watch") > 0;
   parsed.latex_file = words.latex_file;
   parsed.markdown_file = words.markdown_file;
-  const bool html = !words.html_file.empty();
-  if (html + !words.latex_file.empty() + !words.markdown_file.empty() + parsed.config.output.json > 1)
+  if (parsed.watch && words.html_file == "-")
     throw UserError(
-        fmt::format("{}: --json, --html, --latex and --markdown are different forms; ask for one", source));
-  if (html && words.by)
-    throw UserError(fmt::format("{}: --html writes the page, which has all groups; leave --by out", source));
+        fmt::format("{}: --watch writes a file again and again; --html FILE instead of -", source));
+  const bool page = parsed.watch || !words.html_file.empty();
+  if (page + !words.latex_file.empty() + !words.markdown_file.empty() + parsed.config.output.json > 1)
+    throw UserError(fmt::format(
+        "{}: --json, --html (and --watch), --latex and --markdown are different forms; ask for one", source));
+  if (page && words.by)
+    throw UserError(
+        fmt::format("{}: --html and --watch write the page, which has all groups; leave --by out", source));
   return parsed;
 }
 
@@ -213,7 +221,7 @@ void check_merged(const ExportRequest& request, bool is_gguf) {
 CommandLine parse_export(const CommandWords& words) {
   CommandLine parsed;
   parsed.directory = only_argument(words, "export DIR --csv [FILE]", "a results folder");
-  allow_settings(words, {"quiet", "adapter", "model"});
+  allow_settings(words);
   std::vector<Setting> settings = words.settings;
   ExportRequest& request = parsed.exported;
   parsed.cell = taken_out(settings, "adapter");  // a cell's name here, and not the key of that name
@@ -246,23 +254,21 @@ CommandLine parse_export(const CommandWords& words) {
   return parsed;
 }
 
-/// A command on a results folder that has no keys of its own but those in `allowed`.
+/// A command on a results folder that has no keys of its own but those in the table.
 CommandLine parse_folder(const CommandWords& words, Command command, const std::string& form,
-                         const std::set<std::string>& allowed,
                          const std::vector<std::string>& what = {"a results folder"}, bool more = false) {
   check_arguments(words, form, what, more);
   CommandLine parsed;
   parsed.command = command;
   parsed.directory = words.positionals[1];
-  allow_settings(words, allowed);
+  allow_settings(words);
   parsed.config = make_run_config(words.settings);
   parsed.watch = words.switches.count("watch") > 0;
   return parsed;
 }
 
 CommandLine parse_gc(const CommandWords& words) {
-  CommandLine parsed =
-      parse_folder(words, Command::gc, "gc DIR [JOB.ini ...]", {"json", "quiet"}, {"a results folder"}, true);
+  CommandLine parsed = parse_folder(words, Command::gc, "gc DIR [JOB.ini ...]", {"a results folder"}, true);
   FolderRequest& folder = parsed.folder;
   for (size_t i = 2; i < words.positionals.size(); ++i)
     folder.jobs.push_back(std::filesystem::path(words.positionals[i]).stem().string());
@@ -275,15 +281,15 @@ CommandLine parse_gc(const CommandWords& words) {
 }
 
 CommandLine parse_pack(const CommandWords& words) {
-  CommandLine parsed = parse_folder(words, Command::pack, "pack DIR FILE.h5", {"quiet"},
-                                    {"a results folder", "a file to write"});
+  CommandLine parsed =
+      parse_folder(words, Command::pack, "pack DIR FILE.h5", {"a results folder", "a file to write"});
   parsed.folder.file = words.positionals[2];
   parsed.folder.adapters = words.switches.count("adapters") > 0;
   return parsed;
 }
 
 CommandLine parse_merge(const CommandWords& words) {
-  CommandLine parsed = parse_folder(words, Command::merge, "merge DIR FROM", {"quiet"},
+  CommandLine parsed = parse_folder(words, Command::merge, "merge DIR FROM",
                                     {"a results folder", "a results folder to bring in"});
   parsed.folder.from = words.positionals[2];
   return parsed;
@@ -302,7 +308,7 @@ CommandLine parse_inspect(const CommandWords& words) {
 /// Its --adapter is a folder, and not the key of that name.
 CommandLine parse_score(const CommandWords& words) {
   check_arguments(words, "score MODEL ROWS.jsonl [--adapter DIR]", {"a model", "a file of rows"});
-  allow_settings(words, {"adapter", "measure_compute_type", "quiet"});
+  allow_settings(words);
   CommandLine parsed;
   parsed.command = Command::score;
   std::vector<Setting> settings = words.settings;
@@ -331,7 +337,7 @@ void check_commands(const CommandWords& words, const std::string& command) {
         Own{!words.cell.empty(), "cell", "report", "report DIR"},
         Own{words.by.has_value(), "by", "report", "report DIR"},
         Own{!words.fail_if.empty(), "fail-if", "report", "report DIR"},
-        Own{on("watch"), "watch", "status", "status DIR"},
+        Own{on("watch") && command != "report", "watch", "status", "status DIR' and 'apportion report DIR"},
         Own{on("print_config"), "print-config", "run", "run JOB.ini"},
         Own{!words.forget.empty(), "forget", "gc", "gc DIR"}, Own{on("yes"), "yes", "gc", "gc DIR"},
         Own{on("adapters"), "adapters", "pack", "pack DIR FILE.h5"}}) {
@@ -366,7 +372,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return printing(Command::help,
                     command == "run" || command == "submit" || command == "scale" || command == "plan"
                         ? format_run_help()
-                        : usage);
+                        : format_usage());
   if (words.switches.count("version")) return printing(Command::version, format_version(version_info()));
   if (words.switches.count("dump_defaults"))
     return printing(Command::dump_defaults, format_default_job_file());
@@ -374,6 +380,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return printing(Command::dump_options_page, format_options_page());
   }
   if (words.switches.count("dump_metrics_markdown")) return printing(Command::dump_metrics_page, "");
+  if (words.switches.count("dump_man")) return printing(Command::dump_man, format_man_page());
+  if (words.completion) return printing(Command::dump_completion, format_completion(*words.completion));
   if (command.empty()) throw UserError(fmt::format("{}: no command; try 'apportion --help'", source));
   check_commands(words, command);
   if (command == "inspect") return parse_inspect(words);
@@ -384,17 +392,14 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (command == "plan") return parse_plan(words);
   if (command == "report") return parse_report(words);
   if (command == "export") return parse_export(words);
-  if (command == "status")
-    return parse_folder(words, Command::status, "status DIR [--json]", {"json", "quiet"});
-  if (command == "retry") return parse_folder(words, Command::retry, "retry DIR", {"quiet"});
-  if (command == "verify") return parse_folder(words, Command::verify, "verify DIR", {"quiet"});
+  if (command == "status") return parse_folder(words, Command::status, "status DIR [--json]");
+  if (command == "retry") return parse_folder(words, Command::retry, "retry DIR");
+  if (command == "verify") return parse_folder(words, Command::verify, "verify DIR");
   if (command == "gc") return parse_gc(words);
   if (command == "pack") return parse_pack(words);
   if (command == "merge") return parse_merge(words);
-  throw UserError(
-      fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
-                  nearest_word(command, {"run", "submit", "scale", "plan", "report", "export", "status",
-                                         "retry", "verify", "gc", "pack", "merge", "inspect", "score"})));
+  throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
+                              nearest_word(command, command_names())));
 }
 
 }  // namespace apportion

@@ -30,7 +30,9 @@ enum class Command {
   dump_defaults,
   print_config,
   dump_options_page,
-  dump_metrics_page
+  dump_metrics_page,
+  dump_man,
+  dump_completion
 };
 
 /// What `submit` adds to the job that it submits.
@@ -74,7 +76,7 @@ struct CommandLine {
   std::string
       job_name;  // run, scale, plan of a sweep: the file's without its ending; of a pipe the results folder's
   std::string directory;  // report, export_csv, status, retry, gc, pack, merge, verify (or a pack)
-  bool watch = false;     // status
+  bool watch = false;     // status, report
   SubmitRequest submit;
   FolderRequest folder;
   ScoreRequest score;
@@ -88,11 +90,11 @@ struct CommandLine {
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE | --latex [FILE] |
-/// --markdown [FILE]] [--cell NAME | --by
-/// KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv [FILE]`, `apportion submit JOB.ini`, the
-/// other commands on a folder, `apportion inspect MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`,
-/// and
+/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE [--watch] | --latex [FILE]
+/// |
+/// --markdown [FILE]] [--cell NAME | --by KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv
+/// [FILE]`, `apportion submit JOB.ini`, the other commands on a folder, `apportion inspect MODEL`, `apportion
+/// score MODEL ROWS.jsonl [--adapter DIR]`, and
 /// --help, --version, --dump-defaults, --print-config (with run JOB); with run, submit and plan also
 /// --sweep KEY=LIST. Reads the job file. Throws
 /// UserError, one line, that names what is wrong, where, and what would be right.

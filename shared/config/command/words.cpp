@@ -9,6 +9,7 @@
 #include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
+#include "shared/config/command/command_table.h"
 #include "shared/config/option_table.h"
 
 namespace apportion {
@@ -30,18 +31,20 @@ po::options_description describe_key_options(const OptionGroup& group) {
   return description;
 }
 
-po::options_description describe_switches() {
+/// What is no key.
+po::options_description describe_commands() {
   po::options_description description;
   auto add = description.add_options();
-  add("help,h", "");
-  for (const char* name : {"version", "dump_defaults", "print_config", "dump_options_markdown",
-                           "dump_metrics_markdown", "watch", "dry_run", "yes", "adapters"})
-    add(name, "");
-  for (const char* name : {"site", "members", "ranks"}) add(name, po::value<std::string>(), "");
-  for (const char* name : {"csv", "latex", "markdown", "html", "cell", "by", "merged", "gguf", "gguf_lora"})
-    add(name, po::value<std::string>(), "");
-  for (const char* name : {"sweep", "fail_if", "forget"})
-    add(name, po::value<std::vector<std::string>>(), "");
+  for (const CommandOption& option : all_command_options()) {
+    const std::string name = parsed_name(option) + (option.name == "help" ? ",h" : "");
+    if (option.value.empty()) {
+      add(name.c_str(), "");
+    } else if (option.repeats) {
+      add(name.c_str(), po::value<std::vector<std::string>>(), "");
+    } else {
+      add(name.c_str(), po::value<std::string>(), "");
+    }
+  }
   add("positional", po::value<std::vector<std::string>>(), "");
   return description;
 }
@@ -78,7 +81,7 @@ std::vector<std::string> normalize(int argc, const char* const* argv) {
 }
 
 std::vector<po::option> parse_options(const std::vector<std::string>& arguments) {
-  po::options_description all = describe_switches();
+  po::options_description all = describe_commands();
   for (const OptionGroup& group : option_groups()) all.add(describe_key_options(group));
   po::positional_options_description positional;
   positional.add("positional", -1);
@@ -99,11 +102,7 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 [[noreturn]] void fail_unknown_key(std::string key) {
   std::vector<std::string> known;
   for (const Option* option : option_table()) known.push_back(option->key);
-  for (const char* name :
-       {"help",     "version", "dump_defaults", "print_config", "csv",     "cell",  "by",      "fail_if",
-        "sweep",    "site",    "members",       "ranks",        "dry_run", "watch", "forget",  "yes",
-        "adapters", "merged",  "gguf",          "gguf_lora",    "html",    "latex", "markdown"})
-    known.push_back(name);
+  for (const CommandOption& option : all_command_options()) known.push_back(parsed_name(option));
   key.erase(0, key.find_first_not_of('-'));
   throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
                               nearest_word(key, known)));
@@ -176,6 +175,8 @@ CommandWords parse_words(int argc, const char* const* argv) {
       words.cell = value;
     } else if (key == "by") {
       words.by = value;
+    } else if (key == "dump_completion") {
+      words.completion = value;
     } else {
       words.switches.insert(key);
     }
@@ -209,11 +210,15 @@ const std::string& only_argument(const CommandWords& words, const std::string& c
   return words.positionals[1];
 }
 
-void allow_settings(const CommandWords& words, const std::set<std::string>& allowed) {
+void allow_settings(const CommandWords& words) {
+  const CommandRow* command = find_command(words.positionals[0]);
+  ensure(command != nullptr, "settings are checked of a command that there is");
+  std::set<std::string> allowed(command->some_keys.begin(), command->some_keys.end());
+  for (const CommandOption& option : command->options) allowed.insert(parsed_name(option));
   for (const Setting& setting : words.settings) {
-    if (allowed.count(setting.key) == 0) {
+    if (command->keys == Keys::some && !allowed.contains(setting.key)) {
       throw UserError(fmt::format("{}: --{} does not belong to {}; it is a key of 'apportion run'", source,
-                                  setting.key, words.positionals[0]));
+                                  setting.key, command->name));
     }
   }
 }

@@ -19,7 +19,7 @@ struct CommandWords {
   std::vector<std::string> fail_if, forget;
   std::string csv_file, html_file, latex_file, markdown_file, cell, merged, gguf_lora;
   SubmitRequest submit;
-  std::optional<std::string> by, gguf;
+  std::optional<std::string> by, gguf, completion;
 };
 
 /// Throws UserError for an unknown key, and for one that is given twice.
@@ -37,7 +37,7 @@ void check_arguments(const CommandWords& words, const std::string& command,
 const std::string& only_argument(const CommandWords& words, const std::string& command,
                                  const std::string& what);
 
-/// Throws UserError for a key that the command does not read.
-void allow_settings(const CommandWords& words, const std::set<std::string>& allowed);
+/// Throws UserError for a key that the command, one of the table, does not read.
+void allow_settings(const CommandWords& words);
 
 }  // namespace apportion

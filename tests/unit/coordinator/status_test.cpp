@@ -99,6 +99,8 @@ TEST(RenderRanks, NamesRuns) {
   EXPECT_EQ(render_ranks({0}), "rank 0");
   EXPECT_EQ(render_ranks({1, 0, 2}), "ranks 0-2");
   EXPECT_EQ(render_ranks({5, 0, 2}), "ranks 0,2,5");
+  EXPECT_EQ(render_ranks({9, 8, 0, 1, 3}), "ranks 0-1,3,8-9");
+  EXPECT_EQ(render_ranks({0, 2, 4, 6, 8, 10}), "6 ranks");
 }
 
 TEST_F(StatusTest, ALogHasALineEachFiveSecondsPerGroup) {
@@ -114,6 +116,57 @@ TEST_F(StatusTest, ALogHasALineEachFiveSecondsPerGroup) {
   EXPECT_THAT(text, HasSubstr("11/200"));
   EXPECT_THAT(text, Not(HasSubstr(" 3/200")));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(StatusTest, SixtyFourGroupsTakeALineOfEachStage) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  for (int rank = 0; rank < 64; ++rank) status.show({rank}, progress_at(rank % 2 == 0 ? 10 : 30));
+  std::vector<std::string> lines = screen_after(out_.str());
+  ASSERT_EQ(lines.size(), 2) << "and an empty one";
+  for (const char* part : {"ranks 0-63", "stage 1 x64", "1280/12800", "loss 0.712"})
+    EXPECT_THAT(lines[0], HasSubstr(part));
+  Progress other = progress_at(1);
+  other.stage = "measure after, v2";
+  status.show({63}, other);
+  lines = screen_after(out_.str());
+  ASSERT_EQ(lines.size(), 3);
+  EXPECT_THAT(lines[0], HasSubstr("ranks 0-62"));
+  EXPECT_THAT(lines[1], HasSubstr("rank 63"));
+  for (int rank = 4; rank < 64; ++rank) status.drop({rank});
+  EXPECT_EQ(screen_after(out_.str()).size(), 5) << "few have a line each";
+}
+
+TEST_F(StatusTest, ALogOfManyGroupsHasALineEachFiveSecondsForAll) {
+  Status status(options(StatusMode::log), out_, clock());
+  for (int rank = 0; rank < 64; ++rank) status.show({rank}, progress_at(1));
+  out_.str("");
+  for (int64_t step = 1; step <= 11; ++step, now_ += 1) {
+    for (int rank = 0; rank < 64; ++rank) status.show({rank}, progress_at(step));
+  }
+  const std::string text = out_.str();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
+  EXPECT_THAT(text, HasSubstr("ranks 0-63"));
+}
+
+TEST_F(StatusTest, WorkOfNoRankIsShownAfterASecond) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  {
+    WorkProgress progress(status, "verify", "results");
+    progress(0, 40);
+    now_ += 0.9;
+    progress(10, 40);
+    EXPECT_EQ(out_.str(), "");
+    now_ += 0.1;
+    progress(20, 40);
+    const std::vector<std::string> lines = screen_after(out_.str());
+    ASSERT_EQ(lines.size(), 2);
+    for (const char* part : {"verify", "results", "20/40", "0:01 left"})
+      EXPECT_THAT(lines[0], HasSubstr(part));
+    now_ += 0.1;
+    progress(21, 40);
+    EXPECT_THAT(screen_after(out_.str())[0], HasSubstr("20/40")) << "not more often than anyone reads";
+  }
+  EXPECT_EQ(screen_after(out_.str()), std::vector<std::string>{""});
 }
 
 TEST_F(StatusTest, ANewStageIsShownAtOnce) {

@@ -73,5 +73,18 @@ TEST(Members, ARunThatComesWaitsUntilTheFolderIsCleared) {
   EXPECT_THAT(said.str(), testing::HasSubstr("waits until `apportion gc`"));
 }
 
+TEST(DoingText, SixtyFourTasksTakeTheRoomOfOne) {
+  MemberStatus member{"m", "host", "job", ""};
+  EXPECT_EQ(doing_text(member), "");
+  member.doing = {"stage 1 (seed=0) 3/420", "after, v2 (seed=1) 2/5"};
+  EXPECT_EQ(doing_text(member), "stage 1 (seed=0) 3/420; after, v2 (seed=1) 2/5");
+  member.doing = {"after, v2 (seed=64) 2/5"};
+  for (int seed = 0; seed < 62; ++seed)
+    member.doing.push_back("stage 1 (seed=" + std::to_string(seed) + ") 10/420");
+  member.doing.push_back("index (of a version to come) soon");
+  EXPECT_EQ(doing_text(member),
+            "after, v2 of 1 task 2/5; index of 1 task; stage 1 of 62 tasks 620/26040");
+}
+
 }  // namespace
 }  // namespace apportion

@@ -103,7 +103,7 @@ TEST_F(MergeTest, WhatIsHereStaysAndADifferenceIsTold) {
   EXPECT_EQ(merged.results, 9u);
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  EXPECT_EQ(merge_and_say(here_.path(), from_.path()), 1);
+  EXPECT_EQ(say_merged(merge_folder(here_.path(), from_.path()), from_.path()), 1);
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("are of one task and differ"));
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("9 results were here\n"));
 }

@@ -1,0 +1,12 @@
+# cmake -DPROGRAM=... -DFOLDER=... -P write_pages.cmake: the manual page and the shells' completion, which the program has in
+# its tables, as files under the names that they are installed by.
+file(MAKE_DIRECTORY ${FOLDER})
+foreach(page "man|apportion.1" "completion=bash|apportion" "completion=zsh|_apportion" "completion=fish|apportion.fish")
+  string(REPLACE "|" ";" page ${page})
+  list(GET page 0 what)
+  list(GET page 1 name)
+  execute_process(COMMAND ${PROGRAM} --dump-${what} OUTPUT_FILE ${FOLDER}/${name} RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "${PROGRAM} --dump-${what}: ${failed}")
+  endif()
+endforeach()

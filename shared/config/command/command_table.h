@@ -1,0 +1,56 @@
+// THE list of commands, as option_table.h is that of keys: --help, the manual page, completion and the words
+// that the command line takes come from it. What they mean is command_line.h's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace apportion {
+
+/// What a word that follows is, for who completes it.
+enum class Operand { text, file, folder, job_file };
+
+/// An option that is no key of the option table, or means another thing than the key of its name.
+struct CommandOption {
+  std::string name;        // "fail-if": --fail-if or --fail_if
+  std::string value = {};  // "FILE"; empty: a switch
+  std::string meaning = {};
+  Operand operand = Operand::text;
+  std::vector<std::string> choices = {};  // words that are allowed; empty: any
+  bool repeats = false;
+};
+
+/// A way to call it: "apportion report DIR [--json]", and what that does.
+struct CommandForm {
+  std::string words, meaning;
+};
+
+enum class Keys { all, some };
+
+struct CommandRow {
+  std::string name;
+  std::vector<CommandForm> forms;
+  std::vector<Operand> operands;  // of the words behind the name; the last one stands for more of them, too
+  std::vector<CommandOption> options = {};
+  Keys keys = Keys::some;                   // which keys of the option table it takes
+  std::vector<std::string> some_keys = {};  // of Keys::some
+};
+
+/// In the order in which people read them.
+const std::vector<CommandRow>& command_table();
+
+/// Options that need no command.
+const std::vector<CommandOption>& common_options();
+
+/// nullptr: no such command.
+const CommandRow* find_command(const std::string& name);
+
+/// An option's name as the parser has it: "fail_if".
+std::string parsed_name(const CommandOption& option);
+
+/// All of both lists that are no keys, each name once.
+std::vector<CommandOption> all_command_options();
+
+std::vector<std::string> command_names();
+
+}  // namespace apportion

@@ -1,0 +1,138 @@
+"""`report --watch`: the page while a run is at work, from its files alone: where a task is, written again when something has
+changed and only then, told to browsers to be read again until the last one. And the page of a run that comes to nothing:
+it says what is missing and why, and the line that names the failure waits for no page. And what takes long before a step is
+made has a line of its own."""
+
+import contextlib
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+
+import h5py
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from common import APPORTION, call, wait_for, write_small_job  # noqa: E402
+
+REFRESH = '<meta http-equiv="refresh" content="3"/>'
+PAGE = pathlib.Path("run/report.html")
+LONG = ["--sft_steps", "1000000", "--checkpoint_steps", "1000", "--retention=false"]
+
+
+def start(*words):
+    return subprocess.Popen([APPORTION, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+
+
+def text_of(page):
+    return page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+def step_of(page):
+    """Of stage 1, by the line that says who is at work; 0: no such line."""
+    found = re.search(r"At work: \S+: stage 1 (\d+)/1000000<", text_of(page))
+    return int(found.group(1)) if found else 0
+
+
+def a_watched_run():
+    run = start("run", "small.ini", "--output", "run", "--quiet", *LONG)
+    wait_for(lambda: "stage 1" in call("status", "run").stdout if os.path.isdir("run/plans") and os.listdir("run/plans") else False, "no run")
+    watcher = start("report", "run", "--watch")
+    wait_for(lambda: step_of(PAGE) > 0, "the page shows no step")
+    first = step_of(PAGE)
+    assert REFRESH in text_of(PAGE) and "goes on from there" not in text_of(PAGE)
+    wait_for(lambda: step_of(PAGE) > first, "the page is not written again")
+    watcher.send_signal(signal.SIGINT)
+    assert watcher.wait() == 130
+    assert step_of(PAGE) > 0 and REFRESH not in text_of(PAGE), "after Ctrl-C nobody writes it again"
+    assert "follows the runs in run" in watcher.stderr.read()
+    # While nothing changes nothing is written: a run that is stopped lets its last word stand.
+    other = pathlib.Path("other.html")
+    run.send_signal(signal.SIGSTOP)
+    watcher = start("report", "run", "--watch", "--html", str(other))
+    wait_for(other.exists, "no page")
+    written = other.stat()
+    looks = pathlib.Path(f"/proc/{watcher.pid}/stat")
+    used = lambda: sum(map(int, looks.read_text().split()[13:15]))  # noqa: E731
+    before = used()
+    wait_for(lambda: used() > before, "the watcher looks no more")  # processor time
+    assert (other.stat().st_ino, other.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "written again for nothing"
+    # When the run has ended the watcher ends, and its page is the one that a report writes.
+    run.send_signal(signal.SIGCONT)
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130, run.stderr.read()
+    assert watcher.wait(timeout=30) == 0, watcher.stderr.read()
+    assert text_of(other) == call("report", "run", "--html", "-").stdout
+    assert REFRESH not in text_of(other) and "goes on from there" in text_of(other)
+    assert not [name for name in os.listdir(".") + os.listdir("run") if name.startswith(".")], "something half written"
+
+
+def nobody_at_work():
+    said = call("report", "run", "--watch", "--html", "once.html").stderr
+    assert said == "once.html is written once: no run is at work in run\n", said
+    assert text_of(pathlib.Path("once.html")) == text_of(pathlib.Path("other.html"))
+    for words, line in (
+        (["report", "run", "--watch", "--json"], "ask for one"),
+        (["report", "run", "--watch", "--html", "-"], "again and again"),
+        (["report", "nowhere", "--watch"], "is no directory"),
+        (["report", "run", "--watch", "--fail-if", "nonsense"], "nonsense"),
+        (["verify", "run", "--watch"], "belongs to"),
+    ):
+        said = call(*words, code=2).stderr
+        assert line in said and said.count("\n") == 1, (words, said)
+
+
+def a_run_that_comes_to_nothing():
+    """Of one cell, and nothing is recorded: stage 1 cannot be saved. The page's place is a pipe that nobody reads until the
+    failing line was seen."""
+    call("run", "small.ini", "--output", "whole", "--retention=false")
+    with h5py.File("whole/index.h5") as index:
+        task = index["jobs/small/colours-full/training/sft"].attrs["task"]
+    os.makedirs(f"failed/tasks/{task}")
+    pathlib.Path(f"failed/tasks/{task}/adapter").write_text("in the way")
+    os.mkfifo("failed/report.html")
+    failed = ["run", "small.ini", "--output", "failed", "--retention=false", "--method", "full", "--quiet"]
+    run = start(*failed)
+    assert select.select([run.stderr], [], [], 60)[0], "the failing line waits for the page"
+    line = run.stderr.readline()
+    assert re.fullmatch(rf"apportion: .*{task}/adapter.*\n", line), line
+    assert run.poll() is None
+    with open("failed/report.html", encoding="utf-8") as pipe:
+        text = pipe.read()
+    assert run.wait() == 2 and run.stderr.read() == ""
+    assert re.search(r"Job small: \d of \d tasks are done, 0 at work, \d waiting, 1 failed. The same `apportion run` goes on", text)
+    assert re.search(rf"stage 1 failed: [^<]*{task}/adapter", text)
+    # A job that is wrong leaves nothing at all.
+    call("run", "small.ini", "--output", "wrong", "--dataset", "nowhere", code=2)
+    assert not os.path.exists("wrong")
+
+
+def loading_speaks():
+    """On one thread a model of 1.0 billion weights is not loaded within a second; nobody waits for the rest of it."""
+    shape = "shape:layers=24,width=1536,heads=16,kv_heads=16,ffn=6144,context=512,vocabulary=32000"
+    words = ["--output", "large", "--model", shape, "--method", "zero-shot", "--threads", "1", "--quiet=false"]
+    run = start("run", "small.ini", *words)
+    lines = []
+    while not (lines and "loading" in lines[-1]):
+        lines.append(run.stderr.readline())
+        assert lines[-1], "it ends without a word of its loading"
+        assert "measure" not in lines[-1], lines
+    run.kill()
+    run.wait()
+    assert re.match(r"rank 0 +before, v2: loading +\d+/219 .* left\n", lines[-1]), lines
+
+
+def main():
+    a_watched_run()
+    nobody_at_work()
+    a_run_that_comes_to_nothing()
+    loading_speaks()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):
+        write_small_job(work)
+        main()
