@@ -141,7 +141,8 @@ void Status::show_as(const std::vector<int>& ranks, const std::string& who, cons
   auto [at, is_new] = groups_.try_emplace(ranks);
   Group& group = at->second;
   if (is_new) group.started = now;
-  const bool new_stage = group.progress.stage != progress.stage;
+  const bool new_stage =
+      group.progress.stage != progress.stage || (group.progress.step == 0 && progress.step > 0);
   group.who = who;
   group.progress = progress;
   if (options_.mode == StatusMode::log) {
@@ -152,7 +153,8 @@ void Status::show_as(const std::vector<int>& ranks, const std::string& who, cons
   }
 }
 
-/// Of a stage that is new to a group its line comes at once, and so does the first joined one of a stage.
+/// Of a stage that is new to a group, and of its first step, the line comes at once, and so does the first
+/// joined one of a stage.
 void Status::log(Group& group, bool new_stage) {
   const double now = clock_();
   if (is_joined()) {

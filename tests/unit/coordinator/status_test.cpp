@@ -169,6 +169,12 @@ TEST_F(StatusTest, WorkOfNoRankIsShownAfterASecond) {
   EXPECT_EQ(screen_after(out_.str()), std::vector<std::string>{""});
 }
 
+TEST_F(StatusTest, TheFirstStepIsShownAtOnce) {
+  Status status(options(StatusMode::log), out_, clock());
+  for (int64_t step : {0, 1, 2}) status.show({0}, progress_at(step));
+  EXPECT_THAT(out_.str(), testing::AllOf(HasSubstr(" 0/200"), HasSubstr(" 1/200"), Not(HasSubstr(" 2/200"))));
+}
+
 TEST_F(StatusTest, ANewStageIsShownAtOnce) {
   Status status(options(StatusMode::log), out_, clock());
   status.show({0}, progress_at(1));
