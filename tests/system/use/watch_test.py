@@ -23,8 +23,13 @@ PAGE = pathlib.Path("run/report.html")
 LONG = ["--sft_steps", "1000000", "--checkpoint_steps", "1000", "--retention=false"]
 
 
+STARTED = []
+
+
 def start(*words):
-    return subprocess.Popen([APPORTION, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    STARTED.append(subprocess.Popen([APPORTION, *words], stderr=subprocess.PIPE, text=True, **quiet))
+    return STARTED[-1]
 
 
 def text_of(page):
@@ -135,4 +140,9 @@ def main():
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):
         write_small_job(work)
-        main()
+        try:
+            main()
+        finally:  # a stopped one would stay for ever
+            for process in STARTED:
+                process.kill()
+                process.wait()
