@@ -82,8 +82,7 @@ TEST(DoingText, SixtyFourTasksTakeTheRoomOfOne) {
   for (int seed = 0; seed < 62; ++seed)
     member.doing.push_back("stage 1 (seed=" + std::to_string(seed) + ") 10/420");
   member.doing.push_back("index (of a version to come) soon");
-  EXPECT_EQ(doing_text(member),
-            "after, v2 of 1 task 2/5; index of 1 task; stage 1 of 62 tasks 620/26040");
+  EXPECT_EQ(doing_text(member), "after, v2 of 1 task 2/5; index of 1 task; stage 1 of 62 tasks 620/26040");
 }
 
 }  // namespace
