@@ -11,6 +11,7 @@
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/capacity/study.h"
 #include "coordinator/capacity/sweep_page.h"
+#include "coordinator/folder/claims.h"
 #include "coordinator/folder/clearing.h"
 #include "coordinator/folder/folder_status.h"
 #include "coordinator/folder/merge.h"
@@ -74,10 +75,11 @@ JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks, c
   return environment;
 }
 
-/// Whether a run that ends like this leaves a page: one that is stopped leaves at once, and where the disk is
-/// full that is said once.
+/// Whether a run that ends like this leaves a page: one that is stopped leaves at once, where the disk is
+/// full that is said once, and a folder that another run has taken over is that one's to write.
 bool leaves_page(const std::exception& error) {
-  return interrupt_signal() == 0 && dynamic_cast<const StorageError*>(&error) == nullptr;
+  return interrupt_signal() == 0 && dynamic_cast<const StorageError*>(&error) == nullptr &&
+         dynamic_cast<const LeaseLost*>(&error) == nullptr;
 }
 
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
@@ -101,8 +103,16 @@ void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, con
     if (leaves_page(left)) leave();
   } catch (const std::exception& error) {
     print_error(error);
+    const int code = failure_of(error).exit_code;
+    // Ranks work on until they are ended, at tasks that are anyone's by now: the page has only so long.
+    if (ranks.launch() == Launch::mpi) {
+      std::thread([&ranks, code] {
+        std::this_thread::sleep_for(end_wait);
+        ranks.abort(code);
+      }).detach();
+    }
     if (leaves_page(error)) leave();
-    ranks.abort(failure_of(error).exit_code);
+    ranks.abort(code);
   }
 }
 

@@ -29,7 +29,7 @@ install(FILES cluster/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMP
 install(DIRECTORY cluster/sites DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
 
 # What the program says of itself. The form for CUDA may not start where it is built, and its bundle goes without.
-if(NOT APPORTION_CUDA)
+if(NOT APPORTION_CUDA AND NOT APPORTION_SANITIZE)
   set(pages ${CMAKE_BINARY_DIR}/pages)
   add_custom_command(TARGET ${program} POST_BUILD VERBATIM
     COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:${program}> -DFOLDER=${pages} -P ${CMAKE_SOURCE_DIR}/cmake/write_pages.cmake)

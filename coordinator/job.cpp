@@ -71,8 +71,12 @@ class JobRun {
       // Judges that need no ranks come when all that they judge is measured.
       TaskList of_judges = run_tasks(status, failures);
       judge(std::move(of_judges), status, failures);
-    } catch (const LeftInOrder&) {
-      write_cells(FolderClaims::Patience::none);
+    } catch (const LeaseLost&) {
+      throw;  // the folder is another run's
+    } catch (const StorageError&) {
+      throw;
+    } catch (const std::exception&) {
+      write_what_is_complete();
       throw;
     }
     write_cells(FolderClaims::Patience::some);
@@ -198,21 +202,30 @@ class JobRun {
     if (cells.empty()) return;
     const double before = seconds_now();
     const bool written = claims_->alone("index", patience, [&] {
-      write_index(output_.directory, cells, pulse("index"));
-      if (is_sweep(cells_)) keep_figures(output_.directory, cells, pulse("figures"));
+      write_index(output_.directory, cells, pulse("index", cells_.size()));
+      if (is_sweep(cells_)) keep_figures(output_.directory, cells, pulse("figures", cells.size()));
     });
     written_ = seconds_now();
     write_s_ = written_ - before;
     if (written) complete_.clear();
   }
 
+  /// On the way out of a run that fails, whose reason nothing else may hide.
+  void write_what_is_complete() {
+    try {
+      write_cells(FolderClaims::Patience::none);
+    } catch (const std::exception& error) {
+      status_->warn(std::string("the index was not written: ") + error.what());
+    }
+  }
+
   /// Called for each cell that is written: gives signs of life, and shows how many they are where it takes
   /// long.
-  std::function<void()> pulse(const std::string& who) {
+  std::function<void()> pulse(const std::string& who, size_t all) {
     const auto shown = std::make_shared<WorkProgress>(*status_, who, "cells");
-    return [this, shown, cells = size_t{0}]() mutable {
+    return [this, shown, all, cells = size_t{0}]() mutable {
       claims_->beat();
-      (*shown)(++cells, cells_.size());
+      (*shown)(++cells, all);
     };
   }
 

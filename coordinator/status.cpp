@@ -146,7 +146,7 @@ void Status::show_as(const std::vector<int>& ranks, const std::string& who, cons
   group.who = who;
   group.progress = progress;
   if (options_.mode == StatusMode::log) {
-    log(group, new_stage);
+    log(group, new_stage, is_joined() && !ranks.empty());
   } else {
     erase();
     draw();
@@ -155,9 +155,9 @@ void Status::show_as(const std::vector<int>& ranks, const std::string& who, cons
 
 /// Of a stage that is new to a group, and of its first step, the line comes at once, and so does the first
 /// joined one of a stage.
-void Status::log(Group& group, bool new_stage) {
+void Status::log(Group& group, bool new_stage, bool joins) {
   const double now = clock_();
-  if (is_joined()) {
+  if (joins) {
     const auto [shown, is_first] = stages_shown_.try_emplace(group.progress.stage, now);
     if (!is_first && now - shown->second < options_.log_period) return;
     shown->second = now;
@@ -169,13 +169,15 @@ void Status::log(Group& group, bool new_stage) {
   print(render_progress(group.who, group.progress, options_.style));
 }
 
-bool Status::is_joined() const { return groups_.size() > most_lines; }
+bool Status::is_joined() const {
+  return groups_.size() - groups_.count(std::vector<int>{}) > most_lines;  // work of no rank has its own line
+}
 
 std::string Status::joined_line(const std::string& stage) const {
   std::vector<int> all;
   JoinedProgress progress;
   for (const auto& [ranks, group] : groups_) {
-    if (group.progress.stage != stage) continue;
+    if (ranks.empty() || group.progress.stage != stage) continue;
     all.insert(all.end(), ranks.begin(), ranks.end());
     progress.add(group.progress);
   }
@@ -224,9 +226,10 @@ void Status::draw() {
   if (options_.mode != StatusMode::terminal) return;
   std::set<std::string> stages;
   for (const auto& [ranks, group] : groups_) {
-    if (is_joined() && !stages.insert(group.progress.stage).second) continue;
-    std::string text = is_joined() ? joined_line(group.progress.stage)
-                                   : render_progress(group.who, group.progress, options_.style);
+    const bool joins = is_joined() && !ranks.empty();
+    if (joins && !stages.insert(group.progress.stage).second) continue;
+    std::string text = joins ? joined_line(group.progress.stage)
+                             : render_progress(group.who, group.progress, options_.style);
     // Cut without colours when too long: a cut escape sequence would spill.
     if (columns_of(text) >= options_.width) text = without_paint(text, options_.width - 1);
     out_ << text << "\n";

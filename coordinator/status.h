@@ -73,7 +73,7 @@ class Status {
   bool is_joined() const;
   std::string joined_line(const std::string& stage) const;
   void show_as(const std::vector<int>& ranks, const std::string& who, const Progress& progress);
-  void log(Group& group, bool new_stage);
+  void log(Group& group, bool new_stage, bool joins);
   void erase();
   void draw();
   void print(const std::string& text);

@@ -45,6 +45,7 @@ class PartProgress {
   Progress progress_;
   bool tells_;
   double began_, sent_ = 0;
+  int64_t done_ = 0;
   std::mutex mutex_;
 };
 

@@ -7,8 +7,8 @@
 namespace apportion {
 
 /// Calls `look` every few seconds until it says that there is nothing more to wait for (false), or a signal
-/// asks to stop, which is heeded between two looks. Returns what the process is to end with: 0, or the
-/// signal's exit code.
+/// asks to stop, which is heeded between two looks. Returns what the process is to end with: 0, or
+/// 130.
 int watch(const std::function<bool()>& look);
 
 /// Seconds between two looks; more where a look takes long.

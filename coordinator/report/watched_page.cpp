@@ -11,6 +11,7 @@
 #include "coordinator/folder/watch.h"
 #include "coordinator/report/html/html_page.h"
 #include "coordinator/report/view/page_words.h"
+#include "shared/base/error.h"
 #include "shared/config/option.h"
 
 namespace apportion {
@@ -40,12 +41,17 @@ int watch_page(const std::string& directory, const ReportRequest& request, bool 
                         watch_pause_s)
           : fmt::format("{} is written once: no run is at work in {}\n", request.html, directory);
   if (!quiet) std::fputs(line.c_str(), stderr);
-  std::string written;
+  std::string written, told;
   return watch([&] {
     if (!is_at_work(directory)) return false;
-    const std::string state = state_of(directory);
-    if (state != written) write_page(directory, request.html, request.cell, watch_pause_s);
-    written = state;
+    try {
+      const std::string state = state_of(directory);
+      if (state != written) write_page(directory, request.html, request.cell, watch_pause_s);
+      written = state;
+    } catch (const Error& error) {  // what is not there, or whole, this time may be the next
+      if (error.what() != told) std::fprintf(stderr, "apportion: %s\n", error.what());
+      told = error.what();
+    }
     return true;
   });
 }

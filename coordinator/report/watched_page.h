@@ -10,7 +10,7 @@ namespace apportion {
 
 /// Writes the folder's page to request.html, and again whenever something that it shows has changed, until no
 /// run is at work in the folder or a signal asks to stop. It tells browsers to read it again; the last one,
-/// which does not, is the caller's to write. Returns 0, or the signal's exit code. Throws as write_page.
+/// which does not, is the caller's to write. Returns 0, or 130. Throws as write_page.
 int watch_page(const std::string& directory, const ReportRequest& request, bool quiet);
 
 }  // namespace apportion

@@ -9,8 +9,8 @@ namespace {
 
 const std::vector<KindDescription>& kind_table() {
   static const std::vector<KindDescription> table = {
-      {TaskKind::measure, "measure", 4, false, false, 1},    {TaskKind::sft, "sft", 4, true, true, 3},
-      {TaskKind::calibrate, "calibrate", 5, true, true, 3},  {TaskKind::scale, "scale", 3, false, true, 3},
+      {TaskKind::measure, "measure", 4, false, false, 1},    {TaskKind::sft, "sft", 5, true, true, 3},
+      {TaskKind::calibrate, "calibrate", 6, true, true, 3},  {TaskKind::scale, "scale", 3, false, true, 3},
       {TaskKind::retention, "retention", 1, false, true, 1}, {TaskKind::judge, "judge", 1, false, false, 1},
   };
   return table;

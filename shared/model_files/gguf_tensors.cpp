@@ -55,7 +55,12 @@ class GgufTensors : public TensorReader {
       const std::string_view bytes = rows_of(tensor, from, 1, row_bytes);
       std::memcpy(out + static_cast<uint64_t>(row - first) * row_bytes, bytes.data(), bytes.size());
     }
-    release_heads(tensor, first, last, row_bytes);
+    if (is_permuted(name)) {
+      release_heads(tensor, first, last, row_bytes);
+    } else if (first < last) {
+      release_pages(tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
+                                        static_cast<uint64_t>(last - first) * row_bytes));
+    }
     check_length(tensor.path);
     return true;
   }
@@ -98,8 +103,7 @@ class GgufTensors : public TensorReader {
     return bytes;
   }
 
-  /// The pages of these rows, which may lie anywhere in their heads, and of no others: other threads read
-  /// them.
+  /// The pages of the heads in which these rows lie anywhere, and of no others: other threads read them.
   void release_heads(const GgufTensor& tensor, int64_t first, int64_t last, uint64_t row_bytes) const {
     const auto begin = static_cast<uint64_t>(first / head_dim_ * head_dim_),
                end = static_cast<uint64_t>((last + head_dim_ - 1) / head_dim_ * head_dim_);

@@ -87,7 +87,7 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
 
   /// In place of d_weights. ATen's own (_softmax_backward_data) gives some rows other last bits on two
   /// threads than on one.
-  static at::Tensor softmax_backward(const at::Tensor& d_weights_NRU, const at::Tensor& weights_NRU) {
+  static at::Tensor softmax_backward(at::Tensor& d_weights_NRU, const at::Tensor& weights_NRU) {
     const at::Tensor sums_NR1 = (d_weights_NRU * weights_NRU).sum(-1, true);
     return d_weights_NRU.sub_(sums_NR1).mul_(weights_NRU);
   }

@@ -89,15 +89,13 @@ struct CommandLine {
   std::string text;  // what to print, of every command but those that do something
 };
 
-/// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`, `apportion
-/// plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE [--watch] | --latex [FILE]
-/// |
-/// --markdown [FILE]] [--cell NAME | --by KEY,KEY] [--fail-if CONDITION]`, `apportion export DIR --csv
-/// [FILE]`, `apportion submit JOB.ini`, the other commands on a folder, `apportion inspect MODEL`, `apportion
-/// score MODEL ROWS.jsonl [--adapter DIR]`, and
-/// --help, --version, --dump-defaults, --print-config (with run JOB); with run, submit and plan also
-/// --sweep KEY=LIST. Reads the job file. Throws
-/// UserError, one line, that names what is wrong, where, and what would be right.
+/// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`,
+/// `apportion plan [JOB.ini] [--key value ...]`, `apportion report DIR [--json | --html FILE [--watch] |
+/// --latex [FILE] | --markdown [FILE]] [--cell NAME | --by KEY,KEY] [--fail-if CONDITION]`, `apportion
+/// export DIR --csv [FILE]`, `apportion submit JOB.ini`, the other commands on a folder, `apportion inspect
+/// MODEL`, `apportion score MODEL ROWS.jsonl [--adapter DIR]`, and --help, --version, --dump-defaults,
+/// --print-config (with run JOB); with run, submit and plan also --sweep KEY=LIST. Reads the job file.
+/// Throws UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 }  // namespace apportion

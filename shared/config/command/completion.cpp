@@ -13,6 +13,14 @@
 namespace apportion {
 namespace {
 
+/// Where a command's words are of several kinds any file will do: which of them is typed is not counted.
+Operand word_of(const CommandRow& command) {
+  const std::vector<Operand>& words = command.operands;
+  const bool alike =
+      std::all_of(words.begin(), words.end(), [&](Operand word) { return word == words.front(); });
+  return alike ? words.front() : Operand::file;
+}
+
 /// An option as a shell completes it.
 struct Completed {
   std::string name;        // without dashes in front
@@ -144,7 +152,7 @@ std::string bash_completion() {
     std::vector<std::string> names;
     for (const Completed& option : options) names.push_back("--" + option.name);
     text += fmt::format("      if [[ $current == -* ]]; then _apportion_words {}; else {}; fi ;;\n",
-                        shell_quoted(join(names, " ") + " --help"), bash_action(command.operands.front()));
+                        shell_quoted(join(names, " ") + " --help"), bash_action(word_of(command)));
   }
   text += "    *)\n      case $option in\n" + bash_values(common_values) + "      esac\n";
   text += fmt::format(
@@ -209,7 +217,7 @@ std::string zsh_completion() {
   for (const CommandRow& command : command_table()) {
     text += "    " + command.name + ")\n      (( CURRENT-- )); shift words\n      ";
     text += zsh_arguments(options_of(command),
-                          shell_quoted(fmt::format("*:word:{}", zsh_action(command.operands.front()))));
+                          shell_quoted(fmt::format("*:word:{}", zsh_action(word_of(command)))));
     text += "      ;;\n";
   }
   std::vector<Completed> common;

@@ -95,8 +95,9 @@ std::string format_man_page() {
   page += ".SH EXIT STATUS\n";
   const std::pair<const char*, const char*> ends[] = {
       {"0", "all was done"},
-      {"1", "a rank or a task failed, or verify found damage"},
+      {"1", "a rank or a task failed, verify found damage, or merge left something out"},
       {"2", "the command, the job or a file is wrong; one line says what would be right"},
+      {"3", "the program contradicts itself; please report the line"},
       {"4", "a condition of report --fail-if is met"},
       {"85", "the run was asked to stop, has saved its state and is to be started again"},
       {"93", "two restarts of a batch job came no further"},

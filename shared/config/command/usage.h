@@ -1,6 +1,5 @@
-// What `apportion --help` prints: the commands of command_table.h. Keys are option_table.h's, and `apportion
-// run
-// --help` has them.
+// What `apportion --help` prints: the commands of command_table.h. Keys are option_table.h's, and
+// `apportion run --help` has them.
 #pragma once
 
 #include <string>

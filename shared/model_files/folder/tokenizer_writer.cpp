@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -67,10 +69,13 @@ ordered_json model_of(const TokenizerTables& tables) {
                         {"fuse_unk", false},
                         {"byte_fallback", false},
                         {"ignore_merges", tables.ignore_merges}};
-  // Put behind each other: an ordered object's [] looks through all that it has. No token has no text.
+  // Put behind each other: an ordered object's [] looks through all that it has. No token has no text, and of
+  // several with one text the first is the one that is found.
   ordered_json::object_t vocabulary;
+  std::unordered_set<std::string_view> texts;
   for (size_t id = 0; id < tables.tokens.value.size(); ++id) {
-    if (!tables.tokens.value[id].empty()) vocabulary.emplace_back(tables.tokens.value[id], id);
+    const std::string& text = tables.tokens.value[id];
+    if (!text.empty() && texts.insert(text).second) vocabulary.emplace_back(text, id);
   }
   model["vocab"] = std::move(vocabulary);
   model["merges"] = std::vector<std::string>(tables.merges.value.begin(), tables.merges.value.end());
