@@ -48,7 +48,7 @@ def share_interval(share: float, draws: int) -> tuple[float, float]:
     square = z * z / draws
     middle = (share + square / 2) / (1 + square)
     half = z * math.sqrt(share * (1 - share) / draws + square / (4 * draws)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
 def subject_metrics(measure: Measure) -> list[SubjectMetrics]:

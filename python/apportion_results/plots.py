@@ -3,7 +3,6 @@ returns a matplotlib Figure; matplotlib is needed here alone."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 CURVES = {"loss": None, "kl": 0.0, "coverage": 1.0, "kto": 0.0, "z_unclamped": 0.0, "retain": 0.0, "lr": None}  # and what is best
 MOST_UNEXPLORED = 0.5  # of the probability, for exact shares to be shown
 LEAST_PARSED = 0.5  # of the rounds, for their shares to be shown
-NORMAL_95 = 1.959963984540054  # 95% of a normal distribution lies within
 WIDE = 100.0  # values that span more are drawn on a logarithmic axis
 
 
@@ -29,14 +27,6 @@ def new_figure(rows: int, columns: int, width: float, height: float) -> tuple[Fi
         raise ImportError("apportion_results.plots needs matplotlib: pip install matplotlib") from None
     figure, axes = pyplot.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     return figure, list(axes.flat)
-
-
-def wilson_interval(share: float, draws: float) -> tuple[float, float]:
-    """95% interval of the share that so many draws were drawn with."""
-    square = NORMAL_95**2 / draws
-    middle = (share + square / 2) / (1 + square)
-    half = NORMAL_95 * math.sqrt(share * (1 - share) / draws + square / (4 * draws)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
@@ -54,15 +44,13 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
     for frame in (results.shares, results.subjects):
         tables.append(frame[(frame["test_set"] == test_set) & (frame["judge"] == judge)])
     shares = tables[0].merge(tables[1][["when", "subject", "floor", "unexplored", "unparsed_share"]], on=["when", "subject"])
-    rounds = sets[(sets["test_set"] == test_set) & (sets["judge"] == judge)].set_index("when")["rounds"]
     if shares.empty:
         raise ValueError(f"{results.path} has no shares of {test_set or 'any test set'}; .missing says what is not there")
     sampled = shares["observed"].where(1 - shares["unparsed_share"] >= LEAST_PARSED)
     exact = (shares["exact_low"] + shares["exact_high"]) / 2
     shares["share"] = exact.where(shares["unexplored"] <= MOST_UNEXPLORED, sampled)
-    draws = shares["when"].map(rounds) * (1 - shares["unparsed_share"])
-    ends = [wilson_interval(p, n) if not math.isnan(p) else (np.nan, np.nan) for p, n in zip(sampled, draws)]
-    shares[["interval_low", "interval_high"]] = ends
+    for end in ("low", "high"):
+        shares[f"interval_{end}"] = shares[f"observed_{end}"].where(sampled.notna())
     keys = ["subject", "category"]
     wide = shares.pivot(index=keys, columns="when", values="share").reindex(columns=["before", "after"])
     last = shares[shares["when"] == ("after" if "after" in set(shares["when"]) else "before")]

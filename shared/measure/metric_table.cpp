@@ -141,7 +141,7 @@ std::vector<MeasuredMetric> make_chances() {
       whole({"mae_high", "to", "its upper end", "share", 3, too_few},
             [](const DatasetMetrics& m) { return high(m.mae_interval); }),
       whole({"detectable", "detectable",
-             "the least MAE that tells a model from a perfect sampler, which has more in 5 of 100 "
+             "the least MAE that tells a model from a perfect sampler, which has more in about 5 of 100 "
              "measurements of as "
              "many rounds",
              "share", 3, "no target is known, or there are no rounds"},
@@ -149,7 +149,7 @@ std::vector<MeasuredMetric> make_chances() {
       {{"p_value", "p",
         "probability that draws from the target are less probable than these rounds, and half of that of as "
         "probable ones (multinomial test, mid-p)",
-        "", 3, too_unparsed},
+        "", 3, "more than half of the rounds have no category, or no target is known"},
        MetricExtent::all,
        false,
        [](const SubjectMetrics& s) { return or_nan(s.p_value); }},

@@ -120,8 +120,10 @@ void fill_sampled(SubjectMetrics& metrics, const WordingMeans& means, const std:
     metrics.observed_high.push_back(interval.high);
   }
   if (target.empty()) return;
-  if (1 - metrics.unparsed_share >= least_parsed)
+  if (1 - metrics.unparsed_share >= least_parsed) {
     metrics.p_value = target_p_value({counts.begin(), counts.end() - 2}, target);
+    metrics.perfect_rejection = rejection_probability(parsed, target);
+  }
   double error = 0;
   for (size_t j = 0; j < categories; ++j) error += std::abs(metrics.observed[j] - target[j]);
   metrics.mae = error / static_cast<double>(categories);
@@ -235,18 +237,22 @@ std::optional<double> correlation_of(const std::vector<SubjectMetrics>& subjects
   return mean_of(found);
 }
 
-/// Of the mean of errors, none of which is below 0.
+/// Of the mean of errors, none of which is below 0 or above 1.
 std::optional<Interval> error_interval(const std::vector<double>& errors) {
   std::optional<Interval> interval = mean_interval(errors);
-  if (interval) interval->low = std::max(0.0, interval->low);
+  if (interval) *interval = {std::max(0.0, interval->low), std::min(1.0, interval->high)};
   return interval;
 }
 
-void count_passes(DatasetMetrics& metrics, const std::vector<double>& p_values) {
-  metrics.tested = static_cast<int>(p_values.size());
-  metrics.passes = static_cast<int>(
-      std::count_if(p_values.begin(), p_values.end(), [](double p_value) { return p_value >= test_level; }));
-  metrics.passes_of_perfect = passes_of_perfect(metrics.tested);
+void count_passes(DatasetMetrics& metrics, const std::vector<SubjectMetrics>& subjects) {
+  std::vector<double> rejections;
+  for (const SubjectMetrics& subject : subjects) {
+    if (!subject.p_value) continue;
+    rejections.push_back(subject.perfect_rejection);
+    if (*subject.p_value >= test_level) ++metrics.passes;
+  }
+  metrics.tested = static_cast<int>(rejections.size());
+  metrics.passes_of_perfect = passes_of_perfect(rejections);
 }
 
 /// `known`: how many subjects have a target, hence a floor.
@@ -261,7 +267,7 @@ DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t kno
   metrics.mae_interval = error_interval(maes);
   metrics.exact_error = mean_of(exact_errors);
   metrics.exact_error_interval = error_interval(exact_errors);
-  count_passes(metrics, present(subjects, &SubjectMetrics::p_value));
+  count_passes(metrics, subjects);
   metrics.exact_error_per_wording = mean_of(present(subjects, &SubjectMetrics::exact_error_per_wording));
   metrics.expected_mae = mean_of(present(subjects, &SubjectMetrics::expected_mae));
   metrics.kl = mean_of(present(subjects, &SubjectMetrics::kl));

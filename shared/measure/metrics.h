@@ -21,7 +21,8 @@ struct SubjectMetrics {
   std::optional<double> exact_error_per_wording;  // the same per single wording, averaged
   std::optional<double>
       expected_mae;               // at N rounds, from the exact shares (parsed, renormalised), closed form
-  std::optional<double> p_value;  // "are the parsed rounds draws from p"; absent: too few parsed
+  std::optional<double> p_value;  // "are the parsed rounds draws from p"; absent: too few parsed, or no p
+  double perfect_rejection = 0;   // in how many cases as many draws from p itself do not pass
   std::optional<double> kl;       // KL(p || share), natural logarithm; from exact shares, else counts + 1/2
   double coverage = 0;            // mass on the steering tokens, mean over wordings
   double unexplored = 0;          // mean over wordings

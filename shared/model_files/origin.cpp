@@ -9,14 +9,21 @@
 namespace apportion {
 namespace {
 
-/// The text of a key; empty where there is none.
-std::string text_of(const Gguf& gguf, const std::string& key) { return gguf.has(key) ? gguf.text(key) : ""; }
+/// The text of a key; empty where there is none, or another kind of value.
+std::string text_of(const Gguf& gguf, const std::string& key) {
+  const auto entry = gguf.metadata().find(key);
+  const auto* text =
+      entry == gguf.metadata().end() ? nullptr : std::get_if<std::string>(&entry->second.value);
+  return text ? *text : "";
+}
 
 /// OWNER/NAME out of an address of the hub, or of a text that is no more than that; empty for anything else.
 std::string owner_and_name(const std::string& text) {
+  constexpr size_t most = 512;  // a regular expression takes stack for each letter
+  if (text.size() > most) return "";
   static const std::regex address(
-      R"(^https?://(www\.)?(huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)([/?#].*)?$)"),
-      plain(R"(^[\w.-]+/[\w.-]+$)");
+      R"(^https?://(www\.)?(huggingface\.co|hf\.co)/(\w[\w.-]*/\w[\w.-]*)([/?#].*)?$)"),
+      plain(R"(^\w[\w.-]*/\w[\w.-]*$)");
   std::smatch match;
   if (std::regex_match(text, match, address)) return match[3];
   return std::regex_match(text, plain) ? text : "";
@@ -70,12 +77,7 @@ std::string hub_name(const Gguf& gguf) {
   return known == by_name.end() ? "" : known->second;
 }
 
-std::string license_of(const Gguf& gguf) {
-  const auto entry = gguf.metadata().find("general.license");
-  if (entry == gguf.metadata().end()) return "";
-  const auto* text = std::get_if<std::string>(&entry->second.value);
-  return text ? license_word(*text) : "";
-}
+std::string license_of(const Gguf& gguf) { return license_word(text_of(gguf, "general.license")); }
 
 std::string license_of_card(std::string_view card) {
   constexpr std::string_view key = "license:", rule = "---";

@@ -41,7 +41,7 @@ Interval share_interval(double share, double draws) {
   const double square = z * z / draws;
   const double middle = (share + square / 2) / (1 + square);
   const double half = z * std::sqrt(share * (1 - share) / draws + square / (4 * draws)) / (1 + square);
-  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+  return {std::min(share, std::max(0.0, middle - half)), std::max(share, std::min(1.0, middle + half))};
 }
 
 std::optional<Interval> mean_interval(const std::vector<double>& values) {

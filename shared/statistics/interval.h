@@ -20,7 +20,7 @@ Interval share_interval(double share, double draws);
 inline constexpr size_t least_values = 6;
 
 /// Of the mean of what `values` are a sample of. Errors are not normal: most are small and a few are large,
-/// and Student's interval of ten such values holds their mean in 91 to 93 of 100 cases. So the skewness is
+/// and Student's interval of ten such values holds their mean in 90 to 93 of 100 cases. So the skewness is
 /// taken out first: Hall, "On the removal of skewness by transformation", JRSS B 1992, its third-degree
 /// polynomial, which has an inverse, with Student's quantiles. Nothing for fewer than least_values values;
 /// [mean, mean] of equal ones.

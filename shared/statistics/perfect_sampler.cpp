@@ -1,19 +1,17 @@
 #include "shared/statistics/perfect_sampler.h"
 
 #include <algorithm>
-#include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/gamma.hpp>
 #include <cmath>
 #include <numbers>
 
 #include "shared/statistics/expected_mae.h"
-#include "shared/statistics/target_test.h"
 
 namespace apportion {
 namespace {
 
-/// Of |X| and |Y| where X and Y are normal around 0 with this correlation (Leone, Nelson and Nottingham, "The
-/// folded normal distribution", Technometrics 1961).
+/// Of |X| and |Y| where X and Y are normal around 0 with this correlation (Nabeya, "Absolute moments in
+/// 2-dimensional normal distribution", Annals of the Institute of Statistical Mathematics 1951).
 double correlation_of_absolutes(double correlation) {
   const double product = std::sqrt(1 - correlation * correlation) + correlation * std::asin(correlation);
   return (product - 1) / (std::numbers::pi / 2 - 1);
@@ -32,6 +30,7 @@ MeanVariance of_perfect_mae(const AskedSubject& subject) {
   const double categories = static_cast<double>(subject.target.size());
   std::vector<double> shares, deviations;  // of |sampled share - target|, of what is left to chance
   MeanVariance mae;
+  if (subject.rounds == 0) return mae;  // nothing was drawn
   for (const double share : subject.target) {
     if (share <= 0 || share >= 1) continue;
     const double mean = expected_mae({share}, {share}, subject.rounds);
@@ -65,13 +64,21 @@ double detectable_mae(const std::vector<AskedSubject>& subjects) {
   return boost::math::quantile(gamma, 0.95);
 }
 
-int passes_of_perfect(int tested) {
-  if (tested == 0) return 0;
-  using boost::math::policies::discrete_quantile;
-  using boost::math::policies::integer_round_up;
-  using Policy = boost::math::policies::policy<discrete_quantile<integer_round_up>>;
-  const boost::math::binomial_distribution<double, Policy> passes(tested, 1 - test_level);
-  return static_cast<int>(boost::math::quantile(passes, 0.025));
+int passes_of_perfect(const std::vector<double>& rejections) {
+  std::vector<double> probability = {1};  // of 0, 1, ... that pass, of those so far
+  for (const double rejection : rejections) {
+    probability.push_back(0);
+    for (size_t passes = probability.size() - 1; passes > 0; --passes)
+      probability[passes] = probability[passes] * rejection + probability[passes - 1] * (1 - rejection);
+    probability[0] *= rejection;
+  }
+  constexpr double tail = 0.025;
+  double fewer = 0;
+  for (size_t passes = 0; passes < probability.size(); ++passes) {
+    fewer += probability[passes];
+    if (fewer >= tail) return static_cast<int>(passes);
+  }
+  return static_cast<int>(rejections.size());
 }
 
 }  // namespace apportion

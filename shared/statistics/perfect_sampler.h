@@ -12,14 +12,15 @@ struct AskedSubject {
   uint64_t rounds = 0;
 };
 
-/// The MAE, a mean over the subjects, that a perfect sampler exceeds in 5 of 100 measurements of as many
-/// rounds: a model with more is not one. From the exact mean of a subject's MAE and its variance (exact for
-/// two categories; for more with the correlation that absolute values of jointly normal numbers have), by the
+/// The MAE, a mean over the subjects, that a perfect sampler exceeds in about 5 of 100 measurements of as
+/// many rounds: a model with more is hardly one. Of a single subject with few rounds, whose MAE has few
+/// values, it may be 0 to 10. From the exact mean of a subject's MAE and its variance (exact for two
+/// categories; for more with the correlation that absolute values of jointly normal numbers have), by the
 /// gamma distribution that has both. 0 without subjects, or where nothing is left to chance.
 double detectable_mae(const std::vector<AskedSubject>& subjects);
 
-/// Of so many subjects of a perfect sampler, each tested at 5%, as many pass at least, but for 2.5 in 100
-/// measurements.
-int passes_of_perfect(int tested);
+/// Of a perfect sampler's subjects, which do not pass with these probabilities, as many pass at least, but
+/// for 2.5 in 100 measurements.
+int passes_of_perfect(const std::vector<double>& rejections);
 
 }  // namespace apportion

@@ -4,6 +4,8 @@
 #include <boost/math/distributions/chi_squared.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
+#include <iterator>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -14,7 +16,8 @@
 namespace apportion {
 namespace {
 
-/// Logarithms of probabilities as close as this are of outcomes as probable; rounding of lgamma leaves less.
+/// Logarithms of probabilities as close as this are of outcomes as probable: more than rounding makes of
+/// equal ones, up to some million rounds.
 constexpr double same = 1e-7;
 
 /// Those categories alone that can be drawn.
@@ -50,31 +53,60 @@ double mid_p(const std::vector<double>& log_weights, double seen) {
   return less / all;
 }
 
-/// Of two categories, over all outcomes that matter: each one's weight follows from its neighbour's, so that
-/// there are no large numbers whose rounding could make unequal outcomes equal.
-double pair_p_value(const Drawn& drawn) {
-  const double rounds = static_cast<double>(drawn.rounds), odds = drawn.target[0] / drawn.target[1];
-  const uint64_t mode = std::min(drawn.rounds, static_cast<uint64_t>((rounds + 1) * drawn.target[0]));
-  constexpr double negligible = -70;  // below the mode's, which is 0
-  std::vector<double> log_weights = {0};
-  double seen = 2 * negligible;
-  const auto add = [&](uint64_t k, double log_weight) {
-    log_weights.push_back(log_weight);
-    if (k == drawn.counts[0]) seen = log_weight;
-    return log_weight > negligible;
-  };
-  if (mode == drawn.counts[0]) seen = 0;
+struct PairOutcome {
+  uint64_t count = 0;  // of the first category
   double log_weight = 0;
-  for (uint64_t k = mode; k < drawn.rounds; ++k) {
-    log_weight += std::log(static_cast<double>(drawn.rounds - k) / static_cast<double>(k + 1) * odds);
-    if (!add(k + 1, log_weight)) break;
+};
+
+/// Of two categories all outcomes that matter, the most probable one first, whose logarithm is 0: each one's
+/// weight follows from its neighbour's, so that there are no large numbers whose rounding could make unequal
+/// outcomes equal.
+std::vector<PairOutcome> pair_outcomes(uint64_t rounds, const std::vector<double>& target) {
+  constexpr double negligible = -70;
+  const double odds = target[0] / target[1];
+  const uint64_t mode =
+      std::min(rounds, static_cast<uint64_t>((static_cast<double>(rounds) + 1) * target[0]));
+  std::vector<PairOutcome> outcomes = {{mode, 0}};
+  double log_weight = 0;
+  for (uint64_t k = mode; k < rounds && log_weight > negligible; ++k) {
+    log_weight += std::log(static_cast<double>(rounds - k) / static_cast<double>(k + 1) * odds);
+    outcomes.push_back({k + 1, log_weight});
   }
   log_weight = 0;
-  for (uint64_t k = mode; k > 0; --k) {
-    log_weight += std::log(static_cast<double>(k) / static_cast<double>(drawn.rounds - k + 1) / odds);
-    if (!add(k - 1, log_weight)) break;
+  for (uint64_t k = mode; k > 0 && log_weight > negligible; --k) {
+    log_weight += std::log(static_cast<double>(k) / static_cast<double>(rounds - k + 1) / odds);
+    outcomes.push_back({k - 1, log_weight});
+  }
+  return outcomes;
+}
+
+double pair_p_value(const Drawn& drawn) {
+  double seen = -std::numeric_limits<double>::infinity();
+  std::vector<double> log_weights;
+  for (const PairOutcome& outcome : pair_outcomes(drawn.rounds, drawn.target)) {
+    log_weights.push_back(outcome.log_weight);
+    if (outcome.count == drawn.counts[0]) seen = outcome.log_weight;
   }
   return mid_p(log_weights, seen);
+}
+
+/// What outcomes weigh that do not pass, of all: the least probable ones, as far as mid_p is below the level.
+double pair_rejection(uint64_t rounds, const std::vector<double>& target) {
+  std::vector<PairOutcome> outcomes = pair_outcomes(rounds, target);
+  std::sort(outcomes.begin(), outcomes.end(),
+            [](const PairOutcome& a, const PairOutcome& b) { return a.log_weight < b.log_weight; });
+  double all = 0, less = 0, rejected = 0;
+  for (const PairOutcome& outcome : outcomes) all += std::exp(outcome.log_weight);
+  for (size_t i = 0; i < outcomes.size();) {
+    const double first = outcomes[i].log_weight;
+    double alike = 0;
+    for (; i < outcomes.size() && outcomes[i].log_weight <= first + same; ++i)
+      alike += std::exp(outcomes[i].log_weight);
+    if ((less + alike / 2) / all >= test_level) break;
+    rejected += alike;
+    less += alike;
+  }
+  return rejected / all;
 }
 
 constexpr double most_outcomes = 10'000;
@@ -108,12 +140,15 @@ double enumerated_p_value(const Drawn& drawn) {
   return mid_p(log_weights, log_weight(drawn.counts, drawn.target));
 }
 
-/// Of Pearson's statistic; nothing said where a category is expected fewer than five times.
+double least_expected(const Drawn& drawn) {
+  return *std::min_element(drawn.target.begin(), drawn.target.end()) * static_cast<double>(drawn.rounds);
+}
+
+/// Of Pearson's statistic.
 double chi_square_p_value(const Drawn& drawn) {
   double statistic = 0;
   for (size_t j = 0; j < drawn.target.size(); ++j) {
     const double expected = drawn.target[j] * static_cast<double>(drawn.rounds);
-    if (expected < 5) return 1;
     const double off = static_cast<double>(drawn.counts[j]) - expected;
     statistic += off * off / expected;
   }
@@ -166,9 +201,18 @@ double target_p_value(const std::vector<uint64_t>& counts, const std::vector<dou
   if (drawn.target.size() == 1) return 1;
   if (drawn.target.size() == 2) return pair_p_value(drawn);
   if (outcomes_of(drawn) <= most_outcomes) return enumerated_p_value(drawn);
-  constexpr double no_doubt = 1e-6;
-  const double by_chi_square = chi_square_p_value(drawn);
-  return by_chi_square < no_doubt ? by_chi_square : simulated_p_value(drawn);
+  constexpr double no_doubt = 1e-6, enough = 5, plenty = 1000;
+  const double expected = least_expected(drawn), by_chi_square = chi_square_p_value(drawn);
+  const bool is_known = expected >= plenty || (expected >= enough && by_chi_square < no_doubt);
+  return is_known ? by_chi_square : simulated_p_value(drawn);
+}
+
+double rejection_probability(uint64_t rounds, const std::vector<double>& target) {
+  std::vector<double> drawn;
+  std::copy_if(target.begin(), target.end(), std::back_inserter(drawn),
+               [](double share) { return share > 0; });
+  if (drawn.size() < 2 || rounds == 0) return 0;
+  return drawn.size() == 2 ? pair_rejection(rounds, drawn) : test_level;
 }
 
 }  // namespace apportion

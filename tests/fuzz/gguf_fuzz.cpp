@@ -3,6 +3,7 @@
 #include "shared/model_files/gguf.h"
 #include "shared/model_files/gguf_shape.h"
 #include "shared/model_files/gguf_tokenizer.h"
+#include "shared/model_files/origin.h"
 #include "shared/model_files/tensor_reader.h"
 #include "shared/tokens/chat_template.h"
 #include "tests/fuzz/input.h"
@@ -39,6 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string path = fuzz::file_of(fuzz::text_of(data, size));
   fuzz::read_or_refuse([&] {
     const Gguf file(path);
+    hub_name(file);
+    license_of(file);
     fuzz::read_or_refuse([&] { read_values(file); });
     fuzz::read_or_refuse([&] { read_tokens(file); });
   });

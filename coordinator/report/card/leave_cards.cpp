@@ -106,6 +106,14 @@ Cell without_places(Cell cell) {
   return cell;
 }
 
+/// Where the index is older, the files say what these are, as they were typed.
+CellView load_without_places(const std::string& directory, const Cell& cell) {
+  CellView view = load_cell(directory, without_places(cell));
+  view.dataset = short_name(view.dataset);
+  if (view.target.ends_with(".csv")) view.target = short_name(view.target);
+  return view;
+}
+
 void say_not_written(const std::string& path, const std::exception& error) {
   std::fprintf(stderr, "the card %s was not written: %s\n", path.c_str(), error.what());
 }
@@ -123,7 +131,7 @@ void leave_cards_of(const std::string& directory, const Cell& cell, const std::v
       const CardSubject subject{folder->kind, task, origin.hub_name, origin.license, rank_of(*folder)};
       const Cell named = without_places(cell);
       if (!is_wanted(path, is_last, card_key(named, subject))) continue;
-      if (!view) view = load_cell(directory, named);
+      if (!view) view = load_without_places(directory, cell);
       if (view->problems.empty()) write_file(path, model_card(*view, subject));
     } catch (const std::exception& error) {
       say_not_written(path, error);
@@ -148,7 +156,7 @@ void leave_card_of_export(const std::string& directory, const std::string& cell,
     const std::optional<TrainedFolder> trained =
         stages.empty() ? std::nullopt : trained_folder(directory, stages.back());
     if (!trained || path_exists(path)) return;
-    const CellView view = load_cell(directory, without_places(of));
+    const CellView view = load_without_places(directory, of);
     throw_if_any(view.problems);
     const std::string& of_job = of.about.model.empty() ? view.model : of.about.model;
     const Origin origin = Origins().of(model.empty() ? of_job : model);

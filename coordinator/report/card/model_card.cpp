@@ -23,6 +23,18 @@
 namespace apportion {
 namespace {
 
+bool is_count(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+/// YAML takes 1e-05 for a text: a number has a dot.
+std::string yaml_number(double value) {
+  std::string text = nlohmann::json(value).dump();
+  const size_t exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) text.insert(exponent, ".0");
+  return text;
+}
+
 constexpr size_t most_subjects = 20;
 /// Raised when a card says another thing of the same results.
 constexpr const char* card_revision = "card 1";
@@ -90,7 +102,9 @@ class ModelCard {
       const nlohmann::json asked = asked_->file.record.task.identity.json();
       const nlohmann::json tokens =
           asked.value("options", nlohmann::json::object()).value("max_answer_tokens", "");
-      if (tokens.is_string() && tokens != "") loading.tokens = tokens.get<std::string>();
+      // It goes into lines of Python as it is, and a file may say anything.
+      if (tokens.is_string() && is_count(tokens.get<std::string>()))
+        loading.tokens = tokens.get<std::string>();
     }
     return loading;
   }
@@ -108,12 +122,12 @@ class ModelCard {
   void front_matter() {
     line("---");
     if (!subject_.hub_name.empty()) {
-      line("base_model: " + subject_.hub_name);
+      line("base_model: " + quoted_line(subject_.hub_name));
       line(std::string("base_model_relation: ") +
            (subject_.kind == CardKind::adapter ? "adapter" : "finetune"));
     }
     line(std::string("library_name: ") + (subject_.kind == CardKind::adapter ? "peft" : "transformers"));
-    if (!subject_.license.empty()) line("license: " + subject_.license);
+    if (!subject_.license.empty()) line("license: " + quoted_line(subject_.license));
     line("pipeline_tag: text-generation");
     line("tags:");
     line("- apportion");
@@ -147,7 +161,7 @@ class ModelCard {
           fmt::format("    - type: {}\n      name: {}\n      value: {}\n", name,
                       quoted_line(metric.of_subject ? metric.heading + std::string(", mean over subjects")
                                                     : metric.meaning),
-                      nlohmann::json(*value).dump());
+                      yaml_number(*value));
     }
     if (metrics.empty()) return;
     text_ += fmt::format(
@@ -193,8 +207,10 @@ class ModelCard {
     text_ += "\n" + markdown_table(table);
     if (subject_.hub_name.empty())
       paragraph(
-          "Its file does not tell its name on the hub, so this card and adapter_config.json have none: "
-          "load it by hand, or write the name in.");
+          subject_.kind == CardKind::adapter
+              ? "Its file does not tell its name on the hub, so this card and adapter_config.json have none: "
+                "load it by hand, or write the name in."
+              : "Its file does not tell its name on the hub, so this card has none.");
     if (subject_.license.empty())
       paragraph("What the base's licence asks of those who pass this " + std::string(thing()) +
                 " on has to be looked up there.");
@@ -267,8 +283,8 @@ class ModelCard {
     if (is_measured()) {
       point(fmt::format(
           "Measured were the test sets above: {} subjects of this dataset, {} rounds each, with one seed "
-          "of training. Another seed, or training on another kind of machine, comes out differently by "
-          "more than the rounds do.",
+          "of training. Another seed, or training on another kind of machine, comes out differently, "
+          "which comes on top of the chance of the rounds.",
           measure_->file.result.subjects, measure_->metrics.rounds));
     } else {
       point("Nothing was measured: whether its answers follow the target is not known.");

@@ -34,6 +34,14 @@ const std::map<char32_t, std::string_view>& signs() {
       // In front of a row these would be read as part of the end of the row above.
       {'[', "{[}"},
       {'*', "{*}"},
+      {0xA0, "~"},
+      {0x2013, "\\textendash{}"},
+      {0x2014, "\\textemdash{}"},
+      {0x2018, "\\textquoteleft{}"},
+      {0x2019, "\\textquoteright{}"},
+      {0x201C, "\\textquotedblleft{}"},
+      {0x201D, "\\textquotedblright{}"},
+      {0x2026, "\\ldots{}"},
       {U'·', "\\textperiodcentered{}"},
       {U'±', "\\ensuremath{\\pm}"},
       {U'→', "\\ensuremath{\\rightarrow}"}};

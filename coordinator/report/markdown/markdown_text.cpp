@@ -5,7 +5,8 @@
 namespace apportion {
 namespace {
 
-// A blank of no width, which parts what would be a mention or a number of an issue.
+// A blank of no width, which parts what would be a mention, a number of an issue, an address or a sign's
+// name.
 constexpr const char* parting = "&#8203;";
 
 std::string markdown_row(const std::vector<std::string>& cells) {
@@ -24,7 +25,9 @@ std::string cell_text(const std::string& text) {
 
 std::string markdown_text(std::string_view text) {
   std::string safe;
-  for (const char character : plain_line(text)) {
+  const std::string line = plain_line(text);
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char character = line[i];
     switch (character) {
       case '<':
         safe += "&lt;";
@@ -41,6 +44,15 @@ std::string markdown_text(std::string_view text) {
       case '@':
       case '#':
         safe += character + std::string(parting);
+        break;
+      case ':':  // https://, :tada:
+        safe += character + std::string(i + 1 < line.size() && line[i + 1] != ' ' ? parting : "");
+        break;
+      case '.':  // www.
+        safe += std::string(line.substr(0, i).ends_with("www") ? parting : "") + character;
+        break;
+      case '-':  // GH-1
+        safe += std::string(line.substr(0, i).ends_with("GH") ? parting : "") + character;
         break;
       case '\\':
       case '`':

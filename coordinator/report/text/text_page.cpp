@@ -164,9 +164,10 @@ class TextPage {
         dim("  chance: 95% intervals of means over subjects like these, not over seeds or machines; "
             "detectable: the "
             "MAE"));
-    line(dim(
-        "  that a perfect sampler exceeds 5 times in 100; pass: subjects whose rounds may be draws from the "
-        "target."));
+    line(
+        dim("  that a perfect sampler exceeds about 5 times in 100; pass: subjects whose rounds may be draws "
+            "from the "
+            "target."));
     line();
   }
 

@@ -47,10 +47,8 @@ std::vector<Entry> chance_row(const MeasureView& measure) {
                             interval_entry("exact_error", metrics.exact_error_interval),
                             interval_entry("mae", metrics.mae_interval),
                             entry_of(measured_metric("detectable"), metrics)};
-  const bool tested = metrics.tested > 0;
-  row.push_back(tested ? Entry{fmt::format("{} of {}", metrics.passes, metrics.tested), metrics.passes}
-                       : Entry{not_known});
-  row.push_back(tested
+  row.push_back(passes_entry(metrics));
+  row.push_back(metrics.tested > 0
                     ? Entry{fmt::format("{} or more", metrics.passes_of_perfect), metrics.passes_of_perfect}
                     : Entry{not_known});
   return row;

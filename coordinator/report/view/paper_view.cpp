@@ -146,7 +146,7 @@ NotedTable subjects_of_paper(const CellView& view, const SetView& set, size_t mo
                                  main->metrics.rounds, columns_note, chance_note(main->metrics));
   if (set.subjects.size() > most)
     note = fmt::format("The {} subjects that are furthest off, of {}. ", most, set.subjects.size()) + note;
-  return {cell_title(view, unicode_marks) + ", " + set.test_set, note, std::move(table)};
+  return {cell_title(view, unicode_marks) + ", " + set_name(*main), note, std::move(table)};
 }
 
 PaperView make_paper_view(const std::string& directory, const std::vector<Cell>& cells,

@@ -36,6 +36,7 @@ NAMES = {
     "* `code` | **bold** [link](https://example.org) ![i](x)": "cube",
     "a & b \\& c -- d ,, e": "ring",
     "-0.5": "ball",
+    "https://evil.example/x www.evil.example GH-12 :tada:": "cube",
 }
 DATASET = '=sets <b>|"one" _&%'
 FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")

@@ -136,6 +136,19 @@ TEST_F(StatusTest, SixtyFourGroupsTakeALineOfEachStage) {
   EXPECT_EQ(screen_after(out_.str()).size(), 5) << "few have a line each";
 }
 
+TEST_F(StatusTest, WorkOfNoRankHasALineOfItsOwnBesideJoinedOnes) {
+  Status status(options(StatusMode::terminal), out_, clock());
+  for (int rank = 0; rank < 4; ++rank) status.show({rank}, progress_at(10));
+  Progress cells = progress_at(3);
+  cells.stage = "cells";
+  status.show_work("index", cells);
+  EXPECT_EQ(screen_after(out_.str()).size(), 6) << "four groups and the index have a line each";
+  status.show({4}, progress_at(10));
+  const std::vector<std::string> lines = screen_after(out_.str());
+  ASSERT_EQ(lines.size(), 3) << "five groups share one";
+  EXPECT_THAT(lines[0] + lines[1], AllOf(HasSubstr("index"), HasSubstr("ranks 0-4"), Not(HasSubstr(" x1"))));
+}
+
 TEST_F(StatusTest, ALogOfManyGroupsHasALineEachFiveSecondsForAll) {
   Status status(options(StatusMode::log), out_, clock());
   for (int rank = 0; rank < 64; ++rank) status.show({rank}, progress_at(1));

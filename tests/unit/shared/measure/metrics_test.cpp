@@ -265,6 +265,8 @@ TEST(Metrics, ChancesAreOfTheSubjectsOfWhichEnoughIsKnown) {
   EXPECT_EQ(metrics.tested, 7);
   EXPECT_EQ(metrics.passes, 6);
   EXPECT_EQ(metrics.passes_of_perfect, 5);
+  EXPECT_NEAR(metrics.subjects[0].perfect_rejection, 0.0569,
+              1e-4);  // of 100 tosses 40 and fewer, 60 and more
   EXPECT_FALSE(metrics.subjects[6].p_value || metrics.subjects[8].p_value);
   EXPECT_GT(metrics.subjects[0].p_value.value(), 0.6);
   EXPECT_LT(metrics.subjects[7].p_value.value(), 1e-9);

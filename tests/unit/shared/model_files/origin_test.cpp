@@ -44,6 +44,15 @@ TEST(HubName, KnowsTheModelThatComesWithTheProgram) {
   EXPECT_EQ(name_of({}), "");
 }
 
+TEST(HubName, OfWhatNobodyWouldCallAModelIsNone) {
+  std::string name(1'000'000, 'a'), url = "https://hf.co/a/";
+  url += name;
+  name += "/m";
+  EXPECT_EQ(name_of({{"general.name", name}}), "");
+  EXPECT_EQ(name_of({{"general.source.url", url}}), "");
+  EXPECT_EQ(name_of({{"general.name", "../.."}}), "");
+}
+
 TEST(License, IsWhatAGgufFileSays) {
   auto license = [](const std::string& key, const std::string& value) {
     testing::DatasetFolder folder;

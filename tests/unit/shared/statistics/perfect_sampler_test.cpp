@@ -61,10 +61,18 @@ TEST(DetectableMae, OfOneSubjectIsTheNormalNumbersQuantile) {
 }
 
 TEST(PassesOfPerfect, IsTheBinomialQuantile) {
-  EXPECT_EQ(passes_of_perfect(0), 0);
-  EXPECT_EQ(passes_of_perfect(1), 0);     // one in twenty does not pass
-  EXPECT_EQ(passes_of_perfect(40), 35);   // 34 or fewer: 0.0139; 35 or fewer: 0.0480
-  EXPECT_EQ(passes_of_perfect(100), 90);  // 89 or fewer: 0.0115; 90 or fewer: 0.0282
+  const auto of = [](size_t subjects) { return passes_of_perfect(std::vector<double>(subjects, 0.05)); };
+  EXPECT_EQ(of(0), 0);
+  EXPECT_EQ(of(1), 0);     // one in twenty does not pass
+  EXPECT_EQ(of(40), 35);   // 34 or fewer: 0.0139; 35 or fewer: 0.0480
+  EXPECT_EQ(of(100), 90);  // 89 or fewer: 0.0115; 90 or fewer: 0.0282
+  EXPECT_EQ(passes_of_perfect({0, 0, 0}), 3);
+  EXPECT_EQ(passes_of_perfect({1, 0, 1, 0.5}), 1);  // 1 or 2, as likely
+}
+
+TEST(DetectableMae, OfASubjectWithoutRoundsIsNothing) {
+  EXPECT_EQ(detectable_mae({{{0.5, 0.5}, 0}}), 0);
+  EXPECT_NEAR(detectable_mae({{{0.5, 0.5}, 0}, {{0.5, 0.5}, 100}}), 0.098 / 2, 0.001);
 }
 
 }  // namespace

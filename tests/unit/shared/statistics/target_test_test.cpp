@@ -82,6 +82,31 @@ TEST(TargetTest, RejectsAPerfectSamplerIn4To6Of100) {
   }
 }
 
+TEST(RejectionProbability, IsTheWeightOfWhatDoesNotPass) {
+  // Ten tosses: 0, 1, 9 and 10 heads do not pass (2 and 8: 67 / 1024), of which are 22 of 1024.
+  EXPECT_NEAR(rejection_probability(10, {0.5, 0.5}), 22.0 / 1024, 1e-12);
+  for (const std::vector<double>& target :
+       std::vector<std::vector<double>>{{0.99, 0.01}, {0.97, 0.03}, {0.5, 0.5}}) {
+    constexpr int experiments = 20'000;
+    CounterRng rng(7, "rejection");
+    int rejections = 0;
+    for (int e = 0; e < experiments; ++e)
+      rejections += target_p_value(draw(target, 100, rng), target) < test_level ? 1 : 0;
+    EXPECT_NEAR(rejection_probability(100, target), static_cast<double>(rejections) / experiments, 0.006)
+        << target[0];
+  }
+  EXPECT_GT(rejection_probability(100, {0.99, 0.01}), 0.07) << "far from 5%";
+  EXPECT_EQ(rejection_probability(100, {1, 0}), 0);
+  EXPECT_EQ(rejection_probability(100, {0.5, 0.25, 0.25}), test_level);
+}
+
+TEST(TargetTest, OfManyRoundsIsPearsons) {
+  // Off by one deviation in the first two of three: X^2 is 2000^2 / 3e6 + 2000^2 / 3e6, p of 2 degrees
+  // exp(-X^2 / 2).
+  EXPECT_NEAR(target_p_value({3'002'000, 2'998'000, 3'000'000}, {1.0 / 3, 1.0 / 3, 1.0 / 3}),
+              std::exp(-4.0 / 3), 1e-6);
+}
+
 TEST(TargetTest, RejectsABiasedOne) {
   EXPECT_GT(rejected(2, 1000, 0.1), 0.9);
   EXPECT_GT(rejected(6, 1000, 0.1), 0.9);

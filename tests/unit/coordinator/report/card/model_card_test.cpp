@@ -56,11 +56,12 @@ TEST(ModelCard, SaysWhatTheBaseIsAndWhatIsNotKnownOfIt) {
   TemporaryDirectory directory;
   const CellView view = sample_view(directory);
   const std::string task = view.training.back().file.record.task.id;
-  EXPECT_THAT(model_card(view, {CardKind::adapter, task, "org/Base", "mit", 20}),
-              AllOf(StartsWith("---\nbase_model: org/Base\nbase_model_relation: adapter\nlibrary_name: peft\n"
-                               "license: mit\npipeline_tag: text-generation\n"),
-                    HasSubstr("[org/Base](https://huggingface.co/org/Base)"), HasSubstr("max_lora_rank=32"),
-                    HasSubstr("base = \"org/Base\"\n")));
+  EXPECT_THAT(
+      model_card(view, {CardKind::adapter, task, "org/Base", "mit", 20}),
+      AllOf(StartsWith("---\nbase_model: \"org/Base\"\nbase_model_relation: adapter\nlibrary_name: peft\n"
+                       "license: \"mit\"\npipeline_tag: text-generation\n"),
+            HasSubstr("[org/Base](https://huggingface.co/org/Base)"), HasSubstr("max_lora_rank=32"),
+            HasSubstr("base = \"org/Base\"\n")));
   EXPECT_THAT(
       model_card(view, {CardKind::adapter, task, "", "", 600}),
       AllOf(StartsWith("---\nlibrary_name: peft\npipeline_tag"),

@@ -11,6 +11,8 @@ TEST(MarkdownText, IsNothingButText) {
   EXPECT_EQ(markdown_text("*a* _b_ `c` [d](e) ~f~ !g $h$ \\"),
             "\\*a\\* \\_b\\_ \\`c\\` \\[d\\](e) \\~f\\~ \\!g \\$h\\$ \\\\");
   EXPECT_EQ(markdown_text("@octocat #12"), "@&#8203;octocat #&#8203;12");
+  EXPECT_EQ(markdown_text("https://a www.a GH-1 :b: c: d"),
+            "https:&#8203;//a www&#8203;.a GH&#8203;-1 :&#8203;b: c: d");
   EXPECT_EQ(markdown_text("two\nlines"), "two lines");
   EXPECT_EQ(markdown_text("=1+1 حداد 🧑 -"), "=1+1 حداد 🧑 -");
 }
