@@ -70,7 +70,7 @@ def a_killed_run():
     steps = ["--sft_steps", "600"]  # a fast machine makes a hundred a second
     long = ["run", "long.ini", "--output", "killed", "--checkpoint_steps", "5", "--quiet=false", *steps]
     first = start(*long)
-    wait_for(lambda: glob.glob("killed/tasks/*/checkpoint/step-*"), "the first run saves nothing")
+    wait_for(lambda: glob.glob("killed/tasks/*/checkpoint/*/COMPLETE"), "the first run saves nothing")
     first.send_signal(signal.SIGSTOP)  # or it may be done before the second one has begun
     assert "1 running" in call("status", "killed").stdout
     second = start(*long)
