@@ -40,6 +40,17 @@ size_t escape_length(std::string_view text) {
   return std::min(end + 1, text.size());
 }
 
+/// Bytes of a mark that turns the direction of the text around it (UAX #9), with which a name could pass for
+/// another one; 0: the text does not begin with one.
+size_t direction_mark(std::string_view text) {
+  constexpr std::string_view marks[] = {"\u061C", "\u200E", "\u200F", "\u202A", "\u202B", "\u202C",
+                                        "\u202D", "\u202E", "\u2066", "\u2067", "\u2068", "\u2069"};
+  for (const std::string_view mark : marks) {
+    if (text.starts_with(mark)) return mark.size();
+  }
+  return 0;
+}
+
 }  // namespace
 
 Style detect_style(std::FILE* file) {
@@ -126,6 +137,11 @@ int columns_of(std::string_view text) {
 std::string printable(const Style& style, std::string_view text, int width) {
   std::string shown;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (const size_t bytes = direction_mark(text.substr(i)); bytes > 0) {
+      shown += '?';
+      i += bytes - 1;
+      continue;
+    }
     unsigned char byte = static_cast<unsigned char>(text[i]);
     // C1 controls are U+0080 to U+009F: C2 80 to C2 9F.
     bool c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;

@@ -236,10 +236,12 @@ TEST_F(Report, ColourOnlyWhenAskedFor) {
 TEST_F(Report, NamesFromFilesCannotDriveTheTerminal) {
   SampleSet set = sample_gender_set("v2");
   set.subjects[0] = "\x1b[2Jevil\nline";
+  set.subjects[1] = "photo\u202Egpj.exe";
   write_cell({}, {}, set);
   std::string text = render();
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, HasSubstr("?[2Jevil?line"));
+  EXPECT_THAT(text, HasSubstr("photo?gpj.exe"));
 }
 
 TEST_F(Report, NamesADamagedFileAndShowsTheRest) {
