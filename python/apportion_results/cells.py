@@ -3,13 +3,12 @@ older files its groups), and where that is lost from the results themselves, as 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import DataError
+from .errors import DataError, json_of
 from .sealed_file import TEXT, Array, SealedFile
 from .task_file import TRAINING_KINDS, Record
 
@@ -106,7 +105,7 @@ def unpack_cells(texts: Iterable[str], values: Array) -> list[Cell]:
     """The list's form. Raises ValueError or what a dict raises where it is not one."""
     cells, at = [], 0
     for text in texts:
-        entry = json.loads(text)
+        entry = json_of(text)
         cell = Cell(entry["job"], entry["cell"], entry["measures"], entry["training"], entry["judged"], entry["retention"])
         tasks = [*cell.measures.values(), *cell.training.values(), *cell.judged.values(), cell.retention or "none"]
         if not all(is_task_id(task) for task in tasks):
@@ -145,7 +144,7 @@ def read_cell_group(file: SealedFile, group: str) -> Cell:
         else:
             cell.measures[name] = task
     if file.has_attribute("about", group):
-        about = json.loads(file.text("about", group))
+        about = json_of(file.text("about", group))
         cell.take_about(about)
         for test_set in about["targets"]:
             cell.targets[test_set] = file.dataset(f"/targets/{cell.job}/{cell.name}/{test_set}", "float64", 2)

@@ -3,7 +3,9 @@ is wrong with it."""
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 
 def one_line(text: str) -> str:
@@ -24,3 +26,11 @@ class DataError(Exception):
 
 class IncompleteWarning(UserWarning):
     """A frame leaves out what is missing or damaged; Results.missing says what that is."""
+
+
+def json_of(text: str | bytes) -> Any:
+    """What json.loads returns; ValueError also of what is nested too deeply for it."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

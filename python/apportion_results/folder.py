@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from .cells import Cell, is_task_id, read_cells, readable_records, rebuild_cells
-from .errors import DataError
+from .errors import DataError, json_of
 from .seal import PIECE
 from .sealed_file import SealedFile
 from .task_file import TRAINING_KINDS, Record, check_result, read_record
@@ -220,7 +220,10 @@ def read_journals(directory: str, faults: list[str]) -> list[dict[str, Any]]:
             try:
                 if hashlib.sha256(line[17:]).hexdigest()[:16].encode() != line[:16]:
                     raise ValueError("another digest")
-                records.append(json.loads(line[17:]))
+                record = json_of(line[17:])
+                if not isinstance(record, dict):
+                    raise ValueError("no object")
+                records.append(record)
             except ValueError:
                 faults.append(f"{path}, byte {place}: this record is damaged and passed over")
             place += len(line) + 1

@@ -6,13 +6,13 @@ Legend of shapes: S subjects, P wordings, K categories, A distinct answers, T st
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .errors import json_of
 from .sealed_file import TEXT, Array, SealedFile
 
 RESULT_FORMAT = "apportion result"
@@ -130,7 +130,7 @@ def read_record(file: SealedFile) -> Record:
 
 def json_attribute(file: SealedFile, name: str, kind: type[Any]) -> Any:
     try:
-        value = json.loads(file.text(name))
+        value = json_of(file.text(name))
     except ValueError:
         raise file.fail(f"attribute {name} is not JSON") from None
     if not isinstance(value, kind):

@@ -348,6 +348,7 @@ def wrong_values():
         (replace("answers/count", lambda file: file["answers/text"].shape[0] * [1.0]), "/answers/count"),
         (lambda file: file.pop("rounds/near_boundary"), "/rounds/near_boundary"),
         (lambda file: file.attrs.__delitem__("identity"), "attribute identity"),
+        (lambda file: file.attrs.__setitem__("identity", "[" * 20_000), "attribute identity is not JSON"),
         (lambda file: file.attrs.modify("version", numpy.int64(9)), "version 9"),
     ]
 
