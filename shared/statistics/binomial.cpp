@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 namespace apportion {
 namespace {
@@ -80,6 +81,20 @@ BinomialDraw draw_binomial(uint64_t trials, double hit, double miss, double boun
     if (below.probability > 0 && falls_in(below)) break;
   }
   return draw;
+}
+
+/// Of what is left, how much falls on each category in turn.
+std::vector<uint64_t> draw_multinomial(uint64_t trials, const std::vector<double>& shares, CounterRng& rng) {
+  std::vector<uint64_t> counts(shares.size());
+  uint64_t left = trials;
+  double rest = std::accumulate(shares.begin(), shares.end(), 0.0);
+  for (size_t j = 0; j + 1 < counts.size(); ++j) {
+    rest = std::max(0.0, rest - shares[j]);
+    counts[j] = draw_binomial(left, shares[j], rest, 0, rng.uniform()).successes;
+    left -= counts[j];
+  }
+  counts.back() = left;
+  return counts;
 }
 
 }  // namespace apportion

@@ -53,58 +53,32 @@ double mid_p(const std::vector<double>& log_weights, double seen) {
   return less / all;
 }
 
-struct PairOutcome {
-  uint64_t count = 0;  // of the first category
-  double log_weight = 0;
-};
-
-/// Of two categories all outcomes that matter, the most probable one first, whose logarithm is 0: each one's
-/// weight follows from its neighbour's, so that there are no large numbers whose rounding could make unequal
-/// outcomes equal.
-std::vector<PairOutcome> pair_outcomes(uint64_t rounds, const std::vector<double>& target) {
-  constexpr double negligible = -70;
-  const double odds = target[0] / target[1];
-  const uint64_t mode =
-      std::min(rounds, static_cast<uint64_t>((static_cast<double>(rounds) + 1) * target[0]));
-  std::vector<PairOutcome> outcomes = {{mode, 0}};
-  double log_weight = 0;
-  for (uint64_t k = mode; k < rounds && log_weight > negligible; ++k) {
-    log_weight += std::log(static_cast<double>(rounds - k) / static_cast<double>(k + 1) * odds);
-    outcomes.push_back({k + 1, log_weight});
-  }
-  log_weight = 0;
-  for (uint64_t k = mode; k > 0 && log_weight > negligible; --k) {
-    log_weight += std::log(static_cast<double>(k) / static_cast<double>(rounds - k + 1) / odds);
-    outcomes.push_back({k - 1, log_weight});
-  }
-  return outcomes;
-}
-
+/// Of two categories. Logarithms of weights that follow from each other, and not of large numbers, whose
+/// rounding could make unequal outcomes equal.
 double pair_p_value(const Drawn& drawn) {
   double seen = -std::numeric_limits<double>::infinity();
   std::vector<double> log_weights;
-  for (const PairOutcome& outcome : pair_outcomes(drawn.rounds, drawn.target)) {
-    log_weights.push_back(outcome.log_weight);
-    if (outcome.count == drawn.counts[0]) seen = outcome.log_weight;
-  }
+  for_binomial_outcomes(drawn.rounds, drawn.target[0], drawn.target[1], [&](uint64_t count, double weight) {
+    log_weights.push_back(std::log(weight));
+    if (count == drawn.counts[0]) seen = log_weights.back();
+  });
   return mid_p(log_weights, seen);
 }
 
 /// What outcomes weigh that do not pass, of all: the least probable ones, as far as mid_p is below the level.
 double pair_rejection(uint64_t rounds, const std::vector<double>& target) {
-  std::vector<PairOutcome> outcomes = pair_outcomes(rounds, target);
-  std::sort(outcomes.begin(), outcomes.end(),
-            [](const PairOutcome& a, const PairOutcome& b) { return a.log_weight < b.log_weight; });
-  double all = 0, less = 0, rejected = 0;
-  for (const PairOutcome& outcome : outcomes) all += std::exp(outcome.log_weight);
-  for (size_t i = 0; i < outcomes.size();) {
-    const double first = outcomes[i].log_weight;
+  std::vector<double> weights;
+  for_binomial_outcomes(rounds, target[0], target[1],
+                        [&](uint64_t, double weight) { weights.push_back(weight); });
+  std::sort(weights.begin(), weights.end());
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  double rejected = 0;
+  for (size_t i = 0; i < weights.size();) {
+    const double most_alike = std::log(weights[i]) + same;
     double alike = 0;
-    for (; i < outcomes.size() && outcomes[i].log_weight <= first + same; ++i)
-      alike += std::exp(outcomes[i].log_weight);
-    if ((less + alike / 2) / all >= test_level) break;
+    for (; i < weights.size() && std::log(weights[i]) <= most_alike; ++i) alike += weights[i];
+    if ((rejected + alike / 2) / all >= test_level) break;
     rejected += alike;
-    less += alike;
   }
   return rejected / all;
 }
@@ -156,20 +130,6 @@ double chi_square_p_value(const Drawn& drawn) {
   return boost::math::cdf(boost::math::complement(distribution, statistic));
 }
 
-/// A draw from the target: of what is left, how much falls on each category in turn.
-std::vector<uint64_t> draw_counts(const Drawn& drawn, CounterRng& rng) {
-  std::vector<uint64_t> counts(drawn.target.size());
-  uint64_t left = drawn.rounds;
-  double rest = std::accumulate(drawn.target.begin(), drawn.target.end(), 0.0);
-  for (size_t j = 0; j + 1 < counts.size(); ++j) {
-    rest = std::max(0.0, rest - drawn.target[j]);
-    counts[j] = draw_binomial(left, drawn.target[j], rest, 0, rng.uniform()).successes;
-    left -= counts[j];
-  }
-  counts.back() = left;
-  return counts;
-}
-
 double simulated_p_value(const Drawn& drawn) {
   constexpr int most_draws = 2000, enough = 50;
   std::string purpose = "target test";
@@ -179,7 +139,7 @@ double simulated_p_value(const Drawn& drawn) {
   const double seen = log_weight(drawn.counts, drawn.target);
   int as_improbable = 0;
   for (int draw = 1; draw <= most_draws; ++draw) {
-    if (log_weight(draw_counts(drawn, rng), drawn.target) > seen + same) continue;
+    if (log_weight(draw_multinomial(drawn.rounds, drawn.target, rng), drawn.target) > seen + same) continue;
     if (++as_improbable == enough) return static_cast<double>(enough) / draw;
   }
   return static_cast<double>(as_improbable + 1) / (most_draws + 1);

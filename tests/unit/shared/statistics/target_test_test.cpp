@@ -36,17 +36,6 @@ TEST(TargetTest, OfAMillionRoundsItIsTheNormalOnes) {
   EXPECT_EQ(target_p_value({900'000, 100'000}, {0.5, 0.5}), 0);
 }
 
-std::vector<uint64_t> draw(const std::vector<double>& target, uint64_t rounds, CounterRng& rng) {
-  std::vector<uint64_t> counts;
-  double rest = 1;
-  for (const double share : target) {
-    rest = std::max(0.0, rest - share);
-    counts.push_back(draw_binomial(rounds, share, rest, 0, rng.uniform()).successes);
-    rounds -= counts.back();
-  }
-  return counts;
-}
-
 std::vector<double> random_target(size_t categories, CounterRng& rng) {
   std::vector<double> target;
   double sum = 0;
@@ -68,7 +57,7 @@ double rejected(size_t categories, uint64_t rounds, double bias) {
     const double moved = std::min(bias, shares[0]);
     shares[0] -= moved;
     shares[1] += moved;
-    rejections += target_p_value(draw(shares, rounds, rng), target) < test_level ? 1 : 0;
+    rejections += target_p_value(draw_multinomial(rounds, shares, rng), target) < test_level ? 1 : 0;
   }
   return static_cast<double>(rejections) / experiments;
 }
@@ -91,7 +80,7 @@ TEST(RejectionProbability, IsTheWeightOfWhatDoesNotPass) {
     CounterRng rng(7, "rejection");
     int rejections = 0;
     for (int e = 0; e < experiments; ++e)
-      rejections += target_p_value(draw(target, 100, rng), target) < test_level ? 1 : 0;
+      rejections += target_p_value(draw_multinomial(100, target, rng), target) < test_level ? 1 : 0;
     EXPECT_NEAR(rejection_probability(100, target), static_cast<double>(rejections) / experiments, 0.006)
         << target[0];
   }
