@@ -8,6 +8,7 @@
 
 #include "coordinator/restarts.h"
 #include "shared/base/error.h"
+#include "shared/config/command/shell_text.h"
 #include "shared/config/option.h"
 #include "shared/link/interrupt.h"
 
@@ -135,9 +136,7 @@ std::string command(const BatchRequest& request, const Site& site, int ranks) {
 std::string shell_word(const std::string& text) {
   constexpr const char* plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%";
   if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
-  std::string word = "'";
-  for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
+  return shell_quoted(text);
 }
 
 int ranks_of(const BatchRequest& request, const Site& site) {

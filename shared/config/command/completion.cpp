@@ -7,6 +7,7 @@
 
 #include "shared/base/error.h"
 #include "shared/config/command/command_table.h"
+#include "shared/config/command/shell_text.h"
 #include "shared/config/option_table.h"
 #include "shared/config/sweep.h"
 
@@ -60,9 +61,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-/// In single quotes, as the three shells read them: bash and zsh leave no escape inside.
-std::string shell_quoted(const std::string& text) { return "'" + replaced(text, "'", "'\\''") + "'"; }
-
+/// fish has escapes inside single quotes, where bash and zsh (shell_quoted) have none.
 std::string fish_quoted(const std::string& text) {
   return "'" + replaced(replaced(text, "\\", "\\\\"), "'", "\\'") + "'";
 }
