@@ -29,21 +29,29 @@ std::vector<Letter> letters_of(std::string_view text) {
   return letters;
 }
 
-bool is_unseen(char32_t code) {
+size_t direction_mark(std::string_view text) {
+  constexpr std::string_view marks[] = {"\u061C", "\u200E", "\u200F", "\u202A", "\u202B", "\u202C",
+                                        "\u202D", "\u202E", "\u2066", "\u2067", "\u2068", "\u2069"};
+  for (const std::string_view mark : marks) {
+    if (text.starts_with(mark)) return mark.size();
+  }
+  return 0;
+}
+
+bool is_unseen(const Letter& letter) {
+  const char32_t code = letter.code;
   const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
-  const bool direction = code == 0x61C || code == 0x200E || code == 0x200F ||
-                         (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
   const bool separator = code == 0x2028 || code == 0x2029;
   const bool none =
       code == 0xFEFF || (code & 0xFFFE) == 0xFFFE;  // a mark of the order of bytes, and no letters
-  return control || direction || separator || none;
+  return control || separator || none || direction_mark(letter.bytes) > 0;
 }
 
 std::string plain_line(std::string_view text) {
   std::string line;
   const std::string valid = storable_text(text);
   for (const Letter& letter : letters_of(valid))
-    line += is_break(letter.code) ? " " : is_unseen(letter.code) ? replacement : letter.bytes;
+    line += is_break(letter.code) ? " " : is_unseen(letter) ? replacement : letter.bytes;
   return line;
 }
 
@@ -55,7 +63,7 @@ std::string quoted_line(std::string_view text) {
       quoted.append("\\").append(letter.bytes);
     } else if (letter.code == '\n') {
       quoted += "\\n";
-    } else if (is_unseen(letter.code)) {
+    } else if (is_unseen(letter)) {
       quoted += letter.code > 0xFFFF ? std::string(replacement)
                                      : fmt::format("\\u{:04X}", static_cast<unsigned>(letter.code));
     } else {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "coordinator/report/plain_text.h"
 #include "shared/data/text_width.h"
 
 namespace apportion {
@@ -38,17 +39,6 @@ size_t escape_length(std::string_view text) {
   size_t end = 2;
   while (end < text.size() && !std::isalpha(static_cast<unsigned char>(text[end]))) ++end;
   return std::min(end + 1, text.size());
-}
-
-/// Bytes of a mark that turns the direction of the text around it (UAX #9), with which a name could pass for
-/// another one; 0: the text does not begin with one.
-size_t direction_mark(std::string_view text) {
-  constexpr std::string_view marks[] = {"\u061C", "\u200E", "\u200F", "\u202A", "\u202B", "\u202C",
-                                        "\u202D", "\u202E", "\u2066", "\u2067", "\u2068", "\u2069"};
-  for (const std::string_view mark : marks) {
-    if (text.starts_with(mark)) return mark.size();
-  }
-  return 0;
 }
 
 }  // namespace
