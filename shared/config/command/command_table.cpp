@@ -16,6 +16,11 @@ const CommandOption cell_adapter = {"adapter", "CELL",
 const CommandOption model_path = {"model", "PATH", "where the model is now, if not where the job had it",
                                   Operand::file};
 
+/// A file to write, or where none is named standard output.
+CommandOption printable_file(const std::string& name, const std::string& meaning) {
+  return {name, "FILE", meaning, Operand::file, {}, false, true};
+}
+
 std::vector<CommandRow> run_commands() {
   return {
       {"run",
@@ -59,8 +64,8 @@ std::vector<CommandRow> result_commands() {
        {Operand::folder},
        {{"cell", "NAME", "this cell alone, whole"},
         {"html", "FILE", "write it as a page for a browser, which needs nothing else", Operand::file},
-        {"latex", "FILE", "its table for a paper; - or nothing: standard output", Operand::file},
-        {"markdown", "FILE", "its table for an issue; - or nothing: standard output", Operand::file},
+        printable_file("latex", "its table for a paper; - or nothing: standard output"),
+        printable_file("markdown", "its table for an issue; - or nothing: standard output"),
         {"watch", "", "write the page (DIR/report.html) again and again while runs are at work"},
         {"by", "KEY[,KEY]", "of a sweep: a row for each value of KEY, over all others"},
         {"fail-if",
@@ -80,7 +85,7 @@ std::vector<CommandRow> result_commands() {
         {"apportion export DIR --merged OUT [--adapter CELL] [--model PATH]",
          "write the model with a cell's adapter added in, as a folder of its own"}},
        {Operand::folder},
-       {{"csv", "FILE", "the file of tidy rows", Operand::file},
+       {printable_file("csv", "the file of tidy rows"),
         {"merged", "OUT", "the model's folder, or GGUF file", Operand::file},
         {"gguf",
          "q8_0",

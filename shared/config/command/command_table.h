@@ -18,6 +18,7 @@ struct CommandOption {
   Operand operand = Operand::text;
   std::vector<std::string> choices = {};  // words that are allowed; empty: any
   bool repeats = false;
+  bool to_output = false;  // without a value behind it "-" is meant, standard output
 };
 
 /// A way to call it: "apportion report DIR [--json]", and what that does.

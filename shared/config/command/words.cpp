@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <set>
 #include <sstream>
 
 #include "shared/base/edit_distance.h"
@@ -71,11 +72,14 @@ std::vector<std::string> normalize(int argc, const char* const* argv) {
     arguments.push_back(std::move(argument));
     if (is_empty_value) arguments.emplace_back();
   }
+  std::set<std::string> to_output;
+  for (const CommandOption& option : all_command_options()) {
+    if (option.to_output) to_output.insert("--" + parsed_name(option));
+  }
   for (size_t i = arguments.size(); i-- > 0;) {
     const bool is_last = i + 1 == arguments.size() || arguments[i + 1].starts_with("--");
-    const bool is_export =
-        arguments[i] == "--csv" || arguments[i] == "--latex" || arguments[i] == "--markdown";
-    if (is_export && is_last) arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, "-");
+    if (is_last && to_output.contains(arguments[i]))
+      arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, "-");
   }
   return arguments;
 }
