@@ -254,8 +254,7 @@ void WorkProgress::operator()(size_t done, size_t all) {
   shown_ = now;
   progress_.step = static_cast<int64_t>(done);
   progress_.steps = static_cast<int64_t>(std::max(all, done));
-  progress_.seconds_left = (now - began_) / static_cast<double>(std::max<size_t>(done, 1)) *
-                           static_cast<double>(progress_.steps - progress_.step);
+  progress_.seconds_left = seconds_left(now - began_, progress_.step, progress_.steps);
   status_.show_work(who_, progress_);
 }
 

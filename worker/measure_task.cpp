@@ -140,7 +140,7 @@ void report_progress(const TaskContext& context, int done, int all, double token
   Progress progress = progress_at(context, done, all);
   progress.tokens_per_second = tokens / seconds;
   progress.peak_share = flops / seconds / peak;
-  progress.seconds_left = seconds / done * (all - done);
+  progress.seconds_left = seconds_left(seconds, done, all);
   context.link.send(coordinator_address, progress);
 }
 

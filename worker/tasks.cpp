@@ -1,7 +1,5 @@
 #include "worker/tasks.h"
 
-#include <algorithm>
-
 #include "shared/base/clock.h"
 #include "shared/store/task_file.h"
 #include "worker/models/adapter_file.h"
@@ -24,8 +22,7 @@ void PartProgress::operator()(int64_t done, int64_t all) {
   sent_ = now;
   progress_.step = done;
   progress_.steps = all;
-  progress_.seconds_left =
-      (now - began_) / static_cast<double>(std::max<int64_t>(done, 1)) * static_cast<double>(all - done);
+  progress_.seconds_left = seconds_left(now - began_, done, all);
   link_.send(coordinator_address, progress_);
 }
 

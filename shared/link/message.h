@@ -40,6 +40,11 @@ struct Progress {
   double seconds_left = 0;
 };
 
+/// Of steps that so far took so many seconds: as long for each that is left.
+inline double seconds_left(double seconds, int64_t done, int64_t all) {
+  return seconds / static_cast<double>(done > 0 ? done : 1) * static_cast<double>(all - done);
+}
+
 /// From a rank of the group: a line for people, on its task.
 struct Note {
   std::string task_id;

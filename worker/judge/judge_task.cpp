@@ -80,7 +80,7 @@ void report_progress(const TaskContext& context, size_t done, size_t all, double
   progress.stage = "judge " + context.task.label;
   progress.step = static_cast<int64_t>(done);
   progress.steps = static_cast<int64_t>(all);
-  progress.seconds_left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
+  progress.seconds_left = seconds_left(seconds, progress.step, progress.steps);
   context.link.send(coordinator_address, progress);
 }
 
