@@ -12,6 +12,15 @@ MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n"]
 UNIT_TESTS = os.path.join(os.environ["APPORTION_BUILD"], "tests", "unit_shared")
 
 
+# Names of subjects that a form would take for its own signs, or that change how they look.
+HOSTILE = {
+    "<script>alert(1)</script>": "ball",
+    "حداد ماهر \u202egnp.exe": "ring",
+    "🧑\u200d🚒 & \"quoted\" 'names'": "cube",
+    "long " + "name " * 59: "ball",
+}
+
+
 def write_small_job(folder):
     """The small job in a folder: small.ini, model.gguf and the dataset colours (tests/support/small_job.h)."""
     subprocess.run(

@@ -19,15 +19,9 @@ import numpy
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parent)]
 from browser import Browser  # noqa: E402
-from common import UNIT_TESTS, call, write_small_job  # noqa: E402
+from common import HOSTILE, UNIT_TESTS, call, write_small_job  # noqa: E402
 
-HOSTILE = {
-    "<script>alert(1)</script>": "ball",
-    "حداد ماهر \u202egnp.exe": "ring",
-    "🧑\u200d🚒 & \"quoted\" 'names'": "cube",
-    "long " + "name " * 59: "ball",
-    "=1+1": "ring",
-}
+NAMES = HOSTILE | {"=1+1": "ring"}
 ALTERNATIVES = """[...document.querySelectorAll('svg')].filter(svg => svg.getAttribute('aria-hidden') !== 'true' &&
   !(svg.getAttribute('role') === 'img' && svg.getAttribute('aria-label').length > 20)).length"""
 # Of every text that is seen: its colour against the nearest background behind it (WCAG 2's ratio), the lowest one.
@@ -262,7 +256,7 @@ def hostile_names(browser):
     with open("hostile/targets.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["subject", "red", "blue", "@thing"])
-        for number, (name, thing) in enumerate(HOSTILE.items()):
+        for number, (name, thing) in enumerate(NAMES.items()):
             writer.writerow([name, 1 + number, 3, thing])
     call("run", "small.ini", "--dataset", "hostile", "--output", "names")
     text = page_of("names")
@@ -270,7 +264,7 @@ def hostile_names(browser):
     look(browser)
     browser.open("page.html", 1280)
     names = browser.ask("[...document.querySelectorAll('.subject')].map(label => label.textContent)")
-    assert names[: len(HOSTILE)] == [name.strip() for name in HOSTILE], names
+    assert names[: len(NAMES)] == [name.strip() for name in NAMES], names
     tall = browser.ask("Math.max(...[...document.querySelectorAll('.row')].map(row => row.getBoundingClientRect().height))")
     assert tall < 100, f"a name makes a row {tall} pixels tall"
     direction = browser.ask("getComputedStyle([...document.querySelectorAll('.subject bdi')][1]).direction")
