@@ -120,8 +120,7 @@ std::string placement_warning(const std::vector<int>& machines, int shard_size) 
   return "shard_size = " + std::to_string(shard_size) + ": ranks " + std::to_string(first) + " to " +
          std::to_string(first + size - 1) +
          " of the group hold a copy of the base together and are on several machines, so each gather goes "
-         "over "
-         "the network; " +
+         "over the network; " +
          (could_be < is ? "mpirun --map-by slot (or core) puts neighbouring ranks on one machine"
                         : "a shard_size that divides the ranks of a machine would be right");
 }

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .metrics import MOST_UNEXPLORED
 from .results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = {"loss": None, "kl": 0.0, "coverage": 1.0, "kto": 0.0, "z_unclamped": 0.0, "retain": 0.0, "lr": None}  # and what is best
-MOST_UNEXPLORED = 0.5  # of the probability, for exact shares to be shown
 LEAST_PARSED = 0.5  # of the rounds, for their shares to be shown
 WIDE = 100.0  # values that span more are drawn on a logarithmic axis
 

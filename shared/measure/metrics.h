@@ -47,8 +47,8 @@ struct DatasetMetrics {
   std::optional<double> correlation;
   /// 95% intervals of the means, where subjects are a sample of those that one could ask about.
   std::optional<Interval> mae_interval, exact_error_interval;
-  /// The MAE that a perfect sampler exceeds in 5 of 100 measurements of as many rounds; absent: no target is
-  /// known.
+  /// The MAE that a perfect sampler exceeds in about 5 of 100 measurements of as many rounds; absent: no
+  /// target is known.
   std::optional<double> detectable;
   /// Subjects that have a p-value, those of them with at least test_level, and as many of a perfect sampler's
   /// at least.

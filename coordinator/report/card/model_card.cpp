@@ -23,10 +23,6 @@
 namespace apportion {
 namespace {
 
-bool is_count(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
 /// YAML takes 1e-05 for a text: a number has a dot.
 std::string yaml_number(double value) {
   std::string text = nlohmann::json(value).dump();
@@ -103,7 +99,8 @@ class ModelCard {
       const nlohmann::json tokens =
           asked.value("options", nlohmann::json::object()).value("max_answer_tokens", "");
       // It goes into lines of Python as it is, and a file may say anything.
-      if (tokens.is_string() && is_count(tokens.get<std::string>()))
+      uint64_t count = 0;
+      if (tokens.is_string() && parse_integer(tokens.get<std::string>(), count))
         loading.tokens = tokens.get<std::string>();
     }
     return loading;

@@ -19,7 +19,8 @@ std::string cells_csv(const std::vector<CellFigures>& cells) {
   const std::vector<std::string> keys = swept_keys(cells);
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
-  for (const std::string& key : keys) text += "," + swept_column(key, own_columns());
+  const std::vector<std::string> taken = own_columns();
+  for (const std::string& key : keys) text += "," + swept_column(key, taken);
   for (const FigureColumn& column : figure_columns()) text += std::string(",") + column.metric.name;
   text += "\r\n";
   for (const CellFigures& cell : cells) {

@@ -68,10 +68,10 @@ void write_means(Markup& out, const CellView& view) {
   }
   if (const TableView chance = chance_table(view); !chance.rows.empty()) {
     write_table(out, chance, "How much of it may be chance", Caption::seen);
-    out.element("p", {{"class", "soft"}},
-                "An interval holds the mean over subjects like these in 95 of 100 measurements of as many "
-                "rounds. What "
-                "another seed of the training, another machine or other wordings would change is not in it.");
+    out.element(
+        "p", {{"class", "soft"}},
+        "An interval holds the mean over subjects like these in 95 of 100 measurements of as many rounds. "
+        "What another seed of the training, another machine or other wordings would change is not in it.");
   }
 }
 

@@ -162,12 +162,10 @@ class TextPage {
         "say."));
     line(
         dim("  chance: 95% intervals of means over subjects like these, not over seeds or machines; "
-            "detectable: the "
-            "MAE"));
+            "detectable: the MAE"));
     line(
         dim("  that a perfect sampler exceeds about 5 times in 100; pass: subjects whose rounds may be draws "
-            "from the "
-            "target."));
+            "from the target."));
     line();
   }
 

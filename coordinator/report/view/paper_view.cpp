@@ -31,8 +31,7 @@ Entry mae_entry(const DatasetMetrics& metrics) {
 std::string chance_note(const DatasetMetrics& metrics) {
   std::string note =
       "p: of the test whether the rounds are draws from the target; in the last row the subjects with 0.05 "
-      "or "
-      "more.";
+      "or more.";
   std::string intervals;
   const std::pair<const char*, std::optional<Interval>> of_means[] = {
       {"exact_error", metrics.exact_error_interval}, {"mae", metrics.mae_interval}};
