@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "coordinator/capacity/forecast_page.h"
@@ -82,6 +83,21 @@ bool leaves_page(const std::exception& error) {
          dynamic_cast<const LeaseLost*>(&error) == nullptr;
 }
 
+/// Sees to it that all ranks are ended with `code` after end_wait, whatever this thread is at by then. False
+/// where memory has run out, so that there is not even a thread for it.
+bool ends_later(const RankGroup& ranks, int code) {
+  if (ranks.launch() != Launch::mpi) return true;
+  try {
+    std::thread([&ranks, code] {
+      std::this_thread::sleep_for(end_wait);
+      ranks.abort(code);
+    }).detach();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
 /// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
 /// unless all were told to leave. A run's page comes behind that line, which waits for nothing.
 void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, const Restarts& restarts) {
@@ -105,13 +121,7 @@ void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, con
     print_error(error);
     const int code = failure_of(error).exit_code;
     // Ranks work on until they are ended, at tasks that are anyone's by now: the page has only so long.
-    if (ranks.launch() == Launch::mpi) {
-      std::thread([&ranks, code] {
-        std::this_thread::sleep_for(end_wait);
-        ranks.abort(code);
-      }).detach();
-    }
-    if (leaves_page(error)) leave();
+    if (leaves_page(error) && ends_later(ranks, code)) leave();
     ranks.abort(code);
   }
 }

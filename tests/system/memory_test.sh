@@ -41,6 +41,11 @@ check "all of it whatever is shared" fails 2 limited none --lora_rank 2048 >none
 check "not one line on the least" one_line_with none.log "with shard_size = 4 and recompute = always"
 check "memory that runs out" fails 1 limited out --shard_size 1 --recompute never >out.txt 2>out.log
 check "not one line on the rank" one_line_with out.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
+limit_kib=520000
+no_thread() { (ulimit -s 32768 && limited "$@"); }  # what is left where it runs out holds no other thread's stack
+check "no thread to be had either" fails 1 no_thread full --shard_size 1 --recompute never >full.txt 2>full.log
+check "not one line on that rank" one_line_with full.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
+
 measure() {
   local results=$1
   shift
