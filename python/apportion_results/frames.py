@@ -22,7 +22,7 @@ from .metrics import (
     retention_summary,
 )
 from .sealed_file import Array
-from .task_file import LOG_COLUMNS, Retention, high_of, is_known
+from .task_file import LOG_COLUMNS, Retention, high_of
 
 CELL = ["job", "cell", "dataset", "method"]
 MEASURED = [*CELL, "when", "test_set", "judge"]
@@ -287,8 +287,7 @@ def sweeps_frame(views: Iterable[CellView]) -> pd.DataFrame:
 def figures_of(view: CellView) -> dict[str, Any]:
     name, found = headline_of(view.cell), dict.fromkeys(FIGURES, np.nan)
     if one := view.headline:
-        found |= {figure: one.whole[figure] for figure in ("exact_error", "worst_exact_error", "mae")}
-        found["floor"] = one.whole["floor"] if is_known(one.measure.target) else np.nan
+        found |= {figure: one.whole[figure] for figure in ("exact_error", "worst_exact_error", "mae", "floor")}
     if view.retention:
         unrelated = retention_groups(view.retention)["unrelated"]
         if unrelated["prompts"] > 0:

@@ -39,7 +39,7 @@ class SubjectMetrics:
         self.observed_high: list[float] = []
         self.exact_low: list[float] = []
         self.exact_high: list[float] = []
-        self.values: dict[str, float] = dict.fromkeys(SUBJECT_METRICS, NAN) | {"floor": 0.0}
+        self.values: dict[str, float] = dict.fromkeys(SUBJECT_METRICS, NAN)
 
 
 def share_interval(share: float, draws: int) -> tuple[float, float]:
@@ -183,7 +183,8 @@ def set_metrics(measure: Measure, subjects: list[SubjectMetrics]) -> dict[str, f
         found[name] = mean(present[name])
     for name in ("coverage", "unexplored", "unparsed_share", "no_story_share", "failed_share"):
         found[name] = sum_in_order(s.values[name] / len(subjects) for s in subjects)
-    found["floor"] = sum_in_order(s.values["floor"] / known for s in subjects) if known else 0.0
+    if present["floor"]:
+        found["floor"] = sum_in_order(floor / known for floor in present["floor"])
     found["mae_deviation"] = deviation(present["mae"])
     found["worst_exact_error"] = max(present["exact_error"], default=NAN)
     found["agreement"] = agreement(measure)

@@ -56,9 +56,9 @@ std::vector<MeasuredMetric> make_sampled() {
         3, "no target is known"},
        MetricExtent::all,
        true,
-       [](const SubjectMetrics& s) { return s.floor; },
+       [](const SubjectMetrics& s) { return or_nan(s.floor); },
        nullptr,
-       [](const DatasetMetrics& m) { return std::optional(m.floor); }}};
+       [](const DatasetMetrics& m) { return m.floor; }}};
 }
 
 std::vector<MeasuredMetric> make_exact() {

@@ -275,7 +275,8 @@ DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t kno
     metrics.worst_exact_error = std::max(metrics.worst_exact_error, error);
   const double count = static_cast<double>(subjects.size());
   for (const SubjectMetrics& subject : subjects) {
-    if (known > 0) metrics.floor += subject.floor / static_cast<double>(known);
+    if (subject.floor)
+      metrics.floor = metrics.floor.value_or(0) + *subject.floor / static_cast<double>(known);
     metrics.coverage += subject.coverage / count;
     metrics.unexplored += subject.unexplored / count;
     metrics.unparsed_share += subject.unparsed_share / count;

@@ -14,7 +14,8 @@ struct SubjectMetrics {
   std::vector<double> observed;                     // counts / parsed rounds; empty when no round parsed
   std::vector<double> observed_low, observed_high;  // 95% interval of what these rounds were drawn with
   std::optional<double> mae;                        // mean over categories of |observed - p|
-  double floor = 0;  // expected MAE of N independent draws from p itself, closed form; 0 when N = 0
+  std::optional<double>
+      floor;  // expected MAE of N independent draws from p itself, closed form; absent: no p or N = 0
   std::vector<double> exact_low, exact_high;  // mean over wordings of the exact bounds
   std::optional<double>
       exact_error;  // mean over categories of max(|low - p|, |high - p|); absent: unexplored > 0.5
@@ -54,7 +55,8 @@ struct DatasetMetrics {
   /// at least.
   int tested = 0, passes = 0, passes_of_perfect = 0;
   double worst_exact_error = 0;  // 0 when no subject has one
-  double floor = 0, coverage = 0, unexplored = 0, unparsed_share = 0;
+  std::optional<double> floor;
+  double coverage = 0, unexplored = 0, unparsed_share = 0;
   double no_story_share = 0, failed_share = 0;
   uint64_t rounds = 0;  // per subject
 };

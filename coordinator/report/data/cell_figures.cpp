@@ -22,7 +22,7 @@ void take_errors(const MeasureView& measure, CellFigures& figures) {
   figures.exact_error = metrics.exact_error;
   figures.worst = measured_metric("worst_exact_error").of_set(metrics);
   figures.mae = metrics.mae;
-  if (figures.subjects > 0) figures.floor = metrics.floor;
+  figures.floor = metrics.floor;
 }
 
 void take_retention(const RetentionResult& result, CellFigures& figures) {

@@ -87,7 +87,7 @@ SetView compare_subjects(const MeasureView* before, const MeasureView* after) {
     subject.error = metrics.exact_error;
     if (!set.sampled(subject).empty()) subject.mae = metrics.mae;
     subject.p_value = metrics.p_value;
-    if (!subject.target.empty()) subject.floor = metrics.floor;
+    subject.floor = metrics.floor;
     subject.coverage = metrics.coverage;
     subject.closeness = closeness_of(metrics);
     subject.worst = worst_of(subject, set.sampled(subject));

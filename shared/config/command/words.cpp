@@ -112,6 +112,16 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
                               nearest_word(key, known)));
 }
 
+/// `key` is a command's option that takes a value.
+[[noreturn]] void fail_empty(const std::string& key) {
+  for (const CommandOption& option : all_command_options()) {
+    if (parsed_name(option) == key)
+      throw UserError(fmt::format("{}: --{} is empty; it needs a value, as in --{} {}", source, option.name,
+                                  option.name, option.value));
+  }
+  throw InternalError("no command has the option " + key);
+}
+
 /// A word KEY=LIST, the key's dashes made underscores.
 Setting sweep_line(const std::string& text) {
   const size_t equals = text.find('=');
@@ -145,6 +155,7 @@ CommandWords parse_words(int argc, const char* const* argv) {
       words.positionals.push_back(std::move(value));
       continue;
     }
+    if (value.empty() && !option.value.empty() && !find_option(key)) fail_empty(key);
     if (key == "sweep") {
       words.sweep.push_back(sweep_line(value));
       continue;

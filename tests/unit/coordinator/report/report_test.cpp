@@ -118,10 +118,10 @@ TEST_F(Report, SaysWhatTheFilesSay) {
   std::string row = line_with(text, "  registered nurses");
   EXPECT_THAT(row, HasSubstr(" 0.124 "));  // the target
   EXPECT_THAT(row, HasSubstr(number(metrics.subjects[11].observed[0])));
-  EXPECT_THAT(row, HasSubstr(number(*metrics.subjects[11].mae) + "  " + number(metrics.subjects[11].floor)));
+  EXPECT_THAT(row, HasSubstr(number(*metrics.subjects[11].mae) + "  " + number(*metrics.subjects[11].floor)));
   std::string means = line_with(text, "  after, v2");
   for (double value : {*metrics.exact_error, metrics.worst_exact_error, *metrics.exact_error_per_wording,
-                       *metrics.mae, metrics.floor, *metrics.expected_mae, *metrics.kl, metrics.coverage,
+                       *metrics.mae, *metrics.floor, *metrics.expected_mae, *metrics.kl, metrics.coverage,
                        metrics.unexplored, metrics.unparsed_share}) {
     EXPECT_THAT(means, HasSubstr(number(value)));
   }

@@ -103,7 +103,7 @@ TEST(Metrics, OneSubjectByHand) {
   EXPECT_NEAR(subject.observed[0], 75.0 / 90, tight);
   EXPECT_NEAR(*subject.mae, 75.0 / 90 - 0.7, tight);
   EXPECT_NEAR(subject.unparsed_share, 0.1, tight);
-  EXPECT_NEAR(subject.floor, expected_mae({0.7, 0.3}, {0.7, 0.3}, 100), tight);
+  EXPECT_NEAR(*subject.floor, expected_mae({0.7, 0.3}, {0.7, 0.3}, 100), tight);
   EXPECT_NEAR(subject.coverage, 0.75, tight);
   EXPECT_NEAR(subject.unexplored, 0.05, tight);
   EXPECT_EQ(metrics.rounds, 100u);
@@ -130,7 +130,7 @@ TEST(Metrics, WhatIsNoStoryIsLeftOut) {
   EXPECT_NEAR(metrics.unparsed_share, 0.6, tight);
   EXPECT_NEAR(metrics.subjects[0].observed[0], 0.75, tight);
   EXPECT_NEAR(*metrics.mae, 0.25, tight);
-  EXPECT_NEAR(metrics.floor, expected_mae({0.5, 0.5}, {0.5, 0.5}, 100), tight);
+  EXPECT_NEAR(*metrics.floor, expected_mae({0.5, 0.5}, {0.5, 0.5}, 100), tight);
 }
 
 TEST(Metrics, WithoutExactSharesTheRoundsSpeak) {
@@ -167,13 +167,13 @@ TEST(Metrics, NothingParsedIsNoError) {
   EXPECT_FALSE(metrics.subjects[0].kl.has_value());
   EXPECT_FALSE(metrics.mae.has_value());
   EXPECT_EQ(metrics.unparsed_share, 1);
-  EXPECT_GT(metrics.floor, 0);
+  EXPECT_GT(*metrics.floor, 0);
 }
 
 TEST(Metrics, NoRoundsAtAllLeaveTheExactShares) {
   const DatasetMetrics metrics =
       measure_metrics(make_result(1, 1, {make_prompt({0, 0, 0, 0}, {0.5, 0.5}, 0)}), {{0.5, 0.5}});
-  EXPECT_EQ(metrics.floor, 0);
+  EXPECT_FALSE(metrics.floor.has_value());
   EXPECT_EQ(metrics.unparsed_share, 0);
   EXPECT_FALSE(metrics.expected_mae.has_value());
   EXPECT_NEAR(*metrics.exact_error, 0, tight);
@@ -190,7 +190,7 @@ TEST(Metrics, AnUnknownTargetHasSharesButNoErrors) {
   EXPECT_FALSE(metrics.subjects[0].exact_error.has_value());
   EXPECT_FALSE(metrics.subjects[0].kl.has_value());
   EXPECT_EQ(metrics.subjects_with_mae, 1);
-  EXPECT_NEAR(metrics.floor, expected_mae({0.5, 0.5}, {0.5, 0.5}, 2), tight);
+  EXPECT_NEAR(*metrics.floor, expected_mae({0.5, 0.5}, {0.5, 0.5}, 2), tight);
 }
 
 TEST(Metrics, MeansOverSubjects) {
@@ -213,7 +213,7 @@ TEST(Metrics, AnEmptyTestSetHasNoMeans) {
   const DatasetMetrics metrics = measure_metrics(MeasureResult{}, {});
   EXPECT_FALSE(metrics.mae.has_value());
   EXPECT_FALSE(metrics.mae_deviation.has_value());
-  EXPECT_EQ(metrics.floor, 0);
+  EXPECT_FALSE(metrics.floor.has_value());
   EXPECT_EQ(metrics.rounds, 0u);
 }
 
@@ -275,7 +275,7 @@ TEST(Metrics, ChancesAreOfTheSubjectsOfWhichEnoughIsKnown) {
   EXPECT_LT(metrics.mae_interval.value().low, metrics.mae.value());
   EXPECT_GE(metrics.mae_interval.value().low, 0);
   EXPECT_GT(metrics.mae_interval.value().high, metrics.mae.value());
-  EXPECT_GT(metrics.detectable.value(), metrics.floor);
+  EXPECT_GT(metrics.detectable.value(), *metrics.floor);
 }
 
 }  // namespace

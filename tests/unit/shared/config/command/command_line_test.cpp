@@ -146,6 +146,10 @@ TEST(ParseCommandLine, ReportAndExport) {
   EXPECT_EQ(exported.csv_file, "rows.csv");
   EXPECT_EQ(exported.directory, "runs/x");
   EXPECT_THAT(error_of({"export", "runs/x"}), HasSubstr("--csv FILE"));
+  EXPECT_EQ(error_of({"report", "runs/x", "--latex", ""}),
+            "command line: --latex is empty; it needs a value, as in --latex FILE");
+  EXPECT_EQ(error_of({"report", "runs/x", "--fail-if="}),
+            "command line: --fail-if is empty; it needs a value, as in --fail-if 'error > 0.02'");
   EXPECT_THAT(error_of({"report"}), HasSubstr("report needs a results folder"));
   EXPECT_THAT(error_of({"report", "runs/x", "--seed", "1"}), HasSubstr("--seed does not belong to report"));
   EXPECT_THAT(error_of({"report", "runs/x", "--print-config"}), HasSubstr("--print-config belongs to"));
@@ -178,7 +182,8 @@ TEST(ParseCommandLine, ExportsThatContradictThemselves) {
   EXPECT_THAT(error({"--gguf", "f16", "--csv"}), HasSubstr("--gguf belongs to export DIR --merged OUT.gguf"));
   EXPECT_THAT(error({"--merged", "a.gguf", "--gguf", "q4_k"}),
               HasSubstr("--gguf 'q4_k' must be q8_0, f16 or f32"));
-  EXPECT_THAT(error({"--merged", "a.gguf", "--gguf="}), HasSubstr("--gguf '' must be"));
+  EXPECT_THAT(error({"--merged", "a.gguf", "--gguf="}),
+              HasSubstr("--gguf is empty; it needs a value, as in --gguf q8_0"));
   EXPECT_THAT(error({"--merged", "out", "--gguf", "f16"}),
               HasSubstr("--merged 'out' must be the name of a file that ends in .gguf"));
   EXPECT_THAT(error({"--merged", "a.gguf"}), HasSubstr("for which --gguf q8_0, f16 or f32 is needed"));
@@ -192,7 +197,7 @@ TEST(ParseCommandLine, ReportTakesKeysAndConditions) {
       {"report", "runs/x", "--by", "sft-learning-rate, seed", "--fail-if", "error > 0.02", "--fail-if=kl>1"});
   EXPECT_EQ(report.by, (std::vector<std::string>{"sft_learning_rate", "seed"}));
   EXPECT_EQ(report.fail_if, (std::vector<std::string>{"error > 0.02", "kl>1"}));
-  for (const char* keys : {"", "seed,", "seed,seed", ",seed"})
+  for (const char* keys : {",", "seed,", "seed,seed", ",seed"})
     EXPECT_THAT(error_of({"report", "runs/x", "--by", keys}), HasSubstr("each once, with commas between"))
         << keys;
   EXPECT_THAT(error_of({"report", "runs/x", "--by", "seed", "--cell", "a"}), HasSubstr("keep one"));
