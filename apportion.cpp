@@ -286,18 +286,19 @@ void retry(const CommandLine& line) {
                           : std::to_string(tasks) + " tasks are tried again by the next run of their job\n");
 }
 
-/// Does what takes long of a folder of many results, and shows meanwhile how far it has come.
+/// Does work that takes long, and shows meanwhile how many results (or what `what` names) are done.
 template <typename Work>
-auto shown(const CommandLine& line, const std::string& command, const Work& work) {
+auto shown(const CommandLine& line, const std::string& command, const Work& work,
+           const std::string& what = "results") {
   Status status(line.config.output);
-  WorkProgress progress(status, command, "results");
+  WorkProgress progress(status, command, what);
   return work(DoneTold(std::ref(progress)));
 }
 
 void verify(const CommandLine& line) {
   size_t seen = 0;
   const std::vector<std::string> faults = shown(line, "verify", [&](const DoneTold& told) {
-    return is_regular_file(line.directory) ? verify_pack(line.directory, seen)
+    return is_regular_file(line.directory) ? verify_pack(line.directory, seen, told)
                                            : verify_folder(line.directory, seen, told);
   });
   std::string text;
@@ -335,7 +336,10 @@ int act(CommandLine line, const RankEnv& env) {
   } else if (line.command == Command::export_csv) {
     export_csv(line.directory, line.csv_file);
   } else if (line.command == Command::export_merged) {
-    print_output(export_merged(line.directory, line.cell, line.exported));
+    print_output(shown(
+        line, "export",
+        [&](const DoneTold& told) { return export_merged(line.directory, line.cell, line.exported, told); },
+        "tensors"));
     if (line.exported.gguf.empty())
       leave_card_of_export(line.directory, line.cell, line.exported.model, line.exported.merged);
   } else if (line.command == Command::export_gguf_lora) {

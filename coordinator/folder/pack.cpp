@@ -95,7 +95,7 @@ size_t pack_folder(const std::string& directory, const std::string& file, bool a
   return ids.size();
 }
 
-std::vector<std::string> verify_pack(const std::string& file, size_t& seen) {
+std::vector<std::string> verify_pack(const std::string& file, size_t& seen, const DoneTold& told) {
   std::vector<std::string> faults;
   const Hdf5Reader reader(file);
   if (reader.text(root, layout::format) != layout::pack_format)
@@ -103,16 +103,21 @@ std::vector<std::string> verify_pack(const std::string& file, size_t& seen) {
   if (reader.integer(root, layout::version_name) != layout::pack_version)
     reader.fail("its layout is of another version");
   const std::vector<std::string> ids = reader.links(layout::tasks), parts = reader.links(root);
+  std::vector<std::string> trained;
+  if (std::find(parts.begin(), parts.end(), layout::adapters + 1) != parts.end())
+    trained = reader.links(layout::adapters);
   seen = ids.size();
+  size_t done = 0;
   for (const std::string& id : ids) {
+    told(done++, ids.size() + trained.size());
     const std::string group = std::string(layout::tasks) + "/" + id;
     const nlohmann::json identity =
         nlohmann::json::parse(reader.text(group, layout::identity), nullptr, false);
     if (reader.text(group, layout::task) != id || task_id(identity) != id)
       faults.push_back(file + ": " + group + " is the result of another task");
   }
-  if (std::find(parts.begin(), parts.end(), layout::adapters + 1) == parts.end()) return faults;
-  for (const std::string& id : reader.links(layout::adapters)) {
+  for (const std::string& id : trained) {
+    told(done++, ids.size() + trained.size());
     const std::string group = std::string(layout::adapters) + "/" + id;
     for (const std::string& name : reader.links(group)) {
       const std::vector<uint8_t> bytes = reader.dataset<uint8_t>(group + "/" + name).values;

@@ -18,7 +18,9 @@ size_t pack_folder(
     const std::string& directory, const std::string& file, bool adapters,
     const DoneTold& told = [](size_t, size_t) {});
 
-/// A line for each thing in a pack that is not as it was packed; the number of its results in `seen`.
-std::vector<std::string> verify_pack(const std::string& file, size_t& seen);
+/// A line for each thing in a pack that is not as it was packed; the number of its results in `seen`. `told`
+/// hears of each result and of each trained adapter or model.
+std::vector<std::string> verify_pack(
+    const std::string& file, size_t& seen, const DoneTold& told = [](size_t, size_t) {});
 
 }  // namespace apportion

@@ -32,20 +32,33 @@ FileType file_type(const std::string& name) {
   throw InternalError("no GGUF file is written in " + name);
 }
 
+using Told = std::function<void(size_t done, size_t all)>;
+
+/// Calls add(values) with each of the model's merged tensors, in the order of the file.
+template <typename Add>
+void add_merged(const TrainedCell& trained, const Told& told, const Add& add) {
+  const MergedWeights weights(trained);
+  const std::vector<std::string> names = WeightsWriter::order(trained.files->shape());
+  for (size_t i = 0; i < names.size(); ++i) {
+    told(i, names.size());
+    add(weights.whole(names[i]));
+  }
+}
+
 /// What is said of the file beside its name.
-std::string write_folder(const std::string& to, const TrainedCell& trained) {
+std::string write_folder(const std::string& to, const TrainedCell& trained, const Told& told) {
   const ModelShape& shape = trained.files->shape();
   std::map<std::string, std::string> companions = trained.files->companions();
-  const MergedWeights weights(trained);
   WeightsWriter writer(to, shape, companions["config.json"]);
-  for (const std::string& name : WeightsWriter::order(shape)) writer.add(weights.whole(name));
+  add_merged(trained, told, [&](const at::Tensor& values) { writer.add(values); });
   writer.finish();
   companions.erase("config.json");
   for (const auto& [name, bytes] : companions) write_file(to + "/" + name, bytes);
   return companions.count("tokenizer.json") == 0 ? ", without a tokenizer" : "";
 }
 
-std::string write_gguf(const std::string& to, const TrainedCell& trained, const FileType& wanted) {
+std::string write_gguf(const std::string& to, const TrainedCell& trained, const FileType& wanted,
+                       const Told& told) {
   const ModelShape& shape = trained.files->shape();
   GgufMetadata metadata = shape_keys(shape);
   metadata.text("general.type", "model")
@@ -59,15 +72,14 @@ std::string write_gguf(const std::string& to, const TrainedCell& trained, const 
     planned.push_back(planned_tensor(shape, name, wanted.type));
     if (planned.back().sizes.size() > 1 && planned.back().type != wanted.type) ++others;
   }
-  const MergedWeights weights(trained);
   GgufFileWriter writer(to, metadata, std::move(planned));
   if (has_divisors_tensor(shape))
     writer.add(std::vector<float>(shape.rope_divisors.begin(), shape.rope_divisors.end()));
-  for (const std::string& name : WeightsWriter::order(shape)) {
-    at::Tensor values = weights.whole(name).contiguous();
+  add_merged(trained, told, [&](const at::Tensor& merged) {
+    at::Tensor values = merged.contiguous();
     if (shape.unit_offset && values.dim() == 1) values.add_(1);  // what norms multiply by (gguf_tensors.cpp)
     writer.add({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())});
-  }
+  });
   writer.finish();
   if (others == 0) return "";
   return ", " + std::to_string(others) + " matrices in F16, as their rows are no whole blocks of " +
@@ -76,8 +88,8 @@ std::string write_gguf(const std::string& to, const TrainedCell& trained, const 
 
 }  // namespace
 
-std::string export_merged(const std::string& directory, const std::string& cell,
-                          const ExportRequest& request) {
+std::string export_merged(const std::string& directory, const std::string& cell, const ExportRequest& request,
+                          const Told& told) {
   const at::NoGradGuard no_gradient;
   const std::string& to = request.merged;
   const bool is_file = !request.gguf.empty();
@@ -85,7 +97,7 @@ std::string export_merged(const std::string& directory, const std::string& cell,
     throw UserError(to + " exists; name a " + (is_file ? "file" : "folder") + " that is to be made");
   const TrainedCell trained = open_trained_cell(directory, cell, request);
   const std::string more =
-      is_file ? write_gguf(to, trained, file_type(request.gguf)) : write_folder(to, trained);
+      is_file ? write_gguf(to, trained, file_type(request.gguf), told) : write_folder(to, trained, told);
   const std::string what = trained.adapter ? " with the adapter of " : " with the weights of ";
   return to + " is " + trained.model + what + trained.path + more + "\n";
 }

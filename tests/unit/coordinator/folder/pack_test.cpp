@@ -77,7 +77,15 @@ TEST_F(PackTest, CarriesWhatWasTrainedWhereAsked) {
 TEST_F(PackTest, IsToldWholeOrNot) {
   pack_folder(folder_.path(), file_, true);
   size_t seen = 0;
-  EXPECT_THAT(verify_pack(file_, seen), IsEmpty());
+  std::vector<size_t> told;
+  EXPECT_THAT(verify_pack(file_, seen,
+                          [&](size_t done, size_t all) {
+                            EXPECT_EQ(all, 14u) << "10 results, 4 adapters";
+                            told.push_back(done);
+                          }),
+              IsEmpty());
+  EXPECT_EQ(told.size(), 14u);
+  EXPECT_EQ(told.back(), 13u);
   EXPECT_EQ(seen, 10u);
   std::string bytes = read_file(file_);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
