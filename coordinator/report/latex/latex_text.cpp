@@ -80,7 +80,19 @@ std::string latex_row(const std::vector<std::string>& cells) {
   return row + " \\\\\n";
 }
 
-std::string table_of(const NotedTable& noted) {
+/// Where the rows end of a table that begins with row `begin`. It is no longer than a page; rows that have
+/// the first entry in common, as a subject's categories do, stay together where a page holds them.
+size_t end_of_page(const TableView& table, size_t begin) {
+  constexpr size_t most_rows = 40;
+  const size_t end = std::min(begin + most_rows, table.rows.size());
+  if (end == table.rows.size()) return end;
+  size_t last = end;
+  while (last > begin && table.rows[last].front().text == table.rows[last - 1].front().text) --last;
+  return last == begin ? end : last;
+}
+
+/// The rows from `begin` to before `end`.
+std::string table_of(const NotedTable& noted, size_t begin, size_t end) {
   const TableView& table = noted.table;
   std::string types;
   std::vector<std::string> headings;
@@ -88,14 +100,16 @@ std::string table_of(const NotedTable& noted) {
     types += column_type(table, i);
     headings.push_back(latex_text(table.columns[i].heading));
   }
-  std::string text = "\\begin{table}\n\\centering\n\\caption{" + latex_text(noted.title + ". " + noted.note) +
-                     "}\n\\begin{tabular}{" + types + "}\n\\toprule\n" + latex_row(headings) + "\\midrule\n";
-  for (const std::vector<TableView::Entry>& entries : table.rows) {
+  const std::string caption = begin == 0 ? noted.title + ". " + noted.note : noted.title + " (continued)";
+  std::string text = "\\begin{table}\n\\centering\n\\caption{" + latex_text(caption) +
+                     "}\n\\fitted{\\begin{tabular}{" + types + "}\n\\toprule\n" + latex_row(headings) +
+                     "\\midrule\n";
+  for (size_t i = begin; i < end; ++i) {
     std::vector<std::string> cells;
-    for (const TableView::Entry& entry : entries) cells.push_back(latex_text(entry.text));
+    for (const TableView::Entry& entry : table.rows[i]) cells.push_back(latex_text(entry.text));
     text += latex_row(cells);
   }
-  return text + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
+  return text + "\\bottomrule\n\\end{tabular}}\n\\end{table}\n";
 }
 
 }  // namespace
@@ -121,9 +135,19 @@ std::string latex_text(std::string_view text) {
 
 std::string latex_page(const std::vector<NotedTable>& tables) {
   std::string text =
-      "% Needs \\usepackage{booktabs}. Compiles with pdflatex, xelatex and lualatex.\n"
-      "\\DeclareRobustCommand{\\anyletter}[2]{\\ifdefined\\Umathcode\\symbol{#1}\\else\\texttt{U+#2}\\fi}\n";
-  for (const NotedTable& noted : tables) text += "\n" + table_of(noted);
+      "% Needs \\usepackage{booktabs,graphicx}. Compiles with pdflatex, xelatex and lualatex.\n"
+      "\\DeclareRobustCommand{\\anyletter}[2]{\\ifdefined\\Umathcode\\symbol{#1}\\else\\texttt{U+#2}\\fi}\n"
+      "% A table that is wider than the lines around it is set smaller.\n"
+      "\\DeclareRobustCommand{\\fitted}[1]{\\sbox0{#1}\\ifdim\\wd0>\\linewidth"
+      "\\resizebox{\\linewidth}{!}{\\usebox0}\\else\\usebox0\\fi}\n";
+  for (const NotedTable& noted : tables) {
+    size_t begin = 0;
+    do {
+      const size_t end = end_of_page(noted.table, begin);
+      text += "\n" + table_of(noted, begin, end);
+      begin = end;
+    } while (begin < noted.table.rows.size());
+  }
   return text;
 }
 

@@ -76,11 +76,11 @@ def latex_text(source):
 
 
 def latex_tables(text):
-    """Of each table the heading and the rows."""
-    tables = []
+    """Of each table the heading and the rows, those of all its pages."""
+    tables, found = [], 0
     for begin, caption, types, body in re.findall(
-        r"(\\begin\{table\}\n\\centering\n)\\caption\{([^\n]*)\}\n\\begin\{tabular\}\{((?:[lr]|p\{6cm\})+)\}\n\\toprule\n(.*?)\\bottomrule\n"
-        r"\\end\{tabular\}\n\\end\{table\}\n", text, re.DOTALL):  # fmt: skip
+        r"(\\begin\{table\}\n\\centering\n)\\caption\{([^\n]*)\}\n\\fitted\{\\begin\{tabular\}\{((?:[lr]|p\{6cm\})+)\}\n\\toprule\n(.*?)\\bottomrule\n"
+        r"\\end\{tabular\}\}\n\\end\{table\}\n", text, re.DOTALL):  # fmt: skip
         assert begin and latex_text(caption)
         heading, rows = body.split("\\midrule\n")
         lines = []
@@ -88,8 +88,14 @@ def latex_tables(text):
             assert line.rstrip("\n").endswith(" \\\\"), line
             lines.append([latex_text(cell) for cell in line.rstrip("\n")[:-3].split(" & ")])
         assert {len(line) for line in lines} == {len(re.findall(r"[lr]|p\{6cm\}", types))}, (types, lines)
-        tables.append(lines)
-    assert len(tables) == text.count("\\begin{table}") == text.count("\\end{table}"), text
+        assert len(rows.splitlines()) <= 40, (len(rows.splitlines()), caption)
+        if caption.endswith(" (continued)"):
+            assert lines[0] == tables[-1][0]
+            tables[-1] += lines[1:]
+        else:
+            tables.append(lines)
+        found += 1
+    assert found == text.count("\\begin{table}") == text.count("\\end{table}"), text
     return tables
 
 
@@ -258,7 +264,8 @@ def words_that_do_not_fit():
     assert "nothing/x.tex" in call("report", "sample", "--latex", "nothing/x.tex", code=2).stderr
     # Without a file, or with "-", to standard output, also in front of another word; the last table written is the same.
     of_last = call("report", "sample", "--latex", "--cell", "race-us-even-full").stdout
-    assert of_last.count("\\caption") == 2 and of_last == pathlib.Path("table.tex").read_text()
+    assert len(latex_tables(of_last)) == 2 and of_last.count("\\caption") == 4  # each of two pages
+    assert of_last == pathlib.Path("table.tex").read_text()
     assert of_last == call("report", "sample", "--cell", "race-us-even-full", "--latex", "-").stdout
     call("report", "sample", "--latex", "x.tex", "--fail-if", "error > 0.000001", code=4)
     assert os.path.exists("x.tex")
