@@ -10,7 +10,7 @@
 #include "coordinator/report/html/cell_section.h"
 #include "coordinator/report/html/html_table.h"
 #include "coordinator/report/html/line_chart.h"
-#include "coordinator/report/html/page_style.h"
+#include "coordinator/report/html/page_frame.h"
 #include "coordinator/report/view/cell_words.h"
 #include "coordinator/report/view/page_words.h"
 #include "shared/base/file_system.h"
@@ -22,18 +22,6 @@ namespace {
 
 std::string csv_path(const std::string& file) {
   return std::filesystem::path(file).replace_extension(".csv").string();
-}
-
-void write_head(Markup& out, const PageView& page) {
-  out.raw("<!doctype html>\n").open("html", {{"lang", "en"}}).open("head");
-  out.raw(
-      "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-  out.empty("meta", {{"http-equiv", "Content-Security-Policy"}, {"content", page_policy()}});
-  if (page.refresh_s > 0)
-    out.empty("meta", {{"http-equiv", "refresh"}, {"content", std::to_string(page.refresh_s)}});
-  out.element("title", {}, page.title + " · apportion");
-  out.open("style").raw(page_style).close();
-  out.close();
 }
 
 void write_missing(Markup& out, const PageView& page) {
@@ -195,12 +183,9 @@ void write_footer(Markup& out, const PageView& page) {
 
 std::string html_page(const PageView& page) {
   Markup out;
-  write_head(out, page);
-  out.open("body").open("header").open("h1").name(page.title).close();
-  if (!page.outcome.empty()) {
-    out.open("p", {{"class", "lead"}}).element("b", {}, "Asked: ").name(page.asked).close();
-    out.open("p", {{"class", "lead"}}).element("b", {}, "Came out: ").name(page.outcome).close();
-  }
+  open_page(out, page.title, page.refresh_s);
+  out.open("header").open("h1").name(page.title).close();
+  if (!page.outcome.empty()) write_lead(out, page.asked, page.outcome);
   out.close().open("main");
   write_missing(out, page);
   if (page.figures.size() == 1) write_tiles(out, page.figures.front());
@@ -212,8 +197,7 @@ std::string html_page(const PageView& page) {
   write_cells(out, page);
   out.close();
   write_footer(out, page);
-  out.open("script").raw(page_script).close();
-  out.close().close();
+  close_page(out);
   return out.finished() + "\n";
 }
 
