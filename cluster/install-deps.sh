@@ -6,7 +6,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-program_packages=(ca-certificates cmake g++ git gnuplot-nox libboost-program-options-dev libcurl4-openssl-dev libfmt-dev
+program_packages=(ca-certificates cmake g++ git libboost-program-options-dev libcurl4-openssl-dev libfmt-dev
   libhdf5-dev libicu-dev libopenmpi-dev libspdlog-dev libssl-dev ninja-build nlohmann-json3-dev openmpi-bin python3
   python3-pip python3-venv)
 test_packages=(chromium clang clang-format clang-tidy hdf5-tools iproute2 libbenchmark-dev libclang-rt-dev libgmock-dev libgtest-dev munge

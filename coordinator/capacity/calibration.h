@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/capacity/study_page.h"
+#include "coordinator/capacity/study_view.h"
 #include "shared/config/run_config.h"
 #include "shared/model/machine.h"
 

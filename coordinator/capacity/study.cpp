@@ -8,11 +8,13 @@
 
 #include "coordinator/capacity/calibration.h"
 #include "coordinator/capacity/prediction.h"
+#include "coordinator/capacity/study_html.h"
 #include "coordinator/capacity/study_page.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/folder/folder_claims.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
+#include "coordinator/report/html/html_page.h"
 #include "coordinator/status.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -146,8 +148,9 @@ std::string measured_page(Link& link, const RunConfig& config, const JobEnvironm
   write_index(output.directory, {});
   const std::string coefficients = output.directory + "/coefficients.json";
   write_file(coefficients, coefficients_json(rows, config));
-  const std::vector<std::string> plots = write_plots(rows, output.directory);
-  return output.json ? study_json(rows) : study_page(rows, {coefficients, plots}, detect_style(stdout));
+  const std::string page = page_path(output.directory);
+  write_file(page, study_html(rows, output.directory));
+  return output.json ? study_json(rows) : study_page(rows, {coefficients, page}, detect_style(stdout));
 }
 
 }  // namespace

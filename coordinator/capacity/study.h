@@ -31,8 +31,8 @@ const char* scaling_name(Scaling scaling);
 /// number of ranks.
 std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type);
 
-/// Measures what is not there yet, writes coefficients.json and plots, prints the
-/// table (with --json all figures), and lets the ranks go. With scale_predict what the cost model expects of
+/// Measures what is not there yet, writes coefficients.json and report.html, prints the table (with --json
+/// all figures), and lets the ranks go. With scale_predict what the cost model expects of
 /// the study is printed instead. Throws UserError when what is missing needs more ranks than there are, and
 /// what Coordinator::run throws.
 void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment);

@@ -14,6 +14,7 @@
 #include "coordinator/report/text/text_page.h"
 #include "coordinator/report/view/paper_view.h"
 #include "coordinator/report/watched_page.h"
+#include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
 
@@ -77,6 +78,13 @@ Report make_report(const std::string& directory, const OutputConfig& output, con
   return report;
 }
 
+/// A study has no cells, and its page would be replaced by one that says so.
+void refuse_study(const std::string& directory) {
+  if (!path_exists(directory + "/coefficients.json")) return;
+  throw UserError(directory + " holds a scaling study: its page is " + page_path(directory) +
+                  ", and 'apportion scale' of its job prints its table again");
+}
+
 ReportFormat format_of(const OutputConfig& output, const ReportRequest& request) {
   if (!request.latex.empty()) return ReportFormat::latex;
   if (!request.markdown.empty()) return ReportFormat::markdown;
@@ -116,6 +124,7 @@ void leave_page(const std::string& directory) {
 
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
   conditions_of(request);  // a mistake in them shows before hours of watching
+  refuse_study(directory);
   ReportRequest asked = request;
   if (asked.watch && asked.html.empty()) asked.html = page_path(directory);
   const int stopped = asked.watch ? watch_page(directory, asked, output.quiet) : 0;

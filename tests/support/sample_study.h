@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "coordinator/capacity/study_page.h"
+#include "coordinator/capacity/study_view.h"
 
 namespace apportion {
 

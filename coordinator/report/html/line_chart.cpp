@@ -67,9 +67,14 @@ std::string path_of(const ChartScale& scale, const ChartLine& line) {
   return line.points.size() == 1 && !line.is_dotted ? path + "h0" : path;
 }
 
+/// Four digits, or all of a larger number that is not too long to read.
+std::string level_text(double value) {
+  constexpr double least = 1e4, most = 1e7;
+  return value >= least && value < most ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
+
 void write_levels(Markup& out, const ChartScale& scale) {
-  const std::string high = fmt::format("{:.4g}", scale.highest()),
-                    low = fmt::format("{:.4g}", scale.lowest());
+  const std::string high = level_text(scale.highest()), low = level_text(scale.lowest());
   out.open("div", {{"class", high == low ? "levels one" : "levels"}, {"aria-hidden", "true"}});
   out.element("span", {}, high);
   if (low != high) out.element("span", {}, low);

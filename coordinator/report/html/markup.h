@@ -1,6 +1,6 @@
 // HTML and SVG as text, by a small writer of our own: a figure is a few lines and circles whose places a
 // reader can check, scales with the page, follows its colours in the dark, and says in words what it shows.
-// A plotting program (gnuplot) would be one more process to start on a machine that may not have it, for
+// A plotting program would be one more process to start on a machine that may not have it, for
 // pictures of a fixed size, with colours of their own and no words.
 #pragma once
 

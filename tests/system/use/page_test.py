@@ -271,6 +271,31 @@ def hostile_names(browser):
     assert direction == "rtl", direction
 
 
+def study(browser):
+    """A scaling study's page: its charts have the speed and the efficiency that its JSON has, a line for each shard size."""
+    pathlib.Path("study.ini").write_text(
+        "scale_shapes = layers=2,width=64,heads=4,kv_heads=2,ffn=96,vocabulary=1000\nscale_ranks = 1,2\nscale_shard_sizes = 1,2\n"
+        "scale_tokens = 160\nscale_steps = 2\nmicro_batches = 2\nthreads = 1\nplan_machine = cpu\n", encoding="utf-8")  # fmt: skip
+    call("scale", "study.ini", "--output", "study", ranks=2)
+    rows = json.loads(call("scale", "study.ini", "--output", "study", "--json").stdout)["rows"]
+    look(browser, "study/report.html")
+    charts = browser.ask("""[...document.querySelectorAll('figure.chart')].map(chart => ({title: chart.querySelector('figcaption').textContent,
+        words: chart.querySelector('svg[role=img]').getAttribute('aria-label'),
+        lines: [...chart.querySelectorAll('path.line')].filter(path => !path.closest('.keys')).map(path => path.getAttribute('d'))}))""")
+    assert len(charts) == 4 and len(rows) == 6, (charts, rows)
+    for scaling, (speed, efficiency) in {"weak": charts[:2], "strong": charts[2:]}.items():
+        assert scaling in speed["title"] and scaling in efficiency["title"], charts
+        for size in (1, 2):
+            line = [row for row in rows if row["scaling"] == scaling and row["shard_size"] == size]
+            said = " ".join(f"{row['tokens_per_second']:.4g} on {row['ranks']}," for row in line).rstrip(",")
+            assert f"shards {size}: {said} ranks;" in speed["words"], (said, speed["words"])
+            if size == 1:  # from 1, at the top of the chart, to what two ranks keep of it
+                tops = [float(y) for y in re.findall(r"[ML][0-9.]+ ([0-9.]+)", efficiency["lines"][0])]
+                most = max(1, *(row["efficiency"] for row in rows if row["scaling"] == scaling))
+                for top, row in zip(tops, line, strict=True):
+                    assert abs(top - (144 - 138 * row["efficiency"] / most)) < 0.1, (top, row)
+
+
 def folders_of_other_kinds(browser):
     assert "is no directory" in call("report", "nowhere", "--html", "x.html", code=2).stderr
     os.mkdir("empty")
@@ -331,6 +356,7 @@ def main():
     with Browser() as browser:
         plain_job(browser)
         known_numbers(browser)
+        study(browser)
         hostile_names(browser)
         folders_of_other_kinds(browser)
         many_cells(browser)

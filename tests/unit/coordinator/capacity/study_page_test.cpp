@@ -1,13 +1,12 @@
-// The figures of a study, its table, its JSON and its plots, from made-up samples.
+// The figures of a study, its table, its JSON and its page, from made-up samples.
 #include "coordinator/capacity/study_page.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "shared/base/file_system.h"
+#include "coordinator/capacity/study_html.h"
 #include "tests/support/sample_results.h"
 #include "tests/support/sample_study.h"
 #include "tests/support/small_job.h"
@@ -45,11 +44,11 @@ TEST(StudyFigures, EfficiencyIsAgainstTheFirstRowOfTheSameScaling) {
 TEST(StudyPage, ShowsARowAPointAndADashWhereNothingCouldBeCompared) {
   auto all = rows();
   EXPECT_THAT(
-      study_page(all, {"c.json", {"tokens.svg"}}, {Charset::ascii, Color::off}),
+      study_page(all, {"c.json", "report.html"}, {Charset::ascii, Color::off}),
       testing::AllOf(
           HasSubstr("350m   weak         2       1              2     1.1       0.9      1818         91%"),
           HasSubstr("9%       2.0           21        30"), HasSubstr("plan: c.json"),
-          HasSubstr("plot: tokens.svg")));
+          HasSubstr("page with charts: report.html")));
   for (StudyRow& row : all) {
     for (StepSample& sample : row.file.samples) sample.resident_seconds.clear();
   }
@@ -80,14 +79,33 @@ TEST(StudyPage, JsonHoldsEachRanksFigures) {
   EXPECT_EQ(row.at("resident"), "auto");
 }
 
-TEST(StudyPage, PlotsHaveALineForEachSeriesOrAreNotClaimed) {
-  TemporaryDirectory directory;
-  const auto plots = write_plots(rows(), directory.path());
-  const std::string data = read_file(directory.path() + "/scaling.dat");
-  EXPECT_THAT(data, HasSubstr("\"350m, weak, shards 1\"\n1 1000 1\n2 "));
-  EXPECT_THAT(data, HasSubstr("\"350m, strong, shards 1\"\n1 1000 1\n2 "));
-  for (const std::string& plot : plots) EXPECT_THAT(read_file(plot), HasSubstr("350m, strong, shards 1"));
-  EXPECT_EQ(!plots.empty(), std::filesystem::exists(directory.path() + "/tokens.svg"));
+TEST(StudyView, HasALineForEachSeries) {
+  const std::vector<StudyLine> lines = study_lines(rows(), Scaling::strong);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].name, "350m, shards 1");
+  ASSERT_EQ(lines[0].tokens_per_second.size(), 2u);
+  EXPECT_EQ(lines[0].tokens_per_second[0], (std::pair<double, double>{1, 1000}));
+  EXPECT_EQ(lines[0].tokens_per_second[1].first, 2);
+  EXPECT_NEAR(lines[0].efficiency[1].second, 1 / 1.1, 1e-12);
+}
+
+TEST(StudyView, SaysHowEfficientTheMostRanksAre) {
+  EXPECT_EQ(study_asked(rows()),
+            "how fast training steps of 350m are on 1, 2 ranks, in weak and strong scaling.");
+  EXPECT_THAT(
+      study_outcome(rows()),
+      HasSubstr("weak scaling keeps 91% of the tokens/s per rank on 2 ranks, strong scaling keeps 91%"));
+  const auto one = sample_study(default_config({{"scale_shapes", "350m"}, {"scale_ranks", "1"}}));
+  EXPECT_THAT(study_outcome(one), testing::StartsWith("steps took "));
+}
+
+TEST(StudyHtml, DrawsEachLineAndNamesEachFile) {
+  const auto all = rows();
+  const std::string page = study_html(all, "runs/<study>");
+  EXPECT_THAT(page, HasSubstr("Tokens per second, weak scaling"));
+  EXPECT_THAT(page, HasSubstr("350m, shards 1: 1000 on 1, 1818 on 2 ranks;"));
+  EXPECT_THAT(page, HasSubstr(all[3].point.task.id));
+  EXPECT_THAT(page, testing::Not(HasSubstr("<study>")));
 }
 
 }  // namespace
