@@ -19,8 +19,8 @@ Failed failure_of(const std::exception& error);
 
 /// Serves tasks until Stop arrives, and returns Stop's exit code. It sees only the configuration that comes
 /// with each task. It uses the largest power of two of the allowed threads. When a task pauses, or fails on a
-/// rank that runs it alone on a CPU (but for StorageError), it tells the coordinator and waits for the next
-/// task. Other exceptions leave this function, and the caller reports them.
+/// rank that runs it alone on a CPU (except with a StorageError), it tells the coordinator and waits for the
+/// next task. Other exceptions leave this function, and the caller reports them.
 int serve(Link& link, const RankPlace& place);
 
 }  // namespace apportion

@@ -75,8 +75,8 @@ class Collectives {
   virtual std::vector<int> node_ranks() const = 0;
   /// A uint8 tensor [bytes] of zeros, aligned to 64 bytes, in memory that all ranks of the node see (host
   /// memory in every form). Collective over node_ranks(). The node's other ranks read an operation's source
-  /// in place if it lies there and they still hold their tensors of it; other sources are copied once more.
-  /// Ranks must order their own writes to it (barrier()).
+  /// in place if it lies there and they still hold their tensors of it; other sources are copied once in
+  /// addition. Ranks must order their own writes to it (barrier()).
   virtual at::Tensor allocate_shared(int64_t bytes) = 0;
 };
 

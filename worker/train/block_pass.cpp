@@ -55,7 +55,7 @@ void BlockPass::make_bunches() {
     const size_t fewest = (count + adapter_->parts() - 1) / adapter_->parts();
     count = std::min(count, std::max(lanes, fewest));
   } else if (adapter_ && on_gpu()) {
-    // One bunch for all, if the adapter takes so many parts: the number of launches does not grow with them.
+    // One bunch for all, if the adapter takes as many parts: the number of launches does not grow with them.
     count = (count + adapter_->parts() - 1) / adapter_->parts();
   }
   for (size_t b = 0; b < count; ++b) {
