@@ -142,7 +142,7 @@ struct AskedPrompts {
   std::vector<KeepPrompt> prompts;
   std::vector<std::vector<int32_t>> answers;
   std::vector<Comparison::Unit> units;
-  std::vector<size_t> first;  // first path of each prompt, then their number
+  std::vector<size_t> first;  // first path of each prompt, then the number of paths
 };
 
 /// Collective.
