@@ -52,11 +52,11 @@ namespace apportion {
 
 namespace {
 
-/// A rank that failed waits so long for the coordinator to end it, and one that only parsed for rank 0 to
-/// speak.
+/// How long a failed rank waits for the coordinator to end it, and how long a rank leaves it to rank 0 to
+/// report an error that all ranks share.
 constexpr std::chrono::seconds end_wait{4}, speech_wait{1};
 
-/// Of a rank other than 0 the line names it.
+/// A line from a rank other than 0 names the rank.
 void print_error(const std::exception& error, int rank = 0) {
   const std::string whose = rank == 0 ? "" : "rank " + std::to_string(rank) + ": ";
   std::fprintf(stderr, "apportion: %s%s\n", whose.c_str(), failure_of(error).reason.c_str());
@@ -76,15 +76,15 @@ JobEnvironment environment_of(const CommandLine& line, const RankGroup& ranks, c
   return environment;
 }
 
-/// Whether a run that ends like this leaves a page: one that is stopped leaves at once, where the disk is
-/// full that is said once, and a folder that another run has taken over is that one's to write.
+/// Whether a run that ends with `error` leaves a page. Not when it was stopped (it leaves at once), when the
+/// disk is full (that is reported once), or when another run has taken over the folder and writes its page.
 bool leaves_page(const std::exception& error) {
   return interrupt_signal() == 0 && dynamic_cast<const StorageError*>(&error) == nullptr &&
          dynamic_cast<const LeaseLost*>(&error) == nullptr;
 }
 
-/// Sees to it that all ranks are ended with `code` after end_wait, whatever this thread is at by then. False
-/// where memory has run out, so that there is not even a thread for it.
+/// Makes sure that all ranks are ended with `code` after end_wait, whatever this thread is doing by then.
+/// Returns false when no thread can be started because memory has run out.
 bool ends_later(const RankGroup& ranks, int code) {
   if (ranks.launch() != Launch::mpi) return true;
   try {
@@ -98,8 +98,8 @@ bool ends_later(const RankGroup& ranks, int code) {
   }
 }
 
-/// The coordinator's thread. Whatever goes wrong on any rank ends here: one line, then every rank is ended,
-/// unless all were told to leave. A run's page comes behind that line, which waits for nothing.
+/// The coordinator's thread. An error on any rank ends up here: it prints one line, then ends every rank,
+/// unless all were told to leave. The line comes first and waits for nothing; a run's page follows it.
 void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, const Restarts& restarts) {
   bool began = false;
   const auto leave = [&] {
@@ -120,13 +120,13 @@ void coordinate(Link& link, const CommandLine& line, const RankGroup& ranks, con
   } catch (const std::exception& error) {
     print_error(error);
     const int code = failure_of(error).exit_code;
-    // Ranks work on until they are ended, at tasks that are anyone's by now: the page has only so long.
+    // Ranks work on until they are ended, on tasks that any run may take by now: the page gets a time limit.
     if (leaves_page(error) && ends_later(ranks, code)) leave();
     ranks.abort(code);
   }
 }
 
-/// The worker on the main thread; its exit code. What it throws is the coordinator's to print.
+/// Runs the worker on the main thread and returns its exit code. The coordinator prints what it throws.
 int work(Link& link, const RankGroup& ranks, int threads) {
   try {
     return serve(link, {ranks.local_rank(), ranks.local_size(), threads});
@@ -141,7 +141,7 @@ int work(Link& link, const RankGroup& ranks, int threads) {
   }
 }
 
-/// This process's roles, and its exit code; `coordinator` is nullptr on ranks other than 0.
+/// Plays this process's roles and returns its exit code; `coordinator` is nullptr on ranks other than 0.
 int play_roles(Link* coordinator, Link& worker, const CommandLine& line, const RankGroup& ranks, int threads,
                const Restarts& restarts) {
   std::thread thread;
@@ -158,8 +158,8 @@ int threads_of(const CommandLine& line, const RankEnv& env) {
   return threads_for_rank(cores, env.local_size, line.config.ranks.threads);
 }
 
-/// Calls `find_out` for each cell's configuration of which nothing is known yet, and gives what it has
-/// decided to cells like that one. Returns for each cell the number of that call.
+/// Calls `find_out` for each configuration that no earlier cell has decided, and reuses its decisions for
+/// cells like that one. Returns for each cell the number of the call that decided it.
 std::vector<size_t> decide_each(std::vector<JobCell>& cells,
                                 const std::function<void(RunConfig&)>& find_out) {
   std::vector<size_t> numbers;
@@ -177,7 +177,7 @@ std::vector<size_t> decide_each(std::vector<JobCell>& cells,
 }
 
 /// Decides what each cell's steering, recipe and layout leave open, so that mistakes show before anything
-/// runs; a study states its own. What holds for several cells is found out and said once. Collective.
+/// runs; a study states its own. What several cells share is worked out and reported once. Collective.
 void decide(CommandLine& line, const RankGroup& ranks, int threads) {
   if (line.command == Command::scale) resolve_adapter(line.config);
   if (line.command != Command::run) return;
@@ -197,8 +197,8 @@ void decide(CommandLine& line, const RankGroup& ranks, int threads) {
   });
 }
 
-/// A sweep that is not run: each cell as it would be on ranks like this one, as many as a member has. Cells
-/// that leave the program the same decisions are sized once.
+/// The forecast of a sweep, which is not run: each cell on ranks like this one, as many as a member has.
+/// Cells that leave the same decisions open are sized once.
 std::string planned_sweep(CommandLine line) {
   const int member_ranks = std::max(line.submit.ranks, 1);
   const double memory_bytes = planned_machine(line.config.capacity).machine.memory_bytes;
@@ -221,14 +221,14 @@ std::string planned_sweep(CommandLine line) {
   return line.config.output.json ? sweep_json(forecast) : sweep_page(forecast, detect_style(stdout));
 }
 
-/// Each rank reads the job file; what comes out of a pipe only one of them would get.
+/// Each rank reads the job file, so it must not be a pipe, whose contents only one of them would get.
 void check_job_file(const CommandLine& line, const RankEnv& env) {
   if (env.size == 1 || is_regular_file(line.job_file)) return;
   throw UserError(line.job_file + " is not a regular file, and each of the " + std::to_string(env.size) +
                   " ranks has to read the job; write it to a file");
 }
 
-/// Signals, and the end of the batch job, from now on ask to stop.
+/// From now on signals, and the end of the batch job, ask the run to stop.
 void heed_interrupts(const CommandLine& line, const BatchJob& job) {
   install_interrupt_handler(!job.id.empty());
   const double stop = stop_time(job, line.config.ranks.end_grace_s, unix_seconds());
@@ -247,7 +247,7 @@ int run(CommandLine line, const RankEnv& env) {
     check_devices(line.config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size());
     decide(line, ranks, threads);
     if (ranks.rank() == 0) restarts.count();
-    if (ranks.rank() != 0) line.cells.clear();  // the coordinator's
+    if (ranks.rank() != 0) line.cells.clear();  // only the coordinator uses them
     int exit_code = 0;
     if (ranks.launch() == Launch::single) {
       MemoryLinks links(1);
@@ -260,14 +260,14 @@ int run(CommandLine line, const RankEnv& env) {
     }
     if (exit_code == 0 && ranks.rank() == 0) restarts.forget();
     return exit_code;
-  } catch (const std::exception& error) {  // of the layout, and of the link's own beginning or end
-    if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // where all fail alike rank 0 says it
+  } catch (const std::exception& error) {  // from the layout, or from opening or closing the link
+    if (ranks.rank() != 0) std::this_thread::sleep_for(speech_wait);  // if all fail alike rank 0 says so
     print_error(error, ranks.rank());
     ranks.abort(failure_of(error).exit_code);
   }
 }
 
-/// `status`, once or again and again until a signal ends it. Returns what the process ends with.
+/// `status`, once or repeatedly until a signal ends it. Returns the process's exit code.
 int print_status(const CommandLine& line) {
   const auto look = [&] {
     const FolderStatus status = folder_status(line.directory, folder_seconds(line.directory));
@@ -286,7 +286,7 @@ void retry(const CommandLine& line) {
                           : std::to_string(tasks) + " tasks are tried again by the next run of their job\n");
 }
 
-/// Does work that takes long, and shows meanwhile how many results (or what `what` names) are done.
+/// Does a long piece of work and shows meanwhile how many results (or whatever `what` names) are done.
 template <typename Work>
 auto shown(const CommandLine& line, const std::string& command, const Work& work,
            const std::string& what = "results") {
@@ -315,8 +315,8 @@ void pack(const CommandLine& line) {
   print_output(std::to_string(results) + " results are in " + line.folder.file + "\n");
 }
 
-/// Of the commands only `run` and `scale` are for several ranks; the others are rank 0's. Returns what the
-/// process ends with.
+/// Only `run` and `scale` use several ranks; rank 0 alone carries out other commands. Returns the process's
+/// exit code.
 int act(CommandLine line, const RankEnv& env) {
   if (line.command == Command::run || line.command == Command::scale) return run(std::move(line), env);
   if (env.rank != 0) return 0;
@@ -381,8 +381,8 @@ int main(int argc, char** argv) {
     if (env.launcher != Launcher::none) ::setenv("TERM", "dumb", 1);  // mpirun's pipe looks like a terminal
     return act(parse_command_line(argc, argv), env);
   } catch (const std::exception& error) {
-    // Every rank fails alike here. Rank 0 says why; a rank that ended before would have the launcher kill it
-    // first.
+    // Every rank fails alike here and rank 0 says why. If another rank ended before it, the launcher would
+    // kill rank 0 first.
     if (env.rank == 0) {
       print_error(error);
     } else {

@@ -1,6 +1,6 @@
-# CUDA's runtime and NCCL as headers and libraries to compile and link against (host C++ only). At run time there
-# must be one libcudart and one libnccl in the process: those of LibTorch's wheel, where its packages are there. So the
-# wheel's NCCL (nvidia/nccl, which has libnccl.so.2 and no libnccl.so) comes before a toolkit's.
+# CUDA's runtime and NCCL as headers and libraries to compile and link against (host C++ only). At run time a process
+# must have only one libcudart and one libnccl: those of LibTorch's wheel, if its packages are installed. So the
+# wheel's NCCL (nvidia/nccl, which has libnccl.so.2 but no libnccl.so) comes before a toolkit's.
 find_package(CUDAToolkit QUIET)
 find_path(Nccl_INCLUDE_DIR nccl.h PATHS "${LIBTORCH_SITE}/nvidia/nccl/include" NO_DEFAULT_PATH)
 find_library(Nccl_LIBRARY NAMES libnccl.so.2 nccl PATHS "${LIBTORCH_SITE}/nvidia/nccl/lib" NO_DEFAULT_PATH)

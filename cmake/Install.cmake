@@ -1,6 +1,6 @@
-# cmake --install: bin/apportion, LibTorch beside it in lib/apportion, and in share/apportion what the program looks up by
-# name (shared/base/data_places.h). All of it may be moved as one. Components: program, libtorch, data, model, docs;
-# cluster/bundle.sh takes them one by one.
+# cmake --install installs bin/apportion, LibTorch in lib/apportion, and in share/apportion what the program looks up
+# by name (shared/base/data_places.h). All of it can be moved together. Components: program, libtorch, data, model,
+# docs; cluster/bundle.sh takes them one by one.
 include(GNUInstallDirs)
 set(data_dir ${CMAKE_INSTALL_DATADIR}/apportion)
 
@@ -9,9 +9,10 @@ if(APPORTION_CUDA)
   set(program apportion_cuda)
 endif()
 install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
-# First what lies beside the program, then the folders outside the tree that it was linked with: a site's modules.
+# Looks first next to the program, then in the folders outside the tree that it was linked with, such as a site's
+# modules.
 set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/apportion" INSTALL_RPATH_USE_LINK_PATH TRUE)
-# CUDA's libraries are 5 GB, and a GPU's machine has them: they are found where they were linked.
+# CUDA's libraries are 5 GB and a machine with a GPU has them, so they are found where they were linked.
 if(APPORTION_CUDA)
   set_property(TARGET ${program} APPEND PROPERTY INSTALL_RPATH ${LibTorch_RUNTIME_DIRS})
 else()
@@ -28,7 +29,8 @@ install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
 install(FILES cluster/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
 install(DIRECTORY cluster/sites DESTINATION ${CMAKE_INSTALL_DOCDIR}/cluster COMPONENT docs)
 
-# What the program says of itself. The form for CUDA may not start where it is built, and its bundle goes without.
+# The manual page and completions, which the program writes. The CUDA form may not start where it is built, so its
+# bundle lacks them.
 if(NOT APPORTION_CUDA AND NOT APPORTION_SANITIZE)
   set(pages ${CMAKE_BINARY_DIR}/pages)
   add_custom_command(TARGET ${program} POST_BUILD VERBATIM

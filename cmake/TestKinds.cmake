@@ -1,9 +1,9 @@
-# How each kind of test is built and run: time limit, label, and a failure when it ran nothing.
-# Which files there are is tests/CMakeLists.txt's.
+# How each kind of test is built and run: time limit, label, and failure when it ran nothing. tests/CMakeLists.txt
+# lists the files.
 
 set(ran_nothing "0 tests from 0 test suites|Ran 0 tests|NO TESTS RAN|Failed to match any benchmarks")
 
-# apportion_support(NAME LIBRARY SOURCES...): a library for several tests, an empty one when there are no sources.
+# apportion_support(NAME LIBRARY SOURCES...): a library for several tests; an empty one if there are no sources.
 function(apportion_support name library)
   if(ARGN)
     add_library(${name} STATIC ${ARGN})
@@ -14,9 +14,9 @@ function(apportion_support name library)
   endif()
 endfunction()
 
-# apportion_unit_tests(NAME SECONDS SOURCES...): one binary, each of its suites a test of ctest, on one thread
-# (ctest runs several at a time) unless a test sets more, started in the source folder. A suite and not each test,
-# because loading LibTorch takes longer than most tests. Under a sanitizer each half of the binary is one test.
+# apportion_unit_tests(NAME SECONDS SOURCES...): one binary, started in the source folder. Each of its suites is a test
+# of ctest (not each test, as loading LibTorch takes longer than most tests) and runs on one thread unless a test sets
+# more, as ctest runs several at a time. Under a sanitizer each half of the binary is one test.
 function(apportion_unit_tests name seconds)
   if(NOT ARGN)
     message(FATAL_ERROR "${name} has no sources")
@@ -43,8 +43,9 @@ function(apportion_unit_tests name seconds)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake)
 endfunction()
 
-# apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks, several of them with nothing beside.
-# The test itself compares its world with APPORTION_EXPECT_RANKS. tests/ranks/shared links no Torch.
+# apportion_rank_test(SOURCE): one binary, run by mpirun on 1, 2, 3 and 4 ranks; with more than one rank no other test
+# runs at the same time. The test itself compares its world with APPORTION_EXPECT_RANKS. tests/ranks/shared links no
+# Torch.
 function(apportion_rank_test source)
   cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/ranks OUTPUT_VARIABLE path)
   string(REGEX REPLACE "_test\\.cpp$" "" name "ranks/${path}")
@@ -58,7 +59,7 @@ function(apportion_rank_test source)
   foreach(ranks RANGE 1 4)
     add_test(NAME ${name}/${ranks}
       COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n ${ranks} $<TARGET_FILE:${target}>)
-    # mpirun's own limit comes first: it takes its ranks with it, ctest's would leave them behind.
+    # mpirun's own limit comes first, as it ends its ranks, while ctest's would leave them behind.
     set_tests_properties(${name}/${ranks} PROPERTIES TIMEOUT 200 LABELS ranks
       FAIL_REGULAR_EXPRESSION "${ran_nothing}"
       ENVIRONMENT "APPORTION_EXPECT_RANKS=${ranks};MPIEXEC_TIMEOUT=180;OMP_NUM_THREADS=1;${script_environment}")
@@ -68,10 +69,11 @@ function(apportion_rank_test source)
   endforeach()
 endfunction()
 
-# apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's place in APPORTION_BIN. A Python script
-# that imports a peer runs in the tests' virtual environment and has the label peers. Those of conformance/ and of the
-# list side_by_side share the machine with others, on one thread each: much of their time is spent on one thread anyway.
-# They come first, the longest of what runs side by side; the rest has the machine for itself.
+# apportion_script_test(SCRIPT [NAME]): runs a .sh or .py with the program's path in APPORTION_BIN. A Python script
+# that imports a peer runs in the tests' virtual environment and has the label peers. Scripts in conformance/ and in
+# the list side_by_side share the machine with other tests, on one thread each: they spend much of their time on one
+# thread anyway. They start first, being the longest of those that run side by side. The other scripts have the machine
+# to themselves.
 function(apportion_script_test script)
   cmake_path(GET script STEM stem)
   cmake_path(GET script PARENT_PATH folder)
@@ -103,8 +105,8 @@ function(apportion_script_test script)
   endif()
 endfunction()
 
-# apportion_fuzzer(SOURCE): NAME_fuzz.cpp, a program that libFuzzer drives; as a test, for a minute from its corpus. What
-# it found worth keeping is kept in the build's folder, and what it failed at beside it.
+# apportion_fuzzer(SOURCE): NAME_fuzz.cpp, a program that libFuzzer drives; as a test it runs for a minute from its
+# corpus. Inputs worth keeping go into the build's folder, and failing inputs next to them.
 function(apportion_fuzzer source)
   cmake_path(GET source STEM name)
   string(REGEX REPLACE "_fuzz$" "" noun ${name})
@@ -123,7 +125,7 @@ function(apportion_fuzzer source)
   set_tests_properties(fuzz/${noun} PROPERTIES TIMEOUT 300 LABELS fuzz)
 endfunction()
 
-# apportion_gpu_program(NAME SOURCES...): built when asked for, with the worker for CUDA; tests/gpu/run.sh runs it.
+# apportion_gpu_program(NAME SOURCES...): built only on request, with the worker for CUDA; tests/gpu/run.sh runs it.
 function(apportion_gpu_program name)
   add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${name} PRIVATE worker_test_support test_support worker_cuda coordinator GTest::gtest GTest::gmock
@@ -131,9 +133,9 @@ function(apportion_gpu_program name)
   share_torch_pch(${name})
 endfunction()
 
-# apportion_bench(SOURCE): a Google Benchmark program; ctest only sees that it runs, all of it or what the pattern
-# NAME_smoke asks for, with --long also what NAME_long does. One with a main of its own, which starts MPI, is in the list
-# rank_benches and runs on two ranks.
+# apportion_bench(SOURCE): a Google Benchmark program. ctest only checks that it runs: all of it or what the pattern
+# NAME_smoke matches, and with --long also what NAME_long matches. Benches with their own main, which starts MPI, are
+# in the list rank_benches and run on two ranks.
 function(apportion_bench source)
   cmake_path(GET source STEM name)
   set(launcher)

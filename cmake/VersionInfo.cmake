@@ -1,5 +1,5 @@
-# generated/version_info.h: what --version prints. Written at each build, touched only when its content changes, and
-# included by one file alone (shared/config/version.cpp), so a new commit rebuilds that file and links again.
+# generated/version_info.h: what --version prints. Generated at each build but changed only if its content changes, and
+# included by only one file (shared/config/version.cpp), so a new commit rebuilds that file and links again.
 set(APPORTION_GENERATED_DIR "${CMAKE_BINARY_DIR}")
 
 set(mpi_version "MPI ${MPI_C_VERSION}")
@@ -12,7 +12,7 @@ foreach(directory IN LISTS MPI_C_INCLUDE_DIRS)
   endif()
 endforeach()
 
-# Only of a build configured for CUDA: apportion_cuda in a CPU build's folder is there to see that it links.
+# Only for a build configured for CUDA: apportion_cuda in a CPU build's folder exists only to check that it links.
 set(cuda_version "")
 set(nccl_version "")
 if(Nccl_FOUND AND APPORTION_CUDA)

@@ -1,9 +1,9 @@
-# The worker in two forms that share every object but two: worker_base, then worker (CPU) or worker_cuda.
-# The program likewise: apportion, and apportion_cuda where a CUDA toolkit and NCCL are at hand.
+# The worker in two forms that share every object except their device files: worker_base, then worker (CPU) or
+# worker_cuda. The program has two forms, too: apportion, and apportion_cuda if a CUDA toolkit and NCCL are found.
 set(cpu_sources worker/device_cpu.cpp worker/parallel/no_nccl.cpp)
 set(cuda_sources worker/device_cuda.cpp worker/gpu/stream_cuda.cpp worker/parallel/collectives_nccl.cpp)
 
-# reads_torch(FILE RESULT): whether a file includes LibTorch, itself or through headers of the tree.
+# reads_torch(FILE RESULT): whether a file includes LibTorch, directly or through headers of the tree.
 function(reads_torch file result)
   get_property(answer GLOBAL PROPERTY "reads_torch ${file}")
   if("${answer}" STREQUAL "")
@@ -26,8 +26,8 @@ function(reads_torch file result)
   set(${result} ${answer} PARENT_SCOPE)
 endfunction()
 
-# share_torch_pch(TARGET): worker_base's precompiled header also for these sources, but not where there is no tensor.
-# With it every file instantiates what LibTorch's inline functions name, 3 s of an empty one.
+# share_torch_pch(TARGET): uses worker_base's precompiled header for these sources, except those that do not read
+# LibTorch: with it every file instantiates what LibTorch's inline functions name, 3 s for an empty file.
 function(share_torch_pch target)
   if(NOT target STREQUAL "worker_base")
     target_precompile_headers(${target} REUSE_FROM worker_base)
@@ -54,7 +54,7 @@ target_link_libraries(worker_base PUBLIC shared LibTorch::cpu PRIVATE MPI::MPI_C
 target_precompile_headers(worker_base PRIVATE worker/torch_pch.h)
 share_torch_pch(worker_base)
 
-# row_kernels.cpp once for each instruction set; which one runs is decided at run time.
+# row_kernels.cpp is compiled once for each instruction set; run time decides which one is used.
 function(row_kernels isa)
   add_library(row_kernels_${isa} OBJECT worker/kernels/row_kernels.cpp)
   target_include_directories(row_kernels_${isa} PRIVATE ${CMAKE_SOURCE_DIR})
@@ -68,17 +68,17 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   row_kernels(avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 endif()
 
-# panel_kernels.cpp for CPUs that multiply bfloat16, all with AVX-512 and its bf16; the others never call it.
+# panel_kernels.cpp is for CPUs that multiply bfloat16, all of which have AVX-512 and its bf16; others never call it.
 add_library(panel_kernels OBJECT worker/kernels/panel_kernels.cpp)
 target_include_directories(panel_kernels PRIVATE ${CMAKE_SOURCE_DIR})
-# Pairs of values are moved as words: no strict aliasing.
+# Pairs of values are moved as words, so no strict aliasing.
 target_compile_options(panel_kernels PRIVATE -O3 -fno-strict-aliasing -fno-trapping-math -fno-math-errno -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   target_compile_options(panel_kernels PRIVATE -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512)
 endif()
 target_sources(worker_base PRIVATE $<TARGET_OBJECTS:panel_kernels>)
 
-# worker_form(NAME SOURCES...): the base with one set of device files, which goes in as objects since each needs
+# worker_form(NAME SOURCES...): the base with one set of device files, which are linked as objects because each needs
 # the other.
 function(worker_form name)
   add_library(${name}_device OBJECT ${ARGN})

@@ -1,5 +1,5 @@
-# After a GoogleTest binary is built: writes OUTPUT, in which each suite of BINARY is a test of ctest named NAME/suite.
-# Also given: WORKING_DIRECTORY, PROPERTIES (a list for set_tests_properties).
+# Runs after a GoogleTest binary is built: writes OUTPUT, which makes each suite of BINARY a ctest test named
+# NAME/suite. Other arguments: WORKING_DIRECTORY, PROPERTIES (a list for set_tests_properties).
 execute_process(COMMAND ${BINARY} --gtest_list_tests WORKING_DIRECTORY ${WORKING_DIRECTORY}
   OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "(^|\n)[A-Za-z][A-Za-z0-9_/]*\\." suites "${listed}")

@@ -1,5 +1,5 @@
-# cmake -DPROGRAM=... -DFOLDER=... -P write_pages.cmake: the manual page and the shells' completion, which the program has in
-# its tables, as files under the names that they are installed by.
+# cmake -DPROGRAM=... -DFOLDER=... -P write_pages.cmake: writes the manual page and the shells' completions, which the
+# program makes from its tables, as files under the names that they are installed under.
 file(MAKE_DIRECTORY ${FOLDER})
 foreach(page "man|apportion.1" "completion=bash|apportion" "completion=zsh|_apportion" "completion=fish|apportion.fish")
   string(REPLACE "|" ";" page ${page})

@@ -1,4 +1,4 @@
-// The prompts of a test set as they are put to a model.
+// The prompts of a test set as a model is asked them.
 #pragma once
 
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace apportion {
 
-/// A prompt of the test set: what is put to the model, and the share of each part in it.
+/// A prompt of the test set: the parts that the model is asked, and each part's share.
 struct AskedPrompt {
   std::vector<MeasurePrompt> parts;
   std::vector<double> shares;
 };
 
-/// In the order of their subjects, then wordings, with the job's rounds spread over the wordings.
+/// Ordered by subject, then wording, with the job's rounds spread over the wordings.
 std::vector<AskedPrompt> asked_prompts(const Session& session, const std::string& test_set, Asking asking);
 
 }  // namespace apportion

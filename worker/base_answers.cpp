@@ -24,7 +24,7 @@ namespace {
 
 using TokenLists = std::vector<std::vector<int32_t>>;
 
-/// What is asked for, and all that the answers depend on besides the model and the seed.
+/// What to draw, and everything that the answers depend on besides the model and the seed.
 struct Draws {
   TextRounds asked;
   nlohmann::json also = {};  // what is_enough depends on
@@ -32,7 +32,7 @@ struct Draws {
   size_t answers() const { return asked.texts.size() * asked.rounds; }
 };
 
-/// Every rank's answers on all ranks: [index, length, tokens ...] one after another.
+/// All ranks get every rank's answers; `own` holds [index, length, tokens ...] one after another.
 TokenLists gathered(const std::vector<double>& own, size_t count, Collectives& group) {
   const std::vector<double> all = group.all_gather(own);
   TokenLists answers(count);
@@ -49,7 +49,7 @@ void append(std::vector<double>& own, size_t index, const std::vector<int32_t>& 
   own.insert(own.end(), tokens.begin(), tokens.end());
 }
 
-/// A text's answers follow each other. Collective: every rank of the group.
+/// Draws the answers; those of one text are adjacent. Collective: every rank of the group.
 TokenLists drawn(const TaskContext& context, const Llama& base, const Draws& draws) {
   std::vector<double> own;
   const auto adapter = task_adapter(context.session, "", base.compute_type());
@@ -64,8 +64,8 @@ TokenLists drawn(const TaskContext& context, const Llama& base, const Draws& dra
   return gathered(own, draws.answers(), context.collectives);
 }
 
-/// Turns of near misses, one group a kind, and of as many groups of the other kinds, so that half of what a
-/// step replays are near misses.
+/// Groups that take turns: near misses have one group for each kind, the other kinds have as many groups, so
+/// half of the rows that a step replays are near misses.
 class Groups {
  public:
   int of(const KeepPrompt& prompt) {
@@ -85,7 +85,7 @@ std::vector<std::string> texts_of(const std::vector<KeepPrompt>& prompts, size_t
   return texts;
 }
 
-/// The file that has this job's answers, by all that they depend on, kind of the machine included.
+/// The file for this job's answers, named by everything that they depend on, the kind of machine included.
 std::string kept_place(const TaskContext& context, const Draws& draws, const Llama& base) {
   const RunConfig& config = context.session.config();
   nlohmann::json key = {{"what", draws.asked.what == "keep" ? "replay" : draws.asked.what},
@@ -105,7 +105,7 @@ std::string kept_place(const TaskContext& context, const Draws& draws, const Lla
   return replay_path(config.output.directory, sha256(key.dump()));
 }
 
-/// Empty where nothing is kept, or nothing of use.
+/// Empty if nothing usable is kept there.
 TokenLists read_kept(const std::string& path, size_t prompts) {
   std::ifstream file(path);
   const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
@@ -127,7 +127,7 @@ TokenLists kept_or_drawn(const TaskContext& context, const Llama& base, const Dr
   const bool first = context.collectives.group_rank() == 0;
   TokenLists answers;
   if (first && !context.session.config().output.force) answers = read_kept(path, draws.answers());
-  std::vector<double> own;  // of the first rank, for all
+  std::vector<double> own;  // the first rank shares what it has read
   for (size_t i = 0; i < answers.size(); ++i) append(own, i, answers[i]);
   const bool kept = context.collectives.all_gather({answers.empty() ? 0.0 : 1.0}).front() != 0;
   if (kept) return gathered(own, draws.answers(), context.collectives);
@@ -142,8 +142,8 @@ Draws keep_draws(const TaskContext& context, std::vector<std::string> prompts) {
   return {{"keep", std::move(prompts), context.session.config().keep.tokens}};
 }
 
-/// Stories for each prompt and category with a share above 0, in this order. A story is long enough where it
-/// is one and tells a category.
+/// Asks for stories for each prompt and each category with a share above 0, in this order. A story may stop
+/// once it is a story and tells a category.
 Draws story_draws(const TaskContext& context, const std::vector<StoryPrompt>& prompts,
                   const std::vector<Subject>& subjects, const StoryRule& rule, const LexicalJudge& judge) {
   const StoryConfig& config = context.session.config().story;
@@ -161,7 +161,7 @@ Draws story_draws(const TaskContext& context, const std::vector<StoryPrompt>& pr
   return draws;
 }
 
-/// Subjects without a story of each category are left out, and how many stories there are is said.
+/// Leaves out subjects that lack a story of some category, and reports how many stories there are.
 std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectStories> of_subject,
                                 const std::vector<StoryPrompt>& prompts, size_t drawn, uint64_t seed) {
   const Session& session = context.session;

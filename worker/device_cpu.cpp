@@ -50,8 +50,8 @@ MemoryPeak memory_peak(const at::Device& /*device*/) {
   return {static_cast<double>(tensor_memory().asked_peak), process_peak()};
 }
 
-/// The process's high-water mark of resident memory is counted anew, too (Linux, proc(5)). Where that is not
-/// allowed it stays the whole process's, which is an upper bound.
+/// Also resets the process's high-water mark of resident memory (Linux, proc(5)). Where that is not allowed
+/// the mark covers the whole life of the process, which is an upper bound.
 void reset_memory_peak(const at::Device& /*device*/) {
   std::ofstream("/proc/self/clear_refs") << "5";
   reset_tensor_memory_peak();

@@ -1,5 +1,5 @@
 // A GPU as the device of a rank. The CPU form is device_cpu.cpp; a program holds one of the two.
-// The tests see that this file compiles and links; they have no GPU to run it on.
+// Tests check that this file compiles and links; they have no GPU to run it on.
 #include <ATen/Context.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
@@ -19,7 +19,7 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-/// Of the device's memory: free, and all of it.
+/// The device's free and total memory, in bytes.
 std::pair<double, double> memory_of(const at::Device& device) {
   c10::cuda::CUDAGuard guard(device);
   size_t free = 0, total = 0;
@@ -27,7 +27,7 @@ std::pair<double, double> memory_of(const at::Device& device) {
   return {static_cast<double>(free), static_cast<double>(total)};
 }
 
-/// A statistic of LibTorch's allocator over all of its pools.
+/// A statistic of LibTorch's allocator, over all of its pools.
 double bytes_of(const c10::CachingAllocator::StatArray& stat, int64_t c10::CachingAllocator::Stat::*value) {
   return static_cast<double>(stat[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].*value);
 }
@@ -37,7 +37,7 @@ double bytes_of(const c10::CachingAllocator::StatArray& stat, int64_t c10::Cachi
 at::Device compute_device(int local_rank) {
   const auto index = static_cast<c10::DeviceIndex>(gpu_index(local_rank, c10::cuda::device_count()));
   c10::cuda::set_device(index);
-  at::globalContext().lazyInitDevice(at::kCUDA);  // its allocator answers from here on
+  at::globalContext().lazyInitDevice(at::kCUDA);  // from here on its allocator can be asked
   pin_precision();
   return {at::kCUDA, index};
 }
@@ -76,7 +76,7 @@ MemoryPeak memory_peak(const at::Device& device) {
   return {bytes_of(stats.requested_bytes, &c10::CachingAllocator::Stat::peak), total - free};
 }
 
-/// What is taken of the device is what LibTorch's allocator has kept since, which is the most of it.
+/// What this counts as taken is what LibTorch's allocator keeps, which is most of it.
 void reset_memory_peak(const at::Device& device) { allocator::resetPeakStats(device.index()); }
 
 std::string device_name(const at::Device& device) {

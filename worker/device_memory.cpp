@@ -18,10 +18,10 @@ namespace apportion {
 namespace {
 
 constexpr size_t alignment = 64;
-/// More than this is not kept: a big tensor that comes once must not be paid for until the task ends.
+/// Keeps no more than this: a big tensor that comes only once must not cost memory until the task ends.
 constexpr int64_t most_kept = int64_t{2} << 30;
 
-/// Sizes are rounded up to classes, four to each power of two, so that at most a fifth is wasted.
+/// Sizes are rounded up to classes, four for each power of two, so at most a fifth is wasted.
 constexpr size_t least_bytes = 256, classes_per_doubling = 4, class_count = 4 * 50;
 
 constexpr double mebi = 1048576;
@@ -40,7 +40,7 @@ std::string shortage(const std::string& missing, int64_t live) {
          "be right";
 }
 
-/// In front of each block, which starts one alignment later.
+/// Stands before each block, which starts one alignment later.
 struct Header {
   size_t size_class;
   size_t asked;  // bytes
@@ -108,7 +108,7 @@ class KeepingAllocator final : public c10::Allocator {
       }
     }
     if (!block) block = std::aligned_alloc(alignment, size + alignment);
-    if (!block) {  // what is kept in other sizes may be what is missing
+    if (!block) {  // blocks kept for other sizes may make room
       release_unused();
       block = std::aligned_alloc(alignment, size + alignment);
     }
@@ -124,7 +124,7 @@ class KeepingAllocator final : public c10::Allocator {
     return data;
   }
 
-  /// LibTorch's profilers see this memory as they see its own.
+  /// Lets LibTorch's profilers see this memory like its own.
   static void report(void* data, int64_t bytes) {
     if (!c10::memoryProfilingEnabled()) return;
     const TensorMemory now = instance().memory();
@@ -165,7 +165,7 @@ class KeepingAllocator final : public c10::Allocator {
   int64_t live_ = 0, kept_ = 0, asked_ = 0, asked_peak_ = 0;
 };
 
-/// The text that LibTorch's allocator for CPUs throws (c10/core/impl/alloc_cpu.cpp).
+/// Whether `text` is what LibTorch's CPU allocator throws (c10/core/impl/alloc_cpu.cpp).
 bool is_of_libtorch(const std::string& text) {
   return text.find("DefaultCPUAllocator: ") != std::string::npos &&
          (text.find("not enough memory") != std::string::npos ||

@@ -27,14 +27,14 @@ std::string spell(const LayoutChoice& choice) {
   return "shard_size = " + std::to_string(choice.shard_size) + " and recompute = " + word(choice.recompute);
 }
 
-/// What a job's tasks compute at a time, of the largest that were looked at.
+/// The largest amounts of work, among those looked at, that a job's tasks compute at a time.
 struct Work {
-  std::vector<StepLoad> stages;  // a micro-batch of each; none: nothing is trained
-  int64_t prompt = 0;            // tokens of a prompt that is measured
+  std::vector<StepLoad> stages;  // a micro-batch of each; empty: no training
+  int64_t prompt = 0;            // tokens of a measured prompt
   int64_t units = 0;             // of a test set
 };
 
-/// Prompts of the training set, batch by batch, of the first batches alone: so few are tokenised in no time.
+/// Prompts of the training set, batch by batch; only the first batches, which are quick to tokenise.
 std::vector<std::vector<Prompt>> first_batches(const Session& session) {
   const RunConfig& config = session.config();
   const auto prompts = training_prompts(session.dataset(), config.data);
@@ -48,8 +48,8 @@ std::vector<std::vector<Prompt>> first_batches(const Session& session) {
   return batches;
 }
 
-/// As many rows as join the fullest micro-batch of a step, each as long as the longest may be: which ones
-/// join a step is not known before the untouched model has answered.
+/// As many rows as join the fullest micro-batch of a step, each as long as the longest can be: which rows
+/// join is not known until the untouched model has answered.
 class JoiningLoad {
  public:
   explicit JoiningLoad(const Session& session) {
@@ -73,7 +73,7 @@ class JoiningLoad {
     for (size_t path = 0; path < session.dataset().categories.size() * static_cast<size_t>(story.stories);
          ++path) {
       row.paths.push_back({text(story.tokens), std::vector<double>(static_cast<size_t>(story.tokens), 1)});
-      row.paths.back().tokens.front() = static_cast<int32_t>(path % 256);  // they part at once
+      row.paths.back().tokens.front() = static_cast<int32_t>(path % 256);  // differ from the first token on
     }
     stories_.assign(in_part(story.prompts), row);
   }
@@ -90,7 +90,7 @@ class JoiningLoad {
   std::vector<StoryRow> stories_;
 };
 
-/// The largest of a stage's first micro-batches, packed as the trainer packs them.
+/// The largest sizes among a stage's first micro-batches, packed as the trainer packs them.
 StepLoad load_of(const Stage& stage, const Session& session, const JoiningRows& joining) {
   const RunConfig& config = session.config();
   const auto subjects = subjects_of(session.dataset(), "train", config.data.subjects);
@@ -108,14 +108,14 @@ StepLoad load_of(const Stage& stage, const Session& session, const JoiningRows& 
       const int64_t block_keys = packed.rows.plan.keys_BU.size(1);
       load.tokens = std::max(load.tokens, packed.tree_tokens);
       load.path = std::max(load.path, block_keys - 32);  // StepLoad::block_keys() adds them
-      const int64_t kept = packed.kept.empty() ? 0 : packed.kept.row_N.size(0);  // the base's, beside these
+      const int64_t kept = packed.kept.empty() ? 0 : packed.kept.row_N.size(0);  // the base's rows are extra
       load.vocabulary_rows = std::max(load.vocabulary_rows, packed.edges.rows_R.size(0) + kept);
     }
   }
   return load;
 }
 
-/// What the method's stages compute at a time.
+/// The load of each of the method's stages.
 std::vector<StepLoad> training_loads(const Session& session) {
   const auto stages = stages_of(session.config().method, session.config().steering);
   if (stages.empty()) return {};
@@ -180,7 +180,8 @@ class JobNeeds {
     const int64_t size = std::min<int64_t>(config_.ranks.group_size, ranks_);
     return size > 0 && ranks_ % size == 0 ? size : shard_size;
   }
-  /// Whether all of the base is in a rank's reach as it is computed with: its own, kept, or the machine's.
+  /// Whether a rank can reach all of the base in the form that it computes with: its own copy, a kept one, or
+  /// the machine's.
   bool is_whole(int64_t shard_size) const {
     const bool stays =
         config_.base.type == BaseType::compute &&
@@ -209,14 +210,15 @@ class JobNeeds {
     load.micro_batches = parts(config_.batch.micro_batches, group_of(shard_size));
     load.lanes = std::min(threads_, load.micro_batches);
     double bytes = rank_memory(shape_, config_.lora, load, layout).total();
-    // A rank that sees the machine's copy keeps the head in the compute type, as one with its own does.
+    // A rank that reads the machine's copy keeps the head in the compute type, as a rank with its own copy
+    // does.
     if (one_node_ && shard_size > 1 && layout.compute_bytes < 4)
       bytes += static_cast<double>(shape_.vocabulary * shape_.width) * layout.compute_bytes;
     return bytes;
   }
 
-  /// The base; on each lane, or for all units of a rank where they grow side by side, keys and values of a
-  /// unit's prompts and expanded nodes; and logits of a few pieces (answer_tree.cpp).
+  /// Counts the base; keys and values of a unit's prompts and expanded nodes, on each lane or, where a rank's
+  /// units grow side by side, for all of them; and logits of a few pieces (answer_tree.cpp).
   double measuring(int64_t shard_size) const {
     const RankLayout layout = layout_of(shard_size, Recompute::never, config_.measure_compute_type);
     const RankMemory base = rank_memory(shape_, config_.lora, StepLoad{}, layout);
@@ -235,7 +237,7 @@ class JobNeeds {
   const ModelShape shape_;
   const Work work_;
   const int ranks_;
-  const bool one_node_;  // its ranks see one memory
+  const bool one_node_;  // all ranks share one machine's memory
   const at::Device device_;
   const int64_t threads_;
 };
@@ -244,7 +246,7 @@ LayoutFreedom freedom_of(const RunConfig& config, int ranks) {
   return {ranks, std::min(config.ranks.group_size, ranks), config.ranks.shard_size, config.ranks.recompute};
 }
 
-/// Rank 0's decision.
+/// What rank 0 decides.
 LayoutChoice decide(const RunConfig& config, const RankPlace& place, const RankDevice& rank, int ranks,
                     double memory_bytes) {
   const Session session(config, rank);
@@ -294,7 +296,7 @@ LayoutChoice fitting_layout(const std::string& model, const LayoutFreedom& freed
 void check_devices(const RunConfig& config, const RankPlace& place, int ranks) {
   if (ranks == 1) return;
   const std::string own = device_uuid(compute_device(place.local_rank));
-  if (own.empty()) return;  // the program is built for the CPU, on every rank
+  if (own.empty()) return;  // built for the CPU, so on every rank
   const std::vector<double> bytes =
       job_collectives(config, ranks)->all_gather(std::vector<double>(own.begin(), own.end()));
   std::vector<std::string> uuids;
@@ -315,7 +317,7 @@ std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks)
   const RankDevice rank = {compute_device(place.local_rank), place.local_ranks};
   const auto collectives = job_collectives(config, ranks);
   const double memory = least_free_memory(rank, *collectives);
-  std::vector<double> decision;  // of rank 0
+  std::vector<double> decision;  // rank 0's
   LayoutChoice choice;
   if (collectives->group_rank() == 0) {
     choice = decide(config, place, rank, ranks, memory);

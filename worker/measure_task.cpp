@@ -1,4 +1,4 @@
-// The measure task: units of prompts, dealt whole to the ranks of the group.
+// The measure task: units of prompts, each dealt whole to one rank of the group.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -25,12 +25,12 @@
 namespace apportion {
 namespace {
 
-/// Up to so many rounds a subject are not worth a forecast.
+/// Up to this many rounds a subject, a forecast is not worth its time.
 constexpr uint64_t foretold_rounds = 4096;
 
-/// A unit's prompts, put to the model together.
+/// A unit's prompts, which the model is asked together.
 struct Unit {
-  int number = 0;  // of the whole test set's
+  int number = 0;  // in the whole test set
   std::vector<AskedPrompt> asked;
 
   std::vector<MeasurePrompt> parts() const {
@@ -50,7 +50,7 @@ class UnitReader {
 
   void add(size_t part, const GivenAnswer& answer) { categorisers_[part].add(answer); }
 
-  /// One result for each prompt from what is known of its parts.
+  /// One result for each prompt, from the answers to its parts.
   std::vector<PromptResult> results(const std::vector<PromptAnswers>& about) {
     std::vector<PromptResult> results;
     size_t next = 0;
@@ -71,14 +71,14 @@ class UnitReader {
   std::vector<Categoriser> categorisers_;
 };
 
-/// Wordings of a test set: a subject is asked in each.
+/// Number of wordings in a test set: a subject is asked in each.
 int wordings_of(const std::vector<AskedPrompt>& prompts) {
   int most = 1;
   for (const AskedPrompt& prompt : prompts) most = std::max(most, prompt.parts.front().wording + 1);
   return most;
 }
 
-/// Whether the kept unit is the answers to these prompts.
+/// Whether the kept histogram answers this unit's prompts.
 bool is_of(const Unit& unit, const Histogram& kept) {
   return std::equal(unit.asked.begin(), unit.asked.end(), kept.prompts.begin(), kept.prompts.end(),
                     [](const AskedPrompt& asked, const PromptResult& result) {
@@ -100,7 +100,7 @@ std::vector<Unit> units_of(std::vector<AskedPrompt> prompts, size_t per_unit, si
   return units;
 }
 
-/// Sends those of the units that earlier runs have kept, and takes them out of `units`.
+/// Sends the units that earlier runs have kept, and removes them from `units`.
 void send_kept(const TaskContext& context, KeptUnits& kept, std::vector<Unit>& units) {
   const bool first = context.collectives.group_rank() == 0;
   const auto found = kept.load([&](const std::string& text) {
@@ -119,7 +119,7 @@ void send_kept(const TaskContext& context, KeptUnits& kept, std::vector<Unit>& u
   if (first && units.size() < all) context.link.send(coordinator_address, Note{context.task.id, text, false});
 }
 
-/// Where a task's measured units are kept when it is left.
+/// Where a task's measured units are kept when a run leaves it unfinished.
 KeptUnits kept_units(const TaskContext& context) {
   const RunConfig& config = context.session.config();
   return {checkpoint_directory(config.output.directory, context.task.id), context.task.id,
@@ -144,13 +144,13 @@ void report_progress(const TaskContext& context, int done, int all, double token
   context.link.send(coordinator_address, progress);
 }
 
-/// Bytes that units may take together.
+/// Bytes that all units at work may take together.
 double memory_for_units(const Session& session) {
   const double asked = session.config().measure.memory_gib;
   return asked > 0 ? asked * gibi : free_memory(session.device(), session.local_ranks()) / 2;
 }
 
-/// Says how long many rounds will take and what for. Collective over the group.
+/// Reports how long many rounds will take, and what the estimate rests on. Collective over the group.
 void foretell(const TaskContext& context, const MeasureTools& tools,
               const std::vector<std::vector<MeasurePrompt>>& units, double memory_bytes) {
   if (context.session.config().measure.rounds <= foretold_rounds) return;
@@ -171,7 +171,7 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   context.link.send(coordinator_address, Note{context.task.id, text.data(), most > memory_bytes});
 }
 
-/// Measures these units of this rank, and keeps each one that is done. Throws TaskPaused when it is to stop.
+/// Measures this rank's units and keeps each finished one. Throws TaskPaused when asked to stop.
 Done measure_own(const TaskContext& context, const MeasureTools& tools, const AnswerReader& reader,
                  const std::vector<Unit>& units, KeptUnits& kept) {
   std::vector<std::vector<MeasurePrompt>> own;

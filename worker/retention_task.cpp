@@ -1,6 +1,6 @@
-// The retention task: the untouched model, then the trained one (the adapter off and on, or one set of
-// weights after the other) on keep prompts, plain text and easy questions. What the figures are:
-// shared/measure/retention.h.
+// The retention task: compares the untouched model and then the trained one (adapter off and on, or one set
+// of weights after the other) on keep prompts, plain text and easy questions. shared/measure/retention.h
+// defines the figures.
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -22,21 +22,21 @@
 namespace apportion {
 namespace {
 
-/// What one path of tokens told: the log-probs of its tokens, and the KL of its positions, summed.
+/// Sums over one path of tokens: the log-probs of its tokens, and the KL of its positions.
 struct PathFigures {
   double base_log_prob = 0, log_prob = 0, kl = 0;
   double base_steering = 0, steering = 0;  // at the first position
 };
 
-/// Both models on trees of paths, a unit at a time: the untouched one first, of which hidden rows are kept,
-/// so that the two need not be here at once. Units are dealt to the ranks.
+/// Runs both models on trees of paths, a unit at a time. The untouched one goes first and its hidden rows are
+/// kept, so the two models need not be loaded at once. Units are dealt to the ranks.
 class Comparison {
  public:
   using Unit = std::vector<ReplayRow>;
   Comparison(const TaskContext& context, std::vector<Unit> units, std::vector<int32_t> steering)
       : context_(context), units_(std::move(units)), steering_(std::move(steering)) {}
 
-  /// Collective, as what follows.
+  /// Collective, and so is with().
   void see_untouched(const Llama& base, const Adapter* adapter) {
     base_hidden_.clear();
     PartProgress told(context_, "before");
@@ -46,7 +46,7 @@ class Comparison {
     }
   }
 
-  /// Figures of each path, in order, on every rank. `base_head` null: the trained model's own is the base's.
+  /// Figures of each path, in order, on every rank. `base_head` null: the trained model's head is the base's.
   std::vector<PathFigures> with(const Llama& trained, const Adapter* adapter,
                                 const Vocabulary* base_head) const {
     std::vector<double> own;
@@ -68,7 +68,7 @@ class Comparison {
   }
 
  private:
-  /// The same number on every rank: where a model is held together all take part in each.
+  /// The same number on every rank: where ranks hold a model together, all take part in each turn.
   size_t turns() const { return (units_.size() + ranks() - 1) / ranks(); }
   size_t ranks() const { return static_cast<size_t>(context_.collectives.size()); }
   size_t index_of(size_t turn) const {
@@ -123,10 +123,10 @@ class Comparison {
   const TaskContext& context_;
   std::vector<Unit> units_;
   std::vector<int32_t> steering_;
-  std::vector<std::vector<at::Tensor>> base_hidden_;  // of this rank's unit of each turn
+  std::vector<std::vector<at::Tensor>> base_hidden_;  // for this rank's unit of each turn
 };
 
-/// The dataset's answers without a steering token, as tokens behind `prompt`; each text once.
+/// The dataset's answers without their steering token, as tokens that follow `prompt`; each text once.
 std::vector<std::vector<int32_t>> plain_paths(const Session& session, const std::string& prompt) {
   std::vector<std::vector<int32_t>> paths;
   const Dataset& dataset = session.dataset();
@@ -137,12 +137,12 @@ std::vector<std::vector<int32_t>> plain_paths(const Session& session, const std:
   return paths;
 }
 
-/// The keep prompts, each a path with the untouched model's answer and paths of the dataset's answers.
+/// The keep prompts, each with a path for the untouched model's answer and paths for the dataset's answers.
 struct AskedPrompts {
   std::vector<KeepPrompt> prompts;
   std::vector<std::vector<int32_t>> answers;
   std::vector<Comparison::Unit> units;
-  std::vector<size_t> first;  // path of each prompt, and the end
+  std::vector<size_t> first;  // first path of each prompt, then the number of paths
 };
 
 /// Collective.
@@ -184,7 +184,7 @@ std::vector<KeptPrompt> kept_prompts(const AskedPrompts& asked, const std::vecto
   return kept;
 }
 
-/// A unit of one path for each passage of plain text.
+/// One unit, of one path, for each passage of plain text.
 std::vector<Comparison::Unit> passage_units(const Session& session) {
   std::vector<Comparison::Unit> units;
   for (const std::string& passage : passages_of(find_list(plain_text_list))) {
@@ -206,7 +206,7 @@ bool ends_a_sentence(std::string_view text) {
 }
 
 /// The share of each question's rounds whose first sentence has an accepted word. (The tree of a small
-/// model's answers is too wide to be explored.) Both models draw by the same numbers. Collective.
+/// model's answers is too wide to explore.) Both models draw with the same random numbers. Collective.
 std::vector<double> masses(const TaskContext& context, const Llama& model, const Adapter* adapter,
                            const std::vector<EasyQuestion>& questions) {
   TextRounds asked{"question", {}, 16, question_rounds, ends_a_sentence};
@@ -235,7 +235,7 @@ std::vector<int32_t> steering_of(const Session& session) {
                          config.steering);
 }
 
-/// The untouched model, or with `trained_by` the weights that this task trained. Collective.
+/// The untouched model, or the weights that the task `trained_by` trained. Collective.
 const Llama& whole_model(const TaskContext& context, at::ScalarType type, const std::string& trained_by) {
   const Llama& model = context.session.model(type, context.shard_ranks, trained_by);
   context.collectives.meet(context.session.config().ranks.connect_timeout_s);
@@ -243,8 +243,8 @@ const Llama& whole_model(const TaskContext& context, at::ScalarType type, const 
   return model;
 }
 
-/// What was trained: the untouched model with an adapter, or weights of its own, which then have taken the
-/// untouched model's place but for its head.
+/// The trained model: the untouched one with an adapter, or weights of its own. Those replace the untouched
+/// model, except for its head.
 struct TrainedModel {
   const Llama& model;
   std::unique_ptr<Adapter> adapter;
@@ -277,7 +277,7 @@ Done run_retention(const TaskContext& context) {
   comparison.see_untouched(base, own.get());
   const std::vector<double> before = masses(context, base, own.get(), questions);
 
-  const TrainedModel trained = trained_model(context, type);  // `base` may be gone
+  const TrainedModel trained = trained_model(context, type);  // `base` may be freed by now
   const std::vector<PathFigures> figures =
       comparison.with(trained.model, trained.adapter.get(), trained.base_head.get());
   const std::vector<double> after = masses(context, trained.model, trained.adapter.get(), questions);

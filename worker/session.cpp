@@ -18,7 +18,7 @@ namespace apportion {
 
 namespace {
 
-/// Tensors of which it is told how many of them have been begun.
+/// Reports how many of the tensors have been begun.
 class ToldTensors : public TensorReader {
  public:
   ToldTensors(std::unique_ptr<TensorReader> tensors, const ModelShape& shape,
@@ -97,7 +97,7 @@ std::unique_ptr<Collectives> on_device(std::unique_ptr<Collectives> hosts, const
 
 std::string placement_warning(const std::vector<int>& machines, int shard_size) {
   const auto size = static_cast<std::ptrdiff_t>(shard_size);
-  // Machines of each copy, added up; and the first copy that is on several.
+  // Adds up the machines of each copy; finds the first copy that is on several.
   auto spread = [&](const std::vector<int>& places, std::ptrdiff_t* first_apart) {
     size_t total = 0;
     for (auto copy = places.begin(); places.end() - copy >= size; copy += size) {
@@ -142,11 +142,11 @@ LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at:
   }
   layout.place = base.place;
   layout.resident = config.resident == Residence::always;
-  // What is left in its file is left there to save memory.
+  // A base that stays in its file stays there to save memory.
   if (layout.ranks && base.place == BasePlace::memory && config.resident == Residence::automatic)
     layout.resident = has_room_for_base(shape, type, base, rank, *loaded.collectives);
   loaded.model = std::make_unique<Llama>(weights, shape, type, rank.device, layout, base.type);
-  release_device_memory(rank.device);  // rows as they came from the file
+  release_device_memory(rank.device);  // that held rows as read from the file
   if (loaded.collectives) loaded.collectives->meet(config.connect_timeout_s);
   return loaded;
 }
@@ -212,7 +212,7 @@ std::unique_ptr<WeightSource> Session::weights(const std::string& trained_by) co
   auto tensors = trained_by.empty()
                      ? files_->tensors()
                      : folder_tensors(weights_directory(config_.output.directory, trained_by), shape());
-  // Of a base that stays in its file every gather would be told.
+  // With a base that stays in its file, every gather would be reported.
   if (config_.base.place == BasePlace::memory)
     tensors = std::make_unique<ToldTensors>(std::move(tensors), shape(), told_);
   return std::make_unique<WeightSource>(std::move(tensors));
@@ -235,7 +235,7 @@ const Llama& Session::model(at::ScalarType type, const std::vector<int>& shard_r
   }
   LoadedModel& loaded = models_[type];
   if (!loaded.model || loaded.trained_by != trained_by) {
-    loaded.model.reset();  // two of them need not fit
+    loaded.model.reset();  // two may not fit at once
     auto source = weights(trained_by);
     loaded = load_model(*source, shape(), type, rank_, shard_ranks, config_.ranks, config_.base);
     if (config_.base.place == BasePlace::file) loaded.weights = std::move(source);

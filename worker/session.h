@@ -1,5 +1,5 @@
-// What a rank has loaded for its tasks: tokenizer, dataset, and the model once per compute type; and how a
-// model is laid over ranks.
+// What a rank has loaded for its tasks: tokenizer, dataset, and the model once per compute type. Also how a
+// model is spread over ranks.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,8 @@ namespace apportion {
 /// The ranks of `group` that have the same part of each copy of the model as the rank at `group_rank`.
 std::vector<int> replica_ranks_of(const std::vector<int>& group, int group_rank, int shard_size);
 
-/// The run of `shard_size` neighbours in `group` (a multiple of it) that the rank at `group_rank` is in:
-/// replicas of the model lie across a group, shards within.
+/// The `shard_size` neighbours in `group` (whose size is a multiple of it) that include the rank at
+/// `group_rank`: each such run holds one replica of the model, in shards.
 std::vector<int> shard_ranks_of(const std::vector<int>& group, int group_rank, int shard_size);
 
 /// What a rank computes on, how many ranks share its machine, and on a GPU its idle NCCL communicators.
@@ -38,69 +38,69 @@ struct RankDevice {
 /// A model whose base some ranks hold together.
 struct LoadedModel {
   std::vector<int> shard_ranks;
-  std::unique_ptr<Collectives> collectives;  // of the shard ranks; null where the base is this rank's alone
-  std::unique_ptr<WeightSource> weights;     // where a base that is left in its file is read from, else null
+  std::unique_ptr<Collectives> collectives;  // of the shard ranks; null if this rank has a base of its own
+  std::unique_ptr<WeightSource> weights;     // source of a base that stays in its file, else null
   std::unique_ptr<Llama> model;
   std::string trained_by;  // the task whose weights these are; empty: the model's own
 };
 
-/// A group of the ranks' own, formed one after another by the same ranks in the same order (`tag`).
+/// A group of these `ranks` alone; they all form their groups in the same order, with the same `tag`.
 /// Collective.
 std::unique_ptr<Collectives> make_group(const std::vector<int>& ranks, int tag, const RankDevice& rank,
                                         const RanksConfig& config);
 
-/// `hosts`, or on a GPU a group over NCCL that has it as control. Collective over `ranks`.
+/// `hosts`, or on a GPU a group over NCCL that uses `hosts` for control. Collective over `ranks`.
 std::unique_ptr<Collectives> on_device(std::unique_ptr<Collectives> hosts, const std::vector<int>& ranks,
                                        const RankDevice& rank, const RanksConfig& config);
 
-/// One line where ranks that hold a copy of the base together are on more machines than they need be, else
-/// empty. `machines` has each group rank's machine, by any number; runs of `shard_size` share a copy.
+/// One line if ranks that hold a copy of the base together are spread over more machines than necessary, else
+/// empty. `machines` has a number for each group rank's machine, any number; runs of `shard_size` ranks share
+/// a copy.
 std::string placement_warning(const std::vector<int>& machines, int shard_size);
 
-/// The group rank that stands for each rank's machine: the first there. Collective.
+/// For each rank, the first group rank on its machine, which stands for the machine. Collective.
 std::vector<int> machines_of(Collectives& group);
 
-/// The model in `type`, its base held by the `shard_ranks` (world ranks, this one among them), who all make
+/// The model in `type`, its base held by the `shard_ranks` (world ranks, including this one), which all make
 /// this call in the same order. With BasePlace::file `weights` must outlive the model.
 LoadedModel load_model(const WeightSource& weights, const ModelShape& shape, at::ScalarType type,
                        const RankDevice& rank, const std::vector<int>& shard_ranks, const RanksConfig& config,
                        const BaseConfig& base);
 
-/// Whether every rank of `ranks` has memory for all of the base, and as much again for the rest; the same
-/// answer on all of them, that of the rank with the least. Collective.
+/// Whether every rank of `ranks` has memory for the whole base and as much again for the rest. The answer is
+/// that of the rank with the least memory, the same on all. Collective.
 bool has_room_for_base(const ModelShape& shape, at::ScalarType type, const BaseConfig& base,
                        const RankDevice& rank, Collectives& ranks);
 
 class Session {
  public:
-  /// Opens the model's file (for a shape without one, the file that its tokenizer comes from) and parses the
-  /// dataset; weights are unpacked or made on first use.
+  /// Opens the model's file (for a shape without one, the file of its tokenizer) and parses the dataset;
+  /// weights are unpacked or made on first use.
   Session(RunConfig config, const RankDevice& rank);
   Session(RunConfig config, at::Device device, int local_ranks)
       : Session(std::move(config), RankDevice{device, local_ranks}) {}
 
-  /// Whether a task of that configuration can use what is loaded here: the same model, laid out in the same
-  /// way.
+  /// Whether a task with `config` can use what is loaded here: the same model in the same layout.
   bool suits(const RunConfig& config) const;
-  /// From now on it is for tasks of this configuration, which it suits; another dataset is parsed.
+  /// Switches to tasks with `config`, which it must suit; parses the dataset if it is another one.
   void take_up(RunConfig config);
 
-  /// The model in `type`, its base held together by the `shard_ranks` (world ranks, this one among them), who
-  /// all make this call in the same order. With several, or without room for one more, the models of
-  /// other types and ranks are let go first.
-  /// `trained_by`: the task whose trained weights it has; empty: the model's own.
+  /// The model in `type`, its base held together by the `shard_ranks` (world ranks, including this one),
+  /// which all make this call in the same order. With several shard ranks, or without room for one more
+  /// model, models of other types and ranks are released first. `trained_by`: the task whose trained weights
+  /// to use; empty: the model's own.
   const Llama& model(at::ScalarType type, const std::vector<int>& shard_ranks,
                      const std::string& trained_by = "");
-  /// Called while weights are read, with how many of the tensors there are have been begun; null: nobody is.
+  /// Called while weights are read, with how many of `all` tensors have been begun; null: not called.
   using LoadingTold = std::function<void(int64_t tensor, int64_t all)>;
   void tell_loading(LoadingTold told) { *told_ = std::move(told); }
-  /// Lets go of all models.
+  /// Releases all models.
   void release_models();
-  /// The model's own weights, or those that a task has trained.
+  /// The model's own weights, or those that the task `trained_by` has trained.
   std::unique_ptr<WeightSource> weights(const std::string& trained_by) const;
-  /// Of the model's folder what goes with weights that were trained (ModelFiles::companions).
+  /// Files of the model's folder that go along with trained weights (ModelFiles::companions).
   std::map<std::string, std::string> companions() const { return files_->companions(); }
-  /// The model's name on the hub; empty where nothing tells it.
+  /// The model's name on the hub; empty if unknown.
   std::string hub_name() const { return files_->hub_name(); }
   /// Measured once per compute type, on first use.
   double peak(at::ScalarType type);
@@ -109,7 +109,7 @@ class Session {
   const Dataset& dataset() const { return *dataset_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const ChatTemplate& chat() const { return chat_; }
-  /// Without the job's own system text, as a judge is asked.
+  /// The template without the job's own system text, which a judge is asked with.
   ChatTemplate default_chat() const;
   const ModelShape& shape() const { return files_->shape(); }
   const RankDevice& rank() const { return rank_; }
@@ -124,26 +124,27 @@ class Session {
   std::unique_ptr<ModelFiles> files_;
   Tokenizer tokenizer_;
   ChatTemplate chat_;
-  std::list<std::pair<std::string, Dataset>> datasets_;  // the last ones, by name and target
+  std::list<std::pair<std::string, Dataset>> datasets_;  // recent ones, by name and target
   const Dataset* dataset_ = nullptr;
   std::map<at::ScalarType, LoadedModel> models_;
   std::map<at::ScalarType, double> peaks_;
-  std::shared_ptr<LoadingTold> told_ = std::make_shared<LoadingTold>();  // sources of weights have it, too
+  std::shared_ptr<LoadingTold> told_ = std::make_shared<LoadingTold>();  // shared with sources of weights
 };
 
-/// The sessions of a rank's tasks, one a model. Where ranks hold a base together there is one session, so
-/// that all let go of the same; else those not used for longest are let go of when memory is short.
+/// The sessions of a rank's tasks, one for each model. Where ranks hold a base together there is only one
+/// session, so all ranks release the same; otherwise the least recently used are released when memory is
+/// short.
 class SessionPool {
  public:
   explicit SessionPool(const RankDevice& rank) : rank_(rank) {}
 
-  /// For a task of that configuration, until the next call.
+  /// A session for a task with `config`, valid until the next call.
   Session& session_for(const RunConfig& config);
   void clear() { sessions_.clear(); }
 
  private:
   RankDevice rank_;
-  std::list<Session> sessions_;  // the last used first
+  std::list<Session> sessions_;  // most recently used first
 };
 
 }  // namespace apportion

@@ -16,7 +16,7 @@ void PartProgress::operator()(int64_t done, int64_t all) {
   constexpr double silent_s = 1, interval_s = 0.5;
   const std::lock_guard lock(mutex_);
   const double now = seconds_now();
-  if (done < done_) began_ = now;  // of the next one, as a second model that is loaded
+  if (done < done_) began_ = now;  // the next part, such as loading a second model
   done_ = done;
   if (!tells_ || now - began_ < silent_s || now - sent_ < interval_s) return;
   sent_ = now;

@@ -1,6 +1,6 @@
 // Precompiled header of the worker: ATen and autograd's variables (17 s a file without, see
-// docs/architecture.md). What few files include stays out: every file that reads this one instantiates what
-// the inline functions in it name, which custom_function.h would make 2 s longer.
+// docs/architecture.md). Headers that few files need stay out: every file that reads this one instantiates
+// whatever its inline functions name, and custom_function.h would add 2 s to that.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -37,7 +37,7 @@ namespace {
 
 constexpr double progress_interval_s = 0.5;
 
-/// Sends a step's figures to the coordinator, at most twice a second and always the last.
+/// Sends a step's figures to the coordinator, at most twice a second, and always those of the last step.
 class ProgressSender {
  public:
   ProgressSender(const TaskContext& context, double peak)
@@ -70,11 +70,11 @@ class ProgressSender {
  private:
   const TaskContext& context_;
   double peak_;
-  int made_ = 0;  // steps, those before a checkpoint not counted
+  int made_ = 0;  // steps of this run, without those before a checkpoint
   double sent_ = 0, tokens_ = 0, flops_ = 0, seconds_ = 0;
 };
 
-/// Lines of a rank that has something to say.
+/// Sends a rank's notes to the coordinator.
 TrainCheckpoint::Say notes_of(const TaskContext& context) {
   return [&context](TrainCheckpoint::Note note, const std::string& text) {
     context.link.send(coordinator_address,
@@ -82,7 +82,7 @@ TrainCheckpoint::Say notes_of(const TaskContext& context) {
   };
 }
 
-/// Where the task's state is saved and, unless everything is done anew, looked for.
+/// Where the task's state is saved and, unless everything is redone, looked for.
 TrainCheckpoint make_checkpoint(const TaskContext& context) {
   const OutputConfig& output = context.session.config().output;
   const std::string folder = checkpoint_directory(output.directory, context.task.id);
@@ -93,8 +93,8 @@ TrainCheckpoint make_checkpoint(const TaskContext& context) {
           notes_of(context)};
 }
 
-/// Where log-probs under the model that the stage starts from are kept: the key is all that they depend on,
-/// bits of the adapter and kind of the machine included. Collective.
+/// Where the log-probs under the model that the stage starts from are kept. The key is everything that they
+/// depend on, including the adapter's bits and the kind of machine. Collective.
 ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
   const nlohmann::json task = context.task.identity.json();
   const std::string& directory = context.session.config().output.directory;
@@ -105,7 +105,7 @@ ReferencePlace reference_place(const TaskContext& context, const Stage& stage) {
                         {"cpu", at::get_cpu_capability()},
                         {"panels", panel_fingerprint()},
                         {"options", nlohmann::json::object()}};
-  // A GPU rounds otherwise than a CPU, and than another GPU.
+  // A GPU rounds differently from a CPU and from another GPU.
   if (const at::Device device = context.session.device(); !device.is_cpu())
     key["device"] = device_name(device);
   for (const char* part : {"revision", "model", "dataset", "compute_type", "answers", "frames"}) {
@@ -131,7 +131,7 @@ void say(const TaskContext& context, const std::string& text, bool warning) {
   context.link.send(coordinator_address, Note{context.task.id, text, warning});
 }
 
-/// The balance of KTO's weights over all training prompts, said before the stage that uses them.
+/// Reports the balance of KTO's weights over all training prompts, before the stage that uses them.
 void say_balance(const TaskContext& context, const std::vector<TrainPrompt>& prompts,
                  const KtoConfig& config) {
   double accepted = 0, rejected = 0;
@@ -161,9 +161,9 @@ std::string gigabytes(double bytes) {
   return text.data();
 }
 
-/// Full fine-tuning keeps 16 bytes for each weight of a rank's part: master, gradient, two moments; and what
-/// it is computed with; with a hold the untouched head, too. Throws UserError on all ranks when one has not
-/// so much. Collective.
+/// Full fine-tuning keeps 16 bytes for each weight of a rank's part (master, gradient, two moments), the copy
+/// that it computes with and, with a hold, the untouched head. Throws UserError on all ranks if one of them
+/// has too little memory. Collective.
 void check_memory(const TaskContext& context, at::ScalarType type) {
   Session& session = context.session;
   session.release_models();
@@ -181,15 +181,15 @@ void check_memory(const TaskContext& context, at::ScalarType type) {
                   gigabytes(least) + " free; a larger shard_size, or adapter = lora");
 }
 
-/// What a task trains, with all that it needs to be here.
+/// What a task trains, with everything that it refers to.
 struct Training {
-  LoadedModel own;                        // of full fine-tuning: a model that changes is no other task's
-  std::unique_ptr<Collectives> replicas;  // likewise
+  LoadedModel own;                        // full fine-tuning: no other task shares a model that changes
+  std::unique_ptr<Collectives> replicas;  // of full fine-tuning, too
   std::unique_ptr<Adapter> adapter;
-  std::unique_ptr<Replay> replay;  // what holds the stage to the untouched model; null where nothing does
+  std::unique_ptr<Replay> replay;  // holds the stage to the untouched model; null: nothing does
   const Llama* model = nullptr;
   std::unique_ptr<Trainee> trainee;
-  std::function<std::string()> save;  // on every rank; the digest comes back to the group's first
+  std::function<std::string()> save;  // call on every rank; returns the digest on the group's first
 };
 
 Training train_all_weights(const TaskContext& context, at::ScalarType type) {
@@ -199,13 +199,13 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
   const std::string trained_by = context.task.inputs.empty() ? "" : context.task.inputs.front();
   const auto weights = session.weights(trained_by);
   RanksConfig ranks = session.config().ranks;
-  // What is gathered is out of date a step later; memory is for masters and moments.
+  // Gathered weights are out of date a step later; memory is for masters and moments.
   if (ranks.resident == Residence::automatic) ranks.resident = Residence::never;
   training.own = load_model(*weights, session.shape(), type, session.rank(), context.shard_ranks, ranks,
                             session.config().base);
   context.collectives.meet(ranks.connect_timeout_s);
   if (context.replica_ranks.size() > 1) {
-    constexpr int replica_tag = 2;  // beside the shards' (session.cpp)
+    constexpr int replica_tag = 2;  // differs from the shards' tag (session.cpp)
     training.replicas = make_group(context.replica_ranks, replica_tag, session.rank(), ranks);
   }
   auto trainee = std::make_unique<FullWeights>(
@@ -216,7 +216,7 @@ Training train_all_weights(const TaskContext& context, at::ScalarType type) {
     if (!first_copy) return std::string();
     const std::string directory =
         weights_directory(context.session.config().output.directory, context.task.id);
-    std::map<std::string, std::string> files;  // the first rank's to write
+    std::map<std::string, std::string> files;  // the first rank writes them
     if (context.collectives.group_rank() == 0) files = context.session.companions();
     const std::string digest = full->save(directory, files["config.json"]);
     files.erase("config.json");
@@ -249,8 +249,8 @@ Training train_an_adapter(const TaskContext& context, at::ScalarType type) {
   return training;
 }
 
-/// What holds the stage to the untouched model, whatever the stage starts from and how far it had come; null
-/// where nothing does. Collective.
+/// Holds the stage to the untouched model, whatever the stage starts from and however far it had come; null
+/// if nothing does. Collective.
 std::unique_ptr<Replay> make_replay(const TaskContext& context, at::ScalarType type, int steps,
                                     uint64_t seed) {
   const KeepConfig& keep = context.session.config().keep;
@@ -262,8 +262,8 @@ std::unique_ptr<Replay> make_replay(const TaskContext& context, at::ScalarType t
   return replay;
 }
 
-/// What the task trains in a stage of `steps`. The replay is prepared before masters take the base's place,
-/// and is given the untouched head where the model's own is trained. Collective.
+/// What the task trains in a stage of `steps`. The replay is prepared before masters replace the base, and
+/// gets the untouched head if the model's own head is trained. Collective.
 Training make_training(const TaskContext& context, at::ScalarType type, int steps, uint64_t seed) {
   const bool all = context.session.config().adapter == AdapterKind::none;
   if (all) check_memory(context, type);
@@ -274,13 +274,13 @@ Training make_training(const TaskContext& context, at::ScalarType type, int step
   return training;
 }
 
-/// Leaves a task whose run is to stop before its first step: what comes takes seconds. Collective.
+/// Leaves the task before its first step if the run is to stop, as what comes next takes seconds. Collective.
 void leave_if_asked(const TaskContext& context) {
   const std::vector<double> asked = context.collectives.all_gather({interrupt_signal() != 0 ? 1.0 : 0.0});
   if (std::find(asked.begin(), asked.end(), 1.0) != asked.end()) throw TaskPaused(0, 0);
 }
 
-/// Null where the job trains on none. Collective.
+/// Null if the job trains on no stories. Collective.
 std::unique_ptr<Stories> make_stories(const TaskContext& context, const Llama& model, uint64_t seed) {
   if (context.session.config().story.answers != Answers::self) return nullptr;
   return self_stories(context, model, seed);

@@ -20,7 +20,7 @@ namespace apportion {
 namespace {
 
 constexpr std::chrono::milliseconds receive_wait{200};
-constexpr double longest_end_s = 30;  // of NCCL's communicators; by then all results are written
+constexpr double longest_end_s = 30;  // to close NCCL's communicators; all results are written by then
 
 std::unique_ptr<Collectives> group_collectives(const Assign& assign, const RanksConfig& config,
                                                const RankDevice& rank) {
@@ -34,7 +34,7 @@ int shard_size_of(const Task& task, const RunConfig& config) {
   return config.ranks.shard_size;
 }
 
-/// Says it, once, where copies of the base lie across machines. Collective.
+/// Warns, once, if copies of the base are spread over machines. Collective.
 void check_placement(const Assign& assign, const RunConfig& config, Collectives& group, Link& link,
                      bool& is_said) {
   const int shard_size = shard_size_of(assign.task, config);
@@ -69,7 +69,7 @@ RankDevice device_of(const RankPlace& place) {
   return rank;
 }
 
-/// At its end nobody is told of the session's loading any more.
+/// Ends the reports of the session's loading when it goes out of scope.
 struct ToldNoMore {
   Session& session;
   ~ToldNoMore() { session.tell_loading(nullptr); }
@@ -81,7 +81,7 @@ class TaskServer {
   TaskServer(Link& link, const RankPlace& place, int threads)
       : link_(link), threads_(threads), rank_(device_of(place)), sessions_(rank_) {}
 
-  /// Takes part in the task, and reports.
+  /// Does this rank's part of the task and reports.
   void serve(const Assign& assign) {
     const bool alone = assign.group.size() == 1 && rank_.device.is_cpu();
     try {
@@ -91,13 +91,13 @@ class TaskServer {
     } catch (const std::exception& error) {
       Failed failed = failure_of(error);
       if (!alone || failed.is_of_storage) throw;
-      sessions_.clear();  // whatever state a model was left in
+      sessions_.clear();  // a model may be in any state
       failed.task_id = assign.task.id;
       link_.send(coordinator_address, failed);
     }
   }
 
-  /// All ranks are done with all tasks: nothing is in flight between them.
+  /// Call when all ranks are done with all tasks: nothing is in flight between them.
   void close() {
     sessions_.clear();
     if (rank_.communicators) rank_.communicators->close();
@@ -144,8 +144,8 @@ Failed failure_of(const std::exception& error) {
   std::string reason = memory_shortage(error);
   if (reason.empty()) reason = error.what();
   const bool is_of_storage = dynamic_cast<const StorageError*>(&error) != nullptr;
-  // Of a file's own words may be in it what a terminal obeys; of another library's only the first line is
-  // told.
+  // The text may quote a file and so hold terminal control codes; of another library's text only the first
+  // line is shown.
   if (own == nullptr) reason = reason.substr(0, reason.find('\n'));
   return {text_in_message(reason, std::string::npos), own ? own->exit_code() : 1, {}, is_of_storage};
 }

@@ -1,5 +1,5 @@
-// A rank's side of the work: take a task, run it with its group, report. Control messages go through the
-// link; what a task computes is in train/ and sample/.
+// A rank's side of the work: take a task, run it with the group, report. Control messages go through the
+// link; train/ and sample/ have what a task computes.
 #pragma once
 
 #include <exception>
@@ -9,18 +9,18 @@
 
 namespace apportion {
 
-/// Where a rank is: its number among the `local_ranks` of its machine, and the threads that it may use.
+/// A rank's number among the `local_ranks` of its machine, and how many threads it may use.
 struct RankPlace {
   int local_rank = 0, local_ranks = 1, allowed_threads = 1;
 };
 
-/// What was thrown as one line for people, with its exit code.
+/// The exception as one line for people, with its exit code.
 Failed failure_of(const std::exception& error);
 
-/// Serves tasks until Stop arrives, whose exit code comes back: of the configuration it sees what comes with
-/// each. Of the allowed threads a power of two is used. What a task throws on a rank that is alone at it is
-/// told the coordinator, and the next one is waited for, as where a task pauses; else it comes out of here,
-/// and the caller reports it.
+/// Serves tasks until Stop arrives, and returns Stop's exit code. It sees only the configuration that comes
+/// with each task. It uses the largest power of two of the allowed threads. When a task pauses, or fails on a
+/// rank that runs it alone on a CPU (except with a StorageError), it tells the coordinator and waits for the
+/// next task. Other exceptions leave this function, and the caller reports them.
 int serve(Link& link, const RankPlace& place);
 
 }  // namespace apportion

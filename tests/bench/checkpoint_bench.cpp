@@ -1,6 +1,5 @@
-// What a checkpoint of SmolLM2's adapter (rank 32 on all linear layers, 117 MB with its moments) costs: how
-// long the step that saves it waits, and how long it takes until it is on disk. On one rank, in the temporary
-// folder.
+// The cost of a checkpoint of SmolLM2's adapter (rank 32 on all linear layers, 117 MB with its moments): how
+// long the step that saves it waits, and how long until it is on disk. On one rank, in the temporary folder.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 

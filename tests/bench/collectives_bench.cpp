@@ -1,7 +1,7 @@
-// Speed of gathers and sums between the ranks of one mpirun, each of one thread, beside memcpy of as many
-// bytes by every rank at the same time, in the same run. Arguments: operation, MB in all, where the source
-// lies, and whether the ranks share their node's memory or send messages as if each were a node. GB/s count
-// the whole tensor once; times are medians over iterations of the slowest rank.
+// Speed of gathers and sums between the ranks of one mpirun, each with one thread, compared with memcpy of as
+// many bytes by every rank at once in the same run. Arguments: operation, total MB, where the source lies,
+// and whether the ranks share their node's memory or send messages as if each were a node. GB/s count the
+// whole tensor once; times are medians over iterations of the slowest rank.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -27,7 +27,7 @@ const RankGroup* ranks_in_use = nullptr;
 enum Measured { all_gather, reduce_scatter, all_reduce };
 enum SourcePlace { shared_memory, private_memory };
 
-std::array<std::unique_ptr<Collectives>, 2> groups;  // until before MPI ends
+std::array<std::unique_ptr<Collectives>, 2> groups;  // freed before MPI ends
 
 Collectives& group_of(NodeSharing sharing) {
   auto& group = groups[static_cast<size_t>(sharing)];
@@ -45,7 +45,8 @@ double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-/// Of each iteration: seconds of the slowest rank, all begin together; and of this rank's cores.
+/// For each iteration, in which all begin together: seconds of the slowest rank, and CPU seconds of this
+/// rank.
 struct Times {
   std::vector<double> seconds, cpu;
 
@@ -88,7 +89,7 @@ void transfer(benchmark::State& state) {
     if (state.range(0) == reduce_scatter) group.reduce_scatter(source, sum, counts);
     if (state.range(0) == all_reduce) group.all_reduce(source);
   };
-  operation();  // pages of stages are made
+  operation();  // makes the stages' pages
   Times times, copies;
   for (auto _ : state) {
     copies.measure(group,
@@ -111,7 +112,7 @@ BENCHMARK(transfer)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 
-/// What ranks other than 0 print.
+/// The reporter of ranks other than 0, which print nothing.
 class SilentReporter : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override { return true; }

@@ -1,7 +1,7 @@
-// A micro-batch's forward and backward pass of synthetic shapes on one thread, beside what the cost model
-// with the machine `cpu` says of it: counters `fastest` (seconds of the thread's CPU time, the least of all
-// passes), `predicted` and `ratio`, and what the seconds are made of: products and attention in TFLOP, bytes
-// kept in GB.
+// A micro-batch's forward and backward pass with synthetic shapes on one thread, compared with the cost
+// model's prediction for the machine `cpu`. Counters: `fastest` (seconds of the thread's CPU time, the least
+// of all passes), `predicted`, `ratio`, and what the seconds consist of: products and attention in TFLOP,
+// kept bytes in GB.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -20,7 +20,7 @@
 namespace apportion {
 namespace {
 
-/// `prompts` paths behind a common beginning of 32 tokens, each 96 long with four answers of 8.
+/// `prompts` paths that share a beginning of 32 tokens, each 96 tokens long with four answers of 8.
 TokenTree tree_of(int32_t prompts) {
   TokenTree tree;
   std::vector<int32_t> system;
@@ -35,7 +35,7 @@ TokenTree tree_of(int32_t prompts) {
   return tree;
 }
 
-/// CPU seconds of this thread, which others on a busy machine hardly stretch.
+/// CPU seconds of this thread, which other work on a busy machine hardly affects.
 double thread_seconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -90,7 +90,7 @@ void bench_micro_batch(benchmark::State& state, const std::string& text, int32_t
   state.counters["ratio"] = time.compute / fastest;
 }
 
-// The first four were calibrated on, the others not.
+// The model was calibrated on the first four, not on the others.
 BENCHMARK_CAPTURE(bench_micro_batch, wide,
                   "shape:layers=4,width=1536,heads=12,ffn=4096,vocabulary=4096,context=512", 4)
     ->Unit(benchmark::kMillisecond);

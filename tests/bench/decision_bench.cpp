@@ -1,6 +1,6 @@
-// What the choice of a member's next task takes, of 30,000 that 10,000 cells have: when nobody else has taken
-// one since the last time, when a thousand members have taken one each, and when a member comes to a sweep of
-// which half is done. Leases and results are in memory: what a file system adds is its own.
+// How long a member takes to choose its next task among the 30,000 of 10,000 cells: when nobody else has
+// taken one since the last choice, when a thousand members have taken one each, and when a member joins a
+// sweep that is half done. Leases and results are in memory, so the file system's time is not included.
 #include <benchmark/benchmark.h>
 
 #include "coordinator/open_tasks.h"
@@ -27,7 +27,7 @@ std::shared_ptr<const TaskGraph> sweep() {
   return std::make_shared<const TaskGraph>(task_list(std::move(tasks)), TaskOrder::plan, of_cell);
 }
 
-/// Of the first cells so many are done, and of the next ones so many at work elsewhere.
+/// The first `done` cells are done, and the next `taken` ones are at work elsewhere.
 void decide(benchmark::State& run, size_t done, size_t taken) {
   static const std::shared_ptr<const TaskGraph> graph = sweep();
   MemoryFolder folder;

@@ -18,7 +18,7 @@ constexpr int few_layers = 2, more_layers = 4, steps = 5, first_counted = 2;
 
 double per_step(int64_t count) { return static_cast<double>(count) / (steps - first_counted); }
 
-/// The commonest, without sizes, with their numbers for each of `parts`.
+/// The most common kinds, without sizes, with their counts divided by `parts`.
 std::string list_of(const std::map<std::string, int64_t>& counts, double parts) {
   std::map<std::string, int64_t> kinds;
   for (const auto& [name, count] : counts) kinds[name.substr(0, name.find(" of "))] += count;
@@ -71,7 +71,7 @@ std::unique_ptr<Replay> replay_of(const TinyWorld& world, Collectives& alone) {
   return replay;
 }
 
-/// Calls of the steps that count.
+/// The calls of the counted steps.
 DeviceCalls calls_of(const Case& one, int micro_batches, int layers) {
   const TinyWorld world(at::kBFloat16, Head::tied, static_cast<uint32_t>(layers));
   Adapter adapter = world.random_adapter(3);
@@ -93,7 +93,7 @@ DeviceCalls calls_of(const Case& one, int micro_batches, int layers) {
   return device_calls();
 }
 
-/// Launches of one direction through the blocks.
+/// Launches of each direction through the blocks.
 struct Directions {
   int64_t forward = 0, backward = 0;
 };

@@ -1,6 +1,6 @@
 // What a training step and a depth of measuring ask of a GPU, counted on the pretended one
-// (tests/support/pretend_gpu) with a tiny model: figures that the size of a model does not change, but for
-// its blocks. device_calls_study prints them, unit_worker_pretend holds them against their bars.
+// (tests/support/pretend_gpu) with a tiny model. Of a model's size, only the number of blocks changes these
+// figures. device_calls_study prints them, unit_worker_pretend checks them against their limits.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace apportion::testing {
 
-/// Of one training step of a model with two blocks, the mean of several.
+/// One training step of a model with two blocks, as the mean of several.
 struct StepCalls {
   std::string what;  // "stage 1, Muon"
   int micro_batches = 0;
   double waits = 0, launches = 0;
-  std::string waited, launched;  // for what and by what, most first
+  std::string waited, launched;  // what for and by which operators, most first
 };
 std::vector<StepCalls> count_steps();
 
@@ -24,7 +24,7 @@ struct BlockCalls {
 };
 std::vector<BlockCalls> count_blocks();
 
-/// Of one depth of measuring: the tokens at one place of all answers of a unit.
+/// One depth of measuring: the tokens at one position in all answers of a unit.
 struct DepthCalls {
   double waits = 0, launches = 0;
   std::string waited;

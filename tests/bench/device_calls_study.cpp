@@ -1,4 +1,4 @@
-// Prints what a GPU is asked to do in a training step and in a depth of measuring (device_calls.h).
+// Prints what a training step and a depth of measuring ask a GPU to do (device_calls.h).
 #include <cstdio>
 
 #include "tests/bench/device_calls.h"

@@ -1,7 +1,7 @@
-// Where the seconds of a training step go: LibTorch's operations by the time that they take themselves,
-// summed over all threads, of steps of stage 1 (or 2) on SmolLM2; and each step's time, so that two builds
-// can be compared on a machine with noise by the fastest of several runs. Usage: op_times_study [STAGE
-// [MICRO_BATCHES [sizes]]]; `sizes` keeps operations apart by the types and sizes of their inputs.
+// Where the seconds of a training step go: LibTorch's operations by their own time, summed over all threads,
+// in steps of stage 1 (or 2) on SmolLM2. It also shows each step's time, so that on a noisy machine two
+// builds can be compared by the fastest of several runs. Usage: op_times_study [STAGE [MICRO_BATCHES
+// [sizes]]]; `sizes` separates operations by the types and sizes of their inputs.
 #include <ATen/record_function.h>
 #include <sys/resource.h>
 
@@ -24,7 +24,7 @@ namespace apportion {
 namespace {
 
 struct OpTime {
-  double seconds = 0;  // without those of the operations that it called
+  double seconds = 0;  // without those of operations that it called
   int64_t calls = 0;
 };
 

@@ -1,10 +1,10 @@
-"""Training speed beside TRL on the same rows, in turns on the same machine: rows a second of SFTTrainer and KTOTrainer
-with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16 prompts; a row
-is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers with AdamW and do the whole batch, in
-the type that this program chooses (bfloat16 where the CPU multiplies it, else float32); TRL cuts it into micro-batches
-of each size that is tried, without dropout. Its best is compared with the medians of ours, which are measured before each
-run of TRL's: the default of 4 micro-batches, and fewer, in which more prompts share their beginning. Reference log-probs
-are computed beforehand on both sides.
+"""Training speed compared with TRL on the same rows, in turns on the same machine: rows a second of SFTTrainer and
+KTOTrainer with peft at several batch sizes, and of this program. The rows are tests/bench/rows.json, one batch of 16
+prompts; a row is one distinct (prompt, answer). Both train LoRA of rank 32 on all linear layers with AdamW, without
+dropout, and process the whole batch in the type that this program chooses (bfloat16 where the CPU multiplies it, else
+float32). TRL cuts the batch into micro-batches of each size to be tried. Its best speed is compared with the medians
+of ours, measured before each run of TRL, with the default of 4 micro-batches and with fewer, in which more prompts
+share their beginning. Reference log-probs are computed beforehand on both sides.
 
 Usage: peer_speed.py [--rows N] [--batches 4,8,16,32] [--repeats N]
 (about ten minutes on two cores; half an hour where they multiply in float32)
@@ -50,7 +50,7 @@ def rows_of(path, rejected):
 
 
 def peer_rate(objective, rows, size, dtype):
-    """Rows a second of TRL's steps but the first; a step is all rows in micro-batches of `size`."""
+    """Rows a second of TRL's steps except the first; a step is all rows in micro-batches of `size`."""
     folder, name = os.path.split(os.path.join(SOURCE, MODEL))
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=getattr(torch, dtype),
                                                  quantization_config=GgufConfig(dequantize=True))
@@ -76,8 +76,8 @@ def peer_rate(objective, rows, size, dtype):
 
 
 def our_rates(repeats, micro_batches):
-    """{(objective, micro-batches): rows a second}, of the micro-batches that the regular expression matches; 0: every row
-    is a tree of its own. And the type that the program chose."""
+    """{(objective, micro-batches): rows a second}, for the micro-batches that the regular expression matches (0: every
+    row is its own tree), and the type that the program chose."""
     bench = os.path.join(SOURCE, "build/cpu/tests/rows_bench")
     command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={repeats}",
                f"--benchmark_filter=micro_batches:{micro_batches}/"]
@@ -98,7 +98,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     unshared, dtype = our_rates(options.repeats, "0")
-    sittings = []  # ours, before each run of the peer's: a machine's speed may wander with its neighbours
+    sittings = []  # ours, before each run of the peer: a machine's speed may drift with its neighbours
     for objective in ("SFT", "KTO"):
         rows = rows_of(os.path.join(SOURCE, "tests/bench/rows.json"), objective == "KTO")
         if options.rows:

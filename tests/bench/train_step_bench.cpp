@@ -1,7 +1,7 @@
 // Speed of a training step on SmolLM2: distinct tokens a second, share of the matrix-multiply peak measured
 // in the same process, and how many tokens the tree saves against padded rows. Arguments: micro-batches of
-// the 16 prompts, stage (1: accepted answers; 2: also rejected and mismatched ones). And of a model of each
-// architecture in SmolLM2's sizes with random weights, FLOP for FLOP beside Llama's.
+// the 16 prompts, stage (1: accepted answers; 2: also rejected and mismatched ones). Also the speed of a
+// model of each architecture in SmolLM2's sizes with random weights, compared FLOP for FLOP with Llama's.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -22,7 +22,7 @@ namespace apportion {
 namespace {
 
 Session& session() {
-  // What a process does once, before the first step that is timed.
+  // What a process does once, before the first timed step.
   static const bool prepared = (keep_tensor_memory(), products_depend_on_threads(), true);
   (void)prepared;
   static RunConfig config;
@@ -39,7 +39,8 @@ const std::vector<TrainPrompt>& prompts() {
   return list;
 }
 
-/// Tokens of the batch as rows padded to the longest, one row an answer; and packed per prompt.
+/// Tokens of the batch: as rows padded to the longest, one row for each answer; packed by prompt; and as
+/// trees.
 struct Sizes {
   double padded = 0, packed = 0, tree = 0, rows = 0;
 };
@@ -104,7 +105,7 @@ BENCHMARK(train_step)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 
-/// SmolLM2's sizes with what the architecture has beyond Llama's.
+/// SmolLM2's sizes, with what the architecture adds to Llama's.
 ModelShape shape_of(const std::string& architecture, at::ScalarType type) {
   ModelShape shape = session().model(type, {0}).shape();
   shape.architecture = architecture;
@@ -116,7 +117,7 @@ ModelShape shape_of(const std::string& architecture, at::ScalarType type) {
   return shape;
 }
 
-/// A model of random weights and what trains an adapter of it by stage 1, a step at a time.
+/// A model with random weights, and what trains an adapter for it with stage 1, a step at a time.
 class RandomModel {
  public:
   RandomModel(const ModelShape& shape, at::ScalarType type)
@@ -142,7 +143,7 @@ class RandomModel {
   Trainer trainer_;
 };
 
-/// The two take turns, so that whatever else the machine does meets both.
+/// The two models take turns, so that other work on the machine affects both.
 void train_step_of(benchmark::State& state, const std::string& architecture) {
   const at::ScalarType type = resolve_compute_type(ComputeType::automatic);
   RandomModel model(shape_of(architecture, type), type), llama(shape_of("llama", type), type);
@@ -160,7 +161,7 @@ void train_step_of(benchmark::State& state, const std::string& architecture) {
   state.counters["ratio"] = flops / seconds / (llama_flops / llama_seconds);
 }
 
-/// Registers one for each architecture that there is.
+/// Registers a benchmark for each architecture.
 const bool registered = [] {
   for (const std::string& architecture : architecture_names()) {
     benchmark::RegisterBenchmark(("architecture:" + architecture).c_str(), train_step_of, architecture)

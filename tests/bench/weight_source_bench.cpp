@@ -1,5 +1,5 @@
-// Values per second that each source of weights gives on one thread: rows of a synthetic shape and of the
-// installed model.
+// Values per second from each source of weights on one thread: rows of a synthetic shape and of the installed
+// model.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 

@@ -1,4 +1,4 @@
-// A dataset's folder of a test's own making, removed with it.
+// A dataset folder that a test fills itself; removed together with this object.
 #pragma once
 
 #include <unistd.h>
@@ -25,7 +25,7 @@ class DatasetFolder {
   std::string path() const { return path_.string(); }
   std::string path_of(const std::string& name) const { return (path_ / name).string(); }
 
-  /// Writes a file, its folders made; returns its path.
+  /// Writes a file, making its folders; returns its path.
   std::string write(const std::string& name, const std::string& content) const {
     std::filesystem::create_directories((path_ / name).parent_path());
     std::ofstream(path_ / name, std::ios::binary) << content;

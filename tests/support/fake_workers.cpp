@@ -1,4 +1,4 @@
-// The workers that compute nothing; see fake_workers.h.
+// Workers that compute nothing; see fake_workers.h.
 #include "tests/support/fake_workers.h"
 
 #include "shared/base/digest.h"
@@ -12,7 +12,7 @@ int wordings_of(const MeasureTables& tables) {
   return static_cast<int>(tables.prompts.size() / tables.subjects.size());
 }
 
-/// The rank's part of a measure task: every prompt is a unit, dealt by group rank.
+/// Does a rank's part of a measure task: every prompt is a unit, dealt by group rank.
 Done measure(Link& link, const FakeJob& job, const Assign& assign, size_t group_rank) {
   const MeasureTables& tables = job.tables.at(assign.task.test_set);
   int wordings = wordings_of(tables);

@@ -1,5 +1,5 @@
 // Threads that stand in for workers: they answer the coordinator as real ones do, with made-up results that
-// depend on the task only. For tests of the coordinator.
+// depend only on the task. For tests of the coordinator.
 #pragma once
 
 #include <atomic>
@@ -20,21 +20,21 @@ struct FakeJob {
   std::string directory;
   std::map<std::string, MeasureTables> tables;  // by test set
   uint64_t rounds = 0;
-  /// When it gives a message for a rank's assignment, the rank sends it and does nothing else.
+  /// If it returns a message for a rank's assignment, the rank sends that and does nothing else.
   std::function<std::optional<Message>(int rank, const Assign& assign)> instead = nullptr;
 };
 
 class FakeWorkers {
  public:
-  /// One thread per rank of `links`, until Stop or the end of this.
+  /// Runs one thread for each rank of `links`, until Stop or until this is destroyed.
   FakeWorkers(MemoryLinks& links, int ranks, FakeJob job);
   ~FakeWorkers();
   FakeWorkers(const FakeWorkers&) = delete;
   FakeWorkers& operator=(const FakeWorkers&) = delete;
 
-  /// The groups that were formed, by the task's label.
+  /// The groups formed so far, by the task's label.
   std::map<std::string, std::vector<int>> groups() const;
-  /// How many groups were formed.
+  /// How many groups were formed so far.
   int group_count() const;
 
  private:
@@ -49,7 +49,7 @@ class FakeWorkers {
   std::vector<std::thread> threads_;
 };
 
-/// The result that fake workers give for a prompt.
+/// The result that fake workers return for a prompt.
 PromptResult fake_prompt(const MeasureTables& tables, uint64_t rounds, int subject, int wording);
 
 }  // namespace apportion

@@ -1,5 +1,5 @@
-// Leases and results of a folder held in memory, by the rule of shared/store/lease.h: for simulations of more
-// members than files are quick enough for.
+// A folder's leases and results in memory, following the rules of shared/store/lease.h: for simulations with
+// more members than files are fast enough for.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct MemoryFolder {
     bool is_done = false;
   };
   std::unordered_map<const Task*, Entry> tasks;  // all members have the same TaskGraph
-  std::unordered_map<size_t, double> silent;     // members without a sign of life, and since when
+  std::unordered_map<size_t, double> silent;     // silent members, and since when
   size_t taken_over = 0;
 
   bool is_gone(size_t member) const {
@@ -36,7 +36,7 @@ class MemoryClaims : public Claims {
  public:
   MemoryClaims(MemoryFolder& folder, size_t member) : folder_(folder), member_(member) {}
 
-  void look() override {}  // it is always seen how things are
+  void look() override {}  // the state is always up to date
   Claim claim(const Task& task) override;
   bool is_elsewhere(const Task& task) override;
   void confirm(const Task& task) override;

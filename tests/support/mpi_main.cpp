@@ -1,10 +1,10 @@
-// The main program of rank tests: every rank runs the same tests in the same order under mpirun. A failure on
-// any rank fails the run on all; a world of another size than APPORTION_EXPECT_RANKS fails; so does a run of
-// no test; a test that takes longer than its limit is named and ends the job.
+// The main program of rank tests: under mpirun every rank runs the same tests in the same order. A failure on
+// any rank fails the run on all. A world of another size than APPORTION_EXPECT_RANKS fails, and so does a run
+// without tests. A test that exceeds its limit is named and ends the job.
 #include "tests/support/mpi_main.h"
 
 #include <gtest/gtest.h>
-#define OMPI_SKIP_MPICXX 1  // the C interface only
+#define OMPI_SKIP_MPICXX 1  // only the C interface
 #include <mpi.h>
 
 #include <atomic>
@@ -27,7 +27,7 @@ constexpr int hang_exit_code = 124;
 
 const RankGroup* ranks_in_use = nullptr;
 
-/// Names the running test when it passes the limit, and ends the job.
+/// Names the running test when it exceeds the limit, and ends the job.
 class Watchdog : public testing::EmptyTestEventListener {
  public:
   explicit Watchdog(const RankGroup& ranks) : ranks_(ranks), thread_([this] { watch(); }) {}
@@ -66,7 +66,7 @@ class Watchdog : public testing::EmptyTestEventListener {
   std::thread thread_;
 };
 
-/// What ranks other than 0 print: their failures, with the rank.
+/// Prints the failures of ranks other than 0, with their rank.
 class FailurePrinter : public testing::EmptyTestEventListener {
  public:
   explicit FailurePrinter(int rank) : rank_(rank) {}

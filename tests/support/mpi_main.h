@@ -1,4 +1,4 @@
-// What a rank test asks of its main program (mpi_main.cpp).
+// What a rank test can ask of its main program (mpi_main.cpp).
 #pragma once
 
 #include "shared/link/rank_group.h"

@@ -1,4 +1,4 @@
-// Files of an invented machine (/proc, /sys) below a folder of a test's own, removed with it.
+// Files of an invented machine (/proc, /sys) in a test's own folder, removed together with this object.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace apportion::testing {
 
 class PretendMachine : public ::testing::Test {
  protected:
-  /// `path` as on a machine, "/proc/meminfo".
+  /// Writes a file; `path` is as on a real machine, such as "/proc/meminfo".
   void put(const std::string& path, const std::string& text) const { folder_.write(path.substr(1), text); }
 
  private:

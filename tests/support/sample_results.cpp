@@ -41,7 +41,8 @@ SampleSet sample_set(const std::string& dataset, const std::string& test_set) {
   return set;
 }
 
-// Shares of one prompt: the target, pushed to category 0 and scattered, of what is explored and not lost.
+// Shares of one prompt: the target, pushed towards category 0 and scattered, scaled to what is explored and
+// not lost.
 std::vector<double> shares_of(const std::vector<double>& target, const SampleModel& model, CounterRng& rng) {
   std::vector<double> shares;
   double sum = 0;
@@ -76,7 +77,7 @@ void draw_rounds(PromptResult& prompt, const std::vector<double>& shares,
   }
 }
 
-// Where stories are asked for no answer is left out as cut; some are no story.
+// When stories are asked for, no answer is left out as cut; some are not stories.
 void make_stories(PromptResult& prompt) {
   prompt.no_story = std::exchange(prompt.counts.back(), 0);
   for (AnswerCount& answer : prompt.answers) {

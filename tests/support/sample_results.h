@@ -1,4 +1,4 @@
-// Results as a run would leave them, drawn from made-up models: for tests of the store and of what reads it.
+// Results as a run would leave them, drawn from made-up models, for tests of the store and its readers.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace apportion {
 
-/// A made-up model's answers to a test set. Shares scatter around the target by `scatter`; `bias` is the
-/// share that always goes to category 0; `lost` the share of rounds without a category; `explored` the mass
+/// A made-up model's answers to a test set. `scatter`: how far shares scatter around the target; `bias`: the
+/// share that always goes to category 0; `lost`: the share of rounds without a category; `explored`: the mass
 /// of the exact part.
 struct SampleModel {
   double scatter = 0.02, bias = 0, lost = 0, explored = 0.995, coverage = 0.999;
@@ -24,8 +24,7 @@ struct SampleSet {
   uint64_t rounds = 100;
 };
 
-/// Of test set v3 answers are read as stories.
-/// 14 occupations and the share of men in each.
+/// 14 occupations and the share of men in each. Answers of test set v3 are read as stories.
 SampleSet sample_gender_set(const std::string& test_set);
 /// The same occupations, five categories, 1/5 each.
 SampleSet sample_race_set(const std::string& test_set);
@@ -36,10 +35,10 @@ Task sample_task(const std::string& kind, const std::string& label, const std::s
 
 MeasureFile sample_measure(const SampleSet& set, const SampleModel& model,
                            const std::vector<std::string>& inputs);
-/// Of two subjects in one wording: for tests that write it very often.
+/// Two subjects in one wording, for tests that write it very often.
 MeasureFile small_measure(const std::string& test_set);
-/// The stories of `measured` as a judge of this name reads them: what it is not sure of is as another
-/// category.
+/// The stories of `measured` as the judge `judge` reads them. Any judge but the lexical one takes a prompt's
+/// first answer for the other category or, with every second subject, fails on it.
 MeasureFile sample_judged(const MeasureFile& measured, const std::string& judge);
 TrainFile sample_training(const std::string& kind, const std::string& dataset,
                           const std::vector<std::string>& inputs);
@@ -51,7 +50,7 @@ Cell write_sample_cell(const std::string& directory, const std::string& dataset)
 /// Two cells, gender-us-real and race-us-even, and the index.
 std::vector<Cell> write_sample_results(const std::string& directory);
 
-/// A fresh empty directory below the system's temporary one, removed with its content at the end.
+/// A new empty directory in the system's temporary one; removed with its contents at the end.
 class TemporaryDirectory {
  public:
   TemporaryDirectory();

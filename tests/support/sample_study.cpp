@@ -5,7 +5,7 @@ namespace apportion {
 
 StepSample sample_step(double seconds, int rank, int steps) {
   StepSample sample;
-  // The first and the last timed step are out of line: a median does not see them.
+  // The first and last timed steps are outliers, which a median ignores.
   sample.seconds.assign(static_cast<size_t>(steps), seconds * (1 + 0.1 * rank));
   sample.seconds.front() *= 3;
   sample.seconds.back() /= 3;

@@ -1,5 +1,5 @@
-// A scaling study as if it had been measured: made-up samples for every point of a configuration, for tests
-// of what plans, prints and fits studies.
+// A made-up scaling study with samples for every point of a configuration, for tests of what plans, prints
+// and fits studies.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,8 @@
 
 namespace apportion {
 
-/// What `rank` might measure of the task: a step of rank number R of the group takes
-/// `seconds` * (1 + R / 10), its resident twin a tenth of `seconds` less.
+/// What `rank` might measure for the task: a step of group rank R takes `seconds` * (1 + R / 10), and with a
+/// resident base a tenth of `seconds` less.
 StepSample sample_step(double seconds, int rank, int steps);
 
 /// One row for each of study_points(config, "float32"); a step of R ranks with M micro-batches takes

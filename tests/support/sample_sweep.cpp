@@ -33,7 +33,7 @@ std::vector<Values> combinations(const std::vector<SampleAxis>& axes) {
   return all;
 }
 
-/// As many prompts, passages and questions as the program's own lists have.
+/// Has as many prompts, passages and questions as the program's own lists.
 RetentionFile retention_of(const TaskRecord& record, const std::string& trained, size_t number) {
   constexpr int unrelated = 249, near = 106, passages = 24, questions = 40;
   RetentionFile file{record, {}};
@@ -49,7 +49,7 @@ RetentionFile retention_of(const TaskRecord& record, const std::string& trained,
   return file;
 }
 
-/// The files of all cells' untouched model and training.
+/// Writes the files that all cells share: untouched model and training.
 Cell write_shared(const std::string& directory, const SampleSet& set, const TaskRecord& like) {
   Cell cell{"sweep", "", {}, {}};
   MeasureFile before = sample_measure(set, {0.05, 0.6, 0.3, 0.03, 0.02}, {});

@@ -1,4 +1,4 @@
-// Tasks without what they depend on, for tests of their order.
+// Tasks with nothing but id, kind and inputs, for tests of their order.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ inline Task plain_task(const std::string& id, const std::string& kind, std::vect
   return task;
 }
 
-/// Those of a cell that trains in two stages.
+/// The tasks of a cell that trains in two stages.
 inline std::vector<Task> two_stages() {
   return {plain_task("before", "measure"), plain_task("one", "sft"), plain_task("two", "calibrate", {"one"}),
           plain_task("after", "measure", {"two"})};

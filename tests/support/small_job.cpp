@@ -68,7 +68,7 @@ void write_small_job(const std::string& directory) {
   write_file(directory + "/colours/targets.csv", targets);
   write_file(directory + "/colours/templates.txt", templates);
   TinyModel model;
-  model.context_length = 512;  // a list of answers with probabilities is asked for at some length
+  model.context_length = 512;  // prompts for lists of answers with probabilities are long
   write_tiny_gguf(directory + "/model.gguf", model);
   std::string job;
   for (const auto& [key, value] : small_values(directory)) job += key + " = " + value + "\n";
@@ -78,7 +78,7 @@ void write_small_job(const std::string& directory) {
 RunConfig small_job(const std::string& directory, const std::string& output) {
   std::map<std::string, std::string> values = small_values(directory);
   values["output"] = output;
-  values["shard_size"] = "1";  // resolved, as the program's own are before a job is run
+  values["shard_size"] = "1";  // definite, as in the program once a job runs
   values["recompute"] = "never";
   return default_config(values);
 }

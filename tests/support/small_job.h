@@ -1,5 +1,4 @@
-// A job that is done in seconds: a made-up dataset of three subjects and a tiny model, with few and short
-// steps.
+// A job that takes seconds: a made-up dataset of three subjects and a tiny model, with few and short steps.
 #pragma once
 
 #include <map>
@@ -9,13 +8,13 @@
 
 namespace apportion {
 
-/// The default configuration with some keys changed, as a job file would.
+/// The default configuration with some keys changed as in a job file.
 RunConfig default_config(const std::map<std::string, std::string>& changes);
 
 /// Writes dataset, model and the job file small.ini below `directory`.
 void write_small_job(const std::string& directory);
 
-/// Its configuration; results go to `output`. Two test sets, heldout and v2; both stages.
+/// The small job's configuration, with results in `output`, test sets heldout and v2, and both stages.
 RunConfig small_job(const std::string& directory, const std::string& output);
 
 }  // namespace apportion

@@ -1,5 +1,5 @@
 // Files are built as three strings (metadata, descriptions, data) and joined at the end. Random weights of
-// the quantized types are random blocks: every pattern of bits is a valid one.
+// quantized types are random blocks, since every bit pattern is valid.
 #include "tests/support/tiny_gguf.h"
 
 #include <bit>
@@ -30,7 +30,7 @@ void pad(std::string& out, uint64_t alignment) {
   out.resize((out.size() + alignment - 1) / alignment * alignment, '\0');
 }
 
-/// The character by which GPT-2 writes `byte`, in UTF-8.
+/// The character that GPT-2 writes for `byte`, in UTF-8.
 std::string character_of_byte(uint8_t byte) {
   auto printable = [](uint32_t b) {
     return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
@@ -50,7 +50,7 @@ struct Vocabulary {
   std::vector<std::string> merges;
 };
 
-/// Each word is merged from left to right ("M a", "Ma l", "Mal e"), then joined with the space before it.
+/// Merges each word from left to right ("M a", "Ma l", "Mal e"), then with the space before it.
 Vocabulary make_vocabulary() {
   Vocabulary vocabulary;
   for (uint32_t byte = 0; byte < 256; ++byte) {
@@ -85,7 +85,7 @@ void write_tokenizer(GgufWriter& writer, const Vocabulary& vocabulary) {
           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
 }
 
-/// The tensors go to the files in turn.
+/// Deals tensors to the files in turn.
 class WeightsWriter {
  public:
   WeightsWriter(std::vector<GgufWriter>& writers, const TinyModel& model)
@@ -98,7 +98,7 @@ class WeightsWriter {
                   random_weights(type, rows * columns, model_.scale, model_.seed, name));
   }
 
-  /// Weights of a norm: near 1.
+  /// Adds the weights of a norm, near 1.
   void norm(const std::string& name) {
     CounterRng rng(model_.seed, name);
     std::string bytes;
@@ -217,8 +217,8 @@ uint16_t half_bits(float value) {
   return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent) << 10) | ((bits >> 13) & 0x3FFU));
 }
 
-/// The halves of a block whose values are to be of this step times their number of steps, where its scales
-/// and numbers are random.
+/// The half-precision numbers of a block with random scales and numbers, chosen so that the step of its
+/// values times the number of steps is `step`.
 std::vector<float> halves_of(TensorType type, float step) {
   switch (type) {
     case TensorType::q4_0:
@@ -251,7 +251,7 @@ std::string random_weights(TensorType type, uint64_t count, float scale, uint64_
   bytes.reserve(count / layout.elements * layout.bytes);
   for (uint64_t block = 0; block < count / layout.elements; ++block) {
     auto value = static_cast<float>(rng.normal() * scale);
-    // Uniform numbers of n values and step d have the standard deviation d n / sqrt(12).
+    // Uniform numbers over n values with step d have standard deviation d n / sqrt(12).
     auto step = static_cast<float>(scale * std::sqrt(12.0) * (0.5 + rng.uniform()));
     if (type == TensorType::f32) append(bytes, value);
     if (type == TensorType::f16) append(bytes, half_bits(value));

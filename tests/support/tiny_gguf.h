@@ -1,5 +1,5 @@
-// Small valid GGUF files for tests: a llama model with random weights and a byte-level tokenizer with ChatML,
-// and the writer that it is made with, which also writes files that lie. What is in a real model is not here.
+// Small valid GGUF files for tests: a llama model with random weights and a byte-level tokenizer with ChatML.
+// The writer that makes them can also write files that lie.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace apportion {
 
-/// Puts a GGUF v3 file together, key by key and tensor by tensor, without any check of its own.
+/// Assembles a GGUF v3 file, key by key and tensor by tensor, without any checks.
 class GgufWriter {
  public:
   GgufWriter& text(std::string_view key, std::string_view value);
@@ -19,16 +19,16 @@ class GgufWriter {
   GgufWriter& number(std::string_view key, float value);
   GgufWriter& texts(std::string_view key, const std::vector<std::string>& values);
   GgufWriter& integers(std::string_view key, const std::vector<int32_t>& values);
-  /// Appends a key whose value's type and bytes are given as they are in the file.
+  /// Appends a key with the type and bytes of its value exactly as given.
   GgufWriter& raw(std::string_view key, uint32_t type, std::string_view bytes);
 
-  /// What the data of tensors are aligned to, 32 without it; before the first tensor.
+  /// Sets the alignment of tensor data, 32 by default. Call it before the first tensor.
   GgufWriter& alignment(uint32_t bytes);
 
-  /// `shape` is outermost first, as GgufTensor's; the data follows the other tensors', aligned.
+  /// `shape` is outermost first, as in GgufTensor; the data follows that of earlier tensors, aligned.
   GgufWriter& tensor(std::string_view name, TensorType type, const std::vector<uint64_t>& shape,
                      std::string_view bytes);
-  /// A tensor with an offset and a type number of the test's choice; its data is not appended.
+  /// A tensor with any offset and type number; its data is not appended.
   GgufWriter& lying_tensor(std::string_view name, uint32_t type, const std::vector<uint64_t>& shape,
                            uint64_t offset);
 
@@ -43,7 +43,7 @@ class GgufWriter {
   std::string data_;
 };
 
-/// What tiny_gguf writes. Rows of quantized types need widths that are multiples of their blocks.
+/// What tiny_gguf writes. Widths must be multiples of a quantized type's block.
 struct TinyModel {
   uint32_t layers = 2;
   uint32_t width = 64;
@@ -60,24 +60,24 @@ struct TinyModel {
   uint64_t seed = 1;
 };
 
-/// The whole file: weights from CounterRng(seed, tensor's name), so equal descriptions give equal bytes.
+/// The whole file. Weights come from CounterRng(seed, tensor's name), so equal descriptions give equal bytes.
 /// The tokenizer has special tokens, all 256 bytes (each digit one token) and merges for a few English words.
 std::string tiny_gguf(const TinyModel& model);
 
-/// The same tensors in so many files, as llama.cpp's tools split a model: the first has the metadata.
+/// The same tensors split into `count` files as llama.cpp's tools do; the first has the metadata.
 std::vector<std::string> tiny_gguf_parts(const TinyModel& model, uint32_t count);
 
-/// Writes a file without waiting for the disk, as tests of many files need it.
+/// Writes a file without waiting for the disk, for tests with many files.
 void write_bytes(const std::string& path, std::string_view bytes);
 
-/// The tiny model as a file.
+/// Writes the tiny model to a file.
 void write_tiny_gguf(const std::string& path, const TinyModel& model);
 
-/// Random weights packed as `type`; `count` is a multiple of the type's block.
+/// Random weights packed as `type`; `count` must be a multiple of the type's block.
 std::string random_weights(TensorType type, uint64_t count, float scale, uint64_t seed,
                            std::string_view purpose);
 
-/// IEEE half of a number that is a normal half or rounds to zero; the mantissa is cut, not rounded.
+/// The IEEE half of a number that is a normal half or becomes zero; the mantissa is truncated, not rounded.
 uint16_t half_bits(float value);
 
 }  // namespace apportion

@@ -1,6 +1,6 @@
-// What collectives over NCCL need of a GPU's streams, and no more. A stream is a queue: what is put in runs
-// later, in order. Two forms of these, never linked both: stream_cuda.cpp in the program, and one of threads
-// for tests (tests/support/pretend_nccl).
+// What collectives over NCCL need from a GPU's streams, and no more. A stream is a queue whose work runs
+// later, in order. There are two forms, never linked together: stream_cuda.cpp in the program, and one made
+// of threads for tests (tests/support/pretend_nccl).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,9 +16,9 @@ namespace apportion {
 
 class GpuStream {
  public:
-  /// One that goes before the computation's where both have work.
+  /// A stream that takes priority over the computation's when both have work.
   static GpuStream from_pool();
-  /// The one that this thread's tensor operations are put into.
+  /// The stream that this thread's tensor operations go into.
   static GpuStream current();
 
   explicit GpuStream(c10::Stream stream) : stream_(stream) {}
@@ -29,7 +29,7 @@ class GpuStream {
   c10::Stream stream_;
 };
 
-/// While it lives, this thread's tensor operations are put into `stream`.
+/// While it lives, this thread's tensor operations go into `stream`.
 class GpuStreamGuard {
  public:
   explicit GpuStreamGuard(const GpuStream& stream);
@@ -42,7 +42,7 @@ class GpuStreamGuard {
   std::unique_ptr<Guard> guard_;
 };
 
-/// The end of what was in `stream` when the mark was made.
+/// Marks the end of what is in `stream` when it is made.
 class GpuMark {
  public:
   explicit GpuMark(const GpuStream& stream);
@@ -51,7 +51,7 @@ class GpuMark {
   GpuMark& operator=(const GpuMark&) = delete;
 
   bool reached() const;
-  /// What is put into `stream` from now on runs after this mark.
+  /// Makes work put into `stream` from now on run after this mark.
   void hold(const GpuStream& stream) const;
 
  private:
@@ -59,15 +59,15 @@ class GpuMark {
   std::unique_ptr<Event> event_;
 };
 
-/// Whether NCCL of this form can move it.
+/// Whether this form's NCCL can move it.
 bool is_on_gpu(const at::Tensor& tensor);
 
-/// The tensor's memory is given to nobody else before `stream` has come to the end of what is in it when the
-/// tensor goes; without this only the stream that it was made on is looked at.
+/// When the tensor is freed, its memory is not reused until `stream` has finished what it then contains.
+/// Without this call only the stream that it was made on is considered.
 void keep_memory_for(const at::Tensor& tensor, const GpuStream& stream);
 
-/// Puts `work`, which computes with `tensors`, into the current stream. What is computed with tensors outside
-/// of this is not in a stream's order in every form.
+/// Puts `work`, which computes with `tensors`, into the current stream. Computation outside this call does
+/// not follow a stream's order in every form.
 void put_in_stream(const std::vector<at::Tensor>& tensors,
                    const std::function<void(const std::vector<at::Tensor>&)>& work);
 

@@ -34,7 +34,7 @@ GpuMark::~GpuMark() { C10_CUDA_IGNORE_ERROR(cudaEventDestroy(event_->event)); }
 bool GpuMark::reached() const {
   const cudaError_t state = cudaEventQuery(event_->event);
   if (state == cudaErrorNotReady) {
-    (void)cudaGetLastError();  // "not ready" is no error to find later
+    (void)cudaGetLastError();  // so nobody later takes "not ready" for an error
     return false;
   }
   C10_CUDA_CHECK(state);

@@ -1,4 +1,4 @@
-// The judge task: the stories that came with it, dealt to the ranks of the group in units.
+// The judge task: judges the stories that came with it, dealt to the ranks of the group in units.
 #include "worker/judge/judge_task.h"
 
 #include <ATen/ATen.h>
@@ -22,8 +22,8 @@ namespace {
 
 constexpr size_t unit_stories = 8;
 
-/// A story's question with each allowed answer: the categories in order, then "none". Empty where the longest
-/// is longer than the model's context.
+/// A story's question with each allowed answer: the categories in order, then "none". Empty if the longest
+/// exceeds the model's context.
 using Ballot = std::vector<ReplayRow>;
 
 Ballot ballot_of(const ChatTemplate& chat, const std::string& story, const std::vector<std::string>& names,
@@ -40,8 +40,8 @@ Ballot ballot_of(const ChatTemplate& chat, const std::string& story, const std::
   return ballot;
 }
 
-/// Log-probs of all tokens of the ballots' answers, one after another, in host memory. Collective: a rank
-/// without a ballot joins.
+/// Log-probs of all tokens of the ballots' answers, one after another, in host memory. Collective, even for a
+/// rank without a ballot.
 at::Tensor ballot_log_probs(const Llama& model, const std::vector<Ballot>& unit) {
   std::vector<const ReplayRow*> rows;
   for (const Ballot& ballot : unit) {
@@ -50,7 +50,7 @@ at::Tensor ballot_log_probs(const Llama& model, const std::vector<Ballot>& unit)
   return answer_log_probs(model, nullptr, rows);
 }
 
-/// The verdict that a ballot's log-probs come to; `log_prob` is moved behind them.
+/// The verdict that follows from a ballot's log-probs; moves `log_prob` past them.
 int verdict_of(const Ballot& ballot, const float*& log_prob) {
   double most = -std::numeric_limits<double>::infinity();
   size_t chosen = 0;
@@ -113,10 +113,10 @@ std::vector<int> verdicts_of(const Llama& model, const ChatTemplate& chat,
 Done run_judge(const TaskContext& context) {
   const RunConfig& config = context.session.config();
   RunConfig judge_config = config;
-  std::optional<Session> own;  // of judge_model, as long as the task
+  std::optional<Session> own;  // of judge_model, for this task
   if (!config.judge.model.empty()) {
     judge_config.data.model = config.judge.model;
-    judge_config.data.system = default_system;  // which another model's template may not take
+    judge_config.data.system = default_system;  // another model's template may not accept the job's
     context.session.release_models();
     own.emplace(judge_config, context.session.rank());
   }

@@ -1,5 +1,5 @@
-// A model that is run here as the judge of stories: of the answers that it is allowed, the one that it gives
-// with the highest probability, its end included (what temperature 0 comes to among these).
+// A model run here as the judge of stories. Its verdict is the allowed answer to which it gives the highest
+// probability, its end included (what temperature 0 amounts to among these answers).
 #pragma once
 
 #include <functional>
@@ -12,10 +12,10 @@
 
 namespace apportion {
 
-/// The verdict on each of `stories`, the same on every rank: a category of `names`, `unparsed` where the
-/// model says that the story tells none, `judge_failed` where the question is longer than its context. Of
-/// equally probable answers the first counts, "none" last. Which stories go through the model together is a
-/// function of the list alone. `told` is called with how many of this rank's are judged. Collective.
+/// The verdict on each of `stories`, the same on every rank: a category of `names`, `unparsed` if the model
+/// says that the story tells none, `judge_failed` if the question exceeds its context. Among equally probable
+/// answers the first counts, with "none" last. The list alone decides which stories go through the model
+/// together. `told` is called with how many of this rank's stories are judged. Collective.
 std::vector<int> verdicts_of(const Llama& model, const ChatTemplate& chat,
                              const std::vector<std::string>& names, const std::vector<std::string>& stories,
                              Collectives& group, const std::function<void(size_t done, size_t all)>& told);

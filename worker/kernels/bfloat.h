@@ -1,5 +1,5 @@
 // The bits of a bfloat16 value, for kernels that are compiled for an instruction set. Everything here is
-// internal to the file that includes it: the linker must not take one file's code for another's.
+// internal to the file that includes it: the linker must not substitute one file's code for another's.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ static inline float from_bfloat(Bfloat value) {
   return __builtin_bit_cast(float, static_cast<uint32_t>(value) << 16);
 }
 
-/// To the nearest, ties to even; what is not a number stays none.
+/// Rounds to nearest, ties to even; NaN stays NaN.
 static inline Bfloat to_bfloat(float value) {
   const auto bits = __builtin_bit_cast(uint32_t, value);
   const uint32_t up = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;

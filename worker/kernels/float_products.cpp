@@ -10,8 +10,7 @@ at::Tensor float_products(const at::Tensor& a_NXY, const at::Tensor& b_NYZ) {
 }
 
 void float_products_into(at::Tensor out_NXZ, const at::Tensor& a_NXY, const at::Tensor& b_NYZ, double scale) {
-  // With a beta of 0 what `out` holds is not read; as `self` it must be the result itself, whose shape it
-  // has.
+  // With beta 0 `out` is not read. It is also `self`, as that must have the result's shape.
   if (a_NXY.scalar_type() == at::kFloat) {
     at::baddbmm_out(out_NXZ, out_NXZ, a_NXY, b_NYZ, 0, scale);
   } else {

@@ -1,6 +1,5 @@
-// Products of matrices in the compute type whose sums stay in float32, on a GPU: bfloat16 is multiplied as it
-// is, without copies in float32. LibTorch has no such product on a CPU; there panels are one
-// (panel_products.h).
+// Products of matrices in the compute type with sums in float32, on a GPU: bfloat16 is multiplied directly,
+// without float32 copies. LibTorch has no such product on a CPU; panels do that there (panel_products.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,12 +1,12 @@
-// What kernels that are compiled for an instruction set compute rows with. Everything here is internal to the
-// file that includes it, as in bfloat.h.
+// Functions for the rows of kernels that are compiled for an instruction set. Everything here is internal to
+// the file that includes it, as in bfloat.h.
 #pragma once
 
 #include <cstdint>
 
 namespace apportion {
 
-/// e^x: 2^n times a polynomial of the rest (Cephes' expf).
+/// e^x as 2^n times a polynomial of the rest (Cephes' expf).
 static inline float exponential(float x) {
   constexpr float most = 88, least = -87, log2_e = 1.44269504F, to_integer = 12582912;  // 1.5 x 2^23
   x = x > most ? most : x;
@@ -24,10 +24,10 @@ static inline float exponential(float x) {
   return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, p) + power);
 }
 
-/// tanh x, off by no more than a few roundoffs of 1.
+/// tanh x, within a few roundoffs of 1.
 static inline float hyperbolic_tangent(float x) { return 1 - 2 / (1 + exponential(2 * x)); }
 
-/// Partial sums of a row, added in one order on every machine.
+/// Number of partial sums of a row; they are added in the same order on every machine.
 static constexpr int64_t lanes = 16;
 
 static inline float sum_of(const float* partial) {
@@ -36,7 +36,7 @@ static inline float sum_of(const float* partial) {
   return sum;
 }
 
-/// Sum over i of f(i) in `lanes` partial sums.
+/// The sum over i of f(i), in `lanes` partial sums.
 template <typename F>
 static inline float row_sum(int64_t width, F f) {
   float partial[lanes] = {};

@@ -11,7 +11,7 @@ namespace {
 const at::BFloat16* values(const Bfloat* bits) { return reinterpret_cast<const at::BFloat16*>(bits); }
 
 #ifdef __x86_64__
-/// Whether a product of whole numbers, in the panels' order and added to itself, is what it should be.
+/// Whether a product of whole numbers, in panel order and added to itself, comes out right.
 bool multiplies_right() {
   constexpr int64_t rows = 3, inner = 34, columns = 2;
   auto number = [](int64_t i, int64_t j) { return static_cast<float>((3 * i + 5 * j) % 11); };
@@ -49,7 +49,7 @@ bool micro_kernel_runs() {
   try {
     return multiplies_right();
   } catch (const std::exception&) {
-    return false;  // it is made of what ONEDNN_MAX_CPU_ISA allows
+    return false;  // ONEDNN_MAX_CPU_ISA may rule it out
   }
 #else
   return false;
@@ -67,7 +67,7 @@ uint32_t panel_fingerprint() {
   if (!has_panel_products()) return 0;
   constexpr int64_t inner = 512;
   std::vector<Bfloat> left, panel;
-  for (int64_t k = 0; k < inner; ++k) {  // thirds and sevenths: sums that no order makes exact
+  for (int64_t k = 0; k < inner; ++k) {  // thirds and sevenths: no order makes their sums exact
     left.push_back(to_bfloat(static_cast<float>(k % 61 + 1) / 3));
     panel.push_back(to_bfloat(static_cast<float>(k % 53 - 26) / 7));
   }

@@ -1,5 +1,5 @@
-// The product of rows with one panel (panel_kernels.h), by the micro-kernel that LibTorch brings (oneDNN's
-// brgemm).
+// The product of rows with one panel (panel_kernels.h), using the micro-kernel that comes with LibTorch
+// (oneDNN's brgemm).
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,15 @@
 
 namespace apportion {
 
-/// Whether this machine has instructions for it (AMX, AVX-512 bf16) and LibTorch's micro-kernel runs on them.
+/// Whether this machine has the instructions (AMX, AVX-512 bf16) and LibTorch's micro-kernel runs on them.
 bool has_panel_products();
 
-/// Tells kinds of machines apart whose instructions add in another order: bits of one fixed sum of products;
-/// 0 without has_panel_products().
+/// Tells apart kinds of machines whose instructions add in different orders: the bits of one fixed sum of
+/// products; 0 without has_panel_products().
 uint32_t panel_fingerprint();
 
-/// Sets up on a thread what multiply_panel() needs, and gives the processor's matrix state back at the end:
-/// oneDNN's own products on this thread would find each other's.
+/// Sets up what multiply_panel() needs on a thread, and releases the processor's matrix state at the end, as
+/// oneDNN's own products on this thread must not find it.
 class MatrixState {
  public:
   MatrixState() = default;
@@ -29,12 +29,12 @@ class MatrixState {
   MatrixState& operator=(const MatrixState&) = delete;
 };
 
-/// Memory that a thread keeps for the next call, at the start of a cache line: matrix instructions load whole
+/// Memory that a thread keeps for the next call. It starts at a cache line, as matrix instructions load whole
 /// lines.
 template <typename Value>
 class Scratch {
  public:
-  /// Room for `count` values, of any content.
+  /// Room for `count` values, uninitialised.
   Value* get(int64_t count) {
     constexpr size_t line = 64;
     const auto bytes = (static_cast<size_t>(count) * sizeof(Value) + line - 1) / line * line;
@@ -60,8 +60,8 @@ struct PanelSize {
   int64_t rows, inner, columns;  // inner is even
 };
 
-/// sums [rows, columns] (+)= left [rows, inner] panel. `stride`: of left, in values. While a MatrixState
-/// lives.
+/// sums [rows, columns] (+)= left [rows, inner] panel. `stride`: left's, in values. A MatrixState must be
+/// alive.
 void multiply_panel(const PanelSize& size, const Bfloat* left, int64_t stride, const Bfloat* panel, bool add,
                     float* sums);
 

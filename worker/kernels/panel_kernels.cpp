@@ -1,4 +1,4 @@
-// Nothing of other headers may become code here: the linker could give it to machines without AVX-512.
+// No function of other headers may be compiled here: the linker could give it to machines without AVX-512.
 #include "worker/kernels/panel_kernels.h"
 
 #ifdef __AVX512BF16__
@@ -10,10 +10,11 @@
 namespace apportion {
 namespace {
 
-constexpr int64_t side = 16;  // of the squares that are transposed in registers
+constexpr int64_t side = 16;  // of the squares transposed in registers
 using Words = uint32_t __attribute__((vector_size(4 * side)));
 
-/// Of rows a above b: exchanges a's elements whose index has the bit `D` with those of b that lack it.
+/// For row a above row b: exchanges a's elements whose index has bit `D` with b's elements whose index lacks
+/// it.
 template <int D>
 inline void exchange(Words& a, Words& b) {
   constexpr int bit = D;
@@ -99,7 +100,7 @@ void pack_panel(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns,
     Bfloat* pairs = panel + row * columns;
     int64_t i = 0;
     for (; i + width <= columns; i += width) {
-      // A panel is two cache lines of each row: too little for the processor to see where it goes on.
+      // A panel has only two cache lines of each row, too few for the processor to predict the next.
       __builtin_prefetch(even + ahead * stride + i);
       __builtin_prefetch(odd + ahead * stride + i);
       interleave(even + i, odd + i, pairs + 2 * i);
@@ -145,7 +146,7 @@ void transpose_rows(const float* in, int64_t rows, int64_t columns, float* out, 
 }
 
 void transpose_rows(const Bfloat* in, int64_t stride, int64_t rows, int64_t columns, Bfloat* out) {
-  constexpr int64_t strip = 32;  // columns whose pairs of rows fit in the first cache
+  constexpr int64_t strip = 32;  // columns whose row pairs fit in the first-level cache
   uint32_t pairs[strip * 256];
   for (int64_t first = 0; first < columns; first += strip) {
     const int64_t width = columns - first < strip ? columns - first : strip;

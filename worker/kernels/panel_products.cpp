@@ -14,7 +14,7 @@ namespace apportion {
 namespace {
 
 constexpr int64_t panel_columns = 64, chunk_rows = 256;
-constexpr int64_t least_work = int64_t{1} << 20;  // multiplications a thread
+constexpr int64_t least_work = int64_t{1} << 20;  // multiplications worth a thread
 
 Bfloat* bits(const at::Tensor& tensor) { return static_cast<Bfloat*>(tensor.data_ptr()); }
 
@@ -22,7 +22,7 @@ struct Columns {
   int64_t first, count;
 };
 
-/// right's columns as a panel.
+/// Packs right's columns as a panel.
 void pack(const at::Tensor& right_KN, Columns columns, Bfloat* panel) {
   const int64_t inner = right_KN.size(0);
   if (right_KN.stride(1) == 1) {
@@ -42,8 +42,8 @@ void check(const PanelProduct& product) {
          "a product's factors are bfloat16 rows over an even inner dimension");
 }
 
-/// The sum of the products, panel by panel: store(sums, row, count, columns) gets those of the rows [row, row
-/// + count), and may overwrite them.
+/// Computes the sum of the products panel by panel: store(sums, row, count, columns) gets the sums of the
+/// rows [row, row + count), and may overwrite them.
 template <typename Store>
 void multiply(const std::vector<PanelProduct>& products, int64_t rows, int64_t columns, Store store) {
   int64_t inner = 0;

@@ -1,5 +1,5 @@
-// Compiled with APPORTION_ISA = baseline, avx2, avx512 and that set's flags. Nothing of other headers may
-// become code here: the linker could give it to machines without the set.
+// Compiled with APPORTION_ISA = baseline, avx2, avx512 and that set's flags. No function of other headers may
+// be compiled here: the linker could give it to machines without the set.
 #include "worker/kernels/row_kernels.h"
 
 #include "worker/kernels/kernel_math.h"
@@ -59,7 +59,7 @@ inline void rotate(const Value* __restrict in, const float* cos_TD, const float*
 }
 
 /// Both activations are x sigmoid(f(x)): with f(x) = x it is silu, and since (1 + tanh u) / 2 = sigmoid(2 u),
-/// gelu by the tanh has f(x) = 2 sqrt(2 / pi) (x + 0.044715 x^3).
+/// gelu in its tanh form has f(x) = 2 sqrt(2 / pi) (x + 0.044715 x^3).
 struct Silu {
   static float inside(float x) { return x; }
   static float slope(float) { return 1; }

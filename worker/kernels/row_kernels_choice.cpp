@@ -1,4 +1,4 @@
-// Which instruction set's kernels this machine gets. The kernels are row_kernels.cpp's.
+// Chooses the instruction set whose kernels (row_kernels.cpp) this machine uses.
 #include "worker/kernels/row_kernels.h"
 
 namespace apportion {

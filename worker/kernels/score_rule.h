@@ -1,4 +1,4 @@
-// How the scores of attention are made of the products of queries and keys.
+// How products of queries and keys become attention scores.
 #pragma once
 
 namespace apportion {

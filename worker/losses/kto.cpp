@@ -16,7 +16,7 @@ at::Tensor kto_loss(const at::Tensor& r_A, const AnswerEdges& answers, double z,
 }
 
 KtoBalance kto_balance(double accepted, double rejected, const KtoConfig& config) {
-  // A share of 1/3 is not exact in binary: the ends have room for rounding.
+  // A share of 1/3 is not exact in binary, so the bounds leave room for rounding.
   constexpr double low = 1 - 1e-9, high = 1.5 + 1e-9;
   const double ratio = config.weight_accepted * accepted / (config.weight_rejected * rejected);
   const bool in_range = ratio >= low && ratio <= high;

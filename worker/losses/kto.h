@@ -1,5 +1,5 @@
-// Semantic Alignment by KTO (arXiv 2402.01306, equations 7 and 8) on the text behind the steering token, or
-// on all of the answer as the authors of arXiv 2604.05756 do (train/batch.h packs the edges).
+// Semantic Alignment by KTO (arXiv 2402.01306, equations 7 and 8) on the text after the steering token, or on
+// the whole answer as the authors of arXiv 2604.05756 do (train/batch.h packs the edges).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,11 +17,11 @@ namespace apportion {
 at::Tensor kto_loss(const at::Tensor& r_A, const AnswerEdges& answers, double z, const KtoConfig& config,
                     double global_prompts);
 
-/// How far the weights are from what equation 8 asks for: lambda_D n_D / (lambda_U n_U), n being the weights
-/// of the accepted and of the rejected answers in sum, in [1, 4/3] (in later versions [1, 3/2]).
+/// How far the weights are from what equation 8 asks for: lambda_D n_D / (lambda_U n_U) in [1, 4/3] (in later
+/// versions [1, 3/2]), where n_D and n_U are the summed weights of accepted and rejected answers.
 struct KtoBalance {
-  double ratio;      // infinite without rejected answers or with w_u = 0; NaN with nothing on either side
-  bool in_range;     // of the later versions
+  double ratio;      // infinite without rejected answers or with w_u = 0; NaN if both sides are empty
+  bool in_range;     // by the later versions' range
   std::string text;  // one line for people
 };
 KtoBalance kto_balance(double accepted, double rejected, const KtoConfig& config);

@@ -21,7 +21,7 @@ struct EdgeLogProbs : torch::autograd::Function<EdgeLogProbs> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     const auto* model = reinterpret_cast<const Llama*>(context->saved_data["model"].toInt());
-    at::Tensor log_probs_RV = saved[0].clone();  // the graph may be gone through again
+    at::Tensor log_probs_RV = saved[0].clone();  // backward may run again
     at::Tensor d_logits_RV = logits_gradient(log_probs_RV, {{}, saved[1], saved[2]}, gradients[0]);
     const Vocabulary& vocabulary = model->vocabulary();
     if (vocabulary.caps_logits()) {
@@ -39,7 +39,7 @@ at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges) {
 }
 
 at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E) {
-  // The gradient of an embedding is a sum of rows in their order on every device; index_add_ is not on a GPU.
+  // An embedding's gradient adds rows in order on every device, while index_add_ does not on a GPU.
   const at::Tensor sum_R =
       at::embedding_dense_backward(d_E.unsqueeze(1), edges.row_E, log_probs_RV.size(0), -1, false);
   at::Tensor d_logits_RV = log_probs_RV.exp_().mul_(sum_R.neg());

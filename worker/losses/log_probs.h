@@ -1,5 +1,5 @@
 // Log-probabilities at edges of a token tree (node -> next token), in float32 over the whole vocabulary, and
-// only where a loss asks. Everything a loss needs of the model is such a vector.
+// only where a loss needs them. Such vectors are all that a loss needs from the model.
 //
 // Legend: T rows, C width, V vocabulary, R rows read, E edges.
 #pragma once
@@ -23,16 +23,17 @@ struct EdgeIndex {
 at::Tensor pick_edges(const at::Tensor& log_probs_RV, const EdgeIndex& edges);
 
 /// The gradient of the logits from that of the edges' log-probs (d_E): for edge e the one-hot of its token
-/// minus the softmax of its row. float32 [R, V]. Writes to log_probs_RV, which is of no more use.
+/// minus the softmax of its row. float32 [R, V]. Overwrites log_probs_RV.
 at::Tensor logits_gradient(at::Tensor& log_probs_RV, const EdgeIndex& edges, const at::Tensor& d_E);
 
-/// The logits again from their log softmax and their first column, float32 [R, 1].
+/// Restores the logits from their log softmax and their first column, float32 [R, 1].
 at::Tensor logits_again(const at::Tensor& log_probs_RV, const at::Tensor& first_R1);
 
-/// log softmax(logits)[token] for each edge: float32 [E]. `hidden_TC` is Llama::hidden's. Differentiable.
+/// log softmax(logits)[token] for each edge: float32 [E]. `hidden_TC` comes from Llama::hidden.
+/// Differentiable.
 at::Tensor edge_log_probs(const Llama& model, const at::Tensor& hidden_TC, const EdgeIndex& edges);
 
-/// Logits of rows [R, C], float32 [R, V].
+/// The logits of rows [R, C], float32 [R, V].
 at::Tensor logits_of(const Llama& model, const at::Tensor& hidden_RC);
 
 }  // namespace apportion

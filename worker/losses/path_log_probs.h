@@ -1,6 +1,5 @@
-// Categories without a steering token: what the model gives a category is the sum over the answers that name
-// it, each a path of the tree. The KL of these sums is steering_kl.h's, which paths there are
-// train/batch.h's.
+// Categories without a steering token: a category's probability is the sum over the answers that name it,
+// each a path of the tree. steering_kl.h takes the KL of these sums; train/batch.h makes the paths.
 //
 // Legend: I prompts of the micro-batch, K categories, E edges.
 #pragma once
@@ -12,8 +11,8 @@
 namespace apportion {
 
 /// log q_j = log sum over category j's paths of exp(log-prob of the path), in float32: [I, K]. `paths` are
-/// whole answers, end of turn included, so that none begins another and the sum is a probability; for each
-/// prompt the categories in order, for each category equally many.
+/// whole answers with their end of turn, so that none is the beginning of another and the sum is a
+/// probability. They are ordered by prompt, then category, with the same number for each category.
 at::Tensor path_log_probs(const at::Tensor& log_prob_E, const AnswerEdges& paths, int64_t prompts,
                           int64_t categories);
 

@@ -5,9 +5,9 @@
 
 namespace apportion {
 
-/// - sum_e w_e log p_e / normalizer: a mean over examples as one loss with a weight per edge. What an edge
-/// weighs under `split` and `token_mean` is train/batch.h's business; the normalizer is a sum over the global
-/// batch.
+/// - sum_e w_e log p_e / normalizer: a mean over examples, written as one loss with a weight for each edge.
+///   train/batch.h sets the weights under `split` and `token_mean`; the normalizer is a sum over the global
+///   batch.
 at::Tensor sft_loss(const at::Tensor& log_prob_E, const at::Tensor& weight_E, double normalizer);
 
 }  // namespace apportion

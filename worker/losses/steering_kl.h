@@ -1,5 +1,6 @@
-// Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer to the target
-// distribution. Without steering tokens q are the categories' of path_log_probs.h, and "tokens" are paths.
+// Steering Token Calibration (arXiv 2604.05756): pulls the first token of an answer towards the target
+// distribution. Without steering tokens, q are the categories' log-probs from path_log_probs.h, and "tokens"
+// are paths.
 //
 // Legend: I prompts of the micro-batch, K categories.
 #pragma once
@@ -12,13 +13,13 @@ namespace apportion {
 /// tokens' log-probs over the WHOLE vocabulary, p_IK the targets; terms with p_j = 0 are 0.
 at::Tensor steering_kl(const at::Tensor& q_IK, const at::Tensor& p_IK, double global_prompts);
 
-/// Of value 0, and with the gradient that the KL has more when each target is p + error_K in place of p.
-/// `error_K` is a mean over the global batch of exp(q) - p: what all prompts have in common moves far more
-/// easily than what tells them apart, swings, and is most of the gradient while it does. Added 1 - w times,
-/// it counts about w times as much. Where q = p for all prompts nothing changes.
+/// Zero-valued term that adds the KL gradient from shifting each target p by error_K, the mean over the
+/// global batch of exp(q) - p. What all prompts have in common moves far more easily than what tells them
+/// apart: it swings, and is then most of the gradient. With this term added 1 - w times, the common part
+/// counts about w times as much. If q = p for all prompts nothing changes.
 at::Tensor common_error_term(const at::Tensor& q_IK, const at::Tensor& error_K, double global_prompts);
 
-/// sum_j exp(q_j), the mass on the steering tokens: [I].
+/// sum_j exp(q_j), the probability mass on the steering tokens: [I].
 at::Tensor steering_coverage(const at::Tensor& q_IK);
 
 }  // namespace apportion

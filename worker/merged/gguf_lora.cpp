@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-/// Both tensors of a matrix's adapter: A's columns are the matrix's, B's rows are.
+/// Both tensors of a matrix's adapter: A has the matrix's columns, B its rows.
 std::vector<PlannedTensor> planned_pair(const ModelShape& shape, const Adapter::Entry& entry) {
   const PlannedTensor matrix = planned_tensor(shape, weight_name(entry.layer, entry.name), TensorType::f32);
   return {{matrix.name + ".lora_a", TensorType::f32, entry.a.sizes().vec()},

@@ -16,7 +16,7 @@
 namespace apportion {
 namespace {
 
-/// A type of a GGUF file's matrices, and ggml's number of files that are mostly of it.
+/// A type of a GGUF file's matrices, and ggml's number for files mostly of that type.
 struct FileType {
   const char* name;
   TensorType type;
@@ -45,7 +45,7 @@ void add_merged(const TrainedCell& trained, const Told& told, const Add& add) {
   }
 }
 
-/// What is said of the file beside its name.
+/// Writes the folder and returns what to report about it after its name.
 std::string write_folder(const std::string& to, const TrainedCell& trained, const Told& told) {
   const ModelShape& shape = trained.files->shape();
   std::map<std::string, std::string> companions = trained.files->companions();
@@ -77,7 +77,7 @@ std::string write_gguf(const std::string& to, const TrainedCell& trained, const 
     writer.add(std::vector<float>(shape.rope_divisors.begin(), shape.rope_divisors.end()));
   add_merged(trained, told, [&](const at::Tensor& merged) {
     at::Tensor values = merged.contiguous();
-    if (shape.unit_offset && values.dim() == 1) values.add_(1);  // what norms multiply by (gguf_tensors.cpp)
+    if (shape.unit_offset && values.dim() == 1) values.add_(1);  // the factor norms apply (gguf_tensors.cpp)
     writer.add({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())});
   });
   writer.finish();

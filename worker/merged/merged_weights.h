@@ -1,5 +1,5 @@
-// The weights of what a cell has trained, tensor by tensor: all of its own, or those of its model with the
-// adapter added in, W + B A alpha / r where it has one.
+// The weights that a cell has trained, tensor by tensor: all its own, or its model's with the adapter merged
+// in, W + B A alpha / r where there is one.
 #pragma once
 
 #include <ATen/core/Tensor.h>

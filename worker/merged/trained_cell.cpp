@@ -15,7 +15,7 @@
 namespace apportion {
 namespace {
 
-/// An empty name is the only cell's.
+/// An empty name stands for the only cell.
 Cell cell_of(const std::string& directory, const std::string& name) {
   const std::vector<Cell> cells = read_index(directory);
   if (!name.empty()) return only_cell(cells, name, directory);
@@ -24,7 +24,7 @@ Cell cell_of(const std::string& directory, const std::string& name) {
                   cells.front().name + "'");
 }
 
-/// The last task that trained it.
+/// The last task that trained the cell.
 std::string trained_by(const Cell& cell) {
   for (const char* stage : {"calibrate", "sft"}) {
     const auto found = cell.training.find(stage);
@@ -33,7 +33,7 @@ std::string trained_by(const Cell& cell) {
   throw UserError("the cell '" + cell.name + "' trains nothing");
 }
 
-/// The folder of its adapter, or of all its weights.
+/// The folder of a cell's adapter, or of all its weights.
 struct Trained {
   std::string path;
   bool is_adapter;
@@ -48,7 +48,7 @@ Trained trained_in(const std::string& directory, const Cell& cell) {
   throw UserError(adapter.path + " is not there: the cell is not finished, or what it trained was not kept");
 }
 
-/// A path may be relative to where the job was run.
+/// Opens the model; its path may be relative to where the job was run.
 std::unique_ptr<ModelFiles> open_again(const std::string& model) {
   try {
     return open_model(model);

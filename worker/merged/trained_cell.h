@@ -1,4 +1,5 @@
-// What a cell of a results folder has trained, found by the cell's name, with the model beside which it was.
+// What a cell of a results folder has trained, found by the cell's name, and the model that it was trained
+// with.
 #pragma once
 
 #include <memory>
@@ -12,15 +13,14 @@
 namespace apportion {
 
 struct TrainedCell {
-  std::string model;  // as it was opened
+  std::string model;  // the name it was opened by
   std::unique_ptr<ModelFiles> files;
-  std::string path;                // of what was trained
-  std::optional<Adapter> adapter;  // none: all weights were, and lie at `path` as transformers reads them
+  std::string path;                // of the trained adapter or weights
+  std::optional<Adapter> adapter;  // none: all weights, at `path` in transformers' form
 };
 
-/// An empty `cell` is the only one. request.model says where its model is now. Throws UserError where there
-/// is no such cell, where it has trained nothing or nothing is left of that, and where its model is not
-/// found.
+/// An empty `cell` stands for the only one. request.model says where its model is now. Throws UserError if
+/// there is no such cell, if it has trained nothing or nothing of that is left, or if its model is not found.
 TrainedCell open_trained_cell(const std::string& directory, const std::string& cell,
                               const ExportRequest& request);
 

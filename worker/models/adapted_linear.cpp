@@ -37,7 +37,8 @@ std::vector<AdaptedPart> adapted_parts(const LinearGroup& linear, const LoraGrou
   return parts;
 }
 
-/// Each part's columns in one pass: its base's product and, where it has an adapter, its low-rank one.
+/// Computes each part's columns in one pass: the base's product and, if the part has an adapter, its low-rank
+/// product.
 at::Tensor panel_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
                          at::Tensor& h_TR) {
   at::Tensor y_TO = at::empty({x_TI.size(0), linear.weight_OI.size(0)}, x_TI.options());
@@ -72,8 +73,8 @@ at::Tensor plain_forward(const at::Tensor& x_TI, const LinearGroup& linear, cons
   return y_TO;
 }
 
-/// The base's product comes last: it is rounded once, as by panels, and of what the low-rank ones lose in
-/// their own rounding little is left beside it.
+/// The base's product comes last, so it is rounded once, as by panels. Next to it, the rounding errors of the
+/// low-rank products hardly matter.
 at::Tensor device_forward(const at::Tensor& x_TI, const LinearGroup& linear, const LoraGroup* lora,
                           at::Tensor& h_TR) {
   if (!lora) return at::linear(x_TI, linear.weight_OI);
@@ -88,8 +89,8 @@ at::Tensor device_forward(const at::Tensor& x_TI, const LinearGroup& linear, con
   return y_TO.addmm_(x_TI, linear.weight_OI.t());
 }
 
-/// dA and dB of each of `parts` runs of rows of equal length, [parts, ...] but for one: a product of all for
-/// each matrix. See adapter_gradients.
+/// dA and dB for each of `parts` equally long runs of rows, [parts, ...] unless parts is 1. One product for
+/// each matrix covers all parts. See adapter_gradients.
 void device_adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, const at::Tensor& dh_TR,
                               const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora,
                               int64_t parts, at::Tensor& da, at::Tensor& db) {
@@ -106,7 +107,7 @@ void device_adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, co
   db = db[0];
 }
 
-/// dh = dy B, each part's columns.
+/// dh = dy B, part by part.
 at::Tensor low_rank_gradient(const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora,
                              bool panels) {
   at::Tensor dh_TR = at::empty({dy_TO.size(0), lora.a_compute.size(0)}, dy_TO.options());
@@ -137,8 +138,8 @@ at::Tensor input_gradient(const at::Tensor& dy_TO, const at::Tensor& dh_TR, cons
   return dx_TI;
 }
 
-/// dA and dB of some rows, from factors in the compute type and summed in float32. a_compute holds A alpha/r,
-/// so that the scale is still missing from dA, and is already in h for dB.
+/// dA and dB for some rows, from factors in the compute type, summed in float32. a_compute holds A alpha/r,
+/// so dA still lacks the scale, while for dB it is already in h.
 void adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, const at::Tensor& dh_TR,
                        const at::Tensor& dy_TO, const LinearGroup& linear, const LoraGroup& lora, bool panels,
                        at::Tensor& da, at::Tensor& db) {
@@ -161,7 +162,7 @@ void adapter_gradients(const at::Tensor& x_TI, const at::Tensor& h_TR, const at:
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  /// Leaves enter through their compute copies, and receive the gradients.
+  /// `leaves` receive the gradients; their values enter through copies in the compute type.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::TensorList& leaves,
                             const LinearGroup* linear, const LoraGroup* lora,
                             const std::vector<int64_t>& part_rows) {
@@ -213,7 +214,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
         row += rows;
       }
     }
-    found.resize(found.size() + 3);  // what is no tensor has none
+    found.resize(found.size() + 3);  // non-tensor inputs get no gradient
     return found;
   }
 

@@ -47,7 +47,7 @@ void from_file(const SafetensorsFile& file, const std::string& name, const at::T
   out.copy_(at::tensor(values, at::kFloat).view(out.sizes()));
 }
 
-/// That the tensors are of the rank, by which room for them is made.
+/// Checks that the tensors have the rank for which memory is allocated.
 void check_rank(const SafetensorsFile& file, int rank) {
   bool any = false;
   for (const auto& [name, place] : file.tensors()) {
@@ -70,8 +70,7 @@ std::vector<int64_t> layers_of(const Adapter& adapter) {
   return layers;
 }
 
-/// The layers that have adapters, by the names of the model's own modules, which lora_targets may have
-/// otherwise.
+/// The layers that have adapters, by the names of the model's own modules; lora_targets may use other names.
 std::vector<std::string_view> targets_of(const Adapter& adapter) {
   std::vector<std::string_view> targets;
   for (const Adapter::Entry& entry : adapter.entries()) {

@@ -13,7 +13,7 @@ namespace apportion {
 
 namespace {
 
-/// Of a block's tensors as they are kept and gathered: a packed one is [O, bytes of a row].
+/// Sizes of a block's tensors as stored and gathered; a packed one is [O, bytes of a row].
 std::vector<std::vector<int64_t>> stored_sizes(const BlockDescription& description, const WeightForm& form) {
   std::vector<std::vector<int64_t>> sizes;
   for (const FusedLayers& product : description.products) {
@@ -74,7 +74,7 @@ std::unique_ptr<BlockWeights> BlockStore::load(const WeightSource& source, int64
   for (const VectorWeights& vector : description_.vectors)
     block->vectors.push_back(source.whole(block_prefix(layer).append(vector.name)).to(device_));
   for (const FusedLayers& parts : description_.products) block->groups.push_back({at::Tensor(), parts});
-  // Of a base that stays in its file they are asked for as long as the block lives.
+  // With a base that stays in its file, rows are read as long as the block lives.
   auto rows = [&source, layer, groups = &block->groups, base = form_.base](size_t group, int64_t first,
                                                                            int64_t last) {
     return fused_rows(source, layer, (*groups)[group].parts, first, last, base);

@@ -26,7 +26,7 @@ void KvCache::reserve(int64_t slots, int64_t most) {
   const int64_t wanted = std::max(slots, std::min(2 * capacity_, most));
   for (auto* list : {&keys_, &values_}) {
     for (at::Tensor& tensor : *list) {
-      // Unused slots are zero, not arbitrary: a masked key must not bring a NaN into 0 * value.
+      // Unused slots must be zero: a masked key must not bring a NaN into 0 * value.
       at::Tensor larger = at::zeros({wanted, tensor.size(1), tensor.size(2)}, tensor.options());
       larger.narrow(0, 0, capacity_).copy_(tensor);
       tensor = larger;

@@ -20,11 +20,11 @@ class KvCache {
   /// Views [slots, G, D].
   at::Tensor keys(int64_t layer, int64_t slots) const;
   at::Tensor values(int64_t layer, int64_t slots) const;
-  /// Makes room for `slots` in all layers; what is stored stays. Room doubles, but not beyond `most` slots
-  /// unless so many are needed.
+  /// Makes room for `slots` in all layers and keeps stored ones. Room doubles, but beyond `most` slots it
+  /// grows only as far as needed.
   void reserve(int64_t slots, int64_t most = std::numeric_limits<int64_t>::max());
   int64_t capacity() const { return capacity_; }
-  /// Bytes of a slot in all layers.
+  /// Bytes of one slot over all layers.
   static double slot_bytes(const ModelShape& shape, at::ScalarType type);
 
  private:

@@ -22,7 +22,7 @@ Value* values_of(const at::Tensor& tensor) {
   return static_cast<Value*>(tensor.data_ptr());
 }
 
-/// work(kernels, first row, rows) on the CPU's kernels for `type`, the rows dealt to threads.
+/// Calls work(kernels, first row, rows) with the CPU's kernels for `type`, the rows dealt to threads.
 template <typename Work>
 void for_rows(at::ScalarType type, int64_t rows, Work work) {
   ensure(type == at::kFloat || type == at::kBFloat16, "a compute type is float32 or bfloat16");
@@ -35,7 +35,7 @@ void for_rows(at::ScalarType type, int64_t rows, Work work) {
   });
 }
 
-/// The type of the values that kernels take.
+/// Names the type of the values that kernels take.
 template <typename Value>
 Value value_of(const RowKernels<Value>&);
 
@@ -86,7 +86,7 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
   }
 };
 
-/// Rotates `heads` heads of in_TX from column `in_column` on into out_TX from `out_column` on.
+/// Rotates `heads` heads of in_TX, from column `in_column`, into out_TX, from column `out_column`.
 void rotate_columns(const at::Tensor& in_TX, int64_t in_column, const at::Tensor& out_TX, int64_t out_column,
                     int64_t heads, const at::Tensor& cos, const at::Tensor& sin, double direction) {
   const int64_t rows = in_TX.size(0), half = cos.size(-1);
@@ -138,7 +138,7 @@ struct RotateHeads : torch::autograd::Function<RotateHeads> {
   }
 };
 
-/// rotate_device(): what turns is q and k together, [T, H + G, D].
+/// rotate_device(): rotates q and k together, [T, H + G, D].
 struct RotateDevice : torch::autograd::Function<RotateDevice> {
   static at::Tensor turned(const at::Tensor& qk_TND, const at::Tensor& cos, const at::Tensor& sin,
                            double direction) {

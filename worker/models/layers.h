@@ -13,7 +13,7 @@
 namespace apportion {
 
 /// RMS norm (arXiv 1910.07467): x / sqrt(mean(x^2) + epsilon) * weight. x_TC float32; result in `type`.
-/// Differentiable in x, and in a weight that asks for it.
+/// Differentiable in x, and in a weight that requires a gradient.
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& weight_C, double epsilon, at::ScalarType type);
 
 /// cos and sin of position * frequency (architecture/rope.h), float32 [positions, 1, D/2] each.
@@ -26,18 +26,18 @@ RotaryTable rotary_table(int64_t positions, const std::vector<double>& frequenci
 struct Heads {
   at::Tensor q_THD, k_TGD, v_TGD;
 };
-/// Splits qkv_TX into `heads` query, `kv_heads` key and as many value heads, and rotates the halves of query
-/// and key heads (Hugging Face's order: element i with i + D/2) by their row's angle. cos and sin [T, 1,
-/// D/2].
+/// Splits qkv_TX into `heads` query heads and `kv_heads` key and value heads each, and rotates the halves of
+/// query and key heads (Hugging Face's order: element i with i + D/2) by their row's angle. cos and sin are
+/// [T, 1, D/2].
 Heads rotate_heads(const at::Tensor& qkv_TX, const at::Tensor& cos, const at::Tensor& sin, int64_t heads,
                    int64_t kv_heads);
 
-/// The same in few launches, for a GPU: q_THD, and the rotated keys with the values behind them, [T, 2 G D].
-/// cos_T1D is each row's cos twice, sin_T1D its -sin and sin.
+/// The same in few launches, for a GPU. Returns q_THD, and the rotated keys followed by the values, [T, 2 G
+/// D]. cos_T1D holds each row's cos twice, sin_T1D its -sin and then sin.
 std::pair<at::Tensor, at::Tensor> rotate_device(const at::Tensor& qkv_TX, const at::Tensor& cos_T1D,
                                                 const at::Tensor& sin_T1D, int64_t heads, int64_t kv_heads);
 
-/// qkv_TX with the RMS norm of each query head (weights q_D) and key head (k_D) in the place of those heads.
+/// qkv_TX with each query head (weights q_D) and key head (k_D) replaced by its RMS norm.
 at::Tensor norm_heads(const at::Tensor& qkv_TX, const at::Tensor& q_D, const at::Tensor& k_D, int64_t heads,
                       int64_t kv_heads, double epsilon);
 

@@ -15,10 +15,10 @@ namespace apportion {
 
 namespace {
 
-/// The products of BlockDescription, in their order.
+/// Indices of the products in BlockDescription.
 constexpr size_t qkv_product = 0, output_product = 1, gate_up_product = 2, down_product = 3;
 
-/// What a block's norms are called; an empty name: there is none.
+/// The names of a block's norms; empty: there is none.
 struct BlockNorms {
   std::string_view attention_in, attention_out, feed_forward_in, feed_forward_out;
 };
@@ -37,7 +37,7 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
       device_(device),
       layout_(layout) {
   const WeightForm form{compute_type, base};
-  at::Tensor of_blocks, of_vocabulary;  // of the memory that a node's ranks share
+  at::Tensor of_blocks, of_vocabulary;  // parts of the memory that a node's ranks share
   if (shares_memory(layout, device)) {
     const int64_t bytes = BlockStore::shared_bytes(shape, form),
                   vocabulary_bytes = Vocabulary::shared_bytes(shape);
@@ -47,7 +47,7 @@ Llama::Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarTyp
   }
   blocks_ = std::make_unique<BlockStore>(weights, shape, form, device, layout, of_blocks);
   vocabulary_ = std::make_unique<Vocabulary>(weights, shape, compute_type, device, layout, of_vocabulary);
-  if (of_blocks.defined()) layout.ranks->barrier();  // the others' parts are written
+  if (of_blocks.defined()) layout.ranks->barrier();  // until the others have written their parts
   blocks_->hold_whole();
   output_norm_ = weights.whole(output_norm_name).to(device);
   rotary_ = rotary_table(shape.context_length, rope_frequencies(shape), device);

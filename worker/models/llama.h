@@ -1,7 +1,7 @@
 // Llama-family decoders (SmolLM2, Llama 3.x, Qwen2, Qwen3, Gemma 2): a forward pass over a tree of tokens,
 // block by block.
-// Where the blocks' weights lie and when they are here is block_store.h's business, log-probs of tokens are
-// losses/log_probs.h's.
+// block_store.h has where the blocks' weights lie and when they are here, losses/log_probs.h the log-probs of
+// tokens.
 //
 // Legend: T rows (padded), C width.
 #pragma once
@@ -25,30 +25,30 @@ namespace apportion {
 
 class Llama {
  public:
-  /// Loads this rank's part of the weights, as BlockStore does. Linear layers are kept in `compute_type`, or
-  /// packed as `base` says and unpacked block by block while blocks().walk() is in the block; norms,
-  /// embedding and head in float32. Collective over the layout's ranks. Throws UserError for layers that
-  /// cannot be packed.
+  /// Loads this rank's part of the weights, as BlockStore does. Linear layers are stored in `compute_type`,
+  /// or packed according to `base` and unpacked while blocks().walk() is in their block; norms, embedding and
+  /// head are in float32. Collective over the layout's ranks. Throws UserError for layers that cannot be
+  /// packed.
   Llama(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type, at::Device device,
         const BaseLayout& layout = {}, BaseType base = BaseType::compute);
 
-  /// Gives rows on a GPU that go through the blocks without a cache what rotates them.
+  /// Fills in cos_T1D and sin_T1D of rows that go through the blocks on a GPU without a cache.
   void turn(TokenRows& rows) const;
 
   /// The final norm's output, float32 [T, C]. `adapter` may be null. Without `cache` the rows are the whole
-  /// tree, in the order of its nodes. With a cache the rows are the nodes [first_slot, first_slot + count):
-  /// their keys and values are stored there, and earlier slots are read. Differentiable in the adapter
-  /// (without cache, and while all of the base is here: is_whole).
+  /// tree, in the order of its nodes. With a cache they are the nodes [first_slot, first_slot + count): their
+  /// keys and values are stored in those slots, and earlier slots are read. Differentiable in the adapter
+  /// (without a cache, and if is_whole).
   at::Tensor hidden(const TokenRows& rows, const Adapter* adapter, KvCache* cache = nullptr,
                     int64_t first_slot = 0) const;
 
-  /// The parts of hidden(), for those who go through the blocks with several trees at once. Block `layer` of
-  /// x_TC (float32); between blocks().walk()'s calls only, which hold the block's weights.
+  /// The parts of hidden(), for callers that take several trees through the blocks at once. Applies block
+  /// `layer` to x_TC (float32). Call it only from blocks().walk(), which holds the block's weights.
   at::Tensor block(int64_t layer, const at::Tensor& x_TC, const TokenRows& rows, const Adapter* adapter,
                    KvCache* cache = nullptr, int64_t first_slot = 0) const;
   at::Tensor final_norm(const at::Tensor& x_TC) const;
 
-  /// Whether each row of block() has the same bits whatever rows are beside it, forward and backward: all
+  /// Whether each row of block() has the same bits whatever the other rows are, forward and backward: all
   /// products are kernels/panel_products.h's.
   bool rows_are_independent(const Adapter& adapter) const;
 
@@ -56,19 +56,19 @@ class Llama {
   /// Embedding and head.
   const Vocabulary& vocabulary() const { return *vocabulary_; }
   const at::Tensor& output_norm() const { return output_norm_; }
-  /// The head alone of other weights of this shape, in this model's layout but in no memory of the machine's.
-  /// Collective.
+  /// Only the head of other weights of this shape, in this model's layout but not in memory shared on the
+  /// machine. Collective.
   std::unique_ptr<Vocabulary> other_head(const WeightSource& weights) const;
 
   /// From here on all weights are trained: block() and final_norm() are differentiable in them. `weights` has
-  /// their first values. What is returned refers to this. Collective, once.
+  /// their first values. The result refers to this model. Collective; call it once.
   TrainedWeights train_all(const WeightSource& weights);
 
-  /// Whether what is gathered stays, and so can be gathered all at once. Collective.
+  /// Whether gathered weights stay, so that gather_all(), which is collective, may gather all at once.
   bool keeps_gathered() const { return layout_.resident; }
   void gather_all() const;
-  /// Whether all of the base is here as it is computed with: nothing above moves data between ranks or
-  /// unpacks it, and several threads may go through the blocks.
+  /// Whether all of the base is here in the form to compute with: no function above then moves data between
+  /// ranks or unpacks it, and several threads may go through the blocks.
   bool is_whole() const { return vocabulary_->is_whole() && blocks_->is_whole(); }
 
   const ModelShape& shape() const { return shape_; }
@@ -76,7 +76,7 @@ class Llama {
   at::Device device() const { return device_; }
 
  private:
-  /// A block on a pass: block()'s arguments.
+  /// block()'s arguments for one block of a pass.
   struct BlockOfPass {
     int64_t layer;
     const TokenRows& rows;
@@ -89,7 +89,7 @@ class Llama {
   at::Tensor queries_keys_values(const at::Tensor& n_TC, const BlockOfPass& here) const;
   /// The block's product `product`, with its adapters.
   at::Tensor linear(const at::Tensor& x_TI, size_t product, const BlockOfPass& here) const;
-  /// The norm whose weights these are.
+  /// The norm of x_TC with these weights.
   at::Tensor normed(const at::Tensor& x_TC, const at::Tensor& weight_C, at::ScalarType type) const;
 
   ModelShape shape_;

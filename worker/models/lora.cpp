@@ -15,7 +15,7 @@
 namespace apportion {
 namespace {
 
-/// copy = values * scale in `type`; its memory serves again.
+/// copy = values * scale in `type`; reuses copy's memory.
 void scaled_copy(const at::Tensor& values, double scale, at::ScalarType type, at::Tensor& copy) {
   if (!values.is_cpu() || type != at::kBFloat16) {
     copy = values.mul(scale).to(type);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t half_bytes = 2, block = 32;
 
-/// Row by row on the host, in the processor's caches.
+/// Unpacks row by row on the host, in the processor's caches.
 template <typename Value>
 void unpack_rows(const at::Tensor& packed_OB, TensorType type, at::Tensor& out_OI) {
   const int64_t row_bytes = packed_OB.size(1), inputs = out_OI.size(1);

@@ -7,7 +7,7 @@
 namespace apportion {
 namespace {
 
-constexpr int64_t alignment = 64;  // bytes, so that every type may begin there
+constexpr int64_t alignment = 64;  // bytes, so any type may begin there
 
 int64_t aligned(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 

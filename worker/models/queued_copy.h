@@ -1,5 +1,5 @@
-// Copies from the host to a GPU that nothing waits for: the values are put into pinned memory first, and the
-// copy is queued behind what the device has to do. On a CPU there is nothing to copy.
+// Copies from the host to a GPU that nothing waits for: values go into pinned memory first, and the copy is
+// queued behind the device's other work. On a CPU there is nothing to copy.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,8 +8,8 @@
 
 namespace apportion {
 
-/// Each tensor of host memory becomes its copy on `device`, all of them in one transfer; undefined ones and
-/// those that are there already stay as they are. They share one piece of memory afterwards.
+/// Replaces each tensor in host memory by its copy on `device`, all in one transfer. Undefined tensors and
+/// those already there stay as they are. The copies share one piece of memory.
 void move_together(const std::vector<at::Tensor*>& tensors, at::Device device);
 
 /// One tensor's copy on `device`.

@@ -24,7 +24,7 @@ TokenRows token_rows(const TokenTree& tree, const std::vector<int32_t>& queries,
   rows.plan = plan_attention(tree, queries, block_rows);
   std::vector<int64_t> ids(static_cast<size_t>(rows.plan.rows), tree.token(queries[0]));
   std::vector<int64_t> positions(static_cast<size_t>(rows.plan.rows), 0);
-  int64_t longest = 0;  // path
+  int64_t longest = 0;  // longest path
   for (size_t row = 0; row < queries.size(); ++row) {
     ids[row] = tree.token(queries[row]);
     positions[row] = tree.depth(queries[row]);

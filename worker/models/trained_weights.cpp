@@ -59,7 +59,7 @@ void TrainedWeights::train_vectors(const WeightSource& source) {
 
 void TrainedWeights::changed() {
   const at::NoGradGuard no_gradient;
-  if (shares_memory(layout_, device_)) layout_.ranks->barrier();  // the others' parts are written
+  if (shares_memory(layout_, device_)) layout_.ranks->barrier();  // until the others have written their parts
   vocabulary_.weights_changed();
   blocks_.weights_changed();
   const std::vector<at::Tensor>& changed = norms_->get();

@@ -1,5 +1,5 @@
-// A model all of whose weights are trained: which groups hold them, and what stands for them in the graph.
-// Their masters, gradients and moments are train/full_weights.h's business.
+// A model whose weights are all trained: which groups hold them, and what stands for them in the graph.
+// Masters, gradients and moments: train/full_weights.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,19 +17,19 @@ namespace apportion {
 
 class TrainedWeights {
  public:
-  /// From here on the weights are leaves of the graph. All vectors (norms, biases) move into a group for that
-  /// and are copied from there. `source` has the first values, and may go when nobody asks for rows of the
-  /// groups any more; the others outlive this. Collective, once for a model.
+  /// From here on the weights are leaves of the graph. All vectors (norms, biases) move into a group of their
+  /// own and are copied from there. `source` has the first values, and may be freed once nobody reads the
+  /// groups' rows any more; the other references must outlive this. Collective, once for a model.
   TrainedWeights(BlockStore& blocks, Vocabulary& vocabulary, at::Tensor& output_norm,
                  const WeightSource& source, const BaseLayout& layout, at::Device device);
 
-  /// The groups in their order: blocks, chunks of the embedding and of a head of its own, all vectors.
+  /// The groups in order: blocks, chunks of the embedding and of a separate head, all vectors.
   std::vector<TrainedGroup>& groups() { return groups_; }
-  /// Weights of the groups have changed: what was gathered of the old ones is dropped. Collective.
+  /// Call when the groups' weights have changed: drops gathered copies of the old ones. Collective.
   void changed();
 
  private:
-  /// Where the weights of norms and biases lie, and what they are called.
+  /// Where the weights of a norm or bias lie, and their name.
   struct Vector {
     std::string name;
     at::Tensor* weights;

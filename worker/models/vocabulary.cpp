@@ -120,14 +120,14 @@ void Vocabulary::embedding_gradient(const std::vector<at::Tensor>& ids_T,
     for (size_t item = 0; item < parts.size(); ++item) {
       if (!ids_T[item].defined()) continue;
       const at::Tensor local_T = ids_T[item] - chunk.first;
-      if (!local_T.is_cpu()) {  // a GPU is not waited for: tokens of other chunks go to a row that is cut off
+      if (!local_T.is_cpu()) {  // no wait for a GPU: other chunks' tokens go to a row that is cut off
         const at::Tensor row_T = at::where(is_in(chunk, local_T), local_T, chunk.rows);
         parts[item] = at::embedding_dense_backward(d_x_TC[item], row_T, chunk.rows + 1, chunk.rows, false)
                           .narrow(0, 0, chunk.rows);
         continue;
       }
       const at::Tensor rows = at::nonzero(is_in(chunk, local_T)).flatten();
-      // Rows of one token are added in their order, whichever thread has the token.
+      // Rows of a token are added in order, whichever thread has the token.
       parts[item] = at::embedding_dense_backward(d_x_TC[item].index_select(0, rows),
                                                  local_T.index_select(0, rows), chunk.rows, -1, false);
     }
@@ -213,7 +213,7 @@ void Vocabulary::uncap(at::Tensor& d_logits_RV, at::Tensor& logits_RV) const {
 
 at::Tensor Vocabulary::computed(Chunk& chunk, const at::Tensor& matrix_VC) const {
   if (compute_type_ == at::kFloat) return matrix_VC;
-  static std::mutex making;  // lanes come to a chunk side by side: one makes the copy, the others wait for it
+  static std::mutex making;  // if lanes need a chunk at once, one copies and the others wait
   const std::lock_guard lock(making);
   if (!chunk.compute_VC.defined()) chunk.compute_VC = matrix_VC.to(compute_type_);
   return chunk.compute_VC;

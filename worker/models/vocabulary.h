@@ -1,7 +1,6 @@
 // The embedding and the head: [V, C] matrices that are larger than any block, so they are cut by rows into
 // chunks no larger than a block, each a shard group, and used chunk by chunk in one order. The cuts depend on
-// the model's shape alone, and so do all products. What is read off the logits is losses/log_probs.h's and
-// sample/'s business.
+// the model's shape alone, and so do all products. losses/log_probs.h and sample/ read the logits.
 //
 // Legend: V vocabulary, C width, T rows of a tree, R rows whose logits are taken.
 #pragma once
@@ -20,43 +19,44 @@ namespace apportion {
 
 class Vocabulary {
  public:
-  /// Of Parts::head only logits() and its gradient are asked for: an embedding apart is not loaded.
+  /// Parts::head serves only logits() and its gradient, and loads no separate embedding.
   enum class Parts { all, head };
-  /// `shared` as ShardGroup's, for all chunks; undefined where the layout shares no memory.
+  /// `shared`: as for ShardGroup, for all chunks; undefined if the layout shares no memory.
   Vocabulary(const WeightSource& weights, const ModelShape& shape, at::ScalarType compute_type,
              at::Device device, const BaseLayout& layout, const at::Tensor& shared, Parts parts = Parts::all);
-  /// Length of `shared`.
+  /// Length of `shared` in bytes.
   static int64_t shared_bytes(const ModelShape& shape);
 
   /// Embeddings of ids_T (int64), float32 [T, C], for each of the items. Collective over the layout's ranks,
-  /// as all that follows.
+  /// as is everything that follows.
   std::vector<at::Tensor> embed(const std::vector<at::Tensor>& ids_T) const;
-  /// The logits of hidden_RC (float32), float32 [R, V], for each of the items: h W^T = s, or cap tanh(s /
-  /// cap) of a shape with a logits_cap.
+  /// The logits of hidden_RC (float32), float32 [R, V], for each of the items: s = h W^T, or cap tanh(s /
+  /// cap) if the shape has a logits_cap.
   std::vector<at::Tensor> logits(const std::vector<at::Tensor>& hidden_RC) const;
   bool caps_logits() const { return logits_cap_ > 0; }
-  /// Makes the gradient of s of that of capped logits, float32 [R, V], in place; overwrites the logits, too.
+  /// Turns the gradient of capped logits into that of s, float32 [R, V], in place; also overwrites the
+  /// logits.
   void uncap(at::Tensor& d_logits_RV, at::Tensor& logits_RV) const;
   /// The gradient of hidden_RC, float32 [R, C], from that of s (in the compute type).
   std::vector<at::Tensor> logits_backward(const std::vector<at::Tensor>& d_logits_RV) const;
 
-  /// The chunks' groups of a model whose weights are trained, as TrainedWeights::groups: the embedding's,
-  /// then those of a head that is not the embedding.
+  /// Adds the groups of the chunks for training all weights, in the order of TrainedWeights::groups: the
+  /// embedding's, then those of a separate head.
   void train(const WeightSource& weights, std::vector<TrainedGroup>& groups);
   void weights_changed();
   size_t chunks() const { return embedding_.size(); }
   bool is_tied() const { return tied_; }
   /// Calls add(chunk, its gradient) for every chunk of a matrix in order: float32 [rows, C], the sum over the
-  /// items along the tree of gradients.h, undefined when there are none. The head's is d_logits^T h, a
-  /// product in the compute type; `d_logits_RV` as in logits_backward. An undefined item is an empty one.
-  /// Local.
+  /// items along the tree of gradients.h, undefined if there are none. The head's gradient is d_logits^T h, a
+  /// product in the compute type; `d_logits_RV` as in logits_backward. An undefined item is empty. Not
+  /// collective.
   using AddGradient = std::function<void(size_t chunk, const at::Tensor& d_VC)>;
   void head_gradient(const std::vector<at::Tensor>& hidden_RC, const std::vector<at::Tensor>& d_logits_RV,
                      const AddGradient& add) const;
   void embedding_gradient(const std::vector<at::Tensor>& ids_T, const std::vector<at::Tensor>& d_x_TC,
                           const AddGradient& add) const;
 
-  /// Whether every chunk is here, so that nothing above moves data between ranks.
+  /// Whether every chunk is here, so that no function above moves data between ranks.
   bool is_whole() const;
   void gather_all();
 
@@ -64,9 +64,9 @@ class Vocabulary {
   struct Chunk {
     int64_t first, rows;
     std::unique_ptr<ShardGroup> group;
-    at::Tensor compute_VC;  // in the compute type, once it was asked for; as long as the chunk is here
+    at::Tensor compute_VC;  // in the compute type, once requested and while the chunk is here
   };
-  /// Which of the ids, counted from the chunk's first, are the chunk's.
+  /// Which of the ids, counted from the chunk's first, belong to the chunk.
   static at::Tensor is_in(const Chunk& chunk, const at::Tensor& local_T);
   using Chunks = std::vector<Chunk>;
   Chunks load(const WeightSource& weights, const char* name, const ModelShape& shape,
@@ -82,7 +82,7 @@ class Vocabulary {
   at::Device device_;
   bool tied_;
   double embedding_scale_, logits_cap_;
-  // What is gathered does not change what the model is. head_ is empty where the embedding is the head too.
+  // Mutable, as gathering does not change the model. head_ is empty if the embedding is also the head.
   mutable Chunks embedding_, head_;
 };
 

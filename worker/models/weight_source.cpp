@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// Rows of so many columns that are worth a thread.
+/// How many rows of `columns` columns are worth a thread.
 int64_t rows_of_thread(int64_t columns) { return std::max<int64_t>(1, 65536 / columns); }
 
 }  // namespace

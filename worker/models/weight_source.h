@@ -1,6 +1,6 @@
-// A model's weights as Torch's tensors, from files of any form (model_files/tensor_reader.h). Any rows of any
-// tensor are given alone, so a rank makes or reads only its own. What becomes of the rows (types, devices,
-// shards) is the model's business.
+// A model's weights as Torch tensors, from files of any form (model_files/tensor_reader.h). Any rows of any
+// tensor can be had alone, so a rank makes or reads only its own. The model decides about their types,
+// devices and shards.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,13 +19,13 @@ class WeightSource {
   explicit WeightSource(std::unique_ptr<TensorReader> tensors) : tensors_(std::move(tensors)) {}
 
   /// Rows [first, last) of the tensor `name` (architecture/block.h), float32 [last - first, columns] on the
-  /// host; of a vector (norms) the elements [first, last). Throws what TensorReader::read_rows does.
+  /// host; for a vector (norms) the elements [first, last). Throws as TensorReader::read_rows does.
   /// Thread-safe.
   at::Tensor rows(const std::string& name, int64_t first, int64_t last) const;
 
-  /// The same rows of a matrix packed in `type` (Q8_0 or Q4_1), uint8 [last - first, bytes of a row]: as they
-  /// are where the file has them in this type, else of rows() by quantize(). Any split gives the same bytes.
-  /// The columns are a multiple of 32.
+  /// The same rows of a matrix packed in `type` (Q8_0 or Q4_1), uint8 [last - first, bytes of a row]:
+  /// unchanged if the file has them in this type, else made from rows() by quantize(). Any split gives the
+  /// same bytes. The number of columns must be a multiple of 32.
   at::Tensor packed_rows(const std::string& name, int64_t first, int64_t last, TensorType type) const;
 
   /// All rows of the tensor.

@@ -27,13 +27,13 @@ uint64_t bytes_of(const std::vector<int64_t>& sizes) {
   return bytes;
 }
 
-/// What scales the rotations, as transformers 4 and 5 read it; null where nothing does. Throws UserError for
-/// divisors of a GGUF file that are of no scaling with a name.
+/// The scaling of rotations in the form that transformers 4 and 5 read; null if there is none. Throws
+/// UserError for divisors of a GGUF file that fit no named scaling.
 nlohmann::json scaling_of(const ModelShape& shape) {
   const std::vector<double>& divisors = shape.rope_divisors;
   if (divisors.empty()) return nullptr;
   if (is_linear(divisors)) return {{"rope_type", "linear"}, {"factor", divisors.front()}};
-  constexpr double close = 1e-5;             // GGUF files have them in float32
+  constexpr double close = 1e-5;             // GGUF files store them in float32
   for (const double factor : {8.0, 32.0}) {  // Llama 3.1 and 3.3; 3.2
     Llama3Scaling llama3;
     llama3.factor = factor;
@@ -85,7 +85,7 @@ nlohmann::json config_of(const ModelShape& shape) {
       config[key] = cap > 0 ? nlohmann::json(cap) : nlohmann::json();
     config["sliding_window"] = shape.window > 0 ? shape.window : shape.context_length;
   }
-  // The class's own is a token of Phi-3-mini's, and another vocabulary may be shorter.
+  // The class's default is a token of Phi-3-mini, and another vocabulary may be shorter.
   if (shape.architecture == "phi3") config["pad_token_id"] = nullptr;
   if (const nlohmann::json scaling = scaling_of(shape); !scaling.is_null()) config["rope_scaling"] = scaling;
   return config;

@@ -1,5 +1,5 @@
-// All weights of a model on disk as transformers reads them: config.json and model.safetensors, float32, in
-// Hugging Face's names. Adapters are adapter_file.h's; where trained weights come from is train/'s business.
+// All weights of a model on disk as transformers reads them: config.json and model.safetensors, float32,
+// under Hugging Face's names. Adapters: adapter_file.h. Trained weights come from train/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,23 +12,22 @@
 
 namespace apportion {
 
-/// Writes a folder tensor by tensor, so that no more than one has to be in memory.
+/// Writes a folder tensor by tensor, so only one has to be in memory.
 class WeightsWriter {
  public:
-  /// Begins model.safetensors under a temporary name. Throws UserError with the system's reason, as all
-  /// that follows.
-  /// `config`: what config.json has; empty: what the shape says.
+  /// Begins model.safetensors under a temporary name. Throws UserError with the system's reason, as do all
+  /// functions below.
+  /// `config`: the text of config.json; empty: made from the shape.
   WeightsWriter(const std::string& directory, const ModelShape& shape, const std::string& config = "");
-  /// An unfinished file is removed.
+  /// Removes an unfinished file.
   ~WeightsWriter();
   WeightsWriter(const WeightsWriter&) = delete;
   WeightsWriter& operator=(const WeightsWriter&) = delete;
 
-  /// The tensors as they lie in the file: the linear layers block by block, embedding, head,
-  /// norms.
+  /// The tensors in the order of the file: the linear layers block by block, embedding, head, norms.
   static std::vector<std::string> order(const ModelShape& shape);
 
-  /// The next values in that order, row by row.
+  /// Adds the next values in that order, row by row.
   void add(const at::Tensor& values);
 
   /// Syncs and renames the file, then writes config.json. Returns the SHA-256 of model.safetensors. Throws

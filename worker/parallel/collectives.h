@@ -1,8 +1,8 @@
 // Operations between the ranks of a group. Every call is collective (every rank of the group makes it, in the
-// same order) unless it says otherwise. Tensors are contiguous, on the device of the form (host memory but
-// for NCCL). A call that outlasts the time-out throws RankError naming the operation and, where it is known,
-// the peer. Sums over micro-batches are gradients.h's business; sums over ranks follow one tree (parts.h), so
-// no result depends on timing, form or algorithm.
+// same order) unless it says otherwise. Tensors are contiguous, in host memory, or on the GPU with NCCL. A
+// call that outlasts the time-out throws RankError naming the operation and, if known, the peer. Sums over
+// ranks follow one tree (parts.h), so no result depends on timing, form or algorithm. Sums over micro-batches
+// are in gradients.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,14 +14,14 @@
 
 namespace apportion {
 
-/// An operation that was started. Its tensors belong to it until wait() has returned: nobody writes to them,
-/// and what it writes is not read. Dropping one without wait() is safe for memory and for this rank; ranks
-/// that needed more of it than was published fail with a line that names this rank.
+/// An operation that was started. Its tensors belong to it until wait() has returned: nobody may write to
+/// them or read what it writes. Dropping it without wait() is safe for memory and for this rank; ranks that
+/// needed more from it than was published fail with a line that names this rank.
 class Transfer {
  public:
   virtual ~Transfer() = default;
   /// Ends the operation; a second call does nothing. Operations end in the order of their starts, as on a
-  /// stream: those started before are ended too, so ranks may wait in different orders.
+  /// stream: this ends earlier ones too, so ranks may wait in different orders.
   /// Throws RankError after the time-out, after an abort, or when a rank has left.
   virtual void wait() = 0;
 };
@@ -32,31 +32,31 @@ class Collectives {
   virtual int size() const = 0;
   virtual int group_rank() const = 0;
 
-  /// `tensor` (float32) of every rank becomes root's.
+  /// Copies root's `tensor` (float32) to that of every rank.
   virtual void broadcast(at::Tensor& tensor, int root) = 0;
   /// Point to point, float32: only the two ranks make these calls.
   virtual void send(const at::Tensor& tensor, int to) = 0;
   virtual void receive(at::Tensor& tensor, int from) = 0;
-  /// The ranks' values (any number from each), concatenated in the order of group ranks. Host memory.
+  /// The ranks' values (any number from each), concatenated in the order of group ranks. In host memory.
   virtual std::vector<double> all_gather(const std::vector<double>& values) = 0;
   virtual void barrier() = 0;
-  /// A barrier with a time-out of its own, connect_timeout_s: for ranks that come from loading what they
-  /// need.
+  /// A barrier with its own time-out, connect_timeout_s, for ranks that have been loading.
   virtual void meet(double timeout_s) = 0;
 
-  /// `all` becomes the ranks' parts in the order of group ranks. Any element type, the same everywhere;
-  /// counts[r] elements are rank r's, also none; `own` has counts[group_rank()], `all` their sum.
+  /// `all` receives the ranks' parts in the order of group ranks. Any element type, the same everywhere.
+  /// counts[r] is the number of rank r's elements, possibly 0; `own` has counts[group_rank()] elements, `all`
+  /// the sum of counts.
   virtual std::unique_ptr<Transfer> start_all_gather(const at::Tensor& own, const at::Tensor& all,
                                                      const std::vector<int64_t>& counts) = 0;
-  /// `own` becomes the sum over ranks of this rank's part of their `all`. float32, cut as above. The order is
-  /// the binary tree over group ranks of tree_sum_into (parts.h). `all` is as before afterwards.
+  /// `own` receives the sum over ranks of this rank's part of their `all`. float32, cut as above. The order
+  /// is the binary tree over group ranks of tree_sum_into (parts.h). `all` stays unchanged.
   virtual std::unique_ptr<Transfer> start_reduce_scatter(const at::Tensor& all, const at::Tensor& own,
                                                          const std::vector<int64_t>& counts) = 0;
   /// `tensor` (float32) of every rank becomes the sum over ranks, in the same order: the same bits
   /// everywhere.
   virtual std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor) = 0;
 
-  /// The same, started and waited for.
+  /// Starts the operation and waits for it.
   void all_gather(const at::Tensor& own, const at::Tensor& all, const std::vector<int64_t>& counts) {
     start_all_gather(own, all, counts)->wait();
   }
@@ -68,27 +68,27 @@ class Collectives {
   /// Not collective: this rank gives up. Running and later operations of every rank, this one too, throw
   /// RankError naming this rank and `reason` (its first 200 bytes). A second call does nothing.
   virtual void abort(const std::string& reason) = 0;
-  /// Throws the RankError of an abort that has reached this rank; `operation` is what was about to be done.
+  /// Throws the RankError of an abort that has reached this rank; `operation` names what was about to start.
   virtual void throw_if_aborted(const std::string& operation) = 0;
 
-  /// The group ranks that share memory with this one, ascending, this one among them.
+  /// The group ranks that share memory with this one, ascending, including this one.
   virtual std::vector<int> node_ranks() const = 0;
-  /// A uint8 tensor [bytes] of zeros, at a multiple of 64 bytes, in memory that all ranks of the node see
-  /// (host memory in every form). Collective over node_ranks(). An operation whose source lies in it is read
-  /// in place by the node's other ranks, as long as they hold their tensors of it; other sources are copied
-  /// once more. What ranks write to it is theirs to order (barrier()).
+  /// A uint8 tensor [bytes] of zeros, aligned to 64 bytes, in memory that all ranks of the node see (host
+  /// memory in every form). Collective over node_ranks(). The node's other ranks read an operation's source
+  /// in place if it lies there and they still hold their tensors of it; other sources are copied once in
+  /// addition. Ranks must order their own writes to it (barrier()).
   virtual at::Tensor allocate_shared(int64_t bytes) = 0;
 };
 
 /// A group of one: nothing moves.
 std::unique_ptr<Collectives> make_local_collectives();
 
-/// One for every rank of a group whose ranks are threads of this process, for tests: each goes to its thread.
-/// Nodes are runs of `ranks_per_node` ranks; between them messages go by the code that MPI uses too.
+/// For tests: one for every rank of a group whose ranks are threads of this process, each to be used by its
+/// thread. Nodes are runs of `ranks_per_node` ranks; messages between nodes take the same code as with MPI.
 std::vector<std::unique_ptr<Collectives>> make_threads_collectives(int ranks, int ranks_per_node,
                                                                    double timeout_s);
 
-/// Whether ranks of one machine use its shared memory, or behave as if each were a node of its own.
+/// Whether ranks of one machine use its shared memory, or each acts as a node of its own.
 enum class NodeSharing { used, ignored };
 
 /// Over MPI, host tensors. `group` lists world ranks in group order; only its members make this call
@@ -96,12 +96,12 @@ enum class NodeSharing { used, ignored };
 std::unique_ptr<Collectives> make_mpi_collectives(const std::vector<int>& group, int tag, double timeout_s,
                                                   NodeSharing sharing = NodeSharing::used);
 
-/// This rank's NCCL communicators that are in no group. To make one takes seconds, so a group that has ended
-/// well leaves its own here for the next group of the same ranks.
+/// This rank's NCCL communicators that no group uses. Making one takes seconds, so a group that has ended
+/// well leaves its communicator here for the next group of the same ranks.
 class NcclPool {
  public:
-  virtual ~NcclPool() = default;  // aborts what is here
-  /// Ends what is here, in order. The ranks of its groups all do, once none of them has anything in flight.
+  virtual ~NcclPool() = default;  // aborts its communicators
+  /// Ends the communicators here, in order. All ranks of their groups must call it, with nothing in flight.
   virtual void close() = 0;
 };
 /// close() gives up, and aborts, after `end_timeout_s`. Null in a build without NCCL.
@@ -109,12 +109,12 @@ std::shared_ptr<NcclPool> make_nccl_pool(double end_timeout_s);
 
 struct NcclPlace {
   std::shared_ptr<NcclPool> pool;
-  std::vector<int> ranks;  // of the group, the same numbers at each forming: world ranks
+  std::vector<int> ranks;  // the group's world ranks, the same each time it is formed
   double connect_timeout_s = 0, timeout_s = 0;
 };
 
-/// Over NCCL, CUDA tensors; what is said before there is a communicator goes over `control` (host). In a
-/// build without NCCL: throws UserError.
+/// Over NCCL, for CUDA tensors; until there is a communicator, messages go over `control` (host). Throws
+/// UserError in a build without NCCL.
 std::unique_ptr<Collectives> make_nccl_collectives(std::unique_ptr<Collectives> control,
                                                    const NcclPlace& place);
 
@@ -124,14 +124,14 @@ struct PretendedGroup {
   double bytes_per_s = 1e10, latency_s = 1e-5;
 };
 
-/// One process plays one rank: for planning, and for shapes at numbers of ranks that are not at hand.
-/// Operations take no time but that of copies, and count the seconds that they would take
-/// (collectives_pretend.cpp has the formulas). Contents: a gathered part is this rank's own, repeated or cut
-/// to the part's length (zeros when its own is empty); a sum is this rank's contribution times one; what is
-/// received is zeros. Tensors on the device `meta` are counted only.
+/// One process plays one rank, for planning and for shapes on more ranks than are at hand. Operations take
+/// only the time of copies, and count the seconds that they would really take (collectives_pretend.cpp has
+/// the formulas). Contents: a gathered part is this rank's own, repeated or cut to the part's length (zeros
+/// when its own is empty); a sum is this rank's contribution alone; received data is zeros. Tensors on the
+/// device `meta` are only counted.
 class PretendCollectives : public Collectives {
  public:
-  /// What all operations so far would have taken.
+  /// Seconds that all operations so far would have taken.
   virtual double pretended_seconds() const = 0;
   /// Bytes that this rank would have received.
   virtual int64_t pretended_bytes() const = 0;

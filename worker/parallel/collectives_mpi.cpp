@@ -1,8 +1,8 @@
-// Collectives over MPI between the hosts' memories; see collectives.h. Only non-blocking calls, tested with
-// pauses in between: ranks that share cores must not spin, and a peer that is gone must not hang us for ever.
-// Gathers and sums are transfers.cpp's; here are MPI's messages, the node's board between processes, and the
-// operations that MPI does itself.
-#define OMPI_SKIP_MPICXX 1  // the C interface only
+// Collectives over MPI between the hosts' memories; see collectives.h. Uses only non-blocking calls and tests
+// them with pauses in between: ranks that share cores must not spin, and a lost peer must not hang us for
+// ever. transfers.cpp has gathers and sums; this file has MPI's messages, the node's board between processes,
+// and the operations that MPI does itself.
+#define OMPI_SKIP_MPICXX 1  // only the C interface
 #include <ATen/core/Tensor.h>
 #include <mpi.h>
 
@@ -22,10 +22,10 @@ namespace apportion {
 
 namespace {
 
-/// MPI counts with int; larger tensors go in parts of this many elements.
+/// MPI counts with int, so larger tensors go in parts of this many elements.
 constexpr int64_t most_elements = int64_t{1} << 30;
 constexpr int point_to_point_tag = 0;  // transfers use 1 to 30000
-constexpr int abort_tag = 32767;       // the largest that every MPI has
+constexpr int abort_tag = 32767;       // the largest tag that every MPI has
 constexpr size_t most_reason = 200;    // bytes
 
 void check_code(int code, const std::string& operation, int world_rank) {
@@ -119,7 +119,7 @@ class MpiCollectives : public Collectives {
   }
 
   ~MpiCollectives() override {
-    // While an exception unwinds the others may be elsewhere. An operation in flight still needs the
+    // While an exception unwinds, the other ranks may be elsewhere. An operation in flight still needs the
     // communicator.
     const bool is_quiet = transfers_->close() && !is_left_in_flight_;
     if (is_quiet && std::uncaught_exceptions() <= exceptions_at_start_) MPI_Comm_free(&communicator_);
@@ -212,7 +212,7 @@ class MpiCollectives : public Collectives {
     aborted_by_ = group_rank_;
     reason_ = reason.substr(0, most_reason);
     transfers_->abort(reason_);
-    // The text stays where it is for as long as MPI may read it.
+    // The text is never freed, as MPI may still read it.
     auto* text = new std::string(reason_);
     for (int peer = 0; peer < size_; ++peer) {
       MPI_Request request = MPI_REQUEST_NULL;
@@ -261,8 +261,8 @@ class MpiCollectives : public Collectives {
     node_ranks_ = {group_rank_};
   }
 
-  /// The board of this node's ranks, and node_ranks_; null, and this rank alone, when it is alone or when a
-  /// rank of the group cannot open another's memory.
+  /// Returns the board of this node's ranks and sets node_ranks_. Null, and this rank alone, when it is alone
+  /// or when a rank of the group cannot open another's memory.
   std::shared_ptr<NodeBoard> open_board() {
     MPI_Comm machine = MPI_COMM_NULL;
     check(MPI_Comm_split_type(communicator_, MPI_COMM_TYPE_SHARED, group_rank_, MPI_INFO_NULL, &machine),
@@ -315,7 +315,7 @@ class MpiCollectives : public Collectives {
            "tensors between ranks are contiguous float32 in host memory");
   }
 
-  /// Calls `move(data, count)` for the tensor's parts; once with count 0 for an empty tensor.
+  /// Calls `move(data, count)` for each part of the tensor; once with count 0 for an empty tensor.
   template <typename Move>
   static void for_parts(const at::Tensor& tensor, const Move& move) {
     float* data = tensor.data_ptr<float>();
@@ -333,12 +333,12 @@ class MpiCollectives : public Collectives {
     check_code(code, operation, world_rank(peer));
   }
 
-  /// MPI can take back a receive, so that its buffer may go. Other operations stay in flight: a rank that
-  /// meets a time-out ends.
+  /// MPI can cancel a receive, so its buffer may be freed. Other operations stay in flight: a rank ends when
+  /// it meets a time-out.
   enum class AfterTimeout { leave, cancel };
 
-  /// Waits until the operation is complete; the number of floats that came. `peer` (group rank) is -1 when it
-  /// is not known whom we wait for.
+  /// Waits until the operation is complete and returns the number of floats received. `peer` (group rank) is
+  /// -1 if we do not know whom we wait for.
   int wait(MPI_Request request, const std::string& operation, int peer,
            AfterTimeout after = AfterTimeout::leave) {
     Patience waiting(operation, timeout_s_, [&] { throw_if_aborted(operation); });

@@ -1,12 +1,12 @@
-// Collectives over NCCL, on a stream of their own beside the computation's: a transfer begins when what is
-// queued on the current stream at its start is done, and wait() lets both the current stream and the host
-// wait for its end, so that a peer that is gone is named. Host values, shared memory and the barrier go over
-// `control` (MPI), which is quiet while NCCL has something in flight but for a look whether a rank has
-// aborted. NCCL moves bytes only: it adds in an order of its algorithm's, we along the tree of parts.h. A
-// communicator that fails is aborted and of no further use: the job ends (see apportion.cpp). One whose group
-// has ended well is kept for the next group of the same ranks (NcclPool), and at the job's end all ranks
-// finalize theirs. Streams are worker/gpu/stream.h's; tests run this file over pretended ones
-// (tests/support/pretend_nccl), no GPU has yet.
+// Collectives over NCCL, on a stream of their own next to the computation's. A transfer begins once
+// everything queued on the current stream at its start is done. wait() makes both the current stream and the
+// host wait for its end, so a lost peer is named. Host values, shared memory and the barrier go over
+// `control` (MPI). While NCCL has something in flight, control is quiet except for checking whether a rank
+// has aborted. NCCL only moves bytes: it would add in its algorithm's order, while we add along the tree of
+// parts.h. A communicator that fails is aborted and never reused: the job ends (see apportion.cpp). One whose
+// group has ended well is kept for the next group of the same ranks (NcclPool), and at the job's end all
+// ranks finalize theirs. Streams are in worker/gpu/stream.h. Tests run this file over pretended ones
+// (tests/support/pretend_nccl); no GPU has run it yet.
 #include <ATen/ATen.h>
 #include <nccl.h>
 
@@ -25,7 +25,7 @@
 namespace apportion {
 namespace {
 
-/// A communicator between two groups. `token` is its number in the pool of the group's first rank.
+/// A communicator waiting for its next group. `token` is its number in the pool of the group's first rank.
 struct IdleCommunicator {
   ncclComm_t communicator;
   double token;
@@ -41,7 +41,7 @@ class Pool : public NcclPool {
   Pool& operator=(const Pool&) = delete;
 
   void close() override {
-    std::vector<ncclResult_t> begun;  // no rank waits for another before all are under way
+    std::vector<ncclResult_t> begun;  // start all before waiting for any
     for (const auto& [ranks, idle] : idle_) begun.push_back(ncclCommFinalize(idle.communicator));
     for (size_t i = 0; i < idle_.size(); ++i) end(idle_[i].second.communicator, begun[i]);
     idle_.clear();
@@ -49,7 +49,7 @@ class Pool : public NcclPool {
 
   double next_token() { return ++last_token_; }
 
-  /// The token of the one that `ranks` left last, 0 when there is none.
+  /// The token of the communicator that `ranks` left last, 0 if there is none.
   double token_for(const std::vector<int>& ranks) const {
     const auto found = find(ranks);
     return found == idle_.rend() ? 0 : found->second.token;
@@ -62,9 +62,9 @@ class Pool : public NcclPool {
   }
   void keep(const std::vector<int>& ranks, const IdleCommunicator& idle) {
     idle_.emplace_back(ranks, idle);
-    // Each has buffers on the GPU. A rank is in a new group only when all ranks of its last one are done, so
-    // nothing of the oldest is in flight on any rank, and ending it needs no other rank. One that has it
-    // still finds at the next forming that this rank has not.
+    // Each has buffers on the GPU, so only a few are kept. A rank joins a new group only when all ranks of
+    // its last one are done, so nothing of the oldest is in flight on any rank, and ending it needs no other
+    // rank. A rank that still has it learns when the group is next formed that this rank has not.
     constexpr size_t most = 6;
     if (idle_.size() <= most) return;
     ncclCommAbort(idle_.front().second.communicator);
@@ -90,17 +90,17 @@ class Pool : public NcclPool {
         ncclCommDestroy(communicator);
         return;
       }
-    } catch (const RankError&) {  // a peer does not end it, and the job is done
+    } catch (const RankError&) {  // a peer does not end it, but the job is done
     }
     ncclCommAbort(communicator);
   }
 
   double end_timeout_s_;
   double last_token_ = 0;
-  std::vector<Entry> idle_;  // in the order in which they were left
+  std::vector<Entry> idle_;  // in the order they were left
 };
 
-/// Rank 0's NCCL id and token, on every rank: bytes travel as one double each.
+/// Gives every rank rank 0's NCCL id and token; each byte travels as a double.
 std::pair<ncclUniqueId, double> share_id(Collectives& control, Pool& pool) {
   std::vector<double> mine;
   ncclUniqueId id;
@@ -115,7 +115,7 @@ std::pair<ncclUniqueId, double> share_id(Collectives& control, Pool& pool) {
   ensure(bytes.size() == sizeof(id.internal) + 1, "rank 0 alone sends the NCCL id");
   for (size_t i = 0; i < sizeof(id.internal); ++i)
     id.internal[i] = static_cast<char>(static_cast<unsigned char>(bytes[i]));
-  control.barrier();  // a rank that runs ahead into the communicator's creation can hang it
+  control.barrier();  // a rank that starts creating the communicator too early can hang it
   return {id, bytes.back()};
 }
 
@@ -125,8 +125,8 @@ struct QueuedOperation {
   GpuMark end;
 };
 
-/// The communicator, its stream, and how to wait for them; shared with transfers, which may be the last to
-/// go.
+/// The communicator, its stream, and how to wait for them. Shared with transfers, which may outlive the
+/// group.
 class NcclGroup {
  public:
   NcclGroup(std::unique_ptr<Collectives> control, NcclPlace place)
@@ -144,7 +144,8 @@ class NcclGroup {
       throw;
     }
   }
-  /// What was started and not waited for ends first. While an exception unwinds the others may be elsewhere.
+  /// Operations that nobody waited for end first. While an exception unwinds, the other ranks may be
+  /// elsewhere.
   ~NcclGroup() {
     if (!communicator_) return;
     try {
@@ -170,7 +171,7 @@ class NcclGroup {
     if (!communicator_) throw RankError(-1, operation + ": the group failed before: " + failure_);
   }
 
-  /// An abort goes to the hosts first and to NCCL then, on every rank.
+  /// An abort reaches the hosts first and then NCCL, on every rank.
   void throw_if_aborted(const std::string& operation) {
     try {
       control_->throw_if_aborted(operation);
@@ -193,8 +194,8 @@ class NcclGroup {
     throw RankError(-1, reason);
   }
 
-  /// Waits until NCCL has taken the calls made so far (a communicator that does not block takes them later).
-  /// Before that nothing else may be queued on the stream.
+  /// Waits until NCCL has taken the calls made so far (a non-blocking communicator takes them later). Until
+  /// then nothing else may be queued on the stream.
   void wait_for_calls(const std::string& operation) {
     poll(waiting_in(operation), [] { return true; });
   }
@@ -203,14 +204,14 @@ class NcclGroup {
     poll(waiting_in(operation), [&] { return mark.reached(); });
   }
 
-  /// What was put into the stream last is the end of `operation`.
+  /// Marks the last entry of the stream as the end of `operation`.
   std::shared_ptr<const QueuedOperation> queued(const std::string& operation) {
     auto last = std::make_shared<const QueuedOperation>(operation, stream_);
     queued_.push_back(last);
     return last;
   }
 
-  /// Ends the operations up to `last` in the order of their starts, so that the first that fails is named.
+  /// Ends the operations up to `last` in the order of their starts, so the first that fails is named.
   void wait_through(const std::shared_ptr<const QueuedOperation>& last) {
     if (std::find(queued_.begin(), queued_.end(), last) == queued_.end()) return;
     for (bool is_last = false; !is_last; queued_.pop_front()) {
@@ -221,7 +222,7 @@ class NcclGroup {
   }
 
  private:
-  /// The communicator that these ranks had before, if every one of them has it still.
+  /// Takes the communicator that these ranks had before, if all of them still have it.
   bool take_from_pool() {
     const double token = pool_->token_for(place_.ranks);
     const std::vector<double> tokens = control_->all_gather({token});
@@ -237,12 +238,12 @@ class NcclGroup {
     const auto [id, token] = share_id(*control_, *pool_);
     token_ = token;
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;  // so that every wait is ours and can time out
+    config.blocking = 0;  // so every wait is ours and can time out
     check(ncclCommInitRankConfig(&communicator_, control_->size(), id, control_->group_rank(), &config),
           operation);
     auto look = [&] { control_->throw_if_aborted(operation); };
     poll(Patience(operation, place_.connect_timeout_s, look, "connect_timeout_s"), [] { return true; });
-    control_->meet(place_.connect_timeout_s);  // nobody's first operation waits for one that still connects
+    control_->meet(place_.connect_timeout_s);  // so no first operation waits for a rank still connecting
   }
 
   Patience waiting_in(const std::string& operation) {
@@ -259,7 +260,7 @@ class NcclGroup {
     }
   }
 
-  /// The communicator is of no further use; later operations say why.
+  /// Gives up the communicator; later operations say why.
   void fail(const std::string& reason) {
     if (communicator_) failure_ = reason;
     abort_communicator();
@@ -279,8 +280,8 @@ class NcclGroup {
   int exceptions_at_start_;
   ncclComm_t communicator_ = nullptr;
   double token_ = 0;
-  std::string failure_;                                        // why there is none
-  std::deque<std::shared_ptr<const QueuedOperation>> queued_;  // those that nobody has waited for
+  std::string failure_;                                        // why there is no communicator
+  std::deque<std::shared_ptr<const QueuedOperation>> queued_;  // not yet waited for
 };
 
 /// One queued operation.
@@ -379,13 +380,13 @@ class NcclCollectives : public Collectives {
   at::Tensor allocate_shared(int64_t bytes) override { return group_->control().allocate_shared(bytes); }
 
  private:
-  /// Queues what `calls` does on the group's stream, behind what is queued on the current one now.
+  /// Queues what `calls` does on the group's stream, behind everything now queued on the current one.
   template <typename Calls>
   std::unique_ptr<Transfer> queue(const std::string& operation, const std::vector<at::Tensor>& tensors,
                                   const Calls& calls) {
     for (const at::Tensor& tensor : tensors) {
       ensure(is_on_gpu(tensor) && tensor.is_contiguous(), "NCCL moves contiguous tensors of the GPU");
-      keep_memory_for(tensor, group_->stream());  // also when nobody waits
+      keep_memory_for(tensor, group_->stream());  // even if nobody waits
     }
     group_->check_usable(operation);
     GpuMark(GpuStream::current()).hold(group_->stream());
@@ -397,7 +398,7 @@ class NcclCollectives : public Collectives {
 
   static char* bytes_of(const at::Tensor& tensor) { return static_cast<char*>(tensor.data_ptr()); }
 
-  /// One call when all parts are equal, else a broadcast of each.
+  /// One call if all parts are equal, else a broadcast for each part.
   ncclResult_t gather(const at::Tensor& own, const at::Tensor& all, const Parts& parts) {
     const auto element = static_cast<int64_t>(own.element_size());
     bool is_even = true;
@@ -418,13 +419,13 @@ class NcclCollectives : public Collectives {
 
   static bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
 
-  /// The group has to be ended also after an error, which is then the result.
+  /// Ends the NCCL group, even after an error, which is then the result.
   static ncclResult_t end_group(ncclResult_t result) {
     const ncclResult_t ended = ncclGroupEnd();
     return is_error(result) ? result : ended;
   }
 
-  /// Every rank's contribution to the own part comes here and is added along the tree.
+  /// Receives every rank's contribution to this rank's part and adds them along the tree.
   ncclResult_t add(const at::Tensor& all, const at::Tensor& own, const Parts& parts,
                    const std::string& operation) {
     const at::Tensor scratch = at::empty({size(), own.numel()}, own.options());

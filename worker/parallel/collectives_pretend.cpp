@@ -1,6 +1,7 @@
-// Collectives of one process that plays one rank of a group that is not there; see PretendCollectives. Times
-// are those of a ring, or of pairwise messages, on links that carry bytes_per_s each way: P ranks, own part
-// of o bytes, all parts together A bytes, per message the latency l:
+// Collectives of one process that plays one rank of a group that does not exist; see PretendCollectives.
+// Times are those of a ring, or of pairwise messages, on links that carry bytes_per_s each way. P is the
+// number of ranks, o the bytes of the own part, A the bytes of all parts together, l the latency of a
+// message:
 //   all_gather      (P - 1) l + (A - o) / bytes_per_s
 //   reduce_scatter  (P - 1) l + (P - 1) o / bytes_per_s
 //   all_reduce      2 (P - 1) l + 2 A (P - 1) / P / bytes_per_s
@@ -24,7 +25,7 @@ class PretendedTransfer : public Transfer {
   void wait() override {}
 };
 
-/// One dimension; tensors without elements too.
+/// As one dimension, even for tensors without elements.
 at::Tensor flat(const at::Tensor& tensor) { return tensor.reshape({tensor.numel()}); }
 
 class Pretend : public PretendCollectives {

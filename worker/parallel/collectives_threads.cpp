@@ -21,7 +21,7 @@ namespace {
 
 constexpr size_t most_reason = 200;  // bytes
 constexpr int send_tag = 0;
-constexpr int collective_tag = std::numeric_limits<int>::max();  // transfers use those in between
+constexpr int collective_tag = std::numeric_limits<int>::max();  // transfers use the tags between
 
 /// What all ranks of a group share.
 struct PostOffice {
@@ -29,7 +29,7 @@ struct PostOffice {
     std::vector<std::byte> bytes;
     bool is_taken = false;
   };
-  /// Message k of a channel is what receive k of it gets, as in MPI.
+  /// The k-th receive of a channel gets its k-th message, as in MPI.
   struct Channel {
     uint64_t sent = 0, asked = 0;
     std::map<uint64_t, std::shared_ptr<Envelope>> waiting;

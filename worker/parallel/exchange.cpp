@@ -8,7 +8,7 @@ namespace apportion {
 namespace {
 
 constexpr size_t sends_in_flight = 8;
-constexpr size_t receives_in_flight = 16;  // of a round without sums
+constexpr size_t receives_in_flight = 16;  // in a round without sums
 constexpr int64_t groups_in_flight = 2;
 constexpr auto nap = std::chrono::microseconds(50);
 
@@ -152,7 +152,7 @@ void ExchangeDriver::run() {
     changed_.wait(lock, [this] { return ending_ || !tasks_.empty(); });
     bool moved = false;
     for (const auto& task : tasks_) moved |= advance_locked(*task);
-    // A failed exchange stays: its messages may still be in flight.
+    // A failed exchange is kept: its messages may still be in flight.
     const auto done = [](const auto& task) { return task->exchange.done(); };
     tasks_.erase(std::remove_if(tasks_.begin(), tasks_.end(), done), tasks_.end());
     lock.unlock();

@@ -1,7 +1,7 @@
-// Messages between ranks that share no memory: an exchange is lists of messages to send and to receive, in an
-// order that cannot block, of which some are in flight at a time, and sums over what has come. ExchangeDriver
-// drives exchanges by a thread while any is in flight. How one message goes is a Messenger's (MPI's, or a
-// queue between threads); which messages an operation needs is transfers.cpp's.
+// Messages between ranks that share no memory. An exchange has lists of messages to send and to receive, in
+// an order that cannot block, with some in flight at a time, and sums over what has arrived. ExchangeDriver
+// drives exchanges with a thread while any is in flight. A Messenger (MPI's, or a queue between threads)
+// moves one message; transfers.cpp decides which messages an operation needs.
 #pragma once
 
 #include <atomic>
@@ -22,21 +22,21 @@ struct PeerMessage {
   int64_t bytes = 0;
 };
 
-/// Non-blocking point-to-point messages of one group. Messages of one sender, receiver and tag arrive in the
-/// order of their sending. Calls are serialised by the caller.
+/// Non-blocking point-to-point messages of one group. Messages with the same sender, receiver and tag arrive
+/// in the order they were sent. The caller serialises calls.
 class Messenger {
  public:
   virtual ~Messenger() = default;
-  /// Both return a number for test() and cancel(). The bytes stay valid until test() was true.
+  /// Both return a number for test(). The bytes must stay valid until test() was true.
   virtual int64_t start_send(const PeerMessage& message, int tag) = 0;
   virtual int64_t start_receive(const PeerMessage& message, int tag) = 0;
-  /// Whether it is complete; then the number is free again. Throws RankError when it failed.
+  /// Whether the message is complete; if so the number is free again. Throws RankError when it failed.
   virtual bool test(int64_t number) = 0;
 };
 
-/// One round of messages. Receives come in groups of `group_size` (0: all are one group); sum(g) is called
-/// once for each group in order when its messages have come, until it returns true ("not yet" is false).
-/// Receives of group g are made only when sum(g - 2) was true, so that two groups need memory.
+/// One round of messages. Receives form groups of `group_size` (0: all are one group). When a group's
+/// messages have arrived, sum(g) is called, group by group in order, until it returns true (false: not yet).
+/// Receives of group g start only after sum(g - 2) was true, so only two groups need memory.
 struct Round {
   std::vector<PeerMessage> sends, receives;
   int64_t group_size = 0;
@@ -45,19 +45,20 @@ struct Round {
 
 class Exchange {
  public:
-  /// Rounds follow each other: all of a round is complete before a message of the next is started.
+  /// Rounds run one after another: a round is complete before any message of the next starts.
   Exchange(std::vector<Round> rounds, int tag);
 
-  /// Starts, tests and sums what can be; true when something moved.
+  /// Starts, tests and sums whatever is ready; returns true when something moved.
   bool advance(Messenger& messenger);
   bool done() const { return round_ == rounds_.size(); }
-  /// Rounds that are complete.
+  /// Number of complete rounds.
   size_t rounds_done() const { return round_; }
-  /// The group rank of the first message that is missing: one to receive if there is, else one to send; -1.
+  /// The group rank of the first incomplete message: a receive if there is one, else a send; -1 if there is
+  /// none.
   int missing() const;
 
  private:
-  /// A list of messages of which the first `started` are started; numbers of those that are not complete yet.
+  /// Progress through a list of messages: how many were started, and the numbers of those not yet complete.
   struct Lane {
     size_t started = 0;
     std::vector<std::pair<int64_t, size_t>> in_flight;  // number, index
@@ -75,8 +76,8 @@ class Exchange {
   int64_t summed_ = 0;
 };
 
-/// Drives exchanges from the start of each to its end, by a thread that exists while there may be any and
-/// sleeps between tests. All calls of the Messenger go through here.
+/// Drives exchanges from start to end, with a thread that exists while there may be any and sleeps between
+/// tests. All calls of the Messenger go through here.
 class ExchangeDriver {
  public:
   explicit ExchangeDriver(std::shared_ptr<Messenger> messenger);
@@ -84,19 +85,20 @@ class ExchangeDriver {
   ExchangeDriver(const ExchangeDriver&) = delete;
   ExchangeDriver& operator=(const ExchangeDriver&) = delete;
 
-  /// `exchange` with `keep`, what its messages and sums need, until it is done or for ever when it failed.
+  /// An exchange, and in `keep` what its messages and sums need, until it is done, or for ever if it failed.
   struct Task {
     Exchange exchange;
     std::shared_ptr<void> keep;
     std::exception_ptr error;
   };
   void start(const std::shared_ptr<Task>& task);
-  /// Advances it; the number of rounds done. Rethrows what the exchange threw, here or in the thread.
+  /// Advances it and returns the number of rounds done. Rethrows what the exchange threw, here or in the
+  /// thread.
   size_t advance(Task& task);
   int missing(const Task& task);
-  /// Ends the thread. What is still in flight stays so: its exchanges and the messenger are kept for ever,
-  /// since their memory is still read and written. Called by a thread other than its own before the last
-  /// reference goes.
+  /// Ends the thread. Messages in flight stay in flight: their exchanges and the messenger are kept for ever,
+  /// since their memory is still read and written. Another thread must call this before the last reference is
+  /// dropped.
   bool stop();
 
  private:

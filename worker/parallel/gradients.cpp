@@ -12,13 +12,13 @@
 namespace apportion {
 namespace {
 
-/// Where the tree over leaves [first, last) parts, whoever has them.
+/// Where the tree over leaves [first, last) splits, whoever has them.
 template <typename Index>
 Index middle_of(Index first, Index last) {
   return first + (last - first + 1) / 2;
 }
 
-/// leaf `first` = the sum of leaves [first, last), `count` values of each.
+/// Leaf `first` becomes the sum of leaves [first, last), `count` values each.
 void add_leaves(const std::vector<float*>& leaves, size_t first, size_t last, int64_t count) {
   if (last - first == 1) return;
   const size_t middle = middle_of(first, last);
@@ -27,8 +27,8 @@ void add_leaves(const std::vector<float*>& leaves, size_t first, size_t last, in
   kernel_set().accumulate(leaves[middle], count, leaves[first]);
 }
 
-/// The sum of leaves [first, last), which are consumed: on a CPU in one pass over memory, by pieces that stay
-/// in the caches.
+/// The sum of leaves [first, last), which are consumed. On a CPU it takes one pass over memory, in pieces
+/// that stay in the caches.
 at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
   if (last - first == 1) return std::move(leaves[first]);
   const bool plain = std::all_of(
@@ -53,7 +53,7 @@ at::Tensor sum_of(std::vector<at::Tensor>& leaves, size_t first, size_t last) {
   return std::move(leaves[first]);
 }
 
-/// In float64, some values at a time; the host waits once.
+/// Sums in float64, some values at a time; the host waits once.
 double square_sum_on_device(const at::Tensor& values) {
   constexpr int64_t at_once = int64_t{1} << 24;
   const at::Tensor flat = values.flatten();
@@ -74,7 +74,7 @@ class TreeSum {
            "a rank brings its own leaves");
   }
 
-  /// The sum of leaves [first, last), on the owner of leaf `first`; undefined on the others.
+  /// The sum of leaves [first, last), on the owner of leaf `first`; undefined on other ranks.
   at::Tensor sum(int first, int last) {
     if (owner(first) == owner(last - 1)) {
       if (owner(first) != collectives_.group_rank()) return {};

@@ -20,10 +20,10 @@
 namespace apportion {
 namespace {
 
-/// Whether this thread is at work in a lane.
+/// Whether this thread is working in a lane.
 thread_local bool in_lane = false;
 
-/// A thread's number of threads for its parallel loops, set back at the end.
+/// Sets how many threads this thread's parallel loops use, and restores the number at the end.
 class ThreadsOf {
  public:
   explicit ThreadsOf(int threads) : before_(at::get_num_threads()) { at::set_num_threads(threads); }
@@ -35,9 +35,9 @@ class ThreadsOf {
   int before_;
 };
 
-/// Threads that wait for work between calls of run_lanes: what LibTorch keeps for each thread (the kernels
-/// that it makes for sizes of products) is made once, not at every call. One pool for each thread that runs
-/// lanes.
+/// Threads that wait for work between calls of run_lanes. So what LibTorch keeps for each thread (the kernels
+/// that it makes for sizes of products) is made once, not at every call. Each thread that runs lanes has a
+/// pool.
 class LanePool {
  public:
   LanePool() = default;
@@ -52,7 +52,7 @@ class LanePool {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  /// Calls lane(), which throws nothing, on `others` threads and on this one; returns when all have.
+  /// Calls lane(), which must not throw, on `others` threads and on this one; returns when all have finished.
   void run(int others, const std::function<void()>& lane) {
     ensure(!lane_, "lanes do not run lanes side by side of their own");
     while (static_cast<int>(threads_.size()) < others) threads_.emplace_back([this] { serve(); });
@@ -98,8 +98,8 @@ bool same_on(int threads, const std::function<at::Tensor()>& product) {
   return at::equal((ThreadsOf(threads), product()), wanted);
 }
 
-/// Numbers of rows that products are tried with. Without AVX-512 LibTorch multiplies bfloat16 by plain loops,
-/// the same at any size and 5 to 34 times as slow as float32: all sizes took five seconds on a Zen 1.
+/// Numbers of rows to try products with. Without AVX-512 LibTorch multiplies bfloat16 with plain loops, the
+/// same at any size and 5 to 34 times slower than float32: trying all sizes took five seconds on a Zen 1.
 std::vector<int64_t> rows_to_try(at::ScalarType type) {
   if (type == at::kBFloat16 && !__builtin_cpu_supports("avx512bw")) return {64};
   return {64, 192, 256};

@@ -1,4 +1,4 @@
-// What takes the place of collectives_nccl.cpp in a build without NCCL.
+// Replaces collectives_nccl.cpp in a build without NCCL.
 #include "shared/base/error.h"
 #include "worker/parallel/collectives.h"
 

@@ -57,7 +57,7 @@ class Mapping {
   Mapping& operator=(const Mapping&) = delete;
 
   std::byte* data() const { return static_cast<std::byte*>(data_); }
-  /// The offset of [memory, memory + bytes) in it, -1 when it is elsewhere.
+  /// The offset of [memory, memory + bytes) in the mapping, -1 if it lies elsewhere.
   int64_t offset_of(const void* memory, int64_t bytes) const {
     const int64_t offset =
         static_cast<int64_t>(reinterpret_cast<uintptr_t>(memory) - reinterpret_cast<uintptr_t>(data_));
@@ -69,8 +69,8 @@ class Mapping {
   int64_t bytes_;
 };
 
-/// Written by its rank, read by all. Counters are one more than the number of the last operation that got
-/// there.
+/// Written by its rank, read by all. Each counter is one more than the number of the last operation that
+/// reached its state.
 struct alignas(alignment) NodeBoard::RankBoard {
   std::array<std::atomic<uint64_t>, 3> counters = {};
   std::atomic<int32_t> presence = 0;
@@ -86,7 +86,7 @@ struct NodeBoard::StageMemory {
   int descriptor = -1;
   int64_t bytes = 0;
   std::shared_ptr<Mapping> mapping;
-  uint64_t user = 0;  // the number of the operation after the last that used it
+  uint64_t user = 0;  // one more than the number of the last operation that used it
 };
 
 struct NodeBoard::ThreadsMemory {
@@ -165,14 +165,14 @@ bool NodeBoard::reached(int peer, OperationState state, uint64_t sequence) const
 void NodeBoard::await(int peer, OperationState state, uint64_t sequence, Patience& patience) const {
   RankBoard& board = *boards_[static_cast<size_t>(peer)];
   while (!reached(peer, state, sequence)) {
-    // Looked at before the counters: what a rank did before it left counts.
+    // Read before the counters, so that what a rank did before it left counts.
     const auto presence = static_cast<Presence>(board.presence.load(std::memory_order_acquire));
     const bool is_given_up =
         state == OperationState::reduced && reached(peer, OperationState::finished, sequence);
     if (reached(peer, state, sequence)) return;
     throw_if_aborted(patience.operation());
     if (presence == Presence::left || is_given_up) {
-      patience.look();  // an abort of another node's rank, which this peer has seen already
+      patience.look();  // throws for an abort on another node that this peer has already seen
       throw RankError(world_rank(peer), with_rank(patience.operation(), world_rank(peer)) +
                                             ": that rank has " +
                                             (is_given_up ? "given the operation up" : "left the group"));
@@ -248,7 +248,7 @@ bool NodeBoard::is_free(const StageMemory& stage) const {
   return reached(index_, OperationState::finished, stage.user - 1);
 }
 
-/// The first stage whose last operation all ranks have finished, grown to `bytes`; a new one if there is
+/// The first stage whose last operation all ranks have finished, enlarged to `bytes`; a new stage if there is
 /// none.
 NodeBoard::StageMemory& NodeBoard::free_stage(int64_t bytes) {
   auto stage = std::find_if(stages_.begin(), stages_.end(), [&](const auto& one) { return is_free(one); });
@@ -293,7 +293,7 @@ std::shared_ptr<void> NodeBoard::share_between_threads(int64_t bytes, uint64_t s
     memory = std::shared_ptr<void>(raw, [](void* p) { operator delete (p, std::align_val_t{alignment}); });
     std::memset(raw, 0, size);
   }
-  // Rank 0's own pointer is what the others copy from; it stays until all have finished.
+  // The other ranks copy rank 0's pointer from its own variable, which lives until all have finished.
   post(sequence,
        allocation_post(bytes,
                        {Place::process, -1, static_cast<int64_t>(reinterpret_cast<uintptr_t>(&memory)), 0}),

@@ -13,10 +13,10 @@
 namespace apportion {
 namespace {
 
-constexpr int64_t block = 1024;              // floats: a tree's partial sums stay in the core's cache
+constexpr int64_t block = 1024;              // floats: so a tree's partial sums stay in the core's cache
 constexpr int64_t copy_grain = 1024 * 1024;  // bytes: less is not worth another thread
 
-/// out = left + right. Fixed-size steps through a local array: compiled to vectors also where out is left.
+/// out = left + right. Fixed-size steps through a local array compile to vector code even if out is left.
 void add(float* out, const float* left, const float* right, int64_t count) {
   constexpr int64_t step = 16;
   int64_t i = 0;
@@ -29,7 +29,7 @@ void add(float* out, const float* left, const float* right, int64_t count) {
   for (; i < count; ++i) out[i] = left[i] + right[i];
 }
 
-/// The sums of one block of elements at a time, with two buffers for each level of the tree.
+/// Computes the sums of one block of elements at a time, with two buffers for each level of the tree.
 class BlockSum {
  public:
   explicit BlockSum(std::span<const float* const> sources)
@@ -44,7 +44,7 @@ class BlockSum {
   }
 
  private:
-  /// The sum of sources [first, last): a source itself, or `out` where it was written.
+  /// Returns the sum of sources [first, last): a source itself, or `out`, into which it was written.
   const float* node(size_t first, size_t last, size_t level, float* out) {
     if (last - first == 1) return sources_[first] + begin_;
     const size_t middle = first + (last - first + 1) / 2;

@@ -12,8 +12,8 @@
 namespace apportion {
 namespace {
 
-constexpr double brisk_s = 20e-6;  // so long a peer on another core is likely to be a moment away
-constexpr double eager_s = 0.001;  // so long only the core is yielded
+constexpr double brisk_s = 20e-6;  // spin this long: a peer on another core is likely a moment away
+constexpr double eager_s = 0.001;  // only yield the core this long
 constexpr auto nap = std::chrono::microseconds(50);
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Waiting for other ranks, in one manner everywhere: spin for microseconds, yield, then sleep between
-// looks (ranks share cores, so nobody spins for long), and an end after the time-out with a line that names
-// the operation and the rank.
+// Waiting for other ranks, in the same way everywhere: spin for microseconds, yield, then sleep between looks
+// (ranks share cores, so nobody spins for long). It ends after the time-out with a line that names the
+// operation and the rank.
 #pragma once
 
 #include <functional>
@@ -12,17 +12,17 @@ namespace apportion {
 
 class Patience {
  public:
-  /// `look` is called at every pause after the first millisecond: it may throw (an abort has come) or drive
-  /// other work. `option` is the key that the time-out comes from.
+  /// `look` is called at every pause after the first millisecond: it may throw (because an abort has arrived)
+  /// or drive other work. `option` is the key that sets the time-out.
   Patience(std::string operation, double timeout_s, std::function<void()> look,
            std::string option = "timeout_s");
 
-  /// One pause. `rank` is the world rank that is waited for, -1 when it is not known. Throws RankError once
-  /// the time-out has passed since the Patience was made; time in which this process was stopped does not
-  /// count (WaitingClock).
+  /// Pauses once. `rank` is the awaited world rank, -1 if unknown. Throws RankError once the time-out has
+  /// passed since the Patience was made; time in which this process was stopped does not count
+  /// (WaitingClock).
   void pause(int rank);
 
-  /// A look without a pause: before a rank that has gone is blamed for what another has aborted.
+  /// Looks without pausing, so that a lost rank is not blamed for what another has aborted.
   void look() const {
     if (look_) look_();
   }

@@ -77,7 +77,7 @@ ShardGroup::~ShardGroup() {
   count(-counted_);
 }
 
-/// Bytes between tensors are zero: the run is the same whoever made it.
+/// Bytes between tensors are zero, so the run is the same whoever made it.
 at::Tensor ShardGroup::read_own(const Rows& rows) const {
   at::Tensor host = at::zeros({last_ - first_}, at::kByte);
   fill(host.data_ptr<uint8_t>(), rows);
@@ -163,7 +163,7 @@ void ShardGroup::gather() {
 const std::vector<at::Tensor>& ShardGroup::get() {
   if (is_whole()) return tensors_;
   gather();
-  if (is_whole()) return tensors_;  // of this rank alone
+  if (is_whole()) return tensors_;  // this rank has all of it
   transfer_->wait();
   transfer_.reset();
   drop_own();
@@ -175,7 +175,7 @@ void ShardGroup::release() {
   if (!layout_.resident) drop();
 }
 
-/// What was read for a gather that has ended.
+/// Drops what was read from the file for a gather that has ended.
 void ShardGroup::drop_own() {
   if (!rows_ || !own_.defined()) return;
   own_.reset();

@@ -1,6 +1,6 @@
 // A few frozen tensors that are needed together (a transformer block's linear layers, a chunk of the
-// embedding), packed into one run of bytes that the ranks of a shard group hold together: gather starts, get
-// waits, release frees. Which groups there are and in which order they are used is the model's business.
+// embedding), packed into one run of bytes that the ranks of a shard group hold together. gather starts, get
+// waits, release frees. The model decides which groups there are and in which order they are used.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,26 +16,25 @@
 
 namespace apportion {
 
-/// Where a base lies. `ranks` are those that hold it together; null: this rank alone has all of it. Ranks of
-/// one node that share memory keep one copy there (`shared`, uint8 with room for all groups), and nothing
-/// moves. `resident`: what was gathered stays until drop(). With BasePlace::file a rank asks for the rows of
-/// its part anew at each gather and keeps nothing in between.
+/// Where a base lies. `ranks` hold it together; null: this rank alone has all of it. Ranks of one node that
+/// share memory keep one copy there (`shared`, uint8 with room for all groups), and nothing moves.
+/// `resident`: gathered tensors stay until drop(). With BasePlace::file a rank reads the rows of its part
+/// again at each gather and keeps nothing in between.
 struct BaseLayout {
   Collectives* ranks = nullptr;
   bool resident = false;
   BasePlace place = BasePlace::memory;
 };
 
-/// Bytes of frozen base alive on this rank: its parts, gathered groups, groups in flight; of memory that a
-/// node's ranks share, this rank's part. The high-water mark is since the last reset.
+/// Bytes of frozen base alive on this rank: its parts, gathered groups, groups in flight, and this rank's
+/// part of memory that a node's ranks share. `peak` is the high-water mark since the last reset.
 struct BaseMemory {
   int64_t live = 0, peak = 0;
 };
 BaseMemory base_memory();
 void reset_base_memory_peak();
 
-/// Bytes of the base outside of shard groups (weights that were unpacked), counted in base_memory() while
-/// this lives.
+/// Bytes of the base outside shard groups (unpacked weights), counted in base_memory() while this lives.
 class CountedBaseBytes {
  public:
   explicit CountedBaseBytes(int64_t bytes);
@@ -53,9 +52,9 @@ class ShardGroup {
   using Rows = std::function<at::Tensor(size_t tensor, int64_t first, int64_t last)>;
 
   /// Tensors of `sizes` (outermost first) in `type` on `device`; each starts at a multiple of 64 bytes of the
-  /// packed run, of which rank r holds the 64-byte lines [r n / R, (r + 1) n / R). With `shared` (as long as
-  /// packed_bytes) the run lies there; a barrier has to follow before the first get(). With BasePlace::file
-  /// `rows` is called at each gather, as long as the group lives.
+  /// packed run, of which rank r holds the 64-byte lines [r n / R, (r + 1) n / R). With `shared` (of
+  /// packed_bytes bytes) the run lies there, and a barrier must follow before the first get(). With
+  /// BasePlace::file `rows` is called at each gather as long as the group lives.
   ShardGroup(std::vector<std::vector<int64_t>> sizes, at::ScalarType type, at::Device device,
              const BaseLayout& layout, const at::Tensor& shared, const Rows& rows);
   ~ShardGroup();
@@ -65,29 +64,30 @@ class ShardGroup {
   /// Length of the packed run.
   static int64_t packed_bytes(const std::vector<std::vector<int64_t>>& sizes, at::ScalarType type);
 
-  /// Starts the gathering unless it has been. Collective, in the same order of groups on every rank.
+  /// Starts gathering unless already started. Collective, in the same order of groups on every rank.
   void gather();
-  /// The tensors, valid until release(). Waits; gathers first where nobody did. Collective likewise.
+  /// Waits for the tensors, which are valid until release(). Gathers first if nobody has. Collective like
+  /// gather().
   const std::vector<at::Tensor>& get();
-  /// Frees what was gathered, unless the base is resident.
+  /// Frees gathered tensors, unless the base is resident.
   void release();
-  /// Frees what was gathered in any case.
+  /// Frees gathered tensors in any case.
   void drop();
 
-  /// Whether get() moves nothing: all bytes are here already.
+  /// Whether all bytes are here already, so that get() moves nothing.
   bool is_whole() const { return !tensors_.empty(); }
 
-  /// This rank's part of the run, [n] in the group's type. Who changes it calls drop() on every rank before
-  /// the next get(); where `shared` memory holds the run, a barrier too.
+  /// This rank's part of the run, [n] in the group's type. After changing it, call drop() on every rank
+  /// before the next get(), and a barrier too if the run lies in `shared` memory.
   at::Tensor own() const;
-  /// Moves own() into `place`, [n] in the group's type at a multiple of 64 bytes, which stays its memory.
-  /// False, and nothing happens, where the run lies in `shared` memory.
+  /// Moves own() into `place`, [n] in the group's type and aligned to 64 bytes, which becomes its memory.
+  /// Does nothing and returns false if the run lies in `shared` memory.
   bool move_own(const at::Tensor& place);
   at::ScalarType type() const { return type_; }
   const std::vector<std::vector<int64_t>>& sizes() const { return sizes_; }
-  /// Values of the run that each rank holds.
+  /// How many values of the run each rank holds.
   std::vector<int64_t> counts() const;
-  /// The value of the run at which each tensor starts.
+  /// Index in the run of each tensor's first value.
   std::vector<int64_t> starts() const;
 
  private:
@@ -100,17 +100,17 @@ class ShardGroup {
   at::ScalarType type_;
   BaseLayout layout_;
   at::Device device_;
-  Rows rows_;                     // of BasePlace::file
+  Rows rows_;                     // for BasePlace::file
   std::vector<int64_t> counts_;   // bytes of each rank
   int64_t first_ = 0, last_ = 0;  // this rank's bytes of the run
   bool fixed_ = false;            // whole from the start: alone or shared
   at::Tensor own_, run_;          // uint8
   std::vector<at::Tensor> tensors_;
   std::unique_ptr<Transfer> transfer_;
-  int64_t counted_ = 0;  // bytes in base_memory() besides the gathered run
+  int64_t counted_ = 0;  // bytes counted in base_memory(), without the gathered run
 };
 
-/// A group whose tensors are trained: its name in checkpoints, and the rows that it starts from.
+/// A group of trained tensors: its name in checkpoints, and its initial rows.
 struct TrainedGroup {
   std::string name;
   ShardGroup* group;

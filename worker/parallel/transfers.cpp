@@ -13,10 +13,10 @@
 namespace apportion {
 namespace {
 
-constexpr int64_t message_bytes = int64_t{64} << 20;  // MPI counts with int
-constexpr int64_t sum_scratch = int64_t{8} << 20;     // floats for what has come and is not added yet
+constexpr int64_t message_bytes = int64_t{64} << 20;                    // MPI counts with int
+constexpr int64_t sum_scratch = int64_t{8} << 20;                       // floats received and not added yet
 constexpr int64_t least_chunk = 1024, most_chunk = int64_t{256} << 10;  // floats of one message of a sum
-constexpr int last_tag = 30000;  // every MPI has at least 32767; 0 and what is above are the form's own
+constexpr int last_tag = 30000;  // every MPI has at least 32767; 0 and those above are the forms' own
 
 enum class Kind { all_gather, reduce_scatter, all_reduce };
 
@@ -36,7 +36,8 @@ std::byte* bytes_of(const at::Tensor& tensor) { return static_cast<std::byte*>(t
 
 }  // namespace
 
-/// One started operation. `source` is what this rank gives, `target` what it gets; for all_reduce one tensor.
+/// One started operation. `source` is what this rank gives, `target` what it gets; all_reduce uses one tensor
+/// for both.
 class Operation : public std::enable_shared_from_this<Operation> {
  public:
   Operation(Kind kind, const at::Tensor& source, const at::Tensor& target, Parts parts)
@@ -52,7 +53,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
 
   void start(Transfers::Line& line);
   void finish();
-  /// Instead of finish(): what was published stays, nothing more is read.
+  /// Call instead of finish(): published data stays, and nothing more is read.
   void abandon();
 
  private:
@@ -61,7 +62,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   int rank() const { return means_.rank; }
   int64_t byte_offset(int peer) const { return parts_.offset(peer) * element_bytes_; }
   int64_t byte_count(int peer) const { return parts_.count(peer) * element_bytes_; }
-  /// Whether peers read the whole tensor of this rank, or only its own part.
+  /// Whether peers read this rank's whole tensor rather than only its own part.
   bool gives_all() const { return kind_ != Kind::all_gather; }
   Patience patience() const {
     return {text_, means_.timeout_s, [this] { means_.throw_if_aborted(text_); }};
@@ -86,9 +87,9 @@ class Operation : public std::enable_shared_from_this<Operation> {
   std::string text_;
   int64_t element_bytes_;
   TransferMeans means_;
-  std::vector<int> remote_;  // group ranks of other nodes, from the next one on
+  std::vector<int> remote_;  // group ranks of other nodes, beginning after this one
   uint64_t sequence_ = 0;
-  std::byte* published_ = nullptr;  // what the node's ranks read: source_ itself, or a copy
+  std::byte* published_ = nullptr;  // what the node's ranks read: source_ or a copy
   at::Tensor scratch_;              // [2, remote ranks, chunk]
   std::shared_ptr<ExchangeDriver::Task> task_;
 };
@@ -120,7 +121,7 @@ void Operation::publish(uint64_t sequence) {
   const int64_t bytes = gives_all() ? parts_.total() * element_bytes_ : byte_count(rank());
   post.source = means_.board->locate(published_, bytes, sequence, &staged);
   if (staged) {
-    // Only what the node's ranks will read: all of a part to gather, of a tensor to add their parts.
+    // Copies only what the node's ranks will read: the whole part when gathering, their parts when adding.
     for (int peer : means_.node_ranks) {
       if (gives_all() && peer != rank()) {
         copy_bytes(staged + byte_offset(peer), published_ + byte_offset(peer), byte_count(peer));
@@ -139,8 +140,8 @@ std::vector<Round> Operation::rounds() {
   return list;
 }
 
-/// Own part to every remote rank, theirs from them; step s goes s ranks up and comes from s ranks below, so
-/// that no rank is everybody's first.
+/// Sends the own part to every remote rank and receives theirs. Step s sends s ranks up and receives from s
+/// ranks below, so no rank is everybody's first.
 Round Operation::gather_round() const {
   auto cut = [](std::vector<PeerMessage>& list, int peer, std::byte* data, int64_t bytes) {
     for (int64_t done = 0; done < bytes; done += message_bytes) {
@@ -157,8 +158,8 @@ Round Operation::gather_round() const {
   return round;
 }
 
-/// Every part goes in chunks, chunk by chunk to all ranks, so that a rank has all contributions to its first
-/// chunk early and needs memory for two chunks only.
+/// Sends every part in chunks, chunk by chunk to all ranks, so a rank has all contributions to its first
+/// chunk early and needs memory for only two chunks.
 Round Operation::sum_round() {
   const int64_t chunk = std::clamp(sum_scratch / (2 * means_.ranks()), least_chunk, most_chunk);
   auto* source = source_.data_ptr<float>();
@@ -196,7 +197,7 @@ bool Operation::node_is_there() const {
   return true;
 }
 
-/// Where the part of `peer`, of this node, for this rank begins.
+/// Where the contribution of `peer`, on this node, to this rank's part begins.
 const float* Operation::node_source(int peer) {
   if (peer == rank()) return source_.data_ptr<float>() + parts_.offset(rank());
   const auto& ranks = means_.node_ranks;
@@ -205,13 +206,13 @@ const float* Operation::node_source(int peer) {
   return reinterpret_cast<const float*>(all) + parts_.offset(rank());
 }
 
-/// Where this rank's part of the sum goes: for all_reduce where the node's ranks will read it.
+/// Where this rank's part of the sum goes; for all_reduce, where the node's ranks will read it.
 float* Operation::sum_target() const {
   if (kind_ == Kind::reduce_scatter) return target_.data_ptr<float>();
   return reinterpret_cast<float*>(published_) + parts_.offset(rank());
 }
 
-/// Adds what has come for chunk `chunk` of this rank's part; called by whoever drives the exchange.
+/// Adds what has arrived for chunk `chunk` of this rank's part; called by whoever drives the exchange.
 bool Operation::sum_chunk(int64_t chunk, int64_t chunk_elements) {
   if (!node_is_there()) return false;
   const int64_t begin = chunk * chunk_elements;
@@ -242,7 +243,7 @@ void Operation::sum_of_node() {
   }
 }
 
-/// The parts of this node's other ranks into target_, each when its rank has reached `state`.
+/// Copies the parts of this node's other ranks into target_, each once its rank has reached `state`.
 void Operation::copy_from_node(OperationState state, Patience& waiting) {
   const int ranks = means_.board->size();
   for (int step = 1; step < ranks; ++step) {
@@ -256,7 +257,7 @@ void Operation::copy_from_node(OperationState state, Patience& waiting) {
   }
 }
 
-/// Until the exchange has done so many rounds.
+/// Drives the exchange until it has done `rounds` rounds.
 void Operation::drive(size_t rounds) {
   auto rounds_done = [this] {
     try {
@@ -292,7 +293,7 @@ void Operation::finish() {
   if (task_) drive(kind_ == Kind::all_reduce ? 2 : 1);
   if (!board) return;
   board->mark(OperationState::finished, sequence_);
-  // What others read in place is the caller's again when wait() returns.
+  // Memory that others read in place belongs to the caller again when wait() returns.
   if (published_ == bytes_of(source_)) board->await_all(OperationState::finished, sequence_, waiting);
 }
 
@@ -338,7 +339,7 @@ void Transfers::Line::finish_through(const Operation* last) {
   const auto is_last = [&](const auto& operation) { return operation.get() == last; };
   if (last) {
     throw_if_failed(last->text());
-    if (std::none_of(operations.begin(), operations.end(), is_last)) return;  // a later one's wait ended it
+    if (std::none_of(operations.begin(), operations.end(), is_last)) return;  // ended by a later wait
   }
   while (!operations.empty()) {
     const std::shared_ptr<Operation> operation = operations.front();

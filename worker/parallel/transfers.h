@@ -1,7 +1,7 @@
-// The operations of Collectives on host memory, made of two means: reading what ranks of the own node have
-// laid open on their NodeBoard, by the main thread's own copies and sums, and messages to and from other
-// nodes, driven by ExchangeDriver while the main thread computes. The forms `threads` and MPI bring the
-// means; this is the logic.
+// The operations of Collectives on host memory. They use two means: the main thread copies and sums what
+// ranks of its node have published on their NodeBoard, and ExchangeDriver sends and receives messages of
+// other nodes while the main thread computes. The forms `threads` and MPI provide the means; this is the
+// logic.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ namespace apportion {
 struct TransferMeans {
   int rank = 0;                            // in the group
   std::vector<int> world_ranks;            // by group rank, for errors
-  std::vector<int> node_ranks;             // group ranks of this node, ascending, this one among them
+  std::vector<int> node_ranks;             // group ranks of this node, ascending, including this one
   std::shared_ptr<NodeBoard> board;        // null when this rank is alone on its node
-  std::shared_ptr<ExchangeDriver> driver;  // null when there is one node only
+  std::shared_ptr<ExchangeDriver> driver;  // null when there is only one node
   double timeout_s = 0;
   std::function<void(const std::string& operation)> throw_if_aborted;
 
@@ -32,8 +32,8 @@ struct TransferMeans {
 
 class Operation;
 
-/// The operations of one rank in the order of their starts; it may be destroyed (then it closes) before its
-/// transfers are.
+/// The operations of one rank in the order of their starts. It may be destroyed before its transfers, and
+/// then closes.
 class Transfers {
  public:
   explicit Transfers(TransferMeans means);
@@ -46,15 +46,15 @@ class Transfers {
   std::unique_ptr<Transfer> start_reduce_scatter(const at::Tensor& all, const at::Tensor& own,
                                                  const std::vector<int64_t>& counts);
   std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor);
-  /// Leaves the group: transfers that nobody has waited for cannot be any more. False when messages are still
-  /// in flight and will stay so.
+  /// Leaves the group; nobody can then wait for remaining transfers. Returns false when messages are still in
+  /// flight and will stay so.
   bool close();
-  /// The node's ranks see at once that this one gives up.
+  /// Lets the node's ranks see at once that this one gives up.
   void abort(const std::string& reason);
-  /// Ends what was started before.
+  /// Ends operations started before.
   at::Tensor allocate_shared(int64_t bytes);
 
-  /// The operations under way, oldest first, and why none can be any more.
+  /// Operations in progress, oldest first, and the reason if no more can start.
   struct Line {
     TransferMeans means;
     std::deque<std::shared_ptr<Operation>> operations;
@@ -62,9 +62,9 @@ class Transfers {
     std::string failure;
     int failed_rank = -1;
 
-    /// Ends the operations up to `last`, all of them for null.
+    /// Ends the operations up to `last`; null: all of them.
     void finish_through(const Operation* last);
-    /// Lets go of operations at the front that nobody waits for.
+    /// Drops operations at the front that nobody will wait for.
     void drop_abandoned();
     void throw_if_failed(const std::string& operation) const;
   };

@@ -20,14 +20,14 @@
 namespace apportion {
 namespace {
 
-constexpr int64_t piece_rows = 256;   // rows of the vocabulary product at a time
-constexpr int64_t fewest_nodes = 64;  // nodes of rounds evaluated together, however little room there is
+constexpr int64_t piece_rows = 256;   // rows of one vocabulary product
+constexpr int64_t fewest_nodes = 64;  // of rounds, evaluated together however little room there is
 
-/// Slots for the keys of a unit's prompts and answers: at most as many as each round and each node of the
-/// expansion can need.
+/// Slots for the keys of a unit's prompts and answers: no more than each round and each node of the expansion
+/// can need.
 int64_t most_slots(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts) {
   const int64_t depths = std::max(1, tools.config.max_answer_tokens - 1);
-  int64_t own = 0;  // of prompts and the expansion
+  int64_t own = 0;  // for prompts and the expansion
   double rounds = 0;
   for (const MeasurePrompt& prompt : prompts) {
     own += static_cast<int64_t>(prompt.tokens.size()) + tools.config.exact_nodes;
@@ -52,7 +52,7 @@ double unit_bytes(const MeasureTools& tools, const std::vector<MeasurePrompt>& p
     tokens += static_cast<double>(prompt.tokens.size());
   }
   const double rows = std::max(tokens, exact + std::min(rounds, static_cast<double>(tools.limits.rows)));
-  const auto row_numbers = static_cast<double>(6 * shape.width + 3 * shape.ffn_width);  // a block's own
+  const auto row_numbers = static_cast<double>(6 * shape.width + 3 * shape.ffn_width);  // a row in a block
   const double node = sizeof(AnswerNode) + bytes_of_number * tools.config.max_answer_tokens;
   return static_cast<double>(most_slots(tools, prompts)) *
              KvCache::slot_bytes(shape, tools.model.compute_type()) +
@@ -61,7 +61,7 @@ double unit_bytes(const MeasureTools& tools, const std::vector<MeasurePrompt>& p
          static_cast<double>(piece_rows * shape.vocabulary) * bytes_of_number * copies_of_logits;
 }
 
-/// All prompts as one tree in depth-first order; each one's first position is the frontier.
+/// Puts all prompts into one tree in depth-first order; the frontier is each prompt's first answer position.
 AnswerTree::AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts, TakeAnswer take)
     : tools_(tools),
       prompts_(prompts),
@@ -97,7 +97,8 @@ TokenRows AnswerTree::next_rows() {
                               tools_.model.shape(), tools_.model.device());
   const int64_t before = cache_.capacity();
   cache_.reserve(rows.plan.slots, most_slots_);
-  // What the cache had before is kept for later tensors; of a large one that would be as much again.
+  // The allocator keeps the old cache's memory for later tensors; with a large cache that would be as much
+  // again.
   constexpr double large = 134217728;
   const double bytes =
       KvCache::slot_bytes(tools_.model.shape(), tools_.model.compute_type()) * static_cast<double>(before);
@@ -153,7 +154,7 @@ void AnswerTree::finish_depth() {
   evaluate_next();
 }
 
-/// The deepest nodes go on first: what they need is given back soonest.
+/// The deepest nodes continue first, as their memory is freed soonest.
 void AnswerTree::evaluate_next() {
   nodes_.clear();
   reads_.clear();
@@ -179,8 +180,8 @@ int64_t AnswerTree::room(int64_t exact) const {
   return std::max(fewest_nodes, std::min(rows, tools_.limits.rows));
 }
 
-/// All that wait at the depth where they and what follows them have room; else those of the expansion, and
-/// some of the others.
+/// All nodes waiting at the deepest depth, if they and their followers have room; otherwise those of the
+/// expansion and some of the others.
 std::vector<AnswerNode> AnswerTree::next_nodes() {
   std::vector<AnswerNode>& waiting = waiting_.back();
   int64_t exact = 0;
@@ -247,7 +248,7 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
   return out;
 }
 
-/// Marks the children that are probable enough; the rest of the node's probability is lost.
+/// Marks the children that are probable enough to follow; the rest of the node's probability is lost.
 template <typename Child>
 void AnswerTree::expand(const AnswerNode& node, const float* probs, int64_t vocabulary, Child& child,
                         Followers& out) const {
@@ -288,8 +289,8 @@ void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vect
   for (AnswerNode& child : followers.children) next.push_back(std::move(child));
 }
 
-/// Keeps each prompt's expansion within its budget of nodes: the most probable children go on, the
-/// probability of the others is unexplored.
+/// Keeps each prompt's expansion within its budget of nodes: the most probable children continue, and the
+/// probability of the others counts as unexplored.
 std::vector<AnswerNode> AnswerTree::within_budget(std::vector<AnswerNode> next) {
   std::vector<std::vector<size_t>> exact(prompts_.size());
   for (size_t i = 0; i < next.size(); ++i) {
@@ -311,10 +312,10 @@ std::vector<AnswerNode> AnswerTree::within_budget(std::vector<AnswerNode> next) 
   return next;
 }
 
-/// Nodes of the next depth that a prompt's expansion may evaluate: an equal part of what is left for each
-/// depth to come, so that answers which begin improbably and differ in everything cannot take what the
-/// probable ones need further on; what a depth does not use is for those behind it. None once most of the
-/// probability is out of reach: an untouched model's answers spread so wide that more would tell nothing.
+/// How many nodes of the next depth a prompt's expansion may evaluate: an equal part of the remaining budget
+/// for each remaining depth, so that answers which begin improbably and share nothing cannot take what
+/// probable ones need later. What a depth does not use goes to later ones. 0 once most of the probability is
+/// out of reach: an untouched model's answers spread so wide that more nodes would tell nothing.
 int AnswerTree::budget_left(size_t prompt) const {
   constexpr double most_unexplored = 0.5;
   if (out_.prompts[prompt].unexplored > most_unexplored) return 0;

@@ -1,5 +1,5 @@
-// Answers to a unit of prompts, grown on one token tree: rounds drawn down it and exact shares by expansion
-// share every node, and prompts and paths keep their keys and values, so nothing is computed twice.
+// Answers to a unit of prompts, grown on one token tree. Drawn rounds and the expansion for exact shares use
+// the same nodes, and prompts and paths keep their keys and values, so nothing is computed twice.
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,24 @@
 
 namespace apportion {
 
-/// A prompt to be measured. `draw_key` says what its draws are for (dataset, test set, subject, wording).
-/// Of `steering_tokens` the probabilities at the first position are wanted.
+/// A prompt to be measured. `draw_key` identifies its draws (dataset, test set, subject, wording). The
+/// probabilities of `steering_tokens` at the first position are wanted.
 struct MeasurePrompt {
   int subject = 0, wording = 0;
   std::vector<int32_t> tokens;
-  std::vector<int32_t> steering_tokens;  // [K]; none where paths stand for categories
+  std::vector<int32_t> steering_tokens;  // [K]; empty if paths stand for categories
   uint64_t rounds = 0;
   std::string draw_key;
 };
 
-/// How much of a unit's answers is there at one time. They are the same on every machine: which nodes go
-/// through the model together decides about the last bits of their numbers.
+/// Limits on how much of a unit's answers exists at a time. They are the same on every machine, since the
+/// nodes that go through the model together determine the last bits of their numbers.
 struct GrowthLimits {
-  /// Of keys and values, unless the prompts and config.exact_nodes alone need more. So much is enough for the
-  /// 100 rounds of a usual job to stay together.
+  /// Bytes of keys and values, unless the prompts and config.exact_nodes alone need more. With this much the
+  /// 100 rounds of a usual job stay together.
   double cache_bytes = 1610612736;
-  int64_t rows = 4096;  // nodes of rounds that are evaluated together
-  /// Nodes that wait for their turn on the host, but for the next tokens of one node of each depth.
+  int64_t rows = 4096;  // nodes of rounds evaluated together
+  /// Nodes waiting for their turn on the host, not counting the next tokens of one node at each depth.
   uint64_t waiting = 2097152;
 };
 
@@ -44,8 +44,8 @@ struct MeasureTools {
   int32_t end_of_turn;
   MeasureConfig config;
   uint64_t seed;
-  /// Whether an answer that begins with this text is followed no further. It then ends there, with the
-  /// probability of all that begin so. None: every answer is followed to its end.
+  /// Whether to stop following an answer that begins with this text. It then ends there, with the probability
+  /// of all answers that begin so. Null: every answer is followed to its end.
   std::function<bool(std::string_view text)> is_enough = nullptr;
   GrowthLimits limits = {};
 };
@@ -54,33 +54,33 @@ struct MeasureTools {
 using TakeAnswer = std::function<void(size_t prompt, GivenAnswer answer)>;
 
 struct UnitResult {
-  std::vector<PromptAnswers> prompts;  // without the answers that were taken before
+  std::vector<PromptAnswers> prompts;  // without answers already taken
   int64_t tokens = 0;                  // tokens that went through the model
   double flops = 0;
-  int64_t drawn_nodes = 0, drawn_once = 0;  // nodes that rounds came to; that one round came to
-  int64_t most_slots = 0;                   // of keys and values that there was room for
+  int64_t drawn_nodes = 0, drawn_once = 0;  // nodes that rounds reached; that only one reached
+  int64_t most_slots = 0;                   // most slots allocated for keys and values
 };
 
-/// Bytes that measuring the unit takes at most, but for the host's list of the expansion's nodes.
+/// The most bytes that measuring the unit takes, without the host's list of the expansion's nodes.
 double unit_bytes(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts);
 
-/// A node of the frontier: an answer so far, its last token not yet followed.
+/// A node of the frontier: an answer so far, whose last token has not been followed yet.
 struct AnswerNode {
   int prompt;
-  int32_t tree_node;  // in the token tree: its parent's keys are computed, its own when it is evaluated
+  int32_t tree_node;  // in the token tree; its keys are computed when it is evaluated, its parent's before
   std::vector<int32_t> answer;  // tokens so far
   double log_prob = 0;
-  uint64_t count = 0;  // rounds that came here
+  uint64_t count = 0;  // rounds that reached it
   bool exact = false;  // part of the expansion
 };
 
-/// The answers to a unit of prompts, depth by depth: rounds at temperature 1 with nothing truncated, exact
-/// shares down to config.exact_threshold per node and within config.exact_nodes nodes per prompt (the most
-/// probable first at each depth, of which each has its part of them), steering tokens' probabilities. An
-/// answer of max_answer_tokens tokens without an end is cut. What answers say is not looked at here. Where a
-/// depth has more nodes than memory is meant for, some of them go on to their ends first and the others wait;
-/// their keys' place is then free. All nodes of the expansion are among the first. measure_units.h puts the
-/// rows through the model:
+/// Grows the answers to a unit of prompts, depth by depth: rounds at temperature 1 without truncation, exact
+/// shares down to config.exact_threshold for a node and within config.exact_nodes nodes for a prompt (each
+/// depth has its part of them and takes the most probable first), and the steering tokens' probabilities. An
+/// answer of max_answer_tokens tokens without an end is cut. This class does not look at what answers say. If
+/// a depth has more nodes than memory allows, some of them continue to their ends first, which frees their
+/// keys' slots, while the others wait. The expansion's nodes are always among the first. measure_units.h puts
+/// the rows through the model:
 ///   while (grows()) { next_rows(), take_hidden(), take_logits() for each piece, finish_depth() }
 class AnswerTree {
  public:
@@ -88,20 +88,20 @@ class AnswerTree {
   AnswerTree(const MeasureTools& tools, const std::vector<MeasurePrompt>& prompts, TakeAnswer take = nullptr);
 
   bool grows() const { return !nodes_.empty(); }
-  /// The rows of the next depth; their keys and values go into cache() from slot first_slot() on.
+  /// The rows of the next depth. Their keys and values go into cache(), starting at slot first_slot().
   TokenRows next_rows();
   KvCache& cache() { return cache_; }
   int64_t first_slot() const { return nodes_.front(); }
-  /// What came of them: [T, C], float32.
+  /// Takes the hidden rows that the model made of them: [T, C], float32.
   void take_hidden(const at::Tensor& hidden_TC);
-  /// Of these the rows whose logits are wanted, in pieces; piece `index` is [R, C].
+  /// The hidden rows whose logits are wanted, in pieces; piece `index` is [R, C].
   int pieces() const;
   at::Tensor piece(int index) const;
-  /// Logits of a piece, [R, V]. Pieces may come in any order.
+  /// Takes the logits of a piece, [R, V]. Pieces may come in any order.
   void take_logits(int index, const at::Tensor& logits_RV);
-  /// Goes on to the next depth, or to nodes that wait at an earlier one.
+  /// Continues with the next depth, or with nodes waiting at an earlier one.
   void finish_depth();
-  /// When nothing grows any more; once.
+  /// Call it once, when nothing grows any more.
   UnitResult result();
 
  private:
@@ -111,7 +111,7 @@ class AnswerTree {
     std::vector<GivenAnswer> answers;  // that end here
     double lost = 0;                   // probability below the threshold
     uint64_t near_boundary = 0;
-    int64_t drawn = 0, once = 0;  // of those that follow: rounds came there, one did
+    int64_t drawn = 0, once = 0;  // followers that rounds reached; that only one reached
   };
   const std::vector<int32_t>& steering(int prompt) const {
     return prompts_[static_cast<size_t>(prompt)].steering_tokens;
@@ -129,8 +129,8 @@ class AnswerTree {
   std::vector<AnswerNode> within_budget(std::vector<AnswerNode> next);
   int budget_left(size_t prompt) const;
   void end(int prompt, GivenAnswer answer);
-  /// Nodes of rounds that may be evaluated now beside so many of the expansion, so that as many of each later
-  /// depth, and what the expansion may still need, have room, too.
+  /// How many nodes of rounds may be evaluated now together with `exact` nodes of the expansion. It leaves
+  /// room for as many at each later depth, and for what the expansion may still need.
   int64_t room(int64_t exact) const;
   std::vector<AnswerNode> next_nodes();
   void evaluate_next();
@@ -142,14 +142,14 @@ class AnswerTree {
   int64_t most_slots_;
   KvCache cache_;
   int depth_ = 0;
-  std::vector<int32_t> nodes_;                    // of the tree, to be put through the model next
-  std::vector<AnswerNode> frontier_;              // whose next tokens they tell
-  std::vector<std::vector<AnswerNode>> waiting_;  // of each depth, for their turn
-  std::vector<int32_t> before_;                   // of each depth: the tree's nodes before those of it
+  std::vector<int32_t> nodes_;                    // of the tree, next to go through the model
+  std::vector<AnswerNode> frontier_;              // the nodes that these rows continue
+  std::vector<std::vector<AnswerNode>> waiting_;  // by depth, waiting for their turn
+  std::vector<int32_t> before_;                   // by depth: size of the tree before its nodes
   std::vector<int64_t> reads_;                    // the row of each node of the frontier
   at::Tensor hidden_;                             // of those rows, [N, C]
   std::vector<Followers> followers_;
-  std::vector<int> expansion_;  // nodes of each prompt's expansion that were or are evaluated
+  std::vector<int> expansion_;  // nodes of each prompt's expansion evaluated so far
   UnitResult out_;
 };
 

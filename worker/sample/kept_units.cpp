@@ -1,5 +1,5 @@
-// A file is a line with the SHA-256 of all that follows, a line with the number of prompts in a unit, and for
-// each unit a line with its size and the bytes of its message (link/message.h); see kept_units.h.
+// A file has a line with the SHA-256 of all that follows, a line with the number of prompts in a unit, and
+// for each unit a line with its size and then the bytes of its message (link/message.h); see kept_units.h.
 #include "worker/sample/kept_units.h"
 
 #include <filesystem>
@@ -55,7 +55,7 @@ std::map<int, Histogram> KeptUnits::load(const std::function<void(const std::str
       std::string_view rest = bytes;
       const std::string digest = take_line(rest);
       if (digest != sha256(rest)) throw UserError("its bytes are not those that were written");
-      if (take_number(rest) != static_cast<uint64_t>(unit_prompts_)) continue;  // another cut of the prompts
+      if (take_number(rest) != static_cast<uint64_t>(unit_prompts_)) continue;  // other units
       while (!rest.empty()) {
         const uint64_t size = take_number(rest);
         if (size > rest.size()) throw UserError("it ends inside");

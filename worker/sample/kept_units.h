@@ -1,6 +1,6 @@
-// Units of a measure task that are measured, kept on disk when the task has to be left, so that it goes on
-// with the others. A unit's result does not depend on who measured it, so whoever runs the task next takes
-// what it finds.
+// Measured units of a measure task, kept on disk when the task has to be left, so that only the others
+// remain. A unit's result does not depend on who measured it, so whoever runs the task next uses what is
+// there.
 #pragma once
 
 #include <functional>
@@ -13,19 +13,20 @@ namespace apportion {
 
 class KeptUnits {
  public:
-  /// In `folder`, of one task, whose units have so many prompts.
+  /// Keeps units in `folder`, for one task, whose units have `unit_prompts` prompts.
   KeptUnits(std::string folder, std::string task_id, int unit_prompts);
 
-  /// Those that earlier runs have kept, by their number. A file that is damaged, or of another version, is
-  /// passed over: `warn` gets a line that says which.
+  /// The units that earlier runs have kept, by number. Skips a file that is damaged or of another version;
+  /// `warn` gets a line that names it.
   std::map<int, Histogram> load(const std::function<void(const std::string&)>& warn) const;
 
-  /// From any thread, one at a time.
+  /// Call from any thread, one call at a time.
   void add(const Histogram& unit) { encoded_[unit.unit] = encode(unit); }
 
   size_t size() const { return encoded_.size(); }
 
-  /// Writes what was added, as rank `rank` of `ranks`; nothing without any. Throws UserError when it cannot.
+  /// Writes the added units, as rank `rank` of `ranks`; writes nothing if there are none. Throws UserError
+  /// when it cannot.
   void save(int rank, int ranks) const;
 
  private:

@@ -20,7 +20,7 @@ int64_t largest(const std::vector<double>& values) {
   return static_cast<int64_t>(*std::max_element(values.begin(), values.end()));
 }
 
-/// What takes the answers of one unit.
+/// The callback that takes the answers of unit `index`.
 TakeAnswer taker_of(const UnitsTogether& together, size_t index) {
   if (!together.take) return nullptr;
   return [&together, index](size_t prompt, GivenAnswer answer) {
@@ -28,10 +28,10 @@ TakeAnswer taker_of(const UnitsTogether& together, size_t index) {
   };
 }
 
-/// Some units of this rank, a depth at a time, in step with the other ranks.
+/// Grows some units of this rank, a depth at a time, in step with the other ranks.
 class SideBySide {
  public:
-  /// The units [first, last).
+  /// For the units [first, last).
   SideBySide(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units, size_t first,
              size_t last, const UnitsTogether& together, Collectives& ranks)
       : tools_(tools), ranks_(ranks), first_(first), stops_(together.stops) {
@@ -76,7 +76,7 @@ class SideBySide {
     for (size_t i = 0; i < growing.size(); ++i) growing[i]->take_hidden(tools_.model.final_norm(x_TC[i]));
   }
 
-  /// Logits of a few pieces at a time, as many turns as the rank with the most pieces needs.
+  /// Computes the logits of a few pieces at a time, for as many turns as the rank with the most pieces needs.
   void follow(const std::vector<AnswerTree*>& growing) const {
     std::vector<std::pair<AnswerTree*, int>> pieces;
     for (AnswerTree* tree : growing) {

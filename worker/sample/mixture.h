@@ -1,5 +1,5 @@
-// A prompt that is put in several ways, each to its share of the rounds, as one result. Which ways there are
-// is shared/data/question.h's.
+// A prompt that is asked in several ways, each in its share of the rounds, with one result.
+// shared/data/question.h has the ways.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace apportion {
 
-/// The parts that `whole` is measured as: its rounds split over the shares (which add to 1) by independent
-/// draws keyed by its draw_key; each part's tokens are `tokens`' of the same index. One part of share 1 takes
-/// all rounds, undrawn.
+/// Splits `whole` into the parts that are measured: independent draws keyed by its draw_key split its rounds
+/// over the shares (which add to 1). Part i has the tokens tokens[i]. A single part of share 1 takes all
+/// rounds, without draws.
 std::vector<MeasurePrompt> split_prompt(const MeasurePrompt& whole, const std::vector<double>& shares,
                                         const std::vector<std::vector<int32_t>>& tokens, uint64_t seed);
 
-/// What the parts say together: exact shares weighted by `shares`, counts added, and answers with the draw of
-/// their part in their log-prob.
+/// Joins the parts' results: exact shares weighted by `shares`, counts added, and the probability of an
+/// answer's part included in its log-prob.
 PromptResult mix_results(std::vector<PromptResult> parts, const std::vector<double>& shares);
 
 }  // namespace apportion

@@ -29,7 +29,7 @@ using nlohmann::json;
 /// Rows that go through the model together.
 constexpr size_t rows_together = 16;
 
-/// The model, with all that makes tokens of a row.
+/// The model, and what turns a row into tokens.
 class Scorer {
  public:
   Scorer(const ScoreRequest& request, const RunConfig& config, const RankPlace& place)
@@ -46,7 +46,7 @@ class Scorer {
   }
 
   /// The tokens of a row: {"prompt": TEXT or turns, "answer": TEXT} or {"prompt_ids": [...], "answer_ids":
-  /// [...]}. Throws UserError without the place.
+  /// [...]}. Throws UserError, without saying in which line.
   ReplayRow row_of(const json& row) {
     if (!row.is_object()) throw UserError("it is not a JSON object");
     ReplayRow tokens;
@@ -68,7 +68,7 @@ class Scorer {
     return tokens;
   }
 
-  /// Of each row the log-probs of its answer's tokens.
+  /// For each row, the log-probs of its answer's tokens.
   std::vector<std::vector<float>> log_probs(const std::vector<ReplayRow>& rows) const {
     std::vector<const ReplayRow*> pointers;
     for (const ReplayRow& row : rows) pointers.push_back(&row);
@@ -139,7 +139,7 @@ class Scorer {
     return messages;
   }
 
-  /// Without a template: what the answer adds to the text's tokens.
+  /// Encodes without a template: the answer's tokens are those that it adds to the text's.
   ReplayRow encode_raw(const std::string& prompt, const std::string& answer) const {
     ReplayRow row;
     for (const TokenSpan& token : tokenizer_.encode(prompt + answer, SpecialTokens::parse)) {

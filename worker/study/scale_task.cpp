@@ -1,4 +1,4 @@
-// The scale task: one shape on one layout, as its id says; the steps themselves are step_study.h's.
+// The scale task: one shape on one layout, as its id says. step_study.h makes the steps.
 #include <cmath>
 
 #include "shared/model_files/shape_text.h"
@@ -14,7 +14,7 @@ Done run_scale(const ScaleContext& context) {
   const nlohmann::json layout = identity.at("layout");
   const RunConfig& config = context.config;
   LoraConfig lora = config.lora;
-  lora.layers = 1;  // what `plan` foretells and this measures has LoRA on all blocks
+  lora.layers = 1;  // `plan` forecasts, and this measures, LoRA on all blocks
   const int group_rank = context.collectives.group_rank();
   const StepStudy study{parse_shape(identity.at("model").get<std::string>()),
                         study_tree(config.scale),

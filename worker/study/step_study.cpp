@@ -38,7 +38,8 @@ class StepTimer {
   StepSample sample_;
 };
 
-/// `auto` decided by what a step of the study needs. Throws UserError when it does not fit. Collective.
+/// Decides recompute = auto by what a step of the study needs. Throws UserError when it does not fit.
+/// Collective.
 Recompute resolved_recompute(const StepStudy& study, Collectives& group, int64_t shard_size) {
   if (study.ranks.recompute != Recompute::automatic) return study.ranks.recompute;
   StepLoad load = study.tree.load((study.micro_batches + group.size() - 1) / group.size());
@@ -113,7 +114,7 @@ StepSample measure_steps(const StepStudy& study, Collectives& group, const std::
   if (loaded.model->is_whole()) {
     sample.resident_seconds = sample.seconds;
   } else if (has_room_for_base(study.shape, study.type, study.base, study.rank, group)) {
-    // All of the group or none: its shard groups are alike, and the rank with the least room decides.
+    // All ranks or none: their shard groups are alike, and the rank with the least room decides.
     loaded.model->gather_all();
     trainer.run_sft(sft);
     sample.resident_seconds = timer.sample().seconds;

@@ -36,7 +36,7 @@ std::vector<std::vector<int>> cut(const std::vector<int>& list, int parts) {
   return runs;
 }
 
-/// `order` in turns: the first prompt of every subject, the second of every one, and so on.
+/// `order` rearranged in turns: the first prompt of every subject, then the second of each, and so on.
 std::vector<int> in_turns(const std::vector<int>& order, const std::vector<int>& subjects) {
   std::vector<std::vector<int>> lists;
   std::map<int, size_t> list_of;
@@ -54,7 +54,7 @@ std::vector<int> in_turns(const std::vector<int>& order, const std::vector<int>&
   return turns;
 }
 
-/// Collects distinct edges (node, token) of a tree and the lists that answers make of them.
+/// Collects the distinct edges (node, token) of a tree.
 class EdgeTable {
  public:
   int64_t edge(int32_t node, int32_t token) {
@@ -67,7 +67,7 @@ class EdgeTable {
   }
   int64_t size() const { return static_cast<int64_t>(nodes_.size()); }
 
-  /// `kept_nodes` are read, too: `kept_N` becomes where.
+  /// `kept_nodes` are read, too; `kept_N` receives their positions in rows_R.
   EdgeIndex index(const std::vector<int32_t>& row_of_node, const std::vector<int32_t>& kept_nodes,
                   at::Tensor& kept_N) const {
     std::map<int64_t, int64_t> row_index;
@@ -111,7 +111,7 @@ struct AnswerLists {
   }
 };
 
-/// Adds the row to the tree, and the nodes at which it is kept to `kept`.
+/// Adds the row to the tree, and its kept nodes to `kept`.
 void add_replay_path(TokenTree& tree, const ReplayRow& row, std::vector<int32_t>& kept) {
   int32_t node = tree.add_path(no_node, row.prompt);
   kept.push_back(node);
@@ -126,7 +126,7 @@ class Packer {
  public:
   explicit Packer(const Packing& packing) : packing_(packing) {}
 
-  /// Without `text` an answer is its first token alone.
+  /// Without `text` an answer is only its first token.
   void add(const TrainPrompt& prompt, const TrainPrompt& behind, bool text) {
     const int32_t end = tree_.add_path(no_node, prompt.tokens);
     for (int32_t token : prompt.steering_tokens) steering_.push_back(edges_.edge(end, token));
@@ -162,7 +162,7 @@ class Packer {
                         static_cast<float>(packing_.replay_text_weight / static_cast<double>(text)));
   }
 
-  /// After all prompts.
+  /// Call it after all prompts have been added.
   void add_stories(const std::vector<StoryRow>& rows) {
     const int64_t prompt_edges = edges_.size();
     sft_weight_.resize(static_cast<size_t>(prompt_edges), 0.0);
@@ -263,7 +263,7 @@ class Packer {
     out_.sft_normalizer += by_tokens ? weight * static_cast<double>(path.size()) : weight;
   }
 
-  /// What KTO covers of the path.
+  /// Puts the part of the path that KTO covers.
   void put(AnswerLists& lists, const std::vector<int64_t>& path, double weight, bool accepted) const {
     const int skipped = packing_.kto.positions == KtoPositions::rest ? 1 : 0;
     put_edges(lists, {path.begin() + skipped, path.end()}, weight, accepted);
@@ -287,7 +287,7 @@ class Packer {
   MicroBatch out_;
 };
 
-/// With their tokens; steered answers where the prompt has steering tokens.
+/// Adds answers with their tokens; they are steered if the prompt has steering tokens.
 void add_answers(TrainPrompt& out, const Prompt& prompt, const std::vector<Answer>& answers,
                  const ChatTemplate& chat) {
   for (const Answer& answer : answers) {

@@ -1,5 +1,5 @@
 // What a training step computes: prompts with weighted answers, packed into token trees with the edges that
-// the losses read. Which prompts make a step's batch is a function of the seed alone.
+// the losses read. The seed alone decides which prompts form a step's batch.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,11 +18,11 @@
 
 namespace apportion {
 
-/// A prompt as tokens with its answers as tokens; all that training needs of the dataset.
+/// A prompt and its answers as tokens: all that training needs from the dataset.
 struct TrainPrompt {
   std::vector<int32_t> tokens;
   std::vector<double> target;            // [K]
-  std::vector<int32_t> steering_tokens;  // [K]; none where answers are plain
+  std::vector<int32_t> steering_tokens;  // [K]; empty if answers are plain
   struct TokenAnswer {
     std::vector<int32_t> tokens;  // ends with the end of turn
     double weight;
@@ -30,19 +30,19 @@ struct TrainPrompt {
   };
   std::vector<TokenAnswer> answers;
   int subject = 0;
-  std::vector<AnswerPair> pairs;  // preferences between answers, where these are plain
-  /// With `paths` the answers are all categories' in order, equally many each, those with p_j = 0, too.
+  std::vector<AnswerPair> pairs;  // preferences between plain answers
+  /// With `paths` the answers are those of all categories in order, the same number each, even where p_j = 0.
   AnswerStyle style = AnswerStyle::steered;
 };
 
-/// A prompt on which the base's distribution is to stay: at its end, and at each position of what the base
-/// answered (`answer`; none: at its end alone).
+/// A prompt on which the base's distribution is to stay: at its end, and at each position of the base's
+/// `answer` (empty: at its end alone).
 struct ReplayRow {
   std::vector<int32_t> prompt, answer;
-  int group = 0;  // of prompts that take turns with those of other groups
+  int group = 0;  // groups of prompts take turns
 };
 
-/// A story prompt with stories as answers, each token of which has a weight of its own in the loss
+/// A story prompt with stories as answers. Each of their tokens has its own weight in the loss
 /// (train/stories.h).
 struct StoryRow {
   struct Path {
@@ -53,35 +53,35 @@ struct StoryRow {
   std::vector<Path> paths;
 };
 
-/// Rows that join a micro-batch's tree beside its prompts.
+/// Rows that join a micro-batch's tree next to its prompts.
 struct JoiningRows {
   std::vector<const ReplayRow*> replay;
   std::vector<StoryRow> stories;
 };
 
-/// Tokenised prompts of the training set. Steered answers are accepted and rejected ones, and UserError is
-/// thrown when one does not start with its steering token; plain ones are all accepted. With `paths`
-/// UserError is thrown when two of a prompt's are the same, whose probability would count twice.
+/// Tokenised prompts of the training set. Steered answers are accepted or rejected, plain ones all accepted.
+/// Throws UserError when a steered answer does not start with its steering token, and with `paths` when two
+/// answers of a prompt are the same: their probability would count twice.
 std::vector<TrainPrompt> train_prompts(const Dataset& dataset, const std::vector<Prompt>& prompts,
                                        const std::vector<Subject>& subjects, const ChatTemplate& chat,
                                        uint64_t seed, AnswerStyle style = AnswerStyle::steered,
                                        Steering steering = Steering::digit);
 
-/// Stage 1's planted fault: `share` of what every answer's form weighs goes to the same steering token with
-/// another category's text, as if it had been accepted. The steering tokens keep their shares.
+/// Stage 1's planted fault: moves `share` of the weight of every answer's form to the same steering token
+/// with another category's text, as if that were accepted. Steering tokens keep their shares.
 void plant_wrong_text(std::vector<TrainPrompt>& prompts, double share);
 
-/// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one, by a shuffle
-/// keyed by `seed` that goes round the subjects, so that a batch has each about equally often: its gradient
-/// is closer to that of all, and fewer steps do (docs/benchmarks). Each epoch takes the same batches in
-/// another order, so a batch's trees and reference are made once.
+/// The batches of an epoch: every prompt once, in batches whose sizes differ by at most one. A shuffle keyed
+/// by `seed` goes round the subjects, so a batch has each subject about equally often. Its gradient is then
+/// closer to that of all prompts, and fewer steps are enough (docs/benchmarks). Each epoch takes the same
+/// batches in another order, so a batch's trees and reference are made once.
 class BatchSchedule {
  public:
-  /// `subjects`: of each prompt.
+  /// `subjects`: one for each prompt.
   BatchSchedule(const std::vector<int>& subjects, int batch_prompts, uint64_t seed);
   int batches() const { return static_cast<int>(batches_.size()); }
   const std::vector<int>& batch(int index) const { return batches_[static_cast<size_t>(index)]; }
-  /// In the batches of lower index.
+  /// Number of prompts in the batches of lower index.
   int prompts_before(int index) const;
   /// Index of the batch of a step, counted from 0.
   int batch_of_step(int step) const;
@@ -99,7 +99,7 @@ std::vector<int> subjects_in(const std::vector<AnyPrompt>& prompts) {
   return subjects;
 }
 
-/// Which answers a micro-batch holds: none (the steering tokens alone), accepted ones (stage 1), accepted,
+/// Which answers a micro-batch holds: none (only the steering tokens), accepted ones (stage 1), accepted,
 /// rejected and mismatched (KTO), or pairs (DPO).
 enum class AnswerSet { none, accepted, accepted_rejected_mismatched, pairs };
 
@@ -107,54 +107,54 @@ enum class AnswerSet { none, accepted, accepted_rejected_mismatched, pairs };
 struct MicroBatch {
   TokenRows rows;
   EdgeIndex edges;
-  at::Tensor sft_weight_E;  // float32; of the prompts' edges
-  at::Tensor steering_IK;   // int64: the edge of each steering token; K = 0 where answers are plain
-  at::Tensor target_IK;     // float32; K = 0 where categories have no probability of their own
-  AnswerEdges paths;        // of each prompt and category in order, where paths stand for categories
-  AnswerEdges answers;      // KTO's, from the second position on, or all positions
-  AnswerEdges mismatched;   // likewise; weights add to 1 over a prompt's
+  at::Tensor sft_weight_E;              // float32; for the prompts' edges
+  at::Tensor steering_IK;               // int64: the edge of each steering token; K = 0 if answers are plain
+  at::Tensor target_IK;                 // float32; K = 0 if categories have no probability of their own
+  AnswerEdges paths;                    // by prompt and category, where paths stand for categories
+  AnswerEdges answers;                  // KTO's, from the second or the first position on
+  AnswerEdges mismatched;               // the same; the weights of a prompt's answers add to 1
   AnswerEdges preferred, dispreferred;  // DPO's pairs, row by row: whole answers
-  KeptRows kept;                        // of the replay rows; base_hidden_NC is its user's to fill in
-  at::Tensor story_weight_S;            // float32: of the stories' edges, which follow the prompts'
+  KeptRows kept;                        // of the replay rows; the user fills in base_hidden_NC
+  at::Tensor story_weight_S;            // float32: for the stories' edges, behind the prompts'
   double sft_normalizer = 0;            // this micro-batch's part of the global one
   int64_t prompts = 0, tree_tokens = 0, padded_tokens = 0, example_rows = 0;
 };
 
-/// All tensors of the micro-batch but those of its rows.
+/// All tensors of the micro-batch except those of its rows.
 std::vector<at::Tensor*> tensors_of(MicroBatch& batch);
 
-/// Splits a batch's prompts into `micro_batches` lists of neighbours in the order of their tokens (so that
-/// they share beginnings); sizes differ by at most one. Fewer prompts than micro_batches leave empty lists.
+/// Splits a batch's prompts, sorted by their tokens, into `micro_batches` lists of neighbours, which share
+/// beginnings; sizes differ by at most one. Fewer prompts than micro_batches leave empty lists.
 std::vector<std::vector<int>> split_batch(const std::vector<TrainPrompt>& prompts,
                                           const std::vector<int>& batch, int micro_batches);
 
-/// What a stage packs of each batch.
+/// What a stage packs from each batch.
 struct Packing {
   AnswerSet answers;
   SftWeights weights = SftWeights::split;
   KtoConfig kto = {};
   double sft_text_weight = 1;
-  // Accepted answers: members[k] has their text where text_every divides k + text_turn, and that weighs
-  // text_every times as much; the others' answers are their first token.
+  // Accepted answers: members[k] has their text if text_every divides k + text_turn, and the text then weighs
+  // text_every times as much. Answers of other members are only their first token.
   int text_every = 1;
   int text_turn = 0;
-  // Replay rows: what the positions of an answer weigh together, the prompt's end weighing 1.
+  // Replay rows: total weight of an answer's positions, where the prompt's end weighs 1.
   double replay_text_weight = 1;
 };
 
-/// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: the mismatched
-/// answers of a prompt are those of the prompt behind it there (arXiv 2402.01306, the estimate of z, over the
-/// global batch); with KtoPairs::rotated, half of them are the prompt's own rejected ones, and half the
-/// accepted ones of the prompt behind, as a rotation of accepted and rejected rows by one gives. With
-/// SftWeights::split the rest of an answer weighs `sft_text_weight` times what its first token does.
-/// All is on `device` but the rows, which a pass joins in host memory and moves (BlockPass).
-/// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges behind
+/// Packs `members` (indices into prompts). `batch` is the global batch in canonical order: a prompt's
+/// mismatched answers are those of the prompt that follows it there (arXiv 2402.01306, the estimate of z,
+/// over the global batch). With KtoPairs::rotated, half of them are the prompt's own rejected answers and
+/// half are the following prompt's accepted ones, as rotating accepted and rejected rows by one would give.
+/// With SftWeights::split the rest of an answer weighs `sft_text_weight` times as much as its first token.
+/// All tensors are on `device` except the rows, which a pass joins in host memory and then moves (BlockPass).
+/// `joining` rows join the tree: kept positions of replay rows in their order, and the stories' edges after
 /// the prompts'.
 MicroBatch pack_micro_batch(const std::vector<TrainPrompt>& prompts, const std::vector<int>& batch,
                             const std::vector<int>& members, const Packing& packing, const ModelShape& shape,
                             at::Device device, const JoiningRows& joining = {});
 
-/// A tree of replay rows alone, whose rows_R are the kept positions in their order.
+/// A tree of replay rows alone; `kept_N` has their kept positions in order.
 struct ReplayTree {
   TokenRows rows;
   at::Tensor kept_N;  // int64 rows of the tree
@@ -162,7 +162,7 @@ struct ReplayTree {
 ReplayTree pack_replay(const std::vector<const ReplayRow*>& replay, const ModelShape& shape,
                        at::Device device);
 
-/// Positions at which a row is kept.
+/// Number of positions at which a row is kept.
 inline int64_t kept_positions(const ReplayRow& row) {
   return row.answer.empty() ? 1 : static_cast<int64_t>(row.answer.size());
 }

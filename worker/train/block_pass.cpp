@@ -14,8 +14,8 @@
 namespace apportion {
 namespace {
 
-/// rows_RV[row_N] += added_NV, in the order of row_N on every device: on a GPU index_add_ has none, and
-/// index_put_ sorts.
+/// rows_RV[row_N] += added_NV, in the order of row_N on every device: on a GPU index_add_ has no fixed order,
+/// while index_put_ sorts.
 void add_rows(at::Tensor& rows_RV, const at::Tensor& row_N, const at::Tensor& added_NV) {
   if (rows_RV.is_cpu()) {
     rows_RV.index_add_(0, row_N, added_NV);
@@ -55,13 +55,13 @@ void BlockPass::make_bunches() {
     const size_t fewest = (count + adapter_->parts() - 1) / adapter_->parts();
     count = std::min(count, std::max(lanes, fewest));
   } else if (adapter_ && on_gpu()) {
-    // One way for all, where the adapter takes so many parts: its launches do not grow with them.
+    // One bunch for all, if the adapter takes as many parts: the number of launches does not grow with them.
     count = (count + adapter_->parts() - 1) / adapter_->parts();
   }
   for (size_t b = 0; b < count; ++b) {
     auto bunch = std::make_unique<Bunch>();
     std::vector<const TokenRows*> parts;
-    int64_t row = 0, longest = 0;  // of the bunch
+    int64_t row = 0, longest = 0;  // in the bunch
     bunch->first_present = b * present_.size() / count;
     for (size_t i = bunch->first_present; i < (b + 1) * present_.size() / count; ++i) {
       bunch->items.push_back(present_[i]);
@@ -135,7 +135,7 @@ std::vector<at::Tensor> BlockPass::forward(Gradient gradient, const Vocabulary* 
       hidden_RC[present] = head.out_TC.detach();
     }
   });
-  std::vector<size_t> base_of(present_.size());  // where the base's logits are, behind those of the items
+  std::vector<size_t> base_of(present_.size());  // index of the base's logits, after those of the items
   size_t end = present_.size();
   for (size_t index = 0; index < present_.size(); ++index)
     base_of[index] = keeps(present_[index]) ? end++ : end;
@@ -189,10 +189,10 @@ std::vector<at::Tensor> BlockPass::logits_gradients(const std::vector<at::Tensor
 
 std::vector<at::Tensor> BlockPass::backward(const std::vector<at::Tensor>& d_log_prob_E) {
   std::vector<at::Tensor> gradients;
-  for (const PassItem& item : items_) {  // of a present one the blocks write every value
+  for (const PassItem& item : items_) {  // for a present one the blocks write every value
     if (!item.rows) {
       gradients.push_back(at::zeros_like(adapter_->values()));
-    } else {  // on a GPU it is part of one tensor, at the end
+    } else {  // on a GPU it is cut from one tensor, at the end
       gradients.push_back(on_gpu() ? at::Tensor() : at::empty_like(adapter_->values()));
     }
   }

@@ -16,7 +16,7 @@
 namespace apportion {
 namespace {
 
-// The tensors of a checkpoint besides those of the trainee's parts.
+// Tensors of a checkpoint, in addition to those of the trainee's parts.
 constexpr const char* first_moment_name = "adam.first_moment";
 constexpr const char* second_moment_name = "adam.second_moment";
 constexpr const char* log_name = "log";  // one row a step, one column as in /log of a result
@@ -25,7 +25,7 @@ CheckpointTensor vector_tensor(const std::string& name, uint64_t size) {
   return {name, ElementType::float32, {size}};
 }
 
-/// The name of a part's moment: where there are several parts, with what tells the part.
+/// The name of a part's moment; if there are several parts, with the suffix that tells them apart.
 std::string moment_name(const char* moment, const StatePart& part) {
   const size_t slash = part.name.find('/');
   return slash == std::string::npos ? moment : moment + part.name.substr(slash);
@@ -46,7 +46,7 @@ std::vector<double> log_rows(const TrainLog& log, uint64_t first, uint64_t last)
   return rows;
 }
 
-/// Rows [first, last) of a tensor of the checkpoint, which must be as `expected` says.
+/// Reads rows [first, last) of a tensor of the checkpoint, which must match `expected`.
 void read_rows(CheckpointReader& reader, const CheckpointTensor& expected, uint64_t first, uint64_t last,
                std::span<char> out) {
   if (reader.tensor(expected.name) != expected) {
@@ -55,7 +55,7 @@ void read_rows(CheckpointReader& reader, const CheckpointTensor& expected, uint6
   reader.read_rows(expected.name, first, last, out);
 }
 
-/// This rank's part of a tensor into the vector of all its parts.
+/// Reads this rank's part of a tensor into the vector of all its parts.
 void read_part(CheckpointReader& reader, const std::string& name, const StatePart& part,
                const at::Tensor& all) {
   at::Tensor own = all.narrow(0, part.offset, static_cast<int64_t>(part.last - part.first));
@@ -93,7 +93,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
   if (first_rank) {
     for (uint64_t step : checkpoint_steps(plan_.folder)) own.push_back(static_cast<double>(step));
   }
-  // What the first rank sees is what all try: folders may look different for a while on other machines.
+  // All try what the first rank sees: for a while a folder may look different on other machines.
   const std::vector<double> candidates = collectives_.all_gather(own);
   uint64_t found = 0;
   for (double candidate : candidates) {
@@ -102,7 +102,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
     const std::optional<std::string> fault = read(step, state, steps, loaded);
     const std::vector<double> faults = collectives_.all_gather({fault ? 1.0 : 0.0});
     const auto first_fault = std::find(faults.begin(), faults.end(), 1.0);
-    if (first_fault == faults.end()) {  // only what all could read is put in force
+    if (first_fault == faults.end()) {  // used only if all ranks could read it
       state.values.copy_(loaded->values);
       state.optimizer.resume(loaded->first_moment, loaded->second_moment, static_cast<int>(step));
       state.log = std::move(loaded->log);
@@ -123,7 +123,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
                                       std::to_string(ranks_read_) + (ranks_read_ == 1 ? " rank)" : " ranks)")
                                 : "starts anew: no checkpoint is whole");
   }
-  collectives_.barrier();  // nobody writes where something is still removed
+  collectives_.barrier();  // so nobody writes while another rank still removes
   return static_cast<int>(found);
 }
 

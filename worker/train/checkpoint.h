@@ -1,6 +1,6 @@
-// The state of a stage of training between two steps, saved while it goes on and found again when its task is
-// begun anew. The ranks of the group write a part each; the files are shared/store/checkpoint.h's. A stage's
-// reference is not in it: it follows from the adapter that the stage starts from, as batches and rates follow
+// The state of a training stage between two steps, saved while training goes on and found again when its task
+// is restarted. Each rank of the group writes a part; shared/store/checkpoint.h has the files. A stage's
+// reference is not saved: it follows from the adapter that the stage starts from, as batches and rates follow
 // from the number of the step.
 #pragma once
 
@@ -19,9 +19,9 @@
 
 namespace apportion {
 
-/// All that a step changes and the next one reads. References outlive this.
+/// Everything that a step changes and the next one reads. References must outlive this.
 struct TrainState {
-  at::Tensor& values;  // that are trained, [n] float32
+  at::Tensor& values;  // the trained values, [n] float32
   Optimizer& optimizer;
   TrainLog& log;  // of the steps made
   std::vector<StatePart> parts;
@@ -29,7 +29,7 @@ struct TrainState {
 
 struct CheckpointPlan {
   std::string folder;
-  std::string task_id;                    // a checkpoint of another task is refused
+  std::string task_id;                    // another task's checkpoint is refused
   int every = 0;                          // steps between checkpoints; 0: none are written
   std::function<bool()> stops = nullptr;  // whether this rank knows that the run is to stop; null: never
 };
@@ -40,23 +40,23 @@ class TrainCheckpoint {
   enum class Note { information, warning };
   using Say = std::function<void(Note, const std::string&)>;
 
-  /// Of one stage. `say` is called on the rank that has something to say.
+  /// For one stage. `say` is called on the rank that has something to report.
   TrainCheckpoint(CheckpointPlan plan, Collectives& collectives, Say say);
 
-  /// Puts the newest checkpoint that is whole on every rank into `state`, and removes later ones. Returns the
-  /// number of steps made by then, 0 when there is none; the stage has `steps`. Throws UserError for a
-  /// checkpoint of another task. Collective: every rank of the group.
+  /// Puts the newest checkpoint that is whole on every rank into `state`, and removes later ones. Returns its
+  /// number of finished steps, 0 if there is none; the stage has `steps`. Throws UserError for a checkpoint
+  /// of another task. Collective: every rank of the group.
   int load(const TrainState& state, int steps);
 
-  /// After each step; `done` of `steps` are made. Saves when it is time, but not after the last step, whose
-  /// result follows. Collective: every rank of the group.
+  /// Call after each step; `done` of `steps` are finished. Saves when it is time, except after the last step,
+  /// as the result follows. Collective: every rank of the group.
   void after_step(const TrainState& state, int done, int steps);
 
-  /// Before each step; `done` of `steps` are made. When any rank knows that the run is to stop, the state is
-  /// saved and every rank throws TaskPaused: all at the same step. Collective: every rank of the group.
+  /// Call before each step; `done` of `steps` are finished. If any rank knows that the run is to stop, saves
+  /// the state and throws TaskPaused, on every rank at the same step. Collective: every rank of the group.
   void pause_if_asked(const TrainState& state, int done, int steps);
 
-  /// Until this rank writes nothing more. Throws UserError for what could not be written.
+  /// Waits until this rank has nothing left to write. Throws UserError for what could not be written.
   void finish() { writer_.wait(); }
 
  private:
@@ -65,14 +65,14 @@ class TrainCheckpoint {
     TrainLog log;
     size_t ranks;  // that wrote it
   };
-  /// Why this rank cannot use the checkpoint of `step`, which is in `loaded` when there is no reason.
+  /// Why this rank cannot use the checkpoint of `step`; if there is no reason, `loaded` has it.
   std::optional<std::string> read(uint64_t step, const TrainState& state, int steps,
                                   std::optional<Loaded>& loaded) const;
   std::vector<CheckpointSlice> own_slices(const TrainState& state) const;
-  /// Has the pending checkpoint completed when every rank has written its part.
+  /// Completes the pending checkpoint once every rank has written its part.
   void settle();
   void start(const TrainState& state, int done);
-  /// Until what is being written is complete. Collective.
+  /// Waits until what is being written is complete. Collective.
   void complete();
   bool any_rank(bool own);
 
@@ -82,7 +82,7 @@ class TrainCheckpoint {
   CheckpointWriter writer_;
   uint64_t pending_ = 0;   // the step whose parts are being written, 0: none
   uint64_t saved_ = 0;     // the last step whose parts were written or read
-  size_t ranks_read_ = 0;  // that wrote what was read last
+  size_t ranks_read_ = 0;  // ranks that wrote what was read last
 };
 
 }  // namespace apportion

@@ -65,7 +65,7 @@ void FullPass::head_backward(const std::vector<at::Tensor>& d_log_prob_E) {
 
 void FullPass::block_backward(int64_t layer, size_t bunch) {
   Step step = take_block(layer, bunch);
-  const size_t item = bunches_[bunch]->items[0];  // the only one: gradients of weights would be joined
+  const size_t item = bunches_[bunch]->items[0];  // the only one: joining would mix gradients of weights
   const BlockWeights& block = model_.blocks().at(layer);
   torch::autograd::variable_list inputs = block.leaves();
   const size_t vectors = block.vectors.size();

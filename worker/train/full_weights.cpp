@@ -13,7 +13,7 @@
 namespace apportion {
 namespace {
 
-/// Writes the values [first, last) of a group's run to `part`, from the rows that it starts from.
+/// Writes the values [first, last) of a group's run to `part`, from its initial rows.
 void fill(const TrainedGroup& trained, int64_t first, int64_t last, const at::Tensor& part) {
   const std::vector<int64_t> starts = trained.group->starts();
   for (size_t t = 0; t < starts.size(); ++t) {
@@ -47,7 +47,7 @@ FullWeights::FullWeights(Llama& model, const WeightSource& weights, const Traini
     const int64_t first = part_of_first(groups_[g], shard_rank());
     moved_.push_back(groups_[g].group->type() == at::kFloat && groups_[g].group->move_own(part));
     if (!moved_.back()) fill(groups_[g], first, first + part.numel(), part);
-    groups_[g].rows = nullptr;  // `weights` may go
+    groups_[g].rows = nullptr;  // `weights` may be freed
   }
   refresh();
 }
@@ -74,7 +74,7 @@ void FullWeights::refresh() {
 }
 
 std::vector<StatePart> FullWeights::state_parts(Collectives& group) const {
-  // Replicas have the same part: each writes its share of it.
+  // Replicas have the same part, so each writes its share of it.
   const int shards = ranks_.shards ? ranks_.shards->size() : 1;
   const int replica = group.group_rank() / shards, replicas = group.size() / shards;
   std::vector<StatePart> parts;
@@ -92,7 +92,7 @@ std::vector<StatePart> FullWeights::state_parts(Collectives& group) const {
 }
 
 double FullWeights::flops(const PassSize& size) const {
-  // Each product's weights get a gradient, too: as many again as forward, attention apart.
+  // Each product's weights get a gradient, too: that adds the forward FLOPs again, without attention.
   return train_flops(model_.shape(), 0, size) +
          forward_flops(model_.shape(), 0, {size.tokens, 0, size.vocabulary_rows});
 }

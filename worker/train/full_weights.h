@@ -1,7 +1,6 @@
-// All weights of a model as what is trained: float32 masters, cut over the ranks that hold the base together.
-// A rank keeps the masters, the gradient and AdamW's moments of its part of each group and nothing of the
-// others'; what passes read is a copy in the compute type, gathered a block at a time as a frozen base is.
-// Files of weights are weights_file.h's.
+// Training of all weights of a model: float32 masters, split over the ranks that hold the base together. A
+// rank keeps masters, gradient and AdamW's moments only for its own part of each group. Passes read a copy in
+// the compute type, gathered a block at a time like a frozen base. Files of weights: weights_file.h.
 #pragma once
 
 #include <memory>
@@ -14,8 +13,8 @@
 
 namespace apportion {
 
-/// The ranks of a group as full fine-tuning sees them: those that hold one copy together, and those that have
-/// the same part of each copy. Null where that is one rank.
+/// The ranks of a group as full fine-tuning sees them: those that hold one copy together, and those with the
+/// same part of each copy. Null if that is only one rank.
 struct TrainingRanks {
   Collectives* shards = nullptr;
   Collectives* replicas = nullptr;
@@ -23,8 +22,9 @@ struct TrainingRanks {
 
 class FullWeights : public Trainee {
  public:
-  /// From here on `model`, whose layout's ranks are ranks.shards, trains all; `weights` has the masters'
-  /// first values. All references outlive this but `weights`. Collective over the shards.
+  /// From here on all weights of `model`, whose layout's ranks are ranks.shards, are trained; `weights` has
+  /// the masters' first values. All references except `weights` must outlive this. Collective over the
+  /// shards.
   FullWeights(Llama& model, const WeightSource& weights, const TrainingRanks& ranks);
 
   std::unique_ptr<BlockPass> pass(std::vector<PassItem> items, Recompute recompute) override;
@@ -35,9 +35,9 @@ class FullWeights : public Trainee {
   std::vector<StatePart> state_parts(Collectives& group) const override;
   double flops(const PassSize& size) const override;
 
-  /// Writes the masters to `directory` as a folder that transformers loads (weights_file.h). On the first
-  /// rank of the shards, which get the file's SHA-256 back; others get nothing. Collective over the shards.
-  /// `config`: config.json; empty: what the shape says.
+  /// Writes the masters to `directory` as a folder that transformers loads (weights_file.h). The first rank
+  /// of the shards writes, and gets the file's SHA-256 back; others get an empty string. Collective over the
+  /// shards. `config`: the text of config.json; empty: made from the shape.
   std::string save(const std::string& directory, const std::string& config = "") const;
 
  private:
@@ -48,9 +48,9 @@ class FullWeights : public Trainee {
   TrainedWeights trained_;
   TrainingRanks ranks_;
   std::unique_ptr<Collectives> alone_ =
-      make_local_collectives();        // a norm of one rank is rounded as of several
-  std::vector<TrainedGroup>& groups_;  // of what is trained
-  std::vector<bool> moved_;            // groups whose own values lie in values_: nothing is copied
+      make_local_collectives();        // one rank rounds the norm as several would
+  std::vector<TrainedGroup>& groups_;  // the trained ones
+  std::vector<bool> moved_;            // groups whose values lie in values_, without a copy
   std::unique_ptr<WeightGradient> gradient_;
   at::Tensor values_;
 };

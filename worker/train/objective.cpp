@@ -15,12 +15,12 @@
 namespace apportion {
 namespace {
 
-/// Stage 1's weights without those of the first position, which the KL owns. [E]
+/// Stage 1's weights without those of the first position, which belongs to the KL. [E]
 at::Tensor text_weights(const MicroBatch& batch) {
   return batch.sft_weight_E.index_fill(0, batch.steering_IK.flatten(), 0);
 }
 
-/// The sum over the micro-batch's prompts of the steering tokens' probabilities less their targets. [K]
+/// The steering tokens' probabilities minus their targets, summed over the micro-batch's prompts. [K]
 at::Tensor summed_error(const MicroBatchPass& pass) {
   return (category_log_probs(pass.batch, pass.log_prob_E).exp() - pass.batch.target_IK).sum(0);
 }
@@ -35,7 +35,7 @@ OptimizerConfig of_kind(OptimizerConfig optimizer, OptimizerKind kind) {
   return optimizer;
 }
 
-/// Sums: the weights of all answers, then the error that the batch's prompts have in common.
+/// Sums over the batch: first the weights of all answers, then the error that its prompts have in common.
 Objective steered_split_objective(Objective objective, const SftConfig& config) {
   objective.packing.text_every = config.text_every;
   objective.contribution = [](const MicroBatchPass& pass) -> Contribution {
@@ -90,9 +90,10 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
   objective.learning_rate = config.learning_rate;
   objective.largest_weight = largest_weight_of(config);
   objective.optimizer = of_kind(optimizer, OptimizerKind::adamw);
-  // A common factor of the weights changes none of AdamW's steps (but for epsilon), so clip_norm is for a
-  // largest weight of 1. Clipped at 1 as it stands, every gradient of stage 2 (norms of 2 to 46) would have
-  // one length however near the target, and the shares would swing about it for as long as the rate lasts.
+  // A common factor of the weights changes none of AdamW's steps (apart from epsilon), so clip_norm is meant
+  // for a largest weight of 1. If gradients were clipped at 1 as they are, all of stage 2 (norms of 2 to 46)
+  // would have the same length however near the target is, and the shares would swing about it until the rate
+  // falls.
   objective.optimizer.clip_norm *= objective.largest_weight;
   if (!kto) {
     objective.loss = [config](const MicroBatchPass& pass, const BatchTotals& totals) -> Loss {

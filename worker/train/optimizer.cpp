@@ -20,8 +20,8 @@ namespace {
 
 constexpr int64_t least_values_a_thread = 65536;
 
-/// a + b s^2 + c s^4, one after the other, times s: brings singular values s from 0.001 to 1 to within 1e-15
-/// of 1 (arXiv 2505.16932, algorithm 1 with l = 0.001, the coefficients of its code).
+/// Multiplying s by a + b s^2 + c s^4, polynomial after polynomial, brings singular values s from 0.001 to 1
+/// to within 1e-15 of 1 (arXiv 2505.16932, algorithm 1 with l = 0.001, the coefficients of its code).
 constexpr std::array<std::array<double, 3>, 8> polar_polynomials = {{
     {8.28721201814563, -23.595886519098837, 17.300387312530933},
     {4.107059111542203, -2.9478499167379106, 0.5448431082926601},
@@ -33,8 +33,8 @@ constexpr std::array<std::array<double, 3>, 8> polar_polynomials = {{
     {1.875, -1.25, 0.375},
 }};
 
-/// (S + 1e-6)^(-1/2) of symmetric S whose eigenvalues are from 0 to 1, float64 [N, R, R]: products of all at
-/// once, and no eigenvalues.
+/// (S + 1e-6)^(-1/2) of symmetric matrices S with eigenvalues from 0 to 1, float64 [N, R, R]. Uses products
+/// of all matrices at once and computes no eigenvalues.
 at::Tensor inverse_roots(const at::Tensor& s_NRR) {
   constexpr double floor = 1e-6;
   at::Tensor square_NRR = s_NRR / (1 + floor), root_NRR;
@@ -75,7 +75,7 @@ std::vector<at::Tensor> equal_singular_values(const std::vector<at::Tensor>& gro
     grams.push_back(at::bmm(wide.back(), wide.back().transpose(1, 2)));
     counts.push_back(matrices.size(0));
   }
-  constexpr double least_norm = 1e-30;  // of zeros: what they are multiplied with must be finite
+  constexpr double least_norm = 1e-30;  // for matrices of zeros, whose factor must be finite
   const at::Tensor gram_NRR = at::cat(grams).to(at::kDouble);
   const at::Tensor norm_N11 = gram_NRR.square().sum({1, 2}, true).sqrt_().clamp_min_(least_norm);
   const auto roots =
@@ -165,7 +165,7 @@ void Optimizer::update_matrices(double clip, double lr, const at::Tensor& gradie
     if (begin(rank) < begin(rank + 1)) update_own_matrices(lr, begin(rank), begin(rank + 1), values);
   } else {
     run_lanes(static_cast<int>(matrices_.size()), values.device(), [&](int index) {
-      at::set_num_threads(1);  // whatever the lane has: the bits of products and eigenvalues may depend on it
+      at::set_num_threads(1);  // always: bits of products and eigenvalues may depend on it
       const auto i = static_cast<size_t>(index);
       at::Tensor mean = part_of(first_moment_, matrices_[i]), value = part_of(values, matrices_[i]);
       mean.mul_(config_.momentum).add_(part_of(gradient, matrices_[i]), clip * (1 - config_.momentum));
@@ -207,7 +207,7 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   first_moment_.mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
   second_moment_.mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
   if (decay != 1) values.mul_(decay);
-  // The gradient is of no more use: its memory serves.
+  // The gradient is no longer needed, so its memory is reused.
   at::Tensor denominator =
       at::sqrt_out(gradient, second_moment_).div_(std::sqrt(correction2)).add_(config_.epsilon);
   values.addcdiv_(first_moment_, denominator, -lr / correction1);

@@ -33,7 +33,7 @@ Reference ReferenceStore::load(const std::vector<int>& batches) {
   if (collectives_.group_rank() == 0) {
     for (uint64_t stored : checkpoint_steps(place_.folder)) own.push_back(static_cast<double>(stored));
   }
-  // As with checkpoints, what the first rank sees is what all try.
+  // As with checkpoints, all try what the first rank sees.
   for (double candidate : collectives_.all_gather(own)) {
     const auto stored = static_cast<uint64_t>(candidate);
     const size_t wanted = std::min<size_t>(stored, batches.size());
@@ -70,7 +70,7 @@ std::optional<std::string> ReferenceStore::read(uint64_t stored, const std::vect
           throw DataError(place_.folder, 0, "tensor '" + name + "' is not a vector of float32");
         }
         parts.emplace_back();
-        if (tensor.rows() == 0) continue;  // of a micro-batch without prompts
+        if (tensor.rows() == 0) continue;  // a micro-batch without prompts
         parts.back() = at::empty({static_cast<int64_t>(tensor.rows())}, at::kFloat);
         reader.read_rows(name, 0, tensor.rows(),
                          {static_cast<char*>(parts.back().mutable_data_ptr()), parts.back().nbytes()});
@@ -97,13 +97,13 @@ void ReferenceStore::save(const std::vector<int>& batches, const Reference& refe
                         {static_cast<const char*>(part.const_data_ptr()), part.nbytes()}});
     }
   }
-  // Tasks with other numbers of batches may be writing theirs.
+  // Older::kept, since tasks with other numbers of batches may be writing theirs.
   CheckpointWriter writer(place_.folder, place_.identity, rank, static_cast<uint64_t>(collectives_.size()),
                           Older::kept);
   const auto stored = static_cast<uint64_t>(batches.size());
   writer.start(stored, std::move(slices));
   writer.wait();
-  collectives_.barrier();  // completed when all have written their parts
+  collectives_.barrier();  // complete once all have written their parts
   if (rank != 0) return;
   writer.start_completion(stored);
   writer.wait();

@@ -1,4 +1,4 @@
-// The rows that keep a model a model; see replay.h.
+// Rows that keep the model as it was elsewhere; see replay.h.
 #include "worker/train/replay.h"
 
 #include <ATen/ATen.h>
@@ -78,7 +78,7 @@ void Replay::prepare(const Llama& base, const Adapter* adapter, Collectives& gro
   std::stable_sort(rows.begin(), rows.end(), [&](int a, int b) { return row(a).prompt < row(b).prompt; });
   const size_t ranks = static_cast<size_t>(group.size()), units = (rows.size() + unit_rows - 1) / unit_rows;
   std::vector<ReplayTree> own;
-  std::vector<int64_t> counts(ranks, 0);  // of hidden values of each rank
+  std::vector<int64_t> counts(ranks, 0);  // number of each rank's hidden values
   std::vector<std::vector<int>> order(ranks);
   for (size_t unit = 0; unit < units; ++unit) {
     const size_t rank = unit * ranks / units;

@@ -10,20 +10,19 @@ namespace apportion {
 /// 0.
 double learning_rate(const OptimizerConfig& config, double peak, int step, int steps);
 
-/// How long a stage is, as far as it is known: `steps`, of which those from `cooldown` on have a rate that
-/// falls.
+/// How long a stage is, as far as known: `steps`, with a falling rate from step `cooldown` on.
 struct StageEnd {
   int steps = 0;
-  int cooldown = 0;  // equal to steps as long as no cool-down has begun
+  int cooldown = 0;  // equal to steps until a cool-down begins
 };
 
-/// The stage's end as its log so far decides: the first step after which the mean KL of the last
-/// `epoch_steps` steps (each prompt once) is below stop.kl, and their mean coverage above 1 - stop.kl, begins
-/// the cool-down. A function of the log alone, so that an interrupted stage that goes on ends where it would
-/// have.
+/// The stage's end, from its log so far. The cool-down begins after the first step at which the mean KL of
+/// the last `epoch_steps` steps (each prompt once) is below stop.kl and their mean coverage is above 1 -
+/// stop.kl. It depends on the log alone, so a stage that was interrupted ends where it would have ended
+/// anyway.
 StageEnd stage_end(const StopConfig& stop, const TrainLog& log, int epoch_steps, int steps);
 
-/// As learning_rate at the beginning of the cool-down, then along a cosine down to zero at the end.
+/// As above until the cool-down begins, then along a cosine from the rate there down to zero at the end.
 double learning_rate(const OptimizerConfig& config, double peak, int step, int steps, const StageEnd& end);
 
 }  // namespace apportion

@@ -16,7 +16,7 @@ std::vector<int> subjects_in(const std::vector<StoryAsked>& asked) {
   return subjects;
 }
 
-/// `wanted` of `count`, or all, drawn without putting back.
+/// Draws `wanted` of `count` without replacement, or all.
 std::vector<size_t> drawn(size_t count, size_t wanted, CounterRng rng) {
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});

@@ -1,4 +1,4 @@
-// An adapter as what is trained; see trainee.h.
+// Training of an adapter; see trainee.h.
 #include "worker/train/trainee.h"
 
 #include <utility>

@@ -19,7 +19,7 @@
 namespace apportion {
 namespace {
 
-/// A micro-batch's row of the step's figures, which are summed over the group.
+/// The columns of a micro-batch's row of figures; rows are summed over the group.
 enum Figure : size_t {
   loss_sum,
   kto_sum,
@@ -47,14 +47,14 @@ void append(TrainLog& log, const StepReport& report) {
   log.retain.push_back(report.retain);
 }
 
-/// Of rows of `columns` values one after the other.
+/// Sums of each column; `rows` holds rows of `columns` values one after another.
 std::vector<double> column_sums(const std::vector<double>& rows, size_t columns) {
   std::vector<double> sums(columns, 0.0);
   for (size_t i = 0; i < rows.size(); ++i) sums[i % columns] += rows[i];
   return sums;
 }
 
-/// The values of float32 tensors, one after the other: the host waits once for all of them.
+/// The values of float32 tensors one after another; the host waits once for all of them.
 std::vector<double> host_values(const std::vector<at::Tensor>& tensors) {
   if (tensors.empty()) return {};
   std::vector<at::Tensor> flat;
@@ -63,7 +63,7 @@ std::vector<double> host_values(const std::vector<at::Tensor>& tensors) {
   return {host.const_data_ptr<double>(), host.const_data_ptr<double>() + host.numel()};
 }
 
-/// Throws UserError when a kept reference is not one of these edges.
+/// Throws UserError when a kept reference does not fit these edges.
 void check_reference(const at::Tensor& reference_E, const at::Tensor& log_prob_E) {
   const int64_t kept = reference_E.defined() ? reference_E.numel() : 0,
                 wanted = log_prob_E.defined() ? log_prob_E.numel() : 0;
@@ -100,7 +100,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
   Forward out;
   out.batches.resize(static_cast<size_t>(range.last - range.first));
   std::vector<PassItem> items(out.batches.size());
-  std::vector<int> turns = {packing.text_turn};  // of the parts' first members, whichever rank has them
+  std::vector<int> turns = {packing.text_turn};  // of each part's first member, whichever rank has it
   for (const auto& part : parts) turns.push_back(turns.back() + static_cast<int>(part.size()));
   run_lanes(static_cast<int>(items.size()), setup_.model.device(), [&](int m) {
     const size_t index = static_cast<size_t>(range.first) + static_cast<size_t>(m);
@@ -117,7 +117,7 @@ Trainer::Forward Trainer::forward(int batch, const Packing& packing, BlockPass::
     add_base_rows(kept, packed);
     items[static_cast<size_t>(m)] = {&packed.rows, &packed.edges, &packed.kept};
   });
-  std::vector<at::Tensor*> moving;  // but for the rows, which the pass joins first
+  std::vector<at::Tensor*> moving;  // without the rows, which the pass joins first
   for (MicroBatch& packed : out.batches) {
     for (at::Tensor* tensor : tensors_of(packed)) moving.push_back(tensor);
   }
@@ -154,7 +154,7 @@ Reference Trainer::reference_of(int steps, const Packing& packing) {
     if (setup_.reference_told)
       setup_.reference_told(static_cast<int64_t>(reference.size()), static_cast<int64_t>(batches.size()));
     reference[batch] = forward(batch, packing, BlockPass::Gradient::none).log_prob_E;
-    setup_.collectives.barrier();  // a rank with fewer micro-batches must not run ahead by a whole time-out
+    setup_.collectives.barrier();  // so no rank with fewer micro-batches runs ahead by a whole time-out
   }
   if (kept_reference_) kept_reference_->save(batches, reference);
   return reference;
@@ -257,7 +257,7 @@ BatchTotals Trainer::totals_of(const Objective& objective, const std::vector<Mic
     own.insert(own.end(), first, first + static_cast<int64_t>(width));
   }
   const std::vector<double> all = setup_.collectives.all_gather(own);
-  // A row each from the micro-batches that have prompts; a rank without one does not know its length.
+  // One row from each micro-batch that has prompts; a rank without any does not know a row's length.
   const size_t rows =
       std::min(schedule_.batch(batch).size(), static_cast<size_t>(setup_.batch.micro_batches));
   totals.sums = column_sums(all, all.size() / rows);
@@ -341,7 +341,7 @@ void Trainer::finish_step(Optimizer& optimizer, const std::vector<double>& own, 
   report.loss = sums[loss_sum];
   report.kto = sums[kto_sum];
   report.retain = sums[retain_sum];
-  // Plain answers are not told by category.
+  // Plain answers have no categories.
   const bool steered = setup_.prompts.front().style != AnswerStyle::plain;
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   report.kl = steered ? sums[kl_sum] / sums[prompt_count] : none;

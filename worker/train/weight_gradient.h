@@ -1,6 +1,6 @@
-// A rank's part of the gradient of all weights, in float32: whole groups' gradients come in one by one, are
-// summed over the ranks that hold the base together while computing goes on, and added to the part. Where
-// groups' gradients come from is full_pass.h's business.
+// A rank's part of the gradient of all weights, in float32. Gradients of whole groups come in one by one from
+// full_pass.h, are summed over the ranks that hold the base together while computing goes on, and are added
+// to the part.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,7 @@
 
 namespace apportion {
 
-/// Which trained group is which: TrainedWeights::groups' order.
+/// Indices of the trained groups, in the order of TrainedWeights::groups.
 struct WeightGroups {
   size_t layers = 0, chunks = 0;
   bool tied = true;
@@ -28,38 +28,38 @@ struct WeightGroups {
 class WeightGradient {
  public:
   /// `shards` hold the groups together (null: this rank alone), `replicas` have the same part of other copies
-  /// (null: there is one copy). Both, and the groups, outlive this.
+  /// (null: there is one copy). Both, and the groups, must outlive this.
   WeightGradient(const std::vector<TrainedGroup>& groups, WeightGroups index, Collectives* shards,
                  Collectives* replicas);
 
   const WeightGroups& index() const { return index_; }
   /// A run of zeros as long as the group's, float32.
   at::Tensor empty_run(size_t group) const;
-  /// The tensors of such a run, [sizes] each.
+  /// The tensors in a group's run, each with its sizes.
   std::vector<at::Tensor> views(size_t group, const at::Tensor& run) const;
 
-  /// Adds this rank's contribution to the gradient of a group: a run (this takes it over), undefined for
-  /// zeros. It is summed over shards, then over replicas, and only then added to what the group has: a tied
+  /// Adds this rank's contribution to a group's gradient: a run (which this takes over), undefined for zeros.
+  /// It is summed over shards, then over replicas, and only then added to what the group has, so a tied
   /// embedding's two contributions are added in the same order on any number of ranks. One sum of each kind
-  /// is on its way while the next group is computed. Collective over shards and replicas, in one order.
+  /// runs while the next group is computed. Collective over shards and replicas, in the same order on all.
   void add(size_t group, at::Tensor run);
-  /// The same for a group of one tensor, whose gradient this is.
+  /// The same for a group of one tensor, given that tensor's gradient.
   void add_tensor(size_t group, const at::Tensor& gradient);
 
-  /// The part of this rank, [n] in the groups' order, of the sum over all ranks; zeros from then on.
+  /// This rank's part, [n] in the groups' order, of the sum over all ranks; it is zero from then on.
   /// Collective over shards and replicas.
   at::Tensor take();
 
-  /// Where each group begins in the part, and in the end the part's length.
+  /// Where each group begins in the part; last, the part's length.
   const std::vector<int64_t>& offsets() const { return offsets_; }
 
  private:
   struct Group {
     std::vector<std::vector<int64_t>> sizes;
-    std::vector<int64_t> starts, counts;  // in the run; of each rank
+    std::vector<int64_t> starts, counts;  // in the run; for each rank
     int64_t length = 0;
   };
-  /// A sum that is on its way, and the tensors that belong to it.
+  /// A sum in progress, and the tensors that belong to it.
   struct Flight {
     size_t group = 0;
     at::Tensor run, own;

@@ -11,7 +11,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// In an autograd context.
+/// The sizes as a list that an autograd context can keep.
 std::vector<int64_t> list_of(const AttentionSizes& sizes) {
   return {sizes.blocks, sizes.rows, sizes.width, sizes.groups, sizes.share, sizes.head_dim};
 }

@@ -15,21 +15,21 @@ namespace {
 
 Bfloat* bits(const at::Tensor& tensor) { return static_cast<Bfloat*>(tensor.data_ptr()); }
 
-/// Keys of a block are filled up to a multiple of this with zeros: the inner dimension that matrix
-/// instructions take at once, and few sizes of products, each of which has a kernel of its own.
+/// Keys of a block are padded with zeros to a multiple of this. It is the inner dimension that matrix
+/// instructions take at once, and it keeps the sizes of products few, as each size needs its own kernel.
 constexpr int64_t key_multiple = 32;
 
 int64_t padded_keys(int64_t keys) { return (keys + key_multiple - 1) / key_multiple * key_multiple; }
 
-/// Sizes of an attention, as in the legend; `padded` is the most that a block's
-/// weights are wide; each block's lie at the start of its place, as wide as its own keys.
+/// Sizes of an attention, as in the legend. `padded` is the width of the widest block's weights; each block's
+/// weights lie at the start of its place, as wide as its own padded keys.
 struct Sizes {
   int64_t heads, kv_heads, head_dim, share, blocks, block_rows, width, padded;
   ScoreRule rule;
 
   int64_t stacked_rows() const { return share * block_rows; }
   int64_t row_stride() const { return heads * head_dim; }
-  /// Where the rows of block `block` for query head `head` of key/value head `kv_head` begin in [T, H, D].
+  /// Offset in [T, H, D] of the rows of block `block` for query head `head` of key/value head `kv_head`.
   int64_t place(int64_t block, int64_t kv_head, int64_t head) const {
     return (block * block_rows * heads + kv_head * share + head) * head_dim;
   }
@@ -46,7 +46,8 @@ Sizes sizes_of(const at::Tensor& q_THD, const at::Tensor& k_SGD, const Attention
   return s;
 }
 
-/// One block and key/value head at a time; all pointers are to the thread's scratch or the whole tensors.
+/// Computes one block and key/value head at a time. Pointers lead to the thread's scratch memory or to whole
+/// tensors.
 class HeadBlock {
  public:
   HeadBlock(const Sizes& sizes, const AttentionPlan& plan)
@@ -113,7 +114,7 @@ class HeadBlock {
 
   SoftmaxSize softmax_size(int64_t rows) const { return {rows, keys_, padded_}; }
 
-  /// rows_ = the block's keys (or values), and zeros up to padded_.
+  /// Fills rows_ with the block's keys (or values), and zeros up to padded_.
   void gather(const Bfloat* from_SGD) {
     const auto bytes = static_cast<size_t>(s_.head_dim) * sizeof(Bfloat);
     for (int64_t key = 0; key < keys_; ++key)
@@ -129,7 +130,7 @@ class HeadBlock {
     }
   }
 
-  /// Of the scores with a cap, which are made once more: nobody has kept them.
+  /// The slopes of capped scores, which are computed again since nobody kept them.
   const float* slopes_of(const Bfloat* q, const Bfloat* k) {
     float* slopes = slopes_memory_.get(s_.stacked_rows() * s_.padded);
     gather(k);
@@ -168,7 +169,7 @@ class HeadBlock {
   const AttentionPlan& plan_;
   Bfloat *rows_, *panel_;
   float* sums_;
-  int64_t block_ = 0, kv_head_ = 0, keys_ = 0, padded_ = 0;  // of the block
+  int64_t block_ = 0, kv_head_ = 0, keys_ = 0, padded_ = 0;  // of the current block
 };
 
 thread_local Scratch<Bfloat> HeadBlock::rows_memory_, HeadBlock::panel_memory_, HeadBlock::turned_memory_,
@@ -202,7 +203,7 @@ AttentionGradients panel_attention_backward(const at::Tensor& d_out_THD, const a
   at::Tensor dq_THD = at::empty_like(q_THD), dk_SGD = at::zeros(k_SGD.sizes(), at::kFloat),
              dv_SGD = at::zeros(k_SGD.sizes(), at::kFloat);
   const HeadBlock::Inputs inputs{bits(d_out_THD), bits(q_THD), bits(k_SGD), bits(v_SGD), bits(weights_NRU)};
-  // A key's sum over blocks is one thread's, in the order of blocks.
+  // One thread adds up a key's sum over blocks, in their order.
   at::parallel_for(0, s.kv_heads, 1, [&](int64_t first, int64_t last) {
     const MatrixState state;
     HeadBlock head_block(s, plan);

@@ -1,6 +1,6 @@
 // tree_attention()'s values and gradients in bfloat16 on CPUs with matrix instructions: each block of queries
-// and key/value head in the processor's caches, from the heads as they lie. Only where multiplies_in_panels()
-// (kernels/panel_products.h), and for an even block_rows and head_dim.
+// and key/value head is computed in the processor's caches, from the heads where they lie. Only if
+// multiplies_in_panels() (kernels/panel_products.h), and for even block_rows and head_dim.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,9 @@ namespace apportion {
 
 struct AttentionForward {
   at::Tensor out_THD;
-  at::Tensor weights_NRU;  // of block and key/value head N, query heads of one key/value head and rows R
+  at::Tensor weights_NRU;  // N: block and key/value head; R: its query heads and rows
 };
-/// q_THD, k_SGD and v_SGD bfloat16, without gaps.
+/// q_THD, k_SGD and v_SGD are bfloat16 and contiguous.
 AttentionForward panel_attention(const at::Tensor& q_THD, const at::Tensor& k_SGD, const at::Tensor& v_SGD,
                                  const AttentionPlan& plan, const ScoreRule& rule);
 

@@ -15,7 +15,8 @@
 namespace apportion {
 namespace {
 
-/// Calls work(slot) for all that the node `query` attends to, from itself on upwards, while it says to go on.
+/// Calls work(slot) for each slot that the node `query` attends to, from itself upwards, as long as work
+/// returns true.
 template <typename Work>
 void for_keys(const TokenTree& tree, int32_t query, int64_t window, Work work) {
   for (int32_t node = query; node != no_node && window > 0; node = tree.parent(node), --window) {
@@ -29,7 +30,7 @@ std::vector<int32_t> keys_of_rows(const TokenTree& tree, const std::vector<int32
   std::vector<int32_t> keys;
   for (size_t row = first; row < last; ++row) {
     for_keys(tree, queries[row], window, [&](int32_t node) {
-      // Where one was seen all above it were, unless a window had ended.
+      // If a node was seen so were all above it, unless a window had ended.
       if (std::exchange(seen[static_cast<size_t>(node)], mark) == mark) return window != no_window;
       keys.push_back(node);
       return true;
@@ -63,9 +64,9 @@ ScoreRule kept_rule(torch::autograd::AutogradContext& context) {
   return {context.saved_data["scale"].toDouble(), context.saved_data["cap"].toDouble()};
 }
 
-/// softmax(scores + mask) v for batches of blocks: q_NRD, k_NUD, v_NUD with N = B * G and R = share
-/// * Q, mask_BQU. Scores and softmax are float32 in every compute type; the other products are of the inputs'
-/// type. LibTorch's own kernel makes a product of its own for each block and head, which are too small to be
+/// softmax(scores + mask) v for batches of blocks: q_NRD, k_NUD, v_NUD with N = B * G and R = share * Q,
+/// mask_BQU. Scores and softmax are float32 in every compute type; the other products are in the inputs'
+/// type. LibTorch's own kernel makes a separate product for each block and head, which are too small to be
 /// fast.
 struct BlockAttention : torch::autograd::Function<BlockAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_NRD,
@@ -85,8 +86,8 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
     return at::bmm(q_NRD.to(at::kFloat) * rule.scale, k_NUD.to(at::kFloat).transpose(1, 2));
   }
 
-  /// In place of d_weights. ATen's own (_softmax_backward_data) gives some rows other last bits on two
-  /// threads than on one.
+  /// Works in place on d_weights. ATen's own version (_softmax_backward_data) gives some rows different last
+  /// bits on two threads than on one.
   static at::Tensor softmax_backward(at::Tensor& d_weights_NRU, const at::Tensor& weights_NRU) {
     const at::Tensor sums_NR1 = (d_weights_NRU * weights_NRU).sum(-1, true);
     return d_weights_NRU.sub_(sums_NR1).mul_(weights_NRU);
@@ -108,13 +109,13 @@ struct BlockAttention : torch::autograd::Function<BlockAttention> {
   }
 };
 
-/// A plan in an autograd context.
+/// Lets an autograd context keep a plan.
 struct KeptPlan : torch::CustomClassHolder {
   explicit KeptPlan(const AttentionPlan& kept) : plan(kept) {}
   AttentionPlan plan;
 };
 
-/// tree_attention() by panel_attention.h.
+/// tree_attention() computed by panel_attention.h.
 struct PanelAttention : torch::autograd::Function<PanelAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_THD,
                             const at::Tensor& k_SGD, const at::Tensor& v_SGD, const AttentionPlan& plan,
@@ -137,7 +138,7 @@ struct PanelAttention : torch::autograd::Function<PanelAttention> {
   }
 };
 
-/// Writes block `block` of the plan: its keys, the mask of its rows, and who uses each slot.
+/// Writes a plan block by block: its keys, the mask of its rows, and who uses each slot.
 class PlanWriter {
  public:
   PlanWriter(const TokenTree& tree, const std::vector<int32_t>& queries, int64_t window, AttentionPlan& plan,
@@ -194,8 +195,8 @@ class PlanWriter {
   std::vector<std::vector<int64_t>> users_;
 };
 
-/// Who uses the slots of `part` where it takes `rows` of them in a joined plan of such a width, from block
-/// `first_block` on.
+/// Adds the users of the slots of `part`, which takes `rows` slots in a joined plan of width `width`,
+/// starting at block `first_block`.
 void add_users(const AttentionPlan& part, int64_t rows, int64_t first_block, int64_t width,
                std::vector<int64_t>& users, std::vector<int64_t>& offsets) {
   const int64_t own_width = part.keys_BU.size(1), own_slots = part.user_offsets.numel();
@@ -274,7 +275,7 @@ AttentionPlan join_plans(const std::vector<const AttentionPlan*>& parts, int64_t
     const int64_t more = width - part->keys_BU.size(1), more_blocks = rows / joined.block_rows - blocks;
     keys.push_back(at::constant_pad_nd(part->keys_BU, {0, more, 0, more_blocks}) + joined.rows);
     masks.push_back(at::constant_pad_nd(part->mask_BQU, {0, more, 0, 0, 0, more_blocks}, masked));
-    masks.back().narrow(0, blocks, more_blocks).select(2, 0).zero_();  // rows of nothing read one key, too
+    masks.back().narrow(0, blocks, more_blocks).select(2, 0).zero_();  // padding rows read one key, too
     joined.key_counts.insert(joined.key_counts.end(), part->key_counts.begin(), part->key_counts.end());
     joined.key_counts.insert(joined.key_counts.end(), static_cast<size_t>(more_blocks), 1);
     if (rows_each > 0) add_users(*part, rows, joined.rows / joined.block_rows, width, users, offsets);

@@ -1,6 +1,6 @@
-"""How long a model takes to load and how much memory at most, beside transformers on the same file: each scores one row in
-a process of its own, in turns. Peaks are resident pages, mapped ones of the file included. What both say of the row is
-compared.
+"""How long a model takes to load and its peak memory, compared with transformers on the same file: in turns, each
+scores one row in its own process. Peaks are resident pages, including mapped ones of the file. The two scores of the
+row are compared, too.
 
 Usage: load_time.py MODEL [RUNS]: a folder, or a GGUF file; the threads are those of OMP_NUM_THREADS."""
 

@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t page = 4096, arena_bytes = size_t{64} << 30, least_bytes = 512;
 
-/// Blocks of powers of two, each given out again to who asks for its size. Pages are opened one by one and
-/// not the whole range, which would take a hundred times as long as an operator on so small tensors.
+/// Blocks of powers of two, reused for requests of the same size. Pages are opened one by one: opening the
+/// whole range would take a hundred times as long as an operator on such small tensors.
 class Arena {
  public:
   Arena() : base_(map()) {}
@@ -59,7 +59,7 @@ class Arena {
   void close(const void* data, size_t bytes) {
     const std::lock_guard lock(mutex_);
     const auto [first, last] = pages_of(data, bytes);
-    size_t shut = first;  // from here on nobody needs the pages
+    size_t shut = first;  // pages from here on are not needed
     for (size_t p = first; p < last; ++p) {
       if (--users_[p] == 0) continue;
       protect(shut, p, PROT_NONE);
@@ -108,7 +108,7 @@ class Arena {
   std::mutex mutex_;
   char* base_;
   size_t used_ = 0;
-  std::vector<uint16_t> users_ = std::vector<uint16_t>(arena_bytes / page);  // of each page
+  std::vector<uint16_t> users_ = std::vector<uint16_t>(arena_bytes / page);  // for each page
   int64_t live_ = 0, peak_ = 0;
   std::array<std::vector<char*>, 64> unused_;  // by the power of two
 };

@@ -1,4 +1,4 @@
-// The memory of the pretended GPU: one range of addresses that no code may touch but while a DeviceAccess
+// The memory of the pretended GPU: one range of addresses that code may touch only while a DeviceAccess
 // lives.
 #pragma once
 
@@ -8,8 +8,8 @@
 
 namespace apportion::testing {
 
-/// While one lives, `bytes` of the device's memory from `data` on (and what shares a page with them) can be
-/// read and written, by every thread.
+/// While one lives, every thread can read and write `bytes` of the device's memory starting at `data` (and
+/// whatever shares a page with them).
 class DeviceAccess {
  public:
   DeviceAccess(const void* data, size_t bytes);
@@ -23,15 +23,15 @@ class DeviceAccess {
   size_t bytes_;
 };
 
-/// Gives memory that holds no numbers (bytes 0xff): what was never written shows.
+/// Gives memory filled with bytes 0xff (NaN in floats), so values that were never written show.
 c10::Allocator& device_allocator();
-/// Of the host, for copies that are queued.
+/// Allocates host memory for queued copies.
 c10::Allocator& pinned_allocator();
 
 bool is_device_memory(const void* data);
 bool is_pinned_memory(const void* data);
 
-/// The most bytes of tensors alive at one time since the last reset.
+/// The most bytes of tensors alive at the same time since the last reset.
 int64_t device_bytes_peak();
 void reset_device_bytes_peak();
 

@@ -1,4 +1,5 @@
-// The pretended GPU as the device of a rank, for tests; beside device_cpu.cpp and device_cuda.cpp.
+// The pretended GPU as the device of a rank, for tests; the counterpart of device_cpu.cpp and
+// device_cuda.cpp.
 #include "shared/base/memory_limits.h"
 #include "tests/support/pretend_gpu/device_pages.h"
 #include "tests/support/pretend_gpu/pretend_gpu.h"

@@ -1,5 +1,5 @@
 // The operators of the pretended GPU. Memory, views and copies are defined one by one; every other operator
-// is the CPU's, run on tensors that look at the device's memory as if it were the host's.
+// is the CPU's, run on tensors that view the device's memory as if it were the host's.
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -26,7 +26,7 @@ namespace {
 std::mutex calls_mutex;
 DeviceCalls calls;
 
-thread_local int inner = 0;  // operators of an operator are not counted
+thread_local int inner = 0;  // operators inside an operator are not counted
 
 void count_launch(const std::string& name) {
   if (inner > 0) return;
@@ -43,8 +43,7 @@ void count_wait(const std::string& name) {
 
 bool is_on_device(const at::Tensor& tensor) { return tensor.device().is_privateuseone(); }
 
-/// A tensor on the CPU that looks at the same memory. What holds the memory is `tensor`, which must outlive
-/// it.
+/// A CPU tensor that views the same memory. `tensor` owns the memory and must outlive it.
 at::Tensor on_host(const at::Tensor& tensor) {
   const c10::Storage& storage = tensor.storage();
   void* data = storage.unsafeGetStorageImpl()->mutable_data();
@@ -62,7 +61,7 @@ DeviceAccess access_to(const at::Tensor& tensor) {
   return {tensor.storage().data(), tensor.storage().nbytes()};
 }
 
-/// A tensor of the device with the contents and strides of `host`.
+/// A device tensor with the contents and strides of `host`.
 at::Tensor on_device(const at::Tensor& host) {
   at::Tensor out = at::detail::empty_strided_generic(host.sizes(), host.strides(), &device_allocator(),
                                                      c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
@@ -74,7 +73,7 @@ at::Tensor on_device(const at::Tensor& host) {
   return out;
 }
 
-/// The tensors of one call: those of the device, and what stands for them.
+/// The tensors of one call: those of the device, and the host tensors that stand for them.
 class Stand {
  public:
   explicit Stand(std::string name) : name_(std::move(name)) {}
@@ -82,7 +81,7 @@ class Stand {
   at::Tensor in_for(const at::Tensor& tensor) {
     if (!tensor.defined()) return tensor;
     if (!is_on_device(tensor)) {
-      // Only a single value may come from the host, as on a GPU.
+      // As on a GPU, only a single value may come from the host.
       TORCH_CHECK(tensor.dim() == 0, name_, " is given a tensor of the ", tensor.device(), ", ",
                   tensor.sizes(), ", beside tensors of the device");
       return tensor;
@@ -109,7 +108,7 @@ class Stand {
     return on_device(result);
   }
 
-  /// An operator may have given its output another size.
+  /// Follows outputs that an operator has resized.
   void follow_sizes() {
     for (const auto& [device, host] : pairs_) {
       const bool moved = host.storage().data() != device.storage().data();
@@ -124,10 +123,10 @@ class Stand {
  private:
   std::string name_;
   std::vector<DeviceAccess> access_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;  // of the device, of the host
+  std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;  // device tensor, host tensor
 };
 
-/// Each tensor of the last `count` values of the stack becomes what `stand_in` gives for it.
+/// Replaces each tensor among the last `count` values of the stack by stand_in(tensor).
 template <typename StandIn>
 void replace_tensors(torch::jit::Stack& stack, size_t count, const StandIn& stand_in) {
   for (size_t i = stack.size() - count; i < stack.size(); ++i) {
@@ -149,7 +148,7 @@ void replace_tensors(torch::jit::Stack& stack, size_t count, const StandIn& stan
   }
 }
 
-/// Whether the size of the result, or a value for the host, waits for the device.
+/// Whether the host waits for the device, for the result's size or for a value.
 bool waits(const std::string& name, const torch::jit::Stack& stack, size_t arguments) {
   static const std::set<std::string> always = {
       "aten::nonzero",      "aten::masked_select", "aten::_unique2",    "aten::unique_consecutive",
@@ -226,7 +225,7 @@ at::Scalar local_scalar_dense(const at::Tensor& self) {
   return at::_local_scalar_dense(on_host(self));
 }
 
-// What LibTorch has for CUDA alone, each of them one launch there.
+// Operators that LibTorch has only for CUDA, each one launch there.
 
 class OneLaunch {
  public:

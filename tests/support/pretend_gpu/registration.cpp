@@ -1,4 +1,4 @@
-// The pretended GPU as LibTorch wants to be told of a device: its guard, its hooks, its name.
+// Registers the pretended GPU with LibTorch: its guard, its hooks, its name.
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
@@ -12,7 +12,7 @@ namespace {
 
 const c10::Device the_device(c10::kPrivateUse1, 0);
 
-/// One device with one stream, on which everything is done at once.
+/// One device with one stream, which does everything at once.
 class Guard final : public c10::impl::DeviceGuardImplInterface {
  public:
   c10::DeviceType type() const override { return c10::kPrivateUse1; }
@@ -68,7 +68,7 @@ bool register_device() {
   return true;
 }
 
-/// Before LibTorch's autograd counts the devices, which it does once.
+/// Early, since LibTorch's autograd counts the devices only once.
 const c10::Device registered_early = pretend_gpu();
 
 }  // namespace

@@ -42,10 +42,10 @@ struct Operation {
   }
 };
 
-/// One collective operation, as far as ranks' streams have come to it.
+/// One collective operation, with the ranks whose streams have reached it.
 struct Meeting {
   std::vector<std::optional<Operation>> ranks;
-  int done = 0;  // ranks that need nobody's memory any more
+  int done = 0;  // ranks that need no other memory any more
 };
 
 struct Message {
@@ -74,7 +74,7 @@ struct ncclComm {
   ncclResult_t error = ncclSuccess;
   uint64_t collectives = 0;
   std::map<int, uint64_t> sends, receives;
-  std::shared_ptr<PretendStream> taker;  // does what NCCL does behind a call that does not block
+  std::shared_ptr<PretendStream> taker;  // does what NCCL does after a non-blocking call returns
 
   bool is_dead() const { return state == State::destroyed || state == State::aborted; }
   bool has_work() const { return is_busy || queued > 0; }
@@ -104,13 +104,13 @@ struct Call {
 thread_local int group_depth = 0;
 thread_local std::vector<Call> group_calls;
 
-/// A fault, and what the call returns.
+/// Records a fault and returns `result` for the call.
 ncclResult_t wrong(const std::string& text, ncclResult_t result = ncclInvalidUsage) {
   note_pretend_fault(text);
   return result;
 }
 
-/// Why no call may be made now, or nothing.
+/// Why no call may be made now; empty if it may.
 std::string reason_against(const ncclComm* communicator) {
   if (!communicator) return "no communicator";
   switch (communicator->state) {
@@ -129,7 +129,7 @@ std::string reason_against(const ncclComm* communicator) {
   return communicator->is_busy ? "a communicator that has not taken the calls before" : "";
 }
 
-/// The ranks of a meeting have all come. False: they did not call the same.
+/// Checks a meeting that all ranks have reached; false if they made different calls.
 bool is_in_order(Clique& clique, Meeting& meeting) {
   const Operation& first = *meeting.ranks.front();
   for (size_t rank = 1; rank < meeting.ranks.size(); ++rank) {
@@ -146,7 +146,7 @@ void move_bytes(void* to, const void* from, size_t bytes) {
   if (to != from && bytes > 0) std::memmove(to, from, bytes);
 }
 
-/// This rank's part of a collective operation that all have come to.
+/// Does this rank's part of a collective operation that all have reached.
 void take_part(const Meeting& meeting, const Operation& mine) {
   if (mine.kind == Kind::broadcast)
     return move_bytes(mine.to, meeting.ranks[static_cast<size_t>(mine.peer)]->from, mine.bytes());
@@ -155,7 +155,7 @@ void take_part(const Meeting& meeting, const Operation& mine) {
   }
 }
 
-/// What a stream does when it comes to a launch: all of its operations at once.
+/// What a stream does when it reaches a launch: all of its operations at once.
 class Launch {
  public:
   Launch(ncclComm* communicator, std::vector<Operation> operations)
@@ -191,7 +191,7 @@ class Launch {
     }
   }
 
-  /// Looks again after each thing that it has moved itself: a rank's message to itself is two operations.
+  /// Looks again after each message that it has moved: a rank's message to itself is two operations.
   bool is_done() {
     bool all = false;
     do {
@@ -212,7 +212,7 @@ class Launch {
     if (!all_here) return false;
     if (!parts_done_[i]) {
       for (const ncclComm* member : clique_.members) {
-        if (member->is_dead()) return false;  // its memory is somebody else's
+        if (member->is_dead()) return false;  // its memory may be reused
       }
       if (communicator_->error != ncclSuccess || !is_in_order(clique_, meeting)) return false;
       take_part(meeting, mine);
@@ -248,7 +248,7 @@ class Launch {
   bool has_moved_ = false;
 };
 
-/// The calls of a group, or one: numbered now, put into their streams later.
+/// Submits one call, or those of a group: numbers them now and puts them into their streams later.
 ncclResult_t submit(std::vector<Call> calls) {
   std::map<ncclComm*, std::vector<std::pair<PretendStream*, std::vector<Operation>>>> launches;
   std::lock_guard lock(world().mutex);

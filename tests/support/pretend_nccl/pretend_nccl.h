@@ -1,7 +1,7 @@
-// NCCL's C functions over threads of one process, for tests; linked in libnccl's place. A communicator takes
-// calls later, as one that does not block. An operation moves bytes when its stream has come to it and every
-// rank's has; ranks that differ in what they call, and calls that NCCL's manual forbids, are faults
-// (take_pretend_faults). Streams are those of pretend_stream.h.
+// NCCL's C functions over threads of one process, for tests; linked instead of libnccl. Like a non-blocking
+// one, a communicator takes calls later. An operation moves bytes once every rank's stream has reached it.
+// Ranks that call different things, and calls that NCCL's manual forbids, are faults (take_pretend_faults).
+// Streams are those of pretend_stream.h.
 #pragma once
 
 #include <functional>
@@ -17,13 +17,13 @@ struct NcclCounts {
 };
 NcclCounts pretend_nccl_counts();
 
-/// At the end of a test: communicators that are left are faults. The counts begin anew.
+/// Call at the end of a test: remaining communicators are faults. Resets the counts.
 void reset_pretend_nccl();
 
 /// Called with the rank in each ncclCommAbort; nullptr: no more.
 void watch_nccl_aborts(std::function<void(int rank)> watcher);
 
-/// Every communicator meets an error, as when a network cable is pulled.
+/// Gives every communicator an error, as when a network cable is pulled.
 void break_pretend_nccl();
 
 }  // namespace apportion

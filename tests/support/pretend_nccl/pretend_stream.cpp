@@ -73,8 +73,8 @@ GpuStream gpu_stream_of(const PretendStream* stream) {
   throw std::logic_error("this thread has no stream: become_pretend_gpu() comes first");
 }
 
-/// Memory as LibTorch's allocator for GPUs handles it: it goes back at once, for whatever comes next on the
-/// stream that it was made on, and later only for streams that were recorded. Here what comes next is noise.
+/// Memory as LibTorch's GPU allocator handles it: freed memory can be reused at once by the next work on the
+/// stream that it was made on, and waits only for recorded streams. Here the next work writes noise.
 class PretendMemory final : public c10::Allocator {
  public:
   static PretendMemory& instance() {
@@ -146,7 +146,7 @@ class PretendMemory final : public c10::Allocator {
       }
       kept += freed.block->bytes;
     }
-    constexpr size_t most_kept = size_t{128} << 20;  // beyond that, what a fault reads may be no memory
+    constexpr size_t most_kept = size_t{128} << 20;  // beyond that, a faulty read may hit unmapped memory
     for (; kept > most_kept && pending_.front().is_noise; drop_oldest())
       kept -= pending_.front().block->bytes;
   }
@@ -217,7 +217,7 @@ void PretendStream::run() {
   }
 }
 
-/// Mostly a moment, sometimes long enough for any thread to pass.
+/// Waits mostly a moment, sometimes long enough for any thread to overtake.
 void PretendStream::dawdle() {
   lateness_ = lateness_ * 6364136223846793005ULL + 1442695040888963407ULL;
   const auto number = lateness_ >> 40;
@@ -260,7 +260,7 @@ void finish_pretend_streams() {
   if (!all_idle) {
     note_pretend_fault("a stream does not come to its end");
     static auto* stuck = new std::vector<std::shared_ptr<PretendStream>>;
-    stuck->insert(stuck->end(), streams.begin(), streams.end());  // what waits in them cannot be joined
+    stuck->insert(stuck->end(), streams.begin(), streams.end());  // stuck threads cannot be joined
   }
   current = nullptr;
   {
@@ -302,7 +302,7 @@ void keep_memory_for(const at::Tensor& tensor, const GpuStream& stream) {
   if (tensor.numel() > 0) PretendMemory::record(tensor.storage().data_ptr(), stream_of(stream.torch().id()));
 }
 
-/// The stream sees places in memory, as kernels do, and holds no tensor.
+/// Like kernels, the stream works on memory addresses and holds no tensor.
 void put_in_stream(const std::vector<at::Tensor>& tensors,
                    const std::function<void(const std::vector<at::Tensor>&)>& work) {
   std::vector<at::Tensor> places;

@@ -1,6 +1,6 @@
-// A GPU's streams as threads with queues, for tests: what is put in runs in order, and late on purpose, so
-// that a missing wait gives wrong data. Tensors are in plain memory, which is overwritten as soon as the
-// GPU's allocator would be free to give it away. worker/gpu/stream.h is implemented on these.
+// A GPU's streams as threads with queues, for tests. Work runs in order, and late on purpose, so a missing
+// wait gives wrong data. Tensors are in plain memory, which is overwritten as soon as the GPU's allocator
+// could reuse it. worker/gpu/stream.h is implemented on these.
 #pragma once
 
 #include <condition_variable>
@@ -15,15 +15,15 @@
 
 namespace apportion {
 
-/// What a test's GPUs and its NCCL have seen that is wrong, whoever did it.
+/// Records something wrong that a test's GPUs or NCCL have seen, whoever did it.
 void note_pretend_fault(const std::string& text);
-/// All of it since the last call.
+/// All faults since the last call.
 std::vector<std::string> take_pretend_faults();
 
 class PretendStream {
  public:
   PretendStream();
-  ~PretendStream();  // what is left in the queue does not run
+  ~PretendStream();  // drops what is left in the queue
   void put(std::function<void()> work);
   bool is_idle();
 
@@ -42,14 +42,14 @@ class PretendStream {
 /// A stream that lives until finish_pretend_streams().
 std::shared_ptr<PretendStream> make_pretend_stream();
 
-/// From here on tensors' memory is a pretended GPU's. To be called once, before there are tensors.
+/// From here on tensors use a pretended GPU's memory. Call it once, before there are tensors.
 void use_pretend_memory();
 
-/// This thread computes on a GPU of its own, with a current stream of its own, from here on.
+/// From here on this thread computes on its own GPU, with its own current stream.
 void become_pretend_gpu();
 
-/// At the end of a test, when nobody puts anything in: waits for all streams and ends them. A stream that
-/// does not come to its end is a fault.
+/// Call at the end of a test, when nobody adds work: waits for all streams and ends them. A stream that does
+/// not finish is a fault.
 void finish_pretend_streams();
 
 }  // namespace apportion

@@ -1,7 +1,7 @@
 // One conformance suite for every form of Collectives: the including test instantiates CollectivesSuite with
-// its forms. A check runs once on each rank of a group of its own; all ranks make the same checks in the same
-// order, so it serves threads of one process and processes of one mpirun. Pretended groups, whose contents
-// are others, have tests of their own.
+// its forms. A check runs once on each rank of its own group. All ranks make the same checks in the same
+// order, so the suite works for threads of one process and for processes of one mpirun. Pretended groups have
+// other contents and their own tests.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -126,7 +126,7 @@ TEST_P(CollectivesSuite, SharedMemoryIsSeenByTheNode) {
 TEST_P(CollectivesSuite, SourcesInSharedMemory) {
   run([](Collectives& group) {
     for (const auto& counts : suite::counts_of(group.size())) {
-      // Each rank's whole after the other, at multiples of 64 bytes: a rank uses its own.
+      // All ranks' tensors one after another, aligned to 64 bytes; a rank uses its own.
       const int64_t total = suite::total_of(counts), stride = (total * 4 + 63) / 64 * 64;
       const int rank = group.group_rank();
       const at::Tensor memory = group.allocate_shared(stride * group.size());
@@ -140,7 +140,7 @@ TEST_P(CollectivesSuite, SourcesInSharedMemory) {
       part.copy_(own);
       group.all_gather(part, all, counts);
       EXPECT_TRUE(at::equal(all, expected)) << counts;
-      mine.copy_(suite::contribution(rank, total));  // wait() has returned: it is ours again
+      mine.copy_(suite::contribution(rank, total));  // ours again, as wait() has returned
       group.all_reduce(mine);
       EXPECT_TRUE(at::equal(mine, expected)) << counts;
     }
@@ -165,7 +165,7 @@ TEST_P(CollectivesSuite, TransfersOverlapAndMayBeWaitedForInAnyOrder) {
       transfers.push_back(group.start_all_reduce(other));
       if (rank % 2 == 1) std::reverse(transfers.begin(), transfers.end());
       for (const auto& transfer : transfers) transfer->wait();
-      for (const auto& transfer : transfers) transfer->wait();  // once more does nothing
+      for (const auto& transfer : transfers) transfer->wait();  // a second call does nothing
       EXPECT_TRUE(at::equal(gathered, expected));
       const at::Tensor whole = suite::reference_sum(0, ranks, total);
       EXPECT_TRUE(at::equal(own, suite::part_of(whole, counts, rank)));
@@ -222,8 +222,8 @@ TEST_P(CollectivesSuite, ADroppedSumIsRightOrAnError) {
       transfer->wait();
       EXPECT_TRUE(at::equal(tensor, suite::reference_sum(0, group.size(), 90001)));
     } catch (const RankError& error) {
-      // Rank 0, or on another node one that lacks rank 0's part for it, where the form knows whom it waits
-      // for.
+      // If the form knows whom it waits for, this names rank 0, or on another node a rank that lacks rank 0's
+      // part.
       EXPECT_TRUE(suite::holds(error, error.rank() < 0 ? "all_reduce of 90001 numbers "
                                                        : "all_reduce of 90001 numbers with rank "))
           << error.what();

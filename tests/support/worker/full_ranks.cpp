@@ -44,7 +44,7 @@ void on_full_ranks(const TinyWorld& world, const RankGrid& grid, const std::func
       own.weights = std::make_unique<FullWeights>(model, world.weights(),
                                                   TrainingRanks{holders, replicas[shard][replica].get()});
       work(own);
-      own.group.barrier();  // nobody leaves while others read of it
+      own.group.barrier();  // nobody leaves while others read from it
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -1,5 +1,5 @@
-// Full fine-tuning on threads that stand for ranks: the group, and on each rank its part of the tiny world's
-// weights, held by `shards` neighbours together, in `replicas` copies.
+// Full fine-tuning on threads that act as ranks: the group, and on each rank its part of the tiny world's
+// weights, in `replicas` copies, each held by `shards` neighbours together.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@ namespace apportion::testing {
 
 struct RankGrid {
   int shards = 1, replicas = 1;
-  /// Whether the ranks of a copy see one memory, or gather.
+  /// Whether the ranks of a copy share memory, or gather.
   enum class Node { one, many } node = Node::many;
 
   std::string name() const;
@@ -25,7 +25,7 @@ struct FullRank {
   std::unique_ptr<FullWeights> weights;
 };
 
-/// Calls work on every rank, and returns when all are done.
+/// Calls work on every rank and returns when all are done.
 void on_full_ranks(const TinyWorld& world, const RankGrid& grid, const std::function<void(FullRank&)>& work);
 
 }  // namespace apportion::testing

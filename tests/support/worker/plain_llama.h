@@ -1,5 +1,5 @@
-// A llama model written down once more, in the plainest way: one sequence, full attention under a mask, every
-// weight a leaf of autograd in float32. The reference of gradients; nothing of worker/ is used.
+// A llama model written again in the plainest way: one sequence, full attention under a mask, every weight a
+// float32 leaf of autograd. It is the reference for gradients and uses nothing from worker/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,10 +11,10 @@
 
 namespace apportion::testing {
 
-/// Weights by GGUF's names, in Hugging Face's row order.
+/// Weights by their GGUF names, in Hugging Face's row order.
 using PlainWeights = std::map<std::string, at::Tensor>;
 
-/// Log-probs of the next token behind each of ids_T (int64): float32 [T, V], with graph.
+/// Log-probs of the token after each of ids_T (int64): float32 [T, V], with its graph.
 at::Tensor plain_log_probs(const PlainWeights& weights, const ModelShape& shape, const at::Tensor& ids_T);
 
 }  // namespace apportion::testing

@@ -1,5 +1,5 @@
-// Numbers for tests of operations between ranks: how many each rank has, what they are, what their sum is in
-// the promised order, and the error that a call has to end with.
+// Numbers for tests of operations between ranks: how many each rank has, their values, their sum in the
+// promised order, and the error that a call must end with.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -17,7 +17,7 @@ namespace apportion {
 
 namespace suite {
 
-/// Numbers of elements a rank, for groups of `ranks`: equal, dividing by nothing, none here and there.
+/// Numbers of elements for each rank, for groups of `ranks`: equal ones, awkward ones, and some zeros.
 inline std::vector<std::vector<int64_t>> counts_of(int ranks) {
   const auto size = static_cast<size_t>(ranks);
   std::vector<int64_t> rising(size), gaps(size), one(size, 0), first(size, 0), uneven(size);
@@ -44,12 +44,12 @@ inline at::Tensor part_of(const at::Tensor& all, const std::vector<int64_t>& cou
   return all.narrow(0, offset, counts[static_cast<size_t>(rank)]);
 }
 
-/// `size` elements that tell their place.
+/// `size` elements whose values show their place.
 inline at::Tensor numbered(int64_t size, at::ScalarType type, int64_t from = 0) {
   return at::arange(from, from + size, at::kLong).remainder(251).to(type);
 }
 
-/// A rank's contribution to a sum: of very different magnitudes, so that the order of additions shows.
+/// A rank's contribution to a sum. Magnitudes differ a lot, so the order of additions shows.
 inline at::Tensor contribution(int rank, int64_t size) {
   at::Tensor values = at::empty({size}, at::kFloat);
   auto* data = values.data_ptr<float>();
@@ -62,14 +62,14 @@ inline at::Tensor contribution(int rank, int64_t size) {
   return values;
 }
 
-/// The sum over ranks [first, last) in the promised order, by ATen's additions.
+/// The sum over ranks [first, last) in the promised order, made with ATen's additions.
 inline at::Tensor reference_sum(int first, int last, int64_t size) {
   if (last - first == 1) return contribution(first, size);
   const int middle = first + (last - first + 1) / 2;
   return reference_sum(first, middle, size) + reference_sum(middle, last, size);
 }
 
-/// The RankError that `work` has to throw; fails, with rank -2, when it throws none.
+/// The RankError that `work` must throw; the test fails, with rank -2, if it throws none.
 inline RankError error_of(const std::function<void()>& work) {
   try {
     work();

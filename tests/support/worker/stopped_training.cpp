@@ -9,10 +9,10 @@
 namespace apportion::testing {
 namespace {
 
-/// Stands for a crash. Not an Error of the program, so that nothing handles it.
+/// Acts as a crash. It is not an Error of the program, so nothing handles it.
 struct Stopped {};
 
-/// As a worker runs its task, but for the files of its result.
+/// Runs the stage as a worker runs its task, without the result's files.
 void run_to_the_end(Stage stage, Trainer& trainer, TrainCheckpoint& checkpoint) {
   if (stage == Stage::sft) {
     SftConfig config = testing::muon_sft();

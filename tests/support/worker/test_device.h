@@ -1,4 +1,4 @@
-// The device on which tests of the worker compute.
+// The device that the worker's tests compute on.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,7 +7,7 @@
 
 namespace apportion {
 
-/// That of the form of the worker that is linked: the CPU, or the pretended GPU (tests/support/pretend_gpu).
+/// The device of the linked form of the worker: the CPU, or the pretended GPU (tests/support/pretend_gpu).
 inline at::Device test_device() { return compute_device(0); }
 
 }  // namespace apportion

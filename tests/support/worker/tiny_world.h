@@ -1,4 +1,5 @@
-// A tiny model with its tokenizer and a small dataset, for tests of the worker: everything real but the size.
+// A tiny model with its tokenizer and a small dataset, for tests of the worker: real in everything except
+// size.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,12 +24,12 @@
 
 namespace apportion::testing {
 
-/// Whether the head is the embedding.
+/// Whether the head is the embedding or has its own weights.
 enum class Head { tied, own };
 
 class TinyWorld {
  public:
-  /// With a cap that is not 0 scores and logits have it, as Gemma 2's.
+  /// A `cap` other than 0 caps scores and logits, as in Gemma 2.
   explicit TinyWorld(at::ScalarType compute_type = at::kFloat, Head head = Head::tied, uint32_t layers = 2,
                      at::Device device = test_device(), double cap = 0);
 
@@ -39,8 +40,8 @@ class TinyWorld {
   const Dataset& dataset() const { return dataset_; }
   const std::vector<TrainPrompt>& prompts() const { return prompts_; }
 
-  /// A LoRA adapter on all linear layers of the uppermost `layers` of the blocks (rank 4) whose A and B are
-  /// random and not zero.
+  /// A LoRA adapter of rank 4 on all linear layers of the uppermost share `layers` of the blocks, with random
+  /// nonzero A and B.
   Adapter random_adapter(uint64_t seed, double layers = 1) const;
   static LoraConfig lora();
 
@@ -55,10 +56,10 @@ class TinyWorld {
   std::vector<TrainPrompt> prompts_;
 };
 
-/// run(its collectives) on so many threads, which stand for ranks of one machine.
+/// Calls run(collectives) on `ranks` threads, which act as ranks of one machine.
 void on_thread_ranks(int ranks, const std::function<void(Collectives& group)>& run);
 
-/// What few steps of training on so small a model are tuned to: Muon, and texts that weigh a quarter.
+/// Settings tuned to a few training steps of so small a model: Muon, and texts that weigh a quarter.
 SftConfig muon_sft();
 OptimizerConfig short_warmup();
 
