@@ -127,6 +127,13 @@ NotedTable pivot_of(const std::string& directory, const std::vector<std::string>
   return table;
 }
 
+/// What each judge found in the stories, and how far they agree.
+NotedTable stories_of(const CellView& view, TableView table) {
+  return {cell_title(view, unicode_marks) + ", stories",
+          "No story, failed and unparsed: shares of all rounds. " + join(agreement_lines(view), " "),
+          std::move(table)};
+}
+
 }  // namespace
 
 NotedTable subjects_of_paper(const CellView& view, const SetView& set, size_t most) {
@@ -169,6 +176,8 @@ PaperView make_paper_view(const std::string& directory, const std::vector<Cell>&
       const SetView set = compare_subjects(view.measure("before", test_set), view.measure("after", test_set));
       paper.tables.push_back(subjects_of_paper(view, set, std::numeric_limits<size_t>::max()));
     }
+    if (TableView stories = stories_table(view); !stories.rows.empty())
+      paper.tables.push_back(stories_of(view, std::move(stories)));
   }
   if (cells.size() > 1) paper.tables.push_back(table_of(paper.figures, rows));
   return paper;

@@ -103,6 +103,9 @@ TEST_F(Report, AStorysNumbersAreItsJudges) {
   ASSERT_EQ(shown["judges"].size(), 1u);
   EXPECT_GT(shown["judges"][0]["rounds"], 0);
   EXPECT_LT(shown["judges"][0]["kappa"], 1);
+  const std::string paper = render({{}, ReportFormat::markdown});
+  EXPECT_THAT(paper, testing::ContainsRegex("\\| before, v3 \\| some-model \\| 0\\.[1-9]"));
+  EXPECT_THAT(paper, HasSubstr("judges lexical and some-model agree on 0."));
 }
 
 TEST_F(Report, SaysWhatTheFilesSay) {
