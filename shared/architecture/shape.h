@@ -27,7 +27,7 @@ struct ModelShape {
   int64_t vocabulary = 0;  // V
   int64_t context_length = 0;
   double rope_theta = 10000;
-  std::vector<double> rope_divisors = {};  // of each pair's frequency, D / 2 (rope.h); empty: 1
+  std::vector<double> rope_divisors = {};  // for each pair's frequency, D / 2 (rope.h); empty: 1
   double norm_epsilon = 1e-5;
   bool tied_embedding = false;
   bool qkv_bias = false;
@@ -36,7 +36,7 @@ struct ModelShape {
   bool unit_offset = false;   // norms multiply by 1 + weight
   Activation activation = Activation::silu;
   double embedding_scale = 1;
-  double attention_scale = 0;  // of scores; 0: 1 / sqrt(D)
+  double attention_scale = 0;  // for scores; 0: 1 / sqrt(D)
   double attention_cap = 0;    // scores s become cap tanh(s / cap); 0: they stay
   double logits_cap = 0;       // the same for logits
   // Attention in a window that is smaller than the context: a token sees this many, the last ones, itself

@@ -1,5 +1,5 @@
-// Where the control groups of this process (cgroups(7)) have their files, which is how a container or batch
-// system limits it. memory_limits.h and processor_limits.h read the limits.
+// Finds the files of this process's control groups (cgroups(7)), through which a container or batch system
+// limits it. memory_limits.h and processor_limits.h read the limits.
 #pragma once
 
 #include <string>

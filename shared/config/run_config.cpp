@@ -171,8 +171,7 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   auto choose_of_preset = [&] {
     for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
   };
-  // Preset unheld is a recipe, which what is trained refines; the authors' settings stand whatever is
-  // trained.
+  // Preset unheld is a recipe that steering and adapter then refine; the authors' settings win over both.
   if (chosen.preset == Preset::unheld) choose_of_preset();
   if (chosen.steering == Steering::path) {
     choose("default of steering path",

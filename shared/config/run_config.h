@@ -38,7 +38,7 @@ enum class KtoPairs { mismatched, rotated };
 enum class OptimizerKind { adamw, muon };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
-/// What training changes: low-rank adapters beside a frozen base, or all weights.
+/// What training changes: low-rank adapters on a frozen base, or all weights.
 enum class AdapterKind { lora, none };
 /// Whether the backward pass computes blocks again. `automatic` is resolved before work begins.
 enum class Recompute { automatic, never, always };
@@ -92,7 +92,7 @@ struct StoryConfig {
   double weight = 1;
   double text_weight = 0.1;  // for a story's tokens other than the one that tells the category
   int prompts = 2;           // story prompts per step
-  int stories = 2;           // of each category, for each of these prompts
+  int stories = 2;           // per category, for each of these prompts
   int draws = 2;             // for each prompt with each category named
   int tokens = 32;           // longest drawn story
 };
@@ -289,7 +289,7 @@ class CellConfigs {
   const Draft& draft_of(const std::vector<Setting>& own);
 
   const std::vector<Setting>& settings_;
-  std::map<std::string, Draft> drafts_;  // by those settings of a cell that choose other keys' defaults
+  std::map<std::string, Draft> drafts_;  // keyed by a cell's settings that choose other keys' defaults
 };
 
 /// The configuration with these resolved values (RunConfig::resolved), and defaults for all other keys.

@@ -1,4 +1,4 @@
-// From the lines of [sweep] to cells; see sweep.h.
+// Turns the lines of [sweep] into cells; see sweep.h.
 #include "shared/config/sweep.h"
 
 #include <fmt/format.h>

@@ -36,7 +36,7 @@ inline const std::string& name_of(TaskKind kind) { return description_of(kind).n
 /// fifth of what its parts would take, and only the parts asked for are parsed.
 class TaskIdentity {
  public:
-  TaskIdentity() = default;                  // of no task: null
+  TaskIdentity() = default;                  // no task: null
   TaskIdentity(const nlohmann::json& json);  // NOLINT(google-explicit-constructor): it stands for one
   static TaskIdentity of_text(std::string canonical);  // of an object
 
@@ -63,7 +63,7 @@ struct Task {
   TaskIdentity identity;  // kind, revision, options it reads, digests of model and dataset, ids of inputs
   std::vector<std::string> inputs;  // ids of tasks that must be done first: the adapter to measure or to
                                     // start from
-  std::string test_set;             // of a measure task
+  std::string test_set;             // a measure task's
 };
 
 /// Tasks that several parts of a run look at: however many cells there are, each is in memory once.

@@ -13,7 +13,7 @@ namespace apportion {
 
 struct Templates {
   std::vector<Category> categories;
-  std::vector<Attribute> attributes;  // of sections [categories NAME]; the categories are their product
+  std::vector<Attribute> attributes;  // from sections [categories NAME]; the categories are their product
   std::vector<TextLine> answers;
   std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3", "stories"
 };

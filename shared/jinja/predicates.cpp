@@ -73,7 +73,7 @@ bool compare(const std::string& name, const Value& left, const Value& right, Run
   const auto result = is_swapped ? less(right, left, runtime) : less(left, right, runtime);
   if (!result)
     runtime.fail("a " + left.type_name() + " " + name + " a " + right.type_name() + " has no order here");
-  // No template can make a number that is none (nan).
+  // No template can make a NaN.
   return *result == (name == "<" || name == ">");
 }
 

@@ -1,5 +1,5 @@
 // Text that remembers where it comes from: pieces of a template's own text, and pieces that a user or a
-// dataset wrote. members.h and filters.h have what else strings of a template can do.
+// dataset wrote. members.h and filters.h have the other operations on strings.
 #pragma once
 
 #include <cstddef>

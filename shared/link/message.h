@@ -33,11 +33,11 @@ struct Progress {
   std::string task_id;
   std::string stage;  // "stage 1", "measure v2"
   int64_t step = 0, steps = 0;
-  // NaN where there is none.
+  // NaN when there is none.
   double loss = std::numeric_limits<double>::quiet_NaN(), kl = loss, coverage = loss;
   double retain = 0;  // of the replay rows; 0: nothing is kept
   double tokens_per_second = 0;
-  double peak_share = 0;  // of the measured matrix-multiply peak
+  double peak_share = 0;  // share of the measured matrix-multiply peak
   double seconds_left = 0;
 };
 
@@ -70,10 +70,10 @@ struct StepSample {
   std::vector<double> seconds;           // wall time of each timed step
   std::vector<double> resident_seconds;  // the same with all of the base here (where nothing moved, those
                                          // above); empty: no room
-  double tokens = 0, flops = 0;          // of a step, all ranks together
+  double tokens = 0, flops = 0;          // per step, all ranks together
   double peak_flops = 0;                 // matrix-multiply FLOP/s of this rank while all of the group measure
   double base_bytes = 0;                 // high-water mark of the frozen base on this rank
-  double tensor_bytes = 0;               // of all tensors alive at one time on the device; 0: unknown
+  double tensor_bytes = 0;               // all tensors alive at one time on the device; 0: unknown
   double process_bytes = 0;  // resident memory of the process, or all that is taken of its GPU; 0: unknown
 };
 
@@ -87,9 +87,9 @@ struct Done {
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"
   int threads = 0;
-  StepSample sample;          // of a scale task
-  std::string retention;      // of a retention task, from the group's first rank: JSON (measure/retention.h)
-  std::vector<int> verdicts;  // of a judge task, from the group's first rank: those of `input`
+  StepSample sample;          // for a scale task
+  std::string retention;      // for a retention task, from the group's first rank: JSON (measure/retention.h)
+  std::vector<int> verdicts;  // for a judge task, from the group's first rank: those of `input`
 };
 
 /// From every rank of the group that leaves its task unfinished because the run is to stop; its state is

@@ -11,7 +11,7 @@ struct Machine {
   std::string name;
   double peak_flops = 0;         // dense bfloat16, FLOP/s of one rank's device
   double float_flops = 0;        // float32: the head's logits and the adapters' gradients
-  double memory_bytes = 0;       // of one rank
+  double memory_bytes = 0;       // per rank
   double memory_bandwidth = 0;   // bytes/s
   double link_bandwidth = 0;     // bytes/s of one rank to the others of its node, one direction
   double network_bandwidth = 0;  // bytes/s of one rank's share of its node's network, one direction
@@ -35,10 +35,10 @@ struct Coefficients {
   double network_efficiency = 0.8;    // of network_bandwidth
   double link_overlap = 1;            // share of a block's computing time that can hide transfers; 0: a CPU
                                       // rank's own thread copies
-  double link_latency_s = 3e-6;       // of one hop within a node
-  double network_latency_s = 6e-6;    // of one hop between nodes
-  double block_overhead_s = block_launches * launch_s;  // of a block, forward and backward
-  double step_overhead_s = 2e-3;                        // of a step: batch, losses, log
+  double link_latency_s = 3e-6;       // per hop within a node
+  double network_latency_s = 6e-6;    // per hop between nodes
+  double block_overhead_s = block_launches * launch_s;  // per block, forward and backward
+  double step_overhead_s = 2e-3;                        // per step: batch, losses, log
   double memory_scale = 1;                              // measured bytes over predicted ones
   double reserved_bytes = -1;  // per rank, besides tensors; below 0: as estimated by gpu_beside (memory.h)
   std::string source = "assumed, not measured";

@@ -15,7 +15,7 @@ struct RecipeInput {
   int64_t width = 0;  // of the model's residual stream
   LoraConfig lora = {};
   AdapterKind adapter = AdapterKind::lora;
-  OptimizerKind optimizer = OptimizerKind::adamw;  // of stage 1
+  OptimizerKind optimizer = OptimizerKind::adamw;  // stage 1's
   int64_t prompts = 0;  // in the training set: subjects x wordings, including framed ones
 };
 

@@ -12,7 +12,7 @@ double of(int64_t value) { return static_cast<double>(value); }
 
 /// Seconds of one micro-batch's blocks and head, without communication.
 struct Pass {
-  double block_forward = 0, block_backward = 0;  // of one block
+  double block_forward = 0, block_backward = 0;  // per block
   double head_forward = 0, head_backward = 0;
 };
 

@@ -120,7 +120,7 @@ double least_expected(const Drawn& drawn) {
   return *std::min_element(drawn.target.begin(), drawn.target.end()) * static_cast<double>(drawn.rounds);
 }
 
-/// By Pearson's statistic.
+/// The p-value by Pearson's statistic.
 double chi_square_p_value(const Drawn& drawn) {
   double statistic = 0;
   for (size_t j = 0; j < drawn.target.size(); ++j) {

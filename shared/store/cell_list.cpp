@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-using Names = std::map<std::string, std::string>;  // of results, to their tasks
+using Names = std::map<std::string, std::string>;  // of results, with their tasks
 using Targets = std::map<std::string, std::vector<std::vector<double>>>;
 
 /// Returns {test set: [rows, columns]} and appends the values to `values`.

@@ -20,7 +20,7 @@ struct JournalRecord {
   JournalEvent event = JournalEvent::taken;
   std::string task = {};    // id
   std::string label = {};   // for people
-  std::string reason = {};  // of failed
+  std::string reason = {};  // for failed
   std::string other = {};   // for lost: the member
   double time = 0;          // Unix seconds, for people: when add() wrote it, or the time given if that is
                             // later

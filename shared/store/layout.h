@@ -27,7 +27,7 @@ inline constexpr const char* kind = "kind";           // a name of config/task.c
 inline constexpr const char* label = "label";         // for people
 inline constexpr const char* identity = "identity";   // canonical JSON; its SHA-256 is the id
 inline constexpr const char* inputs = "inputs";       // JSON array of task ids
-inline constexpr const char* test_set = "test_set";   // of a measure task, else empty
+inline constexpr const char* test_set = "test_set";   // a measure task's, else empty
 inline constexpr const char* config_json = "config";  // JSON object of /config, in the option table's order
 inline constexpr const char* content = "content";     // SHA-256 over what must be equal between runs
 inline constexpr const char* adapter_digest =
@@ -111,7 +111,7 @@ inline constexpr const char* cell_about =
     "about";  // JSON: dataset, method, model, target, swept [[key, value]], targets [test set]
 
 // A pack: the index's groups over results copied into its /tasks, and files as bytes.
-inline constexpr const char* source_sha256 = "source_sha256";  // of /tasks/ID: digest of the result.h5 it was
+inline constexpr const char* source_sha256 = "source_sha256";  // of /tasks/ID: digest of its result.h5
 inline constexpr const char* adapters = "/adapters";           // /adapters/ID/FILE: uint8 [bytes]
 inline constexpr const char* sha256 = "sha256";                // digest of such a dataset
 

@@ -70,7 +70,7 @@ class ChatTemplate {
   void check_begin_of_text(const TokenizerTables& tables) const;
   void check_no_system() const;
   void check_system_text() const;
-  /// -1 where there is none.
+  /// -1 when there is none.
   int32_t find_end_of_turn() const;
 
   const Tokenizer& tokenizer_;

@@ -47,8 +47,8 @@ class TokenTable {
   std::vector<TokenKind> kinds_;
   std::array<int32_t, 256> of_bytes_{};
   std::vector<std::string> pieces_;  // by id, in the alphabet of characters: as written in normalized text
-  std::unordered_map<std::string_view, int32_t> of_pieces_;    // of pieces_ or of meanings_
-  std::unordered_map<std::string_view, int32_t> table_texts_;  // of TokenizerTables
+  std::unordered_map<std::string_view, int32_t> of_pieces_;    // keyed by pieces_ or meanings_
+  std::unordered_map<std::string_view, int32_t> table_texts_;  // keyed by texts of TokenizerTables
 };
 
 }  // namespace apportion

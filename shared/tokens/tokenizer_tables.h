@@ -82,7 +82,7 @@ struct TokenizerTables {
   bool ignore_merges = false;     // a word that is a token is that token, whatever merges would make of it
   bool byte_fallback = false;     // a character that is no token is its bytes' tokens <0x00> to <0xFF>
   bool fuse_unknown = false;      // neighbours that are no tokens become one unknown token
-  int32_t unknown = -1;           // the token for what is none; -1: it vanishes
+  int32_t unknown = -1;           // the token for text that is none; -1: such text vanishes
   std::string blank_sign;         // what stands for a blank in the tokens' texts; empty: a blank
   bool drop_first_blank = false;  // decode() drops a leading blank, which encode() puts there
 

@@ -35,7 +35,7 @@ struct CommandRow {
                                   // words
   std::vector<CommandOption> options = {};
   Keys keys = Keys::some;                   // which keys of the option table it takes
-  std::vector<std::string> some_keys = {};  // of Keys::some
+  std::vector<std::string> some_keys = {};  // for Keys::some
 };
 
 /// In the order people read them.

@@ -15,7 +15,7 @@ struct CommandWords {
   std::vector<std::string> positionals;
   std::vector<Setting> settings;  // keys of the option table
   std::set<std::string> switches;
-  std::vector<Setting> sweep;  // of each --sweep KEY=LIST
+  std::vector<Setting> sweep;  // one for each --sweep KEY=LIST
   std::vector<std::string> fail_if, forget;
   std::string csv_file, html_file, latex_file, markdown_file, cell, merged, gguf_lora;
   SubmitRequest submit;
