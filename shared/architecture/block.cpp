@@ -20,7 +20,7 @@ BlockDescription describe_block(const ModelShape& shape) {
                     {{"self_attn.o_proj", query, width}},
                     {{"mlp.gate_proj", width, ffn}, {"mlp.up_proj", width, ffn}},
                     {{"mlp.down_proj", ffn, width}}};
-  if (shape.architecture == "phi3") {  // has in one tensor each what the others compute as one product
+  if (shape.architecture == "phi3") {  // has one tensor each for what the others compute as one product
     block.products[0] = {{"self_attn.qkv_proj", width, query + 2 * key}};
     block.products[2] = {{"mlp.gate_up_proj", width, 2 * ffn}};
   }
@@ -29,7 +29,7 @@ BlockDescription describe_block(const ModelShape& shape) {
       product[i].first_row = product[i - 1].first_row + product[i - 1].outputs;
   }
   block.vectors = {{"input_layernorm.weight", width}, {"post_attention_layernorm.weight", width}};
-  if (shape.output_norms) {  // and then the second of those above is the first of these
+  if (shape.output_norms) {  // the second of those above is then the first of these
     block.vectors.push_back({"pre_feedforward_layernorm.weight", width});
     block.vectors.push_back({"post_feedforward_layernorm.weight", width});
   }

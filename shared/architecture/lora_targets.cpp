@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// What lies in one tensor of some models.
+/// Layers that some models have in one tensor.
 struct JoinedLayer {
   std::string_view name;
   std::vector<std::string> parts;

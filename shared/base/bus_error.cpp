@@ -11,7 +11,7 @@
 namespace apportion {
 namespace {
 
-/// The handler may not allocate or lock: what it reads lies here.
+/// The handler may not allocate or lock, so what it reads lies here.
 struct Mapping {
   std::atomic<const char*> address = nullptr;  // written last
   std::atomic<bool> taken = false;
@@ -19,15 +19,15 @@ struct Mapping {
   std::array<char, 1024> path{};
 };
 
-std::array<Mapping, 512> mappings;  // of a large model each part is one
+std::array<Mapping, 512> mappings;  // each part of a large model is one
 std::atomic<bool> speaks_late = false;
 
 void write_text(const char* text) {
-  if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nothing is left to be done
+  if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nothing more can be done
 }
 
 void on_bus_error(int, siginfo_t* info, void*) {
-  constexpr int exit_code = 2;  // of a DataError
+  constexpr int exit_code = 2;  // as for a DataError
   const auto* at = static_cast<const char*>(info->si_addr);
   for (const Mapping& mapping : mappings) {
     const char* begin = mapping.address.load();
@@ -39,7 +39,7 @@ void on_bus_error(int, siginfo_t* info, void*) {
         " became shorter while it was read, or its disk fails; put the whole file there and run again\n");
     ::_exit(exit_code);
   }
-  std::signal(SIGBUS, SIG_DFL);  // and the same access ends the process
+  std::signal(SIGBUS, SIG_DFL);  // so that repeating the access ends the process
 }
 
 }  // namespace

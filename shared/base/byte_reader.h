@@ -22,7 +22,7 @@ class ByteReader {
   /// Throws DataError at the current offset.
   [[noreturn]] void fail(const std::string& message) const { throw DataError(path_, offset_, message); }
 
-  /// The next `size` bytes, or DataError that says what they were to be.
+  /// The next `size` bytes. Throws a DataError that says what they should have been (`what`).
   std::string_view read_bytes(uint64_t size, const char* what) {
     if (size > remaining()) {
       fail("the file ends inside " + std::string(what) + " (" + std::to_string(size) + " bytes wanted, " +
@@ -41,7 +41,7 @@ class ByteReader {
     return value;
   }
 
-  /// A string with a 64-bit length in front.
+  /// A string preceded by its 64-bit length.
   std::string_view read_string(const char* what) { return read_bytes(read<uint64_t>(what), what); }
 
  private:

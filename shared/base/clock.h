@@ -1,5 +1,5 @@
-// Seconds since an arbitrary start, for progress, rates and time-outs, and those of the calendar; neither
-// enters a result that must be reproducible.
+// Seconds since an arbitrary start, for progress, rates and time-outs, and calendar time; neither enters a
+// result that must be reproducible.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,12 @@ inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// Since 1970, for people and for other hosts.
+/// Seconds since 1970, for people and for other hosts.
 inline double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// In local time as strftime(3) has it: "%b %d %H:%M".
+/// Local time in a format of strftime(3): "%b %d %H:%M".
 inline std::string local_time_text(double unix_time, const char* format) {
   const auto whole = static_cast<std::time_t>(unix_time);
   std::tm parts{};
@@ -28,14 +28,14 @@ inline std::string local_time_text(double unix_time, const char* format) {
   return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }
 
-/// The time that a process had for waiting. It asks many times a second; where a second or more has passed
-/// since it asked last, it was away (SIGSTOP, a suspended job, a laptop's lid), and with it those whom it
-/// waits for: one second of that counts.
+/// The time that a process has spent waiting. It asks many times a second; when a second or more has passed
+/// since it last asked, it was away (SIGSTOP, a suspended job, a laptop's lid), as were those it waits for,
+/// and only one second of that counts.
 class WaitingClock {
  public:
   explicit WaitingClock(double now) : last_(now) {}
 
-  /// Seconds so far; `now` as seconds_now has it.
+  /// Seconds so far; `now` is a time as from seconds_now().
   double seconds(double now) {
     seconds_ += std::clamp(now - last_, 0.0, longest_step_s);
     last_ = now;

@@ -5,7 +5,7 @@
 namespace apportion {
 namespace {
 
-/// Adds the group at `path` ("/a/b", as in /proc/self/cgroup) below `hierarchy`, and those above it.
+/// Adds the group at `path` ("/a/b", as in /proc/self/cgroup) below `hierarchy`, and its parents.
 void add_groups(int version, const std::string& hierarchy, std::string path,
                 std::vector<ControlGroup>& groups) {
   groups.push_back({version, hierarchy});

@@ -1,5 +1,5 @@
-// Where the control groups of this process (cgroups(7)) have their files: a container or a batch system
-// limits it there. What the limits are is memory_limits.h's and processor_limits.h's.
+// Finds the files of this process's control groups (cgroups(7)), through which a container or batch system
+// limits it. memory_limits.h and processor_limits.h read the limits.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 namespace apportion {
 
 struct ControlGroup {
-  int version;  // 1 or 2, which spell their files differently
+  int version;  // 1 or 2, with different file names
   std::string folder;
 };
 
-/// The groups that this process is in, and those above them: version 2's, and version 1's that has the
+/// The groups that this process is in, and their parents: those of version 2, and those of version 1 with the
 /// `controller` ("memory", "cpu"). Files are read below `root`, for tests, and folders begin with it.
 std::vector<ControlGroup> control_groups(const std::string& controller, const std::string& root);
 

@@ -11,7 +11,7 @@ namespace apportion {
 
 namespace {
 
-/// One call as an inline function, so that the blocks of a row overlap in the pipeline.
+/// One call, inline so that the blocks of a row overlap in the pipeline.
 inline std::array<uint32_t, 4> philox_rounds(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
@@ -66,7 +66,7 @@ double CounterRng::normal() {
 }
 
 void CounterRng::fill_row(uint32_t row, std::span<float> values, float bound) const {
-  // Another key than next()'s, whose counters have the same form.
+  // Not next()'s key, since its counters have the same form.
   const std::array<uint32_t, 2> key = {key_[0], ~key_[1]};
   const float step = bound / 32768;
   auto write = [&](uint32_t block, float* out) {

@@ -32,8 +32,8 @@ fs::path source_folder(DataKind kind) {
   return kind == DataKind::datasets ? source / "jobs" / "datasets" : source / folder_name(kind);
 }
 
-/// A bundle's program is started through the bundle's own loader, whose file /proc/self/exe then is; its
-/// launcher (cluster/bundle/launcher.c) gives the program's own place as argv[0].
+/// A bundle starts its program through its own loader, so /proc/self/exe is the loader's file; the bundle's
+/// launcher (cluster/bundle/launcher.c) passes the program's own place as argv[0].
 fs::path own_file() {
   std::error_code error;
   const fs::path file = fs::read_symlink("/proc/self/exe", error);
@@ -41,8 +41,8 @@ fs::path own_file() {
   return is_program ? file : fs::path(program_invocation_name);
 }
 
-/// The user's folder by the XDG base directory specification (a relative path in the variable does not
-/// count), empty where there is none.
+/// The user's folder by the XDG base directory specification, which ignores a relative path in the variable;
+/// empty when there is none.
 fs::path users_folder(const std::string& variable, const std::string& home, const char* below_home) {
   if (variable.starts_with('/')) return fs::path(variable) / "apportion";
   return home.empty() ? fs::path() : fs::path(home) / below_home / "apportion";
@@ -57,7 +57,7 @@ DataSurroundings data_surroundings() {
 std::vector<fs::path> data_folders(DataKind kind, const DataSurroundings& surroundings) {
   const fs::path installed = surroundings.program.parent_path().parent_path() / "share" / "apportion";
   std::error_code ignored;
-  // An installed program does not look at the machine that it was built on: another's files may lie there.
+  // An installed program ignores the source tree it was built from: someone else's files may lie there.
   const bool is_installed = surroundings.program.is_absolute() && fs::is_directory(installed, ignored);
   std::vector<fs::path> folders = {is_installed ? installed / folder_name(kind) : source_folder(kind)};
   const fs::path data = users_folder(surroundings.data_home, surroundings.home, ".local/share");

@@ -1,6 +1,6 @@
 // Where the program's own data lies: the one place that knows the source tree, an installation's
-// share/apportion and the user's folders. What is looked up there by which name is data/catalogue.h's and
-// config/job_file.h's.
+// share/apportion and the user's folders. data/catalogue.h and config/job_file.h look things up there by
+// name.
 #pragma once
 
 #include <filesystem>
@@ -11,19 +11,18 @@ namespace apportion {
 
 enum class DataKind { datasets, jobs, models };
 
-/// What decides it, in a form that tests can set.
+/// What the places depend on, in a form that tests can set.
 struct DataSurroundings {
   std::filesystem::path program;  // the program's own file
-  /// $XDG_DATA_HOME, $XDG_CACHE_HOME, $HOME; empty where one is not set.
+  /// $XDG_DATA_HOME, $XDG_CACHE_HOME, $HOME; empty when unset.
   std::string data_home, cache_home, home;
 };
 
-/// Those of this process.
+/// This process's own.
 DataSurroundings data_surroundings();
 
-/// The folders in which data of a kind may lie, in the order in which they are searched: beside an installed
-/// program
-/// (../share/apportion/KIND), or the source tree's for one that was not installed; then the user's
+/// The folders that may hold data of a kind, in search order: next to an installed program
+/// (../share/apportion/KIND), or in the source tree for one that was not installed; then the user's
 /// ($XDG_DATA_HOME/apportion/KIND, and for models $XDG_CACHE_HOME/apportion), with the defaults of the XDG
 /// base directory specification.
 std::vector<std::filesystem::path> data_folders(DataKind kind, const DataSurroundings& surroundings);
@@ -32,7 +31,7 @@ std::vector<std::filesystem::path> data_folders(DataKind kind);
 /// "A, B" for messages.
 std::string join_paths(const std::vector<std::filesystem::path>& paths);
 
-/// This program's own file, to start it again: of a bundle its launcher. Absolute.
+/// This program's own file, to start it again; in a bundle, its launcher. Absolute.
 std::string program_file();
 
 }  // namespace apportion

@@ -11,7 +11,7 @@ namespace apportion {
 
 namespace {
 
-/// Looked up once: a sweep's plan has tens of thousands of short texts.
+/// Looked up once, because a sweep's plan hashes tens of thousands of short texts.
 const EVP_MD* algorithm() {
   static const EVP_MD* sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   return sha256;

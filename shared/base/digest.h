@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) of bytes and files, as lower-case hexadecimal; the work is OpenSSL's.
+// SHA-256 (FIPS 180-4) of bytes and files, as lower-case hexadecimal, computed by OpenSSL.
 #pragma once
 
 #include <memory>

@@ -24,7 +24,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known) {
   ensure(!known.empty(), "nearest_word needs known words");
-  // A pasted kilobyte is no typing mistake: its beginning is enough to answer.
+  // A pasted kilobyte is no typing mistake: its beginning is enough.
   word = word.substr(0, 64);
   constexpr size_t least_prefix = 3;
   for (const auto& candidate : known) {

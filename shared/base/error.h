@@ -13,8 +13,9 @@
 
 namespace apportion {
 
-/// Bytes of the sign at `place` where it is one that a terminal obeys: a line break and the like, or U+0080
-/// to U+009F in UTF-8, which some terminals obey, too. 0 of any other.
+/// The length in bytes of the control character at `place` if there is one, which a terminal would obey: a
+/// line break and the like, or U+0080 to U+009F in UTF-8, which some terminals obey too. 0 for any other
+/// character.
 inline size_t control_length(std::string_view text, size_t place) {
   const auto sign = static_cast<unsigned char>(text[place]);
   if (sign < 0x20 || sign == 0x7F) return 1;
@@ -23,7 +24,7 @@ inline size_t control_length(std::string_view text, size_t place) {
   return next >= 0x80 && next < 0xA0 ? 2 : 0;
 }
 
-/// `text` on one line: line breaks, and what else a terminal obeys, are blanks.
+/// `text` on one line: line breaks, and anything else that a terminal obeys, become blanks.
 inline std::string one_line(std::string text) {
   for (size_t i = 0; i < text.size(); ++i) {
     for (size_t left = control_length(text, i); left > 0; --left) text[i + left - 1] = ' ';
@@ -31,7 +32,7 @@ inline std::string one_line(std::string text) {
   return text;
 }
 
-/// Base of all errors of this project. `exit_code` is what the process ends with. A message may quote a
+/// Base of all errors of this project. `exit_code` is what the process exits with. A message may quote a
 /// stranger's file, whose names may hold anything.
 class Error : public std::runtime_error {
  public:
@@ -49,14 +50,14 @@ class UserError : public Error {
   explicit UserError(const std::string& message) : Error(message, 2) {}
 };
 
-/// The place for results takes nothing more (it is full, read-only, or fails): no task's fault, and no other
-/// task would fare better. Exit code 2.
+/// Storage for results takes nothing more (it is full, read-only, or failing): not the task's fault, and no
+/// other task would fare better. Exit code 2.
 class StorageError : public UserError {
  public:
   using UserError::UserError;
 };
 
-/// "WHAT: reason" of the system's error number, as a StorageError where it is one.
+/// Throws "WHAT: reason" for the system's error number, as a StorageError when it is one.
 [[noreturn]] inline void throw_system_error(const std::string& what, int error) {
   const std::string line = what + ": " + std::strerror(error);
   if (error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO) throw StorageError(line);
@@ -76,8 +77,8 @@ class DataError : public Error {
   uint64_t offset_;
 };
 
-/// A rank failed, or an operation between ranks did (time-out, lost peer). Exit code 1.
-/// `rank` is the world rank that is to blame, -1 when it is not known.
+/// A rank failed, or an operation between ranks did (time-out, lost peer). Exit code 1. `rank` is the world
+/// rank to blame, -1 when unknown.
 class RankError : public Error {
  public:
   RankError(int rank, const std::string& message) : Error(message, 1), rank_(rank) {}

@@ -26,8 +26,8 @@ constexpr const char* temporary_mark = ".tmp.";
   throw_system_error("cannot " + what + " " + path, errno);
 }
 
-/// Flushes to disk, as far as the file system can: one that cannot (of folders many network and user-space
-/// ones) says EINVAL or that it has no such operation, and there is no more to be had from it.
+/// Flushes to disk, as far as the file system can: one that cannot (for folders, many network and user-space
+/// ones) returns EINVAL or an unsupported operation, and nothing more can be done.
 void sync_path(const std::string& path, int flags) {
   int file = ::open(path.c_str(), flags);
   if (file < 0) fail("open", path);
@@ -37,7 +37,7 @@ void sync_path(const std::string& path, int flags) {
   if (reason != 0 && reason != EINVAL && reason != EOPNOTSUPP && reason != ENOSYS) fail("flush", path);
 }
 
-/// Closes with `errno` as it was, so that the reason of a failure is kept.
+/// Closes but keeps `errno`, so that the reason for the failure is not lost.
 [[noreturn]] void close_and_fail(int file, const std::string& what, const std::string& path) {
   int reason = errno;
   ::close(file);
@@ -45,14 +45,14 @@ void sync_path(const std::string& path, int flags) {
   fail(what, path);
 }
 
-/// Whether a rename may take the place of what is at `path`: a regular file, or nothing. A device, a pipe or
-/// a link would be gone.
+/// Whether a rename may replace what is at `path`: a regular file, or nothing. It would destroy a device, a
+/// pipe or a link.
 bool is_replaceable(const std::string& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
 }
 
-/// All that comes from a pipe or a device.
+/// Everything that a pipe or a device delivers.
 std::string read_stream(const std::string& path) {
   constexpr size_t most_bytes = size_t{1} << 26, piece = size_t{1} << 16;
   int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -115,7 +115,7 @@ void release_pages(std::string_view part) {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(part.data());
   const uintptr_t first = (begin + page - 1) / page * page, last = (begin + part.size()) / page * page;
-  // That it may fail changes no value.
+  // A failure changes no value.
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
@@ -147,7 +147,8 @@ std::vector<std::string> names_in(const std::string& directory) {
 }
 
 std::string temporary_name(const std::string& path) {
-  static const unsigned own = std::random_device()();  // containers of one host name may have one number, too
+  static const unsigned own = std::random_device()();  // containers with one host name may share process
+                                                       // numbers, too
   return path + temporary_mark + host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(own);
 }
 
@@ -187,7 +188,7 @@ uint64_t file_size(const std::string& path) {
 
 FileWriter::FileWriter(const std::string& path)
     : path_(path), replaces_(is_replaceable(path)), written_(replaces_ ? temporary_name(path) : path) {
-  // In /tmp the kernel lets nobody "create" another user's pipe, so O_CREAT is for links to nothing alone.
+  // In /tmp the kernel lets nobody "create" another user's pipe, so O_CREAT is only for links to nothing.
   const int create = replaces_ || !path_exists(path) ? O_CREAT : 0;
   file_ = ::open(written_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | create, 0644);
   if (file_ < 0) fail("create", written_);
@@ -210,7 +211,7 @@ void FileWriter::write(std::string_view bytes) {
 void FileWriter::require_room(uint64_t bytes) const { apportion::require_room(written_, bytes); }
 
 void FileWriter::finish() {
-  // At which some file systems say that the disk is full.
+  // Some file systems report a full disk only here.
   if (::close(std::exchange(file_, -1)) != 0) fail("write", written_);
   if (replaces_) commit_file(written_, path_);
   written_.clear();
@@ -257,7 +258,7 @@ int write_at_once(int file, std::string_view bytes) {
 void sync_directory(const std::string& path) { sync_path(path, O_RDONLY | O_DIRECTORY); }
 
 void remove_directory(const std::string& path) {
-  // Of several runs in a folder another one may be removing it, too, or still be writing into it.
+  // Another run in the same folder may be removing it too, or still be writing into it.
   constexpr int attempts = 100;
   std::error_code error;
   for (int attempt = 0; attempt < attempts; ++attempt) {

@@ -14,7 +14,7 @@ namespace {
 constexpr double kibi = 1024;
 constexpr double no_limit = std::numeric_limits<double>::infinity();
 
-/// The number behind `word` in a file; `otherwise` when there is none.
+/// The number after `word` in a file; `otherwise` when there is none.
 double number_after(const std::string& file, const std::string& word, double otherwise) {
   std::ifstream in(file);
   for (std::string found; in >> found;) {
@@ -23,14 +23,14 @@ double number_after(const std::string& file, const std::string& word, double oth
   return otherwise;
 }
 
-/// The number that a file starts with; "max" and absent files are no limit.
+/// The number at the start of a file; "max" and missing files mean no limit.
 double first_number(const std::string& file) {
   std::ifstream in(file);
   double number = 0;
   return in >> number ? number : no_limit;
 }
 
-/// What the group leaves; what its version calls its files.
+/// The memory that the group has left; the two versions name their files differently.
 double left_in_group(const ControlGroup& group) {
   const bool first = group.version == 1;
   const double limit = first_number(group.folder + (first ? "/memory.limit_in_bytes" : "/memory.max")),

@@ -1,19 +1,20 @@
-// Memory that this process could still take, as far as the system tells: the machine's, its control groups',
-// its own limits. What the program would need of it is model/memory.h's, a GPU's memory worker/device.h's.
+// Memory that this process could still take, as far as the system tells: within the machine's, its control
+// groups' and its own limits. model/memory.h says what the program would need; worker/device.h covers a GPU's
+// memory.
 #pragma once
 
 #include <string>
 
 namespace apportion {
 
-/// Bytes that each of `local_ranks` processes of this machine could still take: its part of what the machine
-/// has available (MemAvailable, proc(5)) and of what each control group above this process leaves (version 2,
-/// or 1's memory controller; cached files count as free). What the system does not say is no limit; infinity
-/// when it says nothing. Files are read below `root`, for tests.
+/// Bytes that each of `local_ranks` processes on this machine could still take: its share of the machine's
+/// available memory (MemAvailable, proc(5)) and of what each control group above this process has left
+/// (version 2, or version 1's memory controller; cached files count as free). What the system does not report
+/// is no limit; infinity when it reports nothing. Files are read below `root`, for tests.
 double available_memory(int local_ranks, const std::string& root = "");
 
-/// Bytes left below this process's own limits, RLIMIT_DATA (`ulimit -d`) and RLIMIT_AS (`ulimit -v`);
-/// infinity without any.
+/// Bytes left under this process's own limits, RLIMIT_DATA (`ulimit -d`) and RLIMIT_AS (`ulimit -v`);
+/// infinity when there are none.
 double memory_below_limits();
 
 }  // namespace apportion

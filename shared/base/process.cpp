@@ -10,7 +10,7 @@
 namespace apportion {
 namespace {
 
-/// Field 22 of /proc/PROCESS/stat, proc(5); empty when there is no such process. A zombie has ended.
+/// Field 22 of /proc/PROCESS/stat, proc(5); empty when there is no such process. A zombie counts as ended.
 std::string start_of(const std::string& process) {
   std::ifstream file("/proc/" + process + "/stat");
   std::string line, field;

@@ -1,12 +1,12 @@
-// Which process something belongs to, as others can tell later whether it still runs.
+// Names a process so that others can tell later whether it still runs.
 #pragma once
 
 #include <string>
 
 namespace apportion {
 
-/// A process's number may be given again, its start not. `host` has its boot and its namespace of processes
-/// behind it, since containers of one host may share the name.
+/// A process number may be reused, its start time not. `host` ends in its boot and its process namespace,
+/// since containers on one host may share the name.
 struct ProcessName {
   std::string process, start, host;
   bool operator==(const ProcessName&) const = default;
@@ -17,9 +17,9 @@ ProcessName own_process();
 /// "node1".
 std::string host_name();
 
-/// Whether it can be seen from here that the process has ended; false for one of another host.
+/// Whether this process can tell that `process` has ended; false for one on another host.
 bool is_gone(const ProcessName& process);
-/// Whether it runs where this one does, so that is_gone() knows.
+/// Whether it runs on this host and in this namespace, so that is_gone() can tell.
 bool is_here(const ProcessName& process);
 
 }  // namespace apportion

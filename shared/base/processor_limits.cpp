@@ -11,7 +11,7 @@ namespace {
 
 constexpr double no_limit = std::numeric_limits<double>::infinity();
 
-/// Microseconds of processor time in each period; "max", -1 and absent files are no limit.
+/// Processor time as a number of processors (quota over period); "max", -1 and missing files mean no limit.
 double quota_of(const ControlGroup& group) {
   double quota = 0, period = 0;
   if (group.version == 2) {

@@ -15,7 +15,7 @@ namespace apportion {
 void open_standard_descriptors() {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0) continue;
-    // The lowest free descriptor is this one.
+    // open() takes the lowest free descriptor, which is this one.
     if (::open("/dev/null", O_RDWR) != descriptor) {
       throw UserError(std::string("descriptor ") + std::to_string(descriptor) +
                       " is closed, and /dev/null cannot be opened in its place");

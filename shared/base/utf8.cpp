@@ -15,7 +15,7 @@ bool is_continuation(std::string_view text, size_t index, uint8_t low = 0x80, ui
   return index < text.size() && byte_at(text, index) >= low && byte_at(text, index) <= high;
 }
 
-// Length of the valid sequence at `i` (table 3-7 of the Unicode standard), 0 when there is none.
+// Length of the valid sequence at `i` (table 3-7 of the Unicode standard), 0 when it is not valid.
 size_t sequence_length(std::string_view text, size_t i) {
   uint8_t lead = byte_at(text, i);
   if (lead < 0x80) return 1;

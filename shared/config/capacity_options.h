@@ -1,5 +1,4 @@
-// The keys of `apportion plan` and `apportion scale`: a part of the option table, which has them in its
-// place.
+// The keys of `apportion plan` and `apportion scale`, which the option table includes.
 #pragma once
 
 #include "shared/config/option_table.h"

@@ -1,4 +1,4 @@
-// The option table's rows on what is asked of which model.
+// Rows of the option table: what is asked, and of which model.
 #pragma once
 
 #include "shared/config/option_table.h"

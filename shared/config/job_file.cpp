@@ -45,7 +45,7 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
   }
 }
 
-/// Whether the line begins the section [sweep]; refuses another.
+/// Whether the line begins the section [sweep]; throws for any other section.
 bool begins_sweep(const std::string& line, const std::string& source) {
   const size_t begin = line.find_first_not_of(" \t");
   if (begin == std::string::npos || line[begin] != '[') return false;

@@ -1,6 +1,6 @@
-// Job files: INI with flat keys, one `key = value` a line, '#' starts a comment at a line's start or behind a
-// blank; one section, [sweep]. docs/job-files.md is for users. Boost.Program_options parses each line; what
-// keys and values mean is option_table.h.
+// Job files: INI with flat keys, one `key = value` a line; '#' starts a comment at the start of a line or
+// after a blank; one section, [sweep]. docs/job-files.md is the user's guide. Boost.Program_options parses
+// each line; option_table.h says what keys and values mean.
 #pragma once
 
 #include <string>
@@ -10,29 +10,29 @@
 
 namespace apportion {
 
-/// The job file of `NAME | PATH`: a path that exists, else a name below the folders of job files
-/// (base/data_places.h), with or without "jobs/" before it. Throws UserError that says where it looked.
+/// The job file of `NAME | PATH`: a path that exists, otherwise a name below the folders of job files
+/// (base/data_places.h), with or without a leading "jobs/". Throws UserError that says where it looked.
 std::string find_job_file(const std::string& name_or_path);
 
-/// A job file's lines, in order, each with "PATH, line N" as its source: settings, and behind the line
-/// "[sweep]" those of a sweep (sweep.h).
+/// A job file's lines in order, each with "PATH, line N" as its source: the settings, and the sweep's lines
+/// after "[sweep]" (sweep.h).
 struct JobFile {
   std::vector<Setting> settings, sweep;
 };
 
 /// Reads a job file, which may be a pipe. Throws UserError for a file that cannot be read, a line that is
-/// neither comment nor `key = value`, a section that is not [sweep], an unknown key (with the nearest known
-/// one) and a key that is there twice (with both lines). Values are checked by make_run_config, those of a
-/// sweep, keys included, by sweep_cells.
+/// neither a comment nor `key = value`, a section other than [sweep], an unknown key (naming the nearest
+/// known one) and a repeated key (naming both lines). make_run_config checks the values; sweep_cells checks
+/// those of a sweep, keys included.
 JobFile read_job_file(const std::string& path);
 
-/// As read_job_file, from its text; `path` names it in errors.
+/// Like read_job_file, but from text; `path` names it in errors.
 JobFile parse_job_file(const std::string& text, const std::string& path);
 
-/// A job file with all keys and their resolved values, which parses back to the same configuration.
+/// A job file with every key and its resolved value; it parses back to the same configuration.
 std::string format_job_file(const RunConfig& config);
 
-/// A job file with all defaults, and as comments what each key means and allows.
+/// A job file with all defaults, and comments on what each key means and allows.
 std::string format_default_job_file();
 
 }  // namespace apportion

@@ -100,8 +100,8 @@ std::vector<MethodDescription> make_table() {
   };
 }
 
-// The authors' program (arXiv 2604.05756): epochs are given as steps for 14 subjects x 100 examples in
-// batches of 8 (2 epochs of stage 1, 3 of stage 2). They chose rates by hand, from 1e-6 to 5e-4.
+// The authors' program (arXiv 2604.05756): its epochs become steps for 14 subjects x 100 examples in batches
+// of 8 (2 epochs of stage 1, 3 of stage 2). The authors chose rates by hand, from 1e-6 to 5e-4.
 PresetSettings authors_settings(Method method) {
   PresetSettings settings;
   settings.general = {{"frames", "none"},
@@ -132,7 +132,7 @@ PresetSettings authors_settings(Method method) {
   return settings;
 }
 
-// The recipe of before anything held the model to what it was (docs/retention.md).
+// The recipe from before anything held the model to what it was (docs/retention.md).
 PresetSettings unheld_settings() {
   PresetSettings settings;
   settings.general = {{"frames", "none"},        {"lora_alpha", "256"},       {"lora_layers", "1"},

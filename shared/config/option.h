@@ -1,5 +1,5 @@
-// One key of the configuration: how its text becomes a field of RunConfig and back, and what is allowed.
-// The list of keys is option_table.cpp; where texts come from is job_file.h and command_line.h.
+// One key of the configuration: how its text becomes a field of RunConfig and back, and which values are
+// allowed. option_table.cpp lists the keys; job_file.h and command_line.h bring the texts.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 
 namespace apportion {
 
-/// Whether a key's value is part of the id of the tasks that read it, because results depend on it.
+/// Whether a key's value is part of the ids of the tasks that read it, because their results depend on it.
 enum class Identity { yes, no };
 
-/// What a row of the option table says in words. `default_value` is canonical: as `Option::print` writes it.
+/// The words in a row of the option table. `default_value` is canonical: as `Option::print` writes it.
 struct OptionText {
   std::string key;
   std::string default_value;
@@ -25,23 +25,23 @@ struct OptionText {
   std::string help;  // one line
 };
 
-/// What a value is to a sweep: a number has ranges, a list is more than one value already.
+/// What a value can be in a sweep: a number has ranges; a list already is several values.
 enum class OptionForm { text, number, list };
 
 struct Option : OptionText {
   std::string value_name{};            // "N", "X", "NAME" in the help
   std::string allowed{};               // for people: "an integer from 1 to 1024"
-  std::vector<std::string> choices{};  // words that are allowed, for who completes them; empty: another form
+  std::vector<std::string> choices{};  // allowed words, for completion; empty: another form
   bool flag = false;                   // may stand without a value on the command line
   OptionForm form = OptionForm::text;
-  bool path = false;  // ~ and $NAME in its value are filled in (path_text.h)
-  /// Stores `text` in its field; false, and nothing stored, when it is not allowed.
+  bool path = false;  // fills in ~ and $NAME in its value (path_text.h)
+  /// Stores `text` in the field; returns false and stores nothing when it is not allowed.
   std::function<bool(RunConfig&, const std::string&)> assign{};
-  /// The field as text. `assign` takes it back exactly: numbers have the shortest form that round-trips.
+  /// The field as text, which `assign` reads back exactly: numbers take the shortest form that round-trips.
   std::function<std::string(const RunConfig&)> print{};
 };
 
-/// Integers allowed, both ends included. `reason` explains a bound that needs it.
+/// Allowed integers, both ends included. `reason` explains a bound that needs it.
 struct IntegerRange {
   uint64_t low = 0;
   uint64_t high = std::numeric_limits<uint64_t>::max();
@@ -50,7 +50,7 @@ struct IntegerRange {
 
 enum class Bound { included, excluded };
 
-/// Finite numbers allowed.
+/// Allowed finite numbers.
 struct NumberRange {
   double low;
   Bound low_bound;
@@ -58,12 +58,11 @@ struct NumberRange {
   Bound high_bound;
 };
 
-/// Text to value; false when the whole text is not such a value. Integers are decimal digits without a sign.
+/// Parses a value; false unless the whole text is one. Integers are decimal digits without a sign.
 bool parse_integer(const std::string& text, uint64_t& value);
 bool parse_number(const std::string& text, double& value);
 bool parse_flag(const std::string& text, bool& value);
-/// Comma-separated words, each one of `allowed` and there once, at least one; spaces around them do not
-/// count.
+/// Comma-separated words, at least one, each from `allowed` and given once; spaces around them do not count.
 bool parse_list(const std::string& text, const std::vector<std::string>& allowed,
                 std::vector<std::string>& value);
 
@@ -71,12 +70,11 @@ std::string print_number(double value);
 bool contains(const NumberRange& range, double value);
 std::string describe(const IntegerRange& range);
 std::string describe(const NumberRange& range);
-/// Without blanks and tabs at the ends.
+/// Without blanks and tabs at either end.
 std::string trim(const std::string& text);
 /// The trimmed words between commas, at least one.
 std::vector<std::string> split_list(const std::string& text);
-/// User text inside an error: control characters as \xNN, long text cut, so that the error stays one short
-/// line.
+/// User text for an error: control characters as \xNN, long text cut, so that the error stays one short line.
 std::string printable(const std::string& text);
 std::string join(const std::vector<std::string>& words, const std::string& separator);
 
@@ -112,8 +110,7 @@ Option integer_option(OptionText text, Field member, const IntegerRange& range) 
   return option;
 }
 
-/// Also accepts `auto`, for what the program finds out: `automatic` in the field, which none of the option's
-/// own texts stands for.
+/// Also accepts `auto`, stored as `automatic`, a value that none of the option's own texts may stand for.
 template <typename Field>
 Option or_auto(Option option, Field member, int automatic = 0) {
   option.value_name += "|auto";
@@ -129,7 +126,7 @@ Option or_auto(Option option, Field member, int automatic = 0) {
   return option;
 }
 
-/// As integer_option, or auto; "0" is taken for auto, too.
+/// Like integer_option, but also accepts auto; "0" means auto, too.
 template <typename Field>
 Option integer_or_auto_option(OptionText text, Field member, const IntegerRange& range) {
   Option option = or_auto(integer_option(std::move(text), member, range), member);
@@ -156,7 +153,7 @@ Option number_option(OptionText text, Field member, NumberRange range) {
   return option;
 }
 
-/// As number_option, or auto. The range excludes 0.
+/// Like number_option, but also accepts auto. The range excludes 0.
 template <typename Field>
 Option number_or_auto_option(OptionText text, Field member, NumberRange range) {
   return or_auto(number_option(std::move(text), member, range), member);
@@ -258,8 +255,8 @@ Option list_option(OptionText text, Field member, const std::vector<std::string>
 
 enum class EmptyText { allowed, refused };
 
-/// Whether a job file can hold the text, and JSON and HDF5 after it: UTF-8, no control characters, no '#' (it
-/// starts a comment there), no space at an end (it is trimmed there).
+/// Whether a job file, and then JSON and HDF5, can hold the text: UTF-8, no control characters, no '#' (it
+/// starts a comment), no space at either end (it is trimmed).
 bool is_job_file_text(const std::string& text);
 
 /// Any text that a job file can hold.
@@ -278,7 +275,7 @@ Option text_option(OptionText text, Field member, std::string value_name, EmptyT
   return option;
 }
 
-/// The same for a path, or a name that stands for one.
+/// Like text_option, for a path or a name that stands for one.
 template <typename Field>
 Option path_option(OptionText text, Field member, std::string value_name, EmptyText empty) {
   Option option = text_option(std::move(text), member, std::move(value_name), empty);
@@ -286,7 +283,7 @@ Option path_option(OptionText text, Field member, std::string value_name, EmptyT
   return option;
 }
 
-/// The shares to follow; a table's path as any other.
+/// The shares to follow; a table's path is filled in like any other.
 template <typename Field>
 Option target_option(OptionText text, Field member) {
   Option option{std::move(text)};

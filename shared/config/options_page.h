@@ -1,5 +1,5 @@
-// The option table as a page of documentation. docs/options.md is its output; a test proves that it is
-// current. The terminal's help is in command_line.h, the table itself in option_table.h.
+// The option table as a page of documentation: docs/options.md is its output, and a test checks that it is
+// current. The terminal's help is in command/words.h, the table itself in option_table.h.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@ namespace {
 
 bool is_name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
-/// Fills in one text; the errors' beginning is `where_`.
+/// Fills in one text; errors begin with `where_`.
 class PathText {
  public:
   PathText(const std::string& text, const std::string& where,
@@ -38,7 +38,7 @@ class PathText {
  private:
   [[noreturn]] void fail(const std::string& what) const { throw UserError(where_ + ": " + what); }
 
-  /// The name behind the '$' at `at_`, which it passes.
+  /// The name after the '$' at `at_`; moves past it.
   std::string next_name() {
     const bool braces = text_.compare(at_ + 1, 1, "{") == 0;
     const size_t begin = at_ + (braces ? 2 : 1);

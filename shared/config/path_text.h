@@ -1,5 +1,5 @@
-// Paths as users write them: a leading ~ and environment variables are filled in, as a shell does, which
-// never sees a job file's lines.
+// Paths as users write them: fills in a leading ~ and environment variables as a shell would, since no shell
+// sees a job file's lines.
 #pragma once
 
 #include <functional>
@@ -7,9 +7,9 @@
 
 namespace apportion {
 
-/// `text` with a leading "~" or "~/" as $HOME, and $NAME and ${NAME} as the environment has them. Throws
-/// UserError "WHERE: ..." for a variable that is not set or empty, for ~USER, and for a '$' that begins no
-/// name or comes out of a variable: no path that stays has one, so a filled-in path may be filled in again.
+/// `text` with $HOME for a leading "~" or "~/", and the environment's values for $NAME and ${NAME}. Throws
+/// UserError "WHERE: ..." for a variable that is unset or empty, for ~USER, and for a '$' that begins no name
+/// or comes out of a variable. Results hold no '$', so a filled-in path may be filled in again.
 std::string fill_in_path(const std::string& text, const std::string& where,
                          const std::function<const char*(const char*)>& lookup);
 /// From the process's own environment.

@@ -35,7 +35,7 @@ int read_integer(const EnvironmentLookup& lookup, const char* name, uint64_t low
   return static_cast<int>(value);
 }
 
-/// The tasks of node `node` in Slurm's form "4(x2),1".
+/// The number of tasks on node `node`, from Slurm's form "4(x2),1".
 int slurm_tasks_of_node(const std::string& tasks_per_node, int node) {
   auto fail = [&]() {
     return UserError(
@@ -89,8 +89,8 @@ RankEnv read_slurm(const EnvironmentLookup& lookup) {
   return env;
 }
 
-/// What a process is that was started as one of several by a launcher through which MPI cannot find the
-/// others; without a problem when it was not.
+/// A process that a launcher started as one of several, but through which MPI cannot find the others;
+/// `problem` stays empty for any other process.
 RankEnv read_lost(const EnvironmentLookup& lookup) {
   RankEnv env;
   auto number = [&](const char* name, int otherwise) {
@@ -118,7 +118,7 @@ RankEnv read_lost(const EnvironmentLookup& lookup) {
   return env;
 }
 
-/// The cores in a process's affinity mask, 0 when it cannot be told. Grown until the kernel's mask fits.
+/// The number of cores in a process's affinity mask, 0 when unknown. Grows the mask until the kernel's fits.
 int cores_in_mask(pid_t process) {
   for (int cpus = 1024; cpus <= (1 << 20); cpus *= 2) {
     std::vector<cpu_set_t> mask(static_cast<size_t>(cpus) / (8 * sizeof(cpu_set_t)) + 1);
@@ -128,7 +128,7 @@ int cores_in_mask(pid_t process) {
   return 0;
 }
 
-/// OMP_NUM_THREADS, of a list the outermost level's; what is no number OpenMP passes over, too.
+/// OMP_NUM_THREADS, or the outermost level's entry of a list. Like OpenMP, ignores text that is no number.
 int most_openmp_threads(const EnvironmentLookup& lookup) {
   const char* text = lookup("OMP_NUM_THREADS");
   const std::string list = text ? text : "";

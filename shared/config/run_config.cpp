@@ -26,7 +26,7 @@ void assign_setting(RunConfig& config, const Setting& setting) {
   if (!option->assign(config, value)) throw UserError(where() + " must be " + option->allowed);
 }
 
-/// That the user has set it.
+/// Notes which LoRA keys the user set.
 void note_given(RunConfig& config, const Setting& setting) {
   if (setting.key.starts_with("lora_")) config.given_lora.insert(setting.key);
 }
@@ -47,14 +47,15 @@ bool trains_with(const RunConfig& config, LossTerm term) {
   return false;
 }
 
-/// Full fine-tuning moves every weight: rates that suit a fresh adapter's few are a hundred times too large.
+/// Full fine-tuning moves every weight: rates that suit the few of a fresh adapter are a hundred times too
+/// large.
 void choose_learning_rates(RunConfig& config) {
   if (config.adapter != AdapterKind::none) return;
   if (config.sft.learning_rate == 0) resolve_option(config, "sft_learning_rate", "5e-05");
   if (config.calibrate.learning_rate == 0) resolve_option(config, "calibrate_learning_rate", "1e-05");
 }
 
-/// What plain answers cannot have where paths stand for categories.
+/// Refuses what plain answers cannot have when paths stand for categories.
 void check_paths(const RunConfig& config, const Sources& sources) {
   const std::vector<Stage> stages = stages_of(config.method, config.steering);
   if (stages.empty() || stages.front().answers != AnswerStyle::paths) return;
@@ -78,7 +79,7 @@ void check_paths(const RunConfig& config, const Sources& sources) {
   }
 }
 
-/// A server's address has no user, password or question in it: it is stored, and shown.
+/// A server's address is stored and shown, so it may hold no user, password or query.
 void check_judge(const RunConfig& config, const Sources& sources) {
   const std::string& name = config.judge.name;
   if (name == lexical_judge || name == local_judge) return;
@@ -148,13 +149,13 @@ void check_together(const RunConfig& config, const Sources& sources) {
   }
 }
 
-/// Whether other keys' defaults depend on it.
+/// Whether other keys' defaults depend on this one.
 bool chooses(const Setting& setting) {
   return setting.key == "method" || setting.key == "preset" || setting.key == "steering" ||
          setting.key == "adapter";
 }
 
-/// The defaults that the settings' method and preset stand for, the ones that win last.
+/// The defaults that the chosen method, preset, steering and adapter stand for; later ones win.
 std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   RunConfig chosen;
   for (const Setting& setting : settings) {
@@ -170,7 +171,7 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   auto choose_of_preset = [&] {
     for (const auto& [key, value] : preset.general) all.push_back({key, value, of_preset});
   };
-  // A recipe, which what is trained refines; the authors' settings stand whatever is trained.
+  // Preset unheld is a recipe that steering and adapter then refine; the authors' settings win over both.
   if (chosen.preset == Preset::unheld) choose_of_preset();
   if (chosen.steering == Steering::path) {
     choose("default of steering path",
@@ -199,7 +200,7 @@ const std::string& RunConfig::value(const std::string& key) const {
 
 namespace {
 
-/// The text of the key's value, as it is now.
+/// Writes the key's current value into `resolved`.
 void print_into_resolved(RunConfig& config, std::string_view key) {
   for (size_t place = 0; place < config.resolved.size(); ++place) {
     auto& [name, text] = config.resolved[place];

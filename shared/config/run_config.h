@@ -1,5 +1,5 @@
-// A run's configuration, typed and validated once. The list of keys, with defaults and help, is
-// option_table.cpp. A part of the program takes the struct that it needs, never the whole.
+// A run's configuration, typed and validated once. The keys, with defaults and help, are in option_table.cpp.
+// Each part of the program takes the struct it needs, never the whole.
 #pragma once
 
 #include <cstdint>
@@ -16,54 +16,54 @@
 
 namespace apportion {
 
-/// What each is stands in method.h's table.
+/// method.h's table says what each one is.
 enum class Method { zero_shot, prompted, oracle_draw, verbalized, ift, dpo, sft, kl_only, kto_only, full };
-/// Settings that stand together: the authors' own, to compare with.
+/// Settings that belong together; `authors`: those of the paper's program, for comparison.
 enum class Preset { none, authors, unheld };
 enum class ComputeType { automatic, float32, bfloat16 };
-/// What stands for a category in training: a digit, a letter or a word in front of the answer, or all the
-/// answers that name it. `automatic` is resolved before work begins (model/steering.h).
+/// What stands for a category in training: a digit, letter or word in front of the answer, or all answers
+/// that name it. `automatic` is resolved before work begins (model/steering.h).
 enum class Steering { automatic, digit, letter, word, path };
 enum class SftWeights { split, token_mean, sequence };
-/// Whose answers are trained on: the dataset's alone, or stories of the untouched model, too.
+/// Whose answers training uses: the dataset's alone, or the untouched model's stories as well.
 enum class Answers { dataset, self };
 /// Whether training adds framed wordings to a dataset that has few (data/frames.h).
 enum class Framing { automatic, none };
-/// Which tokens of an answer KTO covers: those behind the first, which the KL owns, or all.
+/// Which tokens of an answer KTO covers: all, or those after the first, which belongs to the KL.
 enum class KtoPositions { rest, all };
-/// Whose answers KTO's reference point z is estimated on: those of the prompt behind in the global batch, or,
-/// as the authors do, half of those and half the prompt's own rejected ones.
+/// Whose answers KTO's reference point z is estimated on: the next prompt's in the global batch, or, as the
+/// authors do, half of those and half the prompt's own rejected ones.
 enum class KtoPairs { mismatched, rotated };
 /// How a gradient becomes a step (worker/train/optimizer.h).
 enum class OptimizerKind { adamw, muon };
 enum class LearningRateSchedule { constant, cosine };
 enum class Tuning { adapter, full };
-/// What training changes: low-rank adapters beside a frozen base, or all weights.
+/// What training changes: low-rank adapters on a frozen base, or all weights.
 enum class AdapterKind { lora, none };
-/// Whether blocks are computed again in the backward pass. `automatic` is resolved before work begins.
+/// Whether the backward pass computes blocks again. `automatic` is resolved before work begins.
 enum class Recompute { automatic, never, always };
-/// Whether gathered parts of the base stay: where memory allows it, always, or never.
+/// Whether gathered parts of the base are kept: where memory allows, always, or never.
 enum class Residence { automatic, always, never };
-/// How the linear layers of the frozen base are stored: as they are computed with, or packed as ggml's Q8_0
-/// or Q4_1 and unpacked for each use.
+/// How the frozen base's linear layers are stored: in the compute type, or packed as ggml's Q8_0 or Q4_1 and
+/// unpacked for each use.
 enum class BaseType { compute, int8, q4 };
-/// Where a rank's part of the frozen base is between uses: in its memory, or left where it came from (the
-/// model's file, mapped; of a synthetic model the generator), to be read anew each time.
+/// Where a rank keeps its part of the frozen base between uses: in memory, or at its source (the mapped model
+/// file, or a synthetic model's generator), from where it is read anew each time.
 enum class BasePlace { memory, file };
 enum class Scaling { weak, strong };
 
-constexpr int automatic_holdout = -1;  // decided by the dataset, before work begins
+constexpr int automatic_holdout = -1;  // the dataset decides, before work begins
 
-/// The system turn that the model's own template writes where nobody says anything.
+/// Stands for the system turn that the model's own template writes when nobody gives one.
 inline constexpr const char* default_system = "default";
 
 struct DataConfig {
   std::string dataset = "gender-us-real";  // NAME | PATH
   std::string model = "smollm2";           // NAME | PATH
-  std::string system = default_system;     // in front of every prompt: that of the template, none, or a text
-  std::string adapter_in;                  // PATH of one that the model has from the start; empty: none
+  std::string system = default_system;     // in front of every prompt: the template's, none, or a text
+  std::string adapter_in;                  // PATH of an adapter that the model starts with; empty: none
   TargetConfig target;
-  int subjects = 0;                          // the first so many; 0: all
+  int subjects = 0;                          // only this many, from the first; 0: all
   int holdout_wordings = automatic_holdout;  // training wordings kept out of training
   Framing frames = Framing::automatic;
   uint64_t seed = 0;
@@ -73,16 +73,16 @@ struct LoraConfig {
   int rank = 32;
   double alpha = 128;                                      // products are scaled by alpha / rank
   std::vector<std::string> targets = lora_target_names();  // in this order
-  double layers = 0.5;  // share of the blocks, the uppermost, that get them
+  double layers = 0.5;                                     // share of the blocks, from the top, that get them
 };
 
-/// What training must not change: replay prompts that join its steps, and prompts that are measured.
+/// Holds the model to what it was: replay prompts that join training's steps, and prompts that are measured.
 struct KeepConfig {
   std::string train = "keep-train", test = "keep-test";  // NAME | PATH
   double weight = 4;                                     // 0: nothing is kept
-  int prompts = 6;                                       // replay prompts of a step
-  int text_every = 2;                                    // of which one has the base's answer
-  int tokens = 16;                                       // of such an answer, at most
+  int prompts = 6;                                       // replay prompts per step
+  int text_every = 2;                                    // one in so many of them has the base's answer
+  int tokens = 16;                                       // longest such answer
   bool measure = true;
 };
 
@@ -90,10 +90,10 @@ struct KeepConfig {
 struct StoryConfig {
   Answers answers = Answers::dataset;
   double weight = 1;
-  double text_weight = 0.1;  // of a story's tokens beside the one that tells the category
-  int prompts = 2;           // story prompts of a step
-  int stories = 2;           // of each category, with one of these prompts
-  int draws = 2;             // of each prompt with each category named
+  double text_weight = 0.1;  // for a story's tokens other than the one that tells the category
+  int prompts = 2;           // story prompts per step
+  int stories = 2;           // per category, for each of these prompts
+  int draws = 2;             // for each prompt with each category named
   int tokens = 32;           // longest drawn story
 };
 
@@ -103,15 +103,15 @@ struct OptimizerConfig {
   double clip_norm = 1;
   int warmup_steps = 20;
   LearningRateSchedule schedule = LearningRateSchedule::cosine;
-  OptimizerKind kind = OptimizerKind::adamw;  // a stage's own
+  OptimizerKind kind = OptimizerKind::adamw;  // each stage has its own
 };
 
 struct BatchConfig {
   int batch_prompts = 8;  // prompts of a step
-  int micro_batches = 4;  // M: parts of a step, whatever the number of ranks
+  int micro_batches = 4;  // M: parts of a step, at any number of ranks
 };
 
-/// When a stage has learnt its target: the KL of an epoch's steps, and what their coverage lacks, are below
+/// A stage has learnt its target when the KL of an epoch's steps, and what their coverage lacks, are below
 /// kl.
 struct StopConfig {
   double kl = 0;            // 0: the stage has all its steps
@@ -120,18 +120,18 @@ struct StopConfig {
 
 struct SftConfig {
   int steps = 0;             // 0: by rule (model/recipe.h)
-  double learning_rate = 0;  // likewise
+  double learning_rate = 0;  // 0: by rule
   StopConfig stop;
   OptimizerKind optimizer = OptimizerKind::adamw;
   double wrong_text = 0;  // share of the answers' weight that has another category's text: a planted fault
   SftWeights weights = SftWeights::split;
-  double text_weight = 2;       // split: of an answer behind its first token
-  int text_every = 4;           // split: prompts of a batch of which one has its answers' text, in turns
-  double common_weight = 0.25;  // split: of the error that a batch's prompts have in common
+  double text_weight = 2;       // split: weight of an answer after its first token
+  int text_every = 4;           // split: one in so many prompts of a batch has its answers' text, by turns
+  double common_weight = 0.25;  // split: weight of the error that a batch's prompts have in common
 };
 
-/// Stage 1 with every prompt's texts and errors as they are, and AdamW: what a step costs is told of that,
-/// and what peers do is compared with it.
+/// Plain SFT, for benchmarks and cost studies: stage 1 with every prompt's texts and errors as they are, and
+/// AdamW.
 inline SftConfig whole_sft(int steps, double learning_rate) {
   SftConfig sft;
   sft.steps = steps;
@@ -153,27 +153,27 @@ struct CalibrateConfig {
   int steps = 30;
   double learning_rate = 0;  // 0: by rule
   double kl_weight = 300, text_weight = 100, kto_weight = 1;
-  KtoConfig kto;  // beta is DPO's, too
+  KtoConfig kto;  // beta is also DPO's
 };
 
 struct MeasureConfig {
-  std::vector<std::string> test_sets = {"heldout", "v2"};  // of heldout, v2, v3, ood, train; as written
+  std::vector<std::string> test_sets = {"heldout", "v2"};  // any of heldout, v2, v3, ood, train; as written
   uint64_t rounds = 100;                                   // N per subject
   int max_answer_tokens = 32;
-  int verbalized_tokens = 96;     // the same of a list of answers with their probabilities
-  int story_tokens = 64;          // of a story, which is read as far as it goes
+  int verbalized_tokens = 96;     // for a list of answers with their probabilities
+  int story_tokens = 64;          // for a story, which is read as far as it goes
   double exact_threshold = 1e-5;  // nodes of smaller probability are not expanded
   int exact_nodes = 256;          // most nodes expanded per prompt for the exact shares
   int unit_prompts = 16;          // prompts measured together
-  double memory_gib = 0;          // of a rank, for units at one time; 0: half of what is free
+  double memory_gib = 0;          // per rank, for units measured at one time; 0: half of what is free
 };
 
-/// Who tells which category a story is about. The lexical judge always does.
+/// Who decides which category a story is about. The lexical judge always does.
 struct JudgeConfig {
-  std::string name = "lexical";  // or a second judge: local, or the URL of an OpenAI-compatible server
-  std::string model;             // the server's name of it; with local as DataConfig::model, empty: that one
-  std::string key_file;          // of the server
-  double timeout_s = 30;         // of a request
+  std::string name = "lexical";  // or also a second judge: local, or the URL of an OpenAI-compatible server
+  std::string model;             // the server's name for it; for local, as DataConfig::model; empty: that one
+  std::string key_file;          // file with the server's key
+  double timeout_s = 30;         // per request
 };
 
 struct BaseConfig {
@@ -183,13 +183,14 @@ struct BaseConfig {
 
 struct RanksConfig {
   int threads = 0;                  // per rank; 0: allowed cores / local ranks
-  int group_size = 0;               // 0: by the coordinator
+  int group_size = 0;               // 0: the coordinator decides
   double timeout_s = 300;           // for an operation between ranks
-  double connect_timeout_s = 1800;  // for ranks to connect and to have loaded the model
-  double silence_s = 60;            // a rank not heard of for so long is lost
-  double end_grace_s = 120;         // before the end of its batch job a run stops, and has so long for it
-  int shard_size = 0;               // ranks that hold the base together; 1: each has all of it; 0: automatic
-  bool node_sharing = true;         // ranks of one node keep one copy of what they hold together
+  double connect_timeout_s = 1800;  // for ranks to connect and load the model
+  double silence_s = 60;            // a rank silent for this long is lost
+  double end_grace_s = 120;         // a run stops this long before its batch job ends, and has that long to
+                                    // do so
+  int shard_size = 0;               // ranks that hold one base together; 1: each has all of it; 0: automatic
+  bool node_sharing = true;         // ranks of one node share one copy of what they hold together
   Residence resident = Residence::automatic;
   Recompute recompute = Recompute::automatic;
 };
@@ -203,30 +204,29 @@ struct CapacityConfig {
   int path = 256;                   // ancestors of a token, on average
   int rows = 512;                   // rows of a micro-batch whose log-probs are read
   Tuning tuning = Tuning::adapter;
-  std::string coefficients;  // file of measured ones; empty: the machine's defaults
+  std::string coefficients;  // file of measured coefficients; empty: the machine's defaults
 };
 
-/// What `apportion scale` measures: training steps of synthetic shapes on some of the job's ranks, every
-/// micro-batch a tree of so many tokens.
+/// What `apportion scale` measures: training steps of synthetic shapes on some of the job's ranks; each
+/// micro-batch is a tree of so many tokens.
 struct ScaleConfig {
   std::string shapes = "350m";  // as after "shape:" in the key model, with blanks between
   std::vector<uint64_t> ranks = {1, 2};
   std::vector<uint64_t> shard_sizes = {1};  // those that divide the ranks
   std::vector<Scaling> scaling = {Scaling::weak, Scaling::strong};
   int tokens = 800;      // distinct tokens of a micro-batch
-  int prompts = 4;       // of a micro-batch
-  int branches = 4;      // answers of a prompt
-  int steps = 5;         // timed, after one that is not
+  int prompts = 4;       // per micro-batch
+  int branches = 4;      // answers per prompt
+  int steps = 5;         // timed, after one untimed step
   bool predict = false;  // print what the cost model expects, measure nothing
 };
 
 struct OutputConfig {
-  std::string directory;  // results; default runs/NAME of the job file
-  int checkpoint_steps =
-      0;  // a training task saves its state each so many steps; 0: when it is asked to stop
+  std::string directory;     // results; default runs/NAME of the job file
+  int checkpoint_steps = 0;  // steps between a training task's saved states; 0: only when asked to stop
   bool force = false, quiet = false, json = false;
-  bool leave = false;   // when all that is left is at work in other runs of the folder
-  double lease_s = 60;  // a run that was not heard of for so long loses its tasks to others
+  bool leave = false;   // when other runs of the folder are at work on all that is left
+  double lease_s = 60;  // a run silent for this long loses its tasks to others
 };
 
 struct RunConfig {
@@ -252,54 +252,54 @@ struct RunConfig {
   ScaleConfig scale;
   OutputConfig output;
 
-  /// Of lora_rank and the others those that job file or command line have set: an adapter_in must be like
-  /// them.
+  /// The lora_ keys that the job file or command line set: an adapter_in must match them.
   std::set<std::string> given_lora;
-  /// Every key with its resolved value as text, in the table's order; the keys are the table's own.
+  /// Every key with its resolved value as text, in the table's order; the keys point into the table.
   std::vector<std::pair<std::string_view, std::string>> resolved;
   /// The resolved value of a key; throws InternalError for an unknown key.
   const std::string& value(const std::string& key) const;
 };
 
-/// A key's value as the user wrote it. `source` is where, for errors: "jobs/x.ini, line 7" or "command line".
+/// A key's value as the user wrote it. `source` says where, for errors: "jobs/x.ini, line 7" or "command
+/// line".
 struct Setting {
   std::string key;
   std::string value;
   std::string source;
 };
 
-/// The defaults, those of the steering, the preset and the method over them, then `settings` in order (a
-/// later one wins), checked one by one and together. Throws UserError that names key, value, source and what
-/// would be right; an unknown key names the nearest.
+/// Applies the defaults, then those of the steering, preset and method, then `settings` in order (a later one
+/// wins), and checks them one by one and together. Throws UserError that names key, value, source and what
+/// would be right; for an unknown key, the nearest known one.
 RunConfig make_run_config(const std::vector<Setting>& settings);
 
-/// The configurations of a sweep's cells, which have `settings` in common: what these alone decide is found
-/// out once. `settings` is a reference that outlives this.
+/// The configurations of a sweep's cells, which share `settings`: what these alone decide is worked out once.
+/// Keeps a reference to `settings`, which must outlive this.
 class CellConfigs {
  public:
   explicit CellConfigs(const std::vector<Setting>& settings) : settings_(settings) {}
-  /// make_run_config() of the settings and of `own`, whose keys are there once, behind them.
+  /// make_run_config() of the settings followed by `own`, in which each key occurs once.
   RunConfig config_of(const std::vector<Setting>& own);
 
  private:
-  struct Draft {  // before it was seen together
+  struct Draft {  // before its keys are checked together
     RunConfig config;
     std::map<std::string, std::string> sources;  // where each key's value came from
   };
   const Draft& draft_of(const std::vector<Setting>& own);
 
   const std::vector<Setting>& settings_;
-  std::map<std::string, Draft> drafts_;  // by those of a cell's settings that choose other keys' defaults
+  std::map<std::string, Draft> drafts_;  // keyed by a cell's settings that choose other keys' defaults
 };
 
-/// The configuration of these resolved values (RunConfig::resolved), of keys that are not among them the
-/// defaults. Throws InternalError for an unknown key or a value that is not allowed.
+/// The configuration with these resolved values (RunConfig::resolved), and defaults for all other keys.
+/// Throws InternalError for an unknown key or a value that is not allowed.
 RunConfig config_of_values(const std::map<std::string, std::string>& values);
 
-/// Keys that say how training goes on and how much is drawn: neither what is read nor how large a step is.
+/// Keys that say how training proceeds and how much is drawn, but not what is read or how large a step is.
 const std::set<std::string>& course_keys();
 
-/// Some of the option table's keys, by their places in it.
+/// Some of the option table's keys, stored as their places in it.
 class KeySet {
  public:
   KeySet(std::initializer_list<std::string> keys) : KeySet(std::set<std::string>(keys)) {}
@@ -310,16 +310,16 @@ class KeySet {
   std::vector<bool> holds_;
 };
 
-/// Equal for configurations that differ in the values of `keys` alone; one that is still open (`auto`) is
-/// another than one that is set.
+/// Equal for configurations that differ only in the values of `keys`; a value that is still open (`auto`)
+/// differs from one that is set.
 std::string values_without(const RunConfig& config, const KeySet& keys);
 
-/// Replaces a value that had to be found out (`auto`, a default folder) in its field and in `resolved`.
+/// Fills in a value that had to be found out (`auto`, a default folder), in its field and in `resolved`.
 /// Throws InternalError for an unknown key or a value that is not allowed.
 void resolve_option(RunConfig& config, const std::string& key, const std::string& value);
 
-/// The values of `keys` for a task's identity. Throws InternalError for a key that is unknown or that the
-/// option table does not mark as identity, so that nothing that must not matter enters an id.
+/// The values of `keys` for a task's identity. Throws InternalError for a key that is unknown or not marked
+/// as identity in the option table, so that nothing that must not matter enters an id.
 std::map<std::string, std::string> identity_options(const RunConfig& config,
                                                     const std::vector<std::string>& keys);
 

@@ -1,4 +1,4 @@
-// From the lines of [sweep] to cells; see sweep.h.
+// Turns the lines of [sweep] into cells; see sweep.h.
 #include "shared/config/sweep.h"
 
 #include <fmt/format.h>
@@ -14,10 +14,10 @@
 namespace apportion {
 namespace {
 
-/// A swept key with its values; keys that are zipped have one axis together.
+/// A swept key with its values; zipped keys share one axis.
 struct Axis {
   std::vector<std::string> keys, sources;
-  std::vector<std::vector<std::string>> values;  // of each key, all of one length
+  std::vector<std::vector<std::string>> values;  // of each key, all of the same length
   size_t length() const { return values.front().size(); }
 };
 
@@ -25,7 +25,7 @@ struct Axis {
   throw UserError(source + ": " + message);
 }
 
-/// A plain decimal number, and its digits behind the point.
+/// A plain decimal number and how many digits it has after the point.
 struct Decimal {
   double value = 0;
   int digits = 0;
@@ -39,7 +39,7 @@ std::optional<Decimal> parse_decimal(const std::string& text) {
   return decimal;
 }
 
-/// `a..b` and `a..b step c`, written with as many decimals as its longest number.
+/// The values of `a..b` and `a..b step c`, written with as many decimals as the longest of these numbers.
 std::vector<std::string> range_values(const Setting& line, const std::string& item) {
   constexpr std::string_view dots = "..", step_word = " step ";
   const size_t dots_at = item.find(dots), step_at = std::min(item.find(step_word), item.size());
@@ -57,7 +57,7 @@ std::vector<std::string> range_values(const Setting& line, const std::string& it
     fail(line.source, fmt::format("the range '{}' is empty; the second number is at least the first, and the "
                                   "step above 0",
                                   printable(item)));
-  constexpr double rounding = 1e-9;  // of a quotient of decimals
+  constexpr double rounding = 1e-9;  // for a quotient of decimals
   const double count = std::floor((last->value - first->value) / step->value + rounding) + 1;
   if (count > static_cast<double>(most_cells))
     fail(line.source, fmt::format("the range '{}' has more than {} values", printable(item), most_cells));
@@ -68,7 +68,7 @@ std::vector<std::string> range_values(const Setting& line, const std::string& it
   return values;
 }
 
-/// `N steps from A to B` of the key target; nothing for another text.
+/// The values of `N steps from A to B` for the key target; none for other text.
 std::vector<std::string> step_values(const Setting& line, const std::string& item) {
   const size_t steps_at = item.find(" steps from ");
   if (line.key != "target" || steps_at == std::string::npos) return {};
@@ -92,8 +92,7 @@ std::vector<std::string> step_values(const Setting& line, const std::string& ite
   return values;
 }
 
-/// The items between commas; those of a shape's own description (model = shape:layers=1,width=64) stay
-/// together.
+/// The items between commas; a shape's own description (model = shape:layers=1,width=64) stays in one piece.
 std::vector<std::string> items_of(const Setting& line) {
   std::vector<std::string> items;
   for (const std::string& word : split_list(line.value)) {
@@ -108,14 +107,15 @@ std::vector<std::string> items_of(const Setting& line) {
   return items;
 }
 
-/// The value as a resolved job has it, so that 1 and 1.0 are told to be the same; another text as it is.
+/// The value as a resolved job has it, so that 1 and 1.0 count as the same; text that is not allowed stays as
+/// it is.
 std::string canonical(const std::string& key, const std::string& value) {
   RunConfig config;
   const Option* option = find_option(key);
   return option->assign(config, value) ? option->print(config) : value;
 }
 
-/// The values of a line. What a range or steps repeat is taken once; a value written twice is a mistake.
+/// The values of a line. What a range or steps repeat counts once; a value written twice is a mistake.
 std::vector<std::string> values_of(const Setting& line) {
   std::vector<std::string> values;
   std::set<std::string> seen, written;
@@ -138,7 +138,7 @@ std::vector<std::string> values_of(const Setting& line) {
   return values;
 }
 
-/// Keys that change results though no identity has their text: what they name is read, and that is in it.
+/// Keys that change results although no identity holds their text: it holds what is read from what they name.
 bool is_read_by_content(const std::string& key) {
   static const std::set<std::string> keys = {"dataset", "model",      "target",   "method",
                                              "preset",  "keep_train", "keep_test"};
@@ -189,8 +189,7 @@ void zip(const Setting& line, std::vector<Axis>& axes) {
 
 using Condition = std::vector<std::pair<std::string, std::string>>;  // key, value
 
-/// The line's condition; nothing where the command line has put other values in the place of a key's that the
-/// line names.
+/// The line's condition; nothing when the command line replaced the values of a key that the line names.
 std::optional<Condition> condition_of(const Setting& line, std::vector<Axis>& axes) {
   Condition condition;
   for (const std::string& part : split_list(line.value)) {
@@ -238,14 +237,14 @@ SweepCell cell_at(const std::vector<Axis>& axes, size_t number) {
   return cell;
 }
 
-/// A line `exclude`.
+/// An `exclude` line.
 struct Exclusion {
   Condition condition;
   std::string source;
   bool met = false;
 };
 
-/// The `cells` of the axes' product but those that an exclusion meets; each has to meet one.
+/// The `cells` of the axes' product except those that an exclusion meets; each exclusion must meet one.
 std::vector<SweepCell> without_excluded(const std::vector<Axis>& axes, size_t cells,
                                         std::vector<Exclusion>& excluded) {
   std::vector<SweepCell> kept;

@@ -10,7 +10,7 @@ namespace apportion {
 namespace {
 
 constexpr std::string_view mix_word = "mix ";
-constexpr double rounding = 1e-6;  // of shares that a person wrote
+constexpr double rounding = 1e-6;  // for shares that a person wrote
 
 bool parse_shares(const std::string& text, std::vector<double>& shares) {
   for (size_t begin = 0; begin <= text.size();) {

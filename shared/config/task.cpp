@@ -16,7 +16,7 @@ const std::vector<KindDescription>& kind_table() {
   return table;
 }
 
-/// Of valid JSON: behind the string that begins at `at`, and behind the value that does.
+/// In valid JSON: the position after the string that begins at `at`, and after the value that does.
 size_t end_of_string(std::string_view text, size_t at) {
   for (++at; text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
   return at + 1;
@@ -71,7 +71,7 @@ const std::string& TaskIdentity::text() const {
   return text_ ? *text_ : none;
 }
 
-/// The value's text; empty where there is no such key.
+/// The value's text; empty when there is no such key.
 std::string_view TaskIdentity::part(std::string_view key) const {
   const std::string_view all = text();
   size_t at = 1;  // a member's first quote

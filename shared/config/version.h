@@ -1,6 +1,6 @@
 // What this program was built from, for --version and for result files. The strings come from the build's
 // generated/version_info.h, which defines string literals APPORTION_{VERSION, GIT_COMMIT, LIBTORCH_VERSION,
-// MPI_VERSION, HDF5_VERSION, CUDA_VERSION, NCCL_VERSION}; what it lacks is printed as unrecorded or not
+// MPI_VERSION, HDF5_VERSION, CUDA_VERSION, NCCL_VERSION}; missing ones are printed as unrecorded or not
 // built.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace apportion {
 
-/// Versions as text. An empty string: not part of this build.
+/// Versions as text; empty: not part of this build.
 struct VersionInfo {
   std::string program;     // "0.1.0"
   std::string git_commit;  // with "-dirty" when the tree differed

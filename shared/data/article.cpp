@@ -16,7 +16,7 @@ bool contains(std::string_view characters, char character) {
   return characters.find(character) != std::string_view::npos;
 }
 
-/// Read letter by letter: all capitals, and either short (IT, HGV) or without a vowel.
+/// Whether it is read letter by letter: all capitals, and either short (IT, HGV) or without a vowel.
 bool is_spelt_out(std::string_view word) {
   if (!std::all_of(word.begin(), word.end(), is_upper)) return false;
   return word.size() <= 3 ||

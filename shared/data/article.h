@@ -1,4 +1,4 @@
-// The indefinite article of English, by the sound that a spelling stands for.
+// English's indefinite article, chosen by the sound that a spelling stands for.
 #pragma once
 
 #include <string>

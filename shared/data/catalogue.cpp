@@ -39,7 +39,8 @@ std::vector<std::string> dataset_names(const std::vector<fs::path>& folders) {
   return names;
 }
 
-/// Where FOLDER/NAME.gguf would be: the first parts of split models of that name, "NAME-00001-of-00003.gguf".
+/// The first parts of split models called NAME next to where FOLDER/NAME.gguf would be:
+/// "NAME-00001-of-00003.gguf".
 std::vector<std::string> first_parts(const fs::path& file) {
   constexpr std::string_view first = "-00001-of-", shape = "-00001-of-00000.gguf";
   const std::string stem = file.stem().string();

@@ -1,4 +1,4 @@
-// Finds datasets and model files by name: the six datasets that come with the program, and embedded models.
+// Finds datasets, lists and model files by name: those that come with the program, and the user's own.
 #pragma once
 
 #include <string>
@@ -6,16 +6,16 @@
 
 namespace apportion {
 
-/// The folder of `dataset = NAME | PATH`: a path that exists, else a name below the folders of datasets
+/// The folder for `dataset = NAME | PATH`: a path that exists, otherwise a name below the folders of datasets
 /// (base/data_places.h). Throws UserError that says where it looked and names the nearest.
 std::string find_dataset(const std::string& name_or_path);
 
-/// The file of a list of prompts or a text, `NAME | PATH`: a path that exists, else NAME.txt below the folder
-/// common of those datasets. Throws UserError that says where it looked.
+/// The file for a list of prompts or a text, `NAME | PATH`: a path that exists, otherwise NAME.txt below the
+/// folder `common` of those datasets. Throws UserError that says where it looked.
 std::string find_list(const std::string& name_or_path);
 
-/// The file of `model = NAME | PATH`: a path that exists, else NAME's file in the folders of models, of a
-/// split model the first part. UserError says where it looked.
+/// The file for `model = NAME | PATH`: a path that exists, otherwise NAME's file in the folders of models
+/// (the first part of a split model). Throws UserError that says where it looked.
 std::string find_model(const std::string& name_or_path);
 
 }  // namespace apportion

@@ -7,8 +7,8 @@
 namespace apportion {
 namespace {
 
-/// What stands between cells: the first of a comma, a semicolon (which spreadsheets write where commas are
-/// decimal) and a tab in the header.
+/// The separator between cells: the header's first comma, semicolon (which spreadsheets write where commas
+/// are decimal) or tab.
 char separator_of(std::string_view header) {
   bool quoted = false;
   for (const char character : header.substr(0, header.find('\n'))) {
@@ -18,7 +18,7 @@ char separator_of(std::string_view header) {
   return ',';
 }
 
-/// Splits a text into records; one pass, each character looked at once.
+/// Splits a text into records in one pass that looks at each character once.
 class CsvParser {
  public:
   CsvParser(std::string_view text, const std::string& path) : text_(text), path_(path) {}
@@ -33,7 +33,7 @@ class CsvParser {
   }
 
  private:
-  /// Excel's first line "sep=;".
+  /// Takes Excel's first line "sep=;".
   void take_stated_separator() {
     constexpr std::string_view keyword = "sep=";
     if (!text_.starts_with(keyword) || text_.size() <= keyword.size()) return;

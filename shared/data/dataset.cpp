@@ -22,7 +22,7 @@ namespace {
 /// Whether a table may leave all shares of a row empty (ood.csv, where the truth may be unknown).
 enum class Shares { required, optional };
 
-/// A table with its header checked: `subject`, the categories in order, then placeholders that begin with
+/// A table whose header was checked: `subject`, the categories in order, then placeholders that begin with
 /// '@'.
 struct Table {
   std::string path;
@@ -164,7 +164,7 @@ std::vector<Subject> parse_subjects(const Table& table, Shares shares, std::set<
   return subjects;
 }
 
-/// Every placeholder of `line` must be a column of `table` (or derived from one) or one of `also`.
+/// Every placeholder of `line` must be a column of `table` (or derived from one), or one of `also`.
 void check_placeholders(const TextLine& line, const Table& table, const std::vector<std::string>& also) {
   const std::map<std::string, std::string> known =
       parse_subject(table, table.rows.front(), Shares::optional).placeholders;
@@ -225,7 +225,7 @@ nlohmann::json to_json(const std::vector<Subject>& subjects, Covered covered) {
   return array;
 }
 
-/// Which of each attribute's categories a joint category is: the last attribute changes fastest.
+/// The category of each attribute that makes up a joint category; the last attribute changes fastest.
 std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attributes) {
   std::vector<size_t> of_each(attributes.size());
   for (size_t a = attributes.size(); a-- > 0;) {

@@ -17,8 +17,8 @@ namespace {
 
 enum class Side { trained, held_out };
 
-/// The training wordings of one side: held out is the middle one of each of `holdout` equal stretches of the
-/// list.
+/// The training wordings of one side: the middle wording in each of `holdout` equal stretches of the list is
+/// held out.
 std::vector<std::string> split_training(const Dataset& dataset, int holdout, Side side) {
   const std::vector<std::string>& all = dataset.wordings.at("train");
   const size_t count = all.size();
@@ -47,7 +47,7 @@ std::vector<Prompt> ask(const std::vector<Subject>& subjects, const std::vector<
   return prompts;
 }
 
-/// `answer` with the form's text that says `answer.said`.
+/// Gives `answer` the form's text that says `answer.said`.
 void write_text(Answer& answer, const Dataset& dataset, const Subject& subject, Steering steering,
                 size_t form) {
   answer.text = steering_text(steering, answer.category) + " " +
@@ -72,7 +72,7 @@ const char* name_of(Steering steering) {
   return steering == Steering::letter ? "letter" : "word";
 }
 
-/// What would be right for so many categories.
+/// What would have room for so many categories.
 std::string larger_than(size_t categories) {
   std::string right;
   for (Steering steering : {Steering::letter, Steering::word}) {
@@ -83,7 +83,7 @@ std::string larger_than(size_t categories) {
   return right + "steering = path (any number) is right";
 }
 
-/// Texts are read by the categories' names, so none of these may stand for a category.
+/// Refuses a word that is a category's name, because texts are read by the names.
 void check_word(const Dataset& dataset, int word) {
   const std::string text = steering_text(Steering::word, word);
   for (const Category& category : dataset.categories) {

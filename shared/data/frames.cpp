@@ -58,7 +58,7 @@ Frame parse_frame(const TextLine& line) {
 bool is_letter(char character) { return std::isalpha(static_cast<unsigned char>(character)) != 0; }
 bool is_capital(char character) { return std::isupper(static_cast<unsigned char>(character)) != 0; }
 
-/// Lower case outside of braces.
+/// Lower case outside braces.
 std::string lowered(const std::string& wording) {
   std::string result;
   size_t offset = 0;
@@ -84,7 +84,7 @@ std::string without_mark(const std::string& wording) {
   return last == std::string::npos ? wording : wording.substr(0, last + 1);
 }
 
-/// The first of the longest words outside of braces, of ASCII letters alone: begin and size.
+/// The first of the longest words outside braces that are all ASCII letters: begin and size.
 std::pair<size_t, size_t> longest_word(const std::string& wording) {
   std::pair<size_t, size_t> longest = {0, 0};
   size_t size = 0;
@@ -96,7 +96,8 @@ std::pair<size_t, size_t> longest_word(const std::string& wording) {
   return longest;
 }
 
-/// A slip at the middle of the longest word, which has at least four letters; else the wording as it is.
+/// Puts a slip in the middle of the longest word if it has at least four letters; otherwise returns the
+/// wording as it is.
 std::string mistyped(std::string wording, WordingChange slip) {
   const auto [begin, size] = longest_word(wording);
   constexpr size_t least = 4;
@@ -162,7 +163,7 @@ std::set<std::string> four_in_a_row(const std::string& wording, Placeholders pla
   return runs;
 }
 
-/// What a wording is compared by.
+/// What wordings are compared by.
 struct Reading {
   explicit Reading(const std::string& wording)
       : words(words_of(wording, Placeholders::one_word)),
@@ -171,7 +172,7 @@ struct Reading {
   std::set<std::string> runs[2];
 };
 
-/// The first run of `wording` that is among `others` and not among `own`, of either form.
+/// The first run of `wording`, in either form, that is among `others` and not among `own`.
 std::string first_common_run_beyond(const Reading& wording, const std::set<std::string> (&others)[2],
                                     const Reading& own) {
   for (size_t form = 0; form < std::size(wording.runs); ++form) {
@@ -182,7 +183,7 @@ std::string first_common_run_beyond(const Reading& wording, const std::set<std::
   return "";
 }
 
-/// A shuffle that the seed alone decides.
+/// A shuffle that depends on the seed alone.
 std::vector<size_t> drawn_order(size_t count, uint64_t seed) {
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
@@ -238,7 +239,7 @@ struct Framer::Readings {
 
   std::vector<Reading> owns;
   std::set<std::vector<std::string>> tested_words;
-  std::set<std::string> tested_runs[2];  // of all of them
+  std::set<std::string> tested_runs[2];  // of all tested wordings
 };
 
 Framer::Framer(std::vector<std::string> plain, const std::vector<std::string>& tested,
@@ -263,8 +264,7 @@ std::vector<std::string> Framer::added(uint64_t seed) {
   const std::vector<size_t> order = drawn_order(frames_.size(), seed);
   std::set<std::string> taken(plain_.begin(), plain_.end());
   std::vector<std::string> added;
-  // The first time round each frame meets one wording, the second time round the wording behind it, and so
-  // on.
+  // In the first round each frame meets one wording, in the second round the next wording, and so on.
   for (size_t turn = 0; turn < plain_.size() * order.size(); ++turn) {
     if (plain_.size() + added.size() >= wanted_) break;
     const size_t place = turn % order.size(), round = turn / order.size();

@@ -1,5 +1,5 @@
-// Frames: text that training puts around the wordings of a dataset that has few of them, and the rule that
-// nothing so made may be close to a wording that is tested on. Which prompts are trained on is example.h's.
+// Frames: text that training puts around the wordings of a dataset with few of them, and the rule that no
+// wording made like this may be close to a tested one. example.h says which prompts are trained on.
 #pragma once
 
 #include <cstdint>
@@ -26,26 +26,26 @@ struct Frame {
   std::string before, after;
 };
 
-/// One frame a line; empty lines and those that begin with # are comments. docs/datasets.md has the format.
-/// Throws UserError at the line.
+/// Parses one frame per line; empty lines and those that begin with # are comments. docs/datasets.md has the
+/// format. Throws UserError at the line.
 std::vector<Frame> parse_frames(const std::vector<TextLine>& lines);
 
 std::string put_frame(const Frame& frame, const std::string& wording);
 
-/// The first four words in a row that both have, whether placeholders are dropped or each counts as one word;
-/// empty when there are none. Case and punctuation do not count.
+/// The first four words in a row that both have, with placeholders either dropped or counted as one word
+/// each; empty when there are none. Ignores case and punctuation.
 std::string first_common_run(const std::string& wording, const std::string& other);
 
-/// Wordings to add to `plain`, so that there are `wanted` in all where the frames suffice. None is there
-/// twice, is one of `tested` (case and punctuation aside), or has four words in a row in common with one
-/// beyond what the plain wording has.
+/// Makes wordings to add to `plain`, for `wanted` in all as far as the frames suffice. None of them occurs
+/// twice, is one of `tested` (case and punctuation aside), or shares four words in a row with a tested one
+/// unless its plain wording does.
 class Framer {
  public:
   Framer(std::vector<std::string> plain, const std::vector<std::string>& tested, std::vector<Frame> frames,
          size_t wanted);
 
-  /// The frames in an order drawn from `seed`, each around the next wording. What a frame makes of a wording
-  /// is found out once, whatever the seed.
+  /// Takes the frames in an order drawn from `seed`, each around the next wording. What a frame makes of a
+  /// wording is worked out once, whatever the seed.
   std::vector<std::string> added(uint64_t seed);
 
  private:
@@ -60,7 +60,7 @@ class Framer {
   std::vector<Frame> frames_;
   size_t wanted_;
   std::shared_ptr<const Readings> readings_;  // what wordings are compared by
-  std::vector<Framed> framed_;                // of each frame each plain wording
+  std::vector<Framed> framed_;                // for each frame, each plain wording
 };
 
 }  // namespace apportion

@@ -56,7 +56,7 @@ std::optional<Substitution> substitution_of(const TextLine& line) {
                       std::string(trim(text.substr(equals + 1)))};
 }
 
-/// Makes prompts of lines with one dataset.
+/// Makes prompts from lines for one dataset.
 class Filler {
  public:
   Filler(const Dataset& dataset, const DataConfig& data, KeepUse use)
@@ -66,13 +66,13 @@ class Filler {
                               data.holdout_wordings)),
         copies_(use == KeepUse::train ? copies_in_training : 1) {}
 
-  /// None where the dataset has not what the line needs.
+  /// Returns none when the dataset lacks what the line needs.
   std::vector<std::string> texts(const TextLine& line) const {
     const auto other = substitution_of(line);
     const std::vector<std::string> names = other ? std::vector<std::string>() : placeholders_of(line);
     std::vector<std::string> texts;
     for (int copy = 0; copy < (other || !names.empty() ? copies_ : 1); ++copy) {
-      // Drawn by what the line says: another list's lines change nothing for this one.
+      // Drawn by the line's own text, so another list's lines change nothing for this one.
       CounterRng rng(0, "keep\n" + line.text + "\n" + std::to_string(copy));
       Subject subject = subjects_[rng.below(subjects_.size())];
       const std::string& wording = other ? wordings_[rng.below(wordings_.size())] : line.text;
@@ -86,7 +86,7 @@ class Filler {
   }
 
  private:
-  /// Whether some column was there to take the value.
+  /// Sets the value; false when the subject has no such column.
   bool put(const Substitution& other, Subject& subject) const {
     bool found = false;
     for (auto& [name, value] : subject.placeholders) {
@@ -110,7 +110,7 @@ class Filler {
   int copies_;
 };
 
-/// What the dataset asks, in any of its sets.
+/// Everything that the dataset asks, in any of its sets.
 std::set<std::string> asked_by(const Dataset& dataset, const DataConfig& data) {
   std::set<std::string> asked;
   for (const auto& [set, wordings] : dataset.wordings) {

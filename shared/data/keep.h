@@ -1,6 +1,6 @@
-// Keep prompts: what training is not about and must not change, by kind. Lists come with the program
-// (jobs/datasets/ common/keep-*.txt), a dataset may add its own ([keep], [keep-test]). Near misses, whose
-// kinds begin with "near: ", are filled in from the dataset's table, or made of its own wordings with another
+// Keep prompts, by kind: what training is not about and must not change. Lists come with the program
+// (jobs/datasets/common/keep-*.txt); a dataset may add its own ([keep], [keep-test]). Near misses, whose
+// kinds begin with "near: ", are filled in from the dataset's table, or are its own wordings with another
 // thing or place in them. docs/datasets.md has the format.
 #pragma once
 
@@ -16,16 +16,16 @@ namespace apportion {
 struct KeepPrompt {
   std::string kind;
   std::string text;
-  TextLine line = {};  // that it was made of; number 0 where that is the dataset's own
+  TextLine line = {};  // the line it was made of; number 0 for the dataset's own
   bool is_near() const { return kind.starts_with("near: "); }
 };
 
-/// What a list is for: trained on (a near miss several times, about other subjects), or measured.
+/// What a list is for: training (a near miss several times, about other subjects), or measuring.
 enum class KeepUse { train, test };
 
-/// The prompts of `list` (NAME | PATH, catalogue.h) and of the dataset's own section, in their order. A line
-/// whose placeholder or column the dataset has not is left out, and so is what the dataset itself asks.
-/// Throws UserError "FILE, line N: ..." for a list that is not one.
+/// The prompts of `list` (NAME | PATH, catalogue.h) and of the dataset's own section, in order. Leaves out
+/// lines whose placeholder or column the dataset lacks, and what the dataset itself asks. Throws UserError
+/// "FILE, line N: ..." for a list that is not one.
 std::vector<KeepPrompt> keep_prompts(const std::string& list, KeepUse use, const Dataset& dataset,
                                      const DataConfig& data);
 
@@ -36,16 +36,16 @@ inline constexpr const char* easy_questions_list = "easy-questions";
 /// SHA-256 of kinds and texts.
 std::string digest_of(const std::vector<KeepPrompt>& prompts);
 
-/// A question and the words of which an answer must have one.
+/// A question, and words of which an answer must have one.
 struct EasyQuestion {
   std::string text;
   std::vector<std::string> accepted;
 };
 
-/// Lines "question | accepted | accepted ..." of the file. Throws UserError "FILE, line N: ...".
+/// Reads lines "question | accepted | accepted ..." of the file. Throws UserError "FILE, line N: ...".
 std::vector<EasyQuestion> easy_questions(const std::string& path);
 
-/// The passages of a text file, one a line.
+/// The passages of a text file, one per line.
 std::vector<std::string> passages_of(const std::string& path);
 
 }  // namespace apportion

@@ -17,7 +17,7 @@ void need_target(const Subject& subject, Asking asking) {
       asking == Asking::with_target ? "that states the target" : "that names a draw from it", subject.name));
 }
 
-/// "90", "12.5": tenths of a percent, as a person would write them.
+/// "90", "12.5": percent with tenths, as a person would write them.
 std::string percent(double share) {
   const std::string text = fmt::format("{:.1f}", 100 * share);
   return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;

@@ -1,6 +1,6 @@
-// How a method puts a test's prompt: the wording alone, or with a sentence of ours behind it that states the
-// target, names a category, or asks for probabilities. Wordings are example.h's, what an answer means
-// shared/measure's.
+// How a method puts a test's prompt: the wording alone, or followed by a sentence of ours that states the
+// target, names a category, or asks for probabilities. example.h has the wordings; shared/measure says what
+// an answer means.
 #pragma once
 
 #include <string>
@@ -17,12 +17,13 @@ struct Turn {
   double share;
 };
 
-/// The user turns by which `asking` puts the prompt; their shares add to 1. One, but for with_category: one
-/// for each category with p_j > 0, of the share p_j. Throws UserError when the target is needed and unknown.
+/// The user turns with which `asking` puts the prompt; their shares add to 1. There is one turn, except for
+/// with_category: one for each category with p_j > 0, with share p_j. Throws UserError when the target is
+/// needed and unknown.
 std::vector<Turn> turns_of(const Prompt& prompt, const Subject& subject,
                            const std::vector<Category>& categories, Asking asking);
 
-/// One text that stands for the turns, for the record: with_category has "{category}" in the name's place.
+/// One text for the record that stands for the turns: for with_category, "{category}" replaces the name.
 std::string asked_text(const Prompt& prompt, const Subject& subject, const std::vector<Category>& categories,
                        Asking asking);
 

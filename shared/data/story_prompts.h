@@ -1,6 +1,6 @@
-// Prompts for a story that training asks with (`answers = self`): neutral ones, and each with a category
-// named, by which the untouched model is asked for stories to train on. They are the lines of a dataset's
-// [stories]; docs/datasets.md has the format. What comes back is judged by shared/measure.
+// Prompts for a story that training asks with (`answers = self`): neutral ones, and versions of each that
+// name a category, with which the untouched model is asked for stories to train on. They are the lines of a
+// dataset's [stories]; docs/datasets.md has the format. shared/measure judges what comes back.
 #pragma once
 
 #include <string>
@@ -25,8 +25,8 @@ struct StoryWording {
 };
 StoryWording story_wording(const std::string& line);
 
-/// Of the first `data.subjects` subjects, ordered by subject, then wording. Throws UserError where the
-/// dataset has none.
+/// Prompts for the first `data.subjects` subjects, ordered by subject, then wording. Throws UserError when
+/// the dataset has none.
 std::vector<StoryPrompt> story_prompts(const Dataset& dataset, const DataConfig& data);
 
 /// SHA-256 of the turns.

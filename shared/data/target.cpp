@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-/// Shares of the file for every subject of the dataset, and for those of ood.csv that it names.
+/// Gives every subject of the dataset its shares in the file, and those of ood.csv that the file names.
 void apply_file(Dataset& dataset, const std::string& file) {
   const std::map<std::string, std::vector<double>> shares = read_shares(file, dataset);
   for (Subject& subject : dataset.subjects) {

@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::array<std::string_view, 9> section_names = {"categories", "answers",   "train", "v2",     "v3",
                                                            "keep",       "keep-test", "judge", "stories"};
-constexpr std::string_view categories_of = "categories ";  // [categories NAME]: of an attribute
-constexpr std::string_view judge_of = "judge ";            // [judge NAME]: likewise
+constexpr std::string_view categories_of = "categories ";  // [categories NAME]: for an attribute
+constexpr std::string_view judge_of = "judge ";            // [judge NAME]: for an attribute
 
-/// Lines by the section's name, and the attributes' names in the file's order.
+/// Lines by section name, and the attributes' names in the order of the file.
 struct Sections {
   std::map<std::string, std::vector<TextLine>> lines;
   std::vector<std::string> attributes;
@@ -127,7 +127,7 @@ Sections read_sections(const std::string& folder, const std::string& path) {
   return sections;
 }
 
-/// The names of "NUMBER = NAME | NAME": what is behind the sign.
+/// The names in "NUMBER = NAME | NAME": what follows the equals sign.
 std::vector<std::string> parse_names(const TextLine& line, size_t equals, const std::string& number) {
   std::vector<std::string> names;
   std::string_view rest = std::string_view(line.text).substr(equals + 1);
@@ -152,7 +152,7 @@ Category parse_category(const TextLine& line, size_t index) {
   return {parse_names(line, equals, number)};
 }
 
-/// Whose each name is, folded.
+/// The category that has each name, folded.
 using Owners = std::map<std::string, size_t>;
 
 void add_owners(const TextLine& line, const std::vector<std::string>& names, size_t category,
@@ -248,7 +248,7 @@ std::string category_braces(const std::vector<Attribute>& attributes) {
   return all;
 }
 
-/// Whether each placeholder of a category is there so many times.
+/// Whether each placeholder of a category occurs so many times.
 bool names_categories(const TextLine& line, const std::vector<Attribute>& attributes, int times) {
   const std::vector<std::string> names = placeholders_of(line);
   const std::vector<std::string> wanted = category_placeholders(attributes);
@@ -257,7 +257,7 @@ bool names_categories(const TextLine& line, const std::vector<Attribute>& attrib
   });
 }
 
-/// "NEUTRAL | NAMED", with the category in the second half alone.
+/// Checks a line "NEUTRAL | NAMED", which has the category only in its second half.
 void check_story_line(const TextLine& line, const std::vector<Attribute>& attributes) {
   const size_t bar = line.text.find('|');
   const TextLine neutral{line.text.substr(0, bar), line.file, line.line};

@@ -1,5 +1,5 @@
 // A dataset's templates.txt: the categories' names, the forms of answers, and the wordings of questions, as
-// lines. Whether their placeholders have a value is checked in dataset.cpp, which knows the table's columns.
+// lines. dataset.cpp, which knows the table's columns, checks that their placeholders have values.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace apportion {
 
 struct Templates {
   std::vector<Category> categories;
-  std::vector<Attribute> attributes;  // of sections [categories NAME]; the categories are their product
+  std::vector<Attribute> attributes;  // from sections [categories NAME]; the categories are their product
   std::vector<TextLine> answers;
   std::map<std::string, std::vector<TextLine>> wordings;  // by section: "train", "v2", "v3", "stories"
 };
@@ -25,7 +25,7 @@ std::vector<std::string> category_placeholders(const std::vector<Attribute>& att
 /// Throws UserError "FILE, line N: ..." for what docs/datasets.md does not allow.
 Templates read_templates(const std::string& folder);
 
-/// The names in braces of `text`, in order. Throws UserError at the line when a brace is out of place.
+/// The names in braces in `text`, in order. Throws UserError at the line when a brace is misplaced.
 std::vector<std::string> placeholders_of(const TextLine& text);
 
 }  // namespace apportion

@@ -18,7 +18,7 @@
 namespace apportion {
 namespace {
 
-/// In Unicode's form NFC.
+/// Composed into Unicode's form NFC.
 std::string composed(const std::string& text) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* composing = icu::Normalizer2::getNFCInstance(status);
@@ -32,7 +32,7 @@ std::string composed(const std::string& text) {
 
 enum class Look { as_it_is, blank, unseen, control };
 
-/// How a character of a file looks on its line. Line ends and tabs are the format's.
+/// How a character of a file looks on its line. Line ends and tabs are up to the format.
 Look look_of(UChar32 code_point) {
   constexpr UChar32 ideographic_space = 0x3000;
   if (code_point == '\n' || code_point == '\r' || code_point == '\t' || code_point == ideographic_space)
@@ -45,7 +45,7 @@ Look look_of(UChar32 code_point) {
   return is_unseen ? Look::unseen : Look::as_it_is;
 }
 
-/// What read_text promises, of text in UTF-8.
+/// Does what read_text promises, for text in UTF-8.
 std::string cleaned(const std::string& text, const std::string& path) {
   std::string clean;
   size_t line = 1;

@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-constexpr UChar32 emoji_selector = 0xFE0F;  // the character before it is shown as a picture
+constexpr UChar32 emoji_selector = 0xFE0F;  // shows the character before it as a picture
 
 bool is_ascii(char character) { return (static_cast<unsigned char>(character) & 0x80U) == 0; }
 
@@ -24,7 +24,7 @@ bool is_wide(UChar32 code_point) {
          u_hasBinaryProperty(code_point, UCHAR_EMOJI_PRESENTATION) != 0;
 }
 
-/// Marks over or under others, and what is never seen.
+/// Marks over or under others, and characters that are never seen.
 bool takes_no_column(UChar32 code_point) {
   const uint32_t category = U_GET_GC_MASK(code_point);
   return (category & (U_GC_MN_MASK | U_GC_ME_MASK | U_GC_CF_MASK)) != 0 && code_point != 0xAD;
@@ -64,7 +64,7 @@ size_t end_of_cluster(std::string_view text) {
 }  // namespace
 
 SeenCharacter first_character(std::string_view text) {
-  // A mark can only follow where the next byte is beyond ASCII.
+  // A mark can follow only if the next byte is beyond ASCII.
   if (is_ascii(text.front()) && (text.size() == 1 || is_ascii(text[1]))) return {1, 1};
   const size_t bytes = end_of_cluster(text);
   return {bytes, columns_of_cluster(text.substr(0, bytes))};

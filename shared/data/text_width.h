@@ -1,5 +1,5 @@
-// How wide a text is on a terminal: characters as people see them (ICU's grapheme clusters), of which those
-// of East Asia and emoji take two columns. What is laid out by it is the report's business.
+// How wide a text is on a terminal: characters as people see them (ICU's grapheme clusters), with two columns
+// for East Asian characters and emoji. The report lays out its text by this.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@ struct SeenCharacter {
   int columns;  // 0 to 2
 };
 
-/// The first character of `text`, which is not empty. A byte that is not UTF-8 is one of its own.
+/// The first character of `text`, which must not be empty. A byte that is not UTF-8 is a character of its
+/// own.
 SeenCharacter first_character(std::string_view text);
 
 }  // namespace apportion

@@ -14,7 +14,7 @@
 namespace apportion {
 
 bool is_unspaced(UChar32 code_point) {
-  constexpr UChar32 first = 0x0E00;  // of Thai, the lowest
+  constexpr UChar32 first = 0x0E00;  // Thai's, the lowest
   static constexpr std::array scripts = {USCRIPT_HAN, USCRIPT_HIRAGANA, USCRIPT_KATAKANA, USCRIPT_THAI,
                                          USCRIPT_LAO, USCRIPT_KHMER,    USCRIPT_MYANMAR};
   return code_point >= first && std::any_of(scripts.begin(), scripts.end(), [&](UScriptCode script) {
@@ -23,7 +23,7 @@ bool is_unspaced(UChar32 code_point) {
 }
 
 bool has_unspaced(std::string_view text) {
-  // Quickly: of all of them the first byte is E0 or above.
+  // Quick check: all of them have a first byte of E0 or above.
   if (std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xE0; }))
     return false;
   for (size_t offset = 0; offset < text.size();) {

@@ -1,6 +1,5 @@
 // Where words begin and end in scripts that put no blanks between them (Chinese and Japanese characters,
-// Thai, Lao, Khmer, Burmese): by ICU's dictionaries. Texts of other scripts are cut at blanks by who reads
-// them.
+// Thai, Lao, Khmer, Burmese), by ICU's dictionaries. Callers cut texts of other scripts at blanks.
 #pragma once
 
 #include <unicode/brkiter.h>
@@ -20,21 +19,20 @@ bool is_unspaced(UChar32 code_point);
 bool has_unspaced(std::string_view text);
 
 struct Dataset;
-/// Whether the names of its categories, or its answer forms, have one: its answers are then cut into words by
-/// dictionaries.
+/// Whether its categories' names or its answer forms have one: dictionaries then cut its answers into words.
 bool has_unspaced(const Dataset& dataset);
 
 /// The words of a text in UTF-8, by ICU.
 std::vector<std::string> words_by_dictionary(std::string_view text);
 
-/// The boundaries between the words of a text, which must outlive this; looked for when they are first asked
-/// for. Not for several threads.
+/// The boundaries between the words of a text, which must outlive this; found when first asked for. For one
+/// thread.
 class WordBoundaries {
  public:
   explicit WordBoundaries(const icu::UnicodeString& text) : text_(text) {}
 
   bool at(int32_t index);
-  /// What is between boundaries and no blank, mark or number.
+  /// What lies between boundaries and is not a blank, mark or number.
   std::vector<std::string> words();
 
  private:

@@ -1,4 +1,4 @@
-// What is wrong with a template, or with what it is asked to do, and on which of its lines.
+// What is wrong with a template, or with what it is asked to do, and on which line.
 #pragma once
 
 #include <string>

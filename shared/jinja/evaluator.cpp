@@ -11,7 +11,7 @@
 namespace apportion::jinja {
 namespace {
 
-/// Rounds to the lower one, as Python does.
+/// Rounds down, as Python does.
 int64_t floor_division(int64_t left, int64_t right, Runtime& runtime) {
   if (right == 0) runtime.fail("a division by 0");
   if (right == -1 && left == std::numeric_limits<int64_t>::min())
@@ -55,7 +55,7 @@ Value arithmetic(const std::string& name, const Value& left, const Value& right,
 Value repeated(const MarkedText& text, int64_t count, Runtime& runtime) {
   MarkedText out;
   if (count <= 0 || text.empty()) return out;
-  // Before any of it is made; so many steps of so many bytes are within what a size_t holds.
+  // Charged before any of it is made; so many steps of so many bytes fit into a size_t.
   runtime.use_steps(static_cast<size_t>(count));
   runtime.use_bytes(static_cast<size_t>(count) * text.cost());
   for (int64_t i = 0; i < count; ++i) out.append(text);

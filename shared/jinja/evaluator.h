@@ -12,19 +12,19 @@
 
 namespace apportion::jinja {
 
-/// Names of a template and what they stand for, those of inner scopes first.
+/// The names in a template and what they stand for, those of inner scopes first.
 class Scopes {
  public:
   using Names = std::vector<std::pair<std::string, Value>>;
 
   explicit Scopes(const Names& variables) : variables_(variables), scopes_(1) {}
 
-  /// Null where nothing has that name.
+  /// Null when nothing has that name.
   const Value* find(const std::string& name) const;
   void set(const std::string& name, Value value);
 
-  /// While it lives there is one more scope, through which those around it are seen; or, `alone`, the
-  /// outermost only.
+  /// Adds a scope while it lives. The scopes around it are seen through it or, if `alone`, only the
+  /// outermost.
   class Inner {
    public:
     Inner(Scopes& scopes, bool alone) : scopes_(scopes) { scopes_.scopes_.push_back({{}, alone}); }
@@ -49,14 +49,14 @@ class Scopes {
 
 class Evaluator {
  public:
-  /// All three must outlive it, the tree also the values that it makes.
+  /// All three must outlive it; the tree must also outlive the values that it makes.
   Evaluator(const std::vector<Statement>& tree, const Scopes::Names& variables, Runtime& runtime)
       : tree_(tree), scopes_(variables), runtime_(runtime) {}
 
   MarkedText run();
 
  private:
-  /// Whether a loop goes on behind a statement.
+  /// How a loop goes on after a statement.
   enum class Flow { goes_on, leaves, next };
   using Kind = Expression::Kind;
 

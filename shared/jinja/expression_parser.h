@@ -6,14 +6,14 @@
 
 namespace apportion::jinja {
 
-/// Throws JinjaError, naming what stands where something else would be right.
+/// Throws JinjaError that names what stands where something else should.
 class ExpressionParser {
  public:
   explicit ExpressionParser(Lexemes& lexemes) : lexemes_(lexemes) {}
 
-  /// As what is written by {{ }} or set: with commas a tuple.
+  /// As in {{ }} or after set: commas make a tuple.
   ExpressionPointer tuple_or_one() { return with_commas(true); }
-  /// The same without an inline if, which an `if` or `for` around it could not be told from.
+  /// The same without an inline if, which could not be told from an `if` or `for` around it.
   ExpressionPointer plain_tuple_or_one() { return with_commas(false); }
   ExpressionPointer expression();
 
@@ -47,7 +47,7 @@ class ExpressionParser {
   ExpressionPointer bracket(ExpressionPointer node);
   ExpressionPointer test(ExpressionPointer node);
   std::string dotted_name(const std::string& what);
-  /// The arguments of a call behind those that `node` has; the next lexeme is the parenthesis.
+  /// Parses a call's arguments and adds them to those of `node`; the next lexeme is the parenthesis.
   void arguments(Expression& node);
 
   Lexemes& lexemes_;

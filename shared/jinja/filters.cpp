@@ -127,7 +127,7 @@ Value tojson(const Value& value, const Arguments& arguments, Runtime& runtime) {
   return writer.take();
 }
 
-/// value.a.b for the path "a.b"; whole numbers are places.
+/// value.a.b for the path "a.b"; whole numbers are positions.
 Value by_path(const Value& value, const Value& path, Runtime& runtime) {
   if (path.as_integer()) return item_of(value, path, runtime);
   std::string rest = need_text(path, "the attribute of a filter", runtime).str();
@@ -161,7 +161,7 @@ Value join(const Value& value, const Arguments& arguments, Runtime& runtime) {
   return out;
 }
 
-/// The arguments of the test or filter that the first argument (behind `skip` others) names.
+/// The arguments after the first `skip`, for a test or filter that one of those names.
 Arguments inner_arguments(const Arguments& arguments, size_t skip, const std::string& what) {
   Arguments inner{what};
   for (size_t i = skip; i < arguments.positional.size(); ++i)
@@ -169,7 +169,7 @@ Arguments inner_arguments(const Arguments& arguments, size_t skip, const std::st
   return inner;
 }
 
-/// select, reject, selectattr and rejectattr.
+/// The filters select, reject, selectattr and rejectattr.
 Value select(const std::string& name, const Value& value, const Arguments& arguments, Runtime& runtime) {
   const bool by_attribute = name.ends_with("attr"), keeps = name.starts_with("select");
   const size_t skip = by_attribute ? 1 : 0;
@@ -229,7 +229,7 @@ Value dictsort(const Value& value, const Arguments& arguments, Runtime& runtime)
   return make_sequence(Sequence::Kind::list, std::move(items), runtime);
 }
 
-/// A number in a text with blanks around it, as a whole or with a point; nothing when it is none.
+/// The number in a text that may have blanks around it, whole or with a point; nothing when it is none.
 std::optional<double> number_in(const MarkedText& marked, std::optional<int64_t>& whole) {
   const std::string all = marked.str();
   const auto [from, to] = stripped(all);
@@ -245,7 +245,7 @@ std::optional<double> number_in(const MarkedText& marked, std::optional<int64_t>
   return real;
 }
 
-/// int and float: what is no number becomes the default.
+/// The filters int and float: anything that is no number becomes the default.
 Value to_number(const std::string& name, const Value& value, const Arguments& arguments, Runtime& runtime) {
   const bool is_whole = name == "int";
   const auto bound = arguments.bind({"default"}, 0, runtime);
@@ -282,7 +282,7 @@ Value items(const Value& value, const Arguments& arguments, Runtime& runtime) {
   return items_of(*value.as_mapping(), Sequence::Kind::generator, runtime);
 }
 
-/// Jinja's own titles: a word begins behind a blank, a hyphen or an opening bracket.
+/// Jinja's own titles: a word begins after a blank, a hyphen or an opening bracket.
 MarkedText title_of(const MarkedText& text, Runtime& runtime) {
   const std::string all = text.str();
   const Origin origin = text.origin();
@@ -300,7 +300,7 @@ MarkedText title_of(const MarkedText& text, Runtime& runtime) {
   return out;
 }
 
-/// Filters of the value's text.
+/// Filters that work on the value's text.
 std::optional<Value> text_filter(const std::string& name, const Value& value, const Arguments& arguments,
                                  Runtime& runtime) {
   static const std::map<std::string, LetterCase> cases = {

@@ -1,4 +1,4 @@
-// Filters of a template: what stands behind |.
+// A template's filters: what follows |.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace apportion::jinja {
 
-/// `value` through the filter of that name (jinja.palletsprojects.com/templates, "List of Builtin Filters").
-/// Known are: trim, length and count, upper, lower, title, capitalize, replace, string, safe (the text
-/// itself: nothing is escaped here), int, float, default and d, list, first, last, join, items, dictsort,
-/// map, select, reject, selectattr, rejectattr, and tojson as transformers defines it.
+/// Puts `value` through the filter of that name (jinja.palletsprojects.com/templates, "List of Builtin
+/// Filters"). Known are: trim, length and count, upper, lower, title, capitalize, replace, string, safe (the
+/// text itself: nothing is escaped here), int, float, default and d, list, first, last, join, items,
+/// dictsort, map, select, reject, selectattr, rejectattr, and tojson as transformers defines it.
 Value apply_filter(const std::string& name, const Value& value, const Arguments& arguments, Runtime& runtime);
 
 }  // namespace apportion::jinja

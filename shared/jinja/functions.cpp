@@ -8,7 +8,7 @@
 namespace apportion::jinja {
 namespace {
 
-/// As the sandbox of transformers has it.
+/// As in the sandbox of transformers.
 constexpr int64_t longest_range = 100'000;
 
 Value make_range(const Arguments& arguments, Runtime& runtime) {

@@ -11,19 +11,19 @@
 
 namespace apportion::jinja {
 
-/// What a call brings. `what` is who is called, for errors: "the filter join".
+/// What a call passes. `what` names the callee in errors: "the filter join".
 struct Arguments {
   std::string what;
   std::vector<Value> positional{};
   std::vector<std::pair<std::string, Value>> named{};
 
-  /// One pointer for each of `names`, null where there is no such argument. Fails when there is one too many,
-  /// one with another name, or none for the first `required`.
+  /// One pointer for each of `names`, null for a missing argument. Fails when there is one too many, one with
+  /// another name, or when one of the first `required` is missing.
   std::vector<const Value*> bind(std::initializer_list<const char*> names, size_t required,
                                  const Runtime& runtime) const;
 };
 
-/// Whether every template knows a function of that name; strftime_now only where there is a date.
+/// Whether every template knows a function of that name; strftime_now only when there is a date.
 bool is_function(const std::string& name, const Runtime& runtime);
 
 /// range, namespace, dict, raise_exception, strftime_now.

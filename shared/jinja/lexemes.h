@@ -1,5 +1,4 @@
-// The lexemes of a template while they are parsed: what comes next, and errors where it is not what has to
-// come.
+// A template's lexemes during parsing: what comes next, and errors when something else has to.
 #pragma once
 
 #include <cstddef>
@@ -19,24 +18,24 @@ class Lexemes {
   explicit Lexemes(std::vector<Lexeme> lexemes) : lexemes_(std::move(lexemes)) {}
 
   bool at_end() const { return next_ == lexemes_.size(); }
-  /// The line of the next one, or of the last.
+  /// The line of the next lexeme, or of the last.
   int line() const;
   bool is(Kind kind, size_t ahead = 0) const;
   bool is(Kind kind, std::string_view text, size_t ahead = 0) const;
   bool is_name(std::string_view name, size_t ahead = 0) const { return is(Kind::name, name, ahead); }
   bool is_operation(std::string_view text) const { return is(Kind::operation, text); }
-  /// Goes on when the next one is that.
+  /// Skips the next one if it is that.
   bool skip_operation(std::string_view text);
   bool skip_name(std::string_view name);
   Lexeme take();
-  /// The next one, which has to be that; `what` names it in the error.
+  /// Takes the next one, which has to be that; `what` names it in the error.
   Lexeme need(Kind kind, const std::string& what);
   void need_operation(std::string_view text);
   [[noreturn]] void fail(const std::string& message) const;
   /// What comes next, for errors: "the name x", "}}".
   std::string next_in_words() const;
 
-  /// Around whatever can lie in itself.
+  /// Guards anything that can nest in itself.
   class Nested {
    public:
     explicit Nested(Lexemes& lexemes);

@@ -16,7 +16,7 @@ constexpr size_t most_bytes = size_t{1} << 20U;
 constexpr std::array<std::string_view, 5> two_character_operators = {"//", "**", "==", "!=", ">="};
 constexpr std::string_view operators = "+-/*%~[](){}<>=.:|,;";
 
-/// With "\n" for every line break, and without the one at the end.
+/// Turns every line break into "\n", and drops the one at the end.
 std::string with_plain_lines(std::string_view source) {
   std::string text;
   for (size_t i = 0; i < source.size(); ++i) {
@@ -54,7 +54,7 @@ void append_utf8(uint32_t code, std::string& out) {
   add(0x80 | (code & 0x3FU));
 }
 
-/// Up to `most` digits of that base at `at`, which moves behind them; their number in `count`.
+/// Reads up to `most` digits of that base at `at`, which moves past them; their number goes to `count`.
 uint32_t read_code(std::string_view text, size_t& at, size_t most, int base, size_t& count) {
   uint32_t code = 0;
   for (count = 0; count < most && at < text.size() && digit_value(text[at]) < base; ++count, ++at)
@@ -62,7 +62,7 @@ uint32_t read_code(std::string_view text, size_t& at, size_t most, int base, siz
   return code;
 }
 
-/// Escapes of one letter; '\0' for what is none.
+/// What a one-letter escape stands for; '\0' when it is none.
 char simple_escape(char c) {
   static constexpr std::string_view letters = "\\'\"abfnrtv", meanings = "\\'\"\a\b\f\n\r\t\v";
   const size_t at = letters.find(c);
@@ -70,8 +70,8 @@ char simple_escape(char c) {
 }
 
 /// What the characters between the quotes of a string stand for, with escapes as Python reads them (an
-/// unknown one stays as it is written), or nothing and in `problem` what is wrong: a code that is cut short
-/// or is no character.
+/// unknown one stays as it is written). Otherwise nothing, and `problem` says what is wrong: a code that is
+/// cut short or is no character.
 std::optional<std::string> unescaped(std::string_view inner, std::string& problem) {
   std::string out;
   for (size_t at = 0; at < inner.size();) {
@@ -81,7 +81,7 @@ std::optional<std::string> unescaped(std::string_view inner, std::string& proble
       continue;
     }
     const char next =
-        inner[at++];  // a string's last character is no backslash: it would have escaped the quote
+        inner[at++];  // a string never ends in a lone backslash: it would have escaped the quote
     if (next == '\n') continue;
     if (const char meaning = simple_escape(next); meaning != '\0') {
       out += meaning;
@@ -154,7 +154,7 @@ class Lexer {
     if (!text.empty()) add(Lexeme::Kind::text, text);
   }
 
-  /// The text in front of a tag, as much of it as the tag leaves, and the tag itself.
+  /// Adds the text in front of a tag, as much of it as the tag leaves, and the tag itself.
   void lex_tag(size_t tag) {
     const char kind = rest_[tag + 1];
     const char sign = tag + 2 < rest_.size() ? rest_[tag + 2] : '\0';
@@ -162,7 +162,7 @@ class Lexer {
     if (sign == '-') {
       text.remove_suffix(trailing_space(text));
     } else if (sign != '+' && kind != '{') {
-      const size_t last_line = text.rfind('\n') + 1;  // 0 where there is none
+      const size_t last_line = text.rfind('\n') + 1;  // 0 when there is none
       const bool starts_line = last_line > 0 || at_line_start_;
       if (starts_line && leading_space(text.substr(last_line)) == text.size() - last_line)
         text = text.substr(0, last_line);
@@ -177,7 +177,7 @@ class Lexer {
     lex_inside(kind == '{' ? "}}" : "%}", begun);
   }
 
-  /// What follows the end of a tag and goes with it.
+  /// The size of what follows the end of a tag and goes with it.
   size_t space_after(std::string_view text, bool strips, bool keeps) const {
     if (strips) return leading_space(text);
     return !keeps && text.starts_with('\n') ? 1 : 0;
@@ -190,7 +190,7 @@ class Lexer {
     skip(end + 2 + space_after(rest_.substr(end + 2), sign == '-', sign == '+'));
   }
 
-  /// Lexemes up to and including `end`, which counts only outside of brackets.
+  /// Adds lexemes up to and including `end`, which counts only outside brackets.
   void lex_inside(std::string_view end, int begun) {
     const bool is_block = end[0] == '%';
     const auto kind = is_block ? Lexeme::Kind::block_end : Lexeme::Kind::output_end;
@@ -296,7 +296,7 @@ class Lexer {
   const std::string source_;
   std::string_view rest_;
   std::vector<Lexeme> lexemes_;
-  std::string brackets_;  // what closes those that are open
+  std::string brackets_;  // closing brackets that are still to come
   int line_ = 1;
   bool at_line_start_ = true;
 };

@@ -1,4 +1,4 @@
-// Cuts a template into lexemes: text outside of its tags, and what stands in them. White space around tags is
+// Cuts a template into lexemes: text outside its tags, and what is inside them. White space around tags is
 // dropped here, as transformers sets Jinja up (trim_blocks, lstrip_blocks, no trailing line break).
 #pragma once
 
@@ -10,7 +10,7 @@ namespace apportion::jinja {
 
 struct Lexeme {
   enum class Kind {
-    text,          // outside of tags; `text` is what is written
+    text,          // outside tags; `text` is what is written
     output_begin,  // {{
     output_end,    // }}
     block_begin,   // {%
@@ -26,9 +26,9 @@ struct Lexeme {
   int line;
 };
 
-/// The lexemes of a template, up to 2^20 bytes of it. Throws JinjaError for what Jinja's own lexer refuses (a
-/// tag or string without its end, an odd character, brackets that do not match) and for what is not known
-/// here: names that are not ASCII, numbers with other bases or underscores.
+/// The lexemes of a template, up to 2^20 bytes of it. Throws JinjaError for anything that Jinja's own lexer
+/// refuses (a tag or string without its end, an odd character, brackets that do not match) and for what is
+/// unknown here: names that are not ASCII, numbers with other bases or underscores.
 std::vector<Lexeme> lex(std::string_view source);
 
 }  // namespace apportion::jinja

@@ -14,8 +14,7 @@
 namespace apportion::jinja {
 namespace {
 
-/// All methods that Python's type has: what is not among those that are known here is an error and not just
-/// undefined.
+/// All methods of Python's type: those that are not known here are an error, not just undefined.
 const std::set<std::string>& python_methods(const Value& value) {
   static const std::set<std::string> of_text = {
       "capitalize", "casefold",     "center",       "count",   "encode",     "endswith",    "expandtabs",
@@ -35,7 +34,7 @@ const std::set<std::string>& python_methods(const Value& value) {
   return value.as_sequence() != nullptr && value.as_sequence()->kind == Sequence::Kind::list ? of_list : none;
 }
 
-/// The method of that name, or nothing where Python has none.
+/// The method of that name, or nothing when Python has none.
 std::optional<Value> method_of(const Value& value, const std::string& name, const Runtime& runtime) {
   static const std::set<std::string> known_of_text = {"strip",      "lstrip",     "rstrip", "split",
                                                       "startswith", "endswith",   "upper",  "lower",
@@ -68,7 +67,7 @@ Value loop_attribute(const Value& value, const std::string& name) {
   return undefined(name, value);
 }
 
-/// What both value.name and value["name"] find where it is no key of a dict.
+/// What both value.name and value["name"] find when it is no key of a dict.
 std::optional<Value> plain_attribute(const Value& value, const std::string& name, const Runtime& runtime) {
   if (value.as_loop() != nullptr) {
     if (name == "cycle" || name == "changed" || name.starts_with("depth"))
@@ -85,7 +84,7 @@ std::optional<Value> plain_attribute(const Value& value, const std::string& name
   return method_of(value, name, runtime);
 }
 
-/// A value that has to be there.
+/// Fails when the value is undefined.
 void need_defined(const Value& value, const Runtime& runtime) {
   if (const auto* missing = value.get<Undefined>()) runtime.fail(missing->name + " is not defined");
 }
@@ -96,7 +95,7 @@ std::string key_in_words(const Value& key) {
   return whole ? "element " + std::to_string(*whole) : "an element";
 }
 
-/// Python's slice.indices: the places that a slice takes.
+/// The places that a slice takes, as in Python's slice.indices.
 std::vector<size_t> slice_places(size_t size, const Value* start, const Value* stop, const Value* step,
                                  Runtime& runtime) {
   auto given = [&](const Value* value) { return value != nullptr && !value->is_none(); };
@@ -138,7 +137,7 @@ MarkedText slice_of_text(const MarkedText& text, const Value* start, const Value
   return out;
 }
 
-/// The characters of a text that is UTF-8, for mappings of letters.
+/// The characters of a text that must be UTF-8, for mapping letters.
 icu::UnicodeString letters_of(const std::string& text, const Runtime& runtime) {
   if (!is_utf8(text)) runtime.fail("the case of letters in a text that is not UTF-8 cannot be changed");
   return icu::UnicodeString::fromUTF8(text);
@@ -160,7 +159,7 @@ icu::UnicodeString title_letters(const icu::UnicodeString& letters, bool every_w
   return out;
 }
 
-/// Text to look for in another, and what all places of it are.
+/// The first `most` places of `part` in `text` (all for -1).
 std::vector<size_t> places_in(const std::string& text, const std::string& part, int64_t most,
                               Runtime& runtime) {
   std::vector<size_t> places;
@@ -211,7 +210,7 @@ Value split(const MarkedText& text, const Arguments& arguments, Runtime& runtime
   return make_sequence(Sequence::Kind::list, std::move(parts), runtime);
 }
 
-/// startswith and endswith, with one text or a tuple of them.
+/// startswith and endswith, for one text or a tuple of them.
 bool has_at_end(const MarkedText& marked, bool at_start, const Arguments& arguments, Runtime& runtime) {
   const auto bound = arguments.bind({"prefix"}, 1, runtime);
   const std::string text = marked.str();

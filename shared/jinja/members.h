@@ -1,5 +1,5 @@
-// What values have: attributes, elements, slices, methods, and whether something is in them. Operations on
-// texts that filters share with methods are here too.
+// What values have: attributes, elements, slices and methods, and whether they contain something. Also the
+// operations on texts that filters share with methods.
 #pragma once
 
 #include <optional>
@@ -11,11 +11,11 @@
 
 namespace apportion::jinja {
 
-/// value.name as Jinja has it: a method, else an attribute, else an element of that name, else undefined.
+/// value.name as in Jinja: a method, else an attribute, else an element of that name, else undefined.
 Value attribute_of(const Value& value, const std::string& name, Runtime& runtime);
 /// value[key]: an element, else an attribute or method of that name, else undefined.
 Value item_of(const Value& value, const Value& key, Runtime& runtime);
-/// value[start:stop:step]; what is left out is null.
+/// value[start:stop:step]; omitted parts are null.
 Value slice_of(const Value& value, const Value* start, const Value* stop, const Value* step,
                Runtime& runtime);
 /// element in container
@@ -23,16 +23,16 @@ bool contains(const Value& container, const Value& element, Runtime& runtime);
 
 Value call_method(const Value& self, const std::string& name, const Arguments& arguments, Runtime& runtime);
 
-/// (key, value) of each, as a view or as what a filter gives.
+/// The pairs (key, value), as a view or as a filter gives them.
 Value items_of(const Mapping& dict, Sequence::Kind kind, Runtime& runtime);
 
 enum class LetterCase { upper, lower, title, capital };
-/// In Unicode's full mapping, as Python's str methods do it.
+/// By Unicode's full mapping, as in Python's str methods.
 MarkedText with_case(const MarkedText& text, LetterCase letters, Runtime& runtime);
-/// Without white space, or without `characters`, at its ends.
+/// Without white space, or without `characters`, at the chosen ends.
 MarkedText strip(const MarkedText& text, const MarkedText* characters, bool left, bool right,
                  Runtime& runtime);
-/// The first `most` places of `old` (all for -1) are `fresh` in it.
+/// Replaces the first `most` places of `old` (all for -1) by `fresh`.
 MarkedText replace(const MarkedText& text, const MarkedText& old, const MarkedText& fresh, int64_t most,
                    Runtime& runtime);
 

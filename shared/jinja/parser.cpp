@@ -26,8 +26,8 @@ class StatementParser {
     return std::find(names.begin(), names.end(), name) != names.end();
   }
 
-  /// Statements up to a tag with one of those names, whose name is taken and its end not. `opening` names the
-  /// tag that is open, for errors.
+  /// Statements up to a tag with one of the names in `ends`; takes the name but not the tag's end. `opening`
+  /// names the open tag, for errors.
   Body body(const std::vector<std::string>& ends, const std::string& opening, int begun) {
     const Lexemes::Nested nested(lexemes_);
     Body statements;
@@ -94,12 +94,12 @@ class StatementParser {
     return node;
   }
 
-  /// Names that are set: one, or several of a tuple.
+  /// The names being set: one, or the several of a tuple.
   void targets(Statement& node) {
     const bool in_parentheses = lexemes_.skip_operation("(");
     do {
       if (!node.targets.empty() && (!lexemes_.is(Lexeme::Kind::name) || lexemes_.is_name("in")))
-        break;  // a comma at the end
+        break;  // a trailing comma
       const std::string name = lexemes_.need(Lexeme::Kind::name, "a name to set").text;
       if (is_one_of(name, {"true", "false", "none", "True", "False", "None"}))
         lexemes_.fail("nothing can be set to " + name + ", which is a value");
@@ -150,8 +150,8 @@ class StatementParser {
     return node;
   }
 
-  /// A macro sees its arguments and the names that the template sets outside of loops and macros: so it may
-  /// only stand there itself.
+  /// A macro sees its arguments and the names that the template sets outside loops and macros, so it may only
+  /// stand there itself.
   Statement macro(int line) {
     if (loops_ > 0 || in_macro_)
       throw JinjaError(line, "a {% macro %} inside of a for or macro is not known here");
@@ -180,7 +180,7 @@ class StatementParser {
   Lexemes lexemes_;
   ExpressionParser expressions_;
   std::string end_;  // the name of the tag that ended the last body
-  int loops_ = 0;    // that are open
+  int loops_ = 0;    // open loops
   bool in_macro_ = false;
 };
 

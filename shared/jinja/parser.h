@@ -1,4 +1,4 @@
-// A template's statements: from its text to a tree. Expressions are expression_parser.h's.
+// A template's statements: from its text to a tree. expression_parser.h parses expressions.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace apportion::jinja {
 
-/// Throws JinjaError for what is not well formed, and for tags that are not known here.
+/// Throws JinjaError for what is malformed, and for tags unknown here.
 std::vector<Statement> parse(std::string_view source);
 
 }  // namespace apportion::jinja

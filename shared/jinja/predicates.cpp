@@ -23,7 +23,7 @@ bool is_truth(const Value& value, bool wanted) {
   return value.get<bool>() != nullptr && *value.get<bool>() == wanted;
 }
 
-/// Tests that look at the kind of a value alone.
+/// Tests that only look at the kind of a value.
 const std::map<std::string, std::function<bool(const Value&)>>& kinds() {
   static const std::map<std::string, std::function<bool(const Value&)>> table = {
       {"defined", [](const Value& value) { return !value.is_undefined(); }},
@@ -44,7 +44,7 @@ const std::map<std::string, std::function<bool(const Value&)>>& kinds() {
   return table;
 }
 
-/// What a test with one argument is as an operator; empty for none.
+/// The operator that a test with one argument stands for; empty when there is none.
 std::string operator_of(const std::string& name) {
   static const std::map<std::string, std::string> operators = {
       {"eq", "=="}, {"equalto", "=="},    {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"lt", "<"},
@@ -57,7 +57,7 @@ std::string operator_of(const std::string& name) {
 bool has_case(const Value& value, bool upper, Runtime& runtime) {
   const MarkedText text = text_of(value, runtime);
   const std::string all = text.str();
-  // Python's isupper and islower: no letter of another case, and one at least that has a case at all.
+  // Python's isupper and islower: no letter of another case, and at least one that has a case at all.
   return all == with_case(text, upper ? LetterCase::upper : LetterCase::lower, runtime).str() &&
          all != with_case(text, upper ? LetterCase::lower : LetterCase::upper, runtime).str();
 }
@@ -73,7 +73,7 @@ bool compare(const std::string& name, const Value& left, const Value& right, Run
   const auto result = is_swapped ? less(right, left, runtime) : less(left, right, runtime);
   if (!result)
     runtime.fail("a " + left.type_name() + " " + name + " a " + right.type_name() + " has no order here");
-  // Numbers that are none (nan) come from no template.
+  // No template can make a NaN.
   return *result == (name == "<" || name == ">");
 }
 

@@ -1,4 +1,4 @@
-// Tests of a template: what stands behind `is`, and in select and reject.
+// A template's tests: what follows `is`, also in select and reject.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace apportion::jinja {
 
-/// Whether `value` is what the test of that name says (jinja.palletsprojects.com/templates, "List of Builtin
+/// Whether the test of that name holds for `value` (jinja.palletsprojects.com/templates, "List of Builtin
 /// Tests"). Known are: defined, undefined, none, boolean, true, false, integer, float, number, string,
 /// mapping, sequence, iterable, callable, odd, even, divisibleby, in, upper, lower, and comparisons under all
 /// of their names.

@@ -1,4 +1,4 @@
-// What every step of a rendering shares: where it is, what it may still use up, and how it fails.
+// What every step of a rendering shares: where it is, what it may still use, and how it fails.
 #pragma once
 
 #include <cstddef>
@@ -23,12 +23,12 @@ struct Date {
   int second = 0;
 };
 
-/// What one rendering may use. Far above what chat templates need, and little enough for an untrusted one to
+/// What one rendering may use: far above what chat templates need, and little enough for an untrusted one to
 /// end.
 struct Limits {
   int64_t steps = 1'000'000;            // expressions, statements, elements and characters looked at singly
-  int64_t bytes = int64_t{128} << 20U;  // of all texts that are made on the way, the output among them
-  int depth = 200;  // evaluations within each other: of expressions, statements and macros
+  int64_t bytes = int64_t{128} << 20U;  // of all texts made on the way, including the output
+  int depth = 200;                      // nested evaluations: of expressions, statements and macros
 };
 
 class Runtime {
@@ -41,8 +41,7 @@ class Runtime {
   int line() const { return line_; }
   const std::optional<Date>& date() const { return date_; }
 
-  /// Around the evaluation of a node: errors name its line, and evaluations lie at most so deep in each
-  /// other.
+  /// Wraps the evaluation of a node: errors name its line, and evaluations nest only so deep.
   class Step {
    public:
     Step(Runtime& runtime, int line);
@@ -61,7 +60,7 @@ class Runtime {
   int line_ = 1;
 };
 
-/// What writes a value as a text, piece by piece: each piece counts, and the whole is a user's as soon as any
+/// Writes a value as text, piece by piece: each piece counts, and the whole is a user's as soon as any part
 /// of what it was made from is.
 class CountedText {
  public:
@@ -85,20 +84,21 @@ class CountedText {
   Origin origin_ = Origin::template_text;
 };
 
-/// The checks that containers need before they are made.
+/// Make containers after checking what goes into them; need_plain is such a check.
 Value make_sequence(Sequence::Kind kind, std::vector<Value> elements, Runtime& runtime);
 Value make_mapping(const std::vector<std::pair<Value, Value>>& items, Runtime& runtime);
 void need_plain(const Value& value, const Runtime& runtime);
 
-/// What a for goes through: elements of a sequence, characters of a text, keys of a dict, nothing of what is
-/// undefined. Fails for what Python cannot iterate over. A generator is used up by it.
+/// What a for loop goes through: elements of a sequence, characters of a text, keys of a dict, nothing if
+/// undefined. Fails for what Python cannot iterate over. Uses up a generator.
 std::vector<Value> elements_of(const Value& value, Runtime& runtime);
-/// len(value); fails where Python has none.
+/// len(value); fails when Python has none.
 int64_t length_of(const Value& value, Runtime& runtime);
 /// `value` as a text argument of `what`, or an error that says what it is instead.
 const MarkedText& need_text(const Value& value, const std::string& what, const Runtime& runtime);
 int64_t need_integer(const Value& value, const std::string& what, const Runtime& runtime);
-/// Any whole number's place in `size` elements as Python counts from the end, or nothing outside.
+/// The place of `index` among `size` elements, counting from the end as Python does if it is negative;
+/// nothing outside.
 std::optional<size_t> place_of(int64_t index, size_t size);
 
 }  // namespace apportion::jinja

@@ -91,7 +91,7 @@ size_t trailing_space(std::string_view text) {
   size_t end = text.size();
   while (end > 0) {
     size_t begin = end - 1;
-    // The last character: at most three bytes before its last one, and it has to reach exactly to the end.
+    // The last character begins at most three bytes before its last one, and has to reach exactly to the end.
     for (size_t back = 1; back <= 3 && back < end; ++back) {
       if (character_size(text.substr(0, end), end - 1 - back) == back + 1) begin = end - 1 - back;
     }

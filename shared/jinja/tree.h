@@ -10,7 +10,7 @@
 
 namespace apportion::jinja {
 
-/// Nodes within each other; a parser's own recursion is bounded by it, and that of what walks the tree.
+/// The deepest nesting of nodes; it bounds the recursion of the parser and of whatever walks the tree.
 constexpr int max_tree_depth = 100;
 
 struct Expression;
@@ -25,7 +25,7 @@ struct Expression {
     dict,         // parts: key, value, key, value, ...
     attribute,    // parts[0] . name
     item,         // parts[0] [ parts[1] ]
-    slice,        // parts[0] [ parts[1] : parts[2] : parts[3] ], those left out are null
+    slice,        // parts[0] [ parts[1] : parts[2] : parts[3] ], omitted ones are null
     call,         // parts[0] ( the others, keywords )
     filter,       // parts[0] | name ( the others, keywords )
     test,         // parts[0] is name ( the others )
@@ -37,11 +37,11 @@ struct Expression {
     operation,    // parts[0] name parts[1]
     joined,       // parts[0] ~ parts[1] ~ ...
     comparison,   // parts[0] operators[0] parts[1] operators[1] ...
-    conditional,  // parts[0] if parts[1] else parts[2], which is null where it is left out
+    conditional,  // parts[0] if parts[1] else parts[2], which is null when omitted
   };
   Kind kind;
   int line;
-  int depth = 1;  // of nodes within this one, itself among them
+  int depth = 1;  // how deep nodes are nested, this one included
   std::string name{};
   Value value{};
   std::vector<ExpressionPointer> parts{};
@@ -71,7 +71,7 @@ struct Statement {
   int line;
   std::string text{};
   std::string attribute{};
-  bool unpacks = false;  // targets are those of a tuple
+  bool unpacks = false;  // targets are a tuple's
   std::vector<std::string> targets{};
   ExpressionPointer value{};
   ExpressionPointer filter{};

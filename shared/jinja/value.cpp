@@ -14,7 +14,7 @@
 namespace apportion::jinja {
 namespace {
 
-/// Equality of texts, whoever wrote them.
+/// Whether texts are equal, whoever wrote them.
 bool same_text(const MarkedText& left, const MarkedText& right, Runtime& runtime) {
   if (left.size() != right.size()) return false;
   runtime.use_steps(left.size() / 64);
@@ -39,14 +39,14 @@ bool same_items(const Mapping& left, const Mapping& right, Runtime& runtime) {
   return true;
 }
 
-/// The order of two whole numbers or numbers with a point; nothing when one is not a number at all.
+/// The order of two numbers, whole or with a point; nothing when one is not a number at all.
 std::optional<std::partial_ordering> order_of_numbers(const Value& left, const Value& right) {
   if (left.as_integer() && right.as_integer()) return *left.as_integer() <=> *right.as_integer();
   if (left.as_number() && right.as_number()) return *left.as_number() <=> *right.as_number();
   return {};
 }
 
-/// Python's str.isprintable of one character.
+/// Python's str.isprintable for one character.
 bool is_printable(UChar32 character) {
   if (character == ' ') return true;
   constexpr uint32_t not_printable = U_GC_C_MASK | U_GC_Z_MASK;
@@ -60,7 +60,7 @@ std::string escaped(UChar32 character) {
   return text;
 }
 
-/// repr() of a text: in single quotes, unless it has those and no double ones.
+/// repr() of a text: in single quotes, unless it has single quotes and no double ones.
 std::string quoted(const std::string& text, const Runtime& runtime) {
   const bool has_single = text.find('\'') != std::string::npos;
   const char quote = has_single && text.find('"') == std::string::npos ? '"' : '\'';
@@ -84,7 +84,7 @@ std::string quoted(const std::string& text, const Runtime& runtime) {
   return out += quote;
 }
 
-/// Writes what stands inside of lists and dicts, and notes whether any of it is a user's.
+/// Writes what is inside lists and dicts, and notes whether any of it is a user's.
 class ReprWriter : public CountedText {
  public:
   explicit ReprWriter(Runtime& runtime) : CountedText(runtime) {}
@@ -252,8 +252,7 @@ std::optional<bool> less(const Value& left, const Value& right, Runtime& runtime
 std::string float_text(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  // The fewest digits that read back as the same number, as Python has them; where the point goes is its
-  // rule.
+  // The fewest digits that read back as the same number, as in Python, and the point where Python puts it.
   std::array<char, 40> digits{};
   const auto end = std::to_chars(digits.begin(), digits.end(), value, std::chars_format::scientific).ptr;
   std::string text(digits.begin(), end);

@@ -1,6 +1,5 @@
-// Values of a template's expressions, as Python has them: what they are, truth, equality, order and their
-// text. Lists and dicts never change once they are made, so values share them. What expressions do with
-// values is evaluator.h's.
+// Values of a template's expressions, as in Python: what they are, truth, equality, order and their text.
+// Lists and dicts never change once made, so values share them. evaluator.h computes with values.
 #pragma once
 
 #include <cstdint>
@@ -22,22 +21,23 @@ class Value;
 class Runtime;
 struct Statement;
 
-/// What was asked for and is not there; `name` says what, for the error of whoever uses it.
+/// Something asked for that does not exist; `name` says what, for the error of whoever uses it.
 struct Undefined {
   std::string name;
 };
 
 struct None {};
 
-/// Elements one after another, and what Python would have made of them: what can be done with it differs.
+/// Elements one after another, and what kind Python would have made, which decides what can be done with
+/// them.
 struct Sequence {
   enum class Kind { list, tuple, range, view, generator };
   Kind kind;
   std::vector<Value> elements;
-  mutable bool spent = false;  // a generator that was gone through: it has no more elements
+  mutable bool spent = false;  // a generator that was used up: it has no more elements
 };
 
-/// In the order in which keys were first put in.
+/// In the order that keys were first put in.
 struct Mapping {
   std::vector<std::pair<Value, Value>> items;
   const Value* find(std::string_view key) const;
@@ -55,10 +55,10 @@ struct Loop {
   size_t index0 = 0;
 };
 
-/// What can be called: a function of the program's own or a method of a value, by name, or a macro.
+/// Anything that can be called: a function of the program's own or a method of a value, by name, or a macro.
 struct Callable {
   std::string name;
-  std::shared_ptr<const Value> self{};  // of a method
+  std::shared_ptr<const Value> self{};  // for a method
   const Statement* macro = nullptr;     // lives as long as the template
 };
 
@@ -81,14 +81,14 @@ class Value {
   static Value text(std::string_view text, Origin origin = Origin::template_text) {
     return MarkedText(text, origin);
   }
-  /// Containers hold plain values only (`is_plain`), at most max_depth within each other: the caller has
+  /// Containers hold only plain values (`is_plain`), nested at most max_value_depth deep: the caller has
   /// checked.
   static Value sequence(Sequence::Kind kind, std::vector<Value> elements);
   static Value list(std::vector<Value> elements) {
     return sequence(Sequence::Kind::list, std::move(elements));
   }
   static Value mapping(std::vector<std::pair<Value, Value>> items);
-  /// All strings in it have that origin; an object's keys are always template text.
+  /// All strings in it get that origin; an object's keys are always template text.
   static Value from_json(const nlohmann::ordered_json& json, Origin origin);
 
   template <typename Type>
@@ -105,12 +105,12 @@ class Value {
   const Loop* as_loop() const;
   /// A whole number or, as in Python, a truth value.
   std::optional<int64_t> as_integer() const;
-  /// Those and numbers with a point.
+  /// Those, and numbers with a point.
   std::optional<double> as_number() const;
 
-  /// What containers may hold: not namespaces, loops and functions, so that nothing can hold itself.
+  /// What containers may hold: no namespaces, loops or functions, so that nothing can hold itself.
   bool is_plain() const;
-  /// How many containers are within each other, 0 for what is none.
+  /// How deep its containers are nested, 0 for a value that is none.
   int depth() const { return depth_; }
   bool truth() const;
   /// Python's name of its type: "str", "list".
@@ -131,15 +131,15 @@ class Value {
   int depth_ = 0;
 };
 
-/// Containers within each other.
+/// The deepest nesting of containers.
 constexpr int max_value_depth = 64;
 
-/// Python's ==. Walks both, each step charged to `runtime`.
+/// Python's ==. Walks both, charging each step to `runtime`.
 bool equal(const Value& left, const Value& right, Runtime& runtime);
-/// Python's <, or nothing where it knows none for the two.
+/// Python's <, or nothing when it is not defined for the two.
 std::optional<bool> less(const Value& left, const Value& right, Runtime& runtime);
 
-/// str(value): a text is itself, with its marks; all else has the mark of what is in it.
+/// str(value): a text is itself, with its marks; anything else has the mark of what is in it.
 MarkedText text_of(const Value& value, Runtime& runtime);
 /// As Python writes a number with a point: 1.0, 1e+16, 0.1.
 std::string float_text(double value);

@@ -31,7 +31,7 @@ void install_interrupt_handler(bool in_batch_job) {
   action.sa_handler = note_signal;
   sigemptyset(&action.sa_mask);
   for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
-    // Slurm tells all processes to terminate, mpirun then its ranks: they have been told once.
+    // Slurm sends SIGTERM to all processes, and mpirun then to its ranks, which already have it.
     const bool may_come_twice = in_batch_job && signal == SIGTERM;
     action.sa_flags = SA_RESTART | (may_come_twice ? 0 : static_cast<int>(SA_RESETHAND));
     sigaction(signal, &action, nullptr);

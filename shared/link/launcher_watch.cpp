@@ -1,4 +1,4 @@
-// The thread that looks; see launcher_watch.h.
+// The watching thread; see launcher_watch.h.
 #include "shared/link/launcher_watch.h"
 
 #include <unistd.h>
@@ -28,7 +28,7 @@ LauncherWatch::~LauncherWatch() {
 void LauncherWatch::run(int parent) {
   std::unique_lock lock(mutex_);
   while (!ending_.wait_for(lock, look_pause, [this] { return ended_; })) {
-    // Nothing is flushed and MPI is not asked: whom it would talk to is gone.
+    // Flushes nothing and does not ask MPI: whoever it would talk to is gone.
     if (::getppid() != parent) std::_Exit(1);
   }
 }

@@ -1,6 +1,6 @@
-// Ends a rank whose launcher is gone. Open MPI's orted and Slurm's slurmstepd end their ranks when they end
-// in order; killed, they leave them behind, and such a rank would wait for the others for ever, also inside
-// MPI itself.
+// Ends a rank whose launcher is gone. Open MPI's orted and Slurm's slurmstepd end their ranks when they exit
+// in order; when killed, they leave them behind, and such ranks would wait for the others forever, even
+// inside MPI itself.
 #pragma once
 
 #include <condition_variable>
@@ -11,7 +11,8 @@ namespace apportion {
 
 class LauncherWatch {
  public:
-  /// Starts a thread that looks twice a second whether the process that started this one is still its parent.
+  /// Starts a thread that checks twice a second whether the process that started this one is still its
+  /// parent.
   LauncherWatch();
   ~LauncherWatch();
   LauncherWatch(const LauncherWatch&) = delete;

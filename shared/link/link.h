@@ -17,8 +17,8 @@ struct Received {
   Message message;
 };
 
-/// One end of the control traffic: the coordinator's, or one worker's. Calls never block on a peer except
-/// receive.
+/// One end of the control traffic: the coordinator's, or one worker's. No call except receive ever blocks on
+/// a peer.
 class Link {
  public:
   virtual ~Link() = default;

@@ -1,5 +1,5 @@
-// The link within one process: the coordinator's end and the worker's (in tests several workers'), by
-// mailboxes. Nothing of MPI is needed or started.
+// The link within one process: mailboxes between the coordinator's end and the worker's (in tests several
+// workers'). Neither needs nor starts MPI.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,8 @@
 
 namespace apportion {
 
-/// All ends of the control traffic between a coordinator and `workers` workers. The ends may be used from
-/// different threads, and no longer than this lives.
+/// All ends of the control traffic between a coordinator and `workers` workers. Different threads may use the
+/// ends, for as long as this lives.
 class MemoryLinks {
  public:
   explicit MemoryLinks(int workers);

@@ -1,5 +1,5 @@
-// The link thread and its queues; see link_mpi.h. Every MPI call here but the communicator's making and
-// freeing is made by the link thread. A message's tag says which end of the receiving rank it is for.
+// The link thread and its queues; see link_mpi.h. The link thread makes every MPI call here except those that
+// make and free the communicator. A message's tag says which end of the receiving rank it is for.
 #include "shared/link/link_mpi.h"
 
 #define OMPI_SKIP_MPICXX 1  // the C interface only
@@ -40,7 +40,7 @@ void check(int code, const char* operation) {
   throw RankError(-1, std::string("control message, ") + operation + ": " + text);
 }
 
-/// What asks to stop, and the rank that was asked.
+/// The signal that asks to stop, and the rank that was asked.
 using Interruption = std::array<int, 2>;
 
 /// A message on its way out; its bytes must stay where they are until MPI is done with them.
@@ -68,7 +68,7 @@ class MpiLink::Thread {
   int rank() const { return rank_; }
   Mailbox& mailbox(Tag tag) { return boxes_[tag]; }
 
-  /// From any thread. `from` is the sending end's address.
+  /// May be called from any thread. `from` is the sending end's address.
   void post(int from, int rank, Tag tag, std::string bytes) {
     ensure(rank >= 0 && rank < size_, "a message goes to a rank that exists");
     ensure(bytes.size() <= static_cast<size_t>(std::numeric_limits<int>::max()),
@@ -112,7 +112,7 @@ class MpiLink::Thread {
     }
   }
 
-  /// Whether anything moved.
+  /// Returns whether anything moved.
   bool move_messages() {
     bool received = receive_one();
     bool sent = start_sends();
@@ -179,7 +179,7 @@ class MpiLink::Thread {
       waiting_.push_back({other, interruption, bytes});
   }
 
-  /// Heartbeat, interruption.
+  /// Sends heartbeats and passes on an interruption.
   void watch() {
     double now = seconds_now();
     bool just_interrupted = interrupt_signal() && !interrupted_at_;
@@ -190,11 +190,11 @@ class MpiLink::Thread {
       interrupted_at_ = now;
       tell_of_interrupt();
     }
-    if (rank_ == 0 || !interrupted_at_) return;  // rank 0's coordinator looks for itself
+    if (rank_ == 0 || !interrupted_at_) return;  // rank 0's coordinator sees to it itself
     if (now - *interrupted_at_ > longest_stop_s_) end_process_(exit_code_of_interrupt(interrupt_signal()));
   }
 
-  /// Nobody leaves before everyone's sends are done: a barrier that is passed while messages still move.
+  /// No rank leaves before everyone's sends are done: waits at a barrier while messages still move.
   void leave_together() {
     while (start_sends() || !sending_.empty()) {
       receive_one();
@@ -216,14 +216,14 @@ class MpiLink::Thread {
   const double longest_stop_s_;
   MPI_Comm communicator_ = MPI_COMM_NULL;
   Mailbox boxes_[2];  // by Tag
-  std::mutex mutex_;  // of waiting_ and failure_
+  std::mutex mutex_;  // guards waiting_ and failure_
   std::deque<Outgoing> waiting_;
   std::exception_ptr failure_;
   std::atomic<Leave> leave_ = Leave::no;
-  std::list<Outgoing> sending_;  // the thread's own, as all below
+  std::list<Outgoing> sending_;  // the thread's own, as is everything below
   double last_watch_ = 0;
   std::optional<double> interrupted_at_;
-  int noted_by_ = -1;  // the rank whose interruption came here; -1: none came
+  int noted_by_ = -1;  // the rank whose interruption arrived here; -1: none
   std::thread thread_;
 };
 

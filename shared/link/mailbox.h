@@ -1,5 +1,5 @@
-// Where messages wait for their receiver: a queue between threads of one process. Bytes, not messages: what
-// is read here was encoded and is decoded, whichever way it came.
+// Where messages wait for their receiver: a queue between threads of one process. It holds bytes, not
+// messages, so all messages are encoded and decoded, whichever way they came.
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@ class Mailbox {
   /// Adds encoded bytes from `from` (a world rank or coordinator_address).
   void put(int from, std::string bytes);
 
-  /// The oldest message, waiting for one at most `wait`. Throws DataError for bytes that are no message, and
-  /// what `fail` was given once the queue is empty.
+  /// The oldest message; waits at most `wait` for one. Throws DataError for bytes that are not a message, and
+  /// once the queue is empty the reason given to fail().
   std::optional<Received> take(std::chrono::milliseconds wait);
 
   /// No more will come, because of `reason`.

@@ -1,5 +1,5 @@
-// Messages as bytes: CBOR of one flat object per message with the protocol's version and the message's kind.
-// Each struct lists its fields once (`visit`), for both directions. What the fields mean is in message.h.
+// Messages as bytes: CBOR of one flat object per message, with the protocol's version and the message's kind.
+// Each struct lists its fields once (`visit`), for both directions. message.h says what they mean.
 #include "shared/link/message.h"
 
 #include <nlohmann/json.hpp>
@@ -112,7 +112,7 @@ const char* kind_of(const Failed&) { return "failed"; }
 const char* kind_of(const Heartbeat&) { return "heartbeat"; }
 const char* kind_of(const Stop&) { return "stop"; }
 
-/// What JSON has a type for; all else has a `visit`.
+/// Types that JSON has; all others have a `visit`.
 template <typename Value>
 concept Plain = std::is_arithmetic_v<Value> || std::is_same_v<Value, std::string> ||
     std::is_same_v<Value, std::map<std::string, std::string>>;
@@ -149,7 +149,7 @@ class Writer {
   Json json_ = Json::object();
 };
 
-/// Throws a std::exception for a field that is absent or of another type.
+/// Throws a std::exception for a field that is missing or of another type.
 class Reader {
  public:
   explicit Reader(const Json& json) : json_(json) {}
@@ -212,8 +212,8 @@ class Reader {
   const Json& json_;
 };
 
-/// Goes through bytes without making values of them, and stops where lists and objects lie deeper in each
-/// other than any message's: values are read by a call within a call for each.
+/// Goes through bytes without making values of them, and stops where lists and objects are nested deeper than
+/// in any message: making values recurses once per level.
 class DepthCheck : public nlohmann::json_sax<Json> {
  public:
   static bool is_too_deep(std::string_view bytes) {
@@ -262,7 +262,7 @@ Message read_kind(const std::string& kind, const Json& json) {
 }  // namespace
 
 std::string encode(const Message& message) {
-  Message copy = message;  // `visit` serves both directions, hence takes references that are not const
+  Message copy = message;  // `visit` serves both directions, so it takes references that are not const
   Json json = std::visit(
       [](auto& value) {
         Writer fields;

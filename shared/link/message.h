@@ -16,9 +16,10 @@
 namespace apportion {
 
 /// Coordinator to every rank of a group: run this task together. `group` lists world ranks in group order;
-/// `group_tag` names this forming of the group (unique among those of a Coordinator). `input` is what they
-/// need of its inputs' result files, which only the coordinator reads: of a judge task the stories_to_judge.
-/// `settings` (key, value) are all that they see of the configuration; other keys have their defaults.
+/// `group_tag` names this forming of the group (unique within a Coordinator). `input` is what they need from
+/// the result files of the task's inputs, which only the coordinator reads: for a judge task, the
+/// stories_to_judge. `settings` (key, value) is all that they see of the configuration; other keys have their
+/// defaults.
 struct Assign {
   Task task;
   std::vector<int> group;
@@ -32,20 +33,20 @@ struct Progress {
   std::string task_id;
   std::string stage;  // "stage 1", "measure v2"
   int64_t step = 0, steps = 0;
-  // NaN where there is none.
+  // NaN when there is none.
   double loss = std::numeric_limits<double>::quiet_NaN(), kl = loss, coverage = loss;
   double retain = 0;  // of the replay rows; 0: nothing is kept
   double tokens_per_second = 0;
-  double peak_share = 0;  // of the measured matrix-multiply peak
+  double peak_share = 0;  // share of the measured matrix-multiply peak
   double seconds_left = 0;
 };
 
-/// Of steps that so far took so many seconds: as long for each that is left.
+/// The time left when `done` of `all` steps took `seconds`: as long for each remaining step.
 inline double seconds_left(double seconds, int64_t done, int64_t all) {
   return seconds / static_cast<double>(done > 0 ? done : 1) * static_cast<double>(all - done);
 }
 
-/// From a rank of the group: a line for people, on its task.
+/// From a rank of the group: a line for people about its task.
 struct Note {
   std::string task_id;
   std::string text;
@@ -59,26 +60,25 @@ struct Histogram {
   std::vector<PromptResult> prompts;
 };
 
-/// The training log's columns (all of equal length, one value a step).
+/// The training log's columns (all of equal length, one value per step).
 struct TrainLog {
   std::vector<double> step, loss, kl, kto, retain, z, z_unclamped, coverage, grad_norm, lr, tokens, seconds;
 };
 
-/// What one rank measured of a scale task.
+/// What one rank measured in a scale task.
 struct StepSample {
   std::vector<double> seconds;           // wall time of each timed step
   std::vector<double> resident_seconds;  // the same with all of the base here (where nothing moved, those
                                          // above); empty: no room
-  double tokens = 0, flops = 0;          // of a step, all ranks together
-  double peak_flops = 0;                 // matrix-multiply FLOP/s of this rank, all of the group measuring
+  double tokens = 0, flops = 0;          // per step, all ranks together
+  double peak_flops = 0;                 // matrix-multiply FLOP/s of this rank while all of the group measure
   double base_bytes = 0;                 // high-water mark of the frozen base on this rank
-  double tensor_bytes = 0;               // of all tensors alive at one time on the device; 0: not known
-  double process_bytes = 0;  // of the process's resident memory, or all that is taken of its GPU; 0:
-                             // not known
+  double tensor_bytes = 0;               // all tensors alive at one time on the device; 0: unknown
+  double process_bytes = 0;  // resident memory of the process, or all that is taken of its GPU; 0: unknown
 };
 
-/// From every rank of the group when its part is finished. The group's first rank of a training task adds the
-/// log and the digest of the safetensors file that it has written below tasks/<id>/adapter, or /weights.
+/// From every rank of the group when its part is finished. For a training task the group's first rank adds
+/// the log and the digest of the safetensors file that it wrote below tasks/<id>/adapter, or /weights.
 struct Done {
   std::string task_id;
   int64_t micro_batches = 0, units = 0;  // that this rank computed
@@ -87,20 +87,20 @@ struct Done {
   std::string adapter_digest;
   std::string compute_type;  // resolved: "float32" or "bfloat16"
   int threads = 0;
-  StepSample sample;          // of a scale task
-  std::string retention;      // of a retention task, from the group's first rank: JSON (measure/retention.h)
-  std::vector<int> verdicts;  // of a judge task, from the group's first rank: those of `input`
+  StepSample sample;          // for a scale task
+  std::string retention;      // for a retention task, from the group's first rank: JSON (measure/retention.h)
+  std::vector<int> verdicts;  // for a judge task, from the group's first rank: those of `input`
 };
 
-/// From every rank of the group that leaves its task unfinished, because the run is to stop: what it had is
-/// saved. `done` of `all` are steps, or the rank's own units of a measure task.
+/// From every rank of the group that leaves its task unfinished because the run is to stop; its state is
+/// saved. `done` and `all` count steps, or the rank's own units of a measure task.
 struct Paused {
   std::string task_id;
   int64_t done = 0, all = 0;
 };
 
-/// From a rank that cannot go on; with `task_id` from one that was alone at that task and can take another.
-/// `is_of_storage`: the place for results takes nothing more, which is no failure of the task.
+/// From a rank that cannot go on; with `task_id`, from one that was alone at that task and can take another.
+/// `is_of_storage`: storage for results takes nothing more, which is not the task's failure.
 struct Failed {
   std::string reason;
   int exit_code = 1;
@@ -111,7 +111,7 @@ struct Failed {
 /// From every rank each second, so that a silent one is noticed.
 struct Heartbeat {};
 
-/// Coordinator to every rank: no more tasks, leave. `exit_code` other than 0: the whole run ends, with it.
+/// Coordinator to every rank: no more tasks, leave. If `exit_code` is not 0, the whole run ends with it.
 struct Stop {
   int exit_code = 0;
 };

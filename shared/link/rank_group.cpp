@@ -1,4 +1,4 @@
-// MPI's beginning and end; see rank_group.h.
+// MPI's start and end; see rank_group.h.
 #include "shared/link/rank_group.h"
 
 #define OMPI_SKIP_MPICXX 1  // the C interface only
@@ -65,7 +65,7 @@ RankGroup::~RankGroup() {
 
 void RankGroup::abort(int exit_code) const {
   std::fflush(nullptr);
-  // The launcher ends the ranks by SIGTERM first: let it work here.
+  // The launcher first ends the ranks with SIGTERM: let it take effect here.
   std::signal(SIGTERM, SIG_DFL);
   if (launch_ == Launch::mpi) MPI_Abort(MPI_COMM_WORLD, exit_code);
   std::_Exit(exit_code);

@@ -1,6 +1,6 @@
 // The ranks of a job: MPI starts and ends here and nowhere else. Without a launcher MPI is not even
-// initialised and the one process is rank 0 of 1. What the ranks say to each other is link_mpi's and
-// collectives_mpi's.
+// initialised, and the one process is rank 0 of 1. link_mpi and collectives_mpi carry what the ranks say to
+// each other.
 #pragma once
 
 #include <memory>
@@ -12,16 +12,16 @@ namespace apportion {
 /// How this process was started: by itself, or by mpirun or srun (shared/config/rank_env.h finds out).
 enum class Launch { single, mpi };
 
-/// One per process, made by the main thread, outliving all links and collectives.
+/// One per process; the main thread makes it, and it outlives all links and collectives.
 class RankGroup {
  public:
-  /// With Launch::mpi: MPI_Init_thread (collective). Throws UserError when the MPI library offers no
-  /// MPI_THREAD_MULTIPLE, which the link threads need, or sees another number of ranks than `expected_size`,
-  /// the launcher's (0: not known): then the launcher is another MPI's. From here on the rank ends when its
+  /// With Launch::mpi: MPI_Init_thread (collective). Throws UserError when the MPI library does not offer
+  /// MPI_THREAD_MULTIPLE, which the link threads need, or sees another number of ranks than the launcher's
+  /// `expected_size` (0: unknown): then the launcher is another MPI's. From here on the rank ends when its
   /// launcher is gone.
   explicit RankGroup(Launch launch, int expected_size = 0);
 
-  /// MPI_Finalize (collective), except while an exception unwinds: the other ranks may never get there, so
+  /// MPI_Finalize (collective), except while an exception unwinds: since the other ranks may never get there,
   /// the job is aborted instead.
   ~RankGroup();
   RankGroup(const RankGroup&) = delete;
@@ -34,8 +34,7 @@ class RankGroup {
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
 
-  /// Ends every rank of the job with `exit_code`, from any thread, without clean-up. Output is flushed
-  /// before.
+  /// Ends every rank of the job with `exit_code`, from any thread, without clean-up. Flushes output first.
   [[noreturn]] void abort(int exit_code) const;
 
  private:

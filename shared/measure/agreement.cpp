@@ -7,7 +7,7 @@
 namespace apportion {
 namespace {
 
-/// Rounds by the verdicts of the two, [K + 1] each: the categories, then none.
+/// Rounds by the two judges' verdicts, [K + 1] each: the categories, then none.
 struct Verdicts {
   explicit Verdicts(int categories)
       : size(static_cast<size_t>(categories) + 1), one(size, 0), other(size, 0) {}
@@ -27,7 +27,7 @@ struct Verdicts {
   double all = 0, same = 0;
 };
 
-/// Whether the answers of both are the same, one by one.
+/// Whether both have the same answers, one by one.
 bool are_same(const PromptResult& one, const PromptResult& other) {
   if (one.answers.size() != other.answers.size()) return false;
   for (size_t i = 0; i < one.answers.size(); ++i) {

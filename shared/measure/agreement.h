@@ -8,15 +8,15 @@
 
 namespace apportion {
 
-/// Over the rounds that both judged: those that are no story, and those whose judgement failed, are left out.
-/// That a story says no category is a verdict as any other.
+/// Over the rounds that both judged, without those that are no story and those whose judgement failed. "No
+/// category" is a verdict like any other.
 struct Agreement {
   uint64_t rounds = 0;
-  double share = 0;             // of them that both gave the same verdict
+  double share = 0;             // share of them with the same verdict from both
   std::optional<double> kappa;  // Cohen's: (share - chance) / (1 - chance); absent where chance is 1
 };
 
-/// Absent where the two are not of the same answers, or judged none in common.
+/// Absent when the two have different answers, or no judged round in common.
 std::optional<Agreement> agreement_of(const MeasureResult& one, const MeasureResult& other);
 
 }  // namespace apportion

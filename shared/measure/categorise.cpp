@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-/// The share of each category in what the text says; empty when it is unparsed.
+/// Each category's share in what the text says; empty when unparsed.
 std::vector<double> read(const AnswerReader& reader, const std::string& text) {
   const size_t categories = reader.parser.categories();
   if (reader.reading == Reading::shares) return verbalized_shares(reader.parser, text, categories);
@@ -42,7 +42,7 @@ void Categoriser::count(const GivenAnswer& answer, int32_t category, uint64_t ro
   }
 }
 
-/// Each round that gave this answer draws a category of its own.
+/// Draws a category for each round that gave this answer.
 void Categoriser::draw_categories(const GivenAnswer& answer, const std::vector<double>& shares) {
   const std::vector<float> probabilities(shares.begin(), shares.end());
   CounterRng rng(reader_->seed, "stated shares\n" + draw_key_ + path_text(answer.tokens));

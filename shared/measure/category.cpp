@@ -12,10 +12,10 @@
 namespace apportion {
 namespace {
 
-/// Folded for comparing, with each run of white space as one space.
+/// Folds text for comparison, with each run of white space as one space.
 icu::UnicodeString normalise(std::string_view text) {
   icu::UnicodeString folded = icu::UnicodeString::fromUTF8(fold_case(text));
-  // Folding takes the Thai and the Lao AM apart, and dictionaries know them as one.
+  // Folding splits the Thai and the Lao AM, which dictionaries know as one.
   folded.findAndReplace(u"\u0E4D\u0E32", u"\u0E33").findAndReplace(u"\u0ECD\u0EB2", u"\u0EB3");
   icu::UnicodeString normalised;
   for (int32_t i = 0; i < folded.length(); i = folded.moveIndex32(i, 1)) {
@@ -33,8 +33,8 @@ bool is_word(UChar32 code_point) {
   return (U_GET_GC_MASK(code_point) & (U_GC_L_MASK | U_GC_N_MASK | U_GC_M_MASK)) != 0;
 }
 
-/// Whether no letter, digit or mark is right before or after; of a name in a script without blanks, whether a
-/// word begins and ends there.
+/// Whether no letter, digit or mark is right before or after; for a name in a script without blanks, whether
+/// words begin and end there.
 bool is_whole_word(const icu::UnicodeString& text, int32_t begin, int32_t end, WordBoundaries& boundaries) {
   const auto parted = [&](int32_t at, UChar32 outside, UChar32 inside) {
     return !is_word(outside) || (is_unspaced(inside) && boundaries.at(at));
@@ -49,7 +49,7 @@ struct Mention {
   int category;
 };
 
-/// The mentions that no longer one overlaps (of equally long ones the later stays), in the text's order.
+/// The mentions that no longer one overlaps (of equally long ones the later stays), in text order.
 std::vector<Mention> without_overlaps(std::vector<Mention> mentions) {
   std::sort(mentions.begin(), mentions.end(), [](const Mention& a, const Mention& b) {
     const int32_t length_a = a.end - a.begin, length_b = b.end - b.begin;
@@ -79,10 +79,10 @@ struct CategoryParser::Names {
 
     std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
   };
-  std::vector<OfAttribute> attributes;  // one, but for a joint dataset
+  std::vector<OfAttribute> attributes;  // one, except for a joint dataset
 
   void add(const std::vector<Category>& categories, Words words);
-  /// The category of one of each attribute's; the last changes fastest.
+  /// The joint category of one category per attribute; the last changes fastest.
   int index(const std::vector<int>& of_each) const;
   std::vector<Mention> mentions_in(const icu::UnicodeString& text) const;
 };

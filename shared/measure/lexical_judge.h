@@ -1,4 +1,4 @@
-// Tells which category a story is about from its words. Whether a text is a story is story.h's to say.
+// Tells from a story's words which category it is about. story.h says whether a text is a story.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,14 +8,14 @@
 
 namespace apportion {
 
-/// Reads whole words, case aside: the categories' names, synonyms and judge words (pronouns). The category
-/// with most mentions counts, since a story comes back to its person and names others in passing; of equally
-/// many the one mentioned first, since a story begins with its person.
+/// Reads whole words, ignoring case: the categories' names, synonyms and judge words (pronouns). The category
+/// with most mentions counts, since a story comes back to its person and names others in passing; among
+/// equals the one mentioned first, since a story begins with its person.
 class LexicalJudge {
  public:
   explicit LexicalJudge(const Dataset& dataset);
 
-  /// A category, or `unparsed` where no word of any is there.
+  /// A category, or `unparsed` when it has no word of any.
   int judge(std::string_view text) const { return parser_.most_mentioned(text); }
 
   /// What its verdicts depend on besides the text: the rule's revision, and every word.

@@ -116,13 +116,13 @@ std::optional<double> high(const std::optional<Interval>& interval) {
   return interval ? std::optional(interval->high) : std::nullopt;
 }
 
-/// Of what stands for the whole test set alone.
+/// A metric of the test set as a whole.
 MeasuredMetric whole(const MetricDescription& description,
                      std::optional<double> (*of_set)(const DatasetMetrics&)) {
   return {description, MetricExtent::all, false, nullptr, nullptr, of_set};
 }
 
-/// What is left to chance: the page says what an interval leaves out.
+/// What is left to chance; the page says what an interval leaves out.
 std::vector<MeasuredMetric> make_chances() {
   constexpr const char* too_few =
       "fewer than six subjects have one: an interval of so few holds less than it says";

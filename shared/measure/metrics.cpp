@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-/// Sums over a subject's wordings, then divided by their number.
+/// Sums over a subject's wordings, then means.
 struct WordingMeans {
   std::vector<uint64_t> counts;  // [K+2]
   uint64_t no_story = 0, failed = 0;
@@ -30,8 +30,8 @@ double high_of(const PromptResult& prompt, size_t j) {
   return std::min(1.0, low_of(prompt, j) + prompt.unexplored);
 }
 
-/// Mean over categories of the larger distance of the two bounds from the target (0 for an unknown one:
-/// unused).
+/// Mean over categories of the larger distance of the two bounds from the target (0 for an unknown target,
+/// which is unused).
 double bound_error(const std::vector<double>& low, const std::vector<double>& high,
                    const std::vector<double>& target) {
   double sum = 0;
@@ -100,7 +100,7 @@ std::vector<double> smoothed_shares(const std::vector<uint64_t>& counts) {
   return renormalise(std::move(shares));
 }
 
-/// What the drawn rounds say.
+/// Fills in what the drawn rounds say.
 void fill_sampled(SubjectMetrics& metrics, const WordingMeans& means, const std::vector<double>& target) {
   const std::vector<uint64_t>& counts = means.counts;
   const size_t categories = counts.size() - 2;
@@ -130,7 +130,7 @@ void fill_sampled(SubjectMetrics& metrics, const WordingMeans& means, const std:
   metrics.kl = divergence(target, smoothed_shares(counts));
 }
 
-/// What the expanded trees say; overrides the KL of the rounds where it can.
+/// Fills in what the expanded trees say; replaces the rounds' KL where it can.
 void fill_exact(SubjectMetrics& metrics, const WordingMeans& means, const std::vector<double>& target) {
   metrics.exact_low = means.low;
   metrics.exact_high = means.high;
@@ -184,7 +184,7 @@ uint64_t rounds_of(const MeasureResult& result, int subject) {
   return rounds;
 }
 
-/// Whether an answer begins with a steering text of the category, whichever the job had.
+/// Whether an answer begins with a steering text of the category, of whichever kind the job had.
 bool begins_steered(const std::string& text, int category) {
   for (Steering steering : {Steering::digit, Steering::letter, Steering::word}) {
     if (category < most_steered(steering) && text.starts_with(steering_text(steering, category) + " "))
@@ -237,7 +237,7 @@ std::optional<double> correlation_of(const std::vector<SubjectMetrics>& subjects
   return mean_of(found);
 }
 
-/// Of the mean of errors, none of which is below 0 or above 1.
+/// Interval of the mean of errors, each between 0 and 1.
 std::optional<Interval> error_interval(const std::vector<double>& errors) {
   std::optional<Interval> interval = mean_interval(errors);
   if (interval) *interval = {std::max(0.0, interval->low), std::min(1.0, interval->high)};
@@ -255,7 +255,7 @@ void count_passes(DatasetMetrics& metrics, const std::vector<SubjectMetrics>& su
   metrics.passes_of_perfect = passes_of_perfect(rejections);
 }
 
-/// `known`: how many subjects have a target, hence a floor.
+/// `known`: how many subjects have a target, and so a floor.
 DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
   DatasetMetrics metrics;
   const std::vector<double> maes = present(subjects, &SubjectMetrics::mae);

@@ -28,7 +28,7 @@ void divide(RetentionGroup& group, double tokens) {
 }
 
 std::string verdict_of(const RetentionSummary& summary) {
-  // Far above what a model that is kept has, far below what one that is not kept has.
+  // Far above what a kept model has, far below what one has that is not kept.
   constexpr double leaks = 0.1, lost_text = 1.5;
   std::string words;
   if (std::max(summary.unrelated.added_leak, summary.near.added_leak) > leaks) {

@@ -45,7 +45,7 @@ class Halving {
     halve(middle, last, count - in_left);
   }
 
-  std::vector<double> below_;  // cumulative probability of the tokens before
+  std::vector<double> below_;  // cumulative probability of earlier tokens
   CounterRng rng_;
   SplitCounts out_;
 };
@@ -67,7 +67,7 @@ SplitCounts split_rounds(uint64_t count, const float* probabilities, int64_t voc
   std::sort(draws.begin(), draws.end());
 
   SplitCounts split;
-  double below = 0;  // cumulative probability of the tokens before
+  double below = 0;  // cumulative probability of earlier tokens
   size_t next = 0;
   for (int64_t token = 0; token < vocabulary && next < draws.size(); ++token) {
     const double above = below + probabilities[token] / total;

@@ -1,6 +1,6 @@
 // Independent rounds of one prompt, drawn down the tree: a node's count is split over its next tokens as
-// independent draws would be, by our own inversion. How draws are keyed: docs/architecture.md,
-// "The same bytes at any number of ranks".
+// independent draws would split it, by our own inversion. docs/architecture.md, "The same bytes at any number
+// of ranks", says how draws are keyed.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace apportion {
 
-/// A draw closer than this to a boundary of its inversion could fall otherwise under other rounding of the
-/// probabilities; such draws are counted.
+/// A draw closer than this to a boundary of its inversion could fall on the other side if probabilities were
+/// rounded differently; such draws are counted.
 inline constexpr double draw_bound = 1e-6;
 
 struct SplitCounts {
@@ -21,11 +21,12 @@ struct SplitCounts {
   uint64_t near_boundary = 0;
 };
 
-/// A path of tokens in the key of its draws.
+/// A path of tokens as text for the key of its draws.
 std::string path_text(const std::vector<int32_t>& tokens);
 
-/// Up to so many rounds are drawn one by one. More are halved again and again: the vocabulary's first half
-/// takes a binomial number of them, and so on down to single tokens, which costs per token that gets any.
+/// Up to this many rounds are drawn one by one. More are halved again and again: the vocabulary's first half
+/// takes a binomial number of them, and so on down to single tokens; the cost grows with the tokens that get
+/// any.
 inline constexpr uint64_t most_single_draws = 4096;
 
 /// Splits `count` rounds at a node by Multinomial(count, probabilities). `probabilities` are V float32 values

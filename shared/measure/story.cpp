@@ -15,14 +15,14 @@
 namespace apportion {
 namespace {
 
-/// The next code point of `text` from `at`, which moves behind it; U+FFFD for bytes that are no UTF-8.
+/// The next code point of `text` at `at`, which moves past it; U+FFFD for bytes that are not UTF-8.
 UChar32 next_code_point(std::string_view text, int32_t& at) {
   UChar32 code_point = 0;
   U8_NEXT_OR_FFFD(text.data(), at, static_cast<int32_t>(text.size()), code_point);
   return code_point;
 }
 
-/// Folded for comparing, with each run of white space as one space, and none at the ends.
+/// Folds text for comparison, with each run of white space as one space, and none at the ends.
 std::string normalise(std::string_view text) {
   const std::string folded = fold_case(text);
   std::string normalised;
@@ -51,13 +51,13 @@ icu::UnicodeString from_utf8(std::string_view text) {
   return icu::UnicodeString::fromUTF8({text.data(), static_cast<int32_t>(text.size())});
 }
 
-/// Of what stands between blanks: one, or in a script without blanks as many as ICU finds.
+/// The words in a piece between blanks: one, or in a script without blanks as many as ICU finds.
 int words_of_piece(std::string_view piece, bool by_dictionary) {
   if (!by_dictionary || !has_unspaced(piece)) return is_word(piece) ? 1 : 0;
   return static_cast<int>(words_by_dictionary(piece).size());
 }
 
-/// Forms end where a word does: "Male" is no beginning of "Males".
+/// A form ends where a word does: "Males" does not begin with "Male".
 bool begins_with(std::string_view text, std::string_view form) {
   if (!text.starts_with(form)) return false;
   const std::string_view rest = text.substr(form.size());
@@ -68,7 +68,7 @@ bool begins_with(std::string_view text, std::string_view form) {
   return is_unspaced(begun.char32At(begun.length() - 1)) && WordBoundaries(whole).at(begun.length());
 }
 
-/// White space, full stops and the like between one form and the next.
+/// Drops white space, full stops and the like between one form and the next.
 std::string_view without_leading_marks(std::string_view text) {
   for (int32_t at = 0, begin = 0; at < static_cast<int32_t>(text.size()); begin = at) {
     if (u_isalnum(next_code_point(text, at))) return text.substr(static_cast<size_t>(begin));

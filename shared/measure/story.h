@@ -1,4 +1,4 @@
-// Whether an answer to a story prompt is a story at all. What the story says is a judge's to tell.
+// Whether an answer to a story prompt is a story at all. A judge tells what the story says.
 #pragma once
 
 #include <string>
@@ -9,12 +9,12 @@
 
 namespace apportion {
 
-/// How many words an answer has besides answer forms, at least, to be a story.
+/// The fewest words, besides answer forms, that make an answer a story.
 inline constexpr int least_story_words = 20;
 
-/// An answer is a story when at least least_story_words words are left of it after the answer forms that it
-/// begins with, plain or behind a steering text, are taken away. A word is what stands between white space
-/// and has a letter; where the dataset's answers are in a script without blanks, what ICU finds to be one.
+/// An answer is a story when at least least_story_words words remain after removing the answer forms that it
+/// begins with, plain or after a steering text. A word is anything between white space that has a letter;
+/// where the dataset's answers are in a script without blanks, whatever ICU finds to be a word.
 class StoryRule {
  public:
   /// The forms are the dataset's, filled for each of its subjects and categories.

@@ -10,7 +10,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Reads digits with an optional fraction at `at` and moves behind them.
+/// Reads digits with an optional fraction at `at` and moves past them.
 double read_decimal(std::string_view text, size_t& at) {
   size_t end = at;
   while (end < text.size() && is_digit(text[end])) ++end;
@@ -23,13 +23,13 @@ double read_decimal(std::string_view text, size_t& at) {
   return value;
 }
 
-/// Whether the number that ends at `at` can be that of a line, as in "2. Female" and "2) Female".
+/// Whether the number that ends at `at` can be a line's number, as in "2. Female" and "2) Female".
 bool stands_as_line_number(std::string_view text, size_t at) {
   if (at >= text.size() || (text[at] != '.' && text[at] != ')')) return false;
   return at + 1 == text.size() || text[at + 1] == ' ';
 }
 
-/// The numbers of `text`, in order, those of at most `lines` lines left out.
+/// The numbers of `text` in order, without those that number a line, up to `lines`.
 std::vector<double> numbers_of(std::string_view text, double lines) {
   std::vector<double> numbers;
   for (size_t at = 0; at < text.size();) {
@@ -62,7 +62,8 @@ std::vector<double> verbalized_shares(const CategoryParser& parser, std::string_
   const CategoryParser::CutText cut = parser.cut(text);
   if (cut.mentions.empty()) return {};
   const auto lines = static_cast<double>(cut.mentions.size() + 1);
-  std::vector<std::vector<double>> around = {numbers_of(cut.before, lines)};  // before, then behind each
+  std::vector<std::vector<double>> around = {numbers_of(cut.before, lines)};  // before the first, then after
+                                                                              // each
   for (const auto& [category, follows] : cut.mentions) around.push_back(numbers_of(follows, lines));
   const bool numbers_first = around.back().empty();
   std::vector<std::optional<double>> stated(categories);

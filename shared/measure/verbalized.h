@@ -1,5 +1,5 @@
-// Reads an answer that lists categories with their probabilities, as "Male: 90%, Female: 10%" (verbalized
-// sampling, arXiv 2510.01171). How the list is asked for is shared/data/question.h's.
+// Reads an answer that lists categories with their probabilities, such as "Male: 90%, Female: 10%"
+// (verbalized sampling, arXiv 2510.01171). shared/data/question.h asks for the list.
 #pragma once
 
 #include <string_view>
@@ -10,10 +10,10 @@
 namespace apportion {
 
 /// The shares that `text` gives to each of `categories` categories, divided by their sum; empty when it gives
-/// none, or only zeros. A category's number is the first one between a mention of it and the next mention;
-/// or, where no number stands behind the last mention ("90% Male, 10% Female"), the last one before it. The
-/// first mention that has a number counts. "90%", "0.9", "9/10" are numbers; the "2." or "2)" of a list's
-/// line is none. A category without a number has the share 0.
+/// none, or only zeros. A category's number is the first one between a mention of it and the next mention or,
+/// when no number follows the last mention ("90% Male, 10% Female"), the last one before it. The first
+/// mention with a number counts. "90%", "0.9" and "9/10" are numbers; the "2." or "2)" that starts a list's
+/// line is not. A category without a number has share 0.
 std::vector<double> verbalized_shares(const CategoryParser& parser, std::string_view text, size_t categories);
 
 }  // namespace apportion

@@ -12,7 +12,7 @@
 namespace apportion {
 namespace {
 
-/// Rounds of stories that are not listed: nobody can read them, so their judgement fails.
+/// Rounds of unlisted stories: nobody can read them, so their judgement fails.
 void fail_unlisted(PromptResult& prompt) {
   if (prompt.unlisted.empty()) return;
   const size_t categories = prompt.counts.size() - 2;

@@ -7,7 +7,7 @@ struct Parts {
   double base, adapters, attention, vocabulary;
 };
 
-/// Of the forward pass; a product of [m, k] and [k, n] counts 2 m k n.
+/// FLOPs of the forward pass; a product of [m, k] and [k, n] counts 2 m k n.
 Parts parts_of(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size) {
   auto d = [](int64_t value) { return static_cast<double>(value); };
   return {2 * d(size.tokens) * d(shape.block_parameters()), 2 * d(size.tokens) * d(adapter_parameters),

@@ -1,4 +1,4 @@
-// FLOPs of the work on a model, for rates and their share of the machine's peak.
+// FLOPs of work on a model, for rates and their share of the machine's peak.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace apportion {
 
-/// What one pass covers. Counted are distinct tokens only, so padding lowers the share of the peak.
+/// What one pass covers. Only distinct tokens count, so padding lowers the share of the peak.
 struct PassSize {
   int64_t tokens = 0;           // through the blocks
   int64_t pairs = 0;            // unmasked (query, key) pairs
@@ -17,9 +17,9 @@ struct PassSize {
 /// Forward: base products, adapters (`adapter_parameters` of LoRA weights), attention, vocabulary.
 double forward_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size);
 
-/// Forward and backward of a frozen base with adapters: the base and the vocabulary matrix get no gradient of
-/// their own, the adapters do. `backward_share` of the blocks are passed backward. No recomputation is
-/// counted.
+/// Forward and backward pass of a frozen base with adapters: the adapters get gradients of their own, the
+/// base and the vocabulary matrix do not. The backward pass covers `backward_share` of the blocks.
+/// Recomputation is not counted.
 double train_flops(const ModelShape& shape, int64_t adapter_parameters, const PassSize& size,
                    double backward_share = 1);
 

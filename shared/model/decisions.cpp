@@ -7,8 +7,8 @@
 namespace apportion {
 namespace {
 
-/// All but shares to follow and how training goes once its size is known, on which no decision depends. With
-/// kto_weight: above 0 a step has other answers.
+/// Everything except the shares to follow and the course of training once its size is known, on which no
+/// decision depends. Includes kto_weight: above 0 a step has other answers.
 std::string key_of(const RunConfig& config) {
   static const KeySet apart = [] {
     std::set<std::string> keys = course_keys();

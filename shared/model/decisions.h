@@ -1,5 +1,5 @@
-// What was found out for the keys that a cell of a sweep leaves to the program (`auto`), so that cells which
-// differ in nothing that it depends on need not find it out again.
+// Remembers what was found out for the keys that a sweep's cell leaves to the program (`auto`), so that cells
+// which differ in nothing that matters to it need not find it out again.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ namespace apportion {
 
 class Decisions {
  public:
-  /// Puts in what keep() was told of a configuration like this one; false when there was none.
+  /// Fills in what keep() stored for a configuration like this one; false when there is nothing.
   bool decide(RunConfig& config);
-  /// `config` is what the last one that decide() refused has become.
+  /// `config` is what has become of the last one that decide() refused.
   void keep(const RunConfig& config);
-  /// Of the last configuration: those that are like it have the same number, from 0 on.
+  /// Number of the last configuration: configurations that are alike share one, counted from 0.
   size_t number() const { return number_; }
 
  private:

@@ -1,5 +1,5 @@
-// What a job's tasks compute at a time, of the largest that were looked at, and how it would lie over ranks:
-// enough to foretell memory and seconds. Whoever packs micro-batches says it (worker/layout.h).
+// The largest that a job's tasks compute at a time, and how the job would lie over ranks: enough to predict
+// memory and seconds. Whoever packs micro-batches works it out (worker/layout.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace apportion {
 
 struct JobSize {
   std::vector<StepLoad> stages;  // the largest micro-batch of each stage of the method
-  int64_t prompt_tokens = 0;     // of a prompt that is measured
+  int64_t prompt_tokens = 0;     // of a measured prompt
   LayoutChoice layout;
 };
 

@@ -18,7 +18,8 @@ constexpr double tera = 1e12, giga = 1e9, gibi = 1073741824;
 /// Peaks are dense; NVLink figures are half of the bidirectional ones that data sheets print.
 const std::vector<Machine>& machines() {
   static const std::vector<Machine> table = {
-      // One core of the machine that this program was written on (measure_peak and copies between processes).
+      // One core of the machine that this program was written on (by measure_peak and copies between
+      // processes).
       {"cpu", 0.4 * tera, 0.095 * tera, 11 * gibi, 20 * giga, 3 * giga, 1 * giga, 2,
        "one core of an AMD EPYC (Zen 4) with AVX-512 bf16, measured", true},
       // NVIDIA A100 80GB data sheet (SXM4): 312 TFLOP/s (float32 19.5), 2,039 GB/s, NVLink 600 GB/s; DGX
@@ -26,16 +27,14 @@ const std::vector<Machine>& machines() {
       {"a100-80", 312 * tera, 19.5 * tera, 80 * giga, 2039 * giga, 300 * giga, 25 * giga, 8,
        "NVIDIA A100 80GB SXM data sheet; network as DGX A100 (200 Gb/s a GPU)"},
       // NVIDIA H100 data sheet (SXM5): 1,979 TFLOP/s with sparsity (float32 67), 3.35 TB/s, NVLink 900 GB/s;
-      // DGX H100: 8 x
-      // 400 Gb/s.
+      // DGX H100: 8 x 400 Gb/s.
       {"h100-80", 989.5 * tera, 67 * tera, 80 * giga, 3350 * giga, 450 * giga, 50 * giga, 8,
        "NVIDIA H100 SXM data sheet; network as DGX H100 (400 Gb/s a GPU)"},
       // NVIDIA H200 data sheet (SXM): as H100 with 141 GB at 4.8 TB/s.
       {"h200-141", 989.5 * tera, 67 * tera, 141 * giga, 4800 * giga, 450 * giga, 50 * giga, 8,
        "NVIDIA H200 SXM data sheet; network as DGX H200 (400 Gb/s a GPU)"},
-      // NVIDIA DGX B200 data sheet, an eighth of it: 1,440 GB, 64 TB/s, NVLink 14.4 TB/s; 72 PFLOP/s in FP8
-      // with
-      // sparsity are 2.25 dense in bfloat16 a GPU (float32 0.075); 8 x 400 Gb/s.
+      // NVIDIA DGX B200 data sheet, divided by eight: 1,440 GB, 64 TB/s, NVLink 14.4 TB/s; 72 PFLOP/s in FP8
+      // with sparsity are 2.25 dense in bfloat16 per GPU (float32 0.075); 8 x 400 Gb/s.
       {"b200-180", 2250 * tera, 75 * tera, 180 * giga, 8000 * giga, 900 * giga, 50 * giga, 8,
        "NVIDIA DGX B200 data sheet (400 Gb/s a GPU)"}};
   return table;

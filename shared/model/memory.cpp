@@ -13,8 +13,8 @@ constexpr double float_bytes = 4;
 
 double of(int64_t value) { return static_cast<double>(value); }
 
-/// Bytes of x and x A^T that the linear layers of a block save for each token (adapted_linear.cpp): the input
-/// of each group with an adapter, and its low-rank product. Full fine-tuning needs every input.
+/// Bytes per token that a block's linear layers save of x and x A^T (adapted_linear.cpp): the input of each
+/// group with an adapter, and its low-rank product. Full fine-tuning needs every input.
 double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
   const double c = layout.compute_bytes;
   const bool full = layout.tuning == Tuning::full;
@@ -32,16 +32,16 @@ double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankL
 /// Embedding and head: one table when tied.
 double tables_of(const ModelShape& shape) { return shape.tied_embedding ? 1 : 2; }
 
-/// What is trained, and Adam's two moments; of an adapter its copy in the compute type, too (lora.cpp). Full
-/// tuning: the sharded moments, and the gradient, which is accumulated from the first micro-batch on.
+/// What is trained, and Adam's two moments; an adapter also has a copy in the compute type (lora.cpp). Full
+/// tuning: the sharded moments, and the gradient, which accumulates from the first micro-batch on.
 double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
   if (layout.tuning == Tuning::full) return 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
   return of(adapter_parameters(shape, lora)) * (3 * float_bytes + layout.compute_bytes);
 }
 
-/// Log-probs of all micro-batches, and where logits become log-probs, or their gradient its copies, as much
-/// again (log_probs.cpp), and once more where they are capped. Brought in for each use also two chunks of the
-/// head in float32 where there are two, and one as computed with.
+/// Log-probs of all micro-batches, and for each lane as much again while logits become log-probs, or their
+/// gradient its copies (log_probs.cpp), twice when they are capped. When the head is brought in for each use,
+/// also two of its chunks in float32 (if there are two) and one in the compute type.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes;
   const double logits = float_bytes * of(load.vocabulary_rows * shape.vocabulary) *
@@ -52,15 +52,15 @@ double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const Ran
   return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
 }
 
-/// Micro-batches that are in a block at once.
+/// Micro-batches that are in one block at once.
 int64_t together(const StepLoad& load, const RankLayout& layout) {
   const bool join = layout.panels || layout.joined;
   return join && layout.tuning == Tuning::adapter ? load.micro_batches : load.lanes;
 }
 
-/// Beyond what is kept: the gated activation's backward pass makes two [T, F] where the gradient behind it is
-/// freed, beside the residual's gradient in float32; attention's makes three float32 copies of its weights
-/// when three [T, F] are free, unless it is in panels (layers.cpp, tree_attention.cpp).
+/// Beyond what is kept, and next to the residual's gradient in float32: the gated activation's backward pass
+/// makes two [T, F] where the gradient behind it is freed; attention's makes three float32 copies of its
+/// weights when three [T, F] are free, unless it is in panels (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
   const double weights = of(shape.heads * load.block_keys()) * 3 * float_bytes;
@@ -75,7 +75,7 @@ double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const S
   // On a GPU those are kept twice (Llama::turn).
   const double turns = (layout.joined ? 2 : 1) * float_bytes * of(shape.head_dim);
   const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + turns;
-  // Micro-batches that go through the blocks together have a plan together, too; a GPU has that one alone.
+  // Micro-batches that join in the blocks have a joint plan besides their own; a GPU has only the joint one.
   const double plans = !layout.joined && together(load, layout) > load.lanes ? 2 : 1;
   double blocks = of(shape.layers) * block * of(load.micro_batches);
   if (layout.recompute == Recompute::always) {
@@ -128,7 +128,7 @@ double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, c
   const double c = layout.compute_bytes, q = of(shape.heads * shape.head_dim);
   const double norms =
       (shape.output_norms ? 4 : 2) * (float_bytes * of(shape.width) + float_bytes);  // inputs and scales
-  // q, keys and values (gathered for each block of queries, or as they are), and the weights of all heads.
+  // q, keys and values (gathered per block of queries, or as they are), and the weights of all heads.
   const double key_copies = layout.panels ? 1 : of(load.block_keys()) / 32;
   const double keys = key_copies * of(shape.kv_heads * shape.head_dim);
   const double attention = c * (q + 2 * keys + of(shape.heads * load.block_keys()));
@@ -145,16 +145,16 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   const double norms = float_bytes * of(shape.vector_parameters());
   memory.base = blocks * (full ? float_bytes : base_bytes(layout)) / s + norms;
   if (layout.is_passing()) memory.gathered = 2 * block.stored;
-  // Full tuning: two blocks' whole gradients on their way into the reduce-scatter.
+  // Full tuning: the whole gradients of two blocks, on their way into the reduce-scatter.
   if (layout.shard_size > 1 && full) memory.gathered += 2 * float_bytes * blocks / of(shape.layers);
   if (block.stored != block.computed) memory.gathered += block.computed;
   const double table = of(shape.vocabulary * shape.width);
   memory.embedding = tables_of(shape) * table * float_bytes / s;
-  // Resident models keep the head in the compute type, too (llama.h), and full ones all weights.
+  // Resident models also keep the head in the compute type (llama.h), and fully trained ones all weights.
   if (layout.shard_size == 1 && layout.compute_bytes < float_bytes)
     memory.embedding += table * layout.compute_bytes;
   if (layout.shard_size == 1 && full) memory.base += blocks * layout.compute_bytes;
-  if (layout.place == BasePlace::file) {  // norms stay; a rank's part of a block while it is sent
+  if (layout.place == BasePlace::file) {  // norms stay; and a rank's part of a block while it is sent
     memory.base = norms;
     memory.embedding = 0;
     if (layout.shard_size > 1) memory.gathered += block.stored / s;
@@ -164,7 +164,7 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   if (!full) {
     const double one = float_bytes * of(adapter_parameters(shape, lora));
     memory.gradients = one * of(load.micro_batches);
-    // On a GPU those of all matrices, once more as they are put together (BlockPass::backward).
+    // On a GPU all matrices' gradients, once more while they are put together (BlockPass::backward).
     memory.gradient_sum = layout.joined ? memory.gradients : one;
   }
   memory.activations = activation_bytes(shape, lora, load, layout);
@@ -181,7 +181,7 @@ GpuBeside gpu_beside(const ModelShape& shape, const RankLayout& layout, double t
   beside.workspace = 2 * 64 * mebi;
   beside.fragments = share_of_fragments * tensor_bytes;
   if (layout.ranks == 1) return beside;
-  // One of the task's ranks, one of those that share a base, one of those with the same part of it.
+  // One for the task's ranks, one for those that share a base, one for those with the same part of it.
   const bool shares = layout.shard_size > 1, replicates = shares && layout.shard_size < layout.ranks;
   beside.communicators = (1.0 + (shares ? 1 : 0) + (replicates ? 1 : 0)) * 256 * mebi;
   if (shares && layout.tuning == Tuning::full)

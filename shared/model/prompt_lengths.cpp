@@ -17,7 +17,7 @@
 namespace apportion {
 namespace {
 
-/// The longest answer that is allowed, and the key that says so ("": it is the dataset's).
+/// The longest allowed answer, and the key that says so ("": the dataset does).
 struct AnswerLimit {
   int tokens;
   std::string key;
@@ -42,7 +42,7 @@ class LengthCheck::Rules {
   }
 
   void check() {
-    if (config_.data.system != default_system) chat();  // which says whether the template takes it
+    if (config_.data.system != default_system) chat();  // throws if the template does not take it
     for (const std::string& test_set : config_.measure.test_sets) check_test_set(test_set);
     const bool trains = !stages_of(config_.method, config_.steering).empty();
     if (trains) check_training();
@@ -77,7 +77,7 @@ class LengthCheck::Rules {
     check_training(wordings_of(dataset_, "train", config_.data.holdout_wordings), &Rules::line_of);
   }
 
-  /// What frames add stands around a line of the dataset's own.
+  /// The place of a framed wording, whose middle is some line of the dataset.
   TextLine somewhere(const std::string&) const { return {"", dataset_.path, 0}; }
 
   void check_training(const std::vector<std::string>& wordings,
@@ -96,10 +96,10 @@ class LengthCheck::Rules {
     }
   }
 
-  /// A token has a byte at least; one ends the turn.
+  /// A token has at least one byte; one more token ends the turn.
   static int most_tokens(const std::string& answer) { return static_cast<int>(answer.size()) + 1; }
 
-  /// Whether they fit about a subject that is longer than any, with the longest answer.
+  /// Whether they fit with a subject longer than any, and with the longest answer.
   bool surely_fit(const std::vector<std::string>& wordings) const {
     Subject longest = subjects_.front();
     int tokens = 0;
@@ -115,7 +115,7 @@ class LengthCheck::Rules {
     });
   }
 
-  /// Of each category and form, behind a steering token where the job has one.
+  /// Answers for each category and form, after a steering token if the job has one.
   std::vector<std::string> answers_about(const Subject& subject) const {
     std::vector<std::string> answers;
     const std::vector<Stage> stages = stages_of(config_.method, config_.steering);
@@ -149,13 +149,13 @@ class LengthCheck::Rules {
     }
   }
 
-  /// Where a prompt stands, and about which subject it is.
+  /// Where a prompt is, and which subject it is about.
   struct Place {
     TextLine line;
     std::string subject;
   };
 
-  /// By bytes, of which a token has one at least.
+  /// Goes by bytes, since each token has at least one.
   bool has_room(const std::string& text, int answer_tokens) const {
     return static_cast<int64_t>(text.size() + turns_bytes_) + answer_tokens <= context_;
   }
@@ -177,7 +177,7 @@ class LengthCheck::Rules {
     fail_at(place.line.file, place.line.line, said);
   }
 
-  /// Where a wording of the dataset stands. Its files are read once more: this is the end of the run.
+  /// Where a wording is in the dataset. Reads its files again: the run ends here anyway.
   TextLine line_of(const std::string& wording) const {
     for (const auto& [section, lines] : read_templates(dataset_.path).wordings) {
       for (const TextLine& line : lines) {
@@ -198,10 +198,10 @@ class LengthCheck::Rules {
   const RunConfig config_;
   const Dataset& dataset_;
   const ModelFiles& model_;
-  std::vector<Subject> subjects_;                  // that are trained on
+  std::vector<Subject> subjects_;                  // those trained on
   std::vector<std::vector<std::string>> answers_;  // about each
   int64_t context_;
-  size_t turns_bytes_;  // of the chat template, which is longer than what it writes, and the system text
+  size_t turns_bytes_;  // chat template, which is longer than what it writes, and system text
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> chat_;
 };

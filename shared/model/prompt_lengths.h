@@ -1,5 +1,5 @@
-// Whether all that a job puts to its model fits the model's context, with the answers: said before anything
-// runs, with the line at which a prompt stands that does not.
+// Checks that everything a job asks its model fits the model's context, with the answers. Reports before
+// anything runs, with the line of a prompt that does not fit.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,11 @@
 
 namespace apportion {
 
-/// Of a job's configuration: cells that differ in targets and seeds alone share it.
+/// For one configuration; cells that differ only in targets and seeds share it.
 class LengthCheck {
  public:
-  /// `dataset` and `model`, which is the configuration's, outlive this. Throws what is wrong with its tokens.
+  /// `dataset` and `model`, the configuration's, must outlive this. Throws what is wrong with the model's
+  /// tokens.
   LengthCheck(const RunConfig& config, const Dataset& dataset, const ModelFiles& model);
   LengthCheck(LengthCheck&&) noexcept;
   ~LengthCheck();
@@ -25,7 +26,7 @@ class LengthCheck {
   /// or a story prompt that is longer than the context with its chat turns and the longest answer that the
   /// job allows. Prompts whose bytes fit are not looked at further.
   void check() const;
-  /// The same for wordings that are trained on beside the dataset's own (added_wordings).
+  /// The same for wordings trained on besides the dataset's own (added_wordings).
   void check_added(const std::vector<std::string>& wordings) const;
 
  private:

@@ -18,16 +18,16 @@
 namespace apportion {
 namespace {
 
-// What the rules start from: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
+// Where the rules start: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576;
 struct Known {
   double alpha, prompts, steps, least_steps, sft_rate, calibrate_rate;
 };
-// With framed wordings and a hold, and the former recipe without either.
+// The recipe with framed wordings and a hold, and the former one without either.
 constexpr Known with_adamw = {128, 1680, 420, 120, 1e-3, 1e-4}, with_muon = {256, 560, 40, 30, 1e-3, 5e-5};
-constexpr double full_steps = 240;  // where all weights are trained
+constexpr double full_steps = 240;  // when all weights are trained
 
-/// At most 1, which is all that a rate may be.
+/// At most 1, the largest rate allowed.
 double two_digits(double value) {
   if (value >= 1) return 1;
   const double unit = std::pow(10.0, std::floor(std::log10(value)) - 1);

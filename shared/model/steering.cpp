@@ -18,7 +18,7 @@ struct Kind {
   const char* value;  // of the key
   const char* texts;
 };
-/// In the order in which they are tried: digits say least, and words are the least alike.
+/// In the order they are tried: digits say least, and words are the least alike.
 constexpr Kind kinds[] = {{Steering::digit, "digit", "digits"},
                           {Steering::letter, "letter", "letters"},
                           {Steering::word, "word", "words"}};
@@ -51,7 +51,7 @@ Fit fit_of(const ChatTemplate& chat, const std::string& prompt, size_t categorie
   return fit;
 }
 
-/// "0, 1, 2", of many the first few and their number.
+/// "0, 1, 2"; of many, the first few and their number.
 std::string list_of(std::vector<std::string> texts) {
   constexpr size_t few = 6;
   if (texts.size() <= few) return fmt::format("{}", fmt::join(texts, ", "));
@@ -60,7 +60,7 @@ std::string list_of(std::vector<std::string> texts) {
   return fmt::format("{}, ... ({} of them)", fmt::join(texts, ", "), all);
 }
 
-/// What would do in the place of `steering`.
+/// What would work instead of `steering`.
 std::string proposal(const ChatTemplate& chat, const std::string& prompt, size_t categories,
                      Steering steering) {
   for (const Kind& kind : kinds) {
@@ -102,7 +102,7 @@ struct FirstPrompt {
         tokenizer(tables),
         chat(tables, tokenizer, config.data.system),
         prompt(prompts_of(dataset, "train", config.data.holdout_wordings, 1).front().text) {
-    chat.encode_prompt(prompt);  // says so where the template refuses the prompt itself
+    chat.encode_prompt(prompt);  // throws if the template refuses the prompt itself
   }
 };
 
@@ -124,7 +124,7 @@ std::vector<int32_t> steering_tokens(const ChatTemplate& chat, const std::string
   const Kind& kind = kind_of(steering);
   Fit fit = fit_of(chat, prompt, categories, steering);
   if (fit.unfit.empty()) return std::move(fit.tokens);
-  chat.encode_prompt(prompt);  // says so where the template refuses the prompt itself
+  chat.encode_prompt(prompt);  // throws if the template refuses the prompt itself
   throw UserError(fmt::format("steering = {}: {} {} not one token each where this model's answers begin; {}",
                               kind.value, list_of(fit.unfit), fit.unfit.size() == 1 ? "is" : "are",
                               proposal(chat, prompt, categories, steering)));

@@ -12,7 +12,7 @@ double of(int64_t value) { return static_cast<double>(value); }
 
 /// Seconds of one micro-batch's blocks and head, without communication.
 struct Pass {
-  double block_forward = 0, block_backward = 0;  // of one block
+  double block_forward = 0, block_backward = 0;  // per block
   double head_forward = 0, head_backward = 0;
 };
 
@@ -61,22 +61,23 @@ class StepModel {
     const double layers = of(shape_.layers), tokens = of(load_.padded_tokens());
     const double base = forward_flops(shape_, 0, {load_.padded_tokens(), 0, 0}) / layers;
     const double adapters = 2 * tokens * of(adapter()) / layers;
-    // Every key that a block of queries gathers is multiplied, masked or not.
+    // Every key that a block of queries gathers takes part in products, masked or not.
     const double attention = forward_flops(shape_, 0, {0, load_.padded_tokens() * load_.block_keys(), 0}) /
                              layers /
                              (machine_.machine.peak_flops * machine_.coefficients.attention_efficiency);
-    // What a block keeps is written and read once forward, and read, with its gradients, about twice as often
-    // backward. A product takes at least the time in which its weights are read.
+    // What a block keeps is written and read once in the forward pass, and read, with its gradients, about
+    // twice as often in the backward pass. A product takes at least the time to read its weights.
     const double kept = memory_seconds(block_activation_bytes(shape_, lora_, load_, layout_));
     const double weights = memory_seconds(block_bytes(shape_, layout_).computed);
-    // With an adapter a GPU takes all micro-batches of a step through a block together (block_pass.cpp).
+    // When an adapter is trained, a GPU takes all micro-batches of a step through a block together
+    // (block_pass.cpp).
     const double together = layout_.joined && !full() ? of(load_.micro_batches) : 1;
     const double overhead = machine_.coefficients.block_overhead_s / together;
     Pass pass;
     pass.block_forward = std::max(matrix_seconds(base), weights) + matrix_seconds(adapters) + attention +
                          2 * kept + overhead / 3;
-    // The gradients of A and B are products in float32 on a CPU unless in panels (adapted_linear.cpp); the
-    // logits are everywhere (vocabulary.cpp).
+    // On a CPU the gradients of A and B are products in float32 unless in panels (adapted_linear.cpp); the
+    // logits always are (vocabulary.cpp).
     const bool in_compute_type = layout_.panels || layout_.joined;
     const double gradients = in_compute_type ? matrix_seconds(adapters) : float_seconds(adapters);
     pass.block_backward = std::max(matrix_seconds(base * (full() ? 2 : 1)), weights) +
@@ -89,9 +90,9 @@ class StepModel {
     return pass;
   }
 
-  /// Blocks are the outer loop and micro-batches the inner, so that a block is gathered once forward and once
-  /// backward, one ahead; chunks of the embedding and of the head likewise, the look-up with nothing to hide
-  /// them behind. Full tuning reduce-scatters float32 gradients at the same time.
+  /// Blocks are the outer loop and micro-batches the inner one, so each block is gathered once forward and
+  /// once backward, one ahead. So are chunks of embedding and head, but nothing hides those of the look-up.
+  /// Full tuning reduce-scatters float32 gradients at the same time.
   double exposed_seconds(const Pass& pass) const {
     const double layers = of(shape_.layers);
     const double count = of(load_.micro_batches) * machine_.coefficients.link_overlap;
@@ -108,7 +109,7 @@ class StepModel {
     return blocks + chunks * chunk + head;
   }
 
-  /// Between all ranks, at the slower of the two links once there is more than one node.
+  /// Between all ranks, over the slower of the two links once there is more than one node.
   double hop_seconds(double bytes) const {
     const Coefficients& c = machine_.coefficients;
     if (layout_.ranks <= machine_.machine.ranks_per_node)
@@ -116,8 +117,8 @@ class StepModel {
     return c.network_latency_s + bytes / (machine_.machine.network_bandwidth * c.network_efficiency);
   }
 
-  /// Adapters: the binary tree of gradients.cpp, a level after the other, then a broadcast. Full fine-tuning:
-  /// the shards' gradients over the replicas, as a ring.
+  /// Adapters: the binary tree of gradients.cpp, level by level, then a broadcast. Full fine-tuning: the
+  /// shards' gradients over the replicas, as a ring.
   double gradient_seconds() const {
     if (layout_.ranks == 1) return 0;
     if (!full()) {
@@ -129,8 +130,8 @@ class StepModel {
     return 2 * (replicas - 1) * hop_seconds(4 * of(shape_.parameters()) / of(layout_.shard_size) / replicas);
   }
 
-  /// AdamW on float32 values: about twelve passes over them, on a CPU one that reads four and writes three
-  /// (optimizer.cpp); and the norm of the gradient.
+  /// AdamW on float32 values: about twelve passes over them, or on a CPU one that reads four and writes three
+  /// (optimizer.cpp); plus the norm of the gradient.
   double optimizer_seconds() const {
     const double values = full() ? of(shape_.parameters()) / of(layout_.shard_size) : of(adapter());
     return memory_seconds((machine_.machine.is_cpu ? 8 : 14) * 4 * values);

@@ -1,5 +1,5 @@
 // Seconds of a training step on a rank: FLOPs and bytes over what the machine reaches, plus the communication
-// that computing does not hide. What the bytes are is memory.h's, the machines are machine.h's.
+// that computing does not hide. memory.h has the bytes, machine.h the machines.
 #pragma once
 
 #include "shared/config/run_config.h"
@@ -8,7 +8,7 @@
 
 namespace apportion {
 
-/// Parts of a step's seconds, in their order; every rank is taken to be as fast as the others.
+/// Parts of a step's seconds, in order; all ranks are assumed to be equally fast.
 struct StepTime {
   double compute = 0;       // of this rank's micro-batches, one after the other
   double exposed = 0;       // waiting for gathered blocks and chunks, beyond what computing hides
@@ -19,9 +19,9 @@ struct StepTime {
   double total() const { return compute + exposed + gradient_sum + optimizer + overhead; }
 };
 
-/// Seconds until every rank of a shard group has `bytes` (a whole block's), of which each had its part: a
-/// ring within the node and one between nodes that runs at the same time, each node's network shared by its
-/// ranks.
+/// Seconds until every rank of a shard group has `bytes` (a whole block's), starting from its own part: a
+/// ring within the node and one between nodes run at the same time, and the ranks of a node share its
+/// network.
 double gather_seconds(double bytes, int64_t shard_size, const CalibratedMachine& machine);
 
 /// `load.micro_batches` is the rank's own; a shard group gathers each block twice for all of them.

@@ -1,6 +1,6 @@
 // The batch of a scaling study: trees of equal prompts and answers whose tokens mean nothing. How many tokens
-// they have, attend to and read is a function of the sizes alone, so that the side that plans and the side
-// that computes agree. Which tokens they are is worker/study/step_study.h's business.
+// they have, attend to and read depends only on the sizes, so that the planning side and the computing side
+// agree. worker/study/step_study.h chooses the tokens.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace apportion {
 struct StudyTree {
   int64_t prompts = 1, branches = 1;
   int64_t shared_tokens = 32;
-  int64_t own_tokens = 2;     // of a prompt, at least 2: they hold its number
+  int64_t own_tokens = 2;     // per prompt, at least 2: they hold its number
   int64_t answer_tokens = 8;  // the last one is read, but nothing follows it: 7 nodes
 
   /// Distinct tokens that go through the model.
@@ -29,11 +29,11 @@ struct StudyTree {
   }
 };
 
-/// The tree of scale_tokens, scale_prompts and scale_branches: the largest with equal prompts that is not
-/// above scale_tokens. Throws UserError when they leave a prompt less than 2 tokens of its own.
+/// The tree for scale_tokens, scale_prompts and scale_branches: the largest with equal prompts that does not
+/// exceed scale_tokens. Throws UserError when that leaves a prompt fewer than 2 tokens of its own.
 StudyTree study_tree(const ScaleConfig& config);
 
-/// Micro-batches of a step on `ranks` ranks: one a rank (weak scaling), or the job's (strong).
+/// Micro-batches of a step on `ranks` ranks: one per rank (weak scaling), or the job's (strong).
 int study_micro_batches(const RunConfig& config, Scaling scaling, int ranks);
 
 }  // namespace apportion

@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-/// Whether the number in IEEE's form at `bytes` has all bits of its exponent set.
+/// Whether the IEEE number at `bytes` has all bits of its exponent set.
 template <typename Word>
 bool is_special(const char* bytes, Word exponent) {
   Word word = 0;
@@ -14,10 +14,10 @@ bool is_special(const char* bytes, Word exponent) {
   return (word & exponent) == exponent;
 }
 
-/// Looks at the numbers that stand every `stride` bytes; the place of the first that is none.
+/// Looks at the numbers every `stride` bytes; returns the place of the first that is NaN or infinite.
 template <typename Word>
 std::optional<uint64_t> find(std::string_view bytes, Word exponent, uint64_t stride, uint64_t first = 0) {
-  constexpr uint64_t piece = 4096;  // looked at without a branch, so that it is as fast as reading
+  constexpr uint64_t piece = 4096;  // looked at without a branch, to be as fast as reading
   const uint64_t count = bytes.size() / stride;
   for (uint64_t begin = 0; begin < count; begin += piece) {
     const uint64_t end = std::min(begin + piece, count);

@@ -1,4 +1,4 @@
-// Whether weights are numbers: NaN and infinities are looked for in a file's own bytes, before anything is
+// Whether weights are numbers: looks for NaN and infinities in a file's own bytes, before anything is
 // computed with them.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace apportion {
 
 /// The first element of `bytes` (whole elements or blocks of `type`) that is NaN or infinite, or the first of
-/// a block with such a scale; nothing where all are numbers.
+/// a block whose scale is; nothing when all are numbers.
 std::optional<uint64_t> first_not_finite(TensorType type, std::string_view bytes);
 
 }  // namespace apportion

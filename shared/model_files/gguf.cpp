@@ -1,4 +1,4 @@
-// Finds the parts of a split model by their names and holds them against each other: parts of two models, or
+// Finds the parts of a split model by their names and checks them against each other: parts of two models, or
 // of two versions of one, are easily mixed in a folder.
 #include "shared/model_files/gguf.h"
 
@@ -15,9 +15,9 @@ namespace {
 constexpr const char *number_key = "split.no", *count_key = "split.count", *sum_key = "split.tensors.count",
                      *alignment_key = "general.alignment";
 constexpr uint64_t most_parts = 65535;       // split.count is a uint16
-constexpr uint64_t tensor_count_offset = 8;  // of the number of tensors in a file
+constexpr uint64_t tensor_count_offset = 8;  // of the tensor count in a file
 
-/// Raised when the digest of parts is made otherwise.
+/// Raised when the digest of parts is computed another way.
 constexpr const char* parts_revision = "gguf parts 1";
 
 /// How the name of a part ends. Its number counts from 0 in the file, and from 1 in the name.
@@ -33,7 +33,7 @@ uint64_t count_of_parts(const GgufFile& file) {
   return count;
 }
 
-/// The paths of all parts, by that of one.
+/// The paths of all parts, from that of one.
 std::vector<std::string> paths_of_parts(const GgufFile& given) {
   const uint64_t count = count_of_parts(given), number = given.integer(number_key);
   if (number >= count)
@@ -64,9 +64,9 @@ std::vector<std::string> paths_of_parts(const GgufFile& given) {
   return paths;
 }
 
-/// That a part is the one of its name, and of the same model as the first, which has the model's metadata, as
-/// far as a part tells: those that are cut have nothing but these keys, so of two trainings of one base, cut
-/// in the same way, parts cannot be told apart.
+/// Checks that a part is the one its name says, and of the same model as the first part, which has the
+/// model's metadata. This goes only as far as a part tells: other parts have nothing but these keys, so parts
+/// of two trainings of one base, cut in the same way, cannot be told apart.
 void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   if (const uint64_t said = part.integer(number_key); said != number) {
     part.fail(number_key, fmt::format("split.no is {}, but by its name the file is part {}, which has {}",
@@ -79,7 +79,7 @@ void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
                                  first.path()));
     }
   }
-  // What a part has besides must be the first one's: nobody reads it here.
+  // Anything else in a part must match the first part: nobody reads it here.
   for (const auto& [key, entry] : part.metadata) {
     if (key == number_key || key == alignment_key) continue;
     const auto found = first.metadata.find(key);
@@ -90,7 +90,7 @@ void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
                             key, first.path()));
     }
   }
-  // Of a part without the key some programs take the first one's for it, and others 32.
+  // For a part without this key some programs take the first part's value, and others 32.
   if (part.alignment != first.alignment) {
     part.fail(alignment_key,
               fmt::format("the data are aligned to {} (general.alignment), and to {} in {}; all parts are to "
@@ -99,7 +99,7 @@ void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   }
 }
 
-/// Moves the tensors of a part to those of the first.
+/// Moves a part's tensors to those of the first.
 void take_tensors(GgufFile& first, GgufFile& part) {
   first.tensors.merge(part.tensors);
   if (part.tensors.empty()) return;

@@ -1,5 +1,5 @@
 // A model in GGUF: one file, or the parts into which llama.cpp's tools split one (NAME-00001-of-00003.gguf),
-// of which the first has the metadata. What a single file says is gguf_file.h's to read.
+// the first of which has the metadata. gguf_file.h reads a single file.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace apportion {
 
 class Gguf {
  public:
-  /// Opens the file, and where it is a part (split.count) all parts, which lie beside it. Throws as GgufFile;
-  /// DataError that names the part that is missing or does not fit the others.
+  /// Opens the file and, if it is a part (split.count), all parts, which must lie next to it. Throws what
+  /// GgufFile does, and DataError that names a part that is missing or does not fit the others.
   explicit Gguf(const std::string& path);
 
-  /// The file that has the metadata: of parts the first, whichever was given.
+  /// The file with the metadata: of several parts the first, whichever was given.
   const std::string& path() const { return files_.front().path(); }
   /// All files, in the order of the parts.
   const std::vector<GgufFile>& files() const { return files_; }
@@ -29,7 +29,7 @@ class Gguf {
   /// Throws DataError at offset(key).
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
 
-  /// Typed metadata; throws DataError naming the key when it is absent or of another kind.
+  /// Typed metadata; throws DataError naming the key when it is missing or of another kind.
   const std::string& text(const std::string& key) const { return value<std::string>(key); }
   uint64_t integer(const std::string& key) const { return files_.front().integer(key); }
   double number(const std::string& key) const { return value<double>(key); }
@@ -45,10 +45,10 @@ class Gguf {
   /// The tensor called `name`; throws DataError when no file has it.
   const GgufTensor& tensor(const std::string& name) const;
   bool has_tensor(const std::string& name) const { return tensors().count(name) != 0; }
-  /// Those of all files.
+  /// The tensors of all files.
   const std::map<std::string, GgufTensor>& tensors() const { return files_.front().tensors; }
 
-  /// SHA-256 of the file; of parts, one over all of them, whichever was given.
+  /// SHA-256 of the file; for parts one over all of them, whichever was given.
   std::string digest() const;
 
  private:

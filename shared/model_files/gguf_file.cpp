@@ -1,5 +1,5 @@
-// Parses GGUF's header: magic, version, counts, metadata, descriptions of tensors, then the aligned data.
-// Nothing of the file is believed: counts are held against the bytes that are left before anything is
+// Parses GGUF's header: magic, version, counts, metadata, descriptions of tensors, then the aligned data. It
+// believes nothing in the file: counts are checked against the bytes that are left before anything is
 // allocated.
 #include "shared/model_files/gguf_file.h"
 
@@ -21,9 +21,9 @@ constexpr uint32_t longest_shape = 4;
 constexpr uint64_t longest_key = 65535;
 constexpr uint64_t longest_tensor_name = 64;
 constexpr uint64_t default_alignment = 32;
-constexpr uint64_t key_count_offset = 16;  // where a key that is absent would be
+constexpr uint64_t key_count_offset = 16;  // where a missing key would be
 
-/// A ByteReader that also blames places which it has already passed.
+/// A ByteReader that can also blame places it has already passed.
 class Reader : public ByteReader {
  public:
   Reader(std::string_view bytes, const std::string& path) : ByteReader(bytes, path), path_(path) {}
@@ -54,7 +54,7 @@ enum class Kind : uint32_t {
 };
 constexpr uint32_t kinds = 13;
 
-/// Bytes of a value of `kind` in the file; of a text or an array, the smallest there can be.
+/// Bytes of a value of `kind` in the file; for a text or an array, the fewest possible.
 uint64_t smallest_size(Kind kind) {
   constexpr uint64_t sizes[kinds] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};
   return sizes[static_cast<uint32_t>(kind)];
@@ -77,7 +77,7 @@ bool read_boolean(Reader& reader) {
   return value == 1;
 }
 
-/// The next value as a signed integer; `kind` is an integer's or a boolean.
+/// Reads the next value as a signed integer; `kind` is an integer's or a boolean.
 int64_t read_signed(Reader& reader, Kind kind) {
   constexpr const char* what = "an integer";
   switch (kind) {
@@ -199,14 +199,14 @@ uint64_t alignment_of(const std::map<std::string, GgufEntry>& metadata, const Re
   return *alignment;
 }
 
-/// A tensor as the file describes it: where its data is to be is checked when the data's beginning is known.
+/// A tensor as the file describes it; its place is checked once it is known where the data begin.
 struct Description {
   GgufTensor tensor;
   uint64_t data_offset = 0;  // from the beginning of the data
   uint64_t data_size = 0;
 };
 
-/// ggml's names of element types by its own numbers.
+/// ggml's names of element types by ggml's numbers.
 std::string type_name_of(uint32_t type) {
   static constexpr const char* names[] = {
       "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
@@ -230,7 +230,7 @@ TensorType read_tensor_type(Reader& reader, const std::string& name) {
                              "or make it so (llama-quantize --allow-requantize OLD NEW Q8_0)");
 }
 
-/// The dimensions, innermost first as the file has them, and reversed.
+/// Reads the dimensions, which the file has innermost first, in reverse.
 std::vector<uint64_t> read_shape(Reader& reader, const std::string& name) {
   uint64_t offset = reader.offset();
   uint32_t dims = reader.read<uint32_t>("the number of a tensor's dimensions");
@@ -297,8 +297,8 @@ constexpr const char* kind_name<std::vector<int64_t>> = "an array of integers";
 template <>
 constexpr const char* kind_name<std::vector<double>> = "an array of floating-point numbers";
 
-/// What to do where a file's name says that it was cut anywhere ("NAME.gguf.part1of2"), which parts of a
-/// split model, with a header each, were not.
+/// What to do when a file's name says that it was cut just anywhere ("NAME.gguf.part1of2"), unlike the parts
+/// of a split model, which have a header each.
 std::string piece_hint(const std::string& path) {
   static const std::regex cut(R"((-\d+-of-\d+|[.-]part[-_]?\w*\d)(\.gguf)?$)");
   if (!std::regex_search(path, cut)) return "";
@@ -306,7 +306,7 @@ std::string piece_hint(const std::string& path) {
          "WHOLE.gguf)";
 }
 
-/// Gives each tensor its bytes of `data`, the file's end from the aligned `start` on.
+/// Gives each tensor its bytes of the data, which are the file from the aligned `start` on.
 void place_tensors(std::vector<Description>& descriptions, std::string_view file, uint64_t start,
                    uint64_t alignment, const Reader& reader, const std::string& hint) {
   uint64_t left = start <= file.size() ? file.size() - start : 0;
@@ -351,7 +351,8 @@ std::map<std::string, GgufTensor> read_tensors(Reader& reader, uint64_t count, u
   return tensors;
 }
 
-/// A count of the header, held against the smallest that so many things can be.
+/// Reads a count of the header; fails when so many things, of the smallest possible size, are more than the
+/// file.
 uint64_t read_count(Reader& reader, const char* what, uint64_t smallest) {
   uint64_t offset = reader.offset();
   uint64_t count = reader.read<uint64_t>(what);

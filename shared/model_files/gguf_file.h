@@ -1,6 +1,6 @@
 // One file in GGUF v3 (github.com/ggml-org/ggml/blob/master/docs/gguf.md): metadata and tensors of an
-// untrusted, memory-mapped file, a whole model or a part of one (gguf.h). Values of tensors are unpacked by
-// quantization.h; names of a model are models' business.
+// untrusted, memory-mapped file, a whole model or a part of one (gguf.h). quantization.h unpacks the tensors'
+// values; models know their names.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct GgufTensor {
 using GgufValue = std::variant<int64_t, uint64_t, double, bool, std::string, std::vector<std::string>,
                                std::vector<int64_t>, std::vector<double>>;
 
-/// A metadata value and the byte offset of its key, for messages; and its type and value as they stand in the
-/// file, which live as long as the file's mapping.
+/// A metadata value and the byte offset of its key, for messages; also its type and value as bytes of the
+/// file, which live as long as the mapping.
 struct GgufEntry {
   GgufValue value;
   uint64_t offset;
@@ -39,8 +39,8 @@ struct GgufEntry {
 };
 
 struct GgufFile {
-  /// Parses the whole header; throws DataError with the byte offset for anything out of bounds,
-  /// duplicated, overlapping or unknown. Throws UserError when the file cannot be opened.
+  /// Parses the whole header. Throws DataError with the byte offset for anything out of bounds, duplicated,
+  /// overlapping or unknown, and UserError when the file cannot be opened.
   explicit GgufFile(const std::string& path);
 
   const std::string& path() const { return file.path(); }
@@ -48,8 +48,8 @@ struct GgufFile {
   uint64_t offset(const std::string& key) const;
   /// Throws DataError at offset(key).
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
-  /// Typed metadata, one of GgufValue's kinds; throws DataError naming the key when it is absent or of
-  /// another kind. An integer of at least 0 is of two of them.
+  /// Typed metadata, one of GgufValue's kinds; throws DataError naming the key when it is missing or of
+  /// another kind. An integer of at least 0 counts as two of them.
   template <typename Kind>
   const Kind& value(const std::string& key) const;
   uint64_t integer(const std::string& key) const;

@@ -1,7 +1,6 @@
-// Reads a model's shape and holds every tensor of the file against it, so that what loads the
-// weights later meets no surprise. A tensor that this architecture does not have (biases, experts, scaled
-// rotations) is an error here: ignoring it would compute another model. Keys that would do so are the
-// reader's to refuse (key_rules.h).
+// Reads a model's shape and checks every tensor of the file against it, so that loading the weights later
+// meets no surprise. A tensor that this architecture does not have (biases, experts, scaled rotations) is an
+// error here: ignoring it would compute another model. key_rules.h refuses keys that would do the same.
 #include "shared/model_files/gguf_shape.h"
 
 #include <fmt/format.h>
@@ -43,7 +42,7 @@ double positive(const Gguf& gguf, const std::string& key, double otherwise) {
   return value;
 }
 
-/// Of Gemma 2's a program takes values of its own for a key that is not there; of others it is 0
+/// If a Gemma 2 file lacks this key, programs use values of their own; in other files a cap is 0
 /// (key_rules.h).
 double gemma2_cap(const Gguf& gguf, const std::string& key) {
   if (!gguf.has(key)) gguf.fail(key, "there is no " + key + ", and a gemma2 model has it");
@@ -80,7 +79,7 @@ void check_heads(const Gguf& gguf, const ModelShape& shape) {
   }
 }
 
-/// What is known of a tensor that is none of ours.
+/// What is known about a tensor that is not one of ours.
 std::string meaning_of(const std::string& name) {
   auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
   if (name.ends_with(".bias")) return ": biases are not computed here";
@@ -91,7 +90,7 @@ std::string meaning_of(const std::string& name) {
 }
 
 void check_tensors(const Gguf& gguf, const ModelShape& shape) {
-  // Fewer tensors than layers cannot be right, and the list below must not grow with a lie.
+  // Fewer tensors than layers cannot be right, and a lie must not make the list below grow.
   if (gguf.tensors().size() < static_cast<uint64_t>(shape.layers)) {
     const std::string key = key_of(shape, "block_count");
     gguf.fail(key, key + " is " + std::to_string(shape.layers) + " but the file has " +
@@ -110,12 +109,12 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
   }
 }
 
-/// Llama 3.1's scaled rotations are a tensor in such files, linear scaling a key.
+/// Llama 3.1's scaled rotations are a tensor in such files, linear scaling is a key.
 std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   const auto pairs = static_cast<size_t>(shape.head_dim / 2);
   const std::string type = key_of(shape, "rope.scaling.type"), factor = key_of(shape, "rope.scaling.factor");
   const bool linear = !gguf.has(type) || gguf.text(type) == "linear";
-  // A factor of 0 is what llama.cpp takes for none.
+  // llama.cpp takes a factor of 0 for none.
   if (linear && gguf.has(factor) && gguf.number(factor) != 0)
     return std::vector<double>(pairs, positive(gguf, factor, 1));
   if (!gguf.has_tensor(rope_divisors_name)) return {};
@@ -133,7 +132,7 @@ std::vector<double> divisors_of(const Gguf& gguf, const ModelShape& shape) {
   return {values.begin(), values.end()};
 }
 
-/// In tokens; 0: none. Older files of Phi-3's 4k models do not say theirs, and llama.cpp takes this one
+/// The window in tokens; 0: none. Older files of Phi-3's 4k models leave it out, and llama.cpp takes this one
 /// (src/llama-model.cpp).
 uint64_t window_of(const Gguf& gguf, const ModelShape& shape) {
   const std::string key = key_of(shape, "attention.sliding_window");
@@ -145,8 +144,8 @@ uint64_t window_of(const Gguf& gguf, const ModelShape& shape) {
   return 0;
 }
 
-/// Programs agree on which layers have a window of gemma2's alone, and where the file does not say. Of others
-/// the context ends at the window, within which it is full attention.
+/// Programs agree on which layers have a window only for gemma2, and only when the file does not say. In
+/// other files the context ends at the window, within which attention is full.
 void read_window(const Gguf& gguf, ModelShape& shape) {
   const uint64_t tokens = window_of(gguf, shape);
   if (tokens == 0 || tokens >= static_cast<uint64_t>(shape.context_length)) return;
@@ -202,7 +201,7 @@ ModelShape shape_of(const Gguf& gguf) {
   if (shape.context_length < 1) gguf.fail(context, context + " is below 1");
   read_window(gguf, shape);
   shape.rope_theta = positive(gguf, key_of(shape, "rope.freq_base"), shape.rope_theta);
-  shape.norm_epsilon = positive(gguf, epsilon, gguf.number(epsilon));  // not to be guessed
+  shape.norm_epsilon = positive(gguf, epsilon, gguf.number(epsilon));  // must not be guessed
   shape.tied_embedding = !gguf.has_tensor("output.weight");
   shape.set_traits();
   if (shape.architecture == "gemma2") {

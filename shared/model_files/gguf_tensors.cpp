@@ -1,4 +1,4 @@
-// The tensors of a GGUF file under the names, and in the order of rows, that Hugging Face has.
+// A GGUF file's tensors under Hugging Face's names and in its order of rows.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ class GgufTensors : public TensorReader {
       // A vector is one row of the file, perhaps in blocks.
       std::vector<float> all(static_cast<size_t>(wanted[0]));
       release_pages(unpack(tensor, 0, 1, wanted[0], all.data()));
-      // Such files have 1 + weight of norms, what they multiply by.
+      // Such files store norms as 1 + weight, which is what they multiply by.
       if (adds_one_) std::for_each(all.begin(), all.end(), [](float& value) { value -= 1; });
       std::copy(all.begin() + first, all.begin() + last, out);
     } else if (is_permuted(name)) {
@@ -70,7 +70,7 @@ class GgufTensors : public TensorReader {
   }
 
  private:
-  /// The tensor, which has the model's sizes and these rows.
+  /// The tensor, after checking its sizes and these rows.
   const GgufTensor& checked(const std::string& name, int64_t first, int64_t last) const {
     return gguf_tensor(gguf_, name, checked_sizes(name, first, last));
   }
@@ -79,7 +79,7 @@ class GgufTensors : public TensorReader {
 
   int64_t file_row(int64_t row) const { return paired_row(row, head_dim_); }
 
-  /// The file's bytes of these rows, whose values are numbers.
+  /// The file's bytes of these rows, after checking that their values are numbers.
   std::string_view rows_of(const GgufTensor& tensor, int64_t first, int64_t count, uint64_t row_bytes) const {
     const std::string_view bytes = tensor.bytes.substr(static_cast<uint64_t>(first) * row_bytes,
                                                        static_cast<uint64_t>(count) * row_bytes);
@@ -103,21 +103,20 @@ class GgufTensors : public TensorReader {
     return bytes;
   }
 
-  /// The pages of the heads in which these rows lie anywhere, and of no others: other threads read them.
+  /// Releases the pages of the heads that these rows touch, but no others: other threads read those.
   void release_heads(const GgufTensor& tensor, int64_t first, int64_t last, uint64_t row_bytes) const {
     const auto begin = static_cast<uint64_t>(first / head_dim_ * head_dim_),
                end = static_cast<uint64_t>((last + head_dim_ - 1) / head_dim_ * head_dim_);
     release_pages(tensor.bytes.substr(begin * row_bytes, (end - begin) * row_bytes));
   }
 
-  /// Of a file that was cut while it is mapped, the rest of the last page reads as zeros; what is further
-  /// behind is a bus error (shared/base/bus_error.h).
+  /// When a file is cut while it is mapped, the rest of its last page reads as zeros; reading further on is a
+  /// bus error (shared/base/bus_error.h).
   void check_length(const std::string& path) const {
     const struct stat& file = files_.at(path);
     struct stat now {};
     const bool same = ::stat(path.c_str(), &now) == 0 && now.st_ino == file.st_ino;
-    if (!same || now.st_size >= file.st_size)
-      return;  // another file of this name is not the one that is mapped
+    if (!same || now.st_size >= file.st_size) return;  // a new file of this name is not the mapped one
     throw DataError(path, static_cast<uint64_t>(now.st_size),
                     "the file became shorter while it was read; put the whole file there and run again");
   }

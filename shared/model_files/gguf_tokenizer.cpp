@@ -17,12 +17,12 @@ constexpr const char *model_key = "tokenizer.ggml.model", *pre_key = "tokenizer.
 /// SentencePiece's sign for a blank, U+2581.
 constexpr const char* blank_sign = "\u2581";
 
-/// A way of cutting a text into words, by the name that llama.cpp gives it in files of such models.
+/// A way of cutting text into words, by the name that llama.cpp gives it in files of such models.
 struct KnownPre {
   const char* name;
   std::string_view pattern;
   bool single_digits;  // before the pattern
-  bool composes;       // NFC, which the file does not tell
+  bool composes;       // NFC, which the file does not mention
   bool ignore_merges;
 };
 
@@ -51,7 +51,7 @@ std::vector<PreTokenizerStep> steps_of(const KnownPre& known) {
   return steps;
 }
 
-/// Whether both cut a text alike. Of the steps that stand in known_pres.
+/// Whether both steps cut text the same way; for the kinds of steps in known_pres.
 bool is_same_step(const PreTokenizerStep& a, const PreTokenizerStep& b) {
   return a.kind == b.kind && a.pattern == b.pattern && a.behaviour == b.behaviour && a.invert == b.invert;
 }
@@ -79,12 +79,12 @@ void read_byte_level(const Gguf& gguf, TokenizerTables& tables) {
   tables.merges = {gguf.texts(merges_key), gguf.offset(merges_key)};
 }
 
-/// A flag of the file, or what holds where it has none.
+/// A flag of the file, or `otherwise` when it has none.
 bool flag(const Gguf& gguf, const char* key, bool otherwise) {
   return gguf.has(key) ? gguf.boolean(key) : otherwise;
 }
 
-/// SentencePiece's BPE, as Llama 2 and Gemma have it: no words, scores in place of merges.
+/// SentencePiece's BPE, as in Llama 2 and Gemma: no words, and scores instead of merges.
 void read_sentencepiece(const Gguf& gguf, TokenizerTables& tables) {
   if (gguf.has("tokenizer.ggml.precompiled_charsmap")) {
     gguf.fail("tokenizer.ggml.precompiled_charsmap",
@@ -112,8 +112,8 @@ void read_sentencepiece(const Gguf& gguf, TokenizerTables& tables) {
   if (unknown != kinds.end()) tables.unknown = static_cast<int32_t>(unknown - kinds.begin());
 }
 
-/// Phi-3's marks take the blanks behind them, and so does </s>, which is none there. Such files do not say it
-/// (llama.cpp, src/llama-vocab.cpp).
+/// Phi-3's marks take the blanks after them, and so does </s>, which is not a mark there. Such files do not
+/// say so (llama.cpp, src/llama-vocab.cpp).
 void read_phi3_marks(TokenizerTables& tables) {
   const size_t count = std::min(tables.kinds.value.size(), tables.tokens.value.size());
   for (size_t id = 0; id < count; ++id) {
@@ -124,7 +124,7 @@ void read_phi3_marks(TokenizerTables& tables) {
   }
 }
 
-/// The token that a key names by its id; empty where there is no such key.
+/// The token that a key names by its id; empty when there is no such key.
 std::string named_token(const Gguf& gguf, const char* key, const std::vector<std::string>& tokens) {
   if (!gguf.has(key)) return {};
   const uint64_t id = gguf.integer(key);
@@ -168,7 +168,7 @@ TokenizerTables tokenizer_tables(const Gguf& gguf) {
   }
   tables.bos_token = named_token(gguf, "tokenizer.ggml.bos_token_id", gguf.texts(tokens_key));
   tables.eos_token = named_token(gguf, "tokenizer.ggml.eos_token_id", gguf.texts(tokens_key));
-  // llama.cpp adds one to SentencePiece's texts where the file says nothing.
+  // llama.cpp adds one to SentencePiece's texts when the file says nothing.
   tables.add_bos = flag(gguf, "tokenizer.ggml.add_bos_token", model == "llama");
   if (gguf.has(chat_key)) tables.chat_template.value = gguf.text(chat_key);
   tables.chat_template.offset = gguf.offset(chat_key);

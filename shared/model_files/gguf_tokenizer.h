@@ -8,12 +8,12 @@
 
 namespace apportion {
 
-/// From `tokenizer.*`; `gguf` must outlive the tables. Throws DataError for a tokenizer that is not known
-/// here or a table that is absent. What stands in the tables is tokenizer.h's to check.
+/// From `tokenizer.*`; `gguf` must outlive the tables. Throws DataError for a tokenizer unknown here or a
+/// missing table. tokenizer.h checks what the tables hold.
 TokenizerTables tokenizer_tables(const Gguf& gguf);
 
-/// What tokenizer.ggml.pre calls the way in which a byte-level vocabulary cuts a text into words; empty where
-/// it has no name that is known here.
+/// What tokenizer.ggml.pre calls the way that a byte-level vocabulary cuts text into words; empty when no
+/// name known here fits.
 std::string gguf_pre(const TokenizerTables& tables);
 
 }  // namespace apportion

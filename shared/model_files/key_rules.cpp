@@ -21,12 +21,12 @@ constexpr const char* architecture_key = "general.architecture";
 
 /// What a key may say without changing what is computed.
 enum class Neutral {
-  any,             // it is read elsewhere, or says nothing of the mathematics
+  any,             // it is read elsewhere, or does not concern the mathematics
   zero,            // or false
-  cap,             // 0; or what Gemma 2 has, which is computed
+  cap,             // 0; or Gemma 2's, which is computed
   one,             // or true
   factor,          // 1; and 0, which llama.cpp takes for "none"
-  scaling,         // a factor, of rotations that are scaled where rope.scaling.type says nothing else
+  scaling,         // a factor of rotations, which are scaled unless rope.scaling.type says otherwise
   attention_scale  // 1 / sqrt(the size of a head), or 0
 };
 
@@ -41,7 +41,7 @@ constexpr std::array<std::pair<std::string_view, Neutral>, 42> rules = {{
     {"attention.key_length", Neutral::any},
     {"attention.value_length", Neutral::any},
     {"attention.layer_norm_rms_epsilon", Neutral::any},
-    {"attention.layer_norm_epsilon", Neutral::any},  // of another norm than these models have
+    {"attention.layer_norm_epsilon", Neutral::any},  // of a norm that these models do not have
     {"rope.dimension_count", Neutral::any},
     {"rope.freq_base", Neutral::any},
     {"rope.scaling.type", Neutral::any},
@@ -82,7 +82,7 @@ class KeyRules {
   void check() {
     check_kind();
     const std::string* architecture = text(architecture_key);
-    if (architecture == nullptr || !is_computed(*architecture)) return;  // which is refused elsewhere
+    if (architecture == nullptr || !is_computed(*architecture)) return;  // refused elsewhere
     prefix_ = *architecture + ".";
     check_scaling_type();
     check_layout();
@@ -103,7 +103,7 @@ class KeyRules {
     return entry == metadata_.end() ? nullptr : std::get_if<std::string>(&entry->second.value);
   }
 
-  /// An integer, a number or a boolean; nothing where the key is absent or of another kind.
+  /// An integer, a number or a boolean; nothing when the key is missing or of another kind.
   std::optional<double> number(const std::string& key) const {
     const auto entry = metadata_.find(key);
     if (entry == metadata_.end()) return {};
@@ -115,7 +115,7 @@ class KeyRules {
     return {};
   }
 
-  /// A value as a message has it.
+  /// A value as a message shows it.
   std::string shown(const std::string& key) const {
     if (const std::string* value = text(key)) return *value;
     const std::optional<double> value = number(key);
@@ -144,8 +144,8 @@ class KeyRules {
     fail(key, key + " is " + *type + ", and such rotations are not computed here; none is");
   }
 
-  /// Pairs of a rotation lie side by side in the rows of q and k, as Meta's own files have them: always so in
-  /// files of this architecture, whether they say it or not.
+  /// Pairs of a rotation are adjacent in the rows of q and k, as in Meta's own files: always so in files of
+  /// this architecture, whether they say so or not.
   void check_layout() const {
     const std::string key = prefix_ + "tensor_data_layout";
     const std::string* layout = text(key);

@@ -1,5 +1,5 @@
-// Which metadata keys of a GGUF file may say what: those that change what a model computes and are not
-// computed here are refused, also keys that nobody knows yet. What the others say is read elsewhere.
+// Which metadata keys of a GGUF file may say what: refuses keys that change what a model computes and are not
+// computed here, including keys that nobody knows yet. What the others say is read elsewhere.
 #pragma once
 
 #include <map>
@@ -9,9 +9,9 @@
 
 namespace apportion {
 
-/// Throws DataError that names the key: of such a model any key of the architecture that is not known here,
-/// or whose value is another than the one that changes nothing; of any file, one of another kind than a
-/// model, and an old way of packing.
+/// Throws DataError that names the key: in a model computed here, for any key of its architecture that is
+/// unknown or whose value changes something; in any file, for a kind other than a model, and for an old way
+/// of packing.
 void check_keys(const std::string& path, const std::map<std::string, GgufEntry>& metadata);
 
 }  // namespace apportion

@@ -69,7 +69,8 @@ class ShapedModel : public ModelFiles {
   std::unique_ptr<ModelFiles> tokens_of_;
 };
 
-/// The folder that a value of the key `model` names; empty where it names none. Throws as find_in_hub_cache.
+/// The folder that a value of the key `model` names; empty when it names none. Throws what find_in_hub_cache
+/// does.
 std::string folder_of(const std::string& model) {
   std::error_code ignored;
   if (std::filesystem::is_directory(model, ignored)) return model;

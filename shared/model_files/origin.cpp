@@ -9,7 +9,7 @@
 namespace apportion {
 namespace {
 
-/// The text of a key; empty where there is none, or another kind of value.
+/// The text of a key; empty when there is none, or another kind of value.
 std::string text_of(const Gguf& gguf, const std::string& key) {
   const auto entry = gguf.metadata().find(key);
   const auto* text =
@@ -17,7 +17,7 @@ std::string text_of(const Gguf& gguf, const std::string& key) {
   return text ? *text : "";
 }
 
-/// OWNER/NAME out of an address of the hub, or of a text that is no more than that; empty for anything else.
+/// OWNER/NAME from an address on the hub, or from a text that is nothing else; empty for any other text.
 std::string owner_and_name(const std::string& text) {
   constexpr size_t most = 512;  // a regular expression takes stack for each letter
   if (text.size() > most) return "";
@@ -29,7 +29,7 @@ std::string owner_and_name(const std::string& text) {
   return std::regex_match(text, plain) ? text : "";
 }
 
-/// Small letters and digits alone: "Llama 3.1 8B Instruct" and "Llama-3.1-8B-Instruct" are one.
+/// Only small letters and digits: "Llama 3.1 8B Instruct" and "Llama-3.1-8B-Instruct" become the same.
 std::string bare(const std::string& text) {
   std::string letters;
   for (const char character : text) {
@@ -39,7 +39,7 @@ std::string bare(const std::string& text) {
   return letters;
 }
 
-/// Without the quotes that YAML may have around it. The hub's identifiers are words of letters, digits, dots
+/// Removes the quotes that YAML may put around it. The hub's identifiers are words of letters, digits, dots
 /// and dashes.
 std::string license_word(std::string text) {
   constexpr size_t most = 64;
@@ -51,7 +51,7 @@ std::string license_word(std::string text) {
   return text.size() <= most && std::regex_match(text, word) ? text : "";
 }
 
-/// A line of YAML without blanks at its ends, and without a comment.
+/// A line of YAML without blanks at either end, and without a comment.
 std::string bare_line(std::string_view line) {
   constexpr const char* blanks = " \t\r";
   line = line.substr(0, line.find(" #"));
@@ -68,7 +68,7 @@ std::string hub_name(const Gguf& gguf) {
                           "general.source.huggingface.repository", "general.name"}) {
     if (const std::string found = owner_and_name(text_of(gguf, key)); !found.empty()) return found;
   }
-  // The base model of a model that was trained further is another one; only a packed copy has its name.
+  // A model that was trained further differs from its base model; only a packed copy has the base's name.
   const std::string base = owner_and_name(text_of(gguf, "general.base_model.0.repo_url"));
   if (!base.empty() && bare(base.substr(base.find('/') + 1)) == bare(name)) return base;
   static const std::map<std::string, std::string> by_name = {

@@ -1,5 +1,5 @@
 // Unpacks and packs ggml's block formats: ggml/src/ggml-common.h has the layouts, ggml-quants.c
-// (dequantize_row_*, quantize_row_*_ref) the formulas. All values are little-endian, as the machines that
+// (dequantize_row_*, quantize_row_*_ref) the formulas. All values are little-endian, like the machines that
 // this program runs on.
 #include "shared/model_files/quantization.h"
 
@@ -40,8 +40,8 @@ uint16_t load_half(const void* bytes) {
 
 float half_at(const void* bytes) { return half_to_float(load_half(bytes)); }
 
-// Each unpacks one block: `block` is its bytes, `out` has room for its elements. Bytes are taken as unsigned.
-// Without __restrict a byte could be a part of a float, and no loop would be vectorised.
+// Each function unpacks one block: `block` is its bytes, `out` has room for its elements. Bytes are read as
+// unsigned. Without __restrict a byte could be part of a float, and no loop would be vectorised.
 using Bytes = const uint8_t* __restrict;
 using Floats = float* __restrict;
 
@@ -99,7 +99,7 @@ void unpack_q8_0(Bytes block, Floats out) {
 
 // The K types have blocks of 256 in groups of 16 or 32 with a small scale each.
 
-/// Numbers of a few bits, one a byte: `bytes` of the first, and where they lie in their byte.
+/// Numbers of a few bits, one per byte: `bytes` of the first number, and their shift within each byte.
 struct Plane {
   const uint8_t* bytes;
   int shift;
@@ -164,7 +164,7 @@ void unpack_q4_k(Bytes block, Floats out) {
   }
 }
 
-/// block_q5_K: as Q4_K, with 32 bytes of fifth bits, one plane a group, in front of the numbers.
+/// block_q5_K: as Q4_K, with 32 bytes of fifth bits, one plane per group, before the numbers.
 void unpack_q5_k(Bytes block, Floats out) {
   const float scale = half_at(block), scale_of_minimums = half_at(block + 2);
   for (int group = 0; group < 8; ++group, out += 32) {
@@ -191,7 +191,7 @@ void unpack_f32(Bytes block, Floats out) { std::memcpy(out, block, sizeof(float)
 void unpack_f16(Bytes block, Floats out) { *out = half_at(block); }
 void unpack_bf16(Bytes block, Floats out) { *out = std::bit_cast<float>(uint32_t{load_half(block)} << 16); }
 
-/// What there is to know of a type (ggml-common.h), and what unpacks so many blocks of it.
+/// What there is to know about a type (ggml-common.h), and the function that unpacks its blocks.
 struct Format {
   TensorType type;
   const char* name;
@@ -233,8 +233,8 @@ const Format& format_of(TensorType type) {
   throw InternalError("a tensor type outside of its enumeration");
 }
 
-/// Single to half precision, ties to even, without branches but for NaN (Maratyszcza's FP16 library, as ggml
-/// does): the addition of a number 2^15 times as large rounds to the bits that a half has.
+/// Single to half precision, ties to even, without branches except for NaN (Maratyszcza's FP16 library, as
+/// ggml does): adding a number 2^15 times as large rounds to the bits that a half has.
 uint16_t float_to_half(float value) {
   const auto word = std::bit_cast<uint32_t>(value);
   const uint32_t doubled = word + word, sign = word & 0x80000000U;

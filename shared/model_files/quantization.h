@@ -1,5 +1,5 @@
 // The element types of GGUF tensors, how they unpack to float32, and how float32 is packed to some of them
-// (ggml's block formats). Which tensors are packed is the model's business.
+// (ggml's block formats). The model decides which tensors are packed.
 #pragma once
 
 #include <cstdint>
@@ -40,15 +40,15 @@ struct BlockLayout {
   uint64_t bytes;
 };
 BlockLayout block_layout(TensorType type);
-/// Where the halves stand in a block of numbers: the value of F16, the scales (and minimums) of a quantized
-/// block. None for F32 and BF16.
+/// Where halves are in a block: the value of F16, or the scales (and minimums) of a quantized block. None for
+/// F32 and BF16.
 std::span<const uint64_t> half_offsets(TensorType type);
 
 /// Unpacks `count` elements (a multiple of the block's) from `bytes` (exactly their size) to `out`.
 void dequantize(TensorType type, std::string_view bytes, uint64_t count, float* out);
 
 /// Packs `count` finite values (a multiple of the block's) to F32, F16, Q8_0 or Q4_1 as ggml does
-/// (ggml-quants.c, quantize_row_*_ref); `out` has room for their blocks. A block depends on its values alone.
+/// (ggml-quants.c, quantize_row_*_ref); `out` has room for their blocks. A block depends only on its values.
 /// Throws InternalError for another type.
 void quantize(TensorType type, const float* values, uint64_t count, char* out);
 

@@ -55,7 +55,7 @@ TensorPlace parse_place(const std::string& path, const std::string& name, const 
   return place;
 }
 
-/// No byte is two tensors': a header of a few KB could ask for as many times the file as it has tensors.
+/// No two tensors may share a byte: a header of a few KB could otherwise ask for the file once per tensor.
 void check_overlaps(const std::string& path, const std::map<std::string, TensorPlace>& tensors) {
   using Entry = std::pair<const std::string, TensorPlace>;
   std::vector<const Entry*> placed;

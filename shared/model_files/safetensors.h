@@ -1,5 +1,5 @@
 // safetensors files (github.com/huggingface/safetensors): a length, a JSON header, raw little-endian data.
-// F32, F16 and BF16 are read; what is written (adapters, trained weights) is F32.
+// Reads F32, F16 and BF16; writes F32 (adapters, trained weights).
 #pragma once
 
 #include <cstdint>
@@ -19,23 +19,23 @@ struct FloatTensor {
   std::vector<float> values;
 };
 
-/// Where a tensor's values lie in a file's data, which begin behind the header.
+/// Where a tensor's values lie in a file's data, which begin after the header.
 struct TensorPlace {
   TensorType type = TensorType::f32;  // f32, f16 or bf16
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  // bytes
 };
 
-/// All that stands before the data of a file with these tensors, in float32.
+/// Everything before the data of a file with these tensors, in float32.
 std::string encode_safetensors_header(const std::map<std::string, TensorPlace>& tensors,
                                       const std::map<std::string, std::string>& metadata);
 
-/// The bytes of a file with these tensors (in the order of their names) and `metadata`; a function of both
-/// alone.
+/// The bytes of a file with these tensors (in the order of their names) and `metadata`; depends only on
+/// these.
 std::string encode_safetensors(const std::map<std::string, FloatTensor>& tensors,
                                const std::map<std::string, std::string>& metadata);
 
-/// An untrusted file, mapped: its header is checked, values are read when they are asked for.
+/// An untrusted file, mapped: its header is checked, values are read on request.
 class SafetensorsFile {
  public:
   /// Throws UserError for a file that cannot be read, DataError with the byte offset for anything that does
@@ -48,7 +48,7 @@ class SafetensorsFile {
   std::string_view bytes(const TensorPlace& place) const {
     return data_.substr(place.begin, place.end - place.begin);
   }
-  /// Where they are in the file.
+  /// Its offset in the file.
   uint64_t offset(const TensorPlace& place) const {
     return file_.bytes().size() - data_.size() + place.begin;
   }
@@ -59,7 +59,7 @@ class SafetensorsFile {
   std::map<std::string, TensorPlace> tensors_;
 };
 
-/// All tensors of an untrusted file, as float32. Throws as SafetensorsFile.
+/// All tensors of an untrusted file, as float32. Throws what SafetensorsFile does.
 std::map<std::string, FloatTensor> read_safetensors(const std::string& path);
 
 }  // namespace apportion

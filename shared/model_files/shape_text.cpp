@@ -23,8 +23,8 @@ struct NamedShape {
   const char* sizes;
 };
 
-/// Published sizes (each model's config.json), and round ones for scaling studies in between. Contexts are
-/// cut to 8192: what is longer needs scaled rotations, and a table of positions that no training here reads.
+/// Published sizes (each model's config.json), and round ones in between for scaling studies. Contexts are
+/// cut to 8192: longer ones need scaled rotations, and a table of positions that no training here reads.
 /// qwen2.5-7b-like has the sizes of Qwen2.5-7B without the biases of its q, k and v.
 const std::vector<NamedShape>& named_shapes() {
   static const std::vector<NamedShape> shapes = {
@@ -48,7 +48,7 @@ const std::vector<NamedShape>& named_shapes() {
   return shapes;
 }
 
-/// One key=value after the other over a shape; head_dim and kv_heads follow from the others unless given.
+/// Applies one key=value after another to a shape; head_dim and kv_heads follow from the others unless given.
 class ShapeParser {
  public:
   explicit ShapeParser(const std::string& text) : text_(text) {}

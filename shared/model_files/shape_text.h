@@ -1,6 +1,5 @@
 // Models without a file: `model = shape:NAME` or `shape:layers=32,width=4096,...`, a llama-family shape by
-// name or by its sizes. Their weights are synthetic (tensor_reader.h); a file's shape is
-// model_files.h's.
+// name or by its sizes. Their weights are synthetic (tensor_reader.h); model_files.h has the shapes of files.
 #pragma once
 
 #include <string>
@@ -25,7 +24,7 @@ std::vector<std::string> shape_names();
 /// Throws UserError that says what is wrong and what would be right; an unknown name names the nearest.
 ModelShape parse_shape(const std::string& text);
 
-/// The one text of a shape: "shape:" and all its keys. parse_shape takes it back.
+/// A shape's one canonical text, "shape:" and all its keys, which parse_shape reads back.
 std::string canonical_shape(const ModelShape& shape);
 
 }  // namespace apportion

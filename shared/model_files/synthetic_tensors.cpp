@@ -21,7 +21,7 @@ class SyntheticTensors : public TensorReader {
     const int64_t columns = wanted[1];
     // Uniform in (-b, b) has the standard deviation b / sqrt(3).
     const auto bound = static_cast<float>(std::sqrt(3.0 / static_cast<double>(columns)));
-    // By GGUF's names, under which the weights of shapes were first drawn.
+    // Keyed by GGUF's names, under which the weights of shapes were first drawn.
     const CounterRng rng(0, "synthetic weights\n" + gguf_name(name, "llama"));
     for (int64_t row = first; row < last; ++row) {
       rng.fill_row(static_cast<uint32_t>(row), {out + (row - first) * columns, static_cast<size_t>(columns)},

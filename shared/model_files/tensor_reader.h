@@ -1,5 +1,5 @@
-// A model's tensors, whatever the form of their file, by name and rows: a rank reads no more than its own.
-// Torch's side of it is worker/models/weight_source.h.
+// A model's tensors by name and rows, whatever the form of their file: a rank reads only its own. Torch's
+// side is worker/models/weight_source.h.
 #pragma once
 
 #include <cstdint>
@@ -19,25 +19,25 @@ class TensorReader {
  public:
   virtual ~TensorReader() = default;
 
-  /// Rows [first, last) of the tensor `name` (architecture/block.h) as float32, one after the other; of a
-  /// vector its elements. `out` has room for them. Any split of a tensor gives the same values. Thread-safe.
-  /// Throws DataError for what the file has not, InternalError for rows that are not there.
+  /// Reads rows [first, last) of the tensor `name` (architecture/block.h) as float32, one after another; for
+  /// a vector, its elements. `out` has room for them. Any split of a tensor gives the same values.
+  /// Thread-safe. Throws DataError for what the file lacks, InternalError for rows that do not exist.
   virtual void read_rows(const std::string& name, int64_t first, int64_t last, float* out) const = 0;
 
-  /// Whether the file has the matrix in `type`; then `out` gets those rows as they are, bytes_of_row each.
-  /// Thread-safe, and throws as read_rows.
+  /// Whether the file has the matrix in `type`; if so, `out` gets those rows as they are, bytes_of_row each.
+  /// Thread-safe; throws as read_rows does.
   virtual bool read_packed_rows(const std::string& name, int64_t first, int64_t last, TensorType type,
                                 uint8_t* out) const;
 
-  /// How the file stores the tensor; nothing where no file does. Throws as read_rows.
+  /// How the file stores the tensor; nothing when there is no file. Throws as read_rows does.
   virtual std::optional<TensorType> stored_type(const std::string& name) const;
 
   /// All tensors with their sizes, outermost first.
   const std::map<std::string, std::vector<int64_t>>& tensors() const { return sizes_; }
   bool has(const std::string& name) const { return sizes_.contains(name); }
-  /// Sizes of the tensor `name`, outermost first. Throws InternalError where the model has none.
+  /// Sizes of the tensor `name`, outermost first. Throws InternalError when the model has none.
   const std::vector<int64_t>& sizes(const std::string& name) const;
-  /// The same; throws InternalError for rows that the tensor has not.
+  /// The same; throws InternalError for rows that the tensor does not have.
   const std::vector<int64_t>& checked_sizes(const std::string& name, int64_t first, int64_t last) const;
 
  protected:
@@ -47,19 +47,19 @@ class TensorReader {
   std::map<std::string, std::vector<int64_t>> sizes_;
 };
 
-/// Bytes of a matrix's row of so many columns, a multiple of the type's block.
+/// Bytes of a matrix row with so many columns, a multiple of the type's block.
 uint64_t bytes_of_row(TensorType type, int64_t columns);
 
 /// A file's tensors. `gguf` must outlive the reader.
 std::unique_ptr<TensorReader> gguf_tensors(const Gguf& gguf, const ModelShape& shape);
 
-/// Weights as of a model at its initialisation: matrices uniform with the standard deviation 1 / sqrt(inputs)
-/// (the embedding's inputs are its width), norms 1. A function of tensor name, row and column alone.
+/// Weights like those of a model at its initialisation: matrices uniform with the standard deviation 1 /
+/// sqrt(inputs) (the embedding's inputs are its width), norms 1. Depends only on tensor name, row and column.
 std::unique_ptr<TensorReader> synthetic_tensors(const ModelShape& shape);
 
-/// The tensors of a folder of transformers': model.safetensors, or the files that
-/// model.safetensors.index.json lists. Throws UserError or DataError naming the file, and the tensor that is
-/// absent, unknown or of another shape.
+/// The tensors of a transformers folder: model.safetensors, or the files that model.safetensors.index.json
+/// lists. Throws UserError or DataError naming the file, and the tensor that is missing, unknown or of
+/// another shape.
 std::unique_ptr<TensorReader> folder_tensors(const std::string& directory, const ModelShape& shape);
 
 }  // namespace apportion

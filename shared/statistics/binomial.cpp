@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// log(n!) less Stirling's formula for it.
+/// log(n!) minus Stirling's formula for it.
 double stirling_error(uint64_t n) {
   const auto x = static_cast<double>(n);
   if (n < 16) {
@@ -20,7 +20,7 @@ double stirling_error(uint64_t n) {
   return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - 1.0 / 1680 / square) / square) / square) / x;
 }
 
-/// x log(x / mean) + mean - x, without the cancellation where x is close to the mean.
+/// x log(x / mean) + mean - x, without cancellation where x is close to the mean.
 double deviance(double x, double mean) {
   if (std::abs(x - mean) >= 0.1 * (x + mean)) return x * std::log(x / mean) + mean - x;
   const double v = (x - mean) / (x + mean);
@@ -33,7 +33,7 @@ double deviance(double x, double mean) {
   }
 }
 
-/// The outcomes above or below the most probable one, one after another outwards.
+/// The outcomes above or below the most probable one, one after another, outwards.
 struct Side {
   uint64_t outcome;
   double probability;
@@ -59,8 +59,8 @@ BinomialDraw draw_binomial(uint64_t trials, double hit, double miss, double boun
   const uint64_t mode = std::min(trials, static_cast<uint64_t>((n + 1) * p));
   const double at_mode = binomial_probability(mode, trials, hit, miss);
   Side above{mode, at_mode}, below{mode, at_mode};
-  double sum = 0, slope = 0;  // of the outcomes so far: their probability, and its derivative by p
-  // Takes the next outcome; whether the uniform is in it.
+  double sum = 0, slope = 0;  // the probability of the outcomes so far, and its derivative by p
+  // Adds the next outcome; returns whether the uniform falls into it.
   BinomialDraw draw{mode, false};
   auto falls_in = [&](const Side& side) {
     const double before = sum, slope_before = slope;
@@ -72,7 +72,7 @@ BinomialDraw draw_binomial(uint64_t trials, double hit, double miss, double boun
     return true;
   };
   if (falls_in(above)) return draw;
-  // What rounding leaves above the sum falls to the most probable outcome.
+  // What rounding leaves above the sum goes to the most probable outcome.
   while (above.probability > 0 || below.probability > 0) {
     const auto up = static_cast<double>(above.outcome), down = static_cast<double>(below.outcome);
     above = {above.outcome + 1, above.probability * (n - up) / (up + 1) * p / q};
@@ -83,7 +83,7 @@ BinomialDraw draw_binomial(uint64_t trials, double hit, double miss, double boun
   return draw;
 }
 
-/// Of what is left, how much falls on each category in turn.
+/// Draws in turn how many of the remaining trials fall on each category.
 std::vector<uint64_t> draw_multinomial(uint64_t trials, const std::vector<double>& shares, CounterRng& rng) {
   std::vector<uint64_t> counts(shares.size());
   uint64_t left = trials;

@@ -27,7 +27,7 @@ Moments moments_of(const std::vector<double>& values) {
   return moments;
 }
 
-/// w for which Hall's w + g w^2 / 3 + g^2 w^3 / 27 + g / (6 n) is y.
+/// The w for which Hall's w + g w^2 / 3 + g^2 w^3 / 27 + g / (6 n) is y.
 double without_skewness(double y, double skewness, double n) {
   constexpr double hardly_skewed = 1e-9;
   if (std::abs(skewness) < hardly_skewed) return y;
@@ -37,7 +37,7 @@ double without_skewness(double y, double skewness, double n) {
 }  // namespace
 
 Interval share_interval(double share, double draws) {
-  constexpr double z = 1.959963984540054;  // of a normal distribution 95% lies within
+  constexpr double z = 1.959963984540054;  // 95% of a normal distribution lies within
   const double square = z * z / draws;
   const double middle = (share + square / 2) / (1 + square);
   const double half = z * std::sqrt(share * (1 - share) / draws + square / (4 * draws)) / (1 + square);

@@ -10,14 +10,14 @@
 namespace apportion {
 namespace {
 
-/// Of |X| and |Y| where X and Y are normal around 0 with this correlation (Nabeya, "Absolute moments in
-/// 2-dimensional normal distribution", Annals of the Institute of Statistical Mathematics 1951).
+/// The correlation of |X| and |Y| where X and Y are normal around 0 with this correlation (Nabeya, "Absolute
+/// moments in 2-dimensional normal distribution", Annals of the Institute of Statistical Mathematics 1951).
 double correlation_of_absolutes(double correlation) {
   const double product = std::sqrt(1 - correlation * correlation) + correlation * std::asin(correlation);
   return (product - 1) / (std::numbers::pi / 2 - 1);
 }
 
-/// Of a category's share and of another's in draws of both.
+/// The correlation between the sampled shares of two categories with these shares.
 double correlation_of_shares(double one, double other) {
   return -std::sqrt(std::min(1.0, one * other / ((1 - one) * (1 - other))));
 }
@@ -28,7 +28,7 @@ struct MeanVariance {
 
 MeanVariance of_perfect_mae(const AskedSubject& subject) {
   const double categories = static_cast<double>(subject.target.size());
-  std::vector<double> shares, deviations;  // of |sampled share - target|, of what is left to chance
+  std::vector<double> shares, deviations;  // of |sampled share - target|, where something is left to chance
   MeanVariance mae;
   if (subject.rounds == 0) return mae;  // nothing was drawn
   for (const double share : subject.target) {
@@ -65,7 +65,7 @@ double detectable_mae(const std::vector<AskedSubject>& subjects) {
 }
 
 int passes_of_perfect(const std::vector<double>& rejections) {
-  std::vector<double> probability = {1};  // of 0, 1, ... that pass, of those so far
+  std::vector<double> probability = {1};  // that 0, 1, ... pass, among those so far
   for (const double rejection : rejections) {
     probability.push_back(0);
     for (size_t passes = probability.size() - 1; passes > 0; --passes)

@@ -16,18 +16,18 @@
 namespace apportion {
 namespace {
 
-/// Logarithms of probabilities as close as this are of outcomes as probable: more than rounding makes of
-/// equal ones, up to some million rounds.
+/// Outcomes whose log-probabilities are as close as this count as equally probable: more than rounding makes
+/// of equal ones, up to some million rounds.
 constexpr double same = 1e-7;
 
-/// Those categories alone that can be drawn.
+/// Only the categories that can be drawn.
 struct Drawn {
   std::vector<uint64_t> counts;
   std::vector<double> target;
   uint64_t rounds = 0;
 };
 
-/// log P(counts) up to what all outcomes have in common.
+/// log P(counts) without what all outcomes have in common.
 double log_weight(const std::vector<uint64_t>& counts, const std::vector<double>& target) {
   double sum = 0;
   for (size_t j = 0; j < counts.size(); ++j) {
@@ -37,7 +37,7 @@ double log_weight(const std::vector<uint64_t>& counts, const std::vector<double>
   return sum;
 }
 
-/// Of outcomes with these log-weights, of which one was seen.
+/// The mid-p of outcomes with these log-weights, of which one was seen.
 double mid_p(const std::vector<double>& log_weights, double seen) {
   const double largest = *std::max_element(log_weights.begin(), log_weights.end());
   double all = 0, less = 0;
@@ -53,7 +53,7 @@ double mid_p(const std::vector<double>& log_weights, double seen) {
   return less / all;
 }
 
-/// Of two categories. Logarithms of weights that follow from each other, and not of large numbers, whose
+/// For two categories. Uses logarithms of weights that follow from each other instead of large numbers, whose
 /// rounding could make unequal outcomes equal.
 double pair_p_value(const Drawn& drawn) {
   double seen = -std::numeric_limits<double>::infinity();
@@ -65,7 +65,8 @@ double pair_p_value(const Drawn& drawn) {
   return mid_p(log_weights, seen);
 }
 
-/// What outcomes weigh that do not pass, of all: the least probable ones, as far as mid_p is below the level.
+/// The weight, out of all, of outcomes that do not pass: the least probable ones, as long as mid_p is below
+/// the level.
 double pair_rejection(uint64_t rounds, const std::vector<double>& target) {
   std::vector<double> weights;
   for_binomial_outcomes(rounds, target[0], target[1],
@@ -85,7 +86,8 @@ double pair_rejection(uint64_t rounds, const std::vector<double>& target) {
 
 constexpr double most_outcomes = 10'000;
 
-/// Ways in which rounds can fall on categories: (rounds + K - 1) over (K - 1); no more than matters.
+/// The number of ways that rounds can fall on categories, (rounds + K - 1) over (K - 1), counted no further
+/// than matters.
 double outcomes_of(const Drawn& drawn) {
   double outcomes = 1;
   for (size_t j = 1; j < drawn.target.size() && outcomes <= most_outcomes; ++j)
@@ -118,7 +120,7 @@ double least_expected(const Drawn& drawn) {
   return *std::min_element(drawn.target.begin(), drawn.target.end()) * static_cast<double>(drawn.rounds);
 }
 
-/// Of Pearson's statistic.
+/// The p-value by Pearson's statistic.
 double chi_square_p_value(const Drawn& drawn) {
   double statistic = 0;
   for (size_t j = 0; j < drawn.target.size(); ++j) {

@@ -6,10 +6,10 @@
 namespace apportion {
 namespace {
 
-using Names = std::map<std::string, std::string>;  // of results, to their tasks
+using Names = std::map<std::string, std::string>;  // of results, with their tasks
 using Targets = std::map<std::string, std::vector<std::vector<double>>>;
 
-/// {test set: [rows, columns]}, and the values behind those of the cells before.
+/// Returns {test set: [rows, columns]} and appends the values to `values`.
 nlohmann::json pack_targets(const Targets& targets, std::vector<double>& values) {
   nlohmann::json shapes = nlohmann::json::object();
   for (const auto& [test_set, rows] : targets) {
@@ -23,7 +23,7 @@ nlohmann::json pack_targets(const Targets& targets, std::vector<double>& values)
   return shapes;
 }
 
-/// Takes the values from `at` on; false when there are too few.
+/// Takes values from `at` on; false when there are too few.
 bool unpack_targets(const nlohmann::json& shapes, const std::vector<double>& values, size_t& at,
                     Targets& targets) {
   for (const auto& [test_set, shape] : shapes.items()) {

@@ -1,5 +1,5 @@
-// The cells of an index as two datasets of it, which are read at once: of many cells the groups and links
-// that say the same to other readers (index.h) take a hundred calls of the library each.
+// The cells of an index as two datasets, each read at once: with many cells, the groups and links that tell
+// other readers the same (index.h) take a hundred library calls per cell.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,8 @@
 
 namespace apportion {
 
-/// Of each cell a JSON text, and the targets of all, cell after cell, in the order of their test sets' names.
+/// A JSON text for each cell, and the targets of all: cell after cell, ordered by the names of their test
+/// sets.
 struct CellList {
   Hdf5Array<std::string> texts;
   Hdf5Array<double> targets;
@@ -18,15 +19,15 @@ struct CellList {
 
 CellList pack_cells(const std::vector<Cell>& cells);
 
-/// Fails as the reader does where texts or targets are not what pack_cells() makes.
+/// Fails as the reader does when texts or targets are not as pack_cells() makes them.
 std::vector<Cell> unpack_cells(const Hdf5Reader& reader, const CellList& list);
 
-/// What a cell was asked to do as the index has it, its targets apart: of these the names.
+/// What a cell was asked to do as the index stores it, with only the names of its targets.
 nlohmann::json about_to_json(const CellAbout& about);
 /// Throws nlohmann::json::exception. Targets are left empty.
 CellAbout about_from_json(const nlohmann::json& json);
 
-/// Whether a link or a text may name a task: it becomes part of a path.
+/// Whether a link or a text may name a task by this: it becomes part of a path.
 bool is_task_id(const std::string& id);
 
 }  // namespace apportion

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* step_prefix = "step-";
 
-/// A file that cannot be read is a damaged checkpoint, not the user's mistake.
+/// A file that cannot be read means a damaged checkpoint, not the user's mistake.
 template <typename Read>
 auto reading(const std::string& path, const Read& read) {
   try {
@@ -36,8 +36,8 @@ struct Parts {
   std::vector<std::string> digests;  // of the manifest files
 };
 
-/// The manifests of all ranks, and whether the data files have the sizes that they state. `expected` are the
-/// manifests' digests; empty when there are none to compare with.
+/// Reads the manifests of all ranks and checks that the data files have the sizes they state. `expected` are
+/// the manifests' digests; empty when there are none to compare with.
 Parts read_parts(const std::string& path, uint64_t step, uint64_t ranks,
                  const std::vector<std::string>& expected) {
   Parts parts;
@@ -86,7 +86,7 @@ void check_cover(const StoredTensor& stored) {
       fmt::format("rows of tensor '{}' are missing: there are {} of {}", name, next, stored.tensor.rows()));
 }
 
-/// The tensors that the ranks' slices make together. Throws DataError when they do not fit.
+/// The tensors that the ranks' slices make up. Throws DataError when they do not fit.
 std::map<std::string, StoredTensor> assemble(const std::string& path,
                                              const std::vector<Manifest>& manifests) {
   std::map<std::string, StoredTensor> tensors;
@@ -119,14 +119,14 @@ std::map<std::string, StoredTensor> assemble(const std::string& path,
   return tensors;
 }
 
-/// COMPLETE first: what is left of an interrupted removal is not complete.
+/// Removes COMPLETE first, so that what an interrupted removal leaves is not complete.
 void remove_checkpoint(const std::string& path) {
   std::error_code error;
   std::filesystem::remove(path + completion_name, error);
   remove_directory(path);
 }
 
-/// Removes what is older than the newest complete checkpoint before `step`.
+/// Removes all checkpoints before `step` except the newest complete one.
 void prune(const std::string& folder, uint64_t step) {
   bool found = false;
   for (uint64_t older : checkpoint_steps(folder)) {

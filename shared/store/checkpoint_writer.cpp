@@ -22,7 +22,7 @@ std::vector<std::string> digests_of(std::string_view bytes) {
   return digests;
 }
 
-/// The data file, then the manifest that describes it: a manifest that is there is true.
+/// Writes the data file, then the manifest that describes it: any manifest that exists is true.
 void write_part(const std::string& path, uint64_t step, uint64_t rank, uint64_t ranks,
                 const std::vector<CheckpointSlice>& slices) {
   static constexpr char zeros[slice_alignment] = {};

@@ -1,6 +1,6 @@
 // A rank's own files of a checkpoint, written by a thread while the rank computes on. When all ranks' parts
-// are there one of them completes the checkpoint; who agrees on that how is the caller's business, and what
-// makes a checkpoint complete checkpoint.h's.
+// are written, one rank completes the checkpoint. How ranks agree is up to the caller; checkpoint.h says what
+// makes a checkpoint complete.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,15 @@
 
 namespace apportion {
 
-/// Rows [first, last) of a tensor and their bytes, which are a copy: the tensor may change meanwhile.
+/// Rows [first, last) of a tensor and a copy of their bytes, since the tensor may change meanwhile.
 struct CheckpointSlice {
   CheckpointTensor tensor;
   uint64_t first = 0, last = 0;
   std::string bytes;
 };
 
-/// Of one task, as rank `rank` of `ranks`. One thing is written at a time: a call waits for what was begun
-/// before. What goes wrong in the thread is thrown by the next call as UserError that names the checkpoint.
+/// Writes for one task, as rank `rank` of `ranks`, one thing at a time: a call waits for what was begun
+/// before. What goes wrong in the thread is thrown by the next call, as UserError that names the checkpoint.
 class CheckpointWriter {
  public:
   CheckpointWriter(std::string folder, std::string identity, uint64_t rank, uint64_t ranks,
@@ -34,13 +34,14 @@ class CheckpointWriter {
   /// Begins to write this rank's part: data file, then manifest.
   void start(uint64_t step, std::vector<CheckpointSlice> slices);
 
-  /// Begins to complete the checkpoint (complete_checkpoint). On one rank, when all have written their part.
+  /// Begins to complete the checkpoint (complete_checkpoint). Called on one rank, when all have written their
+  /// part.
   void start_completion(uint64_t step);
 
   /// Whether nothing is being written.
   bool idle();
 
-  /// Until nothing is being written.
+  /// Waits until nothing is being written.
   void wait();
 
  private:
@@ -50,7 +51,7 @@ class CheckpointWriter {
   std::string folder_, identity_;
   uint64_t rank_, ranks_;
   Older older_;
-  std::future<void> thread_;  // of std::async: its end is waited for when it is destroyed
+  std::future<void> thread_;  // from std::async, so its destructor waits for the end
 };
 
 }  // namespace apportion

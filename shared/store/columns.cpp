@@ -13,7 +13,7 @@
 namespace apportion {
 namespace {
 
-// Probabilities are sums of float32 values: they may pass 1 by rounding, and by no more than this.
+// Probabilities are sums of float32 values: rounding may push them past 1, but by no more than this.
 constexpr double rounding = 1e-3;
 
 std::vector<std::string> storable(std::vector<std::string> texts) {
@@ -38,7 +38,7 @@ void pack_answers(const PromptResult& prompt, MeasureColumns& columns) {
   }
 }
 
-// Nothing where every answer is listed: such files have no datasets of it.
+// Leaves the columns empty when every answer is listed: such files do not have these datasets.
 void pack_unlisted(const MeasureResult& result, MeasureColumns& columns) {
   uint64_t all = 0;
   for (const PromptResult& prompt : result.prompts) all += prompt.unlisted_answers;
@@ -60,7 +60,7 @@ void append(std::vector<Value>& to, const std::vector<Value>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-// Bounds that were not computed may be empty: they are zero, with all unexplored.
+// Bounds that were not computed may be empty: they count as zero, with everything unexplored.
 bool fits(const std::vector<double>& shares, size_t k) { return shares.empty() || shares.size() == k; }
 
 std::vector<double> filled(const std::vector<double>& shares, size_t k, double value) {
@@ -183,7 +183,8 @@ std::string find_answer_fault(const MeasureColumns& columns) {
           p = static_cast<int64_t>(columns.prompts.shape[1]);
   int64_t k = static_cast<int64_t>(columns.categories.shape[0]);
   const std::vector<uint64_t> counts = all_counts(columns, static_cast<size_t>(k));
-  // The key rounds allows a hundredth of it. What is expected of sampled rounds takes time by their number.
+  // The key `rounds` allows a hundredth of it. Computing what sampled rounds should show takes longer with
+  // more.
   constexpr uint64_t most_rounds = 1'000'000'000;
   if (std::any_of(counts.begin(), counts.end(), [](uint64_t count) { return count > most_rounds; }))
     return "/rounds has a count above " + std::to_string(most_rounds);

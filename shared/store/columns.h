@@ -1,5 +1,5 @@
 // A task's results as the arrays of its file, and back: one list of datasets serves writing, reading and
-// hashing. Attributes and the file itself are task_file.h's.
+// hashing. task_file.h has the attributes and the file itself.
 #pragma once
 
 #include <algorithm>
@@ -26,12 +26,12 @@ struct MeasureColumns {
   Hdf5Array<std::string> answer_text;
   Hdf5Array<double> steering, low, high, unexplored;
   bool stories = false,
-       judged = false;  // whether only stories count, and a judge read them: a column more each
+       judged = false;  // only stories count; a judge read them: each adds a column
   Hdf5Array<uint64_t> no_story, failed;
-  Hdf5Array<uint64_t> unlisted, unlisted_answers;  // without a shape where every answer is listed
+  Hdf5Array<uint64_t> unlisted, unlisted_answers;  // without a shape when every answer is listed
 };
 
-/// Calls visit(name, array) for each dataset in the order in which they are written.
+/// Calls visit(name, array) for each dataset in the order they are written.
 template <typename Columns, typename Visit>
 void for_each_dataset(Columns& columns, Visit visit) {
   visit(layout::subjects, columns.subjects);
@@ -55,7 +55,7 @@ void for_each_dataset(Columns& columns, Visit visit) {
   if (columns.judged) visit(layout::judge_failed, columns.failed);
 }
 
-/// Those that errors follow from; the rest are questions, answers and what follows from these.
+/// The datasets from which errors are computed; the rest are questions, answers and what follows from these.
 template <typename Columns, typename Visit>
 void for_each_figure_dataset(Columns& columns, Visit visit) {
   constexpr std::string_view figures[] = {layout::target,      layout::counts,     layout::steering,
@@ -66,7 +66,7 @@ void for_each_figure_dataset(Columns& columns, Visit visit) {
   });
 }
 
-/// The same of datasets that a file need not have.
+/// The same for datasets that a file may lack.
 template <typename Columns, typename Visit>
 void for_each_optional_dataset(Columns& columns, Visit visit) {
   visit(layout::unlisted, columns.unlisted);
@@ -90,7 +90,7 @@ void for_each_column(Log& log, Visit visit) {
   visit("seconds", log.seconds);
 }
 
-/// Calls visit(name, value) for each number that a rank says of a scale task.
+/// Calls visit(name, value) for each number that a rank reports for a scale task.
 template <typename Sample, typename Visit>
 void for_each_number(Sample& sample, Visit visit) {
   visit(layout::step_tokens, sample.tokens);
@@ -101,23 +101,24 @@ void for_each_number(Sample& sample, Visit visit) {
   visit(layout::process_bytes, sample.process_bytes);
 }
 
-/// Throws InternalError when the parts of `file` have not the sizes that its S, P and K ask for.
+/// Throws InternalError when the sizes of `file`'s parts do not match its S, P and K.
 MeasureColumns pack(const MeasureFile& file);
 
 /// What is wrong with columns that were read, in one line that names the dataset; empty when nothing is.
 std::string find_fault(const MeasureColumns& columns);
 
-/// Makes columns whole of which only those of for_each_figure_dataset() were read: texts are empty, and no
-/// answer is listed. Returns what is wrong with their shapes, and then leaves them as they are; else empty.
+/// Completes columns of which only those of for_each_figure_dataset() were read: texts are empty, and no
+/// answer is listed. If their shapes are wrong, says how and changes nothing; otherwise returns an empty
+/// text.
 std::string complete_figures(MeasureColumns& columns);
 
-/// Fills tables and result. The columns have no fault.
+/// Fills tables and result from columns without fault.
 void unpack(const MeasureColumns& columns, MeasureFile& file);
 
 /// SHA-256 over the task's identity and every dataset that must be equal between runs of the task.
 std::string content_digest(const TaskRecord& record, const MeasureColumns& columns);
 std::string content_digest(const TaskRecord& record, const TrainLog& log, const std::string& adapter_digest);
-/// Of a scale task only tokens and FLOPs: the rest is what it measures.
+/// For a scale task only tokens and FLOPs: the rest is what it measures.
 std::string content_digest(const TaskRecord& record, const std::vector<StepSample>& samples);
 
 }  // namespace apportion

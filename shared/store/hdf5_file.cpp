@@ -22,8 +22,8 @@ static_assert(std::is_same_v<hid_t, int64_t>, "the header holds identifiers as i
 
 constexpr uint64_t chunk_bytes = 1 << 20;
 
-// Before the first other call. At the end of a process the library would write once more what a full disk did
-// not take, and crashes on the way; all that we open we close.
+// Called before anything else. At the end of a process the library would try again to write what a full disk
+// did not take, and crash on the way; we close everything that we open.
 void prepare_library() {
   [[maybe_unused]] static const herr_t no_end_of_its_own = H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -60,7 +60,7 @@ Hdf5Handle text_type() {
   return type;
 }
 
-// Types are little-endian in the file, whatever the machine.
+// Types in the file are little-endian, on any machine.
 template <typename Value>
 Hdf5Handle type_of() {
   if constexpr (std::is_same_v<Value, std::string>) return text_type();
@@ -73,7 +73,7 @@ Hdf5Handle type_of() {
   return {H5Tcopy(type), close_type};
 }
 
-// Every object is made without times and with its attributes in the order of their writing.
+// Creates every object without times and with its attributes in the order they are written.
 Hdf5Handle object_properties(hid_t kind) {
   Hdf5Handle list = properties(kind);
   H5Pset_obj_track_times(list.id(), false);
@@ -92,9 +92,10 @@ Hdf5Handle chunked_properties(const std::vector<uint64_t>& shape, uint64_t value
   chunk[0] = std::clamp<hsize_t>(chunk_bytes / row_bytes, 1, chunk[0]);
   Hdf5Handle list = object_properties(H5P_DATASET_CREATE);
   H5Pset_chunk(list.id(), static_cast<int>(chunk.size()), chunk.data());
-  // The library refuses checksums on texts of variable length: their chunks only point into its heap.
+  // The library refuses checksums on texts of variable length, whose chunks only point into its heap.
   if (!texts) H5Pset_fletcher32(list.id());
-  // The unused end of the last chunk is zero, not what was in memory; the library always does that for texts.
+  // Zeroes the unused end of the last chunk, which else holds stray memory; for texts the library always
+  // does.
   if (!texts) H5Pset_fill_time(list.id(), H5D_FILL_TIME_ALLOC);
   return list;
 }
@@ -114,13 +115,13 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The library wants a name for bytes in memory: one that no file can have and no other image has.
+// The library wants a name for bytes in memory: one that no file can have and no other image uses.
 std::string image_name() {
   static std::atomic<uint64_t> images = 0;
   return "/dev/null/apportion-image-" + std::to_string(++images);
 }
 
-// The library may ask for as much memory for texts as the file has bytes, and no more.
+// Reading texts, the library may ask for as much memory as the file has bytes, and no more.
 struct TextBudget {
   uint64_t left;
 };
@@ -142,14 +143,14 @@ Hdf5Writer::Hdf5Writer(const std::string& path)
   Hdf5Handle access = properties(H5P_FILE_ACCESS);
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
 #if H5_VERSION_GE(1, 10, 7)
-  // One writer and a name of its own: no lock is needed, and some file systems have none.
+  // There is only one writer and the name is unique: no lock is needed, and some file systems have none.
   H5Pset_file_locking(access.id(), 0, 1);
 #endif
   Hdf5Handle creation = object_properties(H5P_FILE_CREATE);
   H5Pset_userblock(creation.id(), seal_size);
   file_ = Hdf5Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), close_file);
   if (file_.id() >= 0) return;
-  ::unlink(temporary_.c_str());  // a full disk may have it, empty
+  ::unlink(temporary_.c_str());  // on a full disk it may exist, empty
   fail("create the file");
 }
 
@@ -160,7 +161,7 @@ Hdf5Writer::~Hdf5Writer() {
 
 void Hdf5Writer::fail(const std::string& what) const {
   const std::string reason = library_reason();
-  // The system's own stands in the midst of what the library says: "..., errno = 28, ...".
+  // The system's own reason is in the middle of the library's: "..., errno = 28, ...".
   constexpr std::string_view mark = "errno = ";
   if (const size_t place = reason.find(mark); place != std::string::npos)
     throw_system_error("cannot write " + path_, std::atoi(reason.c_str() + place + mark.size()));
@@ -280,7 +281,7 @@ Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(-1, close_f
   std::string_view bytes = mapped.bytes();
   check_seal(path, bytes);
   file_size_ = bytes.size();
-  // The library reads the very bytes that were checked: from memory, so it takes no lock on the file either.
+  // The library reads the very bytes that were checked, from memory, so it takes no lock on the file either.
   Hdf5Handle access = properties(H5P_FILE_ACCESS);
   H5Pset_fapl_core(access.id(), chunk_bytes, false);
   H5Pset_file_image(access.id(), const_cast<char*>(bytes.data()), bytes.size());
@@ -306,7 +307,7 @@ bool Hdf5Reader::has_attribute(const std::string& group, const std::string& name
 
 namespace {
 
-// The attribute when it is a scalar of the wanted type.
+// Opens the attribute if it is a scalar of the wanted type.
 Hdf5Handle open_attribute(const Hdf5Reader& reader, int64_t file, const std::string& group,
                           const std::string& name, const Hdf5Handle& wanted) {
   std::string where = "attribute " + name + " of " + group;
@@ -366,7 +367,7 @@ std::vector<std::pair<std::string, std::string>> Hdf5Reader::texts(const std::st
 }
 
 void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& path) {
-  // Where there is no room the library's copying (1.10) may crash, so it is not begun.
+  // Without enough room the library's copying (1.10) may crash, so it is not started.
   if (H5Fflush(file_.id(), H5F_SCOPE_LOCAL) < 0) fail("flush");
   require_room(temporary_, 2 * from.file_size_ + chunk_bytes);
   copy(from, "/", path);
@@ -385,7 +386,7 @@ void Hdf5Writer::copy(const Hdf5Reader& from, const std::string& object, const s
     for (const std::string& name : from.links(object))
       copy(from, (object == "/" ? "" : object) + "/" + name, path + "/" + name);
   } else {
-    // Attributes are copied below: version 1.10 crashes at more than a few texts of variable length.
+    // Attributes are copied below: version 1.10 crashes on more than a few texts of variable length.
     Hdf5Handle how = properties(H5P_OBJECT_COPY);
     H5Pset_copy_object(how.id(), H5O_COPY_WITHOUT_ATTR_FLAG);
     group(parent_of(path));

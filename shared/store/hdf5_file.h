@@ -1,8 +1,8 @@
-// The one door to the HDF5 C library: typed datasets, text attributes and links of a sealed file.
-// What a file contains is task_file.h's and index.h's business; layout.h has the names.
+// The one door to the HDF5 C library: typed datasets, text attributes and links of a sealed file. task_file.h
+// and index.h decide what a file contains; layout.h has the names.
 //
-// The library is used by one thread at a time. Its own error printing is off: the deepest entry of its error
-// stack becomes the message of an exception.
+// Only one thread at a time uses the library. Its own error printing is off: the deepest entry of its error
+// stack becomes an exception's message.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct Hdf5Array {
   std::vector<Value> values;
 };
 
-/// An identifier of the library that is closed when it goes out of scope.
+/// A library identifier that is closed when it goes out of scope.
 class Hdf5Handle {
  public:
   using Close = int (*)(int64_t);
@@ -47,8 +47,8 @@ class Hdf5Handle {
 
 class Hdf5Reader;
 
-/// Writes a new file; its bytes are a function of the calls alone. All of it appears under `path` by
-/// commit(), or nothing does. Throws UserError with the library's reason when the file cannot be written.
+/// Writes a new file whose bytes depend only on the calls. commit() makes all of it appear under `path`;
+/// without commit() nothing does. Throws UserError with the library's reason when the file cannot be written.
 class Hdf5Writer {
  public:
   explicit Hdf5Writer(const std::string& path);
@@ -61,22 +61,22 @@ class Hdf5Writer {
   void attribute(const std::string& group, const std::string& name, std::string_view text);
   void attribute(const std::string& group, const std::string& name, int64_t number);
 
-  /// A chunked dataset with a fletcher32 checksum per chunk; texts, stored as storable_text(), have the seal
-  /// only.
+  /// A chunked dataset with a fletcher32 checksum per chunk; only the seal protects texts, which are stored
+  /// as storable_text().
   template <typename Value>
   void dataset(const std::string& path, const Hdf5Array<Value>& array);
 
-  /// A dataset uint8 [bytes], likewise.
+  /// A dataset uint8 [bytes], also with checksums.
   void bytes(const std::string& path, std::string_view bytes);
-  /// All of another file, attributes included, as the new group `path`. Throws DataError for a link, which
-  /// would lead elsewhere here, and for attributes of other types than these two.
+  /// Copies all of another file, attributes included, into the new group `path`. Throws DataError for a link,
+  /// which would lead elsewhere here, and for attributes of other types than these two.
   void copy(const Hdf5Reader& from, const std::string& path);
 
   void soft_link(const std::string& path, const std::string& target);
   void external_link(const std::string& path, const std::string& file, const std::string& object);
 
-  /// Closes, seals and syncs the file, renames it to `path` and syncs the directory. What `confirm` throws
-  /// leaves nothing of it.
+  /// Closes, seals and syncs the file, renames it to `path` and syncs the directory. If `confirm` throws,
+  /// nothing of the file remains.
   void commit(const Confirm& confirm = {});
 
  private:
@@ -87,22 +87,22 @@ class Hdf5Writer {
   Hdf5Handle file_;
 };
 
-/// Reads a whole file that was checked against its seal first. Throws DataError for anything that is not
-/// there, or of another type, or larger than the file could hold; UserError when the file cannot be opened.
+/// Reads a whole file after checking it against its seal. Throws DataError for anything that is missing, of
+/// another type, or larger than the file could hold; UserError when the file cannot be opened.
 class Hdf5Reader {
  public:
   explicit Hdf5Reader(const std::string& path);
 
   const std::string& path() const { return path_; }
-  /// DataError for this file.
+  /// Throws DataError for this file.
   [[noreturn]] void fail(const std::string& message) const;
 
   bool has_attribute(const std::string& group, const std::string& name) const;
   std::string text(const std::string& group, const std::string& name) const;
   int64_t integer(const std::string& group, const std::string& name) const;
-  /// Names of an object's attributes in the order in which they were written.
+  /// Names of an object's attributes in the order they were written.
   std::vector<std::string> attributes(const std::string& object) const;
-  /// All text attributes of a group in the order in which they were written.
+  /// All text attributes of a group in the order they were written.
   std::vector<std::pair<std::string, std::string>> texts(const std::string& group) const;
 
   template <typename Value>
@@ -116,7 +116,7 @@ class Hdf5Reader {
  private:
   friend class Hdf5Writer;
 
-  // Every component of `path` is an object of this very file.
+  // Checks that every component of `path` is an object of this very file.
   void require(const std::string& path) const;
 
   std::string path_;

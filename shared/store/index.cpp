@@ -22,7 +22,7 @@
 namespace apportion {
 namespace {
 
-constexpr int most_nested = 16;  // groups below /jobs; deeper is not ours
+constexpr int most_nested = 16;  // groups below /jobs; we write none deeper
 
 std::string index_path(const std::string& directory) { return directory + "/index.h5"; }
 
@@ -106,7 +106,7 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
   if (!cell.retention.empty()) link(layout::retention, cell.retention);
 }
 
-// Reads the links below a cell's group; `name` is what was passed since the cell.
+// Reads the links below a cell's group; `name` is the path below the cell so far.
 void read_links(const Hdf5Reader& reader, const std::string& group, const std::string& name, int depth,
                 Cell& cell) {
   if (depth > most_nested) reader.fail(group + " is nested too deep");
@@ -159,12 +159,12 @@ std::vector<Cell> read_index_file(const std::string& directory) {
     return unpack_cells(reader, {reader.dataset<std::string>(layout::cell_texts),
                                  reader.dataset<double>(layout::cell_targets)});
   }
-  std::vector<Cell> cells;  // of an index that is older than the list
+  std::vector<Cell> cells;  // from an index older than the list
   read_cells(reader, layout::jobs, 0, cells);
   return cells;
 }
 
-// What is left of the index: its cells, or none when it is absent or damaged (the results say the rest).
+// What is left of the index: its cells, or none when it is missing or damaged (the results say the rest).
 std::vector<Cell> known_cells(const std::string& directory) {
   if (!std::filesystem::exists(index_path(directory))) return {};
   try {
@@ -192,8 +192,8 @@ std::optional<TaskRecord> read_record_of(const std::string& directory, const std
   }
 }
 
-/// What the untouched model is asked, and which it is: equal where two tasks are of one cell. The answers'
-/// file is shared by cells of several methods and targets, whose configuration it then need not have.
+/// What the untouched model is asked, and which model it is: equal for two tasks of one cell. Cells of
+/// several methods and targets share the answers' file, so it need not have their configuration.
 std::string asked_of(const TaskRecord& record) {
   std::string all;
   for (const char* key : {"dataset", "model", "seed", "subjects", "base_type"})
@@ -203,7 +203,7 @@ std::string asked_of(const TaskRecord& record) {
 
 using Records = std::map<std::string, TaskRecord>;
 
-// "DATASET-METHOD" as a run names its cells, with the task's first digits where two tasks would share the
+// "DATASET-METHOD" as a run names its cells, with the task's first digits when two tasks would share the
 // name.
 std::string recovered_name(const TaskRecord& record, const std::string& method,
                            const std::vector<Cell>& cells) {
@@ -219,7 +219,7 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
       "recovered", recovered_name(last, method.empty() ? name_of(last.task.kind) : method, cells), {}, {}};
   for (auto at = records.find(last.task.id); at != records.end();) {
     const Task& task = at->second.task;
-    // A chain that came back to a kind it has is not one that the program made.
+    // The program makes no chain that comes back to a kind it already has.
     if (!cell.training.emplace(name_of(task.kind), task.id).second) break;
     at = task.inputs.empty() ? records.end() : records.find(task.inputs.front());
   }
@@ -235,7 +235,8 @@ Cell trained_cell(const Records& records, const TaskRecord& last, const std::vec
   return cell;
 }
 
-// Cells of data sets that no training task names: the untouched model's, asked plainly or in a method's way.
+// Adds cells for datasets that no training task names: the untouched model, asked plainly or in a method's
+// way.
 void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   std::set<std::string> placed;
   for (const Cell& cell : cells) {
@@ -253,7 +254,7 @@ void add_untrained_cells(const Records& records, std::vector<Cell>& cells) {
   for (const auto& [key, cell] : found) cells.push_back(cell);
 }
 
-/// Each judge's task goes where the answers are that it judged.
+/// Puts each judge's task in the cell with the answers that it judged.
 void add_judged(const Records& records, std::vector<Cell>& cells) {
   for (const auto& [id, record] : records) {
     if (!is_judged(record.task)) continue;
@@ -322,7 +323,7 @@ void write_index(const std::string& directory, const std::vector<Cell>& cells,
 
 void replace_index(const std::string& directory, const std::vector<Cell>& cells,
                    const std::function<void()>& pulse) {
-  std::map<std::pair<std::string, std::string>, Cell> all;  // of two of a name the last one
+  std::map<std::pair<std::string, std::string>, Cell> all;  // of two with one name, the last
   for (const Cell& cell : cells) {
     check_name(cell.job);
     check_name(cell.name);

@@ -40,7 +40,7 @@ std::string line_of(const JournalRecord& record) {
   return sha256(text).substr(0, digest_digits) + " " + text + "\n";
 }
 
-/// Nothing for a line that is not as it was written.
+/// Nothing for a line that is not intact.
 std::optional<JournalRecord> record_of(std::string_view line) {
   if (line.size() < digest_digits + 1 || line[digest_digits] != ' ') return std::nullopt;
   const std::string_view text = line.substr(digest_digits + 1);
@@ -75,7 +75,7 @@ JournalWriter::JournalWriter(const std::string& directory, const std::string& me
   make_directories(journal_directory(directory));
   file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file_ < 0) throw_system_error("cannot create " + path_, errno);
-  // Else a crash may take the whole file, with all that was synced.
+  // Otherwise a crash may take the whole file, with everything that was synced.
   sync_directory(journal_directory(directory));
 }
 
@@ -91,7 +91,7 @@ void JournalWriter::add(JournalRecord record) {
     if (::fdatasync(file_) == 0 || errno == EINVAL || errno == ENOSYS) return;
     error = errno;
   }
-  // A part of a record would spoil the next one. (Where even this fails the reader says so.)
+  // Part of a record would spoil the next one. (If even this fails, the reader reports it.)
   if (before >= 0 && ::ftruncate(file_, before) != 0) errno = 0;
   throw_system_error("cannot write " + path_, error);
 }
@@ -162,13 +162,12 @@ int FailureCount::of(const std::string& task) const {
   const OfTask& of = found->second;
   auto count =
       std::count_if(of.failures.begin(), of.failures.end(), [&](double when) { return when > of.forgiven; });
-  // In the order of how far they had come, which is that in which they happened, whatever the hosts' clocks
-  // say.
+  // Sorted by how far they had come: they happened in that order, whatever the hosts' clocks say.
   std::vector<Loss> losses = of.losses;
   std::sort(losses.begin(), losses.end(), [](const Loss& a, const Loss& b) { return a.saved < b.saved; });
   uint64_t furthest = 0;
   for (const Loss& loss : losses) {
-    // One that never said that it took the task, or said how that ended, was not at work when it went.
+    // A member that never recorded taking the task, or recorded how that ended, was not at work when it went.
     const auto at_work = of.at_work.find(loss.member);
     const bool was_at_work = at_work != of.at_work.end() && at_work->second;
     const bool was_preempted = stopping_.contains(loss.member);

@@ -6,8 +6,8 @@
 
 namespace apportion::layout {
 
-/// Raised when a name, a type or a meaning changes. A file has the version of what is in it: 2 where stories
-/// are counted, 3 where answers are counted that are not listed, else 1.
+/// Raised when a name, a type or a meaning changes. A file has the version that its content needs: 2 where
+/// stories are counted, 3 where answers are counted that are not listed, else 1.
 inline constexpr int64_t version = 1;
 inline constexpr int64_t story_version = 2;
 inline constexpr int64_t unlisted_version = 3;
@@ -27,11 +27,11 @@ inline constexpr const char* kind = "kind";           // a name of config/task.c
 inline constexpr const char* label = "label";         // for people
 inline constexpr const char* identity = "identity";   // canonical JSON; its SHA-256 is the id
 inline constexpr const char* inputs = "inputs";       // JSON array of task ids
-inline constexpr const char* test_set = "test_set";   // of a measure task, else empty
+inline constexpr const char* test_set = "test_set";   // a measure task's, else empty
 inline constexpr const char* config_json = "config";  // JSON object of /config, in the option table's order
 inline constexpr const char* content = "content";     // SHA-256 over what must be equal between runs
 inline constexpr const char* adapter_digest =
-    "adapter_digest";  // of a training task: SHA-256 of the safetensors (of all weights, where they were
+    "adapter_digest";  // of a training task: SHA-256 of the safetensors (of all weights, when these were
                        // trained)
 
 // Groups of text attributes.
@@ -74,12 +74,12 @@ inline constexpr const char* low = "/exact/low";                     // float64 
 inline constexpr const char* high = "/exact/high";              // float64 [S, P, K], min(1, low + unexplored)
 inline constexpr const char* unexplored = "/exact/unexplored";  // float64 [S, P]
 
-// Of a measure task some of whose answers are not kept as text; other files have none.
+// For a measure task that does not keep all answers as text; other files have none.
 inline constexpr const char* unlisted = "/rounds/unlisted";                  // uint64 [S, P, K + 4]
 inline constexpr const char* unlisted_answers = "/rounds/unlisted_answers";  // uint64 [S, P]
 
-// Derived from the above, for readers: /metrics/NAME, float64 [S], NaN where it means nothing; which there
-// are says measure/metric_table.h.
+// Derived from the above, for readers: /metrics/NAME, float64 [S], NaN where meaningless;
+// measure/metric_table.h says which there are.
 inline constexpr const char* metrics = "/metrics/";
 
 // Datasets of a training task: /log/NAME, float64 [T].
@@ -88,8 +88,8 @@ inline constexpr const char* log = "/log/";
 // Datasets of a scale task. Legend: R ranks, N timed steps.
 inline constexpr const char* step_seconds = "/steps/seconds";               // float64 [R, N]
 inline constexpr const char* resident_seconds = "/steps/resident_seconds";  // float64 [R, N], or [R, 0]
-inline constexpr const char* step_tokens = "/ranks/tokens";           // float64 [R], all ranks' of a step
-inline constexpr const char* step_flops = "/ranks/flops";             // float64 [R], likewise
+inline constexpr const char* step_tokens = "/ranks/tokens";           // float64 [R], of all ranks in a step
+inline constexpr const char* step_flops = "/ranks/flops";             // float64 [R], of all ranks in a step
 inline constexpr const char* peak_flops = "/ranks/peak_flops";        // float64 [R]
 inline constexpr const char* base_bytes = "/ranks/base_bytes";        // float64 [R]
 inline constexpr const char* tensor_bytes = "/ranks/tensor_bytes";    // float64 [R], 0 where not known
@@ -100,19 +100,19 @@ inline constexpr const char* tasks = "/tasks";
 inline constexpr const char* jobs = "/jobs";
 inline constexpr const char* training = "training";            // subgroup of a cell
 inline constexpr const char* retention = "retention";          // a link: the retention task
-inline constexpr const char* judged = "judged";                // likewise
-inline constexpr const char* cells = "cells";                  // a group: all cells once more (cell_list.h)
+inline constexpr const char* judged = "judged";                // subgroup of a cell: links to its judge tasks
+inline constexpr const char* cells = "cells";                  // a group: all cells again (cell_list.h)
 inline constexpr const char* cell_texts = "/cells/texts";      // text [cells], JSON
-inline constexpr const char* cell_targets = "/cells/targets";  // float64 [all targets, one behind the other]
+inline constexpr const char* cell_targets = "/cells/targets";  // float64 [all targets, one after another]
 inline constexpr const char* targets = "/targets";             // /targets/JOB/CELL/TEST SET: float64 [S, K]
 inline constexpr const char* cell_job = "job";
 inline constexpr const char* cell_name = "cell";
 inline constexpr const char* cell_about =
     "about";  // JSON: dataset, method, model, target, swept [[key, value]], targets [test set]
 
-// A pack: the index's groups over results that are copied into its /tasks, and files as bytes.
-inline constexpr const char* source_sha256 = "source_sha256";  // of /tasks/ID: of the result.h5 it was
+// A pack: the index's groups over results copied into its /tasks, and files as bytes.
+inline constexpr const char* source_sha256 = "source_sha256";  // of /tasks/ID: digest of its result.h5
 inline constexpr const char* adapters = "/adapters";           // /adapters/ID/FILE: uint8 [bytes]
-inline constexpr const char* sha256 = "sha256";                // of such a dataset
+inline constexpr const char* sha256 = "sha256";                // digest of such a dataset
 
 }  // namespace apportion::layout

@@ -23,7 +23,7 @@ namespace {
 
 constexpr double beat_period_s = 2;
 
-/// The file's bytes; nothing where there is none, or it cannot be read now.
+/// The file's bytes; nothing when there is none, or it cannot be read now.
 std::optional<std::string> bytes_of(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
@@ -37,7 +37,7 @@ std::optional<std::string> bytes_of(const std::string& path) {
   return bytes;
 }
 
-/// Without a flush: what a crash of the machine takes from these files nobody holds any more.
+/// Writes without a flush: if a crash of the machine takes these files, nobody holds them any more.
 void write_plainly(const std::string& path, const std::string& bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   int error = file < 0 ? errno : 0;
@@ -60,12 +60,12 @@ std::string own_slurm_job() {
   return array.empty() ? text_of("SLURM_JOB_ID") : array + "_" + text_of("SLURM_ARRAY_TASK_ID");
 }
 
-/// Set to the number of restarts, from the first one on.
+/// Slurm sets this to the number of restarts, from the first one on.
 bool is_restarted() {
   return !text_of("SLURM_RESTART_COUNT").empty() && text_of("SLURM_RESTART_COUNT") != "0";
 }
 
-/// "node1-4711-9f3a": no two members have the same, in whatever containers they are.
+/// "node1-4711-9f3a": no two members share one, whatever containers they are in.
 std::string new_member() {
   std::random_device random;
   std::string host = host_name();
@@ -112,7 +112,7 @@ std::optional<MemberFile> read_member(const std::string& path) {
 /// A lease's first line.
 std::string holder_in(const std::string& bytes) { return bytes.substr(0, bytes.find('\n')); }
 
-/// Names that a folder has for others: those with a point in front are on their way.
+/// Visits the names in a folder that others may see: those with a leading dot are still being made.
 template <typename Take>
 void each_name(const std::string& folder, const Take& take) {
   for (const std::string& name : names_in(folder)) {
@@ -125,7 +125,8 @@ bool has_no_links(int error) {
   return error == EPERM || error == ENOSYS || error == EOPNOTSUPP || error == EMLINK;
 }
 
-/// Exclusively, where there are no links: for a moment the file is empty, and so nobody's. 0, or errno.
+/// Creates the file exclusively, where there are no links: for a moment it is empty, and so nobody's. Returns
+/// 0 or errno.
 int create_exclusively(const std::string& path, const std::string& bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0) return errno;
@@ -200,26 +201,26 @@ bool Leases::beat() {
   try {
     write_sign();
     last_sign_ = now;
-  } catch (const UserError&) {  // a full disk, a server that is away: others wait for limit_s
+  } catch (const UserError&) {  // a full disk, an absent server: others wait for limit_s
     if (now > last_sign_ + limit_s_ / 2) throw;
   }
   return true;
 }
 
-/// By this member's own clock, since it last saw the other's count change: clocks of hosts need not agree.
+/// By this member's own clock, from when it last saw the other's count change: hosts' clocks need not agree.
 bool Leases::is_gone(const std::string& member) {
   if (member == member_) return false;
   const std::optional<MemberFile> sign = read_member(members_directory(directory_) + "/" + member);
   const double now = clock_.seconds(seconds_now());
   if (sign && apportion::is_gone(sign->process)) return true;
-  // One without a sign has left; what it still had it may be about to give back.
+  // A member without a sign has left, but may be about to give back what it still had.
   const uint64_t beats = sign ? sign->beats : 0;
   const auto [entry, is_new] = heard_.try_emplace(member, Heard{beats, now});
   if (!is_new && entry->second.beats != beats) entry->second = {beats, now};
   return now - entry->second.at > (sign ? limit_s_ : beat_period_s);
 }
 
-/// Makes the lease; false when there is one.
+/// Creates the lease; false when there is one already.
 bool Leases::enter(const std::string& task) const {
   const std::string own = leases_directory(directory_) + "/." + member_, path = path_of(task);
   write_plainly(own, member_ + "\n");
@@ -233,12 +234,12 @@ bool Leases::enter(const std::string& task) const {
 }
 
 /// Takes the lease away from a holder that is gone. Another member may have done so since it was read, and
-/// taken the task: then what was moved is put back.
+/// taken the task: then the moved lease is put back.
 bool Leases::take_away(const std::string& task, const std::string& holder) const {
   const std::string aside = leases_directory(directory_) + "/." + member_ + ".gone";
   if (::rename(path_of(task).c_str(), aside.c_str()) != 0) return false;
   const bool right = holder_in(bytes_of(aside).value_or("")) == holder;
-  // Where a third member has it by now, whose lease this was finds out before it writes.
+  // If a third member has it by now, the one whose lease this was finds out before it writes.
   if (!right && ::link(aside.c_str(), path_of(task).c_str()) != 0 && has_no_links(errno))
     create_exclusively(path_of(task), bytes_of(aside).value_or(""));
   ::unlink(aside.c_str());
@@ -293,7 +294,7 @@ bool Leases::is_of_earlier_start(const std::string& task) const {
 }
 
 bool Leases::holds(const std::string& task) const {
-  // While another member looks whose it is, it is not there for a moment.
+  // It is missing for a moment while another member looks whose it is.
   constexpr int looks = 20;
   constexpr std::chrono::milliseconds pause(50);
   for (int look = 0; look < looks; ++look) {

@@ -17,13 +17,13 @@ using Json = nlohmann::json;
 
 constexpr const char* format_name = "apportion checkpoint";
 constexpr uint64_t format_version = 1;
-/// Sizes beyond this are lies; with it no sum of two overflows.
+/// Larger sizes are lies; up to this no sum of two overflows.
 constexpr uint64_t most_bytes = std::numeric_limits<int64_t>::max();
 constexpr uint64_t most_ranks = 1'000'000;
 constexpr uint64_t most_steps = 1'000'000'000;
 constexpr size_t digest_characters = 64;
 
-/// Access to an untrusted JSON object: a key that is absent or of another kind is a DataError.
+/// Access to an untrusted JSON object: a key that is missing or of another kind is a DataError.
 class Fields {
  public:
   Fields(const Json& json, const std::string& path, std::string where)

@@ -1,6 +1,6 @@
 // The two JSON files of a checkpoint: a rank's manifest, which says where in its data file which rows lie and
-// what their digests are, and COMPLETE. Here they are only put together and taken apart (both are untrusted);
-// what is read and written when is checkpoint.h's and checkpoint_writer.h's business.
+// what their digests are, and COMPLETE. This only puts them together and takes them apart (both are
+// untrusted); checkpoint.h and checkpoint_writer.h decide what is read and written when.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace apportion {
 
 /// Slices begin at multiples of this in a data file.
 inline constexpr uint64_t slice_alignment = 64;
-/// A slice has one digest for each so many bytes, so that a part of it can be read and checked.
+/// A slice has one digest per so many bytes, so that a part of it can be read and checked.
 inline constexpr uint64_t digest_block = uint64_t{1} << 20;
 
 enum class ElementType { float32, float64 };
 
 const char* name_of(ElementType type);
 
-/// A tensor that ranks wrote in pieces. A row is all that has one first index.
+/// A tensor that ranks wrote in pieces. A row is everything at one first index.
 struct CheckpointTensor {
   std::string name;
   ElementType type = ElementType::float32;
@@ -43,7 +43,7 @@ struct SlicePlace {
 struct Manifest {
   uint64_t step = 0;
   uint64_t rank = 0, ranks = 1;
-  std::vector<SlicePlace> slices;  // one after the other, each at the next multiple of slice_alignment
+  std::vector<SlicePlace> slices;  // one after another, each at the next multiple of slice_alignment
 
   /// Bytes of the data file.
   uint64_t data_bytes() const;
@@ -51,7 +51,7 @@ struct Manifest {
 
 /// Written last: all ranks' parts are there.
 struct Completion {
-  std::string identity;  // of the task whose state it is
+  std::string identity;  // of the task whose state this is
   uint64_t step = 0;
   std::vector<std::string> manifests;  // SHA-256 of each rank's manifest file
 };
@@ -59,13 +59,13 @@ struct Completion {
 std::string encode_manifest(const Manifest& manifest);
 std::string encode_completion(const Completion& completion);
 
-/// Takes apart the bytes of the file `path`. What comes back fits together: sizes, offsets and numbers of
-/// digests follow from shapes and rows, and nothing overflows. Throws DataError that names the key.
+/// Parses the bytes of the file `path`. The result fits together: sizes, offsets and numbers of digests
+/// follow from shapes and rows, and nothing overflows. Throws DataError that names the key.
 Manifest parse_manifest(std::string_view bytes, const std::string& path);
-/// As parse_manifest; the file's own SHA-256, its second line, is checked first.
+/// Like parse_manifest, but first checks the file's own SHA-256, its second line.
 Completion parse_completion(std::string_view bytes, const std::string& path);
 
-/// The smallest multiple of slice_alignment from `offset` on.
+/// The smallest multiple of slice_alignment that is not below `offset`.
 uint64_t aligned(uint64_t offset);
 
 }  // namespace apportion

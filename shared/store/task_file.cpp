@@ -74,12 +74,12 @@ TaskKind read_kind(const Hdf5Reader& reader) {
   }
 }
 
-/// For a file of another kind than what is asked for.
+/// Throws for a file of another kind than the one asked for.
 void check_kind(const Hdf5Reader& reader, const TaskRecord& record, bool right) {
   if (!right) reader.fail("this is the result of a task of kind " + name_of(record.task.kind));
 }
 
-/// Id, kind and identity.
+/// Reads id, kind and identity.
 Task read_identity(const Hdf5Reader& reader) {
   check_format(reader);
   Task task;
@@ -107,7 +107,7 @@ TaskRecord read_record(const Hdf5Reader& reader) {
   return record;
 }
 
-/// Name of the dataset, a value a subject.
+/// Names of datasets, each with one value per subject.
 std::vector<std::pair<std::string, std::vector<double>>> metric_columns(const MeasureFile& file) {
   const DatasetMetrics metrics = metrics_of(file);
   ensure(metrics.subjects.size() == file.tables.subjects.size(), "every subject has metrics");
@@ -122,7 +122,7 @@ std::vector<std::pair<std::string, std::vector<double>>> metric_columns(const Me
   return columns;
 }
 
-/// For the datasets that the task's kind has.
+/// Empty columns that know which datasets the task's kind has.
 MeasureColumns columns_of(const Hdf5Reader& reader, const TaskRecord& record) {
   check_kind(reader, record, has_answers(record.task));
   MeasureColumns columns;
@@ -144,7 +144,7 @@ void prepare_directory(const std::string& path) {
   if (!directory.empty()) make_directories(directory);
 }
 
-/// The column of `field` over the ranks, which must be of one length: [R, N].
+/// The column of `field` over the ranks, which must all have one length: [R, N].
 Hdf5Array<double> table_of(const std::vector<StepSample>& samples, std::vector<double> StepSample::*field) {
   const size_t columns = samples.empty() ? 0 : (samples.front().*field).size();
   Hdf5Array<double> array{{samples.size(), columns}, {}};
@@ -202,7 +202,7 @@ std::string find_artefact_fault(const std::string& directory, const Task& task) 
 DatasetMetrics metrics_of(const MeasureFile& file) {
   std::vector<std::vector<double>> targets = file.tables.target;
   for (std::vector<double>& row : targets) {
-    if (!row.empty() && std::isnan(row[0])) row.clear();  // a file's row is known whole or not at all
+    if (!row.empty() && std::isnan(row[0])) row.clear();  // in a file a row is known whole or not at all
   }
   return measure_metrics(file.result, targets);
 }
@@ -387,7 +387,7 @@ std::string content_digest(const RetentionFile& file) {
   return sha256(file.record.task.id + to_json(file.result).dump());
 }
 
-/// Calls visit(name, get) for each column of numbers of one of the three tables, and get(row) is a reference.
+/// Calls visit(name, field) for each column of numbers in one of the three tables.
 template <typename Visit>
 void for_each_prompt_column(Visit visit) {
   visit(layout::keep_tokens, &KeptPrompt::tokens);
@@ -423,7 +423,7 @@ void read_column(const Hdf5Reader& reader, const char* name, std::vector<Row>& r
   for (size_t row = 0; row < rows.size(); ++row) rows[row].*field = column.values[row];
 }
 
-/// The prompts' kinds and numbers, and those of the plain text.
+/// Reads the prompts' kinds and numbers, and those of the plain text.
 void read_kept(const Hdf5Reader& reader, RetentionResult& result) {
   read_column(reader, layout::keep_kind, result.prompts, &KeptPrompt::kind);
   for_each_prompt_column(

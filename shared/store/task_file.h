@@ -1,5 +1,5 @@
-// result.h5 of one finished task: written whole, checked whole. Names, types and version are in layout.h.
-// All HDF5 calls of a run are made by one thread (the coordinator's).
+// result.h5 of one finished task: written whole, checked whole. layout.h has names, types and version. One
+// thread (the coordinator's) makes all HDF5 calls of a run.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@
 
 namespace apportion {
 
-/// What every result file says of its task, whatever its kind.
+/// What every result file says about its task, whatever its kind.
 struct TaskRecord {
   Task task;
   std::vector<std::pair<std::string, std::string>> config;  // key, resolved value
@@ -29,40 +29,40 @@ struct MeasureTables {
   std::vector<std::vector<double>> target;  // [S][K]; a row of NaN, or an empty one, where unknown
 };
 
-/// A measure task's file read back.
+/// A measure task's file, read back.
 struct MeasureFile {
   TaskRecord record;
   MeasureTables tables;
   MeasureResult result;
 };
 
-/// Metrics of the result against the targets that are known.
+/// Metrics of the result against the known targets.
 DatasetMetrics metrics_of(const MeasureFile& file);
 
-/// A training task's file read back.
+/// A training task's file, read back.
 struct TrainFile {
   TaskRecord record;
   TrainLog log;
   std::string adapter_digest;
 };
 
-/// A scale task's file read back: one sample for each rank of the group, in its order.
+/// A scale task's file, read back: one sample for each rank of the group, in its order.
 struct ScaleFile {
   TaskRecord record;
   std::vector<StepSample> samples;
 };
 
-/// A retention task's file read back.
+/// A retention task's file, read back.
 struct RetentionFile {
   TaskRecord record;
   RetentionResult result;
 };
 
-/// DIR/tasks/<id>/result.h5, and beside it the folders of the adapter or of all weights, whichever was
-/// trained, and, until the task is done, of its checkpoints.
+/// DIR/tasks/<id>/result.h5, and next to it the folder of the adapter or of all weights, whichever was
+/// trained, and, until the task is done, that of its checkpoints.
 std::string task_directory(const std::string& directory, const std::string& task_id);
 std::string result_path(const std::string& directory, const std::string& task_id);
-/// Whether there is a result; it is not looked into.
+/// Whether there is a result; does not look into it.
 bool has_result(const std::string& directory, const std::string& task_id);
 std::string adapter_directory(const std::string& directory, const std::string& task_id);
 std::string weights_directory(const std::string& directory, const std::string& task_id);
@@ -83,19 +83,19 @@ void write_retention_file(const std::string& path, const RetentionFile& file, co
 
 /// Throw DataError for a file that is damaged, of another version or of another kind.
 MeasureFile read_measure_file(const std::string& path);
-/// What errors and what must not change follow from, as tables of many cells need it: checked by the seal
-/// like the whole file, but only these datasets are read. Texts are empty, no answer is listed, questions are
-/// left out, and of the record there are the task's id, kind and identity alone.
+/// What tables of many cells need, to compute errors and what must not change: checked by the seal like the
+/// whole file, but only these datasets are read. Texts are empty, no answer is listed, questions are left
+/// out, and the record has only the task's id, kind and identity.
 MeasureFile read_measure_figures(const std::string& path);
 RetentionFile read_retention_figures(const std::string& path);
-/// What the file says of its task, whatever the kind.
+/// What the file says about its task, whatever the kind.
 TaskRecord read_task_record(const std::string& path);
 TrainFile read_train_file(const std::string& path);
 ScaleFile read_scale_file(const std::string& path);
 RetentionFile read_retention_file(const std::string& path);
 
-/// Whether the task's artefacts exist and verify: checksums, id, and for training the digest of what
-/// was trained. `why` says what is wrong with an artefact that exists and does not.
+/// Whether the task's artefacts exist and verify: checksums, id, and for training the digest of what was
+/// trained. `why` says what is wrong with an artefact that exists but does not verify.
 enum class ArtefactState { absent, verified, damaged };
 ArtefactState verify_artefact(const std::string& directory, const Task& task, std::string& why);
 

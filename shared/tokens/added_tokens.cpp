@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// Where the blanks that end at `end` begin, no further left than `least`.
+/// Where the blanks that end at `end` begin, but no further left than `least`.
 uint32_t blanks_before(std::string_view text, uint32_t least, uint32_t end) {
   const char* data = text.data();
   auto at = static_cast<int32_t>(end);

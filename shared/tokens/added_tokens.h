@@ -1,5 +1,5 @@
-// Tokens that are found in a text before words are looked for: special ones, and others that a vocabulary
-// has added to what was learned.
+// Tokens that are found in a text before words are looked for: special ones, and others that were added to
+// the learned vocabulary.
 #pragma once
 
 #include <array>
@@ -24,16 +24,16 @@ struct AddedMatch {
 
 class AddedTokens {
  public:
-  /// Those of `table` that are found in the text as it is, or else in the normalized text.
+  /// Those of `table` that are found in the text as it is or, with `normalized`, in the normalized text.
   AddedTokens(const TokenizerTables& tables, const TokenTable& table, const Normalizer& normalizer,
               bool normalized);
 
-  /// What the name of a special token in the bytes [begin, end) is: the token; plain text, which is passed
-  /// over whole; or no name, where two parts of the text only happen to make it.
+  /// What the name of a special token in the bytes [begin, end) is: the token; plain text, which is skipped
+  /// whole; or no name, when two parts of the text only happen to form it.
   enum class Name { token, plain, none };
   using Reading = std::function<Name(uint32_t begin, uint32_t end)>;
 
-  /// The first at `from` or behind it, of those that begin there the longest.
+  /// The first one at or after `from`; among those that begin there, the longest.
   std::optional<AddedMatch> next(std::string_view text, uint32_t from, const Reading& reading) const;
 
  private:

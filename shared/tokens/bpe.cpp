@@ -1,5 +1,5 @@
-// Within a word the merge of the lowest rank goes first, the leftmost of equals; with scores that of the
-// highest score, whose tokens' texts, side by side, are a token.
+// Within a word the merge of the lowest rank goes first, the leftmost among equals. With scores, two tokens
+// merge when their joined texts are a token, and the highest score goes first.
 #include "shared/tokens/bpe.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ struct Merge {
 
 using Merges = std::unordered_map<uint64_t, Merge>;
 
-/// A piece of a word while it is merged; `next` is the piece to the right, -1 at the end. -1 as id is a text
+/// A piece of a word during merging; `next` is the piece to the right, -1 at the end. An id of -1 means text
 /// that is no token.
 struct Piece {
   int32_t id;
@@ -28,10 +28,10 @@ struct Piece {
   uint32_t end;
   int32_t previous;
   int32_t next;
-  bool gone = false;  // into its left neighbour
+  bool gone = false;  // merged into its left neighbour
 };
 
-/// A merge that was possible when it was noted: of the piece at `index` and the one to its right.
+/// A merge that was possible when it was noted, of the piece at `index` and the one to its right.
 struct Candidate {
   int32_t rank;
   int32_t index;
@@ -40,8 +40,8 @@ struct Candidate {
   }
 };
 
-/// Merges pieces of one word after the other. `Find` gives the merge of two neighbours, of rank -1 when there
-/// is none.
+/// Merges the pieces of one word after another. `Find` gives the merge of two neighbours, with rank -1 when
+/// there is none.
 template <typename Find>
 class WordMerger {
  public:
@@ -115,7 +115,7 @@ Merges merges_of(const TokenizerTables& tables, const TokenTable& table) {
     };
     if (table.is_special(id)) {
       if (tables.alphabet == TokenAlphabet::bytes) fail("makes a special token");
-      // Converters of SentencePiece list every pair of texts that make a token; a text must not make a mark.
+      // Converters of SentencePiece list every pair of texts that makes a token; but no text may make a mark.
       return;
     }
     if (!merges.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id}).second)
@@ -124,7 +124,7 @@ Merges merges_of(const TokenizerTables& tables, const TokenTable& table) {
   return merges;
 }
 
-/// The place of each token's score among all scores, the highest first; equal scores have the same.
+/// The place of each token's score among all scores, highest first; equal scores share a place.
 std::vector<int32_t> read_scores(const TokenizerTables& tables, const TokenTable& table) {
   const std::span<const double> scores = tables.scores.value;
   if (scores.size() != table.size()) {
@@ -165,7 +165,7 @@ struct Bpe::Rules {
   void append(std::string_view text, const Piece& piece, std::vector<BpePiece>& out) const;
 };
 
-/// The pieces that a word's merges begin with: its bytes, or its characters with what stands for those that
+/// The pieces that a word's merges start from: its bytes, or its characters, with replacements for those that
 /// are no tokens.
 template <typename Merger>
 void Bpe::Rules::add_pieces(std::string_view text, WordSpan word, Merger& merger) const {
@@ -184,7 +184,7 @@ void Bpe::Rules::add_pieces(std::string_view text, WordSpan word, Merger& merger
         merger.add(table.of_byte(static_cast<uint8_t>(text[i])), i, i + 1);
       after_unknown = false;
     } else if (unknown >= 0) {
-      // What is no token and has nothing that stands for it vanishes, as in the reference, before the merges.
+      // Text that is no token and has no replacement vanishes before the merges, as in the reference.
       if (after_unknown && fuse_unknown) {
         pieces.back().end = end;
       } else {
@@ -195,7 +195,7 @@ void Bpe::Rules::add_pieces(std::string_view text, WordSpan word, Merger& merger
   }
 }
 
-/// A merged piece as tokens: with scores what is no token falls back only here.
+/// Appends a merged piece as tokens; with scores, a piece that is no token falls back only here.
 void Bpe::Rules::append(std::string_view text, const Piece& piece, std::vector<BpePiece>& out) const {
   if (piece.id >= 0) {
     out.push_back({piece.id, piece.begin, piece.end});

@@ -1,6 +1,6 @@
-// Byte-pair encoding (Sennrich et al., ACL 2016) of one word: byte-level as GPT-2 has it, of characters with
-// merges as Hugging Face writes SentencePiece's, and SentencePiece's own by scores. Words are
-// pre_tokenizer.h's, tokens that are no pieces of words added_tokens.h's.
+// Byte-pair encoding (Sennrich et al., ACL 2016) of one word: byte-level as in GPT-2; over characters, with
+// merges as Hugging Face writes SentencePiece's; and SentencePiece's own, by scores. pre_tokenizer.h makes
+// the words; added_tokens.h has the tokens that are not pieces of words.
 #pragma once
 
 #include <memory>
@@ -22,12 +22,12 @@ struct BpePiece {
 
 class Bpe {
  public:
-  /// `table` must outlive this; of `tables` nothing is kept. Throws DataError for merges or scores that
-  /// make no sense.
+  /// `table` must outlive this; nothing of `tables` is kept. Throws DataError for merges or scores that make
+  /// no sense.
   Bpe(const TokenizerTables& tables, const TokenTable& table);
   ~Bpe();
 
-  /// Appends the tokens of each of the words of `text`.
+  /// Appends the tokens of each word of `text`.
   void encode(std::string_view text, const std::vector<WordSpan>& words, std::vector<BpePiece>& out) const;
 
  private:

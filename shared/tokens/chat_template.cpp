@@ -14,7 +14,7 @@ using jinja::Value;
 
 constexpr jinja::Date fixed_date = {2024, 7, 26};
 
-// Texts that no template writes of its own accord, to see what it does with those that it is given.
+// Texts that no template writes by itself, to see what it does with the texts it is given.
 constexpr std::string_view probe_user = "apportion:user", probe_answer = "apportion:answer",
                            probe_system = "apportion:system";
 
@@ -84,9 +84,8 @@ void ChatTemplate::check_begin_of_text(const TokenizerTables& tables) const {
   }
 }
 
-/// A template has a system turn of its own when it writes the same in front of the user's text as in front of
-/// a system text, and more behind it. (Where the system text stands in the user's turn, the user's text
-/// follows at once.)
+/// A template has a system turn of its own when it writes the same before the user's text as before a system
+/// text, and then more. (If it puts the system text into the user's turn, the user's text follows at once.)
 void ChatTemplate::check_no_system() const {
   const ChatMessage system{"system", probe_system}, user{"user", probe_user};
   const std::string alone = text_of(render({user}, nullptr));
@@ -94,7 +93,7 @@ void ChatTemplate::check_no_system() const {
   try {
     with_system = text_of(render({system, user}, nullptr));
   } catch (const UserError&) {
-    return;  // it takes none, so it writes none
+    return;  // it takes no system turn, so it writes none
   }
   const size_t opening = with_system.find(probe_system);
   if (opening == std::string::npos || alone.compare(0, opening, with_system, 0, opening) != 0) return;
@@ -125,13 +124,13 @@ int32_t ChatTemplate::find_end_of_turn() const {
     if (token.begin > 0) break;
     std::string name = rest.substr(0, token.end);
     if (const auto special = tokenizer_.special_id(name)) return *special;
-    name.resize(name.size() - jinja::trailing_space(name));  // which a token may take with it
+    name.resize(name.size() - jinja::trailing_space(name));  // a token may include these blanks
     if (const auto special = tokenizer_.special_id(name)) return *special;
   }
   return -1;
 }
 
-/// Every text goes in with its length, so that no two lists of texts look the same.
+/// Every text is added with its length, so that no two lists of texts look the same.
 std::string ChatTemplate::digest_of(const TokenizerTables& tables) const {
   Digest digest;
   auto add = [&](std::string_view text) { digest.add(std::to_string(text.size()) + ':').add(text); };
@@ -209,7 +208,7 @@ EncodedTurn ChatTemplate::encode_turns(const std::vector<ChatMessage>& prompt,
     } else {
       turn.answer.push_back(token.id);
       ends = token.id == end_of_turn_;
-      if (ends) break;  // what the template writes behind it begins the next turn
+      if (ends) break;  // what the template writes after it begins the next turn
     }
   }
   if (!fits || !ends || of_prompt != turn.prompt.size()) {

@@ -1,5 +1,5 @@
-// Turns of a chat as text and tokens, as the model's own template (Jinja) writes them. Jinja itself is
-// jinja/'s.
+// A chat's turns as text and tokens, as the model's own template (Jinja) writes them. jinja/ implements
+// Jinja.
 #pragma once
 
 #include <cstdint>
@@ -18,58 +18,59 @@ class Template;
 
 /// One turn of a chat.
 struct ChatMessage {
-  std::string_view role;  // "system" (the first alone), "user" or "assistant"
+  std::string_view role;  // "system" (only the first), "user" or "assistant"
   std::string_view content;
 };
 
-/// A prompt's tokens and an answer's, tokenised once together and split where the answer begins.
-/// `answer` ends with the end-of-turn token, which is trained like the rest.
+/// A prompt's tokens and an answer's, tokenised once together and split where the answer begins. `answer`
+/// ends with the end-of-turn token, which is trained like the rest.
 struct EncodedTurn {
   std::vector<int32_t> prompt;
   std::vector<int32_t> answer;
 };
 
-/// Names of special tokens become tokens where the template writes them, and are plain text in what a user,
-/// an answer or the system text says: who asks cannot write turns. A template that asks for the date is told
-/// 26 July 2024, the one that Llama 3's names itself: prompts are to be the same on every day.
+/// Names of special tokens become tokens where the template writes them, and stay plain text in what a user,
+/// an answer or the system text says: whoever asks cannot write turns. A template that asks for the date gets
+/// 26 July 2024, which Llama 3's template names itself, so that prompts are the same every day.
 class ChatTemplate {
  public:
-  /// `system` is `default` (what the template does where nobody says anything), `none` (no system turn at
-  /// all) or the text of the system turn. Throws DataError for a template that is malformed, that has what is
-  /// not known here, or whose answers no special token ends; UserError for a `system` that the template does
+  /// `system` is `default` (what the template does when nobody says anything), `none` (no system turn at all)
+  /// or the text of the system turn. Throws DataError for a template that is malformed, that uses something
+  /// unknown here, or whose answers no special token ends; UserError for a `system` that the template does
   /// not take. The tokenizer must outlive this.
   ChatTemplate(const TokenizerTables& tables, const Tokenizer& tokenizer, std::string system = "default");
 
-  /// System turn (as `system` says), user turn with `user`, and the opening of the assistant's turn. One
-  /// begin-of-text token is in front where the template writes it, or else where the tokenizer adds it.
-  /// Throws UserError where the template refuses that text.
+  /// System turn (as `system` says), user turn with `user`, and the opening of the assistant's turn. Starts
+  /// with one begin-of-text token if the template writes it, or else if the tokenizer adds it. Throws
+  /// UserError when the template refuses that text.
   std::vector<int32_t> encode_prompt(std::string_view user) const;
 
-  /// As encode_prompt, with the assistant's `answer` and its end-of-turn token. Throws UserError when the
+  /// Like encode_prompt, with the assistant's `answer` and its end-of-turn token. Throws UserError when the
   /// prompt's tokens are not a prefix of the whole (the answer would change them).
   EncodedTurn encode_turn(std::string_view user, std::string_view answer) const;
 
-  /// Likewise of a chat of several turns, a system turn of its own among them: what the constructor was told
-  /// of it does not count.
+  /// The same for a chat of several turns, which brings any system turn itself: the constructor's `system`
+  /// does not count.
   EncodedTurn encode_turns(const std::vector<ChatMessage>& prompt, std::string_view answer) const;
 
-  /// The special token that the template writes behind an answer.
+  /// The special token that the template writes after an answer.
   int32_t end_of_turn() const { return end_of_turn_; }
   /// The text of the turns, as the tokenizer sees it.
   std::string render_prompt(std::string_view user) const;
-  /// SHA-256 over what decides the tokens of a prompt.
+  /// SHA-256 over everything that decides the tokens of a prompt.
   const std::string& digest() const { return digest_; }
 
  private:
   std::string digest_of(const TokenizerTables& tables) const;
-  /// The system turn, where there is one of the job's, and the user's.
+  /// The job's system turn, if it has one, and the user's turn.
   std::vector<ChatMessage> turns(std::string_view user) const;
-  /// The turns' text; with an answer its turn and nothing behind it, without one the opening of its turn.
+  /// The turns' text: with an answer also its turn and nothing after it; without one, the opening of its
+  /// turn.
   std::vector<TextPart> render(const std::vector<ChatMessage>& prompt, const std::string_view* answer) const;
   void check_begin_of_text(const TokenizerTables& tables) const;
   void check_no_system() const;
   void check_system_text() const;
-  /// -1 where there is none.
+  /// -1 when there is none.
   int32_t find_end_of_turn() const;
 
   const Tokenizer& tokenizer_;

@@ -23,7 +23,7 @@ bool is_ascii(std::string_view text) {
   return true;
 }
 
-/// Composes a text piece by piece, cut at the characters before which nothing of what follows reaches.
+/// Composes a text piece by piece, cut before characters that do not combine with what precedes them.
 class Composer {
  public:
   Composer(const icu::Normalizer2& form, AlignedText& text)
@@ -78,7 +78,7 @@ void compose(NormalizerStep::Kind kind, AlignedText& text) {
   UErrorCode status = U_ZERO_ERROR;
   if (is_ascii(text.text())) return;
   const icu::StringPiece piece(text.text().data(), static_cast<int32_t>(text.size()));
-  // Of what is no UTF-8 ICU may say either; composing it piece by piece changes nothing then.
+  // For invalid UTF-8 ICU may say either; composing it piece by piece then changes nothing.
   if (form.isNormalizedUTF8(piece, status) && U_SUCCESS(status)) return;
   Composer(form, text).run();
 }

@@ -1,5 +1,5 @@
-// What is done to a text before words are looked for: Unicode's forms, SentencePiece's sign for a blank.
-// Tokens' places in the original text are aligned_text.h's.
+// What is done to a text before words are looked for: Unicode's forms, and SentencePiece's sign for a blank.
+// aligned_text.h keeps the tokens' places in the original text.
 #pragma once
 
 #include <string>
@@ -14,8 +14,9 @@ class Normalizer {
  public:
   explicit Normalizer(std::vector<NormalizerStep> steps) : steps_(std::move(steps)) {}
 
-  /// All steps in their order. Bytes that are no valid UTF-8 stay as they are. What a Unicode form changes,
-  /// from one character at which it can be cut to the next, stands as a whole for what was there.
+  /// Applies all steps in order. Bytes that are not valid UTF-8 stay as they are. Where a Unicode form
+  /// changes text, the new text stands as a whole for the old, from one character where it can be cut to the
+  /// next.
   void apply(AlignedText& text) const;
   /// The same for a text whose places do not matter.
   std::string normalize(std::string_view text) const;

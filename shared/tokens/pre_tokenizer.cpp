@@ -12,13 +12,13 @@
 namespace apportion {
 namespace {
 
-/// Part of a word: a match, or what lies between two.
+/// Part of a word: a match, or what lies between two matches.
 struct Part {
   WordSpan span;
   bool is_match;
 };
 
-/// A match is merged with the part before it, unless that is a match, too.
+/// Merges a match with the part before it, unless that is a match, too.
 std::vector<WordSpan> merge_backwards(const std::vector<Part>& parts) {
   std::vector<WordSpan> words;
   bool after_match = false;
@@ -48,7 +48,7 @@ std::vector<WordSpan> merge_forwards(const std::vector<Part>& parts) {
   return words;
 }
 
-/// What the behaviour makes of the parts of one word.
+/// Arranges the parts of one word as the behaviour says.
 std::vector<WordSpan> arrange(const std::vector<Part>& parts, SplitBehaviour behaviour) {
   std::vector<WordSpan> words;
   switch (behaviour) {
@@ -77,7 +77,7 @@ std::vector<WordSpan> arrange(const std::vector<Part>& parts, SplitBehaviour beh
   return words;
 }
 
-/// The parts of `word` between and in its matches.
+/// The parts of `word`: its matches and what lies between them.
 std::vector<Part> parts_of(WordSpan word, const std::vector<WordSpan>& matches, bool invert) {
   std::vector<Part> parts;
   uint32_t begin = word.begin;
@@ -104,7 +104,7 @@ std::vector<WordSpan> split(const std::vector<WordSpan>& words, const Matches& m
   return result;
 }
 
-/// Where `pattern` stands in each word.
+/// The places of `pattern` in each word.
 Matches find_text(std::string_view text, const std::vector<WordSpan>& words, const std::string& pattern) {
   Matches found(words.size());
   const auto length = static_cast<uint32_t>(pattern.size());
@@ -118,7 +118,7 @@ Matches find_text(std::string_view text, const std::vector<WordSpan>& words, con
   return found;
 }
 
-/// Where characters of Unicode's categories N* stand in each word.
+/// The places of characters of Unicode's categories N* in each word.
 Matches find_digits(std::string_view text, const std::vector<WordSpan>& words) {
   Matches found(words.size());
   const char* data = text.data();
@@ -150,7 +150,7 @@ void put_before_words(AlignedText& text, std::vector<WordSpan>& words, std::stri
   text = edit.finish();
 }
 
-/// The words, in which each blank becomes the sign.
+/// Replaces each blank in the words by the sign.
 void sign_blanks(AlignedText& text, std::vector<WordSpan>& words, const std::string& sign) {
   if (text.text().find(' ') == std::string_view::npos) return;
   TextEdit edit(text);

@@ -1,5 +1,5 @@
-// Cuts a text into the words within which byte-pair merges happen, step by step as `tokenizers` does. Merges
-// are bpe.h's, what is done to the text before is normalizer.h's.
+// Cuts a text into the words within which byte-pair merges happen, step by step as `tokenizers` does. bpe.h
+// merges; normalizer.h changes the text beforehand.
 #pragma once
 
 #include <optional>
@@ -25,15 +25,15 @@ class PreTokenizer {
   /// Compiles the patterns of `tables`. Throws DataError for one that is not known to mean the same here.
   explicit PreTokenizer(const TokenizerTables& tables);
 
-  /// The words of `text`, in order, none of them empty; a step may change the text. Bytes that no word has
-  /// are taken away.
+  /// The words of `text`, in order, none of them empty; a step may change the text. Bytes that are in no word
+  /// are dropped.
   std::vector<WordSpan> words(AlignedText& text) const;
 
  private:
   struct Step {
     PreTokenizerStep rule;
-    std::optional<SplitPattern> pattern;  // of a regular expression that smollm_words.h does not replace
-    bool smollm = false;                  // this step and the one before it
+    std::optional<SplitPattern> pattern;  // for a regular expression that smollm_words.h does not replace
+    bool smollm = false;                  // this step and the one before it are SmolLM's
   };
 
   std::vector<Step> steps_;

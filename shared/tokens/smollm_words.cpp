@@ -66,8 +66,8 @@ class Scanner {
     return index;
   }
 
-  /// Where the whitespace word that begins at `index` ends: a run leaves its last character to the word that
-  /// follows, unless that is all it has. A number does not count as following: it is cut off before.
+  /// Where the whitespace word that begins at `index` ends: a run leaves its last character to the following
+  /// word, unless it has only that one. A number does not count as following: it is cut off before.
   int32_t space_end(int32_t index) const {
     int32_t end = index, last = index;
     while (end < size_) {

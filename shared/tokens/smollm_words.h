@@ -1,5 +1,4 @@
-// The words of SmolLM and SmolLM2 without a regular expression. All other ways of cutting a text are
-// pre_tokenizer.h's.
+// The words of SmolLM and SmolLM2 without a regular expression. pre_tokenizer.h cuts text in all other ways.
 #pragma once
 
 #include <string_view>
@@ -9,8 +8,8 @@
 
 namespace apportion {
 
-/// The pre-tokenizer `smollm`: each character of the Unicode categories N* stands alone, and what lies
-/// between them is cut by GPT-2's pattern (github.com/openai/gpt-2, src/encoder.py):
+/// The pre-tokenizer `smollm`: each character of the Unicode categories N* stands alone, and GPT-2's pattern
+/// (github.com/openai/gpt-2, src/encoder.py) cuts what lies between:
 ///   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 /// The words cover the text without gaps. A byte that is not valid UTF-8 counts as a symbol. Text below 2
 /// GiB.

@@ -10,7 +10,7 @@
 namespace apportion {
 namespace {
 
-/// Goes through an expression and writes what ICU understands the same by.
+/// Reads an expression and writes one that ICU understands the same way.
 class Translator {
  public:
   explicit Translator(std::string_view expression) : text_(expression) {}
@@ -52,7 +52,7 @@ class Translator {
     throw UserError("the regular expression " + reason);
   }
 
-  /// What follows a backslash, in a set and outside.
+  /// Translates what follows a backslash, inside a set and outside.
   void escape() {
     const size_t begin = at_++;
     if (at_ == text_.size()) fail("ends with a backslash");
@@ -131,7 +131,7 @@ class Translator {
         fail("has an intersection of sets at character " + std::to_string(at_));
       if (next == '-' && text_.substr(at_, 2) == "--")
         fail("has -- in a set at character " + std::to_string(at_));
-      // Signs that mean themselves to Oniguruma and may be operators to ICU.
+      // Characters that mean themselves to Oniguruma but may be operators to ICU.
       if (std::string_view("&{}$#~|]").find(next) != std::string_view::npos) out_ += '\\';
       out_ += next;
       ++at_;
@@ -157,7 +157,7 @@ class Translator {
     ++at_;
   }
 
-  /// {n}, {n,} and {n,m}; behind them + repeats for Oniguruma and is possessive for ICU.
+  /// {n}, {n,} and {n,m}; a + after them repeats in Oniguruma but is possessive in ICU.
   void repeat() {
     const size_t end = text_.find('}', at_);
     const std::string_view inside = end == std::string_view::npos ? "" : text_.substr(at_ + 1, end - at_ - 1);
@@ -176,7 +176,7 @@ class Translator {
   std::string out_;
 };
 
-/// A text in UTF-16, and of every unit the byte at which its character begins.
+/// A text in UTF-16, and for every unit the byte where its character begins.
 struct WideText {
   std::u16string units;
   std::vector<uint32_t> bytes;  // one more than units: the text's end
@@ -208,9 +208,9 @@ struct WideText {
   }
 };
 
-/// What a text may take of ICU's time, counted in its steps and not in seconds, so that one text is cut on
-/// every machine or on none: an expression may go through a text in more ways than there is time for. A step
-/// is 10'000 states that ICU remembers to come back to; expressions of known models need a few for each
+/// How much of ICU's time a text may take, since an expression may go through a text in more ways than there
+/// is time for. Counted in ICU's steps, not in seconds, so that a text is cut on every machine or on none. A
+/// step is 10'000 states that ICU remembers to come back to; expressions of known models need a few for each
 /// character.
 class Patience {
  public:

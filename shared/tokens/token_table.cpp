@@ -9,8 +9,8 @@
 namespace apportion {
 namespace {
 
-/// The characters by which GPT-2 writes bytes: printable Latin-1 stands for itself, the other 68 bytes are
-/// U+0100 and on, in order. Here from character to byte; -1 for a character that stands for none.
+/// For each character, the byte that GPT-2 writes with it: printable Latin-1 stands for itself, the other 68
+/// bytes are U+0100 and on, in order. -1 for a character that stands for no byte.
 std::array<int, 324> byte_of_character() {
   std::array<int, 324> bytes{};
   bytes.fill(-1);
@@ -42,7 +42,7 @@ std::optional<std::string> bytes_of_text(std::string_view text) {
   return bytes;
 }
 
-/// The byte of <0x00> to <0xFF>, -1 for another text.
+/// The byte of <0x00> to <0xFF>, -1 for any other text.
 int byte_of_name(std::string_view name) {
   if (name.size() != 6 || name.substr(0, 3) != "<0x" || name[5] != '>') return -1;
   int byte = 0;
@@ -61,7 +61,7 @@ std::string replace_all(std::string text, const std::string& sign, std::string_v
   return text;
 }
 
-/// What ggml calls a kind of token.
+/// ggml's name for a kind of token.
 std::string name_of_kind(int64_t type) {
   static constexpr const char* names[] = {"undefined",    "normal", "unknown", "control",
                                           "user-defined", "unused", "byte"};

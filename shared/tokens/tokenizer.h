@@ -1,6 +1,6 @@
-// From texts to tokens with their places and back, as a model's files say: added tokens are found
-// (added_tokens.h), what lies between is normalized (normalizer.h), cut into words (pre_tokenizer.h) and
-// merged (bpe.h). Which text to encode, and the turns of a chat, are chat_template.h's business.
+// From texts to tokens with their places and back, as a model's files say: added tokens are found first
+// (added_tokens.h); what lies between them is normalized (normalizer.h), cut into words (pre_tokenizer.h) and
+// merged (bpe.h). chat_template.h decides which text to encode, and the turns of a chat.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace apportion {
 
-/// One token and the bytes [begin, end) of the text that it stands for. Where a normalizer changed the text
-/// those of a token are what its characters come from, so neighbours may share some; a blank that was put
+/// One token and the bytes [begin, end) of the text that it stands for. Where a normalizer changed the text,
+/// these are the bytes that its characters come from, so neighbours may share some; a blank that was put
 /// before a text has the place of the text's first character.
 struct TokenSpan {
   int32_t id;
@@ -34,10 +34,10 @@ struct TextPart {
 
 class Tokenizer {
  public:
-  /// Where tables.folded_to says another vocabulary, every id is taken modulo that, and an id beyond the
-  /// table stands for what its remainder by the table's size does. Where tables.vocabulary says that the
-  /// model has more rows than there are tokens, ids beyond stand for nothing. Throws DataError for a table
-  /// that makes no sense. Nothing of `tables` is needed afterwards.
+  /// If tables.folded_to gives another vocabulary, every id is taken modulo that, and an id beyond the table
+  /// means the same as its remainder by the table's size. If tables.vocabulary says that the model has more
+  /// rows than there are tokens, ids beyond those stand for nothing. Throws DataError for a table that makes
+  /// no sense. Needs nothing of `tables` afterwards.
   explicit Tokenizer(const TokenizerTables& tables);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
@@ -46,16 +46,16 @@ class Tokenizer {
   std::vector<TokenSpan> encode(std::string_view text, SpecialTokens special) const;
 
   /// The same for the text that the parts make together: a special token's name has to lie within one part,
-  /// and what is between special tokens is cut into words without regard to where parts meet. Offsets are of
-  /// the whole text.
+  /// and text between special tokens is cut into words regardless of where parts meet. Offsets refer to the
+  /// whole text.
   std::vector<TokenSpan> encode(const std::vector<TextPart>& parts) const;
 
-  /// The bytes that a token stands for, wherever it is: a blank for SentencePiece's sign of one, the one byte
-  /// of <0x00> to <0xFF>; a special token's are its name.
+  /// The bytes that a token stands for, wherever it is: a blank for SentencePiece's blank sign, the one byte
+  /// of <0x00> to <0xFF>, its name for a special token.
   std::string_view bytes(int32_t id) const;
-  /// Concatenated bytes of the tokens that are not special: the text, if `ids` are all of its tokens and its
+  /// The bytes of all tokens that are not special, joined: the text, if `ids` are all of its tokens and its
   /// normalizer changes nothing but blanks. Where encode() puts a blank before every text, one blank at the
-  /// beginning is not the text's and left out, so the tokens of a text's later part lose theirs.
+  /// beginning is not the text's and is left out, so the tokens of a text's later part lose theirs.
   std::string decode(const std::vector<int32_t>& ids) const;
   bool is_special(int32_t id) const;
   /// The id of the special token called `name`, if there is one.
@@ -66,8 +66,8 @@ class Tokenizer {
   struct Parts;
   /// The table's token that `id` stands for, -1 for a row of the model that has none.
   int32_t index_of(int32_t id) const;
-  /// Appends the tokens of the bytes [begin, end) of `text`, in which added tokens are not looked for again,
-  /// except those that are found in normalized text. `parts` make `text`.
+  /// Appends the tokens of the bytes [begin, end) of `text`; does not look for added tokens again, except
+  /// those found in normalized text. `parts` make up `text`.
   void encode_run(std::string_view text, uint32_t begin, uint32_t end, const std::vector<TextPart>& parts,
                   std::vector<TokenSpan>& out) const;
 

@@ -32,7 +32,7 @@ std::string folder_name(const std::string& path) {
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
-/// The lines of [sweep], those of --sweep in place of the same key's.
+/// The lines of [sweep], with --sweep replacing those of the same key.
 std::vector<Setting> swept_lines(const JobFile& file, const CommandWords& words) {
   std::vector<Setting> lines = file.sweep;
   for (const Setting& over : words.sweep) {
@@ -119,7 +119,7 @@ CommandLine parse_submit(const CommandWords& words) {
   return parsed;
 }
 
-/// Of a sweep what is left of it; else of training on many ranks.
+/// Plans the rest of a sweep, or else training on many ranks.
 CommandLine parse_plan(const CommandWords& words) {
   CommandLine parsed;
   parsed.command = Command::plan;
@@ -144,7 +144,7 @@ CommandLine parse_plan(const CommandWords& words) {
   return parsed;
 }
 
-/// The keys of --by, dashes made underscores.
+/// The keys of --by, with underscores for dashes.
 std::vector<std::string> by_keys(const std::string& text) {
   std::vector<std::string> keys = split_list(text);
   for (auto key = keys.begin(); key != keys.end(); ++key) {
@@ -186,7 +186,7 @@ CommandLine parse_report(const CommandWords& words) {
   return parsed;
 }
 
-/// The value of a key that means another thing to this command than to `run`; empty where it was not given.
+/// Takes out a key that means something else to this command than to `run`; empty when it was not given.
 std::string taken_out(std::vector<Setting>& settings, const std::string& key) {
   const auto found = std::find_if(settings.begin(), settings.end(),
                                   [&](const Setting& setting) { return setting.key == key; });
@@ -196,14 +196,14 @@ std::string taken_out(std::vector<Setting>& settings, const std::string& key) {
   return value;
 }
 
-/// Throws UserError unless the name tells a GGUF file.
+/// Throws UserError unless the name is that of a GGUF file.
 void check_gguf_name(const std::string& key, const std::string& path) {
   if (path.ends_with(".gguf")) return;
   throw UserError(
       fmt::format("{}: {} '{}' must be the name of a file that ends in .gguf", source, key, printable(path)));
 }
 
-/// A file or a folder: what is asked for and what its name says agree.
+/// Checks that the file or folder asked for agrees with its name.
 void check_merged(const ExportRequest& request, bool is_gguf) {
   if (is_gguf) {
     if (request.gguf != "q8_0" && request.gguf != "f16" && request.gguf != "f32")
@@ -224,7 +224,7 @@ CommandLine parse_export(const CommandWords& words) {
   allow_settings(words);
   std::vector<Setting> settings = words.settings;
   ExportRequest& request = parsed.exported;
-  parsed.cell = taken_out(settings, "adapter");  // a cell's name here, and not the key of that name
+  parsed.cell = taken_out(settings, "adapter");  // here a cell's name, not the key `adapter`
   request = {words.merged, words.gguf.value_or(""), words.gguf_lora, taken_out(settings, "model")};
   parsed.config = make_run_config(settings);
   const bool merged = !words.merged.empty(), lora = !words.gguf_lora.empty(), csv = !words.csv_file.empty();
@@ -254,7 +254,7 @@ CommandLine parse_export(const CommandWords& words) {
   return parsed;
 }
 
-/// A command on a results folder that has no keys of its own but those in the table.
+/// A command on a results folder, which takes no keys but those in its row of the table.
 CommandLine parse_folder(const CommandWords& words, Command command, const std::string& form,
                          const std::vector<std::string>& what = {"a results folder"}, bool more = false) {
   check_arguments(words, form, what, more);
@@ -295,7 +295,7 @@ CommandLine parse_merge(const CommandWords& words) {
   return parsed;
 }
 
-/// The model's name or path stands where others have a folder, and is a key like any other.
+/// The model's name or path stands where other commands have a folder, and is a key like any other.
 CommandLine parse_inspect(const CommandWords& words) {
   CommandLine parsed;
   parsed.command = Command::inspect;
@@ -305,7 +305,7 @@ CommandLine parse_inspect(const CommandWords& words) {
   return parsed;
 }
 
-/// Its --adapter is a folder, and not the key of that name.
+/// Its --adapter is a folder, not the key of that name.
 CommandLine parse_score(const CommandWords& words) {
   check_arguments(words, "score MODEL ROWS.jsonl [--adapter DIR]", {"a model", "a file of rows"});
   allow_settings(words);
@@ -319,7 +319,7 @@ CommandLine parse_score(const CommandWords& words) {
   return parsed;
 }
 
-/// Words that are one command's alone.
+/// Refuses words that belong to another command.
 void check_commands(const CommandWords& words, const std::string& command) {
   struct Own {
     bool given;

@@ -1,5 +1,5 @@
-// What the user asked for: the command, and the configuration from the job file with the command line over
-// it. Keys are option_table.h; who acts on a command is apportion.cpp.
+// What the user asked for: the command and the configuration, with the command line's keys over the job
+// file's. option_table.h has the keys; apportion.cpp acts on the command.
 #pragma once
 
 #include <string>
@@ -35,30 +35,30 @@ enum class Command {
   dump_completion
 };
 
-/// What `submit` adds to the job that it submits.
+/// What `submit` adds to the job it submits.
 struct SubmitRequest {
   std::string site_file;       // empty: the usual places
-  int members = 1, ranks = 0;  // 0: the site's
+  int members = 1, ranks = 0;  // 0: the site's value
   bool dry_run = false;
-  std::vector<std::string> options;  // of `run`, as they were typed: --key=value, --sweep=KEY=LIST
+  std::vector<std::string> options;  // for `run`, as typed: --key=value, --sweep=KEY=LIST
 };
 
-/// What `gc`, `pack` and `merge` are to do with the results folder.
+/// What `gc`, `pack` and `merge` do with the results folder.
 struct FolderRequest {
-  std::vector<std::string> jobs, forget;  // gc: names of jobs that alone count; of those that do not
+  std::vector<std::string> jobs, forget;  // gc: names of the only jobs that count; of those that do not
   bool yes = false;                       // gc: removes without asking
   std::string file;                       // pack: the HDF5 file
-  bool adapters = false;                  // pack: with what was trained
+  bool adapters = false;                  // pack: includes what was trained
   std::string from;                       // merge: the other folder
 };
 
-/// What `score` scores, beside the model, which is config.data.model.
+/// What `score` scores; the model is config.data.model.
 struct ScoreRequest {
   std::string rows_file;  // JSON lines
   std::string adapter;    // the folder; empty: none
 };
 
-/// What `export --merged` or `export --gguf-lora` writes, of CommandLine::cell or the only one.
+/// What `export --merged` or `export --gguf-lora` writes, for CommandLine::cell or the only cell.
 struct ExportRequest {
   std::string merged;     // the folder to write, or the file
   std::string gguf;       // "q8_0", "f16" or "f32": the type of a GGUF file's matrices; empty: a folder
@@ -68,25 +68,24 @@ struct ExportRequest {
 
 struct CommandLine {
   Command command = Command::help;
-  RunConfig config;  // run, scale, plan, print_config, inspect, score: all of it; report: output.json alone
-  // run, scale, print_config: one, or those of the sweep; plan: those of a sweep alone. config is the
-  // first's.
+  RunConfig config;  // run, scale, plan, print_config, inspect, score: all of it; report: only output.json
+  // run, scale, print_config: one cell, or the sweep's; plan: only a sweep's. `config` is that of the first.
   std::vector<JobCell> cells;
-  std::string job_file;  // run, scale, print_config; plan, where one was given
-  std::string
-      job_name;  // run, scale, plan of a sweep: the file's without its ending; of a pipe the results folder's
+  std::string job_file;   // run, scale, print_config; plan, where one was given
+  std::string job_name;   // run, scale, plan of a sweep: the file's without its ending; for a pipe, the
+                          // results folder's
   std::string directory;  // report, export_csv, status, retry, gc, pack, merge, verify (or a pack)
   bool watch = false;     // status, report
   SubmitRequest submit;
   FolderRequest folder;
   ScoreRequest score;
-  std::string cell;                      // report: this one alone; empty: all
+  std::string cell;                      // report: only this one; empty: all
   std::vector<std::string> by, fail_if;  // report: swept keys, with underscores; conditions, not yet parsed
-  // report: where its page, its tables in LaTeX or in Markdown go; empty: none; "-" is standard output
+  // report: where the page and the tables in LaTeX and Markdown go; empty: nowhere; "-": standard output
   std::string html_file, latex_file, markdown_file;
   std::string csv_file;  // export_csv: "-" is standard output
   ExportRequest exported;
-  std::string text;  // what to print, of every command but those that do something
+  std::string text;  // what to print, for commands that only print
 };
 
 /// Parses `apportion run JOB.ini [--key value ...]`, `apportion scale JOB.ini [--key value ...]`,

@@ -16,7 +16,7 @@ const CommandOption cell_adapter = {"adapter", "CELL",
 const CommandOption model_path = {"model", "PATH", "where the model is now, if not where the job had it",
                                   Operand::file};
 
-/// A file to write, or where none is named standard output.
+/// A file to write; standard output when none is named.
 CommandOption printable_file(const std::string& name, const std::string& meaning) {
   return {name, "FILE", meaning, Operand::file, {}, false, true};
 }

@@ -1,5 +1,5 @@
-// THE list of commands, as option_table.h is that of keys: --help, the manual page, completion and the words
-// that the command line takes come from it. What they mean is command_line.h's.
+// THE list of commands, as option_table.h is the list of keys: --help, the manual page, completion and the
+// words that the command line accepts all come from it. command_line.h says what they mean.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace apportion {
 
-/// What a word that follows is, for who completes it.
+/// What kind of word comes next, for completion.
 enum class Operand { text, file, folder, job_file };
 
-/// An option that is no key of the option table, or means another thing than the key of its name.
+/// An option that is not a key of the option table, or means something else than the key of that name.
 struct CommandOption {
   std::string name;        // "fail-if": --fail-if or --fail_if
   std::string value = {};  // "FILE"; empty: a switch
@@ -18,10 +18,10 @@ struct CommandOption {
   Operand operand = Operand::text;
   std::vector<std::string> choices = {};  // words that are allowed; empty: any
   bool repeats = false;
-  bool to_output = false;  // without a value behind it "-" is meant, standard output
+  bool to_output = false;  // without a value it means "-", standard output
 };
 
-/// A way to call it: "apportion report DIR [--json]", and what that does.
+/// One way to call a command, "apportion report DIR [--json]", and what that does.
 struct CommandForm {
   std::string words, meaning;
 };
@@ -31,13 +31,14 @@ enum class Keys { all, some };
 struct CommandRow {
   std::string name;
   std::vector<CommandForm> forms;
-  std::vector<Operand> operands;  // of the words behind the name; the last one stands for more of them, too
+  std::vector<Operand> operands;  // of the words after the name; the last one also stands for any further
+                                  // words
   std::vector<CommandOption> options = {};
   Keys keys = Keys::some;                   // which keys of the option table it takes
-  std::vector<std::string> some_keys = {};  // of Keys::some
+  std::vector<std::string> some_keys = {};  // for Keys::some
 };
 
-/// In the order in which people read them.
+/// In the order people read them.
 const std::vector<CommandRow>& command_table();
 
 /// Options that need no command.
@@ -49,7 +50,7 @@ const CommandRow* find_command(const std::string& name);
 /// An option's name as the parser has it: "fail_if".
 std::string parsed_name(const CommandOption& option);
 
-/// All of both lists that are no keys, each name once.
+/// All options in both lists that are not keys, each name once.
 std::vector<CommandOption> all_command_options();
 
 std::vector<std::string> command_names();

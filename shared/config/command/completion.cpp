@@ -14,7 +14,7 @@
 namespace apportion {
 namespace {
 
-/// Where a command's words are of several kinds any file will do: which of them is typed is not counted.
+/// When a command's words are of several kinds, any file will do: nothing counts which word is being typed.
 Operand word_of(const CommandRow& command) {
   const std::vector<Operand>& words = command.operands;
   const bool alike =
@@ -40,7 +40,7 @@ Completed completed(const Option& key) {
   return {key.key, key.value_name, key.help, key.path ? Operand::file : Operand::text, key.choices, key.flag};
 }
 
-/// Of a command: its own, then the keys that it takes and that it has no option of that name for.
+/// A command's own options, then the keys it takes, except where an own option has that name.
 std::vector<Completed> options_of(const CommandRow& command) {
   std::vector<Completed> options;
   for (const CommandOption& option : command.options) options.push_back(completed(option));
@@ -61,7 +61,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-/// fish has escapes inside single quotes, where bash and zsh (shell_quoted) have none.
+/// fish has escapes inside single quotes; bash and zsh (shell_quoted) have none.
 std::string fish_quoted(const std::string& text) {
   return "'" + replaced(replaced(text, "\\", "\\\\"), "'", "\\'") + "'";
 }
@@ -96,7 +96,7 @@ std::string bash_values(const std::vector<Completed>& options) {
   return text;
 }
 
-/// Words that may stand without a value are followed by another word at once.
+/// The names of options that may stand without a value, after which another word may follow at once.
 std::string bash_alone(const std::vector<Completed>& options) {
   std::vector<std::string> names;
   for (const Completed& option : options) {
@@ -160,7 +160,7 @@ std::string bash_completion() {
   return text + "  esac\n}\ncomplete -F _apportion apportion\n";
 }
 
-/// What stands in brackets or between colons of _arguments.
+/// Text that is safe in brackets and between colons of _arguments.
 std::string zsh_text(const std::string& text) {
   return replaced(replaced(replaced(replaced(text, "\\", "\\\\"), "[", "\\["), "]", "\\]"), ":", "\\:");
 }
@@ -180,7 +180,7 @@ const char* zsh_action(Operand operand) {
 }
 
 std::string zsh_option(const Completed& option) {
-  // "=" behind the name: the value is attached or the next word; "-": attached alone.
+  // "=" after the name: the value is attached or the next word; "=-": attached only.
   const char* form = option.value.empty() ? "" : option.may_stand_alone ? "=-" : "=";
   std::string spec = fmt::format("*--{}{}[{}]", option.name, form, zsh_text(option.meaning));
   if (option.value.empty()) return shell_quoted(spec);

@@ -5,8 +5,8 @@
 
 namespace apportion {
 
-/// The file that makes `shell` complete the program's words. Throws UserError for another shell than bash,
-/// zsh and fish.
+/// The file that makes `shell` complete the program's words. Throws UserError for any shell but bash, zsh and
+/// fish.
 std::string format_completion(const std::string& shell);
 
 }  // namespace apportion

@@ -9,8 +9,8 @@
 namespace apportion {
 namespace {
 
-/// As roff shows it and nothing of it obeyed: backslashes, hyphens that are to be copied, a dot or an
-/// apostrophe where a line begins.
+/// Text that roff shows and does not obey: escapes backslashes, hyphens (so that they can be copied), and a
+/// dot or an apostrophe at the start of a line.
 std::string roff(const std::string& text) {
   std::string shown = text.starts_with('.') || text.starts_with('\'') ? "\\&" : "";
   for (char c : text) {

@@ -5,7 +5,7 @@
 
 namespace apportion {
 
-/// In single quotes: one word of bash, zsh or sh, in which no other sign means anything.
+/// In single quotes: one word for bash, zsh or sh, in which no character is special.
 std::string shell_quoted(const std::string& text);
 
 }  // namespace apportion

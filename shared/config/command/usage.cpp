@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t meaning_column = 44, line_width = 110;
 
-/// A line of words and what they mean, which begins in a column of its own.
+/// A row of words and their meaning, which begins in a column of its own.
 std::string row(std::string words, const std::string& meaning, size_t column = meaning_column) {
   std::string text;
   if (words.size() + 1 > column) {
@@ -26,7 +26,7 @@ std::string row(std::string words, const std::string& meaning, size_t column = m
   return text;
 }
 
-/// Whether the option stands in a form already.
+/// Whether one of the command's forms already shows the option.
 bool is_in_forms(const CommandRow& command, const CommandOption& option) {
   for (const CommandForm& form : command.forms) {
     for (const char* end : {" ", "]"}) {
@@ -58,7 +58,7 @@ std::vector<std::string> wrapped(const std::string& text, size_t width) {
 std::string format_usage() {
   std::string text =
       "Fine-tunes a language model so that its answers follow a target distribution, and measures it.\n\n";
-  std::set<std::string> shown;  // what several commands have is told at the first
+  std::set<std::string> shown;  // options that several commands share are shown at the first
   for (const CommandRow& command : command_table()) {
     for (const CommandForm& form : command.forms) text += row("  " + form.words, form.meaning);
     for (const CommandOption& option : command.options) {

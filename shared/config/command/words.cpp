@@ -32,7 +32,7 @@ po::options_description describe_key_options(const OptionGroup& group) {
   return description;
 }
 
-/// What is no key.
+/// The options that are not keys.
 po::options_description describe_commands() {
   po::options_description description;
   auto add = description.add_options();
@@ -50,9 +50,9 @@ po::options_description describe_commands() {
   return description;
 }
 
-/// What Boost should see: keys with underscores (a key's value keeps its dashes), flags with their value
-/// attached (else the next word would be taken for it), an empty value as a word of its own, and "-" behind
-/// what writes to standard output where no file is given.
+/// What Boost should see: keys with underscores (a key's value keeps its dashes); flags with their value
+/// attached (otherwise the next word would be taken for it); an empty value as a word of its own; and "-"
+/// after an option that writes to standard output when no file is given.
 std::vector<std::string> normalize(int argc, const char* const* argv) {
   std::vector<std::string> arguments;
   bool is_value = false;
@@ -122,7 +122,7 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
   throw InternalError("no command has the option " + key);
 }
 
-/// A word KEY=LIST, the key's dashes made underscores.
+/// Parses KEY=LIST, with underscores for the key's dashes.
 Setting sweep_line(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -132,9 +132,9 @@ Setting sweep_line(const std::string& text) {
   return {key, text.substr(equals + 1), source};
 }
 
-/// Of members or ranks.
+/// The number of members or ranks.
 int count_of(const std::string& key, const std::string& value) {
-  const IntegerRange range{1, 1000};  // as many as an array of Slurm may have by default
+  const IntegerRange range{1, 1000};  // Slurm's default limit for an array
   uint64_t count = 0;
   if (!parse_integer(value, count) || count < range.low || count > range.high)
     throw UserError(

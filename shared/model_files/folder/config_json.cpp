@@ -20,8 +20,8 @@ namespace {
 
 using nlohmann::json;
 
-/// Keys that say nothing of what is computed here: names, tokens (tokenizer_config.json has them), how a
-/// model was begun, what training with dropout does, and what generation prints.
+/// Keys that do not matter for what is computed here: names, tokens (tokenizer_config.json has them), how a
+/// model was initialised, what training with dropout does, and what generation prints.
 const std::set<std::string_view> unread = {"_model_name_or_path",
                                            "_name_or_path",
                                            "architectures",
@@ -76,8 +76,8 @@ const std::set<std::string_view> read = {"attention_bias",
 constexpr std::string_view partial_rotation = "partial_rotary_factor";
 constexpr const char* no_such_window = "is none of a gemma2 or mistral model's keys";
 
-/// What training drops out; the context that longrope began with, a scaling that is refused below; and the
-/// class that the model came with before transformers had it.
+/// Phi-3's keys that do not matter here: dropout in training; the context that longrope started from, a
+/// scaling that is refused below; and the model's class from before transformers had it.
 bool says_nothing_in_phi3(const std::string& key, const json& value) {
   return key == "embd_pdrop" || key == "resid_pdrop" || key == "original_max_position_embeddings" ||
          (key == "auto_map" && value.is_object() &&
@@ -126,20 +126,20 @@ class Config {
   }
   static bool has(const json& in, const char* key) { return in.contains(key) && !in.at(key).is_null(); }
 
-  /// Whether a window is in all layers.
+  /// Whether a window, if there is one, is in all layers.
   bool has_one_window(const ModelShape& shape) const { return is_mistral() || shape.architecture == "phi3"; }
   bool is_mistral() const { return json_.value("model_type", json()) == "mistral"; }
 
   std::string architecture() const {
     const json type = json_.value("model_type", json());
     if (type.is_string() && is_computed(type.get<std::string>())) return type.get<std::string>();
-    if (is_mistral()) return "llama";  // but for its window
+    if (is_mistral()) return "llama";  // except for its window
     fail("model_type", fmt::format("is {}; {} and mistral are computed here", type.dump(),
                                    fmt::join(architecture_names(), ", ")));
   }
 
-  /// transformers, configuration_gemma2.py: what is null is not done, and what has a default and is not
-  /// written, as one does not see here, is asked for.
+  /// transformers, configuration_gemma2.py: null means not done. Keys with defaults must be there, since a
+  /// default that is not written cannot be seen here.
   void read_gemma(ModelShape& shape) const {
     for (const char* key : {"head_dim", "query_pre_attn_scalar", "attn_logit_softcapping",
                             "final_logit_softcapping", "sliding_window"}) {
@@ -154,7 +154,7 @@ class Config {
   void check_keys() const {
     for (const auto& [key, value] : json_.items()) {
       if (unread.contains(key) || read.contains(key) || says_nothing(value)) continue;
-      // In one part each: sums, equal but for rounding, and the elements of a head that turn.
+      // 1 means sums in one part, equal but for rounding; or that all elements of a head turn.
       if ((key == "pretraining_tp" || key == partial_rotation) && value == 1) continue;
       if (json_.value("model_type", json()) == "phi3" && says_nothing_in_phi3(key, value)) continue;
       fail(key, "is not known here, and may change what the model computes");
@@ -170,7 +170,7 @@ class Config {
     if (value != computed) fail(key, fmt::format("is {}; \"{}\" is computed here", value.dump(), computed));
   }
 
-  /// That other architectures' keys are not there.
+  /// Fails for keys of other architectures.
   void check_none(std::initializer_list<const char*> keys, const char* why) const {
     for (const char* key : keys) {
       if (has(json_, key)) fail(key, why);
@@ -210,8 +210,8 @@ class Config {
   }
 
   /// transformers, configuration_mistral.py, configuration_phi3.py, configuration_qwen2.py,
-  /// configuration_gemma2.py. Its llama has no windows, and other programs read the key of such a model: its
-  /// context ends where both compute the same.
+  /// configuration_gemma2.py. Its llama has no windows, but other programs read this key in such a model, so
+  /// the context ends where both compute the same.
   void read_window(ModelShape& shape) const {
     const int64_t tokens = window(shape);
     const std::vector<bool> usual = tokens > 0 ? usual_windows(shape) : layers_from(shape, shape.layers),
@@ -238,7 +238,7 @@ class Config {
     return has(json_, "sliding_window") ? size(json_, "sliding_window", most) : 0;
   }
 
-  /// The layers with a window, where no list says which.
+  /// The layers with a window when no list names them.
   std::vector<bool> usual_windows(const ModelShape& shape) const {
     if (shape.architecture == "gemma2") return every_other_layer(shape.layers);
     if (shape.architecture == "llama" || shape.architecture == "phi3") return layers_from(shape, 0);

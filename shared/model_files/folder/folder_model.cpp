@@ -22,10 +22,10 @@ namespace {
 
 using nlohmann::json;
 
-/// Raised when another list of files makes the digest.
+/// Raised when the digest covers another list of files.
 constexpr const char* digest_revision = "folder 1";
 
-/// What is not there is named, with what is needed.
+/// The path of a file that must be there; throws an error that names a missing one and what is needed.
 std::string required(const std::string& directory, const char* name) {
   const std::string path = directory + "/" + name;
   if (is_regular_file(path)) return path;
@@ -40,8 +40,8 @@ std::string required(const std::string& directory, const char* name) {
                   hint);
 }
 
-/// A special token as tokenizer_config.json writes it: its text, or an object that has it. Empty where there
-/// is none.
+/// A special token as tokenizer_config.json writes it: its text, or an object with it. Empty when there is
+/// none.
 std::string token_of(const std::string& path, const json& config, const char* key) {
   const json value = config.value(key, json());
   const json text = value.is_object() ? value.value("content", json()) : value;
@@ -59,14 +59,14 @@ class FolderModel : public ModelFiles {
         shape_(shape_of_folder(directory_)),
         tokenizer_(required(directory_, "tokenizer.json")) {
     read_tokenizer_config();
-    folder_tensors(directory_, shape_);  // what is missing or of another shape is said now
+    folder_tensors(directory_, shape_);  // reports now what is missing or has another shape
   }
 
   const ModelShape& shape() const override { return shape_; }
 
   TokenizerTables tokenizer() const override {
     TokenizerTables tables = tokenizer_.tables();
-    // Weights often have rows for more tokens than there are, to make a round number.
+    // Weights often have rows for more tokens than there are, for the sake of a round number.
     tables.vocabulary = static_cast<int32_t>(shape_.vocabulary);
     if (!bos_.empty()) tables.bos_token = bos_;
     if (!eos_.empty()) tables.eos_token = eos_;
@@ -138,7 +138,7 @@ class FolderModel : public ModelFiles {
     }
   }
 
-  /// One template, or several with names, of which the one for plain talk is called default.
+  /// One template, or several with names; the one for plain talk is called default.
   static std::optional<std::string> template_of(const std::string& path, const json& value) {
     if (value.is_null()) return std::nullopt;
     if (value.is_string()) return value.get<std::string>();

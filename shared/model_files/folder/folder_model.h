@@ -9,11 +9,11 @@
 
 namespace apportion {
 
-/// Reads and checks all but the weights' values. Throws what read_config, folder_tensors and TokenizerJson
-/// do, and UserError that names a file which is not there.
+/// Reads and checks everything but the weights' values. Throws what read_config, folder_tensors and
+/// TokenizerJson do, and UserError that names a missing file.
 std::unique_ptr<ModelFiles> open_folder(const std::string& directory);
 
-/// The shape alone, for which no more than config.json is read. Throws as open_folder.
+/// Only the shape, which needs no file but config.json. Throws as open_folder does.
 ModelShape shape_of_folder(const std::string& directory);
 
 }  // namespace apportion

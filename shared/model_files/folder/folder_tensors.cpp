@@ -28,8 +28,8 @@ std::map<std::string, std::string> read_index(const std::string& path) {
   return files;
 }
 
-/// Tensors that older versions saved beside the model's own, and that are computed here or not used: the
-/// rotation's frequencies, and a head that is the embedding once more.
+/// Tensors that older versions saved next to the model's own, and that are computed here or not used: the
+/// rotation's frequencies, and a head that repeats the embedding.
 bool is_ignored(const std::string& name, const ModelShape& shape) {
   return name.ends_with(".rotary_emb.inv_freq") || (shape.tied_embedding && name == head_name);
 }
@@ -68,8 +68,8 @@ class FolderTensors : public TensorReader {
   }
 
  private:
-  /// The files of an index, which has to be true: who changed a folder by hand may not know which file
-  /// counts.
+  /// Opens the files of an index, which must be true: whoever changed a folder by hand may not know which
+  /// file counts.
   void open_listed(const std::string& directory, const std::string& index, const ModelShape& shape) {
     std::map<std::string, std::vector<std::string>> of_file;
     for (const auto& [tensor, name] : read_index(index)) of_file[name].push_back(tensor);

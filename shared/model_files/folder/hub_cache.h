@@ -1,5 +1,5 @@
-// The cache of the Hugging Face hub's own programs on this machine: models that were fetched lie there by
-// name. Nothing is fetched here.
+// The cache of the Hugging Face hub's own programs on this machine, where fetched models lie by name. Nothing
+// is fetched here.
 #pragma once
 
 #include <string>
@@ -9,12 +9,12 @@ namespace apportion {
 /// Whether a text has the form OWNER/NAME.
 bool is_hub_name(const std::string& text);
 
-/// The folder of the model OWNER/NAME: the snapshot that refs/main names, below HF_HUB_CACHE,
-/// HUGGINGFACE_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub, the first of them that is set
-/// (huggingface_hub, constants.py). Throws UserError that says where it looked and which command fetches it.
+/// The folder of the model OWNER/NAME: the snapshot that refs/main names, below the first of these that is
+/// set: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub (huggingface_hub,
+/// constants.py). Throws UserError that says where it looked and which command fetches the model.
 std::string find_in_hub_cache(const std::string& name);
 
-/// OWNER/NAME of a folder in that cache; empty for any other.
+/// OWNER/NAME for a folder in that cache; empty for any other.
 std::string hub_name_of_folder(const std::string& folder);
 
 }  // namespace apportion

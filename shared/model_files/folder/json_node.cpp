@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r\n";
 
-/// Behind the closing quote of the string that begins at `begin` of a text that is known to be JSON.
+/// The position after the closing quote of the string that begins at `begin`, in text known to be JSON.
 size_t end_of_string(std::string_view text, size_t begin) {
   size_t at = begin + 1;
   for (; text[at] != '"'; ++at) {
@@ -23,7 +23,7 @@ size_t end_of_string(std::string_view text, size_t begin) {
   return at + 1;
 }
 
-/// Walks a text that is known to be JSON, to find where a value begins.
+/// Walks text known to be JSON to find where a value begins.
 class Walker {
  public:
   explicit Walker(std::string_view text) : text_(text) {
@@ -33,8 +33,8 @@ class Walker {
 
   uint64_t at() const { return at_; }
 
-  /// From the beginning of an object or a list to that of the value that `step` names; false where there is
-  /// none, as of a key that is written with escapes.
+  /// Moves from the beginning of an object or a list to the value that `step` names; false when there is
+  /// none, or when its key is written with escapes.
   bool enter(const std::string& step) {
     const bool object = text_[at_] == '{';
     if (!object && text_[at_] != '[') return false;
@@ -90,10 +90,10 @@ class Walker {
   size_t at_ = 0;
 };
 
-/// The first key that stands in an object a second time, and its byte, in a text that is known to be JSON.
-/// Most programs take the last of its values, some the first: what the file means nobody knows.
+/// The first key that occurs in an object a second time, and its byte, in text known to be JSON. Most
+/// programs take its last value, some the first: nobody knows what the file means.
 std::optional<std::pair<std::string, uint64_t>> first_repeated_key(std::string_view text) {
-  // The keys of those that are open. No hashes: who writes a file could choose keys of one.
+  // The keys of open objects. No hashes: whoever writes a file could choose keys that share one.
   std::vector<std::set<std::string_view>> objects;
   std::deque<std::string> with_escapes;
   for (size_t at = 0; at < text.size();) {
@@ -117,7 +117,7 @@ std::optional<std::pair<std::string, uint64_t>> first_repeated_key(std::string_v
   return {};
 }
 
-/// What nlohmann says, without its own numbers and names.
+/// nlohmann's reason, without its own numbers and names.
 std::string reason_of(const nlohmann::json::exception& error) {
   const std::string what = error.what();
   const size_t end = what.find("] ");
@@ -127,7 +127,7 @@ std::string reason_of(const nlohmann::json::exception& error) {
 nlohmann::json parse(const std::string& path, std::string_view text, uint64_t offset) {
   if (const size_t deep = first_too_deep(text); deep < text.size())
     throw DataError(path, offset + deep, "lists and objects lie more than 100 deep within each other");
-  // Where nlohmann takes the text to end, whatever stands behind it.
+  // nlohmann ends the text here, whatever follows.
   if (const size_t zero = text.find('\0'); zero < text.size())
     throw DataError(path, offset + zero, "is no JSON: there is a zero byte");
   nlohmann::json value;
@@ -172,14 +172,14 @@ uint64_t JsonFile::offset(const std::vector<std::string>& steps) const {
 JsonNode::JsonNode(const JsonNode& parent, const nlohmann::json& value, std::string step)
     : file_(parent.file_), value_(&value), steps_(parent.steps_) {
   steps_.push_back(std::move(step));
-  // Whoever reads lists within lists calls himself.
+  // Readers of lists within lists recurse.
   if (steps_.size() > 32) fail("lies deeper than 32 levels");
 }
 
 void JsonNode::fail(const std::string& message) const {
   std::string name;
   for (const std::string& step : steps_) name += (name.empty() ? "" : ".") + step;
-  // Both may have what the file has.
+  // Both may repeat text from the file.
   throw DataError(file_->path(), offset(), text_in_message(name.empty() ? message : name + " " + message));
 }
 

@@ -1,5 +1,5 @@
-// JSON of an untrusted file, value by value, with errors that say which key at which byte. What the keys mean
-// is for those who read them.
+// JSON of an untrusted file, value by value, with errors that say which key at which byte. Readers know what
+// the keys mean.
 #pragma once
 
 #include <initializer_list>
@@ -15,13 +15,13 @@ namespace apportion {
 /// A parsed file.
 class JsonFile {
  public:
-  /// Throws UserError when the file cannot be opened, DataError with the byte for what is no JSON or has a
-  /// key twice in one object.
+  /// Throws UserError when the file cannot be opened, DataError with the byte for text that is not JSON or
+  /// has a key twice in one object.
   explicit JsonFile(const std::string& path);
 
   const std::string& path() const { return file_.path(); }
   const nlohmann::json& root() const { return root_; }
-  /// The byte at which the value begins that these keys and places in lists lead to.
+  /// The byte where the value begins that these keys and places in lists lead to.
   uint64_t offset(const std::vector<std::string>& steps) const;
 
  private:
@@ -29,11 +29,11 @@ class JsonFile {
   nlohmann::json root_;
 };
 
-/// The object that an untrusted text is, which begins at this byte of its file. Throws DataError with the
-/// byte for what is no JSON, another value, or a key that is twice in one object.
+/// Parses an untrusted text that is an object and begins at this byte of its file. Throws DataError with the
+/// byte for text that is not JSON, for another kind of value, or for a key that is twice in one object.
 nlohmann::json parse_object(const std::string& path, std::string_view text, uint64_t offset = 0);
 
-/// Whether a key with this value is as good as none: null, false, an empty list or object.
+/// Whether a key with this value is as good as no key: null, false, an empty list or object.
 bool says_nothing(const nlohmann::json& value);
 
 /// A value of a file; the file must outlive it.
@@ -44,21 +44,21 @@ class JsonNode {
   const nlohmann::json& value() const { return *value_; }
   bool is_null() const { return value_->is_null(); }
   uint64_t offset() const { return file_->offset(steps_); }
-  /// Throws DataError "FILE, byte N: KEY MESSAGE", with all keys that lead here.
+  /// Throws DataError "FILE, byte N: KEY MESSAGE", with all the keys that lead here.
   [[noreturn]] void fail(const std::string& message) const;
 
-  /// The value of a key; fails where this is no object or has no such key.
+  /// The value of a key; fails when this is no object or has no such key.
   JsonNode at(const std::string& key) const;
   /// Whether this is an object that has the key, with a value that is not null.
   bool has(const std::string& key) const;
   /// The values of a list.
   std::vector<JsonNode> items() const;
-  /// Fails where this is no object or has a key that is none of these: it might change what is computed.
+  /// Fails when this is no object, or has a key besides these: it might change what is computed.
   void expect_keys(std::initializer_list<std::string_view> known) const;
 
   const std::string& text() const;
   bool boolean() const;
-  /// A boolean of an object that may not have it.
+  /// A boolean that the object may leave out.
   bool boolean_or(const std::string& key, bool otherwise) const {
     return has(key) ? at(key).boolean() : otherwise;
   }

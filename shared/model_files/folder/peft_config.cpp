@@ -19,7 +19,7 @@
 namespace apportion {
 namespace {
 
-/// Which share of the blocks peft's list names, which are to be the uppermost; without a list all.
+/// The share of the blocks that peft's list names, which must be the uppermost; all without a list.
 double uppermost_layers(const std::string& path, const nlohmann::json& listed, int64_t layers) {
   if (listed.is_null()) return 1;
   std::vector<int64_t> wanted(listed.is_array() ? std::min(listed.size(), static_cast<size_t>(layers)) : 0);
@@ -31,11 +31,11 @@ double uppermost_layers(const std::string& path, const nlohmann::json& listed, i
   return static_cast<double>(wanted.size()) / static_cast<double>(layers);
 }
 
-/// What peft knows besides and is not computed here (scales by the root of the rank, ranks of single layers,
-/// DoRA, biases, other modules that were trained, beginnings that change the base) is refused, also what
-/// nobody knows yet.
+/// Refuses what else peft knows and is not computed here (scales by the root of the rank, ranks of single
+/// layers, DoRA, biases, other trained modules, initialisations that change the base), and keys that nobody
+/// knows yet.
 void check_config(const std::string& path, const nlohmann::json& json) {
-  // Read below, or without a word on what is computed.
+  // Read below, or without effect on what is computed.
   static const std::set<std::string_view> known = {"r",
                                                    "lora_alpha",
                                                    "target_modules",

@@ -8,11 +8,11 @@
 
 namespace apportion {
 
-/// Rank, alpha, targets and share of the blocks of the adapter in that folder, for a model of so many blocks.
-/// Throws UserError where the file cannot be read, DataError for what is not computed here.
+/// Rank, alpha, targets and share of the blocks of the adapter in that folder, for a model with `layers`
+/// blocks. Throws UserError when the file cannot be read, DataError for what is not computed here.
 LoraConfig read_peft_config(const std::string& directory, int64_t layers);
 
-/// SHA-256 over what the folder's files decide. Throws UserError for a file that is not there.
+/// SHA-256 over what the folder's files decide. Throws UserError for a missing file.
 std::string adapter_digest(const std::string& directory);
 
 }  // namespace apportion

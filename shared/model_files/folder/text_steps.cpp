@@ -71,7 +71,7 @@ void read_metaspace(const JsonNode& node, TokenizerTables& tables) {
 }
 
 void read_byte_level(const JsonNode& node, TokenizerTables& tables) {
-  // trim_offsets only moves places; ours are those of all of a token's bytes.
+  // trim_offsets only moves places; ours cover all of a token's bytes.
   node.expect_keys({"type", "add_prefix_space", "trim_offsets", "use_regex"});
   if (node.at("add_prefix_space").boolean())
     tables.pre_tokenizer.value.push_back(step_of(PreTokenizerStep::Kind::blank_before));

@@ -7,7 +7,7 @@
 namespace apportion {
 namespace {
 
-/// The id that a value is, below `most`.
+/// Reads an id, which must be below `most`.
 uint64_t read_id(const JsonNode& node, size_t most) {
   if (!node.value().is_number_unsigned()) node.fail("is not an id, a natural number");
   const auto id = node.value().get<uint64_t>();
@@ -34,7 +34,7 @@ void expect_none(const JsonNode& node, const std::string& key) {
                "; none is known here");
 }
 
-/// What decides tokens beside the tables, for a model's identity.
+/// What decides tokens besides the tables, for a model's identity.
 std::string rules_text(const nlohmann::json& root) {
   nlohmann::json model = root.at("model");
   model.erase("vocab");
@@ -47,7 +47,7 @@ std::string rules_text(const nlohmann::json& root) {
   return rules.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// What the normalizer or Metaspace puts in the place of a blank; empty where a blank stays.
+/// What the normalizer or Metaspace puts in place of a blank; empty when blanks stay.
 std::string blank_sign_of(const TokenizerTables& tables) {
   for (const NormalizerStep& step : tables.normalizer) {
     if (step.kind == NormalizerStep::Kind::replace && step.pattern == " ") return step.content;
@@ -63,13 +63,13 @@ std::string blank_sign_of(const TokenizerTables& tables) {
 TokenizerJson::TokenizerJson(const std::string& path) {
   const JsonFile file(path);
   const JsonNode root(file);
-  // truncation and padding are the library's business with batches; no text is cut or filled here.
+  // truncation and padding are for the library's batches; no text is cut or filled here.
   root.expect_keys({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                     "post_processor", "decoder", "model"});
   if (const JsonNode version = root.at("version"); version.text() != "1.0")
     version.fail("is " + version.text() + "; 1.0 is known here");
   tables_.file = path;
-  tables_.alphabet = TokenAlphabet::characters;  // unless there is ByteLevel
+  tables_.alphabet = TokenAlphabet::characters;  // unless ByteLevel is there
   if (root.has("normalizer")) read_normalizer(root.at("normalizer"), tables_);
   if (root.has("pre_tokenizer")) {
     read_pre_tokenizer(root.at("pre_tokenizer"), tables_);
@@ -91,7 +91,7 @@ int64_t TokenizerJson::id_of(const std::string& text) const {
 }
 
 void TokenizerJson::read_model(const JsonNode& model) {
-  // Files of the first years do not say it.
+  // Files of the first years do not have it.
   const std::string type = model.has("type") ? model.at("type").text() : "BPE";
   if (type != "BPE") model.at("type").fail("is " + type + "; BPE is known here");
   model.expect_keys({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
@@ -125,7 +125,7 @@ void TokenizerJson::add_token(const JsonNode& place, const std::string& text, ui
 void TokenizerJson::read_vocabulary(const JsonNode& vocabulary) {
   if (!vocabulary.value().is_object() || vocabulary.value().empty())
     vocabulary.fail("is not an object with the texts of tokens and their ids");
-  // Some files leave ids out; a file must not make tables of any size.
+  // Some files skip ids, but no file may make tables of any size.
   most_ids_ = 2 * vocabulary.value().size() + 65536;
   for (const auto& [text, id] : vocabulary.value().items()) {
     const bool is_byte = tables_.byte_fallback && is_byte_name(text);
@@ -151,7 +151,7 @@ void TokenizerJson::read_added_token(const JsonNode& token) {
   if (known >= 0 && static_cast<uint64_t>(known) != id)
     token.at("id").fail("is " + std::to_string(id) + ", and " + text + " has id " + std::to_string(known));
   if (known < 0) {
-    // The library gives new tokens the ids behind the vocabulary in the order of the file, whatever the file
+    // The library gives new tokens the ids after the vocabulary in the order of the file, whatever the file
     // says.
     if (id != next_added_)
       token.at("id").fail("is " + std::to_string(id) + ", and the library gives " + text + " the id " +
@@ -181,7 +181,7 @@ void TokenizerJson::read_merges(const JsonNode& merges) {
     auto fail = [&](const std::string& reason) {
       merges.fail("has as merge " + std::to_string(merges_.size()) + " " + reason);
     };
-    if (merge.is_string()) {  // of older files; bpe.h checks that it is two texts
+    if (merge.is_string()) {  // in older files; bpe.h checks that it is two texts
       merges_.push_back(merge.get<std::string>());
       continue;
     }
@@ -207,7 +207,7 @@ void TokenizerJson::check_decoder_sign(const JsonNode& node, const std::string& 
     node.fail("makes blanks of " + sign + ", and the text's blanks become \"" + tables_.blank_sign + "\"");
 }
 
-/// How tokens become text again, which must undo what the normalizer or the pre-tokenizer did.
+/// Reads how tokens become text again, which must undo what the normalizer or the pre-tokenizer did.
 void TokenizerJson::read_decoder(const JsonNode& decoder) {
   const std::string& type = decoder.type();
   if (type == "Sequence") {
@@ -241,7 +241,7 @@ void TokenizerJson::read_decoder(const JsonNode& decoder) {
   }
 }
 
-/// Only which token a text begins with is of interest: places of tokens are not cut here.
+/// Only the token at the start of a text matters here: places of tokens are not trimmed.
 void TokenizerJson::read_post_processor(const JsonNode& processor) {
   const std::string& type = processor.type();
   if (type == "Sequence") {

@@ -1,6 +1,6 @@
-// tokenizer.json, the format of Hugging Face's library `tokenizers`, of models with byte-pair encoding:
-// byte-level (Llama 3, Qwen2, SmolLM2, GPT-2) and SentencePiece's as converted (Gemma 2, Llama 2). What
-// tokens become of a text is shared/tokens'; config.json and tokenizer_config.json are other readers'.
+// tokenizer.json, the format of Hugging Face's library `tokenizers`, for models with byte-pair encoding:
+// byte-level (Llama 3, Qwen2, SmolLM2, GPT-2) and SentencePiece's as converted (Gemma 2, Llama 2).
+// shared/tokens makes tokens of text; other readers handle config.json and tokenizer_config.json.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@ namespace apportion {
 class TokenizerJson {
  public:
   /// Reads and checks the file. Throws UserError when it cannot be opened, DataError with the key and its
-  /// byte for what is damaged and for what would change tokens and is not known here.
+  /// byte for damage, and for anything unknown here that would change tokens.
   explicit TokenizerJson(const std::string& path);
   TokenizerJson(const TokenizerJson&) = delete;
   TokenizerJson& operator=(const TokenizerJson&) = delete;
 
-  /// Views that live as long as this. chat_template, eos_token and vocabulary (the model's rows) are left to
-  /// the caller: they stand in other files. bos_token and add_bos are those of the post-processor, if any.
+  /// Views that live as long as this. The caller adds chat_template, eos_token and vocabulary (the model's
+  /// rows), which are in other files. bos_token and add_bos are the post-processor's, if any.
   TokenizerTables tables() const;
 
  private:
@@ -40,8 +40,9 @@ class TokenizerJson {
   int64_t id_of(const std::string& text) const;
 
   size_t most_ids_ = 0;
-  uint64_t next_added_ = 0;          // the id that the library gives the next token that the vocabulary lacks
-  std::vector<std::string> tokens_;  // by id; empty: none has it
+  uint64_t next_added_ = 0;          // the id that the library gives the next token missing from the
+                                     // vocabulary
+  std::vector<std::string> tokens_;  // by id; empty: unused
   std::vector<int64_t> kinds_;
   std::vector<std::string> merges_;
   std::unordered_map<std::string, int32_t> ids_;  // only while reading

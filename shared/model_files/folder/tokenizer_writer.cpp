@@ -43,7 +43,7 @@ ordered_json pre_tokenizer_of(const TokenizerTables& tables) {
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
-/// Special tokens stand in the vocabulary, too, which gives them their ids.
+/// Special tokens are also in the vocabulary, which gives them their ids.
 ordered_json added_tokens_of(const TokenizerTables& tables) {
   ordered_json added = ordered_json::array();
   for (size_t id = 0; id < tables.tokens.value.size(); ++id) {
@@ -69,8 +69,8 @@ ordered_json model_of(const TokenizerTables& tables) {
                         {"fuse_unk", false},
                         {"byte_fallback", false},
                         {"ignore_merges", tables.ignore_merges}};
-  // Put behind each other: an ordered object's [] looks through all that it has. No token has no text, and of
-  // several with one text the first is the one that is found.
+  // Appended, because an ordered object's [] searches everything it has. Unused ids have no text, and of
+  // several tokens with one text the first is found.
   ordered_json::object_t vocabulary;
   std::unordered_set<std::string_view> texts;
   for (size_t id = 0; id < tables.tokens.value.size(); ++id) {
@@ -91,7 +91,7 @@ ordered_json config_of(const TokenizerTables& tables) {
   return config;
 }
 
-/// What makes transformers put the first token before each text.
+/// Makes transformers put the first token before each text.
 ordered_json post_processor_of(const TokenizerTables& tables) {
   if (!tables.add_bos || tables.bos_token.empty()) return byte_level();
   const ordered_json first = {{"SpecialToken", {{"id", tables.bos_token}, {"type_id", 0}}}},

@@ -1,5 +1,5 @@
-// tokenizer.json and tokenizer_config.json of a model whose tokens came from elsewhere (a GGUF file), so that
-// a folder with its weights is one that transformers loads.
+// tokenizer.json and tokenizer_config.json for a model whose tokens came from elsewhere (a GGUF file), so
+// that transformers loads a folder with its weights.
 #pragma once
 
 #include <map>
@@ -9,7 +9,7 @@
 
 namespace apportion {
 
-/// The two files by name. None of a vocabulary that is not byte-level, which nobody here writes.
+/// The two files by name. None for a vocabulary that is not byte-level, which is not written here.
 std::map<std::string, std::string> tokenizer_files(const TokenizerTables& tables);
 
 }  // namespace apportion

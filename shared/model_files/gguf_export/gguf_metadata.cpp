@@ -3,7 +3,7 @@
 namespace apportion {
 namespace {
 
-/// GGUF's numbers of the types of values.
+/// GGUF's numbers for the types of values.
 constexpr uint32_t uint32_type = 4, int32_type = 5, float32_type = 6, boolean_type = 7, text_type = 8,
                    array_type = 9;
 

@@ -1,4 +1,4 @@
-// Metadata of a GGUF file that is to be written. What is read is gguf.h's.
+// Metadata of a GGUF file to be written. gguf.h reads it.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace apportion {
 
-/// Keys, and of each its type and value, as they stand in the file one behind the other. A key is given once.
+/// Keys, each with its type and value, one after another as in the file. Each key may be given once.
 class GgufMetadata {
  public:
   GgufMetadata& text(const std::string& key, std::string_view value);
@@ -30,7 +30,7 @@ class GgufMetadata {
   std::string bytes_;
 };
 
-/// A number as it lies in the file, and a text: its length before it.
+/// Appends a number as it lies in the file, or a text after its length.
 template <typename Number>
 void append_number(std::string& bytes, Number number) {
   bytes.append(reinterpret_cast<const char*>(&number), sizeof number);

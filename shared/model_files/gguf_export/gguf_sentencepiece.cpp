@@ -18,7 +18,7 @@ bool is_sign_before(const NormalizerStep& step) {
   return step.kind == NormalizerStep::Kind::prepend && step.content == blank_sign;
 }
 
-/// Gemma's files cut behind blanks when there are none any more.
+/// Gemma's files cut after blanks, at a point where there are none any more.
 bool cuts_nothing(const PreTokenizerStep& step) {
   return step.kind == PreTokenizerStep::Kind::text && step.pattern == " " && !step.invert;
 }
@@ -58,7 +58,7 @@ bool has_all_bytes(const TokenizerTables& tables) {
          std::count(tables.kinds.value.begin(), tables.kinds.value.end(), byte) == 256;
 }
 
-/// With the token of what is unknown as that, where it is one.
+/// The kinds, with the unknown token marked as such if it is special.
 std::vector<int64_t> kinds_of(const TokenizerTables& tables) {
   std::vector<int64_t> kinds(tables.kinds.value.begin(), tables.kinds.value.end());
   const bool is_special = tables.unknown >= 0 && kinds[static_cast<size_t>(tables.unknown)] ==
@@ -78,7 +78,7 @@ std::vector<int64_t> kinds_of(const TokenizerTables& tables) {
   return kinds;
 }
 
-/// 0 for the token that is merged first, -1 for the next, and the least for all that are not merged.
+/// 0 for the token merged first, -1 for the next, and the lowest for all that are not merged.
 std::vector<double> scores_of(const std::vector<int32_t>& ranks) {
   std::vector<size_t> made;
   for (size_t id = 0; id < ranks.size(); ++id) {

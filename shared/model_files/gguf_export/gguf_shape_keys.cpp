@@ -26,7 +26,8 @@ GgufMetadata shape_keys(const ModelShape& shape) {
   auto natural = [&](const char* name, int64_t value) {
     metadata.natural(architecture + "." + name, static_cast<uint32_t>(value));
   };
-  // Of windows the files have gemma2's alone. Elsewhere the context ends at the window (gguf_shape.cpp).
+  // The files only have a place for gemma2's windows. Elsewhere the context ends at the window
+  // (gguf_shape.cpp).
   const bool has_place = architecture == "gemma2" && shape.windowed == every_other_layer(shape.layers);
   const int64_t context = shape.window == 0 || has_place ? shape.context_length : shape.window;
   natural("block_count", shape.layers);
@@ -53,7 +54,7 @@ GgufMetadata shape_keys(const ModelShape& shape) {
     metadata.number("gemma2.attn_logit_softcapping", shape.attention_cap)
         .number("gemma2.final_logit_softcapping", shape.logits_cap);
   }
-  if (architecture == "gemma2" || architecture == "phi3")  // they have one always
+  if (architecture == "gemma2" || architecture == "phi3")  // these always have one
     natural("attention.sliding_window", has_place ? shape.window : context);
   if (!shape.rope_divisors.empty() && is_linear(shape.rope_divisors)) {
     metadata.text(architecture + ".rope.scaling.type", "linear")

@@ -1,5 +1,5 @@
-// What a GGUF file says of a model's shape, and how it has the model's tensors: what gguf_shape.h and
-// gguf_tensors.cpp read, the other way round.
+// What a GGUF file says about a model's shape, and how it stores the model's tensors: the reverse of
+// gguf_shape.h and gguf_tensors.cpp.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@
 
 namespace apportion {
 
-/// The keys of the architecture, general.architecture among them. Throws UserError for
-/// rotations or scores that are scaled in a way that its files have no place for.
+/// The keys of the architecture, including general.architecture. Throws UserError for rotations or scores
+/// that are scaled in a way that its files have no place for.
 GgufMetadata shape_keys(const ModelShape& shape);
 
-/// Whether the file has the divisors of rotations as a tensor of its own, rope_divisors_name: scaled as Llama
-/// 3.1's are. Linear scaling is a key.
+/// Whether the file has the rotations' divisors as a tensor of their own, rope_divisors_name: when they are
+/// scaled as in Llama 3.1. Linear scaling is a key.
 bool has_divisors_tensor(const ModelShape& shape);
 PlannedTensor divisors_tensor(const ModelShape& shape);
 
-/// The tensor `name` (architecture/block.h) in the file: a matrix in `type`, or in F16 where its rows are not
+/// The tensor `name` (architecture/block.h) in the file: a matrix in `type`, or in F16 when its rows are not
 /// whole blocks of it; a vector in F32.
 PlannedTensor planned_tensor(const ModelShape& shape, const std::string& name, TensorType type);
 

@@ -40,11 +40,11 @@ GgufMetadata byte_level(const TokenizerTables& tables) {
       .texts("tokenizer.ggml.merges", tables.merges.value);
 }
 
-/// `kinds` become those of SentencePiece.
+/// Changes `kinds` to SentencePiece's.
 GgufMetadata sentencepiece(const TokenizerTables& tables, std::vector<int32_t>& kinds) {
   SentencePieceKeys keys = sentencepiece_keys(tables);
   std::copy(keys.kinds.begin(), keys.kinds.end(), kinds.begin());
-  constexpr double of_no_token = -10000;  // as llama.cpp's converter has it
+  constexpr double of_no_token = -10000;  // as in llama.cpp's converter
   keys.scores.resize(kinds.size(), of_no_token);
   GgufMetadata metadata;
   metadata.text("tokenizer.ggml.model", "llama")

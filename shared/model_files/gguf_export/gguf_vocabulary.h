@@ -1,5 +1,4 @@
-// The tokens of a model whose files are not GGUF, as such a file has them: what gguf_tokenizer.h reads, the
-// other way round.
+// The tokens of a model whose files are not GGUF, in a GGUF file's form: the reverse of gguf_tokenizer.h.
 #pragma once
 
 #include "shared/model_files/gguf_export/gguf_metadata.h"
@@ -7,9 +6,10 @@
 
 namespace apportion {
 
-/// `tokenizer.*`, as many tokens as the embedding has rows. Throws DataError for what these keys cannot say:
-/// of a byte-level vocabulary a way of cutting a text into words that gguf_tokenizer.h has no name for, of
-/// one of characters what gguf_sentencepiece.h says, and tokens that are found otherwise than as they are.
+/// The keys `tokenizer.*`, with as many tokens as the embedding has rows. Throws DataError for what these
+/// keys cannot say: in a byte-level vocabulary, a way of cutting text into words that gguf_tokenizer.h has no
+/// name for; in one of characters, what gguf_sentencepiece.h lists; and tokens that are not found as they
+/// are.
 GgufMetadata vocabulary_keys(const TokenizerTables& tables);
 
 }  // namespace apportion

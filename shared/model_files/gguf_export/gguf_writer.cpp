@@ -10,8 +10,8 @@
 namespace apportion {
 namespace {
 
-constexpr uint64_t alignment = 32;           // what a file has that says nothing of it
-constexpr int64_t values_at_once = 1 << 20;  // packed and written
+constexpr uint64_t alignment = 32;           // what a file has when it does not say
+constexpr int64_t values_at_once = 1 << 20;  // packed and written together
 
 uint64_t padded(uint64_t size) { return (size + alignment - 1) / alignment * alignment; }
 
@@ -26,7 +26,7 @@ uint64_t bytes_of(const PlannedTensor& tensor) {
   return static_cast<uint64_t>(rows_of(tensor)) * row_bytes_of(tensor);
 }
 
-/// All that stands before the tensors' values, up to the place where these begin.
+/// Everything before the tensors' values, up to the place where they begin.
 std::string header_of(const GgufMetadata& metadata, const std::vector<PlannedTensor>& tensors) {
   std::string header = "GGUF";
   append_number(header, uint32_t{3});
@@ -58,7 +58,7 @@ struct GgufFileWriter::File {
   File(const std::string& path, std::vector<PlannedTensor> planned)
       : writer(path), tensors(std::move(planned)) {}
 
-  /// Rows [first, last), which are whole heads where they are paired.
+  /// Writes rows [first, last), which are whole heads when rows are paired.
   void put_rows(const PlannedTensor& tensor, const float* values, int64_t first, int64_t last) {
     const uint64_t row_bytes = row_bytes_of(tensor);
     const auto columns = static_cast<uint64_t>(tensor.sizes.back());

@@ -32,14 +32,14 @@ class MergeOrder {
   }
 
  private:
-  /// Whether a text may have it between its special tokens.
+  /// Whether a text may have it between special tokens.
   bool is_piece(int32_t id) const {
     return table_.kind(id) == TokenKind::normal || table_.kind(id) == TokenKind::user_defined;
   }
 
   const std::string& text_of(int32_t id) const { return tables_.tokens.value[static_cast<size_t>(id)]; }
 
-  /// Those that may come to pass: what is found in a text is made of characters.
+  /// Notes the merges that can happen: pieces of a text are made of characters.
   void note_merges() {
     merges_.reserve(tables_.merges.value.size());
     each_merge(tables_, table_, [&](size_t rank, int32_t left, int32_t right, int32_t id) {
@@ -57,7 +57,7 @@ class MergeOrder {
     return found == merges_.end() ? Merge{std::numeric_limits<int32_t>::max(), -1} : found->second;
   }
 
-  /// The characters of a token's text; empty where one of them is no token.
+  /// The characters of a token's text; empty when one of them is no token.
   std::vector<int32_t> characters_of(const std::string& text) const {
     std::vector<int32_t> pieces;
     for (uint32_t begin = 0, size = 0; begin < text.size(); begin += size) {
@@ -99,7 +99,7 @@ class MergeOrder {
     return -1;
   }
 
-  /// User-defined tokens are taken out of a text before blanks become signs and anything is merged.
+  /// User-defined tokens are taken out of a text before blanks become signs and before any merge.
   bool is_found_before(int32_t id) const {
     return table_.kind(id) == TokenKind::user_defined &&
            text_of(id).find(tables_.blank_sign) == std::string::npos;
