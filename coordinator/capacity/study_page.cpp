@@ -41,7 +41,7 @@ double most(const std::vector<StepSample>& samples, double StepSample::*field) {
   return value;
 }
 
-/// What a row is compared with, and a plot's line is of.
+/// The series that a row is compared within and that a plot's line shows.
 std::string series(const StudyRow& row) { return row.point.name + ", " + scaling_name(row.point.scaling); }
 
 std::string layout_value(const StudyRow& row, const char* key) {
@@ -54,7 +54,7 @@ std::vector<double> by_rank(const StudyRow& row, double StepSample::*field) {
   return values;
 }
 
-/// gnuplot's data: one block a series and shard size, titled in its first line.
+/// gnuplot's data: one block per series and shard size, with its title in the first line.
 std::string plot_data(const std::vector<StudyRow>& rows, int& blocks) {
   std::string text;
   std::vector<std::string> titles;
@@ -120,7 +120,7 @@ nlohmann::ordered_json row_json(const std::vector<StudyRow>& rows, const StudyRo
   return json;
 }
 
-/// One row of the table, up to what the process took.
+/// One row of the table, up to the process's memory.
 std::vector<std::string> cells_of(const std::vector<StudyRow>& rows, const StudyRow& row,
                                   const Style& style) {
   const StepFigures f = figures_of(row);
@@ -221,7 +221,8 @@ std::vector<std::string> write_plots(const std::vector<StudyRow>& rows, const st
   write_file(directory + "/scaling.gp", plot_script(blocks));
   std::vector<std::string> plots = {directory + "/tokens.svg", directory + "/efficiency.svg"};
   for (const std::string& plot : plots) std::filesystem::remove(plot);
-  // The folder's name goes through the environment, so that no character of it means anything to the shell.
+  // The folder's name is passed in the environment, so that none of its characters mean anything to the
+  // shell.
   ::setenv("APPORTION_PLOTS", directory.c_str(), 1);
   const int status = std::system(
       "cd \"$APPORTION_PLOTS\" && command -v gnuplot >/dev/null && gnuplot scaling.gp >/dev/null 2>&1");

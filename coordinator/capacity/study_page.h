@@ -1,5 +1,5 @@
 // What `apportion scale` prints and draws: the figures of a study as a table of weak and strong scaling, as
-// JSON, and as plots where gnuplot is installed.
+// JSON, and as plots if gnuplot is installed.
 #pragma once
 
 #include <optional>
@@ -19,23 +19,23 @@ struct StudyRow {
   StepPrediction expected;
 };
 
-/// Of a group: a step takes as long as its slowest rank; of the steps the median.
+/// A group's figures: a step takes as long as its slowest rank, and `seconds` is the median over the steps.
 struct StepFigures {
   double seconds = 0;
-  double tokens = 0, flops = 0;           // of a step
+  double tokens = 0, flops = 0;           // per step
   double peak_flops = 0;                  // of all ranks together
-  std::optional<double> exposed_seconds;  // beyond the same step with all of the base here; 0 where nothing
-                                          // moves, nothing where it could not be measured
-  double base_bytes = 0, tensor_bytes = 0, process_bytes = 0;  // of the rank with the most
+  std::optional<double> exposed_seconds;  // beyond the same step with the whole base here; 0 if nothing
+                                          // moves, nothing if not measurable
+  double base_bytes = 0, tensor_bytes = 0, process_bytes = 0;  // on the rank with the most
   double tokens_per_second() const { return tokens / seconds; }
   double peak_share() const { return flops / seconds / peak_flops; }
 };
 StepFigures figures_of(const StudyRow& row);
 
-/// Tokens per second and rank against the first row of the same shape and scaling.
+/// Tokens per second and rank, relative to the first row of the same shape and scaling.
 double study_efficiency(const std::vector<StudyRow>& rows, const StudyRow& row);
 
-/// Files besides the results, to be named below the table.
+/// Files besides the results, which the page names below the table.
 struct StudyFiles {
   std::string coefficients;
   std::vector<std::string> plots;
@@ -43,11 +43,11 @@ struct StudyFiles {
 
 std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& files, const Style& style);
 
-/// All figures in full, with each rank's.
+/// All figures unrounded, including each rank's.
 std::string study_json(const std::vector<StudyRow>& rows);
 
-/// DIR/scaling.dat and DIR/scaling.gp, and where gnuplot runs DIR/tokens.svg and DIR/efficiency.svg. Returns
-/// the plots that were made.
+/// Writes DIR/scaling.dat and DIR/scaling.gp, and, if gnuplot runs, DIR/tokens.svg and DIR/efficiency.svg.
+/// Returns the plots made.
 std::vector<std::string> write_plots(const std::vector<StudyRow>& rows, const std::string& directory);
 
 }  // namespace apportion
