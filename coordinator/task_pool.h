@@ -17,9 +17,10 @@ namespace apportion {
 /// elsewhere: another run works on it. failed: it, or a task it needs, was tried and is not tried again.
 enum class TaskState : uint8_t { waiting, running, elsewhere, done, failed };
 
-/// Cells with the most work come first, so that no long one is left over at the end, and each is finished
-/// before the next begins. Within a cell: `plan` keeps the order of the tasks, in which the untouched model
-/// is measured first (for a single group); `longest_first` goes by the length of what waits for a task.
+/// Cells with the longest chain of tasks come first, so that no long one is left over at the end, and each is
+/// finished before the next begins. Within a cell: `plan` keeps the order of the tasks, in which the
+/// untouched model is measured first (for a single group); `longest_first` goes by the length of what waits
+/// for a task.
 enum class TaskOrder { plan, longest_first };
 
 /// A set of numbers below a size, a bit each.

@@ -37,7 +37,8 @@ Judged mae_of(const CellFigures& cell) { return {"MAE", cell.mae, true, cell.wit
 
 bool is_whole(const Judged& judged) { return judged.value && judged.with == judged.subjects; }
 
-/// The exact error if all subjects have one; else the MAE if all have one; else whichever there is.
+/// The exact error if all subjects have one; else the MAE if all have one; else whichever there is, the exact
+/// error first.
 Judged error_of(const CellFigures& cell) {
   const Judged exact = exact_of(cell), mae = mae_of(cell);
   if (!exact.value && !mae.value) return {"exact error and no MAE", {}, true};
