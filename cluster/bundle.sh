@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes build/apportion-VERSION-linux-x86_64.tar.zst: the program with all that it needs, the C library and its loader
-# included, for any x86-64 Linux and without root. What is in it and how its programs start: cluster/README.md.
+# Makes build/apportion-VERSION-linux-x86_64.tar.zst: the program with everything it needs, including the C library and
+# its loader, for any x86-64 Linux, without root. cluster/README.md says what is in it and how its programs start.
 # shellcheck disable=SC1091,SC2154  # cluster/common.sh is read where it is asked for: shellcheck -x
 set -euo pipefail
 # shellcheck source=cluster/common.sh
@@ -40,7 +40,7 @@ done
 [ -z "$folder" ] || [ ! -e "$folder" ] || fail "$folder is there already"
 [ "$(uname -m)" = x86_64 ] || fail "bundles are for x86_64, this machine is $(uname -m)"
 
-# The version in a site-packages folder, as pip and torch.__version__ name it.
+# The version of torch in a site-packages folder, as pip and torch.__version__ state it.
 version_of() { sed -n "s/^__version__ = ['\"]\(.*\)['\"]$/\1/p" "$1/torch/version.py"; }
 short_version_of() { version_of "$1" | sed 's/+.*//'; }
 
@@ -68,14 +68,14 @@ build_program() {
   cmake --build "$build" --target "apportion${cuda:+_cuda}" "${checks[@]}"
 }
 
-# put FROM... FOLDER: copies, links followed; as hard links where --quick asks for it and the disk allows it.
+# put FROM... FOLDER: copies, following links; makes hard links if --quick asks for it and the disk allows it.
 put() {
   if [ -n "$quick" ] && cp -lL "$@" 2>/dev/null; then return; fi
   cp -fL "$@"
 }
 
-# Plug-ins of networks and launchers that bring libraries of their own, which speak to a machine's drivers; of SHMEM, and
-# of tools that watch messages. What is left: shared memory, TCP, ssh, Slurm, Grid Engine.
+# Plug-ins to leave out: for networks and launchers with libraries of their own that talk to a machine's drivers, for
+# SHMEM, and for tools that watch messages. These remain: shared memory, TCP, ssh, Slurm, Grid Engine.
 foreign_plugins='ofi|ucx|psm|openib|verbs|flux|jsm|memheap|scoll|spml|sshmem|atomic|monitoring|pessimist'
 
 put_mpi() {
@@ -96,9 +96,8 @@ put_mpi() {
   put /etc/ssl/certs/ca-certificates.crt "$root/etc/"
 }
 
-# Every library that the programs and plug-ins name, directly or by another, under the name they ask for. LibTorch's are
-# put by put_torch, CUDA's are never put in: they come with LibTorch. Their files are kept in $system_files for the
-# licences.
+# Every library that the programs and plug-ins need, directly or through another, under the name they ask for. put_torch
+# adds LibTorch's; CUDA's are never added: they come with LibTorch. $system_files lists the files for the licences.
 put_system_libraries() {
   local name path
   while read -r name path; do
@@ -115,7 +114,7 @@ put_system_libraries() {
   system_files+=("$(realpath /lib64/ld-linux-x86-64.so.2)" "$(command -v orterun)" "$(command -v orted)")
 }
 
-# libtorch_cpu.so and those of the wheels' libraries that it names.
+# libtorch_cpu.so and the libraries from the wheels that it needs.
 put_torch() {
   local name path
   version_of "$site" >"$root/share/apportion/torch-version"
@@ -141,8 +140,8 @@ put_launchers() {
     -o "$root/lib/system/libapportion_user.so"
 }
 
-# Of each Debian package that a file comes from: its copyright, and in packages.txt where its source is to be had. Debian
-# 12 knows a file of /usr/lib as /lib's where its package says so.
+# For each Debian package that a file comes from: its copyright, and a line in packages.txt that says where to get its
+# source. Debian 12 lists a file of /usr/lib under /lib if its package says so.
 put_licences() {
   local licences="$root/share/doc/licences" package file files=() owners
   for file in "${system_files[@]}"; do
@@ -217,7 +216,7 @@ put_system_libraries
 put_torch
 put_launchers
 put_licences
-if [ -z "$quick" ]; then  # a hard link's file is the machine's own
+if [ -z "$quick" ]; then  # not with hard links, whose files are the machine's own
   strip --strip-unneeded "$root"/libexec/* "$root"/lib/*/*.so*
   chmod -R u+w,a+rX "$root"
 fi

@@ -1,5 +1,5 @@
-# Sourced by the set-up scripts: where things are, which Python is used, how a phase is timed.
-# What is installed, and from where, is in install-deps.sh and tests/conformance/make_venv.sh.
+# Sourced by the set-up scripts: where things are, which Python is used, how a phase is timed. install-deps.sh and
+# tests/conformance/make_venv.sh say what is installed, and from where.
 
 source_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 deps_dir="$source_dir/build/deps"
@@ -21,10 +21,10 @@ python311() {
   fail "no Python 3.11 was found: the pinned wheels are for it (Debian 12: apt-get install python3)"
 }
 
-# absolute PATH: as seen from here, for a script that changes its folder.
+# absolute PATH: the path made absolute, for a script that changes its folder.
 absolute() { case "$1" in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 
-# stamp FILE...: the hash that names what these files install.
+# stamp FILE...: a hash that identifies what these files install.
 stamp() { cat "$@" | sha256sum | cut -c1-64; }
 
 # phase NAME COMMAND...: runs the command and remembers its seconds and outcome for phase_report. Never returns

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what apportion needs on Debian 12 and is missing: packages from Debian (as root), and LibTorch and the
 # default model from PyPI into build/deps/site, never into the system's Python. With --tests also what only the
-# tests need. Running it again does only what is missing. The Python peers of the conformance tests are
-# tests/conformance/make_venv.sh's.
+# tests need. Running it again does only what is missing. tests/conformance/make_venv.sh installs the Python peers of
+# the conformance tests.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -26,12 +26,12 @@ install_packages() {
   if [ ${#missing[@]} = 0 ]; then return; fi
   [ "$(id -u)" = 0 ] || fail "packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
   echo "installing ${missing[*]}"
-  # The package lists are fetched only when those at hand (none on a bare system) do not do.
+  # Fetches the package lists only if the present ones (none on a bare system) are not enough.
   apt_install "${missing[@]}" >/dev/null 2>&1 || { apt-get update -qq && apt_install "${missing[@]}" >/dev/null; }
 }
 
-# The wheels, side by side in one folder: LibTorch's C++ headers and libraries, and the model. The folder is made
-# under another name and renamed, so an interrupted run leaves nothing half done.
+# The wheels, side by side in one folder: LibTorch's C++ headers and libraries, and the model. The folder is built under
+# another name and then renamed, so an interrupted run leaves nothing half done.
 install_wheels() {
   local requirements="$source_dir/cluster/requirements.txt" site="$deps_dir/site" wanted python
   wanted="$(stamp "$requirements")"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a result: installs what is missing, builds the program, runs jobs/smoke.ini.
-# Running it again does only what is missing. The tests are tests/run.sh's.
+# Running it again does only what is missing. tests/run.sh runs the tests.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$source_dir"

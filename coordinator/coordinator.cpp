@@ -1,4 +1,4 @@
-// Give, listen, record; see coordinator.h.
+// Assigning, listening, recording; see coordinator.h.
 #include "coordinator/coordinator.h"
 
 #include <fmt/format.h>
@@ -18,15 +18,15 @@ namespace {
 /// How long the coordinator sleeps without a message; an interruption is noticed within this time.
 constexpr auto longest_wait = std::chrono::milliseconds(100);
 
-/// One group of all ranks keeps the plan's order, in which the untouched model is measured first; where there
-/// are several, the longest chain starts first.
+/// A single group of all ranks keeps the plan's order, which measures the untouched model first; with several
+/// groups the longest chain starts first.
 TaskOrder order_of(const CoordinatorOptions& options) {
   const bool side_by_side =
       options.ranks > 1 && (options.groups.group_size == 0 || options.groups.group_size < options.ranks);
   return side_by_side ? TaskOrder::longest_first : TaskOrder::plan;
 }
 
-/// ": loading" of the stage "stage 1: loading"; empty where it is the task itself.
+/// ": loading" for the stage "stage 1: loading"; empty when the stage is the task itself.
 std::string part_of(const Task& task, const std::string& stage) {
   return stage.starts_with(task.label + ": ") ? stage.substr(task.label.size()) : "";
 }
@@ -60,7 +60,7 @@ std::vector<TaskFailure> Coordinator::run() {
   }
 }
 
-/// No group has fewer ranks, but a last one.
+/// Only the last group may have fewer ranks.
 size_t Coordinator::smallest_group(int idle) const {
   const int fixed = std::min(options_.groups.group_size, idle);
   return static_cast<size_t>(std::max({options_.groups.shard_size, fixed, 1}));
@@ -99,7 +99,7 @@ void Coordinator::assign() {
   for (size_t task : left) claims_.give_back(pool.task(task));
 }
 
-/// Waits for one message, then takes all that are there: silence is judged by an empty mailbox only.
+/// Waits for one message, then takes all that are there: silence is judged only once the mailbox is empty.
 void Coordinator::listen() {
   auto received = link_.receive(longest_wait);
   while (received) {
@@ -148,7 +148,7 @@ void Coordinator::end_group(int group_tag, TaskState state) {
   groups_.erase(group_tag);
 }
 
-/// The rank has ended its part of its group's task; so may all have.
+/// The rank has ended its part of its group's task, perhaps as the last one.
 void Coordinator::end_part(int rank) {
   const int tag = tag_of_rank_[static_cast<size_t>(rank)];
   GroupRun& group = groups_.at(tag).run;
@@ -171,8 +171,8 @@ void Coordinator::finish(GroupRun& group) {
   status_.finish(group.ranks(), recorder_.name_of(group.task()));
 }
 
-/// A rank that was alone at its task, and says which one it was, can take another. Where nothing can be
-/// written any more all would fail one after another, and a batch job would set them aside.
+/// A rank that worked alone, and names its task, can take another one. When nothing can be written any more,
+/// all tasks would fail one after another and a batch job would set them aside, so the run ends.
 void Coordinator::handle_failure(int from, const Failed& failed) {
   std::string reason = options_.ranks > 1 ? fmt::format("rank {}: {}", from, failed.reason) : failed.reason;
   const int tag = tag_of_rank_.at(static_cast<size_t>(from));

@@ -1,6 +1,6 @@
-// The side that decides: gives tasks to groups of ranks, listens to them, has results recorded. It knows
-// ranks by their messages only. Which tasks there are is plan.h's business, which come next open_tasks.h's;
-// what surrounds a run (dataset, index, report) is job.h's.
+// The side that decides: it gives tasks to groups of ranks, listens to them and has their results recorded.
+// It knows ranks only by their messages. plan.h makes the tasks, open_tasks.h says which come next, and job.h
+// does what surrounds a run (dataset, index, report).
 #pragma once
 
 #include <functional>
@@ -24,18 +24,17 @@ namespace apportion {
 struct CoordinatorOptions {
   int ranks = 1;
   GroupOptions groups;
-  double silence_limit_s =
-      0;  // a rank that was not heard for so long ends the job; 0: one process, no heartbeats
-  std::function<int()> interrupted = [] { return 0; };  // the signal that asks to stop, 0: none
-  double stop_wait_s = 0;              // tasks at work have so long to pause; then all ranks are aborted
-  const Restarts* restarts = nullptr;  // of leave_in_order
-  bool goes_on = false;  // past a task that failed on a rank that was alone at it; else that ends the run
-  std::vector<size_t> cells = {};  // of each task; empty: all of one
-  bool waits = true;               // for tasks that are elsewhere, when there are no others
-  std::function<void(const Task&)> recorded = [](const Task&) {};  // told of each whose result is there
+  double silence_limit_s = 0;  // a rank silent for longer ends the job; 0: one process, no heartbeats
+  std::function<int()> interrupted = [] { return 0; };  // the signal that asked to stop, 0: none
+  double stop_wait_s = 0;  // how long tasks at work may take to pause before all ranks are aborted
+  const Restarts* restarts = nullptr;  // passed to leave_in_order
+  bool goes_on = false;  // when a task fails whose rank worked alone; otherwise that failure ends the run
+  std::vector<size_t> cells = {};  // the cell of each task; empty: all belong to one
+  bool waits = true;               // for tasks that other runs have, when no others are left
+  std::function<void(const Task&)> recorded = [](const Task&) {};  // called for each task whose result exists
 };
 
-/// A task that came to nothing.
+/// A task that failed.
 struct TaskFailure {
   Task task;
   std::string reason;
@@ -44,14 +43,15 @@ struct TaskFailure {
 
 class Coordinator {
  public:
-  /// `states` says which of `tasks` (each after its inputs) are done already. References outlive this.
+  /// `states` says which of `tasks` (each after its inputs) are already done. All references must outlive
+  /// this object.
   Coordinator(Link& link, const Recorder& recorder, Claims& claims, Status& status, TaskList tasks,
               const std::vector<TaskState>& states, const CoordinatorOptions& options);
 
-  /// Returns when every task is done and recorded, but for those that failed and those that wait for them:
-  /// the failures. Throws Error with the exit code of the job when a rank failed or fell silent; what is
-  /// recorded by then stays. When a signal came: LeftInOrder once all groups have paused or finished, Error
-  /// with the same exit code when they have not within stop_wait_s.
+  /// Returns the failures once every task is done and recorded, except those that failed and those that wait
+  /// for them. Throws Error with the job's exit code when a rank failed or fell silent; results recorded by
+  /// then stay. After a signal it throws LeftInOrder once all groups have paused or finished, or Error with
+  /// the same exit code if they have not within stop_wait_s.
   std::vector<TaskFailure> run();
 
  private:
@@ -82,7 +82,7 @@ class Coordinator {
   std::map<int, Running> groups_;  // by group tag
   std::vector<int> tag_of_rank_;   // 0: idle
   std::vector<TaskFailure> failures_;
-  std::string model_;  // of the last task that was given
+  std::string model_;  // of the last task that was assigned
   int last_tag_ = 0;
   std::optional<double> stop_asked_;  // when
   std::string paused_;                // where tasks were left

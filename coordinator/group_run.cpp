@@ -1,4 +1,4 @@
-// What came from a group; see group_run.h.
+// What a group's ranks have sent; see group_run.h.
 #include "coordinator/group_run.h"
 
 #include <fmt/format.h>
@@ -102,7 +102,7 @@ void GroupRun::add(int rank, const Paused& paused) {
 std::string GroupRun::paused_at() const {
   ensure(is_paused(), "the place of a paused task is asked for");
   Paused place = paused_.begin()->second;
-  if (aggregator_) {  // each rank knows its own units
+  if (aggregator_) {  // each rank knows only its own units
     place.done = place.all = 0;
     for (const auto& [rank, paused] : paused_) place.done += paused.done, place.all += paused.all;
     for (const auto& [rank, done] : done_) place.done += done.units, place.all += done.units;

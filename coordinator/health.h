@@ -1,5 +1,5 @@
-// Which rank has been silent for too long, in time that the coordinator itself was there (WaitingClock).
-// Pure: the caller brings the time, many times a second.
+// Which rank has been silent for too long. Only time during which the coordinator itself was running counts
+// (WaitingClock). Pure: the caller passes the time in, many times a second.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ namespace apportion {
 
 class Health {
  public:
-  /// All `ranks` count as heard at `now` (seconds). `limit_s` 0: none is ever too silent.
+  /// All `ranks` count as heard at `now` (seconds). With `limit_s` 0 no rank is ever silent for too long.
   Health(int ranks, double limit_s, double now);
 
   void heard(int rank, double now);

@@ -57,22 +57,22 @@ class JobRun {
     for (size_t cell = 0; cell < cells.size(); ++cell) add_tasks(cell);
   }
 
-  /// The failures. Cells that are complete are in the index, also when the run is left before its end.
+  /// Returns the failures. Complete cells are in the index even if the run ends early.
   std::vector<TaskFailure> run() {
     Status status(output_);
     status_ = &status;
     say_notices(status);
     FolderClaims claims(claim_options(), status);
-    write_plan_file(output_.directory, plan_file());  // as a member, so that nobody clears the folder
+    write_plan_file(output_.directory, plan_file());  // written as a member, so that nobody clears the folder
     environment_.began();
     claims_ = &claims;
     std::vector<TaskFailure> failures;
     try {
-      // Judges that need no ranks come when all that they judge is measured.
+      // Judges that need no ranks follow once all that they judge is measured.
       TaskList of_judges = run_tasks(status, failures);
       judge(std::move(of_judges), status, failures);
     } catch (const LeaseLost&) {
-      throw;  // the folder is another run's
+      throw;  // another run has the folder now
     } catch (const StorageError&) {
       throw;
     } catch (const std::exception&) {
@@ -95,7 +95,7 @@ class JobRun {
         std::count_if(missing_.begin(), missing_.end(), [](size_t tasks) { return tasks > 0; }));
   }
 
-  /// The cells that have all their results.
+  /// The cells whose results are all there.
   std::vector<Cell> complete() const {
     std::vector<Cell> cells;
     for (size_t cell = 0; cell < jobs_.size(); ++cell) {
@@ -104,7 +104,7 @@ class JobRun {
     return cells;
   }
 
-  /// Names of the cells that have one of the tasks that failed.
+  /// Names of the cells that contain a failed task.
   std::vector<std::string> failed_cells(const std::vector<TaskFailure>& failures) const {
     std::set<size_t> failed;
     for (const TaskFailure& failure : failures) {
@@ -125,7 +125,7 @@ class JobRun {
     return plan;
   }
 
-  /// All tasks that need ranks; returns the others.
+  /// Runs all tasks that need ranks; returns the others.
   TaskList run_tasks(Status& status, std::vector<TaskFailure>& failures) {
     TaskList of_ranks, of_judges;
     for (const auto& task : shared_.tasks) (needs_ranks(*task) ? of_ranks : of_judges).push_back(task);
@@ -190,7 +190,7 @@ class JobRun {
     for (size_t cell : shared_.cells_of.at(task.id)) {
       if (--missing_[cell] == 0) complete_.push_back(cell);
     }
-    // Writing takes time in the number of all cells: a small part of what the run takes.
+    // Writing takes time in proportion to all cells: keep it a small part of the run.
     const double now = seconds_now();
     if (complete_.empty() || now < written_ + std::max(least_pause_s, pause_share * write_s_)) return;
     write_cells(FolderClaims::Patience::none);
@@ -210,7 +210,7 @@ class JobRun {
     if (written) complete_.clear();
   }
 
-  /// On the way out of a run that fails, whose reason nothing else may hide.
+  /// For a run that is failing: no error from here may hide its reason.
   void write_what_is_complete() {
     try {
       write_cells(FolderClaims::Patience::none);
@@ -219,8 +219,8 @@ class JobRun {
     }
   }
 
-  /// Called for each cell that is written: gives signs of life, and shows how many they are where it takes
-  /// long.
+  /// To be called for each cell that is written: gives a sign of life and, if writing takes long, shows the
+  /// count.
   std::function<void()> pulse(const std::string& who, size_t all) {
     const auto shown = std::make_shared<WorkProgress>(*status_, who, "cells");
     return [this, shown, all, cells = size_t{0}]() mutable {
@@ -229,7 +229,8 @@ class JobRun {
     };
   }
 
-  /// Those whose input is done; with `leave` not those that another run has and is not through with.
+  /// Does the judge tasks whose input is done; with `leave`, does not wait for those that another run still
+  /// has.
   void judge(TaskList tasks, Status& status, std::vector<TaskFailure>& failures) {
     constexpr std::chrono::milliseconds pause(500);
     while (!tasks.empty()) {
@@ -280,7 +281,7 @@ class JobRun {
     note_done(task);
   }
 
-  /// Between two pieces of work that no rank does.
+  /// Called between two pieces of work that no rank does.
   void heed_stop() {
     claims_->beat();
     const int signal = interrupt_signal();
@@ -294,17 +295,17 @@ class JobRun {
   const JobEnvironment& environment_;
   const OutputConfig& output_;
   Recorder recorder_;
-  std::vector<PreparedJob> jobs_;  // of each cell
+  std::vector<PreparedJob> jobs_;  // one per cell
   SharedTasks shared_;
-  std::vector<size_t> missing_;  // tasks of each cell that are not done
+  std::vector<size_t> missing_;  // per cell, the tasks not yet done
   std::set<std::string> done_;
-  std::vector<size_t> complete_;  // cells that the index does not have yet
+  std::vector<size_t> complete_;  // complete cells that are not yet in the index
   double written_ = 0, write_s_ = 0;
-  FolderClaims* claims_ = nullptr;  // while it runs, and so
+  FolderClaims* claims_ = nullptr;  // set while the run lasts, as is the next
   Status* status_ = nullptr;
 };
 
-/// Of a run of which a part came to nothing; all else is done, or at work elsewhere.
+/// For a run in which some tasks failed; all others are done, or at work elsewhere.
 LeftInOrder failure_for(const std::vector<TaskFailure>& failures, const std::vector<std::string>& cells,
                         bool is_sweep) {
   constexpr size_t most_named = 3;

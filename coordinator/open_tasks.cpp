@@ -19,8 +19,8 @@ bool OpenTasks::goes_on(bool waits) const {
                      [&](size_t task) { return waits || claims_.is_of_earlier_start(pool_.task(task)); });
 }
 
-/// Not more than once a second, and of a run that waits for others after a tenth of the time that it has
-/// waited: of a thousand members most may wait at the end, each reading what all others have.
+/// At most once a second; a run that only waits for others pauses a tenth of the time that it has waited (1
+/// to 10 s). At the end most of a thousand members may be waiting, and each reads what all others have.
 bool OpenTasks::looks(double now) const {
   constexpr double least_s = 1, most_s = 10, share = 0.1;
   const double pause = pool_.has_ready() ? least_s : std::clamp(share * (now - found_), least_s, most_s);
@@ -66,7 +66,7 @@ std::vector<size_t> OpenTasks::claimed(size_t most, const std::string& model,
     });
     if (next == ready.end()) break;
     const Claim claim = claims_.claim(pool_.task(*next));
-    take_note(*next, claim);  // what is ready may have changed
+    take_note(*next, claim);  // this may change what is ready
     if (claim == Claim::ours) ours.push_back(*next);
   }
   if (!ours.empty()) found_ = now;

@@ -15,7 +15,7 @@ namespace apportion {
 
 namespace {
 
-/// An option where identities have its key: they are sorted.
+/// An option at its place among the sorted keys of an identity.
 struct SortedOption {
   const Option* option;
   size_t place;        // in the option table
@@ -34,11 +34,11 @@ const std::vector<SortedOption>& sorted_options() {
   return options;
 }
 
-/// Some of the sorted options: a plan of thousands of cells joins such sets for each task.
+/// A subset of the sorted options, as bits: a plan of thousands of cells joins such sets for each task.
 constexpr size_t most_options = 256;
 using Keys = std::bitset<most_options>;
 
-/// Calls visit(option) for each.
+/// Calls visit(option) for each option in `keys`.
 template <typename Visit>
 void for_each(const Keys& keys, Visit visit) {
   for (size_t place = 0; place < sorted_options().size(); ++place) {
@@ -72,8 +72,8 @@ std::vector<std::string> names_of(const Keys& keys) {
   return names;
 }
 
-/// What each kind reads of the options whose rows in the option table say Identity::yes. What a task's input
-/// read is covered by the input's id.
+/// Which options each kind of task reads, among those marked Identity::yes in the option table. What a task's
+/// input reads is covered by the input's id.
 struct KeyTable {
   Keys training = keys_of({"system", "subjects", "holdout_wordings", "frames", "seed", "batch_prompts",
                            "micro_batches", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
@@ -95,13 +95,13 @@ struct KeyTable {
   Keys scale = keys_of({"scale_tokens", "scale_prompts", "scale_branches", "scale_steps", "lora_rank",
                         "lora_targets", "base_type"});
   Keys retention = keys_of({"system", "seed", "base_type", "steering", "retain_tokens"});
-  Keys planning = keys_of({"method", "preset", "test_sets", "retention"});  // which tasks do not read
+  Keys planning = keys_of({"method", "preset", "test_sets", "retention"});  // not read by tasks
 
-  // Those that some jobs do not read.
+  // Keys that some jobs do not read.
   Keys frames = keys_of({"frames"}), retain = keys_with("retain_"), lora = keys_with("lora_"),
        lora_layers = keys_of({"lora_layers"}), self = keys_of({"answers"}) | keys_with("self_");
 
-  // Those of one key.
+  // Sets of a single key.
   Keys system = keys_of({"system"}), steering = keys_of({"steering"}),
        holdout = keys_of({"holdout_wordings"}), retain_tokens = keys_of({"retain_tokens"}),
        verbalized_tokens = keys_of({"verbalized_tokens"}), story_tokens = keys_of({"story_tokens"}),
@@ -113,7 +113,7 @@ const KeyTable& key_table() {
   return table;
 }
 
-/// What a term of a stage's loss reads besides what its kind does.
+/// What a term of a stage's loss reads besides what the stage's kind reads.
 Keys keys_of(LossTerm term) {
   switch (term) {
     case LossTerm::sft:
@@ -128,7 +128,7 @@ Keys keys_of(LossTerm term) {
   throw InternalError("an unknown term of a loss");
 }
 
-/// Test sets made of training wordings.
+/// Whether the test set is made of training wordings.
 bool holds_training_wordings(const std::string& test_set) {
   return test_set == "heldout" || test_set == "train";
 }
@@ -150,7 +150,7 @@ Keys keys_of(const std::string& test_set, Asking asking) {
   return table.measure | tokens | (holds_training_wordings(test_set) ? table.holdout : Keys());
 }
 
-/// What the task reads of the keys that results depend on, besides what its inputs do.
+/// Which of the keys that results depend on the task reads, besides those its inputs read.
 Keys keys_of(const Task& task) {
   switch (task.kind) {
     case TaskKind::measure:
@@ -163,12 +163,12 @@ Keys keys_of(const Task& task) {
     case TaskKind::scale:
       return key_table().scale;
     case TaskKind::judge:
-      return {};  // what it judges has all
+      return {};  // the task that it judges covers all
   }
   throw InternalError("a kind of task without keys");
 }
 
-/// Those that change nothing in this job: its tasks are then those of a job without them.
+/// Keys that change nothing in this job; its tasks are the same as those of a job without them.
 Keys unread_keys(const RunConfig& config, bool adds_frames) {
   const KeyTable& table = key_table();
   Keys keys;
@@ -181,7 +181,7 @@ Keys unread_keys(const RunConfig& config, bool adds_frames) {
   return keys;
 }
 
-/// Adds the text as JSON has it.
+/// Appends the text as a JSON string.
 void append_json(std::string& json, const std::string& text) {
   const bool plain = std::all_of(text.begin(), text.end(), [](char character) {
     return character >= ' ' && character <= '~' && character != '"' && character != '\\';
@@ -193,8 +193,8 @@ void append_json(std::string& json, const std::string& text) {
   }
 }
 
-/// A task's identity on its way to a text: sorted members, and the options that are one of them. Nothing is
-/// kept as a tree of values, which takes five times as long.
+/// Writes a task's identity as text: sorted members, of which the options are one. It builds no tree of JSON
+/// values, which would take five times as long.
 class IdentityWriter {
  public:
   explicit IdentityWriter(const RunConfig& config) : config_(config) { members_.reserve(most_members); }
@@ -238,12 +238,12 @@ class IdentityWriter {
   }
 
   const RunConfig& config_;
-  std::vector<std::pair<std::string_view, std::string>> members_;  // keys, and values as JSON
+  std::vector<std::pair<std::string_view, std::string>> members_;  // keys, with values as JSON
   Keys options_;
   std::string text_;
 };
 
-/// "before" training, or before the method's own way of asking, or "after" it.
+/// Before or after training, or the method's own way of asking.
 enum class When { before, after };
 
 class Planner {
@@ -305,14 +305,15 @@ class Planner {
     task.test_set = test_set;
     begin(task, keys_of(test_set, asking) & ~unread_, input_.measure_compute_type);
     writer_.text("test_set", test_set);
-    // What the untouched model says when it is asked plainly does not depend on the shares to follow.
+    // What the untouched model says when asked plainly does not depend on the target shares.
     const TestSetDigests& of_set = input_.test_sets.at(test_set);
     const bool untouched = task.inputs.empty() && asking == Asking::plainly;
     writer_.text(untouched ? "questions" : "dataset", untouched ? of_set.questions : of_set.with_targets);
     if (asking != Asking::plainly) writer_.text("asking", name_of(asking));
     const bool stories = test_set == story_test_set && asking != Asking::for_probabilities;
     if (stories) writer_.text("reading", reading_stories);
-    // Many rounds are drawn otherwise than one by one: a task that was measured so before is another one.
+    // Many rounds are drawn by halving and not one by one, so the task differs from one measured the older
+    // way.
     if (config_.measure.rounds > most_single_draws) writer_.text("rounds_drawn", "halved");
     add(std::move(task));
     plan_.cell.measures[name + "/" + test_set] = plan_.tasks.back().id;
@@ -342,7 +343,7 @@ class Planner {
       writer_.json("judge", judge.dump());
       writer_.text("reading", reading_stories);
       writer_.text("test_set", task.test_set);
-      // Of a model that is run here: ranks that compute in another type are refused.
+      // For a model that runs here: ranks that compute in another type are refused.
       if (judge.contains("compute_type")) writer_.json("compute_type", judge.at("compute_type").dump());
       const std::string judge_name = judge.at("name").get<std::string>();
       task.label = measured.label + ", " + judge_name;
@@ -357,7 +358,7 @@ class Planner {
     plan_.tasks.push_back(std::move(task));
   }
 
-  /// What every task's identity has.
+  /// The members of every task's identity.
   void begin(const Task& task) {
     std::string inputs = "[";
     for (const std::string& input : task.inputs) {
@@ -370,8 +371,8 @@ class Planner {
     writer_.json("inputs", inputs + "]");
   }
 
-  /// And that of a task that ranks do. The adapter that the model has from the start is in the id of the
-  /// first tasks, and through it in those of all that go on from them.
+  /// The same plus the members for tasks that ranks do. An adapter that the model starts with is in the ids
+  /// of the first tasks, and through them in all that follow.
   void begin(const Task& task, const Keys& keys, const std::string& compute_type) {
     begin(task);
     writer_.options(keys);

@@ -1,5 +1,5 @@
-// From a configuration to its tasks: which there are, what each depends on, and so their ids. Pure: no file
-// is read. Which of them still have to run is coordinator.h's business, where they run is scheduler.h's.
+// Turns a configuration into tasks: which there are, what each depends on, and so their ids. Pure: reads no
+// file. coordinator.h decides which of them still have to run, scheduler.h where.
 #pragma once
 
 #include <map>
@@ -13,8 +13,8 @@
 
 namespace apportion {
 
-/// Of a test set of a dataset: what is asked, and that with the shares to follow (Dataset::questions_digest,
-/// test_digest).
+/// Digests of a dataset's test set: its questions alone, and with the target shares
+/// (Dataset::questions_digest, test_digest).
 struct TestSetDigests {
   std::string questions, with_targets;
 };
@@ -23,36 +23,37 @@ struct TestSetDigests {
 struct PlanInput {
   std::string model_digest;     // weights, tokenizer, chat template (Gguf::digest)
   std::string training_digest;  // Dataset::training_digest
-  std::string dataset_name;     // with its target, for the cell's name only: digests cover both
+  std::string dataset_name;     // with its target; only for the cell's name, since digests cover both
   std::string train_compute_type, measure_compute_type;  // resolved: "float32" or "bfloat16"
-  std::string replay_digest = {};  // of the replay prompts; read where retain_weight is above 0
+  std::string replay_digest = {};  // of the replay prompts; used when retain_weight is above 0
   std::string stories_digest =
-      {};  // of story prompts and of what tells which are kept; read with answers = self
-  std::string keep_digest = {};                          // of all that a retention task asks and reads
-  std::map<std::string, TestSetDigests> test_sets = {};  // all that are measured, by name
+      {};  // of story prompts and the rules for which stories are kept; used with answers = self
+  std::string keep_digest = {};                          // of everything that a retention task asks and reads
+  std::map<std::string, TestSetDigests> test_sets = {};  // all test sets that are measured, by name
   std::string adapter_in_digest = {};                    // of adapter_in; empty: none
   std::string frames_digest = {};       // of the wordings that training adds (added_wordings); empty: none
-  std::string judge_model_digest = {};  // of judge_model, where there is one
+  std::string judge_model_digest = {};  // of judge_model, if there is one
   std::vector<nlohmann::json> judges =
-      {};  // of stories: what the verdicts of each depend on, its "name" among it
+      {};  // of stories: what the verdicts of each depend on, including its "name"
 };
 
-/// `tasks` in an order in which each comes after its inputs; every id once. `cell` names them for the index.
+/// `tasks` are ordered so that each comes after its inputs; every id occurs once. `cell` names them for the
+/// index.
 struct Plan {
   std::vector<Task> tasks;
   Cell cell;
 };
 
-/// The tasks of the method as its description has them (shared/config/method.h): measures the untouched model
-/// on the test sets of wordings that it was not trained on, trains the stages, and measures again on all test
-/// sets, asking in the method's way; a method that trains nothing leaves test sets of training wordings out.
+/// The method's tasks according to its description (shared/config/method.h): measures the untouched model on
+/// the test sets whose wordings training does not use, trains the stages, and measures again on all test
+/// sets, asking in the method's way. A method that trains nothing leaves out test sets of training wordings.
 /// Each judge reads each set of stories that was measured.
 /// `job` is the job's name in the index. Throws UserError when there is nothing to measure.
 Plan make_plan(const RunConfig& config, const PlanInput& input, const std::string& job);
 
-/// All that a worker sees of the configuration, by key: what the ids of `chain` (the task, its input, that
-/// one's and so on) may depend on, and what changes no result. A key that a task reads and does not declare
-/// has its default there, and so shows at once.
+/// All that a worker sees of the configuration, by key: the keys that the ids of `chain` (the task, its
+/// input, that one's input and so on) may depend on, and those that change no result. If a task reads a key
+/// that it does not declare, it gets the default, so the mistake shows at once.
 std::map<std::string, std::string> settings_of(const RunConfig& config,
                                                const std::vector<const Task*>& chain);
 

@@ -27,7 +27,7 @@
 namespace apportion {
 namespace {
 
-/// What is told of wordings that training adds to the dataset's `own`.
+/// Digest and notice of the wordings that training adds to the dataset's `own`.
 AddedWordings summary_of(const std::vector<std::string>& added, size_t own) {
   if (added.empty()) return {};
   return {
@@ -35,19 +35,19 @@ AddedWordings summary_of(const std::vector<std::string>& added, size_t own) {
       fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
 }
 
-/// Of all that a retention task asks and reads.
+/// Digest of everything that a retention task asks and reads.
 std::string keep_digest(const RunConfig& config, const Dataset& dataset) {
   return sha256(digest_of(keep_prompts(config.keep.test, KeepUse::test, dataset, config.data)) +
                 sha256_file(find_list(plain_text_list)) + sha256_file(find_list(easy_questions_list)));
 }
 
-/// Of story prompts, and of all that says which stories are kept.
+/// Digest of the story prompts and of all rules for which stories are kept.
 std::string stories_digest(const RunConfig& config, const Dataset& dataset) {
   return sha256(digest_of(story_prompts(dataset, config.data)) + LexicalJudge::identity(dataset).dump() +
                 std::to_string(least_story_words));
 }
 
-/// "[even]": behind the dataset's name in a cell's; empty for the dataset's own shares.
+/// "[even]", to follow the dataset's name in a cell's name; empty for the dataset's own targets.
 std::string target_suffix(const TargetConfig& target) {
   if (target.kind == TargetKind::table) return "";
   std::string text = print_target(target);
@@ -63,7 +63,7 @@ CellAbout about_of(const JobCell& cell, size_t place) {
   return about;
 }
 
-/// Equal for cells that differ in shares to follow, seeds, and how training goes alone.
+/// Equal for cells that differ only in target shares, seeds and how training goes.
 std::string texts_key(const RunConfig& config) {
   static const KeySet apart = [] {
     std::set<std::string> keys = course_keys();
@@ -141,7 +141,7 @@ PlanInput JobPreparer::common_input(const RunConfig& config, const Dataset& data
   return input;
 }
 
-/// Many methods ask the same model about the same dataset.
+/// Checks each combination once: many methods ask the same model about the same dataset.
 void JobPreparer::check_steering_of(const RunConfig& config, const Dataset& dataset) {
   check_steering(dataset, config.steering);
   std::string asked;
@@ -182,7 +182,7 @@ std::shared_ptr<const PreparedData> JobPreparer::data_of(const RunConfig& config
   return known;
 }
 
-/// Which wordings there are is seen to fit the model; the shares to follow change none.
+/// The wordings are checked once to fit the model: target shares do not change them.
 const AddedWordings& JobPreparer::added_to(const RunConfig& config, const PreparedData& data, Texts& texts) {
   if (!texts.check) {
     LengthCheck check(config, data.dataset, *model_of(config.data.model).files);

@@ -1,4 +1,4 @@
-// A cell before it runs: what it works with, and its tasks. Cells of a sweep share what they have in common.
+// A cell before it runs: its data and its tasks. Cells of a sweep share what they have in common.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@
 
 namespace apportion {
 
-/// What cells have in common that differ in nothing but how training goes and what is drawn.
+/// What is shared by cells that differ only in how training goes and what is drawn.
 struct PreparedData {
   Dataset dataset;
   PlanInput input;  // without frames, which the seed draws
   TestSetTables tables;
 };
 
-/// What training adds to the dataset's own wordings, and how that is told; empty: nothing.
+/// Digest of the wordings that training adds to the dataset's own, and the notice that says so; empty: none.
 struct AddedWordings {
   std::string digest, notice;
 };
@@ -34,18 +34,19 @@ struct AddedWordings {
 struct PreparedJob {
   std::shared_ptr<const PreparedData> data;
   std::string notice;  // AddedWordings'
-  Plan plan;           // its cell without targets, which stand in `data` for many
+  Plan plan;           // its cell has no targets: `data` holds them for many cells
 
-  /// As the index has it.
+  /// The cell as the index has it, with its targets.
   Cell cell() const;
 };
 
-/// The tasks of several cells, each once and after its inputs.
+/// The tasks of several cells, each listed once, after its inputs.
 struct SharedTasks {
   TaskList tasks;
-  std::unordered_map<std::string, std::vector<size_t>> cells_of;  // by task, in order: it is the first one's
+  std::unordered_map<std::string, std::vector<size_t>>
+      cells_of;  // by task, in order; the task belongs to the first
 
-  /// Cells in their order. Those that no cell before had.
+  /// Call it for each cell in order. Returns the tasks that no earlier cell had.
   TaskList add(std::vector<Task> of_cell, size_t cell);
 };
 
@@ -53,18 +54,19 @@ class JobPreparer {
  public:
   explicit JobPreparer(const JobEnvironment& environment) : environment_(environment) {}
 
-  /// Reads dataset and model unless a cell before had the same. Throws what is wrong with the job that can be
-  /// told before it runs. The recipe and the layout are resolved. `place` is the cell's number in its sweep.
+  /// Reads dataset and model unless an earlier cell had the same. Throws for every mistake in the job that
+  /// shows before it runs. The recipe and the layout must be resolved. `place` is the cell's number in its
+  /// sweep.
   PreparedJob prepare(const JobCell& cell, size_t place);
 
  private:
-  /// What cells ask and train on that differ in shares to follow, seeds, and how training goes alone, and
-  /// what was made of it for those that there were.
+  /// What cells ask and train on if they differ only in target shares, seeds and how training goes, and what
+  /// has been derived from it for the cells so far.
   struct Texts {
-    Dataset dataset;                   // with its own shares
-    PlanInput input;                   // without what depends on shares and seed
-    std::optional<Framer> framer;      // where something is trained
-    std::optional<LengthCheck> check;  // with the first cell's shares
+    Dataset dataset;                   // with its own target shares
+    PlanInput input;                   // without what depends on targets and seed
+    std::optional<Framer> framer;      // if something is trained
+    std::optional<LengthCheck> check;  // with the first cell's targets
     std::map<std::string, std::shared_ptr<const PreparedData>> of_target;
     std::map<uint64_t, AddedWordings> of_seed;
   };
@@ -83,9 +85,9 @@ class JobPreparer {
   void check_steering_of(const RunConfig& config, const Dataset& dataset);
 
   const JobEnvironment& environment_;
-  std::unordered_map<std::string, Texts> texts_;  // by the values that they depend on
+  std::unordered_map<std::string, Texts> texts_;  // by the values they depend on
   std::map<std::string, Model> models_;
-  std::set<std::string> steered_;  // what check_steering_of() has seen to be right
+  std::set<std::string> steered_;  // what check_steering_of() has already passed
 };
 
 }  // namespace apportion

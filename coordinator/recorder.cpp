@@ -1,4 +1,4 @@
-// The results of finished tasks on their way into files; see recorder.h.
+// Writing results of finished tasks to files; see recorder.h.
 #include "coordinator/recorder.h"
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ namespace apportion {
 
 namespace {
 
-/// Where a task's tables are: those of its test set, and of its own when it is asked in another way.
+/// The key of a task's tables: its test set, and the way of asking if not plainly.
 std::string tables_key(const std::string& test_set, Asking asking) {
   return asking == Asking::plainly ? test_set : test_set + "/" + name_of(asking);
 }
@@ -40,7 +40,7 @@ MeasureTables make_tables_of(const Dataset& dataset, const DataConfig& config, c
   return tables;
 }
 
-/// The resolved values, as a result's file has them.
+/// The resolved values in the form that a result file takes.
 std::vector<std::pair<std::string, std::string>> values_of(const RunConfig& config) {
   return {config.resolved.begin(), config.resolved.end()};
 }

@@ -1,5 +1,5 @@
-// Writes the results of finished tasks: the one writer of result files in a run. What is in them is the
-// store's business (shared/store), how it was computed group_run.h's.
+// Writes the results of finished tasks: the only writer of result files in a run. shared/store defines what
+// they hold, group_run.h collects it.
 #pragma once
 
 #include <map>
@@ -18,40 +18,40 @@
 
 namespace apportion {
 
-/// The questions and targets of each test set of a job, by its name and how it is asked (make_tables).
+/// The questions and targets of each test set of a job, by its name and the way of asking (make_tables).
 using TestSetTables = std::map<std::string, MeasureTables>;
 
 class Recorder {
  public:
-  /// `directory` has the results.
+  /// `directory` is the results folder.
   Recorder(std::string directory, int ranks);
 
-  /// These are tasks of a cell with this configuration, whose resolved values are echoed in their files; a
-  /// task that another cell brought before stays that one's. `config` outlives this. `name` is the cell's
-  /// among several, else empty.
+  /// Adds a cell's tasks; the resolved values of its `config` are echoed in their files. A task that an
+  /// earlier cell added stays with that cell. `config` must outlive this. `name` is the cell's name if there
+  /// are several cells, else empty.
   void add(const RunConfig& config, std::shared_ptr<const TestSetTables> tables, const TaskList& tasks,
            const std::string& name = "");
 
-  /// For people: "stage 1", with its cell where there are several.
+  /// For people: "stage 1", and its cell if there are several.
   std::string name_of(const Task& task) const;
   /// The configuration of the task's cell. Throws InternalError for a task that was not added.
   const RunConfig& config_of(const Task& task) const;
-  /// What the task's worker sees of it.
+  /// What the task's worker sees of that configuration.
   std::map<std::string, std::string> settings_for(const Task& task) const;
   /// The tables of a measure task's test set; nullptr for other tasks.
   const MeasureTables* tables_of(const Task& task) const;
 
-  /// What a task's ranks need of its inputs' result files (Assign::input), which only the coordinator reads.
+  /// What a task's ranks need from its inputs' result files (Assign::input), which only the coordinator
+  /// reads.
   std::vector<std::string> input_of(const Task& task) const;
 
-  /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone. What
-  /// people have to be warned of comes back as one line, empty if nothing. Throws UserError when the file
-  /// cannot be written, InternalError for an incomplete result, and what `confirm` throws, with which nothing
-  /// is written.
+  /// Commits the finished group's task: afterwards its artefact verifies, and its checkpoints are gone.
+  /// Returns one line of warning for people, empty if there is none. Throws UserError when the file cannot be
+  /// written, InternalError for an incomplete result, and what `confirm` throws; nothing is written then.
   std::string record(GroupRun& group, double now, const Confirm& confirm) const;
-  /// Likewise the task of a judge that needs no ranks, with `judged` in place of what it read.
+  /// The same for the task of a judge that needs no ranks; `judged` is what it read, with its verdicts.
   std::string record(const Task& task, MeasureFile judged, double seconds, const Confirm& confirm) const;
-  /// The result of a judge task's input.
+  /// The result that a judge task takes as its input.
   MeasureFile measured_for(const Task& task) const;
 
  private:
@@ -74,9 +74,9 @@ class Recorder {
   std::unordered_map<std::string, Entry> tasks_;  // by id
 };
 
-/// The questions and targets of each test set as it is asked plainly, by its name, and as `asking` puts it.
-/// Throws UserError for a test set that the dataset has no wordings or subjects for, or no targets that
-/// `asking` needs.
+/// The questions and targets of each test set, by its name when asked plainly, and as `asking` puts it.
+/// Throws UserError for a test set for which the dataset lacks wordings or subjects, or targets that `asking`
+/// needs.
 TestSetTables make_tables(const Dataset& dataset, const DataConfig& config,
                           const std::vector<std::string>& test_sets, Asking asking = Asking::plainly);
 

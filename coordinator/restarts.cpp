@@ -19,16 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int most_starts = 3;  // the first one and two restarts
+constexpr int most_starts = 3;  // the first start and two restarts
 
-/// All that a start could have added: finished tasks, and what is saved of others.
+/// Everything a start could have added: finished tasks, and what is saved of others.
 std::string progress_in(const std::string& directory) {
   std::string text;
   for (const std::string& id : names_in(directory + "/tasks")) {
     if (has_result(directory, id)) {
       text += id + " done\n";
     } else if (const uint64_t saved = saved_in(checkpoint_directory(directory, id)); saved > 0) {
-      text += fmt::format("{} {}\n", id, saved);  // a folder alone is none
+      text += fmt::format("{} {}\n", id, saved);  // a folder with nothing saved is no progress
     }
   }
   return sha256(text);
@@ -41,7 +41,7 @@ Restarts::Restarts(std::string directory, const BatchJob& job)
 
 std::string Restarts::path() const { return directory_ + "/slurm/restarts-" + job_.id + ".json"; }
 
-/// A file that was not written by count() says nothing; it is only ever replaced whole.
+/// Ignores a file that count() did not write; count() always replaces the file whole.
 Restarts::Record Restarts::read() const {
   Record record;
   if (!has_job() || !is_regular_file(path())) return record;

@@ -1,4 +1,4 @@
-// How ranks are dealt; see scheduler.h.
+// Dealing ranks to tasks; see scheduler.h.
 #include "coordinator/scheduler.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@ namespace apportion {
 
 namespace {
 
-/// A task that others wait for is worth more ranks than one that ends a chain.
+/// A task that others wait for deserves more ranks than one that ends a chain.
 double weight_of(const Task& task) { return description_of(task.kind).scheduled_first; }
 
 std::vector<int> fixed_sizes(size_t tasks, int idle, int group_size, int shard_size) {
@@ -26,7 +26,7 @@ std::vector<int> group_sizes(const std::vector<double>& weights, int idle, const
   if (options.group_size > 0) return fixed_sizes(weights.size(), idle, options.group_size, unit);
   std::vector<int> sizes(weights.size(), 0);
   for (; idle >= unit; idle -= unit) {
-    // The next ranks go where a rank's part of the work is largest; a task without ranks comes first.
+    // The next ranks go where the work per rank is largest; a task without ranks comes first.
     size_t chosen = weights.size();
     double largest = 0;
     for (size_t task = 0; task < weights.size(); ++task) {

@@ -15,7 +15,7 @@ namespace apportion {
 namespace {
 
 constexpr int bar_width = 8;
-/// More groups than these have a line for each stage.
+/// With more groups than this there is one line per stage.
 constexpr size_t most_lines = 4;
 
 StatusOptions options_for(const OutputConfig& output) {
@@ -37,7 +37,7 @@ std::string rate(double tokens_per_second) {
   return fmt::format("{:.0f} tok/s", tokens_per_second);
 }
 
-/// What several groups are at in the same stage, as if it were one: steps are added up.
+/// The progress of several groups in the same stage, as if they were one: steps are added up.
 class JoinedProgress {
  public:
   void add(const Progress& one) {
@@ -52,8 +52,7 @@ class JoinedProgress {
     kl_ += one.kl;
     coverage_ += one.coverage;
   }
-  /// "stage 1 x64", when there is one at least. Figures are means; one that a group does not know is not
-  /// known.
+  /// "stage 1 x64"; needs at least one group. Figures are means, unknown if any group's is.
   Progress whole(const std::string& stage) const {
     const auto groups = static_cast<double>(groups_);
     Progress whole = sum_;
@@ -153,8 +152,8 @@ void Status::show_as(const std::vector<int>& ranks, const std::string& who, cons
   }
 }
 
-/// Of a stage that is new to a group, and of its first step, the line comes at once, and so does the first
-/// joined one of a stage.
+/// A group's line is printed at once for a new stage and for its first step; so is the first joined line of a
+/// stage.
 void Status::log(Group& group, bool new_stage, bool joins) {
   const double now = clock_();
   if (joins) {
@@ -170,7 +169,8 @@ void Status::log(Group& group, bool new_stage, bool joins) {
 }
 
 bool Status::is_joined() const {
-  return groups_.size() - groups_.count(std::vector<int>{}) > most_lines;  // work of no rank has its own line
+  return groups_.size() - groups_.count(std::vector<int>{}) >
+         most_lines;  // work that no rank does has its own line
 }
 
 std::string Status::joined_line(const std::string& stage) const {
@@ -216,7 +216,7 @@ void Status::warn(const std::string& text) {
 
 void Status::print(const std::string& text) { out_ << text << "\n" << std::flush; }
 
-// Goes up over the groups' lines and clears from there to the end of the screen.
+// Moves up over the groups' lines and clears from there to the end of the screen.
 void Status::erase() {
   if (drawn_ > 0) out_ << "\x1b[" << drawn_ << "A\x1b[J";
   drawn_ = 0;
@@ -230,7 +230,7 @@ void Status::draw() {
     if (joins && !stages.insert(group.progress.stage).second) continue;
     std::string text = joins ? joined_line(group.progress.stage)
                              : render_progress(group.who, group.progress, options_.style);
-    // Cut without colours when too long: a cut escape sequence would spill.
+    // A line that is too long loses its colours before it is cut: a cut escape sequence would spill.
     if (columns_of(text) >= options_.width) text = without_paint(text, options_.width - 1);
     out_ << text << "\n";
     ++drawn_;

@@ -1,6 +1,6 @@
-// What a run shows while it works: a line per group of ranks, or where these are many one for each stage that
-// some are at. On a terminal the lines are redrawn in place below everything else, in a log each has its turn
-// now and then, and a quiet run shows warnings only.
+// What a run shows while it works: a line per group of ranks, or, with many groups, a line per stage. On a
+// terminal the lines are redrawn in place below everything else; in a log each is printed now and then; a
+// quiet run shows only warnings.
 #pragma once
 
 #include <functional>
@@ -21,26 +21,26 @@ enum class StatusMode { terminal, log, quiet };
 struct StatusOptions {
   StatusMode mode = StatusMode::log;
   Style style;
-  int width = 110;        // columns of a terminal: a longer line is cut, for one that wraps cannot be redrawn
+  int width = 110;  // of a terminal, in columns; longer lines are cut, since a wrapped line cannot be redrawn
   double log_period = 5;  // seconds between a group's lines in a log
 };
 
 /// A progress line: who, stage, step of steps as number and bar, time left, loss, KL, coverage, tokens/s,
-/// share of the measured matrix-multiply peak. What is NaN or not known is left out.
+/// share of the measured matrix-multiply peak. Leaves out what is NaN or unknown.
 std::string render_progress(const std::string& who, const Progress& progress, const Style& style);
 
 /// "0:42", "12:03", "3:05:09".
 std::string render_time(double seconds);
 
-/// "rank 0", "ranks 0-3", "ranks 0-2,5"; of many runs "32 ranks".
+/// "rank 0", "ranks 0-3", "ranks 0-2,5"; "32 ranks" if that would be too many ranges.
 std::string render_ranks(std::vector<int> ranks);
 
-/// Used by one thread. Nothing here ever throws for a stream that fails.
+/// For use by one thread. Nothing here throws when the stream fails.
 class Status {
  public:
   /// `clock` gives seconds.
   Status(const StatusOptions& options, std::ostream& out, std::function<double()> clock);
-  /// On standard error, so that standard output has the report alone: quiet with --quiet, in place on a
+  /// On standard error, so that standard output holds only the report: quiet with --quiet, in place on a
   /// terminal.
   explicit Status(const OutputConfig& output);
   /// Removes the lines of groups still shown.
@@ -50,17 +50,17 @@ class Status {
 
   /// A group's progress; groups are told apart by their ranks.
   void show(const std::vector<int>& ranks, const Progress& progress);
-  /// The same of work that no rank does; one at a time. `who`: "verify".
+  /// The same for work that no rank does, one piece at a time. `who`: "verify".
   void show_work(const std::string& who, const Progress& progress);
-  /// The group has finished a task of that name: its line gives way to a permanent one with the time it took.
+  /// The group has finished a task of that name: a permanent line with the time it took replaces its own.
   void finish(const std::vector<int>& ranks, const std::string& task);
-  /// The group has come to nothing: its line goes. No ranks: that of work that no rank does.
+  /// The group ends without a result: removes its line. Empty `ranks`: the line of work that no rank does.
   void drop(const std::vector<int>& ranks);
   /// A permanent line above the groups' lines; not shown when quiet.
   void line(const std::string& text);
-  /// As line(), but shown when quiet, too.
+  /// Like line(), but also shown when quiet.
   void warn(const std::string& text);
-  /// Seconds, by the clock that it was given.
+  /// Seconds by the clock given to the constructor.
   double now() const { return clock_(); }
 
  private:
@@ -82,18 +82,18 @@ class Status {
   std::ostream& out_;
   const std::function<double()> clock_;
   std::map<std::vector<int>, Group> groups_;
-  std::map<std::string, double> stages_shown_;  // in a log, of joined lines: when
-  int drawn_ = 0;                               // lines of groups on the terminal
+  std::map<std::string, double> stages_shown_;  // in a log: when each joined line was last shown
+  int drawn_ = 0;                               // group lines on the terminal
 };
 
-/// Is told that so many are done of all.
+/// Called with how many are done, of how many.
 using DoneTold = std::function<void(size_t done, size_t all)>;
 
-/// Shows how far work has come that no rank does: verifying, writing the index. Nothing of what takes no
-/// second; at its end the line goes. A DoneTold.
+/// Shows the progress of work that no rank does: verifying, writing the index. Shows nothing if it takes less
+/// than a second; the line disappears at the end. A DoneTold.
 class WorkProgress {
  public:
-  /// `status` outlives it. `who`: "verify", `what`: "results".
+  /// `status` must outlive it. `who`: "verify", `what`: "results".
   WorkProgress(Status& status, std::string who, const std::string& what);
   ~WorkProgress();
   WorkProgress(const WorkProgress&) = delete;

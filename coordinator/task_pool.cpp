@@ -14,7 +14,7 @@ namespace apportion {
 
 namespace {
 
-/// How long a task is, in steps of training: what else there is takes about as long as ten of them.
+/// A task's length in training steps: any other task takes about as long as ten of them.
 double length_of(const Task& task) {
   constexpr double others = 10;
   if (!description_of(task.kind).trains || !task.identity.contains("options")) return others;
@@ -25,7 +25,7 @@ double length_of(const Task& task) {
 
 std::string model_of(const Task& task) { return task.identity.value("model", ""); }
 
-/// From each task's start to the end of all that waits for it.
+/// For each task, the length from its start to the end of everything that waits for it.
 std::vector<double> chains_of(const TaskList& tasks, const std::vector<std::vector<uint32_t>>& dependents) {
   std::vector<double> chains(tasks.size());
   for (size_t task = tasks.size(); task-- > 0;) {
@@ -35,7 +35,7 @@ std::vector<double> chains_of(const TaskList& tasks, const std::vector<std::vect
   return chains;
 }
 
-/// The tasks in their order.
+/// The tasks in the order in which they start.
 std::vector<uint32_t> sorted(const std::vector<double>& chains, TaskOrder order,
                              const std::vector<size_t>& cells) {
   const auto cell_of = [&](size_t task) { return cells.empty() ? 0 : cells[task]; };

@@ -1,5 +1,5 @@
-// The tasks of a run: in which order, which are ready, and how far each is. Which ranks get them is
-// scheduler.h's business, whose a task is while several runs work in one folder open_tasks.h's.
+// The tasks of a run: their order, which are ready, and how far each is. scheduler.h decides which ranks get
+// them; open_tasks.h knows who has a task while several runs work in one folder.
 #pragma once
 
 #include <bit>
@@ -14,12 +14,13 @@
 
 namespace apportion {
 
-/// elsewhere: another run is at it. failed: it was tried, or what it needs was, and is not tried again.
+/// elsewhere: another run works on it. failed: it, or a task it needs, was tried and is not tried again.
 enum class TaskState : uint8_t { waiting, running, elsewhere, done, failed };
 
-/// Cells whose work is longest come first, so that no long one is left over at the end, and each is brought
-/// to its end before the next begins. In a cell, plan: as the tasks stand, in which the untouched model is
-/// measured first; for one group alone. longest_first: by the length of what waits for a task.
+/// Cells with the longest chain of tasks come first, so that no long one is left over at the end, and each is
+/// finished before the next begins. Within a cell: `plan` keeps the order of the tasks, in which the
+/// untouched model is measured first (for a single group); `longest_first` goes by the length of what waits
+/// for a task.
 enum class TaskOrder { plan, longest_first };
 
 /// A set of numbers below a size, a bit each.
@@ -45,24 +46,24 @@ class NumberSet {
   static constexpr size_t bits = 64;
   std::vector<uint64_t> words_;
   size_t count_ = 0;
-  size_t first_ = 0;  // words before are empty
+  size_t first_ = 0;  // all words before it are empty
 };
 
-/// What follows from the tasks alone, and is the same for all who work on them.
+/// What follows from the tasks alone and is the same for everyone who works on them.
 class TaskGraph {
  public:
-  /// Every task comes after its inputs, which are all among them; `cells` says which cell each is of (empty:
-  /// all of one). Throws InternalError for an input that is not there.
+  /// Every task must come after its inputs, all of which must be present. `cells` gives each task's cell
+  /// (empty: all belong to one). Throws InternalError for a missing input.
   TaskGraph(TaskList tasks, TaskOrder order, const std::vector<size_t>& cells = {});
 
   size_t size() const { return tasks_.size(); }
   const Task& task(size_t task) const { return *tasks_[task]; }
   const std::vector<uint32_t>& inputs(size_t task) const { return inputs_[task]; }
   const std::vector<uint32_t>& dependents(size_t task) const { return dependents_[task]; }
-  /// In the order, and which task is there.
+  /// A task's place in the order, and the task at a place.
   size_t place(size_t task) const { return place_[task]; }
   size_t at(size_t place) const { return at_[place]; }
-  /// Models of tasks are numbered. A model by its digest; models() where no task has it.
+  /// The tasks' models are numbered. A model is looked up by its digest: models() if no task has it.
   size_t models() const { return models_.size(); }
   size_t model(size_t task) const { return model_[task]; }
   size_t model(const std::string& digest) const;
@@ -74,11 +75,11 @@ class TaskGraph {
   std::map<std::string, uint32_t> models_;
 };
 
-/// The tasks with their states. Finding the next ones takes time in their number, and at the most a look at a
-/// bit for each task.
+/// The tasks with their states. Finding the next ones takes time in proportion to how many are returned, plus
+/// at most a look at one bit per task.
 class TaskPool {
  public:
-  /// `states` goes with the tasks of `graph`.
+  /// `states` holds the state of each task of `graph`.
   TaskPool(std::shared_ptr<const TaskGraph> graph, const std::vector<TaskState>& states);
 
   const Task& task(size_t task) const { return graph_->task(task); }
@@ -86,7 +87,7 @@ class TaskPool {
   void set(size_t task, TaskState state);
 
   /// At most `most` waiting tasks whose inputs are done: first those of `model` (a model's digest), which is
-  /// loaded already, and each in the pool's order.
+  /// already loaded; both parts in the pool's order.
   std::vector<size_t> ready(size_t most, const std::string& model) const;
   std::vector<size_t> elsewhere() const { return elsewhere_.numbers(); }
   bool has_running() const { return running_ > 0; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# fetch_torch.sh VERSION FOLDER: PyPI's torch of that version, as headers and libraries to build against. Its wheel must
-# have a line in torch-versions.txt; the packages it asks for (5 GB of CUDA) are left out.
+# fetch_torch.sh VERSION FOLDER: fetches PyPI's torch of that version: headers and libraries to build against. Its wheel
+# must have a line in torch-versions.txt; the packages it depends on (5 GB of CUDA) are left out.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 version="$1" site="$2" known="$source_dir/cluster/bundle/torch-versions.txt"

@@ -1,9 +1,9 @@
-// The programs in a bundle's bin/: apportion, mpirun, orted and what checks a GPU are this one, under their names. It is linked
-// statically, since the machine may have no C library that fits (nor a shell), and starts libexec/NAME
-// through the bundle's own loader, with the bundle's libraries before all others and Open MPI told where its
-// plug-ins are. LibTorch is the bundle's, or that of a folder given by --torch SITE or APPORTION_TORCH
-// (site-packages of a Python with torch), which must be of exactly the version that the program was built
-// with.
+// The programs in a bundle's bin/ (apportion, mpirun, orted and those that check a GPU) are all this one,
+// under different names. It is linked statically, since the machine may have no suitable C library (nor a
+// shell). It starts libexec/NAME through the bundle's own loader, with the bundle's libraries before all
+// others, and tells Open MPI where its plug-ins are. LibTorch is the bundle's, or comes from the folder given
+// by --torch SITE or APPORTION_TORCH (site-packages of a Python with torch), whose version must be exactly
+// the one that the program was built with.
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 static char prefix[PATH_MAX];          // the bundle's folder
 static char libraries[64 * PATH_MAX];  // what the loader searches, joined by ':'
 
-// One line and the end, with the code of a user's mistake.
+// Prints one line and exits, with the code of a user's mistake.
 static void fail(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -54,7 +54,7 @@ static const char* find_prefix(void) {
   ssize_t length = readlink("/proc/self/exe", prefix, sizeof(prefix) - 1);
   if (length > 0) {
     prefix[length] = '\0';
-  } else {  // no /proc: the name that the kernel started
+  } else {  // without /proc: the name that the kernel started
     const char* started = (const char*)getauxval(AT_EXECFN);
     if (started == NULL || realpath(started, prefix) == NULL)
       fail("/proc is not mounted, and my place is not known");
@@ -70,8 +70,8 @@ static const char* find_prefix(void) {
   return program;
 }
 
-// The text between the quotes in the line of `file` that begins with `key`, or the file's first line without
-// a key; NULL where there is none.
+// The text between quotes in the line of the file that begins with `key`, or without a key the file's first
+// line; NULL if there is none.
 static char* text_in(const char* path, const char* key) {
   static char line[4096];
   FILE* file = fopen(path, "r");
@@ -92,7 +92,7 @@ static char* text_in(const char* path, const char* key) {
   return found == NULL ? NULL : text_of("%s", found);
 }
 
-// `--torch SITE` or `--torch=SITE` is taken out of the arguments.
+// Takes `--torch SITE` or `--torch=SITE` out of the arguments; returns SITE or NULL.
 static const char* take_torch(int* count, char** arguments) {
   const char* site = NULL;
   int kept = 1;
@@ -159,7 +159,8 @@ static void add_torch(const char* site) {
   add_driver_folder();
 }
 
-// Where Open MPI, PMIx and hwloc look for plug-ins, texts and settings; mpirun, orted and every rank need it.
+// Tells Open MPI, PMIx and hwloc where to look for plug-ins, texts and settings: mpirun, orted and every rank
+// need it.
 static void tell_mpi(void) {
   set("OPAL_PREFIX", "%s", prefix);
   set("OPAL_LIBDIR", "%s/lib", prefix);  // without libraries: ssh launches put it into LD_LIBRARY_PATH
@@ -186,13 +187,13 @@ static int is_in_path(const char* program) {
   return 0;
 }
 
-// Without ssh mpirun would give up, though all ranks are on this machine or Slurm's.
+// Without ssh mpirun would give up, even if all ranks are on this machine or Slurm's.
 static void choose_launch(void) {
   if (getenv("OMPI_MCA_plm") != NULL || getenv("OMPI_MCA_plm_rsh_agent") != NULL) return;
   if (!is_in_path("ssh") && !is_in_path("rsh")) set("OMPI_MCA_plm", "%s", "^rsh");
 }
 
-// OpenSSL's settings and certificates: the machine's certificates where they are at a usual place, else the
+// OpenSSL's settings and certificates: the machine's certificates if they are at a usual place, else the
 // bundle's.
 static void tell_openssl(void) {
   set("OPENSSL_CONF", "%s/etc/openssl.cnf", prefix);
@@ -219,7 +220,7 @@ int main(int count, char** arguments) {
   }
   tell_mpi();
   if (strcmp(program, "mpirun") == 0) choose_launch();
-  unsetenv("LD_PRELOAD");  // made for the machine's own C library
+  unsetenv("LD_PRELOAD");  // these are made for the machine's own C library
   unsetenv("LD_AUDIT");
 
   const char* loader = text_of("%s/lib/system/ld-linux-x86-64.so.2", prefix);

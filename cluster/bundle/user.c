@@ -1,7 +1,7 @@
-// libapportion_user.so, loaded before a bundle's programs: names of users and machines are looked up by the
-// bundle's own C library alone. The machine's plug-ins for that (LDAP, systemd) are made for the machine's C
-// library, so a user whom /etc/passwd does not know, as on most clusters, is taken from the environment:
-// mpirun refuses one without a name.
+// libapportion_user.so, loaded before a bundle's programs: makes only the bundle's own C library look up
+// names of users and machines, since the machine's plug-ins for that (LDAP, systemd) are made for the
+// machine's C library. A user not in /etc/passwd, as on most clusters, is taken from the environment: mpirun
+// refuses a user without a name.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <nss.h>

@@ -68,7 +68,7 @@ CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& 
   measured.machine.peak_flops = peak / ranks;
   const std::vector<Observation> observations = observations_of(rows, config, machine);
   double best = 1, least = std::numeric_limits<double>::infinity();
-  constexpr double step = 1.01;  // far finer than such seconds repeat
+  constexpr double step = 1.01;  // far finer than such seconds are reproducible
   constexpr int steps = 460;     // factors from 0.01 to 100
   for (int i = -steps; i <= steps && !observations.empty(); ++i) {
     const double factor = std::pow(step, i);

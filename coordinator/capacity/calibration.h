@@ -1,5 +1,5 @@
-// From a study's seconds to coefficients of the cost model: the file that `apportion plan` reads. What the
-// coefficients are is shared/model/machine.h's.
+// Derives the cost model's coefficients from a study's seconds: the file that `apportion plan` reads.
+// shared/model/machine.h defines the coefficients.
 #pragma once
 
 #include <string>
@@ -11,13 +11,14 @@
 
 namespace apportion {
 
-/// What is assumed of plan_machine, with the measured peak, and matrix_efficiency, attention_efficiency and
-/// memory_efficiency times one factor: the one that leaves the least sum of squared log(predicted / measured)
-/// over the rows with the base on every rank (or with the resident steps where there are). One factor, for a
-/// study of few shapes does not tell products, attention and memory apart. Links and memory stay as assumed.
+/// The assumptions for plan_machine, with the measured peak, and with matrix_efficiency, attention_efficiency
+/// and memory_efficiency times one factor: the one that minimizes the sum of squared log(predicted /
+/// measured) over the rows with the base on every rank (or with resident steps, if there are any). It is a
+/// single factor because a study of few shapes cannot tell products, attention and memory apart. Links and
+/// memory stay as assumed.
 CalibratedMachine calibrate(const std::vector<StudyRow>& rows, const RunConfig& config);
 
-/// The file's text, as parse_coefficients takes it.
+/// The file's text, in the form that parse_coefficients reads.
 std::string coefficients_json(const std::vector<StudyRow>& rows, const RunConfig& config);
 
 }  // namespace apportion

@@ -73,7 +73,8 @@ class Forecaster {
     return row;
   }
 
-  /// A layout that fits is better than one that does not, then the faster, or the smaller where none fits.
+  /// A layout that fits beats one that does not; then the faster one wins, or, if neither fits, the smaller
+  /// one.
   static bool better(const ForecastRow& a, const ForecastRow& b) {
     if (a.fits != b.fits) return a.fits;
     return a.fits ? a.time.total() < b.time.total() : a.needed_bytes < b.needed_bytes;
@@ -91,7 +92,7 @@ class Forecaster {
     return *best;
   }
 
-  /// The layout of the least memory: all ranks share the base, or so many as the user wants.
+  /// The layout with the least memory: all ranks share the base, or as many as the user wants.
   ForecastRow least(int64_t ranks) const {
     return row_of(ranks, shard_size_ > 0 ? shard_size_ : ranks, recompute_.back());
   }

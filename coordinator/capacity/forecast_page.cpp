@@ -16,7 +16,7 @@ namespace {
 
 constexpr double gibi = 1073741824;
 
-/// Three digits that count: "0.04", "1.34", "73.2", "412".
+/// Up to three significant digits: "0.04", "1.34", "73.2", "412".
 std::string figure(double value) {
   if (value >= 99.95) return fmt::format("{:.0f}", value);
   return value >= 9.995 ? fmt::format("{:.1f}", value) : fmt::format("{:.2f}", value);
@@ -32,7 +32,7 @@ std::string count(double value) {
 
 std::string percent(double share) { return fmt::format("{:.0f}%", 100 * share); }
 
-/// Tokens per second and busy rank against the first row that fits: with a micro-batch a rank the
+/// Tokens per second and rank, relative to the first row that fits: with one micro-batch per rank the
 /// weak-scaling efficiency, with a fixed number of them the strong one.
 double efficiency(const Forecast& forecast, const ForecastRow& row) {
   for (const ForecastRow& first : forecast.rows) {
@@ -244,7 +244,7 @@ std::string forecast_json(const Forecast& forecast, const RunConfig& config) {
                                  {"ranks", nlohmann::ordered_json::array()}};
   if (forecast.fewest_ranks) json["fewest_ranks"] = *forecast.fewest_ranks;
   for (const ForecastRow& row : forecast.rows) json["ranks"].push_back(row_json(forecast, row));
-  // A path may hold bytes that are no UTF-8.
+  // A path may hold bytes that are not UTF-8.
   return json_text(json, 2) + "\n";
 }
 

@@ -9,14 +9,14 @@
 
 namespace apportion {
 
-/// The whole command: reads the model's shape and the coefficients' file, and renders what output.json asks
-/// for, in standard output's style. Throws UserError and DataError.
+/// The whole command: reads the model's shape and the coefficients' file, and renders the table or, with
+/// output.json, JSON, in standard output's style. Throws UserError and DataError.
 std::string render_forecast(const RunConfig& config);
 
 /// The table and the assumptions.
 std::string forecast_page(const Forecast& forecast, const RunConfig& config, const Style& style);
 
-/// All of it, bytes and seconds in full.
+/// The whole forecast, bytes and seconds unrounded.
 std::string forecast_json(const Forecast& forecast, const RunConfig& config);
 
 }  // namespace apportion

@@ -64,7 +64,7 @@ RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const M
       computing_layout(config, machine, point.task.identity.at("compute_type") == "float32" ? 4 : 2);
   layout.ranks = point.ranks;
   layout.shard_size = config.ranks.resident == Residence::never ? point.shard_size : 1;
-  // Where it was left to the ranks, a study's shapes are taken to have had room.
+  // With `auto` the prediction assumes that the study's shapes fit without recomputing.
   if (config.ranks.recompute == Recompute::always) layout.recompute = Recompute::always;
   return layout;
 }

@@ -1,5 +1,5 @@
-// What the cost model expects of a study's points before they are measured: seconds of a step and bytes of a
-// rank's tensors, on the machine of plan_machine and plan_coefficients. The formulas are shared/model's.
+// What the cost model expects for a study's points before they are measured: seconds per step and bytes of a
+// rank's tensors, on the machine of plan_machine and plan_coefficients. shared/model has the formulas.
 #pragma once
 
 #include <string>
@@ -13,30 +13,30 @@
 
 namespace apportion {
 
-/// The machine of plan_machine, with the coefficients of plan_coefficients or, without a file, what is
-/// assumed of it. Throws UserError and DataError.
+/// The machine of plan_machine, with the coefficients from plan_coefficients or, without a file, the assumed
+/// ones. Throws UserError and DataError.
 CalibratedMachine planned_machine(const CapacityConfig& capacity);
 
-/// What ranks of the machine compute with, whatever ranks and shards there are: type, base, panels, joined
-/// blocks.
+/// How ranks of the machine compute, for any number of ranks and shards: type, base, panels, joined blocks.
 RankLayout computing_layout(const RunConfig& config, const Machine& machine, double compute_bytes);
 
-/// How a point's base lies over its ranks: one that stays on every rank costs a step what a whole one does.
+/// How a point's base is spread over its ranks; a base that stays on every rank costs a step as much as an
+/// unsharded one.
 RankLayout step_layout(const StudyPoint& point, const RunConfig& config, const Machine& machine);
 
 struct StepPrediction {
-  double seconds = 0;       // of a step, on the rank with the most micro-batches
-  double tensor_bytes = 0;  // most bytes of a rank's tensors at one time; 0 where gathered blocks stay or lie
-                            // in shared memory, which the memory model does not know
-  double process_bytes = 0;  // with what a GPU holds beside them; 0 on a CPU, and where tensor_bytes is
+  double seconds = 0;        // per step, on the rank with the most micro-batches
+  double tensor_bytes = 0;   // peak bytes of a rank's tensors; 0 if gathered blocks stay or are in shared
+                             // memory, which the memory model does not know
+  double process_bytes = 0;  // with what a GPU holds besides them; 0 on a CPU and where tensor_bytes is 0
 };
 StepPrediction predict_step(const StudyPoint& point, const RunConfig& config,
                             const CalibratedMachine& machine);
 
-/// A table's "1024", "-" where nothing is known.
+/// For a table: "1024", or "-" if unknown.
 std::string mebibytes_or_dash(double bytes);
 
-/// The table of a study that is only predicted; with --json its figures in full.
+/// The table of a study that is only predicted; with --json its figures unrounded.
 std::string prediction_page(const std::vector<StudyPoint>& points, const RunConfig& config,
                             const CalibratedMachine& machine, const Style& style);
 

@@ -34,7 +34,7 @@ Task scale_task(const RunConfig& config, const std::string& compute_type, const 
                            point.shard_size, point.micro_batches);
   nlohmann::json layout = {
       {"ranks", point.ranks}, {"shard_size", point.shard_size}, {"micro_batches", point.micro_batches}};
-  // Elsewhere these only say how a result is made; here they are what is measured.
+  // In other tasks these only say how a result is made; here they are what is measured.
   for (const char* key : {"threads", "node_sharing", "resident", "recompute", "base_place"})
     layout[key] = config.value(key);
   task.identity = nlohmann::json{{"kind", name_of(task.kind)},
@@ -55,13 +55,14 @@ std::vector<std::string> shape_list(const std::string& text) {
   return names;
 }
 
-/// Whether the point's result is there and to be used.
+/// Whether the point's result is there and may be used.
 bool is_measured(const OutputConfig& output, const Task& task) {
   std::string why;
   return !output.force && verify_artefact(output.directory, task, why) == ArtefactState::verified;
 }
 
-/// What is still to be measured, each task once. Throws UserError when it needs more ranks than there are.
+/// The points still to be measured, each task once. Throws UserError when one needs more ranks than there
+/// are.
 std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, const OutputConfig& output,
                                        int ranks) {
   std::vector<StudyPoint> missing;
@@ -78,7 +79,7 @@ std::vector<StudyPoint> missing_points(const std::vector<StudyPoint>& points, co
   return missing;
 }
 
-/// One after another, for ranks at work beside would disturb what is measured.
+/// Measures one point after another: other ranks at work would disturb the measurement.
 void measure(Link& link, const RunConfig& config, const JobEnvironment& environment,
              const std::vector<StudyPoint>& points) {
   Recorder recorder(config.output.directory, environment.ranks);
@@ -134,7 +135,8 @@ std::vector<StudyPoint> study_points(const RunConfig& config, const std::string&
 
 namespace {
 
-/// What is not there yet is measured; then the table, and the files that a study leaves beside its results.
+/// Measures what is missing, then makes the table and writes the files that a study leaves next to its
+/// results.
 std::string measured_page(Link& link, const RunConfig& config, const JobEnvironment& environment,
                           const std::vector<StudyPoint>& points, const CalibratedMachine& machine) {
   const OutputConfig& output = config.output;

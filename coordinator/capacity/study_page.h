@@ -16,7 +16,7 @@ struct StudyFiles {
 
 std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& files, const Style& style);
 
-/// All figures in full, with each rank's.
+/// All figures unrounded, including each rank's.
 std::string study_json(const std::vector<StudyRow>& rows);
 
 }  // namespace apportion

@@ -37,7 +37,7 @@ class TaskCost {
         return measuring(task);
       case TaskKind::retention:
         return retention();
-      case TaskKind::judge:  // a server's time, or as a rule little beside the stories'
+      case TaskKind::judge:  // a server's time, or usually little next to the stories
       case TaskKind::scale:
         return 0;
     }
@@ -66,8 +66,8 @@ class TaskCost {
            ((narrow ? machine.peak_flops : machine.float_flops) * machine_.coefficients.matrix_efficiency);
   }
 
-  /// Every prompt, every token of every round, and every node that exact shares may have: a model whose
-  /// answers are alike needs a part of it.
+  /// Counts every prompt, every token of every round, and every node that exact shares may have: a model
+  /// whose answers are alike needs only a part of this.
   double measuring(const Task& task) const {
     const MeasureTables& tables = tables_.at(task.test_set);
     const MeasureConfig& measure = config_.measure;
@@ -79,8 +79,8 @@ class TaskCost {
     return forward(prompts * of(size_.prompt_tokens) + nodes, nodes + prompts);
   }
 
-  /// Answers to some hundred prompts, a text of 2,000 words and easy questions, with the model and without
-  /// what was trained (docs/retention.md).
+  /// Answers to some hundred prompts, a text of 2,000 words and easy questions, with and without what was
+  /// trained (docs/retention.md).
   double retention() const {
     constexpr double tokens = 100'000;
     return forward(tokens, tokens);
@@ -94,7 +94,7 @@ class TaskCost {
   const int ranks_;
 };
 
-/// What journals say that tasks took, times ranks.
+/// How long tasks took according to the journals, times ranks.
 std::unordered_map<std::string, double> measured_seconds(const std::string& directory) {
   std::unordered_map<std::string, double> seconds;
   JournalReader journals(directory);
@@ -181,9 +181,9 @@ class SweepForecaster {
     sort.modelled_s += modelled;
   }
 
-  /// Tasks come after their inputs.
+  /// Relies on tasks coming after their inputs.
   void foretell(const std::vector<double>& modelled, const std::vector<char>& done) {
-    std::unordered_map<std::string, double> ends;  // of chains, by their last task
+    std::unordered_map<std::string, double> ends;  // when each chain ends, by its last task
     std::vector<char> unfinished(cells_.size(), 0);
     for (size_t number = 0; number < shared_.tasks.size(); ++number) {
       const Task& task = *shared_.tasks[number];
@@ -210,10 +210,10 @@ class SweepForecaster {
   const std::vector<JobCell>& cells_;
   const JobEnvironment& environment_;
   const std::function<const JobSize&(size_t)>& size_of_;
-  std::vector<std::shared_ptr<const PreparedData>> data_;  // of each cell
+  std::vector<std::shared_ptr<const PreparedData>> data_;  // one per cell
   SharedTasks shared_;
   std::map<std::string, ModelShape> shapes_;
-  std::unordered_map<std::string, size_t> place_of_;  // of a label's sort
+  std::unordered_map<std::string, size_t> place_of_;  // in `sorts`, by label
   SweepForecast forecast_;
 };
 

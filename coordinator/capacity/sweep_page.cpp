@@ -18,7 +18,7 @@ bool is_measured(const SweepForecast& forecast) {
                      [](const TaskSort& sort) { return sort.measured > 0; });
 }
 
-/// Of the figures: a member's rank is what did the measured ones, and else the machine's.
+/// The unit of the figures: measured ones are in hours of a member's ranks, others in the machine's.
 std::string hours_name(const SweepForecast& forecast) {
   if (is_measured(forecast)) return "rank-hours";
   return forecast.machine.machine.is_cpu ? "core-hours" : "GPU-hours";
@@ -28,7 +28,7 @@ std::string plural(size_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-/// Judges of stories have no cost of their own here.
+/// Shows "-" for 0: judges of stories have no cost of their own here.
 std::string figure_or_dash(double value, const char* format) {
   return value > 0 ? fmt::format(fmt::runtime(format), value) : "-";
 }

@@ -1,4 +1,4 @@
-// What `apportion plan SWEEP.ini` prints: the forecast as a table with what it rests on, or as JSON.
+// What `apportion plan SWEEP.ini` prints: the forecast as a table with its basis, or as JSON.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace apportion {
 
 std::string sweep_page(const SweepForecast& forecast, const Style& style);
 
-/// All of it, bytes and seconds in full.
+/// The whole forecast, bytes and seconds unrounded.
 std::string sweep_json(const SweepForecast& forecast);
 
 }  // namespace apportion

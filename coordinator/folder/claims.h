@@ -1,4 +1,4 @@
-// Whose a task is while several runs work in one folder. A run that is alone in the world takes them all.
+// Which run has a task while several work in one folder. A run that is alone takes them all.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace apportion {
 
-/// ours: this run does it, and says when it is through. set_aside: it has failed too often.
+/// ours: this run does it, and reports when it is finished. set_aside: it has failed too often.
 enum class Claim { ours, done, elsewhere, set_aside };
 
 inline constexpr const char* set_aside_reason =
     "it has failed before and is set aside; `apportion retry` takes it up again";
 
-/// Another run has taken a task of this one, which it had not heard of for long.
+/// Another run has taken a task of this run, from which it had not heard for long.
 class LeaseLost : public Error {
  public:
   using Error::Error;
@@ -23,34 +23,34 @@ class LeaseLost : public Error {
 class Claims {
  public:
   virtual ~Claims() = default;
-  /// Reads what other runs have and have done since. Until the next time what they had then counts as theirs
-  /// still.
+  /// Reads which tasks other runs have, and what they have finished since the last call. Until the next call,
+  /// what they have now counts as theirs.
   virtual void look() = 0;
-  /// Asks for a task whose inputs are done.
+  /// Claims a task whose inputs are done.
   virtual Claim claim(const Task& task) = 0;
-  /// Whether a task that was elsewhere still is; if not, it may be asked for again.
+  /// Whether a task that was elsewhere still is; if not, it may be claimed again.
   virtual bool is_elsewhere(const Task& task) = 0;
-  /// Whether one that is elsewhere was begun by the batch job whose restart this run is. Such a task is
-  /// waited for in any case.
+  /// Whether a task that is elsewhere was begun by an earlier start of this run's batch job. The run always
+  /// waits for these.
   virtual bool is_of_earlier_start(const Task&) { return false; }
-  /// When the result of one of ours is on disk, just before it takes its name: a run may be stopped while it
-  /// writes. Throws LeaseLost when another run has taken it meanwhile.
+  /// Called when a result of ours is on disk, just before it gets its name, since a run may be stopped while
+  /// it writes. Throws LeaseLost if another run has taken the task meanwhile.
   virtual void confirm(const Task& task) = 0;
-  /// Its result is there; so many ranks were at it.
+  /// The task's result is there; `ranks` ranks worked on it.
   virtual void finished(const Task& task, size_t ranks) = 0;
-  /// It came to nothing, for this reason.
+  /// The task failed, for this reason.
   virtual void failed(const Task& task, const std::string& reason, size_t ranks) = 0;
-  /// It was not begun, or left in order: anyone may have it.
+  /// The task was not begun, or was left in order: anyone may have it.
   virtual void give_back(const Task& task) = 0;
-  /// The run was asked to stop: a task that it cannot give back any more has not failed.
+  /// The run was asked to stop: a task that it can no longer give back has not failed.
   virtual void stopping() = 0;
-  /// Shows that this run is alive; called many times a second. Throws LeaseLost as confirm does.
+  /// Shows that this run is alive; called many times a second. Throws LeaseLost like confirm().
   virtual void beat() = 0;
-  /// How far one of ours has come, for people.
+  /// The progress of one of our tasks, for people.
   virtual void progress(const Task& task, const std::string& text) = 0;
 };
 
-/// One run alone.
+/// For a run that is alone.
 class AllClaims : public Claims {
  public:
   void look() override {}

@@ -33,7 +33,7 @@ FolderClaims::~FolderClaims() {
   try {
     journal_.add({JournalEvent::left});
   } catch (const Error& error) {
-    // What ends this run, a full disk say, is said once.
+    // What ends this run, such as a full disk, is reported only once.
     if (std::uncaught_exceptions() == 0) status_.warn(error.what());
   }
 }
@@ -50,7 +50,7 @@ bool FolderClaims::is_done(const Task& task, Look look) {
   const ArtefactState state = verify_artefact(options_.directory, task, why);
   if (state == ArtefactState::damaged && look == Look::first)
     status_.warn(task.label + " is done again: " + why);
-  // A run may have ended between a result and this.
+  // A run may have ended after writing its result and before this.
   if (state == ArtefactState::verified) remove_directory(checkpoint_directory(options_.directory, task.id));
   return state == ArtefactState::verified;
 }
@@ -64,18 +64,18 @@ void FolderClaims::read_journals() {
   }
 }
 
-/// A run that comes in the place of a killed one goes on with what that had begun, before it begins anything.
+/// A run that replaces a killed one goes on with what that had begun before it begins anything new.
 void FolderClaims::look() {
   leased_ = leased_ ? leases_.taken() : leases_.held();
   read_journals();
 }
 
-/// Whether another run had it at the last look.
+/// Whether another run had the task at the last look.
 bool FolderClaims::is_others(const Task& task) const {
   return leased_ && leased_->contains(task.id) && !leases_.own().contains(task.id);
 }
 
-/// Of what another run has done nothing was read so far.
+/// Checks inputs that other runs have done: nothing of these has been read so far.
 void FolderClaims::check_inputs(const Task& task) {
   for (const std::string& input : task.inputs) {
     if (told_done_.erase(input) == 0) continue;
@@ -118,7 +118,8 @@ Claim FolderClaims::claim(const Task& task) {
   return Claim::ours;
 }
 
-/// Whether a holder is gone costs a look at two files: where many are at work some are looked at each second.
+/// Checking whether a holder is gone takes a look at two files, so with many holders only some are checked
+/// each second.
 bool FolderClaims::is_elsewhere(const Task& task) {
   if (!leased_) return leases_.is_held(task.id);
   if (!leased_->contains(task.id)) return false;
@@ -159,15 +160,15 @@ void FolderClaims::give_back(const Task& task) {
   leases_.release(task.id);
 }
 
-/// Written before there is time for anything else: a batch system may kill within a second.
+/// Written before anything else: a batch system may kill the run within a second.
 void FolderClaims::stopping() {
   try {
     journal_.add({JournalEvent::stopping});
-  } catch (const Error&) {  // leaving in order is more than this is worth
+  } catch (const Error&) {  // leaving in order matters more than this
   }
 }
 
-/// A run that was away for long hears of it here, and not after hours of work for nothing.
+/// A run that was suspended for long learns of its loss here, and not after hours of useless work.
 void FolderClaims::beat() {
   if (!leases_.beat()) return;
   for (const std::string& task : leases_.own()) confirm(task, "task " + task.substr(0, 8));

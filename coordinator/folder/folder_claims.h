@@ -1,4 +1,4 @@
-// Which tasks of a results folder are done, and whose the others are: by results that verify, leases
+// Which tasks of a results folder are done, and who has the others, according to results that verify, leases
 // (shared/store/lease.h) and journals (shared/store/journal.h).
 #pragma once
 
@@ -18,13 +18,13 @@ namespace apportion {
 
 struct FolderOptions {
   std::string directory, job;
-  bool force = false;   // what is there is done again, once
-  double limit_s = 60;  // without a sign of life, after which a member is gone
-  bool keeps_count =
-      false;  // of failures of runs before, as members of a batch do, which start by themselves
+  bool force = false;        // does again, once, what is already there
+  double limit_s = 60;       // a member without a sign of life for this long is gone
+  bool keeps_count = false;  // counts failures of earlier runs, too, as members of a batch do, since they
+                             // start by themselves
 };
 
-/// A task that has come to nothing so often is set aside.
+/// A task that has failed this often is set aside.
 inline constexpr int most_failures = 2;
 
 class FolderClaims : public Claims {
@@ -46,14 +46,15 @@ class FolderClaims : public Claims {
   void beat() override;
   void progress(const Task& task, const std::string& text) override;
 
-  /// Does what two members must not do at the same time; false, and nothing is done, when another one is at
-  /// it: with Patience::some for longer than a dead one would count as alive.
+  /// Runs `action`, which two members must not do at the same time. Returns false without running it when
+  /// another member is at it; with Patience::some it first waits longer than a dead member would count as
+  /// alive.
   enum class Patience { none, some };
   bool alone(const std::string& what, Patience patience, const std::function<void()>& action);
 
  private:
   void confirm(const std::string& task, const std::string& label) const;
-  /// At the first look what is damaged is told.
+  /// Damaged results are reported at the first look.
   enum class Look { first, again };
   bool is_done(const Task& task, Look look);
   void read_journals();
@@ -66,13 +67,13 @@ class FolderClaims : public Claims {
   Leases leases_;
   JournalWriter journal_;
   JournalReader journals_;
-  FailureCount failures_;      // of all records, or of those since the start
+  FailureCount failures_;      // from all records, or from those since the start
   std::set<std::string> own_;  // finished by this run
-  // What others have done since this run began is taken from their journals: reading all results of a
-  // thousand runs in each of them would take longer than what they compute.
+  // Taken from the journals: what others have done since this run began. If each of a thousand runs read all
+  // results of the others, that would take longer than computing them.
   std::unordered_set<std::string> told_done_;
-  std::optional<std::unordered_set<std::string>> leased_;  // at the last look
-  std::unordered_map<std::string, double> checked_;        // when it was last seen whether the holder is gone
+  std::optional<std::unordered_set<std::string>> leased_;  // tasks that other runs had at the last look
+  std::unordered_map<std::string, double> checked_;  // when it was last checked whether the holder is gone
 };
 
 }  // namespace apportion

@@ -27,12 +27,12 @@ constexpr const char* phase_names[] = {"done", "running", "waiting", "failed", "
 /// What the journals say.
 struct History {
   FailureCount failures;
-  std::unordered_map<std::string, std::string> reasons;  // by task, of its last failure
-  double seconds = 0;                                    // of ranks at tasks
+  std::unordered_map<std::string, std::string> reasons;  // by task: why it last failed
+  double seconds = 0;                                    // that ranks spent on tasks
   size_t ended = 0, last_hour = 0;                       // tasks
 };
 
-/// Nobody has seen it go; these are what it can have been.
+/// Nobody saw it end; these are the possible reasons.
 std::string gone_reason(const std::string& member) {
   return "its run " + member + " was killed (out of memory? by hand?) or lost its machine";
 }
@@ -40,7 +40,7 @@ std::string gone_reason(const std::string& member) {
 History history_of(const std::vector<JournalRecord>& records, double now) {
   History history;
   history.failures.add(records);
-  std::unordered_map<std::string, double> when;  // of the last failure
+  std::unordered_map<std::string, double> when;  // time of the last failure
   for (const JournalRecord& record : records) {
     const bool failed = record.event == JournalEvent::failed;
     if ((!failed && record.event != JournalEvent::lost) || record.time < when[record.task]) continue;
@@ -207,7 +207,7 @@ size_t retry_failed(const std::string& directory) {
   JournalWriter journal(directory, self.member());
   for (const std::string& task : failed) {
     JournalRecord retry{JournalEvent::retry, task};
-    retry.time = failures.last_of(task);  // of a host, perhaps, whose clock is ahead
+    retry.time = failures.last_of(task);  // perhaps from a host whose clock is ahead
     journal.add(retry);
   }
   return failed.size();

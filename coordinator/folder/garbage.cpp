@@ -21,10 +21,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* removed_name = "removed";
 
-/// The writer of a temporary file may still be at it while it is so young.
+/// A temporary file younger than this may still be being written.
 constexpr double writing_s = 3600;
 
-/// Of the last change of the file or directory itself; 0 when it is not there.
+/// When the file or directory itself last changed; 0 if it does not exist.
 double time_of(const std::string& path) {
   constexpr double nanosecond = 1e-9;
   struct stat status {};
@@ -33,7 +33,7 @@ double time_of(const std::string& path) {
          nanosecond * static_cast<double>(status.st_mtim.tv_nsec);
 }
 
-/// Calls take(path) for each regular file below, or for the path when it is one; links are not followed.
+/// Calls take(path) for each regular file below `path`, or for `path` itself if it is one; follows no links.
 template <typename Take>
 void each_file(const std::string& path, const Take& take) {
   std::error_code error;
@@ -44,7 +44,7 @@ void each_file(const std::string& path, const Take& take) {
   }
 }
 
-/// Before which no file below was made; of an empty directory its own.
+/// The earliest time of `path` and of any file below it.
 double made_at(const std::string& path) {
   double first = std::numeric_limits<double>::infinity();
   each_file(path, [&](const std::string& file) { first = std::min(first, time_of(file)); });
@@ -80,10 +80,10 @@ class Listing {
     }
   }
 
-  /// What tasks share is a file's name away from them: its key also tells the machine. But who used it was
-  /// finished after it was made, or is not finished.
+  /// Shared files do not name the tasks that use them, since their keys also depend on the machine. But a
+  /// task that used one finished after the file was made, or is not finished.
   void add_shared() {
-    double answers = 0, reference = 0;  // when the last task was finished that may have read them
+    double answers = 0, reference = 0;  // when the last task that may have read them was finished
     for (const auto& [id, task] : named_) {
       const double when =
           task.finished ? time_of(result_path(directory_, id)) : std::numeric_limits<double>::infinity();
@@ -103,7 +103,7 @@ class Listing {
     }
   }
 
-  /// Of a directory, not below `except`, which goes as a whole.
+  /// Temporary files of a directory, except below `except`, which is removed as a whole.
   void add_temporaries(const std::string& path, const std::string& except) {
     const std::string whole = directory_ + "/" + path;
     each_file(whole, [&](const std::string& file) {
@@ -120,7 +120,7 @@ class Listing {
     for (const char* part : {"plans", "replay", "judgements", "journal", "slurm"}) add_temporaries(part, "");
   }
 
-  /// Of members that are not alive; names with a point in front are on their way to be such.
+  /// Signs of members that are not alive; names that start with a dot are about to become signs.
   void add_signs() {
     std::set<std::string> alive;
     for (const MemberStatus& member : folder_members(directory_, now_)) {
@@ -164,7 +164,7 @@ class Listing {
   std::vector<Garbage> items_;
 };
 
-/// Fails for a name that is no job's of the folder.
+/// Throws for a name that is not a job of the folder.
 void check_jobs(const std::string& directory, const FolderJobs& jobs, const std::vector<std::string>& names,
                 bool need_plan) {
   for (const std::string& name : names) {
@@ -184,7 +184,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// With `only`, a cell of these jobs stays when the last run of its job still had all of its tasks.
+/// Which cells stay. With `only`, a cell of these jobs stays if its job's last run still had all its tasks.
 class Staying {
  public:
   Staying(const Forgotten& forgotten, const std::vector<PlanFile>& plans) : forgotten_(forgotten) {
@@ -278,7 +278,7 @@ FolderGarbage remove_garbage(const std::string& directory, const Forgotten& forg
   for (const Garbage& item : listed.items) was_listed.insert(item.path);
   std::erase_if(garbage.items, [&](const Garbage& item) { return !was_listed.contains(item.path); });
 
-  // First what names, then what is no longer named.
+  // First removes what names things, then what is no longer named.
   const bool indexed = path_exists(directory + "/index.h5");
   if (indexed && !garbage.forgotten_cells.empty()) replace_index(directory, garbage.cells);
   const std::string aside = directory + "/" + removed_name + "/" + self.member();

@@ -1,4 +1,4 @@
-// What of a results folder no job of it names, and how it goes: the listing behind `apportion gc`.
+// What in a results folder none of its jobs name, and how it is removed: the list behind `apportion gc`.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,21 @@
 
 namespace apportion {
 
-/// Jobs whose word no longer counts: those named in `forget`, or with `only` all but those.
+/// Jobs that no longer count: those named in `forget`, or with `only` all but those.
 struct Forgotten {
   std::vector<std::string> forget, only;
 };
 
 enum class GarbageSort {
   result,      // a finished task
-  unfinished,  // what there is of a task without a result
+  unfinished,  // what is there of a task without a result
   checkpoint,  // of a finished task that a job names
-  answers,     // replay/: read by no task that is left
-  reference,   // likewise
-  temporary,   // what a killed writer left
-  sign,        // leases/ and members/: of runs that are gone
-  plan,        // of a job that is forgotten
-  removed      // what a gc before has set aside and not come to remove
+  answers,     // in replay/, read by no remaining task
+  reference,   // in reference/, read by no remaining task
+  temporary,   // left by a killed writer
+  sign,        // in leases/ and members/, from runs that are gone
+  plan,        // of a forgotten job
+  removed      // set aside by an earlier gc that did not get to remove it
 };
 inline constexpr int garbage_sorts = 9;
 /// "finished tasks".
@@ -38,20 +38,20 @@ struct Garbage {
 };
 
 struct FolderGarbage {
-  std::vector<Garbage> items;                // by sort, the oldest first
-  std::vector<Cell> cells;                   // of the index that stay
-  std::vector<std::string> forgotten_cells;  // "job/cell" of those that do not
+  std::vector<Garbage> items;                // by sort, oldest first
+  std::vector<Cell> cells;                   // cells of the index that stay
+  std::vector<std::string> forgotten_cells;  // "job/cell" of the cells that go
 
   bool empty() const { return items.empty() && forgotten_cells.empty(); }
 };
 
-/// `now`: Unix seconds. Throws UserError for a folder without jobs or a forgotten job that it has not;
-/// DataError where a damaged file keeps it from being told what is named.
+/// `now`: Unix seconds. Throws UserError for a folder without jobs and for a forgotten job that it does not
+/// have; DataError if a damaged file hides what is named.
 FolderGarbage find_garbage(const std::string& directory, const Forgotten& forgotten, double now);
 
-/// Removes what is in `listed` and still is garbage: set aside under DIR/removed/ first, by renaming, so that
-/// a removal that is killed leaves no half of anything; the index loses its links. `self` has entered the
-/// folder as a member. Throws UserError when another member works there.
+/// Removes what is in `listed` and still garbage. It first renames everything into DIR/removed/, so that a
+/// killed removal leaves nothing half removed; the index loses its links. `self` must have entered the folder
+/// as a member. Throws UserError when another member works there.
 FolderGarbage remove_garbage(const std::string& directory, const Forgotten& forgotten,
                              const FolderGarbage& listed, Leases& self, double now);
 

@@ -17,7 +17,7 @@
 namespace apportion {
 namespace {
 
-/// Seconds since the member last gave a sign, by the file system's clock.
+/// Seconds since the member's last sign of life, by the file system's clock.
 double age_of(const std::string& path, double now) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return 0;
@@ -33,7 +33,7 @@ struct Doing {
 Doing read_doing(const std::string& text) {
   const size_t blank = text.find_last_of(' '), slash = text.find_last_of('/');
   Doing doing{text.substr(0, blank)};
-  // Its cell: "stage 1 (seed=0): loading" is "stage 1: loading".
+  // Removes the cell: "stage 1 (seed=0): loading" becomes "stage 1: loading".
   const size_t open = doing.stage.find(" ("), close = doing.stage.rfind(')');
   if (open != std::string::npos && close != std::string::npos && open < close)
     doing.stage.erase(open, close + 1 - open);

@@ -31,7 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Names of the regular files in a directory, or of its directories; without what is not finished.
+/// Names of a directory's regular files, or of its directories; leaves out temporary ones.
 std::vector<std::string> names_of(const std::string& directory, fs::file_type type) {
   std::vector<std::string> names = names_in(directory);
   std::erase_if(names, [&](const std::string& name) {
@@ -41,7 +41,7 @@ std::vector<std::string> names_of(const std::string& directory, fs::file_type ty
   return names;
 }
 
-/// Whole, or nothing: under a temporary name first.
+/// Copies the whole file or nothing: it is first written under a temporary name.
 void copy_file(const std::string& from, const std::string& to) {
   const MappedFile file(from);
   write_file(to, file.bytes());
@@ -57,8 +57,8 @@ class Merge {
         status_(quiet_output()),
         claims_(claim_options(), status_) {}
 
-  /// What names comes first, so that nobody takes for garbage what has come; the index last, for it may only
-  /// name what is here.
+  /// Plans, which name things, come first, so that nobody takes what has arrived for garbage; the index comes
+  /// last, since it may only name what is here.
   Merged run(const DoneTold& told) {
     const std::vector<Cell> cells = indexed_cells(from_);
     merge_plans();
@@ -134,7 +134,7 @@ class Merge {
     }
   }
 
-  /// A server is not asked again for what it has said there. Lines are added, as runs do it.
+  /// Keeps a server from being asked again for what it has answered there. Appends lines, as runs do.
   void merge_judgements() {
     for (const std::string& name : names_of(there("judgements"), fs::file_type::regular)) {
       claims_.beat();
@@ -172,8 +172,8 @@ class Merge {
                       result_path(directory_, id), result_path(from_, id)));
   }
 
-  /// This member has the task's lease. As a run writes it: what was trained, then the result, which commits
-  /// it.
+  /// The member must hold the task's lease. Copies in the order in which a run writes: what was trained, then
+  /// the result, which commits it.
   void copy_task(const std::string& id) {
     if (has_result(directory_, id)) return compare(id);
     for (const std::string& part : names_of(there("tasks/" + id), fs::file_type::directory)) {
@@ -223,7 +223,7 @@ class Merge {
     return true;
   }
 
-  /// A run's journal only grows: the longer one of two that begin alike is the newer one.
+  /// A run's journal only grows: of two that begin alike the longer one is newer.
   void merge_journals() {
     const std::string part = "journal/";
     for (const std::string& name : names_of(there(part), fs::file_type::regular)) {
@@ -270,7 +270,7 @@ Merged merge_folder(const std::string& directory, const std::string& from, const
   require_idle(from, "merge");
   if (finished_tasks(from).empty() && read_plan_files(from).empty())
     throw UserError("merge: " + from + " holds no results: give the folder that `apportion run` wrote to");
-  indexed_cells(directory);  // a damaged index here would be taken for none
+  indexed_cells(directory);  // throws for a damaged index here, which would otherwise pass for none
   return Merge(directory, from).run(told);
 }
 

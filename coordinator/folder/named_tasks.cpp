@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-/// A result that nothing names is garbage whether it can be read or not.
+/// False if it cannot be read: a result that nothing names is garbage either way.
 bool is_study(const std::string& directory, const std::string& id) {
   try {
     return read_task_record(result_path(directory, id)).task.kind == TaskKind::scale;
@@ -23,7 +23,7 @@ FolderJobs read_folder_jobs(const std::string& directory) {
 
 std::map<std::string, NamedTask> named_tasks(const std::string& directory, const FolderJobs& jobs) {
   std::map<std::string, NamedTask> named;
-  std::vector<std::string> open;  // whose results were not looked into
+  std::vector<std::string> open;  // whose results have not been read yet
   auto name = [&](const std::string& id, bool by_cell) {
     const auto [entry, is_new] = named.try_emplace(id);
     entry->second.by_cell = entry->second.by_cell || by_cell;

@@ -1,5 +1,4 @@
-// Which tasks of a results folder its jobs name: by plans, by cells of the index, and as inputs of such a
-// task.
+// Which tasks of a results folder its jobs name: in plans, in cells of the index, and as inputs of those.
 #pragma once
 
 #include <map>
@@ -11,25 +10,26 @@
 
 namespace apportion {
 
-/// Those jobs of a folder that count.
+/// The plans and cells of those jobs of a folder that count.
 struct FolderJobs {
   std::vector<PlanFile> plans;
   std::vector<Cell> cells;
 };
 
-/// All of the folder; none where it has neither plans nor an index. Throws DataError for a damaged one.
+/// Reads all plans and cells of the folder; empty if it has neither plans nor an index. Throws DataError for
+/// a damaged one.
 FolderJobs read_folder_jobs(const std::string& directory);
 
-/// A task that is named; what its result says of it where it has one.
+/// A named task, with what its result says about it if there is one.
 struct NamedTask {
   bool finished = false;
-  bool by_cell = false;          // a cell links to it, so that its result must be there
+  bool by_cell = false;          // a cell links to it, so its result must be there
   bool reads_answers = false;    // trains or compares: may read what is kept in replay/
   bool reads_reference = false;  // trains: may read what is kept in reference/
 };
 
-/// By id. Results of scaling studies, which have neither plan nor cell, count as named. Throws DataError
-/// where a named result is damaged: its inputs cannot be told then.
+/// Named tasks by id. Results of scaling studies, which have neither plan nor cell, count as named. Throws
+/// DataError if a named result is damaged, since its inputs are then unknown.
 std::map<std::string, NamedTask> named_tasks(const std::string& directory, const FolderJobs& jobs);
 
 }  // namespace apportion

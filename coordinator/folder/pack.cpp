@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* root = "/";
 
-/// What a folder holds is its jobs'; another file there could take a result's place.
+/// Refuses a file inside the folder, where it could take a result's place.
 void check_place(const std::string& directory, const std::string& file) {
   const fs::path folder = fs::weakly_canonical(directory);
   fs::path at = fs::weakly_canonical(file);
@@ -33,8 +33,7 @@ void check_place(const std::string& directory, const std::string& file) {
   }
 }
 
-/// Ids to pack. Throws UserError for a result that is not whole, and for one that a cell names and that is
-/// not there.
+/// The ids to pack. Throws UserError for a damaged result, and for a missing one that a cell names.
 std::vector<std::string> whole_results(const std::string& directory, const FolderJobs& jobs,
                                        const DoneTold& told) {
   std::vector<std::string> ids;
@@ -56,7 +55,7 @@ std::vector<std::string> whole_results(const std::string& directory, const Folde
   return ids;
 }
 
-/// Of what was trained: every file of its folder.
+/// Packs what was trained: every file in its folder.
 void pack_trained(Hdf5Writer& writer, const std::string& folder, const std::string& group) {
   for (const std::string& name : names_in(folder)) {
     if (!is_regular_file(folder + "/" + name)) continue;

@@ -11,7 +11,7 @@ namespace apportion {
 
 int watch(const std::function<bool()>& look) {
   constexpr std::chrono::milliseconds nap(100);
-  constexpr double most_looking = 0.2;  // of the time: a folder of thousands of tasks is others' to read, too
+  constexpr double most_looking = 0.2;  // of the time, since others also read a folder of thousands of tasks
   install_interrupt_handler();
   while (interrupt_signal() == 0) {
     const double began = seconds_now();

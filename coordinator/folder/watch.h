@@ -1,4 +1,4 @@
-// Looking again and again at a folder in which others work, as `status --watch` and `report --watch` do.
+// Looks again and again at a folder in which others work, for `status --watch` and `report --watch`.
 #pragma once
 
 #include <functional>
@@ -6,12 +6,11 @@
 
 namespace apportion {
 
-/// Calls `look` every few seconds until it says that there is nothing more to wait for (false), or a signal
-/// asks to stop, which is heeded between two looks. Returns what the process is to end with: 0, or
-/// 130.
+/// Calls `look` every few seconds until it returns false (nothing more to wait for) or a signal asks to stop,
+/// which is noticed between two looks. Returns the process's exit code: 0, or 130 after a signal.
 int watch(const std::function<bool()>& look);
 
-/// Seconds between two looks; more where a look takes long.
+/// Seconds between two looks; more if a look takes long.
 inline constexpr int watch_pause_s = 3;
 
 }  // namespace apportion

@@ -85,12 +85,12 @@ std::string weight_lines(const ModelFiles& files) {
   return line("weights", grouped(files.shape().parameters()) + " parameters" + types);
 }
 
-/// Of a kind of steering texts: how the key `steering` calls it, and which are one token right behind the
+/// A kind of steering texts: its value of the key `steering`, and which texts are one token right after the
 /// prompt.
 struct SteeringTexts {
   std::string value;
   std::vector<std::string> all, good;
-  size_t leading;  // so many of the first ones are good: for so many categories
+  size_t leading;  // how many of the first are good: enough for as many categories
 };
 
 SteeringTexts steering_texts(const ChatTemplate& chat, Steering steering, const std::string& value) {

@@ -11,9 +11,9 @@
 namespace apportion {
 namespace {
 
-constexpr size_t most_bytes = 1 << 20;  // of a reply; an answer is a word
+constexpr size_t most_bytes = 1 << 20;  // of a reply, which is only a word
 
-/// What libcurl calls with each piece of a reply: a reply too long ends the transfer.
+/// Called by libcurl with each piece of a reply; a reply that is too long ends the transfer.
 size_t take(char* bytes, size_t size, size_t count, void* body) {
   std::string& text = *static_cast<std::string*>(body);
   if (text.size() + size * count > most_bytes) return 0;
@@ -42,8 +42,8 @@ HttpReply post(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // other threads run beside this one
-  // OpenSSL's own variable; libcurl by itself knows only where its distribution keeps the certificates.
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // other threads are running
+  // OpenSSL's own variable; libcurl alone knows only where its own distribution keeps the certificates.
   if (const char* certificates = std::getenv("SSL_CERT_FILE")) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
   }

@@ -1,4 +1,4 @@
-// Who tells which category a story is about. What is done with the verdicts is judging.h's.
+// Decides which category a story is about. judging.h uses the verdicts.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ class Judge {
  public:
   virtual ~Judge() = default;
 
-  /// A category, `unparsed` where the story says none, or `judge_failed`: a judge never guesses. Throws
+  /// Returns a category, `unparsed` if the story names none, or `judge_failed`: a judge never guesses. Throws
   /// UserError when it cannot judge at all.
   virtual int judge(const std::string& story) = 0;
 };

@@ -11,7 +11,7 @@ namespace apportion {
 
 namespace {
 
-/// Answers by the question's SHA-256; lines that are not whole are passed over.
+/// Answers by the question's SHA-256; skips incomplete lines.
 std::map<std::string, std::string> answers_in(const std::string& path) {
   std::map<std::string, std::string> answers;
   std::ifstream in(path);
@@ -30,7 +30,7 @@ JudgementCache::JudgementCache(const std::string& path) : path_(path) {
   make_directories(std::filesystem::path(path).parent_path().string());
   answers_ = answers_in(path);
   out_.open(path, std::ios::app);
-  out_ << "\n";  // behind what may be half a line
+  out_ << "\n";  // ends what may be half a line
   if (!out_.flush()) throw UserError(path + " cannot be written; judgements are kept there");
 }
 

@@ -1,5 +1,5 @@
-// Verdicts of a judge that costs time or money, kept in the results folder by the content of what was asked:
-// the same question is asked once, by whatever task.
+// Verdicts of a judge that costs time or money, kept in the results folder by the content of the question:
+// each question is asked only once, whichever task asks.
 #pragma once
 
 #include <fstream>
@@ -9,17 +9,17 @@
 
 namespace apportion {
 
-/// DIR/judgements/<judge>.jsonl: a line of JSON for each verdict, {"question": SHA-256, "answer": text}. A
-/// line that is not whole (a run may have ended while it wrote) is passed over.
+/// DIR/judgements/<judge>.jsonl: a line of JSON for each verdict, {"question": SHA-256, "answer": text}.
+/// Skips incomplete lines: a run may have ended while it wrote one.
 class JudgementCache {
  public:
-  /// Reads what is there. Throws UserError when the file cannot be written.
+  /// Reads the existing file. Throws UserError when the file cannot be written.
   explicit JudgementCache(const std::string& path);
 
   std::optional<std::string> find(const std::string& question) const;
-  /// Adds the answer, on disk at once.
+  /// Adds the answer and writes it to disk at once.
   void add(const std::string& question, const std::string& answer);
-  /// Adds what another file of such lines has and this one lacks.
+  /// Adds the answers that another such file has and this one lacks.
   void add_all(const std::string& path);
 
  private:

@@ -28,7 +28,8 @@ class WordJudge : public Judge {
   LexicalJudge judge_;
 };
 
-/// A model that is run here judges the same wherever it lies, and otherwise in another type.
+/// For a model that runs here: its verdicts do not depend on where it lies, but do depend on the type that it
+/// computes in.
 nlohmann::json identity_of_local(const RunConfig& config, const PlanInput& input) {
   const std::string& model = config.judge.model;
   if (is_shape_text(model)) {

@@ -20,7 +20,7 @@ namespace {
 constexpr const char* key_variable = "APPORTION_JUDGE_KEY";
 constexpr double first_wait_s = 0.25, longest_wait_s = 60;
 
-/// Without white space, quotation marks and a full stop at the ends, which say nothing.
+/// Removes white space, quotation marks, full stops, asterisks and backticks at both ends.
 std::string bare(const std::string& answer) {
   constexpr const char* ends = " \t\r\n\"'.*`";
   const size_t begin = answer.find_first_not_of(ends);
@@ -55,7 +55,7 @@ ServerJudge::ServerJudge(const JudgeConfig& config, std::string key, const Datas
       line_(std::move(line)) {}
 
 nlohmann::json ServerJudge::identity(const JudgeConfig& config) {
-  std::string name = config.model;  // a part of paths in the index
+  std::string name = config.model;  // it becomes part of paths in the index
   std::replace(name.begin(), name.end(), '/', '-');
   return {
       {"name", name}, {"revision", judge_question_revision}, {"url", config.name}, {"model", config.model}};
@@ -67,7 +67,7 @@ std::string ServerJudge::question(const std::string& story) const {
                                   {"temperature", 0},
                                   {"max_tokens", 32},
                                   {"messages", {{{"role", "user"}, {"content", text}}}}};
-  // A story may hold bytes that are no UTF-8.
+  // A story may hold bytes that are not UTF-8.
   return json_text(request);
 }
 

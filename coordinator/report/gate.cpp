@@ -16,12 +16,12 @@
 namespace apportion {
 namespace {
 
-/// What a condition looks at: its name for people, and whose mean it is.
+/// What a condition looks at: its name for people, and over whom it is a mean.
 struct Judged {
   std::string name;
   std::optional<double> value;
   bool of_test_set = false;
-  int with = 0, subjects = 0;  // of these: how many of the subjects that have a target have it
+  int with = 0, subjects = 0;  // for these: of the subjects with a target, how many have it
 };
 
 struct Metric {
@@ -37,7 +37,8 @@ Judged mae_of(const CellFigures& cell) { return {"MAE", cell.mae, true, cell.wit
 
 bool is_whole(const Judged& judged) { return judged.value && judged.with == judged.subjects; }
 
-/// The exact error where it is of all subjects; else the MAE where that is; else what is there.
+/// The exact error if all subjects have one; else the MAE if all have one; else whichever there is, the exact
+/// error first.
 Judged error_of(const CellFigures& cell) {
   const Judged exact = exact_of(cell), mae = mae_of(cell);
   if (!exact.value && !mae.value) return {"exact error and no MAE", {}, true};

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* replacement = "\uFFFD";
 
-/// How many bytes a letter has that begins with this one.
+/// The number of bytes of a letter that begins with this byte.
 size_t length_of(unsigned char first) { return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4; }
 
 bool is_break(char32_t code) { return code == '\n' || code == '\r' || code == '\t'; }
@@ -43,7 +43,7 @@ bool is_unseen(const Letter& letter) {
   const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
   const bool separator = code == 0x2028 || code == 0x2029;
   const bool none =
-      code == 0xFEFF || (code & 0xFFFE) == 0xFFFE;  // a mark of the order of bytes, and no letters
+      code == 0xFEFF || (code & 0xFFFE) == 0xFFFE;  // a byte order mark, and code points that are not letters
   return control || separator || none || direction_mark(letter.bytes) > 0;
 }
 

@@ -1,5 +1,5 @@
-// Texts of somebody else's (names of subjects, cells, models) letter by letter, for forms that are read as
-// source: LaTeX, Markdown, YAML, Python. Which signs mean something is each form's own to say.
+// Texts from outside (names of subjects, cells, models), letter by letter, for output that is read as source:
+// LaTeX, Markdown, YAML, Python. Each format knows its own special characters.
 #pragma once
 
 #include <cstddef>
@@ -15,21 +15,22 @@ struct Letter {
   std::string_view bytes;
 };
 
-/// Of valid UTF-8, which must outlive them.
+/// The letters of `text`, which must be valid UTF-8 and outlive them.
 std::vector<Letter> letters_of(std::string_view text);
 
-/// Bytes of a mark with which the text begins and that turns the direction of the text around it (UAX #9), so
-/// that a name could pass for another one; 0: none.
+/// The length in bytes of a bidirectional mark (UAX #9) at the start of `text`, which turns the direction of
+/// the text around it so that one name could pass for another; 0: none.
 size_t direction_mark(std::string_view text);
 
-/// Control characters, what turns the direction of the text around it, and other signs that nobody sees and
-/// that change what is seen.
+/// True for control characters, bidirectional marks, and other invisible characters that change what is seen.
 bool is_unseen(const Letter& letter);
 
-/// On one line: breaks and tabs are blanks; bytes that are no UTF-8, and what is unseen, are U+FFFD.
+/// `text` on one line: line breaks and tabs become blanks; bytes that are not UTF-8 and invisible letters
+/// become U+FFFD.
 std::string plain_line(std::string_view text);
 
-/// In double quotes as JSON, YAML and Python read it, with \n, \u202E and the like for what is unseen.
+/// `text` in double quotes as JSON, YAML and Python read it, with \n, \u202E and the like for invisible
+/// letters.
 std::string quoted_line(std::string_view text);
 
 }  // namespace apportion

@@ -25,7 +25,7 @@ bool is_sweep(const std::vector<Cell>& cells) {
   return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.about.swept.empty(); });
 }
 
-/// The page of cells whole.
+/// The page of cells in full.
 std::string render_whole(const std::string& directory, const ReportOptions& options,
                          const std::vector<CellView>& cells) {
   return options.format == ReportFormat::json ? report_json(directory, cells)
@@ -67,7 +67,7 @@ Report write_html(const std::string& directory, const ReportRequest& request) {
   return {"", problems_of(figures), failures_of(conditions, figures)};
 }
 
-/// Where the request says: a text that went to a file is not left to print.
+/// Writes it where the request says; a text that went to a file is not printed.
 Report make_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
   if (!request.html.empty()) return write_html(directory, request);
   Report report = render_report(directory, output, request);
@@ -123,7 +123,7 @@ void leave_page(const std::string& directory) {
 }
 
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request) {
-  conditions_of(request);  // a mistake in them shows before hours of watching
+  conditions_of(request);  // so that a mistake in them shows before hours of watching
   refuse_study(directory);
   ReportRequest asked = request;
   if (asked.watch && asked.html.empty()) asked.html = page_path(directory);

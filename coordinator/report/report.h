@@ -1,5 +1,5 @@
 // The final table: what a results folder says, for people or as JSON. It is built from the files alone, so
-// the same text can be had again at any time.
+// the same text can be made again at any time.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@ namespace apportion {
 
 enum class ReportFormat { table, json, latex, markdown };
 
-/// What of a folder is asked for.
+/// Which part of a folder is asked for, and in which form.
 struct ReportRequest {
-  std::string cell = {};                  // this one alone, whole; empty: all
-  std::vector<std::string> by = {};       // swept keys of which each combination has a row; empty: cells
-  std::vector<std::string> fail_if = {};  // conditions, as gate.h reads them
-  /// The file that its page, or its tables in LaTeX or Markdown, goes to in place of the table; "-": standard
-  /// output; empty: none. One of the three at most.
+  std::string cell = {};                  // only this cell, in full; empty: all
+  std::vector<std::string> by = {};       // swept keys: a row per combination; empty: per cell
+  std::vector<std::string> fail_if = {};  // conditions in the syntax of gate.h
+  /// The file for the page, or for the tables in LaTeX or Markdown, instead of the printed table; "-":
+  /// standard output; empty: none. At most one of the three is set.
   std::string html = {}, latex = {}, markdown = {};
-  bool watch = false;  // the page is written again while runs are at work
+  bool watch = false;  // writes the page again and again while runs are at work
 };
 
 struct ReportOptions {
@@ -32,30 +32,30 @@ struct ReportOptions {
 /// The page, and what is wrong with the files behind it.
 struct Report {
   std::string text;
-  std::vector<std::string> problems;  // a line for each file that is absent or damaged; the text has them too
-  std::vector<std::string> failures;  // a line for each condition that a cell meets, or cannot be judged by
+  std::vector<std::string> problems;  // a line for each missing or damaged file; also in the text
+  std::vector<std::string> failures;  // a line for each condition that a cell meets or that cannot be judged
 };
 
-/// Every cell: per subject its target and its shares before and after, exact share, MAE and floor; a summary
-/// of each test set; the training's last values; where the files are. Fits 120 columns. A sampled share of
-/// which fewer than half of the rounds have a category, and an exact one of which more than half is
-/// unexplored, is `-`. Of a sweep's cells a line each, from the files alone that the line is of. Throws
-/// UserError when the directory holds no results, and for what is wrong with the request; a file that cannot
-/// be read is named in the report.
+/// For every cell: each subject's target, shares before and after, exact share, MAE and floor; a summary of
+/// each test set; the training's last values; where the files are. Fits 120 columns. Prints `-` for a sampled
+/// share when fewer than half of the rounds have a category, and for an exact share when more than half is
+/// unexplored. A sweep has one line per cell, read only from the files that the line needs. Throws UserError
+/// when the directory holds no results and for mistakes in the request; the report names each file that it
+/// cannot read.
 Report render_report(const std::string& directory, const ReportOptions& options);
 
-/// As it is to be printed on standard output.
+/// The report in the form for standard output.
 Report render_report(const std::string& directory, const OutputConfig& output,
                      const ReportRequest& request = {});
 
-/// DIR/report.html: the folder's page, as a run leaves it at its end. Where it cannot be written a line on
-/// standard error says so, and that is all: the results are there.
+/// Writes DIR/report.html, the folder's page, as a run does at its end. If it cannot be written, a line on
+/// standard error says so and nothing more happens: the results are there.
 void leave_page(const std::string& directory);
 
-/// Prints it, or writes its page, with `watch` again and again (watched_page.h), and the failures on standard
-/// error. Returns what the process is to end with: the exit code of the signal that ended watching,
-/// gate_exit_code where there are failures, else 0. Without failures throws UserError, when all is
-/// printed, that names what is missing in it.
+/// Prints the report or writes its page (with `watch` again and again, watched_page.h), and prints the
+/// failures on standard error. Returns the process's exit code: that of the signal that ended watching,
+/// gate_exit_code if there are failures, else 0. If there are none but files are missing or damaged, throws
+/// UserError, once all is printed, that names them.
 int print_report(const std::string& directory, const OutputConfig& output, const ReportRequest& request = {});
 
 }  // namespace apportion

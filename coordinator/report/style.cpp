@@ -103,7 +103,7 @@ std::string spark(const Style& style, const std::vector<double>& shares) {
     if (style.charset == Charset::ascii) {
       text += static_cast<char>('0' + std::min(9, static_cast<int>(clamped * 10)));
     } else {
-      // The root makes shares of many categories, all small, tell apart.
+      // The square root keeps the small shares of many categories apart.
       text += heights[std::min(7, static_cast<int>(std::sqrt(clamped) * 8))];
     }
   }

@@ -1,4 +1,4 @@
-// A table of text: columns as wide as their cells, names left, numbers right. What is in it is view/'s.
+// A text table: columns as wide as their cells, names left, numbers right. view/ decides what is in it.
 #pragma once
 
 #include <string>
@@ -19,10 +19,10 @@ class Table {
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  /// As many cells as there are columns.
+  /// Takes as many cells as there are columns.
   void add_row(std::vector<std::string> cells);
 
-  /// Heading, rule and rows, each with `indent` blanks in front and two between columns.
+  /// Heading, rule and rows, each indented by `indent` blanks, with two blanks between columns.
   std::string render(const Style& style, int indent) const;
 
  private:

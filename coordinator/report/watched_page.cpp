@@ -22,8 +22,8 @@ bool is_at_work(const std::string& directory) {
   return std::any_of(members.begin(), members.end(), [](const MemberStatus& member) { return member.alive; });
 }
 
-/// Another text when what the page shows has changed. The index, in which every finished cell is, is replaced
-/// whole, so another one is another file.
+/// A text that changes whenever what the page shows has changed. The index, which has every finished cell, is
+/// replaced whole, so a new index is a new file.
 std::string state_of(const std::string& directory) {
   struct stat index {};
   ::stat((directory + "/index.h5").c_str(), &index);  // absent: zeros
@@ -48,7 +48,7 @@ int watch_page(const std::string& directory, const ReportRequest& request, bool 
       const std::string state = state_of(directory);
       if (state != written) write_page(directory, request.html, request.cell, watch_pause_s);
       written = state;
-    } catch (const Error& error) {  // what is not there, or whole, this time may be the next
+    } catch (const Error& error) {  // what is missing or incomplete now may be there next time
       if (error.what() != told) std::fprintf(stderr, "apportion: %s\n", error.what());
       told = error.what();
     }

@@ -1,5 +1,5 @@
-// `apportion report DIR --watch`: the page, written again and again while runs work in the folder, from their
-// files alone. What is on it is view/page_view.h's.
+// `apportion report DIR --watch`: writes the page again and again while runs work in the folder, from their
+// files alone. view/page_view.h decides what it shows.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 namespace apportion {
 
 /// Writes the folder's page to request.html, and again whenever something that it shows has changed, until no
-/// run is at work in the folder or a signal asks to stop. It tells browsers to read it again; the last one,
-/// which does not, is the caller's to write. Returns 0, or 130. Throws as write_page.
+/// run is at work in the folder or a signal asks to stop. The page tells browsers to reload it; the caller
+/// writes the last one, which does not. Returns 0 or 130. Throws as write_page does.
 int watch_page(const std::string& directory, const ReportRequest& request, bool quiet);
 
 }  // namespace apportion

@@ -16,11 +16,11 @@ namespace apportion {
 
 namespace {
 
-/// Two periods in which Slurm may come early or late with a signal, and one to work in.
+/// Two periods by which Slurm's signal may be early or late, and one to work in.
 constexpr double times_of_grace = 3;
 
-/// What the launcher's process is told and what it ends with. Only signals and exit codes that the program
-/// promises (docs/slurm.md) are relied on.
+/// Signals for the launcher's process, and what its exit code means. Relies only on signals and exit codes
+/// that the program promises (docs/slurm.md).
 constexpr const char* shell_part = R"(
 # Slurm's signal before the time limit (or when the job has to make way) goes on to the ranks, once: they agree on a
 # step, save their state and end with {requeue}.
@@ -60,7 +60,7 @@ void check_text(const std::string& what, const std::string& text) {
         fmt::format("{} '{}' has a line break, which a batch file cannot hold", what, printable(text)));
 }
 
-/// A value in a line of #SBATCH: Slurm takes quotes off, and takes what is behind '%' of a file's name for a
+/// A value in an #SBATCH line: Slurm removes quotes, and takes '%' and what follows it in a file name for a
 /// pattern.
 std::string sbatch_path(const std::string& path, const std::string& pattern) {
   std::string text = "\"";
@@ -72,7 +72,7 @@ std::string sbatch_path(const std::string& path, const std::string& pattern) {
   return text + pattern + "\"";
 }
 
-/// For a shell: $NAME and ${NAME} are filled in, nothing is run.
+/// A value for the shell, which fills in $NAME and ${NAME} but runs nothing.
 std::string shell_value(const std::string& text) {
   std::string word = "\"";
   for (size_t at = 0; at < text.size(); ++at) {
@@ -119,7 +119,7 @@ std::string command(const BatchRequest& request, const Site& site, int ranks) {
   std::string text = site.launcher;
   const bool is_srun = text.find("srun") < text.find(' ');
   if (is_srun) {
-    // Newer versions do not hand on the batch job's own.
+    // Newer versions do not pass on the batch job's own value.
     if (site.cores_a_rank > 0) text += fmt::format(" --cpus-per-task={}", site.cores_a_rank);
     text += fmt::format(" --ntasks={}", ranks);
   } else {

@@ -17,14 +17,14 @@ namespace apportion {
 
 namespace {
 
-/// One key: takes a value, or says what would be right.
+/// One key: assigns a value, or says what would be allowed.
 struct SiteKey {
   std::function<bool(Site&, const std::string&)> assign;
   std::string allowed;
   bool repeats = false;
 };
 
-/// It stands on a line of its own in the batch file, and Slurm cuts its options at blanks.
+/// Whether the text is one word: Slurm splits its options at blanks, and the value stands in the batch file.
 bool is_word(const std::string& text) {
   return !text.empty() && text.find_first_of(" \t'\"\\`$;&|<>()") == std::string::npos;
 }
@@ -110,7 +110,7 @@ const std::map<std::string, SiteKey>& site_keys() {
   return keys;
 }
 
-/// The line without its comment: '#' at its start or behind a blank.
+/// The line without its comment: '#' at its start or after a blank.
 std::string without_comment(const std::string& line) {
   for (size_t at = 0; at < line.size(); ++at) {
     if (line[at] == '#' && (at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t'))

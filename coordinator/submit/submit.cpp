@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// For a file of ours and a job of Slurm.
+/// A name safe for our file and for a Slurm job.
 std::string plain_name(std::string name) {
   for (char& c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.') c = '-';
@@ -38,8 +38,8 @@ std::string plain_name(std::string name) {
 
 std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
 
-/// What `command`, a program in PATH and its arguments, prints; its errors go to ours. `code` is its exit
-/// code, 127 where there is no such program.
+/// Runs `command` (a program in PATH and its arguments) and returns what it prints; its standard error goes
+/// to ours. `code` gets its exit code, 127 if there is no such program.
 std::string output_of(std::vector<std::string> command, int& code) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
@@ -75,7 +75,7 @@ BatchRequest request_of(const CommandLine& line, const Site& site) {
   request.arguments = {"run", absolute(line.job_file)};
   request.arguments.insert(request.arguments.end(), line.submit.options.begin(), line.submit.options.end());
   request.members = line.submit.members;
-  // A member that waits for another one's task holds its cores for nothing; unless that was asked for.
+  // A member that waits for another one's task wastes its cores, so it leaves unless asked otherwise.
   const auto& options = line.submit.options;
   const bool says = std::any_of(options.begin(), options.end(),
                                 [](const std::string& option) { return option.starts_with("--leave="); });

@@ -1,5 +1,5 @@
 // `apportion submit`: a job or sweep as a batch job. Writes DIR/slurm/NAME.sbatch below the results folder,
-// prints it, and gives it to sbatch. What is in the file is batch_file.h's.
+// prints it, and gives it to sbatch. batch_file.h makes the file.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace apportion {
 
 /// Prints the batch file and, unless it is a dry run, the job's id, and returns when Slurm has taken the job.
-/// Throws UserError for a site file's mistakes, a file that cannot be written, an sbatch that is not found
+/// Throws UserError for a site file's mistakes, a file that cannot be written, an sbatch that cannot be found
 /// (the file stays) or that refuses the job.
 void submit_job(const CommandLine& line);
 

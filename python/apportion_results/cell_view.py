@@ -1,5 +1,5 @@
-"""A cell with all that its results say, as `apportion report` sees it: what cannot be read is a line in `problems`, and all
-else is there."""
+"""A cell with everything that its results say, as `apportion report` sees it: each unreadable result is a line in `problems`, and
+the rest is there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class MeasureView:
-    """One measured test set, with its cell's target and the metrics that follow."""
+    """One measured test set, with its cell's target and the metrics computed from both."""
 
     name: MeasureName
     measure: Measure
@@ -28,7 +28,7 @@ class MeasureView:
     whole: dict[str, float] = field(default_factory=dict)
 
     def take_target(self, target: Array) -> None:
-        """For a result that has none of its own: what the untouched model says is measured whatever the target."""
+        """Sets the target of a result that has none of its own: the untouched model is measured independently of targets."""
         if not self.measure.has_own_target and target.shape == self.measure.target.shape:
             self.measure.target = target
 
@@ -39,8 +39,8 @@ class MeasureView:
 
 @dataclass
 class CellView:
-    """`dataset`, `method`, `model` and `target` are those of the cell, or where the index does not say them of its last
-    task. `training` is by kind, in the order of their work."""
+    """`dataset`, `method`, `model` and `target` are the cell's, or its last task's if the index does not say. `training` is by
+    kind, in the order in which the stages ran."""
 
     cell: Cell
     dataset: str = ""
@@ -57,20 +57,20 @@ class CellView:
 
     @property
     def headline(self) -> MeasureView | None:
-        """What stands for the cell in a table of cells; None where it was not measured, or cannot be read."""
+        """The measurement that stands for the cell in a table of cells; None if it was not measured or cannot be read."""
         name = headline_of(self.cell)
         return next((view for view in self.measures if view.name == name), None)
 
 
 class Source:
-    """The results of a place, each read once: cells share what the untouched model said, and stages."""
+    """The results of a place, each read once: cells share measurements of the untouched model, and stages."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.found: dict[tuple[str, Callable[[SealedFile], Any]], Any] = {}
 
     def result(self, task: str, read: Callable[[SealedFile], Result]) -> Result:
-        """What `read` makes of the task's file. Raises DataError."""
+        """The task's file, as `read` reads it. Raises DataError."""
         key = (task, read)
         if key not in self.found:
             try:
@@ -85,7 +85,7 @@ class Source:
 
 
 def load_cell(source: Source, cell: Cell) -> CellView:
-    """All that the cell's files say."""
+    """Loads everything in the cell's files."""
     view = CellView(cell)
     load_measures(source, view, measures_of(cell))
     for kind, task in sorted(cell.training.items(), key=lambda entry: entry[0] != "sft"):
@@ -97,7 +97,7 @@ def load_cell(source: Source, cell: Cell) -> CellView:
 
 
 def load_headline(source: Source, cell: Cell) -> CellView:
-    """What stands for the cell in a table of cells, and no other file; for cells that the index names."""
+    """Loads only what a table of cells needs and reads no other file; for cells that the index names."""
     view = CellView(cell)
     name = headline_of(cell)
     load_measures(source, view, [name] if name else [])
@@ -123,7 +123,7 @@ def load_retention(source: Source, view: CellView) -> None:
 
 @contextlib.contextmanager
 def problem_of(view: CellView, what: str) -> Iterator[None]:
-    """A result that cannot be read is a line more in the view's problems."""
+    """Turns an unreadable result into a line in the view's problems."""
     try:
         yield
     except DataError as error:
@@ -131,7 +131,7 @@ def problem_of(view: CellView, what: str) -> Iterator[None]:
 
 
 def bring_targets(view: CellView) -> None:
-    """Where the index was lost, a trained model's results tell the target of its cell."""
+    """Gives results their cell's target; if the index was lost, the trained model's results have it."""
     for measured in view.measures:
         if measured.name.test_set in view.cell.targets:
             measured.take_target(view.cell.targets[measured.name.test_set])
@@ -146,17 +146,17 @@ def name_cell(view: CellView) -> None:
     if cell.method:
         view.dataset, view.method, view.model, view.target = cell.dataset, cell.method, cell.model, cell.target
         return
-    # What was done last was done for this cell; an earlier task may have been another cell's first.
+    # The last tasks were done for this cell; an earlier one may have been done for another cell first.
     for measured in view.measures:
         if not view.dataset or measured.name.when == "after":
             take_names(measured.measure.record, view)
-    for method in METHODS:  # all that zero-shot has may have been measured for another method
+    for method in METHODS:  # all results of zero-shot may have been measured for another method
         if cell.name.endswith("-" + method):
             view.method = method
 
 
 def take_names(record: Record, view: CellView) -> None:
     view.dataset, view.method, view.model = (record.config.get(key, "") for key in ("dataset", "method", "model"))
-    view.target = record.config.get("target") or "real"  # of a file that is older than the key
+    view.target = record.config.get("target") or "real"  # for a file older than the key
 
 

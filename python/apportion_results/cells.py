@@ -1,5 +1,5 @@
-"""The cells of a folder's jobs: which tasks' results each has, and what it was asked to do. From index.h5 (its list, or in
-older files its groups), and where that is lost from the results themselves, as shared/store/index.cpp does it."""
+"""The cells of a folder's jobs: which tasks' results each has, and what it was asked to do. They come from index.h5 (its list, or
+in older files its groups), or, if that is lost, from the results themselves, as in shared/store/index.cpp."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MOST_NESTED = 16  # groups below /jobs; deeper is not ours
 
 @dataclass
 class Cell:
-    """`measures` has "before/v2", "after/heldout", `judged` "after/v3/JUDGE", `training` "sft", "calibrate", each with the
-    task's id. `swept` is what a sweep's cell has of its keys; `targets` the shares of each test set, [S, K]."""
+    """`measures` maps "before/v2", "after/heldout", `judged` "after/v3/JUDGE", `training` "sft", "calibrate" to the task's id.
+    `swept` has the cell's values of the swept keys, `targets` the shares of each test set, [S, K]."""
 
     job: str
     name: str
@@ -34,7 +34,7 @@ class Cell:
     target: str = ""
     swept: dict[str, str] = field(default_factory=dict)
     targets: dict[str, Array] = field(default_factory=dict)
-    place: int | None = None  # among the cells of its sweep, as the job file has them; older indexes do not say
+    place: int | None = None  # number among its sweep's cells, in the job file's order; older indexes do not say
 
     def take_about(self, about: dict[str, Any]) -> None:
         self.dataset, self.method, self.model, self.target = (about[key] for key in ("dataset", "method", "model", "target"))
@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class MeasureName:
-    """What a cell has measured: "before" or "after" training, and of stories the judge who read them."""
+    """Something a cell has measured: "before" or "after" training, and for stories the judge that read them."""
 
     when: str
     test_set: str
@@ -60,8 +60,8 @@ def is_task_id(task: object) -> bool:
 
 
 def measures_of(cell: Cell) -> list[MeasureName]:
-    """v2 first, then by name, then by judge, the lexical one first; before, then after. Of stories that a judge has read
-    there is a name for each judge, and none beside these."""
+    """Sorted: v2 first, then by name, then by judge, the lexical one first; before, then after. Stories that judges have read
+    have one name per judge and no other."""
     plain = {name: task for name, task in cell.measures.items() if not any(key.startswith(name + "/") for key in cell.judged)}
     found = []
     for name, task in [*plain.items(), *cell.judged.items()]:
@@ -71,7 +71,7 @@ def measures_of(cell: Cell) -> list[MeasureName]:
 
 
 def headline_of(cell: Cell) -> MeasureName | None:
-    """What stands for the cell in a table of cells: the first test set, of a trained model after training."""
+    """The measurement that stands for the cell in a table of cells: the first test set, for a trained model after training."""
     names = measures_of(cell)
     for name in names:
         if name.when == "after" and (cell.training or name.test_set == names[0].test_set):
@@ -80,7 +80,7 @@ def headline_of(cell: Cell) -> MeasureName | None:
 
 
 def read_cells(file: SealedFile) -> list[Cell]:
-    """Of an index or a pack, by job and name. Raises DataError."""
+    """The cells of an index or a pack, sorted by job and name. Raises DataError."""
     if file.has("/cells"):
         texts, values = file.dataset("/cells/texts", TEXT, 1), file.dataset("/cells/targets", "float64", 1)
         try:
@@ -97,12 +97,12 @@ def read_cells(file: SealedFile) -> list[Cell]:
 
 
 def order(cell: Cell) -> tuple[bytes, bytes]:
-    """By job and name, by their bytes as the program does."""
+    """Sorts by job and name, comparing bytes as the program does."""
     return cell.job.encode("utf-8", "surrogateescape"), cell.name.encode("utf-8", "surrogateescape")
 
 
 def unpack_cells(texts: Iterable[str], values: Array) -> list[Cell]:
-    """The list's form. Raises ValueError or what a dict raises where it is not one."""
+    """Reads the index's list. Raises ValueError, or what a dict raises, if it is malformed."""
     cells, at = [], 0
     for text in texts:
         entry = json_of(text)
@@ -122,7 +122,7 @@ def unpack_cells(texts: Iterable[str], values: Array) -> list[Cell]:
 
 
 def read_groups(file: SealedFile, group: str, depth: int, cells: list[Cell]) -> None:
-    """The groups of an index that is older than the list."""
+    """Reads the groups of an index from before the list."""
     if depth > MOST_NESTED:
         raise file.fail("it is nested too deep", group)
     if file.has_attribute("cell", group):
@@ -152,7 +152,7 @@ def read_cell_group(file: SealedFile, group: str) -> Cell:
 
 
 def links_below(file: SealedFile, group: str, name: str) -> Iterable[tuple[str, str]]:
-    """Name below the cell and task of each link, those of other cells below it left out."""
+    """The name below the cell and the task of each link; leaves out those of other cells below it."""
     if name.count("/") > MOST_NESTED:
         raise file.fail("it is nested too deep", group)
     for step in file.names(group):
@@ -168,12 +168,12 @@ def links_below(file: SealedFile, group: str, name: str) -> Iterable[tuple[str, 
         yield full, task
 
 
-# Where the index is lost: one cell for each training task that no other continues, and for each data set that was only
-# measured, of the job "recovered".
+# If the index is lost: one cell for each training task that no other continues, and for each dataset that was only
+# measured, in the job "recovered".
 
 
 def rebuild_cells(records: dict[str, Record]) -> list[Cell]:
-    """Of all records of a folder's results that can be read, by id."""
+    """Cells from all readable records of a folder's results, by id."""
     records = {task: records[task] for task in sorted(records) if records[task].kind != "scale"}
     continued = {task for record in records.values() if record.kind in TRAINING_KINDS for task in record.inputs}
     cells: list[Cell] = []
@@ -188,7 +188,7 @@ def rebuild_cells(records: dict[str, Record]) -> list[Cell]:
 
 
 def asked_of(record: Record) -> tuple[str, ...]:
-    """What the untouched model is asked, and which it is: equal where two tasks are of one cell."""
+    """What is asked, and of which model: equal if two tasks belong to one cell."""
     return tuple(record.config.get(key, "") for key in ("dataset", "model", "seed", "subjects", "base_type"))
 
 
@@ -218,7 +218,7 @@ def trained_cell(records: dict[str, Record], last: Record, cells: list[Cell]) ->
 
 
 def add_untrained_cells(records: dict[str, Record], cells: list[Cell]) -> None:
-    """Of what no training task's cell has: the untouched model, asked plainly or in a method's way."""
+    """Adds cells for measurements that no training task's cell has: the untouched model, asked plainly or in a method's way."""
     placed = {task for cell in cells for task in cell.measures.values()}
     found: dict[tuple[tuple[str, ...], str], Cell] = {}
     for task, record in records.items():
@@ -234,7 +234,7 @@ def add_untrained_cells(records: dict[str, Record], cells: list[Cell]) -> None:
 
 
 def add_judged(record: Record, cells: list[Cell]) -> None:
-    """A judge's task goes where the answers are that it judged."""
+    """Adds a judge's task to the cells whose answers it judged."""
     for cell in cells:
         for name, measured in cell.measures.items():
             if measured in record.inputs:
@@ -242,7 +242,7 @@ def add_judged(record: Record, cells: list[Cell]) -> None:
 
 
 def readable_records(tasks: Iterable[str], read: Callable[[str], Record]) -> dict[str, Record]:
-    """Of the tasks whose result can be read and is their own."""
+    """The records of tasks whose result can be read and is their own."""
     records = {}
     for task in tasks:
         try:

@@ -1,5 +1,5 @@
-"""Where results lie: a folder that runs have written, or one file that `apportion pack` made of it. Both give the cells of
-their jobs and each task's result; what is not there is said in lines for people."""
+"""Where results lie: a folder that runs have written, or one file that `apportion pack` made from it. Both give the cells of
+their jobs and each task's result, and lines for people that say what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .seal import PIECE
 from .sealed_file import SealedFile
 from .task_file import TRAINING_KINDS, Record, check_result, read_record
 
-MOST_FAILURES = 10  # of a job that are told one by one
+MOST_FAILURES = 10  # of a job that are listed one by one
 
 
 class Place(Protocol):
@@ -33,7 +33,7 @@ class Place(Protocol):
 
 
 def place_at(path: str | os.PathLike[str]) -> Place:
-    """Raises FileNotFoundError, and of a file DataError, where there are no results to be read."""
+    """The results at `path`. Raises FileNotFoundError if it does not exist, DataError if it is a file but not a readable pack."""
     path = os.fspath(path)
     if os.path.isdir(path):
         return Folder(path)
@@ -52,7 +52,7 @@ class Folder:
         return os.path.join(self.path, "tasks", task, "result.h5")
 
     def tasks(self) -> list[str]:
-        """Ids of tasks with a result file, sorted; the files are not looked into."""
+        """Ids of tasks with a result file, sorted; does not open the files."""
         with contextlib.suppress(FileNotFoundError):
             return sorted(task for task in os.listdir(os.path.join(self.path, "tasks")) if os.path.exists(self.result_path(task)))
         return []
@@ -61,7 +61,7 @@ class Folder:
         return SealedFile(self.result_path(task))
 
     def cells(self) -> list[Cell]:
-        """Of the index, or where it is absent or damaged, of what the results say."""
+        """The index's cells, or if it is missing or damaged, those that follow from the results."""
         with contextlib.suppress(DataError):
             if cells := self.indexed_cells():
                 return cells
@@ -81,7 +81,7 @@ class Folder:
             return read_record(file)
 
     def unfinished(self) -> list[str]:
-        """A line for each job with tasks that are not done, and for each of these that failed; lines of damaged plans."""
+        """A line for each job with unfinished tasks, for each of these that failed, and for each damaged plan."""
         lines: list[str] = []
         done = set(self.tasks())
         reasons = failures_of(read_journals(self.path, []))
@@ -124,7 +124,7 @@ def check_identity(file: SealedFile, record: Record, task: str) -> None:
 
 
 def check_trained(directory: str, record: Record, wanted: str) -> None:
-    """Raises DataError unless what was trained lies beside the result, with the SHA-256 that this was committed with."""
+    """Raises DataError unless what was trained lies next to the result and has the SHA-256 that the result states."""
     options = record.identity.get("options")
     all_weights = isinstance(options, dict) and options.get("adapter") == "none"
     folder = os.path.join(directory, "tasks", record.id, "weights" if all_weights else "adapter")
@@ -142,7 +142,7 @@ def check_trained(directory: str, record: Record, wanted: str) -> None:
 
 
 class Pack:
-    """One file of all results of a folder (docs/store.md, A pack). It stays open."""
+    """All results of a folder in one file (docs/store.md, A pack). It stays open."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -193,7 +193,7 @@ def files_of(directory: str, folder: str, end: str) -> Iterator[str]:
 
 
 def read_plans(directory: str, faults: list[str]) -> list[dict[str, Any]]:
-    """DIR/plans/*.json: {"job", "cells", "tasks": [[id, label, cell]]}; adds a line for a damaged one."""
+    """DIR/plans/*.json: {"job", "cells", "tasks": [[id, label, cell]]}; adds a line to `faults` for each damaged one."""
     plans = []
     for path in files_of(directory, "plans", ".json"):
         try:
@@ -210,7 +210,7 @@ def read_plans(directory: str, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def read_journals(directory: str, faults: list[str]) -> list[dict[str, Any]]:
-    """Records of DIR/journal/*.log; adds a line for each damaged one. A last line that has no end is none yet."""
+    """Records of DIR/journal/*.log; adds a line to `faults` for each damaged one. Ignores an unfinished last line."""
     records = []
     for path in files_of(directory, "journal", ".log"):
         with open(path, "rb") as file:
@@ -231,7 +231,7 @@ def read_journals(directory: str, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def failures_of(records: list[dict[str, Any]]) -> dict[str, str]:
-    """Reasons of tasks that failed and were neither done nor given another try since, by the records' times."""
+    """Why tasks failed, for those neither done nor retried since, judging by the records' times."""
     last: dict[str, dict[str, Any]] = {}
     for record in records:
         if record["event"] in ("failed", "done", "retry") and record["time"] >= last.get(record["task"], record)["time"]:

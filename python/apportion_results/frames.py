@@ -1,5 +1,5 @@
-"""Tidy pandas frames of cells: one row for each thing that was counted or measured. Columns have the names of
-docs/metrics.md, of `apportion report --json` and of `apportion export --csv`; `task` is whose result a row is from."""
+"""Tidy pandas frames of cells: one row for each thing that was counted or measured. Columns have the names of docs/metrics.md,
+`apportion report --json` and `apportion export --csv`; `task` is the task whose result a row is from."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OUTCOMES = ("unparsed", "cut", "no story", "failed")  # of rounds without a cate
 
 
 def gather(columns: list[str], parts: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """The parts below each other. In a part a value that is no list or array is of all its rows; texts are in arrays of
+    """Stacks the parts. A value in a part that is neither list nor array holds for all of the part's rows; texts are in arrays of
     objects."""
     pieces: dict[str, list[Array]] = {name: [] for name in columns}
     for part in parts:
@@ -70,7 +70,7 @@ def measured(views: Iterable[CellView]) -> Iterator[tuple[MeasureView, dict[str,
 
 
 def rounds_frame(views: Iterable[CellView]) -> pd.DataFrame:
-    """A row for each prompt and what its rounds came to: the rows of `apportion export --csv`."""
+    """A row for each prompt and outcome of its rounds: the rows of `apportion export --csv`."""
     return gather(ROUNDS, (rounds_of(one) | own for one, own in measured(views)))
 
 
@@ -133,9 +133,9 @@ def answers_of(one: MeasureView) -> dict[str, Any]:
 
 
 def distinct_answers(answers: pd.DataFrame) -> pd.DataFrame:
-    """Each answer once for each test set, over all subjects and wordings: rounds that gave it, subjects that have it, and
-    the mean of its probabilities over the prompts that have it. Those without a category come first, then by rounds: the
-    page's table of answers."""
+    """Each answer once per test set, over all subjects and wordings: rounds that gave it, subjects that have it, and its mean
+    probability over the prompts that have it. Those without a category come first, then by rounds, as in the page's table of
+    answers."""
     keys = [*MEASURED, "answer", "outcome", "category", "finish"]
     groups = answers.groupby(keys, dropna=False, sort=False)
     table = groups.agg(count=("count", "sum"), subjects=("subject", "nunique"), probability=("probability", "mean"))
@@ -169,7 +169,7 @@ def shares_of(one: MeasureView) -> dict[str, Any]:
 
 
 def extents(one: MeasureView, values: dict[str, float]) -> dict[str, float]:
-    """`values` without shares of stories and judgements where there are none."""
+    """`values`, with NaN for shares of stories and judgements if there are none."""
     record = one.measure.record
     absent = ["no_story_share"] * (not record.reads_stories) + ["failed_share"] * (not record.is_judged)
     return values | dict.fromkeys(absent, np.nan)
@@ -220,8 +220,8 @@ def training_frame(views: Iterable[CellView]) -> pd.DataFrame:
 
 
 def retention_frame(views: Iterable[CellView]) -> pd.DataFrame:
-    """What must not change: a row for the groups "unrelated" and "near" as wholes (their `kind` is empty), for each kind of
-    prompts in them, for the plain text and for the easy questions. What a row is not about is NaN in it."""
+    """What must not change: a row for each of the groups "unrelated" and "near" as a whole (with empty `kind`), for each kind of
+    prompts in them, for the plain text and for the easy questions. Columns that a row is not about are NaN."""
     return gather(RETENTION, (row for view in views if view.retention for row in retention_of(view, view.retention)))
 
 
@@ -252,8 +252,8 @@ def judges_frame(views: Iterable[CellView]) -> pd.DataFrame:
 
 
 def swept_columns(views: Iterable[CellView], own: list[str]) -> dict[str, list[Any]]:
-    """Of each swept key a column, a value a cell: a number where all are. A key that is the name of one of the frame's own
-    columns is `swept_KEY`."""
+    """A column for each swept key, with a value per cell: numbers if all are. A key with the name of one of the frame's own
+    columns becomes `swept_KEY`."""
     views = list(views)
     keys = list(dict.fromkeys(key for view in views for key in view.cell.swept))
     return {f"swept_{key}" if key in own else key: numbers([view.cell.swept.get(key) for view in views]) for key in keys}
@@ -276,8 +276,8 @@ def cells_frame(views: Iterable[CellView]) -> pd.DataFrame:
 
 
 def sweeps_frame(views: Iterable[CellView]) -> pd.DataFrame:
-    """A row for each cell: the swept keys as columns, and the figures that stand for it: of its first test set, after
-    training where it was trained, and of what must not change. The columns of the CSV beside the page."""
+    """A row for each cell: the swept keys as columns, and the figures that stand for it: those of its first test set (after
+    training, if it was trained) and of what must not change. The columns of the CSV next to the page."""
     views = list(views)
     frame = gather([*SWEPT, *FIGURES], (of_cell(view) | figures_of(view) for view in views))
     keys = swept_columns(views, [*SWEPT, *FIGURES])

@@ -1,6 +1,6 @@
-"""What shares, errors and divergences a measured test set has, and what training changed elsewhere: the formulas of
-shared/measure/metrics.cpp and retention.cpp, in the same order of operations, so that the numbers are the same. Names are
-those of docs/metrics.md; NaN where a value means nothing."""
+"""Shares, errors and divergences of a measured test set, and what training changed elsewhere: the formulas of
+shared/measure/metrics.cpp and retention.cpp in the same order of operations, so the numbers are the same. Names are those of
+docs/metrics.md; NaN where a value has no meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from .task_file import UNPARSED, Measure, Retention
 
 NAN = math.nan
-MOST_UNEXPLORED = 0.5  # of the probability; the bounds of exact shares say nothing where more is
+MOST_UNEXPLORED = 0.5  # of the probability; beyond this the bounds of exact shares say nothing
 NEGLIGIBLE = 1e-30  # weights of a binomial distribution, relative to the largest
 
 SUBJECT_METRICS = ("mae", "floor", "exact_error", "exact_error_per_wording", "expected_mae", "kl", "coverage", "unexplored",
@@ -21,7 +21,7 @@ SET_METRICS = ("mae", "mae_deviation", "floor", "exact_error", "worst_exact_erro
                "coverage", "agreement", "correlation", "unexplored", "unparsed_share", "no_story_share", "failed_share")  # fmt: skip
 GROUP_METRICS = ("prompts", "kl_per_token", "base_leak", "leak", "added_leak")
 
-# What an answer begins with for a category, by the kind of steering (shared/data/example.cpp).
+# The text with which an answer begins for each category, by kind of steering (shared/data/example.cpp).
 STEERING_WORDS = ("Name", "Type", "Value", "Key", "Code", "Map", "Set", "List", "Data", "File",
                   "Text", "Image", "Table", "Item", "Object", "Result", "Test", "Model", "Method", "Class",
                   "Level", "Point", "Group", "Title", "Time", "Page", "Line", "Word", "Note", "Part",
@@ -30,8 +30,8 @@ STEERING = [string.digits, string.ascii_uppercase, STEERING_WORDS]
 
 
 class SubjectMetrics:
-    """Of one subject: `observed`, the ends of its 95% interval, `exact_low` and `exact_high` are a share a category ([] where no round has one), the rest
-    by name."""
+    """Metrics of one subject: `observed`, the ends of its 95% interval, `exact_low` and `exact_high` have a share per category
+    ([] if no round has a category), the others are by name."""
 
     def __init__(self) -> None:
         self.observed: list[float] = []
@@ -43,7 +43,7 @@ class SubjectMetrics:
 
 
 def share_interval(share: float, draws: int) -> tuple[float, float]:
-    """Wilson's, at 95%, of what `draws` were drawn with (shared/statistics/interval.cpp)."""
+    """Wilson's 95% interval for the share behind `draws` draws (shared/statistics/interval.cpp)."""
     z = 1.959963984540054
     square = z * z / draws
     middle = (share + square / 2) / (1 + square)
@@ -52,7 +52,7 @@ def share_interval(share: float, draws: int) -> tuple[float, float]:
 
 
 def subject_metrics(measure: Measure) -> list[SubjectMetrics]:
-    """Of each subject. STORED_METRICS are the file's where the target is the file's own."""
+    """The metrics of each subject. STORED_METRICS come from the file if the target is the file's own."""
     arrays = measure.arrays
     low, unexplored = arrays["/exact/low"].tolist(), arrays["/exact/unexplored"].tolist()
     steering, counts, targets = arrays["/exact/steering"].tolist(), measure.counts.tolist(), measure.target.tolist()
@@ -72,7 +72,7 @@ def subject_metrics(measure: Measure) -> list[SubjectMetrics]:
 
 
 def sum_in_order(values: Iterable[float]) -> float:
-    """From the first to the last, each sum rounded: Python's own sum() is exacter from version 3.12 on."""
+    """Adds from first to last, rounding each sum: Python's own sum() is more exact from version 3.12 on."""
     total = 0.0
     for value in values:
         total += value
@@ -102,7 +102,7 @@ def fill_sampled(subject: SubjectMetrics, rounds: list[int], target: list[float]
 
 def fill_exact(subject: SubjectMetrics, low: list[list[float]], unexplored: list[float], target: list[float], rounds: int,
                stored: dict[str, float]) -> None:  # fmt: skip
-    """`low` is [P][K], `unexplored` [P]. A KL of exact shares takes the place of the rounds' where there is one."""
+    """`low` is [P][K], `unexplored` [P]. The KL of exact shares, if there is one, replaces that of the rounds."""
     wordings, values = len(low), subject.values
     high = [[min(1.0, share + left) for share in shares] for shares, left in zip(low, unexplored)]
     subject.exact_low = [sum_in_order(share / wordings for share in column) for column in zip(*low)]
@@ -121,7 +121,7 @@ def fill_exact(subject: SubjectMetrics, low: list[list[float]], unexplored: list
 
 
 def bound_error(low: Sequence[float], high: Sequence[float], target: Sequence[float]) -> float:
-    """Mean over categories of the larger distance of the two bounds from the target."""
+    """Mean over categories of the larger distance of either bound from the target."""
     return sum_in_order(max(abs(a - wanted), abs(b - wanted)) for a, b, wanted in zip(low, high, target)) / len(target)
 
 
@@ -149,7 +149,7 @@ def expected_mae(shares: list[float], target: list[float], rounds: int) -> float
 
 @functools.lru_cache(maxsize=10_000)
 def expected_absolute_error(share: float, target: float, rounds: int) -> float:
-    """Weights are relative to the mode's and follow from their neighbours', so nothing overflows."""
+    """E|X/N - target|. Weights are relative to the mode's and computed from their neighbours', so nothing overflows."""
     if share <= 0:
         return target
     if share >= 1:
@@ -175,7 +175,7 @@ def expected_absolute_error(share: float, target: float, rounds: int) -> float:
 
 
 def set_metrics(measure: Measure, subjects: list[SubjectMetrics]) -> dict[str, float]:
-    """Means over the subjects that have the value, how many have one, and what is of the whole test set alone."""
+    """Means over the subjects that have the value, how many have one, and the metrics that only a whole test set has."""
     present = {name: [s.values[name] for s in subjects if not math.isnan(s.values[name])] for name in SUBJECT_METRICS}
     known = sum(not math.isnan(row[0]) for row in measure.target)
     found = dict.fromkeys(SET_METRICS, NAN)
@@ -222,7 +222,7 @@ def agreement(measure: Measure) -> float:
 
 
 def correlation(measure: Measure, subjects: list[SubjectMetrics]) -> float:
-    """Pearson's, between a category's exact shares and its targets; the mean over categories whose targets differ."""
+    """Pearson's correlation between a category's exact shares and its targets; the mean over categories whose targets differ."""
     targets = measure.target.tolist()
     rows = [s for s, subject in enumerate(subjects) if not math.isnan(subject.values["exact_error"])]
     if len(rows) < 3:
@@ -236,7 +236,7 @@ def correlation(measure: Measure, subjects: list[SubjectMetrics]) -> float:
 
 
 def pearson(x: list[float], y: list[float]) -> float:
-    same = 1e-18  # squares of what rounding leaves between equal shares
+    same = 1e-18  # squared difference that rounding may leave between equal shares
     mean_x, mean_y = mean(x), mean(y)
     xx = sum_in_order((a - mean_x) * (a - mean_x) for a in x)
     yy = sum_in_order((b - mean_y) * (b - mean_y) for b in y)
@@ -245,8 +245,8 @@ def pearson(x: list[float], y: list[float]) -> float:
 
 
 def judges_agreement(one: Measure, other: Measure) -> dict[str, float] | None:
-    """Rounds that both have judged, the share of them on which they agree, and Cohen's kappa; None where their answers are
-    not the same or there is none."""
+    """Rounds that both have judged, the share on which they agree, and Cohen's kappa; None if their answers differ or there are
+    no such rounds."""
     names = ("/answers/text", "/answers/count", "/answers/subject", "/answers/prompt")
     if one.categories != other.categories or one.counts.shape != other.counts.shape:
         return None
@@ -258,7 +258,7 @@ def judges_agreement(one: Measure, other: Measure) -> dict[str, float] | None:
     for first, second, count in verdicts:
         if first < UNPARSED or second < UNPARSED:
             continue
-        by_one[first] += count  # UNPARSED is the last one's index
+        by_one[first] += count  # UNPARSED, -1, indexes the last entry
         by_other[second] += count
         total += count
         same += count if first == second else 0
@@ -282,7 +282,7 @@ def is_near(kind: str) -> bool:
 
 
 def retention_groups(retention: Retention) -> dict[str, dict[str, float]]:
-    """GROUP_METRICS of "unrelated" and of "near" misses."""
+    """GROUP_METRICS of "unrelated" prompts and of "near" misses."""
     rows = retention_rows(retention)
     groups = {
         "unrelated": [row for row in rows if not is_near(row[0])],
@@ -312,7 +312,7 @@ def group_metrics(rows: list[RetentionRow]) -> dict[str, float]:
 
 
 def retention_summary(retention: Retention) -> dict[str, float]:
-    """Perplexities of the plain text and shares of easy questions; 0 where there is no text, or no question."""
+    """Perplexities of the plain text and shares of easy questions; 0 if there is no text or no question."""
     tokens = sum_in_order(retention.text["tokens"].tolist())
     base, after = (math.exp(sum_in_order(retention.text[name].tolist()) / tokens) if tokens > 0 else 0.0 for name in ("base_nll", "nll"))
     questions = len(retention.questions["text"])

@@ -1,5 +1,5 @@
 """The page's figures for a notebook: shares against their targets, training curves, errors over a swept key. Each function
-returns a matplotlib Figure; matplotlib is needed here alone."""
+returns a matplotlib Figure; only this module needs matplotlib."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .results import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CURVES = {"loss": None, "kl": 0.0, "coverage": 1.0, "kto": 0.0, "z_unclamped": 0.0, "retain": 0.0, "lr": None}  # and what is best
-LEAST_PARSED = 0.5  # of the rounds, for their shares to be shown
-WIDE = 100.0  # values that span more are drawn on a logarithmic axis
+CURVES = {"loss": None, "kl": 0.0, "coverage": 1.0, "kto": 0.0, "z_unclamped": 0.0, "retain": 0.0, "lr": None}  # and the best value
+LEAST_PARSED = 0.5  # of the rounds must have a category for their shares to be shown
+WIDE = 100.0  # values spanning a larger factor get a logarithmic axis
 
 
 def new_figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:
@@ -30,10 +30,10 @@ def new_figure(rows: int, columns: int, width: float, height: float) -> tuple[Fi
 
 
 def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
-    """What dots() draws, a row a subject and category of one cell and test set: target, floor, `before` and `after`, and of
-    what is after training `interval_low` and `interval_high` of its rounds. A share is the middle of the exact bounds where
-    at most half of the probability is unexplored, else that of the rounds where at least half of them name a category, else
-    NaN. With two categories the first one's rows alone: the other's share is the rest."""
+    """What dots() draws, a row per subject and category of one cell and test set: target, floor, `before` and `after`, and the
+    interval of the rounds after training (before, if only that was measured), `interval_low` and `interval_high`. A share is the
+    middle of the exact bounds if at most half of the probability is unexplored, else that of the rounds if at least half of them
+    name a category, else NaN. With two categories only the first has rows: the other's share is the rest."""
     if len(results) != 1:
         raise ValueError(f"shares are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
     sets = results.metrics
@@ -61,8 +61,8 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
 
 def dots(results: Results, test_set: str | None = None) -> Figure:
     """Targets against shares of one cell, side by side for each category: an upright line is the target, the band its floor,
-    a ring the share before training, a disc the share after it, the thin line the interval of the rounds. `test_set` is the
-    first one where it is not given."""
+    a ring the share before training, a disc the share after it, a thin line the interval of the rounds. `test_set` is the first
+    one by default."""
     shares = shown_shares(results, test_set)
     categories = list(dict.fromkeys(shares["category"]))
     subjects = list(dict.fromkeys(shares["subject"]))
@@ -84,8 +84,8 @@ def dots(results: Results, test_set: str | None = None) -> Figure:
 
 
 def curves(results: Results) -> Figure:
-    """Training curves of one cell, a row of plots a stage. A dashed line is what a value would be if all came out as asked;
-    terms that the stage has not are left out."""
+    """Training curves of one cell, a row of plots per stage. A dashed line is the value if all came out as asked; terms that the
+    stage does not have are left out."""
     if len(results) != 1:
         raise ValueError(f"curves are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
     logs = results.logs
@@ -116,8 +116,8 @@ def draw_curve(axes: Any, step: pd.Series, values: pd.Series, best: float | None
 
 
 def sweep(results: Results, key: str, figure: str = "") -> Figure:
-    """A figure of the sweep against a swept key: a point a cell, and a line a method through the means. Keys and figures
-    are columns of results.sweeps; where none is given it is the exact error, or where no cell has one the MAE."""
+    """A figure of the sweep against a swept key: a point per cell, and a line per method through the means. Keys and figures are
+    columns of results.sweeps; the default figure is the exact error, or the MAE if no cell has an exact error."""
     table = results.sweeps
     figure = figure or ("exact_error" if table["exact_error"].notna().any() else "mae")
     for name in (key, figure):

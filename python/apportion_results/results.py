@@ -1,4 +1,4 @@
-"""What a results folder holds, as one object: frames that are read when they are first asked for, and what is missing."""
+"""A results folder as one object: frames, each read when first asked for, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .folder import place_at
 
 
 class Results:
-    """Results of the cells of one place. Frames are made once, from files whose seals and digests are checked as they are
-    read; a cell's file that is missing or damaged is left out of them, with an IncompleteWarning, and told in `missing`."""
+    """Results of the cells of one place. Each frame is made once, from files whose seals and digests are checked while reading.
+    Missing or damaged files are left out, with an IncompleteWarning, and listed in `missing`."""
 
     def __init__(self, source: Source, cells: list[Cell]) -> None:
         self._source = source
@@ -34,12 +34,12 @@ class Results:
 
     @property
     def path(self) -> str:
-        """Of the folder or the pack."""
+        """Path of the folder or the pack."""
         return self._place.path
 
     def cell(self, name: str) -> Results:
-        """Those of one cell alone, by its name or JOB/NAME. Raises KeyError where there is none, or one in several jobs."""
-        wanted = name.replace("/", ":")  # as names of cells have it
+        """The results of one cell, by its name or JOB/NAME. Raises KeyError if there is none, or if several jobs have one."""
+        wanted = name.replace("/", ":")  # as in cell names
         found = [cell for cell in self._cells if wanted in (cell.name, f"{cell.job}/{cell.name}".replace("/", ":"))]
         if not found:
             raise KeyError(f"{self.path} has no cell {name!r}; .cells has those that there are")
@@ -48,7 +48,7 @@ class Results:
         return Results(self._source, found)
 
     def values_of(self, key: str) -> list[str]:
-        """The values of a swept key, in the order of the sweep where every cell knows its place in it."""
+        """The values of a swept key, in the sweep's order if every cell knows its place in it."""
         cells = [cell for cell in self._cells if key in cell.swept]
         places = [cell.place for cell in cells]
         if None not in places:
@@ -56,14 +56,14 @@ class Results:
         return list(dict.fromkeys(cell.swept[key] for cell in cells))
 
     def file_of(self, task: str) -> str:
-        """The file that rows of this `task` are from; of a pack the group in it."""
+        """The file that this task's rows come from; in a pack, the group."""
         return self._place.result_path(task)
 
     def verify(self) -> list[str]:
         """Reads every file of the whole place and checks it as `apportion verify` does: seals, digests of content,
-        identities, what was trained, index, plans and journals. A line for each that is not whole, with its file and, where
-        it is about one, the dataset; none where all are. (A retention task's digest of content is left to the program; its
-        seal is checked.)"""
+        identities, what was trained, index, plans and journals. Returns a line for each that is damaged, with its file and, if it
+        is about one, the dataset; an empty list if all are intact. (The content digest of a retention task is left to the
+        program; its seal is checked.)"""
         return self._place.verify()
 
     @cached_property
@@ -84,8 +84,8 @@ class Results:
 
     @cached_property
     def _headlines(self) -> list[CellView]:
-        """For frames of a row a cell: of many cells all files would take minutes. Where the index was lost they say what
-        the cells are."""
+        """For frames with one row per cell: reading all files of many cells would take minutes. If the index was lost, all files
+        are read, since only they say what the cells are."""
         if not all(cell.method for cell in self._cells):
             return self._views
         return [load_headline(self._source, cell) for cell in self._cells]
@@ -104,62 +104,62 @@ class Results:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """One row a cell: job, cell, dataset, method, model, target as asked for, and the swept keys."""
+        """One row per cell: job, cell, dataset, method, model, target as asked for, and the swept keys."""
         return self._frame(frames.cells_frame, self._headlines)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
-        """One row a prompt and outcome of its rounds (a category, unparsed, cut, ...): count, and the exact shares."""
+        """One row per prompt and outcome of its rounds (a category, unparsed, cut, ...): count and exact shares."""
         return self._frame(frames.rounds_frame, self._views)
 
     @cached_property
     def answers(self) -> pd.DataFrame:
-        """One row a distinct answer to a prompt: count, category, log_prob, probability."""
+        """One row per distinct answer to a prompt: count, category, log_prob, probability."""
         return self._frame(frames.answers_frame, self._views)
 
     @cached_property
     def distinct_answers(self) -> pd.DataFrame:
-        """One row a distinct answer of a test set, over all subjects and wordings; those without a category first."""
+        """One row per distinct answer of a test set, over all subjects and wordings; those without a category come first."""
         return frames.distinct_answers(self.answers)
 
     @cached_property
     def shares(self) -> pd.DataFrame:
-        """One row a subject and category, before and after: target, observed and its interval, exact_low, exact_high."""
+        """One row per subject and category, before and after: target, observed and its interval, exact_low, exact_high."""
         return self._frame(frames.shares_frame, self._views)
 
     @cached_property
     def subjects(self) -> pd.DataFrame:
-        """One row a subject of a measured test set: its metrics."""
+        """One row per subject of a measured test set: its metrics."""
         return self._frame(frames.subjects_frame, self._views)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """One row a measured test set: its metrics (docs/metrics.md), means over subjects."""
+        """One row per measured test set: its metrics (docs/metrics.md), means over subjects."""
         return self._frame(frames.metrics_frame, self._views)
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """One row a stage of training: steps, seconds, tokens, last values."""
+        """One row per training stage: steps, seconds, tokens, last values."""
         return self._frame(frames.training_frame, self._views)
 
     @cached_property
     def logs(self) -> pd.DataFrame:
-        """One row a training step."""
+        """One row per training step."""
         return self._frame(frames.logs_frame, self._views)
 
     @cached_property
     def retention(self) -> pd.DataFrame:
-        """One row a group of prompts that must not change, the plain text and the easy questions."""
+        """One row per group of prompts that must not change, and for the plain text and the easy questions."""
         return self._frame(frames.retention_frame, self._views)
 
     @cached_property
     def judges(self) -> pd.DataFrame:
-        """One row a pair of judges of the same stories: share of agreement and kappa."""
+        """One row per pair of judges of the same stories: share of agreement and kappa."""
         return self._frame(frames.judges_frame, self._views)
 
     @cached_property
     def sweeps(self) -> pd.DataFrame:
-        """One row a cell: the swept keys as columns, and the few figures that stand for it."""
+        """One row per cell: the swept keys as columns, and the few figures that stand for it."""
         return self._frame(frames.sweeps_frame, self._headlines)
 
 
@@ -167,9 +167,9 @@ def problems_of(views: list[CellView]) -> list[str]:
     return [f"{view.cell.name}, {problem}" for view in views for problem in view.problems]
 
 
-def open(path: str | os.PathLike[str]) -> Results:  # shadows the builtin in this module alone, which opens no file
-    """The results in DIR, which `apportion run` wrote to, or in a file that `apportion pack` made. Raises FileNotFoundError
-    where there is neither, and DataError of a file that is no whole pack. A folder without results gives frames without
-    rows; `missing` says what is not there."""
+def open(path: str | os.PathLike[str]) -> Results:  # shadows the builtin only in this module, which opens no file
+    """The results in DIR, which `apportion run` wrote to, or in a file that `apportion pack` made. Raises FileNotFoundError if
+    there is neither, and DataError if the file is not an intact pack. A folder without results gives frames without rows;
+    `missing` says what is missing."""
     place = place_at(path)
     return Results(Source(place), place.cells())

@@ -1,6 +1,6 @@
-"""The first 512 bytes of every file of the store: size and SHA-256 of all that follows, as text (shared/store/seal.h). They
-are checked before the HDF5 library sees a byte, since its own checksums do not cover texts and it may crash on damaged
-metadata. The seal finds accidents, not forgery."""
+"""The first 512 bytes of every file of the store: size and SHA-256 of everything after them, as text (shared/store/seal.h). They
+are checked before the HDF5 library sees a byte, since its own checksums do not cover texts and it may crash on damaged metadata.
+The seal detects accidents, not forgery."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seal_of(size: int, sha256: str) -> bytes:
 
 
 def check_seal(path: str) -> None:
-    """Raises DataError unless the file is a seal and the body that it was made for."""
+    """Raises DataError unless the file is a seal followed by the body that it was made for."""
     try:
         with open(path, "rb") as file:
             seal = file.read(SEAL_SIZE)

@@ -1,5 +1,5 @@
-"""One sealed HDF5 file, or a group of one, as attributes and arrays of the types that docs/store.md states. Whatever is not
-as stated is a DataError that names the file and the dataset. h5py is used here and nowhere else."""
+"""One sealed HDF5 file, or a group of one, as attributes and arrays of the types that docs/store.md states. Anything else raises
+a DataError that names the file and the dataset. h5py is used only here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .errors import DataError
 from .seal import check_seal
 
 Array = np.ndarray[Any, Any]
-TEXT = "text"  # the type of datasets of texts; others have numpy's names
+TEXT = "text"  # the type of text datasets; other types have numpy's names
 
 
 class SealedFile:
-    """The file at `path`, whose seal is checked first. A `part` of it is a group that is read as if it were a file."""
+    """The file at `path`; its seal is checked first. A `part` of it is a group that is read as if it were a file."""
 
     def __init__(self, path: str) -> None:
         check_seal(path)
@@ -28,10 +28,10 @@ class SealedFile:
         except OSError as error:
             raise DataError(path, f"this is not HDF5: {error}") from None
         self.group = ""
-        self.groups: dict[str, h5py.Group] = {}  # that were opened, by path
+        self.groups: dict[str, h5py.Group] = {}  # opened groups, by path
 
     def part(self, group: str) -> SealedFile:
-        """The group of that path; the file stays this one's to close."""
+        """The group at that path; closing the file is still up to this object."""
         other = SealedFile.__new__(SealedFile)
         other.path, other.file, other.groups, other.group = self.path, self.file, self.groups, self.group + group
         return other
@@ -46,15 +46,15 @@ class SealedFile:
         self.file.close()
 
     def fail(self, message: str, name: str = "") -> DataError:
-        """To be raised: the error of this file, or of a dataset in it."""
+        """The error to raise for this file, or for a dataset in it."""
         return DataError(self.path, message, self.group + name)
 
     def find(self, name: str) -> Any:
-        """The object of that path in the file itself; None where there is none, or a link to another one."""
+        """The object at that path in this very file; None if there is none or only a link."""
         return self.at((self.group + name).rstrip("/"))
 
     def at(self, path: str) -> Any:
-        """The same by the path from the file's root."""
+        """The same, by the path from the file's root."""
         if not path:
             return self.file
         if path in self.groups:
@@ -72,17 +72,17 @@ class SealedFile:
         return self.find(name) is not None
 
     def names(self, group: str = "/") -> list[str]:
-        """Names of what is in a group, links as well, sorted."""
+        """Names of everything in a group, including links, sorted."""
         return sorted(self.open(group, h5py.Group))
 
     def link(self, name: str) -> str | None:
-        """The target of a soft link; None where there is an object."""
+        """The target of a soft link; None if it is an object."""
         parent, _, own = name.rpartition("/")
         found = self.open(parent or "/", h5py.Group).get(own, getlink=True)
         return found.path if isinstance(found, h5py.SoftLink) else None
 
     def open(self, name: str, kind: Any) -> Any:
-        """The object of that path; `kind` is h5py's class, or a tuple of these."""
+        """The object at that path; `kind` is a class of h5py or a tuple of these."""
         found = self.find(name)
         if found is None:
             raise self.fail("it is missing", name)
@@ -91,7 +91,7 @@ class SealedFile:
         return found
 
     def texts(self, group: str = "/") -> dict[str, str]:
-        """All attributes of a group that are texts, in the order in which they were written."""
+        """All text attributes of a group, in the order in which they were written."""
         attributes = self.open(group, h5py.Group).attrs
         return {name: value for name, value in attributes.items() if isinstance(value, str)}
 
@@ -112,7 +112,7 @@ class SealedFile:
         return int(value)
 
     def attribute(self, name: str, where: str) -> object:
-        """Of a group or a dataset."""
+        """An attribute of a group or a dataset."""
         attributes = self.open(where, (h5py.Group, h5py.Dataset)).attrs
         if name not in attributes:
             raise self.fail(f"attribute {name} is missing", where if where != "/" else "")

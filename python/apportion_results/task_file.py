@@ -1,5 +1,5 @@
-"""Results of tasks (docs/store.md): the record that every one has, and the arrays of each kind. What is read is checked as
-the program checks it: types, shapes, shares that are shares, answers that add to the rounds, and the digest `content`.
+"""Results of tasks (docs/store.md): the record that each has, and the arrays of each kind. Everything read is checked as the
+program checks it: types, shapes, that shares are shares and answers add up to the rounds, and the digest `content`.
 
 Legend of shapes: S subjects, P wordings, K categories, A distinct answers, T steps."""
 
@@ -20,9 +20,10 @@ VERSIONS = range(1, 4)  # of the layout
 KINDS = ("measure", "sft", "calibrate", "scale", "retention", "judge")
 TRAINING_KINDS = ("sft", "calibrate")
 UNPARSED, NO_STORY, JUDGE_FAILED = -1, -2, -3  # of /answers/category
-ROUNDING = 1e-3  # probabilities are sums of float32 values: they may pass 1 by no more than this
+ROUNDING = 1e-3  # probabilities are sums of float32 values: they may exceed 1 by at most this
 
-# Name, type and shape of a measure task's datasets, in the order of its digest. An S, P or K is that many; K+2 with two more.
+# Name, type and shape of a measure task's datasets, in the order of its digest. S, P and K are sizes of axes; K+2 is
+# two more.
 MEASURE_DATASETS = [
     ("/subjects", TEXT, "S"), ("/categories", TEXT, "K"), ("/prompts", TEXT, "S P"), ("/target", "float64", "S K"),
     ("/rounds/counts", "uint64", "S P K+2"), ("/rounds/near_boundary", "uint64", "S P"),
@@ -34,7 +35,7 @@ MEASURE_DATASETS = [
 STORY_DATASETS = [("/rounds/no_story", "uint64", "S P")]
 JUDGE_DATASETS = [("/rounds/failed", "uint64", "S P")]
 UNLISTED_DATASETS = [("/rounds/unlisted", "uint64", "S P K+4"), ("/rounds/unlisted_answers", "uint64", "S P")]
-STORED_METRICS = ("floor", "expected_mae")  # that are read: they are dear to compute
+STORED_METRICS = ("floor", "expected_mae")  # that are read from the file: they are expensive to compute
 LOG_COLUMNS = ("step", "loss", "kl", "kto", "retain", "z", "z_unclamped", "coverage", "grad_norm", "lr", "tokens", "seconds")
 KEEP_COLUMNS = ("tokens", "kl", "base_leak", "leak")
 TEXT_COLUMNS = ("tokens", "base_nll", "nll")
@@ -43,7 +44,7 @@ QUESTION_COLUMNS = ("base_mass", "mass")
 
 @dataclass
 class Record:
-    """What a result says of its task. `config` has the resolved options as texts."""
+    """What a result says about its task. `config` has the resolved options as texts."""
 
     id: str
     kind: str
@@ -67,7 +68,7 @@ class Record:
 @dataclass
 class Measure:
     """A measured test set. `arrays` has docs/store.md's datasets by name, `stored` those of STORED_METRICS that the file has, [S] each.
-    `target` is the file's own, or its cell's where the file has none; `has_own_target` says which."""
+    `target` is the file's own, or its cell's if the file has none; `has_own_target` says which."""
 
     record: Record
     path: str
@@ -92,7 +93,7 @@ class Measure:
 
 @dataclass
 class Training:
-    """The log of a training task: a column a name of LOG_COLUMNS, [T] each."""
+    """The log of a training task: a column for each name of LOG_COLUMNS, [T] each."""
 
     record: Record
     path: str
@@ -144,8 +145,8 @@ def check_content(file: SealedFile, record: Record, found: str) -> None:
 
 
 class ContentDigest:
-    """SHA-256 over an identity and arrays, as shared/store/columns.cpp adds them: numbers as 8 bytes, texts behind their
-    lengths, arrays with name and shape."""
+    """SHA-256 over an identity and arrays, as shared/store/columns.cpp adds them: numbers as 8 bytes, texts after their lengths,
+    arrays with name and shape."""
 
     def __init__(self, identity: str) -> None:
         self.digest = hashlib.sha256()
@@ -174,7 +175,7 @@ class ContentDigest:
 
 
 def read_measure(file: SealedFile) -> Measure:
-    """Of a measure task or a judge's."""
+    """The result of a measure or judge task."""
     record = read_record(file)
     if record.kind not in ("measure", "judge"):
         raise file.fail(f"this is the result of a task of kind {record.kind}")
@@ -197,7 +198,7 @@ def read_measure(file: SealedFile) -> Measure:
 
 
 def is_known(target: Array) -> bool:
-    """Whether any subject's shares are."""
+    """Whether any subject's shares are known."""
     return bool(target.size) and not np.isnan(target[:, 0]).all()
 
 
@@ -238,7 +239,7 @@ def high_of(low: Array, unexplored: Array) -> Array:
 
 
 def check_answers(file: SealedFile, record: Record, arrays: dict[str, Array]) -> None:
-    """Answers belong to prompts and categories that there are, in the order of prompts, and add to the rounds."""
+    """Checks that answers belong to existing prompts and categories, are in the order of prompts, and add up to the rounds."""
     subjects, wordings, width = arrays["/rounds/counts"].shape
     category, finish = arrays["/answers/category"], arrays["/answers/finish"]
     prompt = arrays["/answers/subject"].astype(np.int64) * wordings + arrays["/answers/prompt"]
@@ -265,7 +266,7 @@ def check_answers(file: SealedFile, record: Record, arrays: dict[str, Array]) ->
 
 
 def answer_columns(arrays: dict[str, Array], stories: bool) -> Array:
-    """[A]: the column of all_counts() that each answer's rounds are in."""
+    """[A]: the column of all_counts() that holds each answer's rounds."""
     category = arrays["/answers/category"].astype(np.int64)
     categories = len(arrays["/categories"])
     cut = (category == UNPARSED) & (arrays["/answers/finish"] == 1) & (not stories)
@@ -297,7 +298,7 @@ def read_training(file: SealedFile) -> Training:
 
 
 def read_retention(file: SealedFile) -> Retention:
-    """Its `content` is over the program's own way of writing numbers as text, and is not checked here; the seal is."""
+    """Its `content` depends on how the program writes numbers as text, and is not checked here; the seal is."""
     record = read_record(file)
     if record.kind != "retention":
         raise file.fail(f"this is the result of a task of kind {record.kind}")
@@ -320,7 +321,7 @@ def check_scale(file: SealedFile) -> Record:
 
 
 def columns(file: SealedFile, group: str, names: tuple[str, ...], texts: tuple[str, ...] = ()) -> dict[str, Array]:
-    """Datasets of a group, of one length."""
+    """Datasets of a group, all of the same length."""
     found = {name: file.dataset(f"{group}/{name}", TEXT if name in texts else "float64", 1) for name in (*texts, *names)}
     first = next(iter(found))
     for name, column in found.items():
@@ -330,7 +331,7 @@ def columns(file: SealedFile, group: str, names: tuple[str, ...], texts: tuple[s
 
 
 def check_result(file: SealedFile) -> Record:
-    """Reads and checks a result of any kind, and that /config says what the attribute config does."""
+    """Reads and checks a result of any kind, and that /config agrees with the attribute config."""
     readers: dict[str, Callable[[SealedFile], Measure | Training | Retention]] = {
         "measure": read_measure, "judge": read_measure, "retention": read_retention,
         "sft": read_training, "calibrate": read_training,

@@ -19,12 +19,12 @@ namespace {
 
 constexpr const char* card_name = "/README.md";
 
-/// What a model's own files say of where it comes from.
+/// Where a model comes from, according to its own files.
 struct Origin {
   std::string hub_name, license;
 };
 
-/// Of many cells few models are opened.
+/// Opens each model only once: many cells share few models.
 class Origins {
  public:
   const Origin& of(const std::string& model) {
@@ -38,7 +38,7 @@ class Origins {
   std::map<std::string, Origin> origins_;
 };
 
-/// What lies in a training task's folder; nothing where it was not kept.
+/// What a training task's folder holds; nothing if it was not kept.
 struct TrainedFolder {
   std::string path;
   CardKind kind;
@@ -58,7 +58,7 @@ int rank_of(const TrainedFolder& folder) {
   return config.is_object() ? config.value("r", 0) : 0;
 }
 
-/// Training tasks in the order of their work.
+/// Training tasks in the order in which they ran.
 std::vector<std::string> stages_of(const Cell& cell) {
   std::vector<std::string> stages;
   for (const char* stage : {"sft", "calibrate"}) {
@@ -68,16 +68,16 @@ std::vector<std::string> stages_of(const Cell& cell) {
   return stages;
 }
 
-/// A task that trained for a cell, whose results its card tells.
+/// A task that trained for a cell, whose results go on its card.
 struct Told {
   std::string task;
   bool is_last;  // of the cell's training
 };
 
-/// By the cell.
+/// The tasks to tell of, by cell.
 std::map<size_t, std::vector<Told>> told_by(const std::vector<Cell>& cells) {
   std::map<std::string, std::pair<size_t, bool>>
-      tellers;  // of each task: the cell, and whether it is its last
+      tellers;  // by task: the cell, and whether the task is its last
   for (size_t cell = 0; cell < cells.size(); ++cell) {
     const std::vector<std::string> stages = stages_of(cells[cell]);
     for (const std::string& task : stages) {
@@ -91,7 +91,7 @@ std::map<size_t, std::vector<Told>> told_by(const std::vector<Cell>& cells) {
   return told;
 }
 
-/// Whether a card of this key is to be written there.
+/// Whether a card with this key should be written there.
 bool is_wanted(const std::string& path, bool is_last, const std::string& key) {
   if (!path_exists(path)) return true;
   if (!is_last || !is_regular_file(path)) return false;
@@ -99,14 +99,14 @@ bool is_wanted(const std::string& path, bool is_last, const std::string& key) {
   return there && *there != key;
 }
 
-/// The cell as others know it, too: without the places that its files have on this machine.
+/// The cell as others would name it: without its files' paths on this machine.
 Cell without_places(Cell cell) {
   for (std::string* path : {&cell.about.dataset, &cell.about.model}) *path = short_name(*path);
   if (cell.about.target.ends_with(".csv")) cell.about.target = short_name(cell.about.target);
   return cell;
 }
 
-/// Where the index is older, the files say what these are, as they were typed.
+/// For an older index the names come from the files, as they were typed.
 CellView load_without_places(const std::string& directory, const Cell& cell) {
   CellView view = load_cell(directory, without_places(cell));
   view.dataset = short_name(view.dataset);
@@ -118,7 +118,7 @@ void say_not_written(const std::string& path, const std::exception& error) {
   std::fprintf(stderr, "the card %s was not written: %s\n", path.c_str(), error.what());
 }
 
-/// Of one cell; its files are read where a card is to be written.
+/// The cards of one cell; reads its files only if a card is to be written.
 void leave_cards_of(const std::string& directory, const Cell& cell, const std::vector<Told>& told,
                     Origins& origins) {
   std::optional<CellView> view;

@@ -1,5 +1,5 @@
-// The cards of a results folder: README.md beside each adapter, or all weights, that its cells have trained,
-// and in a folder that was made of these.
+// The model cards of a results folder: a README.md next to each adapter (or full set of weights) that its
+// cells have trained, and in a folder exported from these.
 #pragma once
 
 #include <string>
@@ -9,15 +9,16 @@
 
 namespace apportion {
 
-/// For each task that trained for one of these cells. Of a task that several of these cells share the first
-/// tells that goes no further in training; one from which training only goes on has a card where there is
-/// none yet. A README.md that is not apportion's own, or was changed, stays. A cell of which a result cannot
-/// be read gets none. Where one cannot be written, or its model not be opened, a line on standard error says
-/// so, and that is all: the results are there.
+/// Writes a card for each training task of these cells. If several of these cells share a task, its card
+/// tells of the first whose training ends there; a task that is never a cell's last gets a card only if there
+/// is none yet. A README.md that apportion did not write, or that was changed, stays. A cell with an
+/// unreadable result gets no card. If a card cannot be written or its model not opened, a line on standard
+/// error says so and nothing more happens: the results are there.
 void leave_cards(const std::string& directory, const std::vector<Cell>& cells);
 
-/// In `folder`, a model that `apportion export` has made of what the cell trained; `cell` empty: the only
-/// one. `model` is where the cell's base lies; empty: where the job had it. What goes wrong is said as above.
+/// Writes the card into `folder`, a model that `apportion export` made from what the cell trained; `cell`
+/// empty: the only one. `model` is where the cell's base lies; empty: where the job had it. Errors are
+/// reported as above.
 void leave_card_of_export(const std::string& directory, const std::string& cell, const std::string& model,
                           const std::string& folder);
 

@@ -14,7 +14,7 @@ std::string code(const std::string& lines) { return "\n```python\n" + lines + "`
 
 bool is_adapter(const Loading& loading) { return loading.kind == CardKind::adapter; }
 
-/// The names that both snippets have.
+/// The names that both snippets define.
 std::string names(const Loading& loading) {
   const std::string of_base =
       fmt::format("base = {}{}\n", quoted_line(loading.base),
@@ -49,7 +49,7 @@ std::string of_transformers(const Loading& loading) {
          "    print(tokenizer.decode(answer[inputs[\"input_ids\"].shape[1]:], skip_special_tokens=True))\n";
 }
 
-/// Empty where it takes no such rank.
+/// Empty if vLLM does not take such a rank.
 std::string of_vllm(const Loading& loading) {
   constexpr int ranks[] = {8, 16, 32, 64, 128, 256, 320, 512};
   std::string lines = "from vllm import LLM, SamplingParams\n", engine = "model_path", request;

@@ -1,27 +1,27 @@
-// How a card says that what was trained is loaded: lines of Python for peft or transformers, and for vLLM,
-// which ask as apportion does.
+// The part of a card that says how to load what was trained: Python lines for peft or transformers, and for
+// vLLM, which ask the way apportion does.
 #pragma once
 
 #include <string>
 
 namespace apportion {
 
-/// What the card's folder holds: an adapter for peft, all weights, or a model with the adapter added in.
+/// What the card's folder holds: an adapter for peft, all weights, or a model with the adapter merged in.
 enum class CardKind { adapter, weights, merged };
 
 struct Loading {
   CardKind kind = CardKind::adapter;
-  std::string base;          // its name on the hub, or else what people call it
-  bool base_is_hubs = true;  // the former
-  std::string name;          // of what was trained
+  std::string base;          // its name on the hub, else its short name
+  bool base_is_hubs = true;  // whether `base` is the name on the hub
+  std::string name;          // of the trained model
   int rank = 0;              // of the adapter
-  std::string system = {};   // a text in front of every question; empty: what the template does by itself
+  std::string system = {};   // text in front of every question; empty: whatever the template does by itself
   std::string question = "...";
-  std::string tokens = "32";  // that an answer may have
+  std::string tokens = "32";  // the most tokens of an answer
 };
 
-/// Markdown. Lines for vLLM have the smallest rank that it takes and that is enough (vllm/config/lora.py); an
-/// adapter of more than its largest has none.
+/// Returns Markdown. The lines for vLLM state the smallest rank it supports that is large enough
+/// (vllm/config/lora.py); an adapter beyond its largest rank gets no such lines.
 std::string loading_section(const Loading& loading);
 
 }  // namespace apportion

@@ -23,7 +23,7 @@
 namespace apportion {
 namespace {
 
-/// YAML takes 1e-05 for a text: a number has a dot.
+/// YAML reads 1e-05 as text, so a number gets a dot.
 std::string yaml_number(double value) {
   std::string text = nlohmann::json(value).dump();
   const size_t exponent = text.find('e');
@@ -32,7 +32,7 @@ std::string yaml_number(double value) {
 }
 
 constexpr size_t most_subjects = 20;
-/// Raised when a card says another thing of the same results.
+/// Raised whenever the card for the same results changes.
 constexpr const char* card_revision = "card 1";
 
 constexpr std::string_view seal_begin =
@@ -76,7 +76,7 @@ class ModelCard {
  private:
   const TaskRecord& trained() const { return stages_.back()->file.record; }
 
-  /// What the tasks' ids say that they depend on; a later stage's where both do.
+  /// The options in the tasks' ids; if two stages have one, the later one's.
   std::map<std::string, std::string> options() const {
     std::map<std::string, std::string> options;
     for (const TrainView* stage : stages_) {
@@ -98,7 +98,7 @@ class ModelCard {
       const nlohmann::json asked = asked_->file.record.task.identity.json();
       const nlohmann::json tokens =
           asked.value("options", nlohmann::json::object()).value("max_answer_tokens", "");
-      // It goes into lines of Python as it is, and a file may say anything.
+      // It goes into lines of Python unchanged, and a file may say anything.
       uint64_t count = 0;
       if (tokens.is_string() && parse_integer(tokens.get<std::string>(), count))
         loading.tokens = tokens.get<std::string>();
@@ -138,8 +138,8 @@ class ModelCard {
                             view_.measure("after", measure_->test_set));
   }
 
-  /// Results as the hub reads them: means over subjects of the first test set, unrounded. One over fewer than
-  /// all subjects would flatter, where nobody sees how many they were.
+  /// Results as the hub reads them: means over subjects of the first test set, unrounded. Leaves out a mean
+  /// over fewer than all subjects: it would flatter, and nobody sees how many there were.
   void model_index() {
     if (!is_measured()) return;
     std::string metrics;
@@ -311,8 +311,8 @@ class ModelCard {
   const CardSubject& subject_;
   std::vector<const TrainView*> stages_;  // up to the subject's
   bool is_last_ = false;                  // no later stage trained on from it
-  const MeasureView* asked_ = nullptr;    // what the whole training was to change; may be none
-  const MeasureView* measure_ = nullptr;  // the same where it is of this task
+  const MeasureView* asked_ = nullptr;    // what the whole training was meant to change; may be nullptr
+  const MeasureView* measure_ = nullptr;  // the same if it measures this task
   std::string text_;
 };
 
@@ -324,7 +324,7 @@ std::string model_card(const CellView& view, const CardSubject& subject) {
 
 std::string card_key(const Cell& cell, const CardSubject& subject) {
   Digest digest;
-  // Every text goes in with its length, so that no two lists of texts look the same.
+  // Each text goes in with its length, so that two different lists never look the same.
   auto add = [&](const std::string& text) { digest.add(std::to_string(text.size()) + ":" + text); };
   add(card_revision);
   add(version_info().program);

@@ -9,8 +9,8 @@
 namespace apportion {
 namespace {
 
-/// What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection), with the wide forms that
-/// some take for the same.
+/// Characters that a spreadsheet takes for the start of a formula (OWASP, CSV Injection), with the full-width
+/// forms that some treat alike.
 constexpr std::string_view formula_signs[] = {"=",  "+",      "-",      "@",      "\t",    "\r",
                                               "\n", "\uFF1D", "\uFF0B", "\uFF0D", "\uFF20"};
 

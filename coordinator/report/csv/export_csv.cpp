@@ -18,7 +18,7 @@ const std::vector<std::string> own_columns = {"job",       "cell",       "datase
                                               "category",  "target",     "count",     "rounds", "steering",
                                               "exact_low", "exact_high", "unexplored"};
 
-/// What all rows of a result begin and end with.
+/// What all rows of a result start and end with.
 struct RowEnds {
   std::string begin, end;
 };
@@ -76,7 +76,7 @@ std::vector<std::string> export_csv(const std::string& directory, std::ostream& 
   for (const std::string& key : keys) out << "," << swept_column(key, own_columns);
   out << "\r\n";
   std::vector<std::string> problems;
-  for (const Cell& cell : cells) {  // one after the other: many cells' results need not be in memory at once
+  for (const Cell& cell : cells) {  // one by one: the results of many cells need not be in memory at once
     std::string end;
     for (const std::string& key : keys)
       end += "," + csv_field(swept_value(cell.about.swept, key).value_or(""));

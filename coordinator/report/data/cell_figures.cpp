@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// What a mean over nothing, or a quotient by 0, gives is not known.
+/// A mean over nothing or a division by 0 counts as unknown.
 std::optional<double> finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
@@ -34,7 +34,7 @@ void take_retention(const RetentionResult& result, CellFigures& figures) {
   figures.perplexity = finite(retention_metric("perplexity_ratio").of_summary(summary));
 }
 
-/// What the index alone says of it.
+/// What the index alone says about a cell.
 CellFigures named_figures(const Cell& cell) {
   CellFigures figures;
   figures.job = cell.job;
@@ -64,7 +64,7 @@ CellFigures figures_of(const CellView& view) {
 
 namespace {
 
-/// From the cache or else the files, and then in the cache.
+/// Loads figures from the cache, or else from the files and then caches them.
 CellFigures load_figures_of(const std::string& directory, const Cell& cell, FigureCache& cache) {
   CellFigures figures = named_figures(cell);
   const std::string key = cache.key_of(cell);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* format = "apportion figures 1";
 
-/// "ID SIZE MODIFIED CHANGED"; empty where there is no such file.
+/// "ID SIZE MODIFIED CHANGED"; empty if there is no such file.
 std::string stamp_of(const std::string& directory, const std::string& task) {
   struct stat status {};
   if (::stat(result_path(directory, task).c_str(), &status) != 0) return "";
@@ -93,7 +93,7 @@ void FigureCache::save() {
   }
   try {
     write_file(path_, nlohmann::json({{"format", format}, {"cells", std::move(cells)}}).dump() + "\n");
-  } catch (const UserError&) {  // a folder that is only read
+  } catch (const UserError&) {  // the folder may be read-only
   }
 }
 

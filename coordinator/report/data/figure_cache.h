@@ -1,8 +1,8 @@
-// DIR/figures.json: figures of cells as a report or the run that made them has read them, so that the next
-// report need not open every file of thousands of cells. Each stands under a digest of all that it follows
-// from: the program, the cell, its targets, and of the files their names, sizes and times of change. What
-// changed has another digest and is read again; a cache that is damaged or cannot be written costs time
-// alone.
+// DIR/figures.json: figures of cells that a report, or the run that made them, has read, so that the next
+// report need not open every file of thousands of cells. Each is stored under a digest of everything it
+// follows from: the program, the cell's headline, its targets, and its files' names, sizes and times of
+// change. Whatever changes gets another digest and is read again. A cache that is damaged or cannot be
+// written only costs time.
 #pragma once
 
 #include <string>
@@ -16,18 +16,18 @@ class FigureCache {
  public:
   explicit FigureCache(std::string directory);
 
-  /// The digest of the cell's figures; empty where one of its files cannot be seen.
+  /// The digest of the cell's figures; empty if it has no headline or one of its files is missing.
   std::string key_of(const Cell& cell) const;
 
-  /// Puts the figures that are kept under `key` into those of a cell; false when there are none.
+  /// Copies the figures stored under `key` into `figures`; false if there are none.
   bool find(const std::string& key, CellFigures& figures) const;
-  /// Of a cell whose files were all read without a problem.
+  /// Only for a cell whose files were all read without a problem.
   void keep(const std::string& key, const CellFigures& figures);
 
-  /// All that was read: of cells that are not looked at now.
+  /// Keeps everything that was in the file, also for cells that are not looked at now.
   void keep_read() { used_.insert(read_.begin(), read_.end()); }
 
-  /// Writes what this report has used, if that is not what was read; errors are not told.
+  /// Writes what this report has used if it differs from the file; errors are ignored.
   void save();
 
  private:

@@ -16,7 +16,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// The values of a key and where each stands among them.
+/// The values of a key, each with its place in their order.
 std::map<std::string, size_t> ranks_of(const std::string& key, const std::vector<const CellFigures*>& cells) {
   const std::vector<std::string> values = values_in_order(key, cells);
   std::map<std::string, size_t> ranks;
@@ -104,7 +104,7 @@ bool natural_order(const std::string& a, const std::string& b) {
       ++j;
       continue;
     }
-    // Runs of digits without leading zeros: the longer one is the larger number.
+    // Compares runs of digits without leading zeros: the longer one is the larger number.
     auto run = [](const std::string& text, size_t& at) {
       while (at < text.size() && text[at] == '0') ++at;
       const size_t begin = at;

@@ -22,10 +22,10 @@ void take_names(const TaskRecord& record, CellView& view) {
   view.method = config_value(record, "method");
   view.model = config_value(record, "model");
   view.target = config_value(record, "target");
-  if (view.target.empty()) view.target = "real";  // of a file that is older than the key
+  if (view.target.empty()) view.target = "real";  // for a file older than the key
 }
 
-// Calls `load` and keeps the message of a file that cannot be read.
+// Calls `load`; if a file cannot be read, keeps the message as a problem.
 template <typename Load>
 void attempt(CellView& view, const std::string& what, Load load) {
   try {
@@ -42,7 +42,7 @@ bool is_known(const std::vector<std::vector<double>>& target) {
                      [](const auto& row) { return !row.empty() && !std::isnan(row.front()); });
 }
 
-/// The cell's target for a result that has none of its own.
+/// Gives the cell's target to a result that has none of its own.
 void bring_target(const Cell& cell, MeasureView& measure) {
   MeasureTables& tables = measure.file.tables;
   const auto own = cell.about.targets.find(measure.test_set);
@@ -52,7 +52,7 @@ void bring_target(const Cell& cell, MeasureView& measure) {
   if (fits) tables.target = own->second;
 }
 
-/// Where the index was lost, a trained model's results tell the target of its cell.
+/// If the index was lost, takes the cell's target from its trained model's results.
 void bring_targets_of_trained(CellView& view) {
   for (MeasureView& measure : view.measures) {
     const MeasureView* after = view.measure("after", measure.test_set);
@@ -63,7 +63,7 @@ void bring_targets_of_trained(CellView& view) {
   }
 }
 
-/// Adds the view of a measure task's result, or a judge's, as `read` reads its file.
+/// Adds the view of a measure or judge task's result, read by `read`.
 void add_measure(const std::string& directory, const MeasureName& name,
                  MeasureFile (*read)(const std::string& path), CellView& view) {
   attempt(view, name.text(), [&] {
@@ -74,7 +74,7 @@ void add_measure(const std::string& directory, const MeasureName& name,
   });
 }
 
-/// What training changed, as `read` reads its file.
+/// Adds what training changed, read by `read`.
 void add_retention(const std::string& directory, RetentionFile (*read)(const std::string& path),
                    CellView& view) {
   const std::string& task = view.cell.retention;
@@ -87,7 +87,7 @@ bool is_judged_in(const Cell& cell, const std::string& measured) {
                      [&](const auto& entry) { return entry.first.starts_with(measured + "/"); });
 }
 
-/// "WHEN/TEST SET", with a judge's behind it.
+/// "WHEN/TEST SET", or "WHEN/TEST SET/JUDGE".
 MeasureName parse_name(const std::string& name, const std::string& task) {
   const size_t slash = name.find('/'), second = name.find('/', slash + 1);
   MeasureName parsed{name.substr(0, slash), "", "", task};
@@ -96,7 +96,7 @@ MeasureName parse_name(const std::string& name, const std::string& task) {
   return parsed;
 }
 
-/// What the cell's results are of, as the index or else the results say.
+/// Sets the view's dataset, method, model and target from the index, or else from the results.
 void name_cell(CellView& view) {
   const CellAbout& about = view.cell.about;
   if (!about.method.empty()) {
@@ -106,11 +106,11 @@ void name_cell(CellView& view) {
     view.target = about.target;
     return;
   }
-  // What was done last was done for this cell; an earlier task may have been another cell's first.
+  // The last tasks were done for this cell; an earlier one may have been done for another cell first.
   for (const MeasureView& measure : view.measures) {
     if (view.dataset.empty() || measure.when == "after") take_names(measure.file.record, view);
   }
-  // All that zero-shot has may have been measured for another method: the cell's name tells.
+  // All results of zero-shot may have been measured for another method: the cell's name tells.
   for (const MethodDescription& method : method_table()) {
     if (view.cell.name.ends_with("-" + method.name)) view.method = method.name;
   }

@@ -39,7 +39,7 @@ void write_numbers(Markup& out, const SetView& set) {
   out.close();
 }
 
-/// A plot and its numbers for each test set; all but the first folded.
+/// A plot and its numbers for each test set; all but the first are folded.
 void write_shares(Markup& out, const CellView& view) {
   std::set<std::string> done;
   for (const MeasureView& measure : view.measures) {

@@ -1,4 +1,4 @@
-// One cell whole as a part of the page: its plots, tables, answers, curves, cost and where all comes from.
+// One cell in full, as a section of the page: plots, tables, answers, curves, cost and provenance.
 #pragma once
 
 #include "coordinator/report/data/report_data.h"

@@ -11,7 +11,7 @@
 namespace apportion {
 namespace {
 
-constexpr double margin = 1.5;  // percent on each side, so that dots at 0 and 1 are whole
+constexpr double margin = 1.5;  // percent on each side, so that dots at 0 and 1 are not cut
 
 std::string at(double share) { return percent(place_of(share)); }
 
@@ -19,7 +19,7 @@ std::string three(double value) { return fmt::format("{:.3f}", value); }
 
 std::string three(const std::optional<double>& value) { return value ? three(*value) : "not known"; }
 
-/// What the line of a subject's category says to who cannot see it.
+/// The line of a subject's category in words, for readers who cannot see it.
 std::string words_of(const SetView& set, const SubjectView& subject, size_t j) {
   std::string words = subject.name + ", " + set.categories[j] + ": target ";
   words += subject.target.empty() ? "not known" : three(subject.target[j]);
@@ -119,7 +119,7 @@ void write_axis(Markup& out, const std::string& label) {
   out.element("div", {{"class", "value"}}, "error").close();
 }
 
-/// Furthest off first, or as they are where all are shown.
+/// Furthest off first, or in their own order if all are shown.
 std::vector<size_t> chosen(const SetView& set, size_t most) {
   std::vector<size_t> order(set.subjects.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -133,7 +133,7 @@ std::vector<size_t> chosen(const SetView& set, size_t most) {
   return order;
 }
 
-/// How many have neither a share before nor after.
+/// How many subjects have no share before or after.
 size_t without_share(const SetView& set, const std::vector<size_t>& shown) {
   return static_cast<size_t>(std::count_if(shown.begin(), shown.end(), [&](size_t s) {
     const SubjectView& subject = set.subjects[s];

@@ -1,5 +1,5 @@
-// Target against share, a line for each subject and category: the untouched model's share as a ring, the
-// trained one's as a disc, between them how far training moved it.
+// Target against share, with a line for each subject and category: a ring for the untouched model's share, a
+// disc for the trained one's, and between them how far training moved it.
 #pragma once
 
 #include "coordinator/report/html/markup.h"
@@ -7,11 +7,11 @@
 
 namespace apportion {
 
-/// Where a share lies, in percent of the plot's width.
+/// The position of a share, in percent of the plot's width.
 double place_of(double share);
 
-/// Of two categories the first one's shares (the other's are the rest), of more each one's.
-/// At most `most` subjects, those that are furthest off; how many are left out is said.
+/// With two categories it plots the shares of the first (the second's are the rest), with more those of each.
+/// It shows at most `most` subjects, those furthest off, and says how many it leaves out.
 void write_dot_plot(Markup& out, const SetView& set, size_t most);
 
 }  // namespace apportion

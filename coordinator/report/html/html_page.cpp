@@ -44,7 +44,7 @@ void write_tile(Markup& out, const std::string& number, const std::string& words
   out.open("div", {{"class", "tile"}}).element("b", {}, number).element("span", {}, words).close();
 }
 
-/// The figures of a page of one cell.
+/// The key figures of a page with one cell.
 void write_tiles(Markup& out, const CellFigures& cell) {
   if (!cell.exact_error && !cell.mae && !cell.kl) return;  // a floor alone says nothing
   out.open("div", {{"class", "tiles"}});
@@ -55,14 +55,14 @@ void write_tiles(Markup& out, const CellFigures& cell) {
   out.close();
 }
 
-/// Values that are no numbers stand side by side; a mean is a short line among its cells.
+/// Values that are not numbers stand side by side; a mean is a short line among its cells.
 void add_levels(const SweptLine& line, size_t color, Chart& chart) {
   constexpr double half = 0.2;
   for (const auto& [x, mean] : line.means)
     chart.lines.push_back({"", {{x - half, mean}, {x + half, mean}}, false, color});
 }
 
-/// The means of a line; of many the first and the last.
+/// The means of a line; if there are many, the first and the last.
 std::string words_of(const SweptLine& line, const SweepPlot& plot) {
   constexpr size_t most = 24;
   std::string words = line.name;
@@ -98,7 +98,7 @@ Chart chart_of(const SweepPlot& plot) {
   return chart;
 }
 
-/// Where training's price can be seen beside its gain: a point for each cell that has both.
+/// Training's price against its gain: a point for each cell that has both.
 void write_trade(Markup& out, const PageView& page) {
   Chart chart;
   chart.x_name = "exact error";

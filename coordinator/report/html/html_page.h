@@ -1,5 +1,5 @@
-// The page of a results folder: one HTML file that needs nothing else, readable without scripts. What is
-// shown is view/page_view.h's.
+// The page of a results folder: one HTML file that needs nothing else and is readable without scripts.
+// view/page_view.h decides what it shows.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@ namespace apportion {
 
 std::string html_page(const PageView& page);
 
-/// The page of `directory` into a file that is replaced whole; "-" is standard output. Where cells are left
-/// out of it all stand in a CSV beside it: page.html has page.csv. With `cell` the page is of that one alone.
-/// A browser reads it again after `refresh_s` seconds, 0: never. Returns the figures of all its cells. Throws
-/// UserError for a directory or a cell that is not there, and where the file cannot be written.
+/// Writes the page of `directory` to a file, which is replaced whole; "-" is standard output. If the page
+/// leaves out cells, a CSV next to it has them all: page.html gets page.csv. With `cell` the page shows only
+/// that cell. Browsers reload it after `refresh_s` seconds, 0: never. Returns the figures of all its cells.
+/// Throws UserError for a missing directory or cell, and when the file cannot be written.
 std::vector<CellFigures> write_page(const std::string& directory, const std::string& file,
                                     const std::string& cell = "", int refresh_s = 0);
 

@@ -7,7 +7,7 @@
 namespace apportion {
 namespace {
 
-/// Rows that add to the one above them would lose it.
+/// Sorting would separate rows that add to the one above from it.
 bool is_sortable(const TableView& table) {
   return table.rows.size() > 1 && std::none_of(table.rows.begin(), table.rows.end(), [](const auto& row) {
            return std::all_of(row.begin(), row.end(), [](const TableView::Entry& entry) {

@@ -1,4 +1,4 @@
-// A table of the view as HTML.
+// Renders a table of the view as HTML.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace apportion {
 
-/// Whether the caption is to be seen, or said by the heading above and so for screen readers alone.
+/// Whether the caption is visible, or only for screen readers because the heading above already says it.
 enum class Caption { seen, heard };
 
-/// Wider tables than the page scroll by themselves; headings say what they mean where the pointer rests, and
-/// sort the rows where scripts run.
+/// A table wider than the page scrolls by itself. Headings explain themselves under the pointer and, if
+/// scripts run, sort the rows.
 void write_table(Markup& out, const TableView& table, const std::string& caption,
                  Caption how = Caption::heard);
 

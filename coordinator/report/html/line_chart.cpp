@@ -18,7 +18,7 @@ struct Range {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  /// From 0 to 1; the middle where there is one value only.
+  /// From 0 to 1; the middle if there is only one value.
   double part(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
 };
 
@@ -57,7 +57,7 @@ std::string point(const ChartScale& scale, const std::pair<double, double>& one)
   return coordinate(scale.left(one.first), 1) + " " + coordinate(scale.top(one.second), 1);
 }
 
-/// Points are lines of no length with round ends, which stay round however the chart is stretched.
+/// Points are lines of zero length with round ends: these stay round however the chart is stretched.
 std::string path_of(const ChartScale& scale, const ChartLine& line) {
   std::string path;
   for (const auto& one : line.points) {

@@ -57,7 +57,7 @@ Markup& Markup::close() {
   const std::string tag = open_.back();
   open_.pop_back();
   text_ += "</" + tag + ">";
-  // Lines that an editor can show; where a blank would be seen there is none.
+  // Lines short enough for an editor; no break where it would show as a blank.
   if (tag == "tr" || tag == "div" || tag == "p" || tag == "figure" || tag == "head") text_ += '\n';
   return *this;
 }

@@ -1,7 +1,7 @@
-// HTML and SVG as text, by a small writer of our own: a figure is a few lines and circles whose places a
-// reader can check, scales with the page, follows its colours in the dark, and says in words what it shows.
-// A plotting program would be one more process to start on a machine that may not have it, for
-// pictures of a fixed size, with colours of their own and no words.
+// A small writer of our own for HTML and SVG. A figure is a few lines and circles whose positions a reader
+// can check; it scales with the page, follows its dark colours, and says in words what it shows. A plotting
+// program would be one more process to start, on a machine that may not have it, for pictures of
+// fixed size with their own colours and no words.
 #pragma once
 
 #include <initializer_list>
@@ -12,30 +12,30 @@
 
 namespace apportion {
 
-/// `text` as it may stand between tags and inside quotes: what is markup is escaped, bytes that are no UTF-8
-/// and control characters are U+FFFD.
+/// `text` made safe between tags and inside quotes: markup is escaped; bytes that are not UTF-8 and control
+/// characters become U+FFFD.
 std::string escaped(std::string_view text);
 
-/// Tags that are opened and closed in order. All texts and values are escaped.
+/// Opens and closes tags in order and escapes all texts and values.
 class Markup {
  public:
   using Attributes = std::initializer_list<std::pair<const char*, std::string>>;
 
   /// <tag ...>
   Markup& open(const char* tag, Attributes attributes = {});
-  /// </tag> of the one that was opened last.
+  /// </tag> of the tag opened last.
   Markup& close();
   /// <tag ...>text</tag>
   Markup& element(const char* tag, Attributes attributes, std::string_view text);
-  /// <tag .../>, which holds nothing.
+  /// <tag .../>, an element without content.
   Markup& empty(const char* tag, Attributes attributes);
   Markup& text(std::string_view text);
-  /// A text of somebody else's, whose direction and controls change nothing around it.
+  /// A text from outside, whose writing direction and control characters cannot affect what surrounds it.
   Markup& name(std::string_view text);
-  /// As it is: of constant texts alone.
+  /// Adds the text unescaped: for constants only.
   Markup& raw(std::string_view text);
 
-  /// All that was written; every tag must be closed (else InternalError).
+  /// Everything written so far. Throws InternalError if a tag is still open.
   const std::string& finished() const;
 
  private:
@@ -45,7 +45,7 @@ class Markup {
   std::vector<const char*> open_;
 };
 
-/// With so many decimals, as a coordinate.
+/// A coordinate with this many decimals.
 std::string coordinate(double value, int decimals);
 /// "43.200%"
 std::string percent(double value);

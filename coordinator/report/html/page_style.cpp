@@ -137,7 +137,7 @@ namespace {
 
 unsigned hex_digit(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
 
-/// Of lower-case hexadecimal digits, with = at the end (RFC 4648).
+/// Base64 of lower-case hexadecimal digits, padded with = (RFC 4648).
 std::string base64_of_hex(const std::string& hex) {
   constexpr const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;

@@ -1,5 +1,5 @@
-// The page's style sheet and its one script, as constant texts: colours for light and dark with enough
-// contrast, one column on a telephone, and paper.
+// The page's style sheet and its only script, as constants: light and dark colours with enough contrast, one
+// column on a telephone, and rules for print.
 #pragma once
 
 #include <string>
@@ -8,10 +8,11 @@ namespace apportion {
 
 extern const char* const page_style;
 
-/// Sorts a table by the heading that is clicked. Without it every table is in its own order.
+/// Sorts a table by the heading that is clicked. Without it tables keep their original order.
 extern const char* const page_script;
 
-/// A Content-Security-Policy under which nothing is fetched and no other script runs, whatever a name holds.
+/// A Content-Security-Policy under which nothing is fetched and no other script runs, no matter what a name
+/// contains.
 std::string page_policy();
 
 }  // namespace apportion

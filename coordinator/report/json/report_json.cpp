@@ -17,7 +17,7 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 
 Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
 
-/// A count is a whole number.
+/// A metric without decimals is a whole number: a count.
 Json metric_number(const MetricDescription& metric, const std::optional<double>& value) {
   if (value && std::isfinite(*value) && metric.decimals == 0) return static_cast<int64_t>(*value);
   return number(value);
@@ -29,7 +29,7 @@ Json numbers(const std::vector<double>& values) {
   return array;
 }
 
-/// Whether a measure's subjects and the whole have the metric.
+/// Whether the measure, and each of its subjects, has metrics of this extent.
 bool has_metric(const MeasureView& view, MetricExtent extent) {
   if (extent == MetricExtent::all) return true;
   return extent == MetricExtent::judged ? !view.judge.empty() : reads_stories(view.file.record.task);
@@ -47,7 +47,7 @@ Json subject_json(const MeasureView& view, size_t s) {
   return json;
 }
 
-/// The metrics of the whole test set that are of this extent.
+/// Adds the whole test set's metrics of this extent.
 void add_metrics(const DatasetMetrics& metrics, MetricExtent extent, Json& json) {
   for (const MeasuredMetric& metric : measured_metrics()) {
     if (metric.extent == extent && metric.of_set)
@@ -98,7 +98,7 @@ Json retention_json(const RetentionFile& file) {
   return json;
 }
 
-/// The last value of each of these columns of the log.
+/// Adds the last value of each of these columns of the log.
 void add_last(const TrainLog& log, std::initializer_list<std::string_view> names, Json& json) {
   for (const std::string_view name : names) {
     for_each_column(log, [&](const char* column, const std::vector<double>& values) {
@@ -124,7 +124,7 @@ Json training_json(const TrainView& view) {
   return json;
 }
 
-// A path may hold bytes that are no UTF-8.
+// A path may hold bytes that are not UTF-8.
 std::string text_of(const Json& json) { return json_text(json, 2) + "\n"; }
 
 Json judges_json(const JudgeAgreement& pair) {

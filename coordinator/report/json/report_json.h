@@ -1,4 +1,4 @@
-// The report as one JSON document with every number unrounded; null where a number means nothing.
+// The report as one JSON document, numbers unrounded; null where a number has no meaning.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace apportion {
 
 std::string report_json(const std::string& directory, const std::vector<CellView>& cells);
 
-/// A sweep by some of its keys; `problems` are lines on files that cannot be read.
+/// A sweep grouped by some of its keys; `problems` has a line for each file that cannot be read.
 std::string pivot_json(const std::string& directory, const Pivot& pivot,
                        const std::vector<std::string>& problems);
 

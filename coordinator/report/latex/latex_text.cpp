@@ -12,7 +12,7 @@
 namespace apportion {
 namespace {
 
-/// Signs that LaTeX reads as its own, or sets otherwise than they look, and what sets them.
+/// Characters that LaTeX interprets or sets differently from how they look, and what sets them.
 const std::map<char32_t, std::string_view>& signs() {
   static const std::map<char32_t, std::string_view> signs = {
       {'#', "\\#"},
@@ -31,7 +31,7 @@ const std::map<char32_t, std::string_view>& signs() {
       {'"', "\\symbol{34}"},
 
       {'`', "\\textasciigrave{}"},
-      // In front of a row these would be read as part of the end of the row above.
+      // At the start of a row LaTeX would read these as part of the end of the row above.
       {'[', "{[}"},
       {'*', "{*}"},
       {0xA0, "~"},
@@ -48,8 +48,8 @@ const std::map<char32_t, std::string_view>& signs() {
   return signs;
 }
 
-/// Letters with accents that the fonts of every LaTeX have (its encoding OT1, ot1enc.dfu). Those with a hook
-/// below, a stroke of their own or none of the accents are left out.
+/// Accented letters that the fonts of every LaTeX have (encoding OT1, ot1enc.dfu). Leaves out letters with a
+/// hook below, with a stroke, or without any of the accents.
 bool has_font(char32_t code) {
   static const std::set<char32_t> without = {
       0xD0,  0xD7,  0xDE,  0xF0,  0xF7,  0xFE,  0x104, 0x105, 0x110, 0x111, 0x118, 0x119, 0x122,
@@ -59,12 +59,12 @@ bool has_font(char32_t code) {
   return code >= 0xC0 && code <= 0x17E && !without.contains(code);
 }
 
-/// Two signs that LaTeX's fonts join stay two.
+/// Whether LaTeX's fonts would join these two characters into one.
 bool joins(char32_t before, char32_t code) {
   return before == code && (code == '-' || code == ',' || code == '\'');
 }
 
-/// A long text is broken into lines.
+/// A column with long texts breaks them into lines.
 std::string column_type(const TableView& table, size_t column) {
   constexpr int most_columns = 48;
   if (table.columns[column].align == Align::right) return "r";

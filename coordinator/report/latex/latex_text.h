@@ -1,4 +1,4 @@
-// LaTeX as pdfLaTeX, XeLaTeX and LuaLaTeX compile it with booktabs: texts and tables.
+// Texts and tables in LaTeX that compiles with pdfLaTeX, XeLaTeX and LuaLaTeX, and booktabs.
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace apportion {
 
-/// `text` on one line, whose signs mean nothing to LaTeX. Letters that pdfLaTeX's fonts lack are
+/// `text` on one line, with LaTeX's special characters escaped. Letters that pdfLaTeX's fonts lack become
 /// \anyletter (latex_page).
 std::string latex_text(std::string_view text);
 
-/// A `table` for each, with title and note as its caption, and above them what they need: a comment that
-/// names the package, and \anyletter, which is the letter where the program has fonts for it and else its
-/// number.
+/// A `table` for each, with title and note as its caption. Above them stands what they need: a comment that
+/// names the package, and the definition of \anyletter, which sets the letter if the compiler has fonts for
+/// it and else its number.
 std::string latex_page(const std::vector<NotedTable>& tables);
 
 }  // namespace apportion

@@ -5,7 +5,7 @@
 namespace apportion {
 namespace {
 
-// A blank of no width, which parts what would be a mention, a number of an issue, an address or a sign's
+// A zero-width space, which breaks up what would be a mention, an issue number, an address or an emoji's
 // name.
 constexpr const char* parting = "&#8203;";
 
@@ -15,7 +15,7 @@ std::string markdown_row(const std::vector<std::string>& cells) {
   return row + "\n";
 }
 
-/// A name that begins with blanks belongs to the one above it.
+/// A name that begins with blanks belongs to the row above it.
 std::string cell_text(const std::string& text) {
   const bool below = text.starts_with("  ");
   return (below ? "&emsp;" : "") + markdown_text(below ? text.substr(2) : text);
@@ -38,7 +38,7 @@ std::string markdown_text(std::string_view text) {
       case '&':
         safe += "&amp;";
         break;
-      case '|':  // in a table a backslash of its own would part cells all the same
+      case '|':  // in a table even an escaped bar would separate cells
         safe += "&#124;";
         break;
       case '@':

@@ -9,14 +9,14 @@
 
 namespace apportion {
 
-/// `text` on one line, so that it is read as nothing but text, in a cell of a table, too: no markup, no HTML,
-/// nobody is told of an @name, and #12 names no issue.
+/// `text` on one line, escaped so that it reads as plain text even in a table cell: no markup, no HTML; @name
+/// notifies nobody and #12 links to no issue.
 std::string markdown_text(std::string_view text);
 
-/// The table with its heading; what a column means is left to the text around it.
+/// The table with its headings; the surrounding text explains the columns.
 std::string markdown_table(const TableView& table);
 
-/// Each table below its title, and its note behind it.
+/// Each table under its title, followed by its note.
 std::string markdown_page(const std::vector<NotedTable>& tables);
 
 }  // namespace apportion

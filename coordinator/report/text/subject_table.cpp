@@ -49,7 +49,7 @@ std::string spark_cell(const Style& style, const std::vector<double>& shares, Pa
   return painted(style, paint, spark(style, shares));
 }
 
-// Every category's share, exact where it is known with half the width of its bounds, else sampled.
+// Every category's share: the exact one if known, with half the width of its bounds, else the sampled one.
 std::string list_cell(const Style& style, const SubjectView& subject, const std::vector<double>& sampled) {
   const bool exact = !subject.exact.empty();
   if (!exact && sampled.empty()) return not_known;
@@ -66,7 +66,7 @@ std::string list_cell(const Style& style, const SubjectView& subject, const std:
   return exact && width > tight_bounds ? text + sign + decimals(width / 2).substr(1) : text;
 }
 
-// By its number where the names are many.
+// The category's number instead of its name if there are many.
 std::string worst_cell(const Style& style, const SubjectView& subject,
                        const std::vector<std::string>& categories) {
   if (!subject.worst) return not_known;
@@ -76,7 +76,7 @@ std::string worst_cell(const Style& style, const SubjectView& subject,
   return name + fmt::format(" {:+.3f}", subject.worst->difference);
 }
 
-// The columns that both forms of the table end with.
+// The columns that end both forms of the table.
 void add_errors(std::vector<std::string>& row, const SubjectView& subject) {
   row.push_back(decimals(subject.error));
   row.push_back(decimals(subject.mae));

@@ -1,4 +1,4 @@
-// The part of the report with a row for each subject, as subject_view.h has it.
+// The part of the report with a row for each subject, from subject_view.h.
 #pragma once
 
 #include <optional>
@@ -9,12 +9,12 @@
 
 namespace apportion {
 
-/// Three decimals, "-" for what is not known.
+/// Three decimals, "-" if unknown.
 std::string decimals(double value);
 std::string decimals(const std::optional<double>& value);
 
 /// One test set of a cell, at most 120 columns wide. With two categories the first one's share is a bar and a
-/// number; with more, a spark and a list.
+/// number; with more, the shares are a spark and a list.
 std::string render_subjects(const Style& style, const SetView& set);
 
 }  // namespace apportion

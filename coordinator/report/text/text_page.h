@@ -1,4 +1,4 @@
-// The report as text for a terminal: at most 120 columns but for paths. What is shown is the view's.
+// The report as text for a terminal: at most 120 columns, except for paths. view/ decides what it shows.
 #pragma once
 
 #include <string>
@@ -11,17 +11,17 @@
 
 namespace apportion {
 
-/// With a heading, rule and rows, two blanks in front.
+/// Heading, rule and rows, indented by two blanks.
 std::string render_table(const Style& style, const TableView& table);
 
-/// Cells whole.
+/// Cells in full.
 std::string text_page(const std::string& directory, const Style& style, const std::vector<CellView>& cells);
 
-/// Many cells: a line each; `--cell` shows one whole.
+/// Many cells, one line each; `--cell` shows one in full.
 std::string text_page(const std::string& directory, const Style& style,
                       const std::vector<CellFigures>& cells);
 
-/// The same by some of the swept keys.
+/// The same, grouped by some of the swept keys.
 std::string text_page(const std::string& directory, const Style& style, const Pivot& pivot,
                       const std::vector<CellFigures>& cells);
 

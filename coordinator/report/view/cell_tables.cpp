@@ -202,7 +202,7 @@ TableView retention_table(const RetentionSummary& summary) {
   for (const RetentionMetric& metric : retention_metrics()) {
     if (metric.of_group) table.columns.push_back(column_of(metric));
   }
-  // "leak before" says what the two behind it are of.
+  // "leak before" already says what the next two columns are about.
   table.columns[table.columns.size() - 2].heading = "after";
   table.columns.back().heading = "added";
   auto add = [&](const RetentionGroup& group, const std::string& name) {

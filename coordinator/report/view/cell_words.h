@@ -1,4 +1,4 @@
-// What a report says of a cell in words: its title, facts and errors, what judges agree on, what must not
+// What a report says about a cell in words: its title, facts and errors, how judges agree, what must not
 // change, where its files are and what to type next.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace apportion {
 
-/// How parts of a line are joined, which depends on the characters that there are.
+/// The characters that join the parts of a line, in Unicode or ASCII.
 struct Marks {
   const char *dot, *arrow;
 };
@@ -18,36 +18,36 @@ inline constexpr Marks unicode_marks = {" · ", " → "}, ascii_marks = {", ", "
 /// "gender-us-real · target even · full".
 std::string cell_title(const CellView& view, const Marks& marks);
 
-/// Job, model, subjects, wordings and rounds; of a cell with a measure.
+/// Job, model, subjects, wordings and rounds. The cell must have a measure.
 std::string cell_facts(const CellView& view, const Marks& marks);
 
-/// Exact error, MAE before and after, floor and coverage of the first test set; empty where it was not
-/// measured before and after, or has no MAE.
-/// A metric of a whole test set, as the table of metrics rounds it.
+/// A metric of a whole test set, rounded as the table of metrics says.
 std::string set_text(const char* metric, const DatasetMetrics& metrics);
 
+/// Exact error, MAE before and after, floor and coverage of the first test set; empty if it was not measured
+/// before and after, or has no MAE.
 std::string cell_errors(const CellView& view, const Marks& marks);
 
-/// Of each test set that has one; empty where none has.
+/// The correlation of each test set that has one; empty if none has.
 std::string correlation_line(const CellView& view, const Marks& marks);
 
-/// A line for each two judges of the same stories.
+/// A line for each pair of judges of the same stories.
 std::vector<std::string> agreement_lines(const CellView& view);
 
 /// Plain text and easy questions, before and after.
 std::string retention_line(const RetentionSummary& summary);
 
-/// Why such a model is none to ask anything else; empty where it is.
+/// Why this model should not be asked anything else; empty if it may be.
 std::string verdict_line(const RetentionSummary& summary);
 
-/// Where something lies, and what it is.
+/// A path and what it holds.
 struct FileEntry {
   std::string path, what;
 };
 std::vector<FileEntry> files_of(const std::string& directory, const std::vector<CellView>& cells,
                                 const Marks& marks);
 
-/// Two lines of Python that read a result of the cell; empty where it has none.
+/// Two lines of Python that read a result of the cell; empty if it has none.
 std::vector<std::string> python_lines(const std::string& directory, const CellView& view);
 
 }  // namespace apportion

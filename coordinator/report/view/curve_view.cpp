@@ -23,7 +23,7 @@ std::vector<CurvePoint> finite_points(const TrainLog& log, const std::string& na
 
 bool is_lower(const CurvePoint& a, const CurvePoint& b) { return a.second < b.second; }
 
-/// The lowest and the highest point of each of `most` / 2 stretches, in their order.
+/// The lowest and highest point of each of `most` / 2 stretches, in order.
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points, size_t most) {
   if (points.size() <= most) return points;
   std::vector<CurvePoint> kept;
@@ -48,7 +48,7 @@ std::vector<CurveView> curves_of(const TrainLog& log, size_t most) {
     if (points.empty()) continue;
     const auto [low, high] = std::minmax_element(points.begin(), points.end(), is_lower);
     const bool is_zero = low->second == 0 && high->second == 0;
-    if (is_zero) continue;  // the stage has the term at a weight of 0
+    if (is_zero) continue;  // the stage has the term with weight 0
     curves.push_back({training_metric(name), thinned(points, most), points.front().second,
                       points.back().second, low->second, high->second,
                       low->second > 0 && high->second > wide * low->second});

@@ -1,5 +1,5 @@
-// The curves of a training task: of each metric that the stage has one, and what it would be if all came out
-// as asked.
+// The curves of a training task: one for each metric that the stage has, and its value if all came out as
+// asked.
 #pragma once
 
 #include <optional>
@@ -19,11 +19,11 @@ struct CurveView {
   const TrainingMetric& metric;
   std::vector<CurvePoint> points;
   double first = 0, last = 0, lowest = 0, highest = 0;
-  bool is_logarithmic = false;  // all values are above 0, and span more than two powers of ten
+  bool is_logarithmic = false;  // all values are above 0 and span more than two powers of ten
 };
 
-/// Loss, KL, coverage, KTO, z, what is kept, and the learning rate: those that have a finite value. Of more
-/// than `most` steps each stretch of steps has its lowest and highest value.
+/// Loss, KL, coverage, KTO, z, what is kept, and the learning rate: those with a finite value. With more than
+/// `most` points, each stretch of steps keeps its lowest and highest value.
 std::vector<CurveView> curves_of(const TrainLog& log, size_t most);
 
 }  // namespace apportion

@@ -25,7 +25,7 @@ std::vector<Cell> cells_of(const std::string& directory) {
   }
 }
 
-/// The cells that are furthest off, worst first; those without a result are told elsewhere.
+/// The cells that are furthest off, worst first; those without a result are mentioned elsewhere.
 std::vector<Cell> worst_cells(const std::vector<Cell>& cells, const std::vector<CellFigures>& figures) {
   std::vector<const CellFigures*> sorted = by_error(figures);
   std::erase_if(sorted, [](const CellFigures* cell) { return !cell->exact_error && !cell->mae; });
@@ -54,7 +54,7 @@ std::vector<NotedTable> tables_of(const PageView& page) {
     const bool one_value = std::all_of(pivot.rows.begin(), pivot.rows.end(), [&](const PivotRow& row) {
       return row.values == pivot.rows.front().values;
     });
-    if (one_value || keys.size() == 1) continue;  // with one key the cells are the rows
+    if (one_value || keys.size() == 1) continue;  // with a single key the rows would be the cells
     NotedTable& group = tables.emplace_back(NotedTable{
         "By " + key, "Means over all that else was swept; below them lowest..highest.", pivot_table(pivot)});
     for (const std::string& line : {left_out_line(pivot), missing_line(pivot)})

@@ -161,7 +161,7 @@ std::vector<std::string> missing_of(const std::string& directory) {
   try {
     status = folder_status(directory, folder_seconds(directory));
   } catch (const Error&) {
-    return lines;  // no run has left its plan here: a folder of results alone
+    return lines;  // no run has left its plan here: a folder with only results
   }
   const std::vector<std::string> at_work = at_work_lines(status.members);
   for (const JobStatus& job : status.jobs) {

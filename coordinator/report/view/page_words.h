@@ -1,4 +1,4 @@
-// The sentences at the top of a page: what was asked, how well it came out, and what is not there.
+// The sentences at the top of a page: what was asked, how well it came out, and what is missing.
 #pragma once
 
 #include <string>
@@ -9,20 +9,19 @@
 
 namespace apportion {
 
-/// Of one cell, "What was asked" and "How well it came out".
+/// For one cell: "What was asked" and "How well it came out".
 std::string asked_of(const CellView& view);
 std::string outcome_of(const CellView& view);
 
-/// The same of several.
+/// The same for several cells.
 std::string asked_of(const std::vector<CellFigures>& cells);
 std::string outcome_of(const std::vector<CellFigures>& cells);
 
-/// A line for each job of the folder that is not done, for the first tasks that failed, and for the first
-/// runs that are at work; what can be done about it. None of a folder whose runs are all done, or that no run
-/// has worked in.
+/// A line for each unfinished job of the folder, for the first tasks that failed, and for the first runs at
+/// work, with what can be done about it. Empty if all runs are done or no run has worked in the folder.
 std::vector<std::string> missing_of(const std::string& directory);
 
-/// A model as people call it: the last part of a path.
+/// A model's short name: the last part of its path.
 std::string short_name(const std::string& model);
 
 }  // namespace apportion

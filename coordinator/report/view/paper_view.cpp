@@ -20,14 +20,14 @@ using Entry = TableView::Entry;
 constexpr const char* columns_note =
     "MAE: of the rounds, ± its standard deviation over subjects; floor: a perfect sampler's.";
 
-/// "0.044 ± 0.020", which holds the mean.
+/// "0.044 ± 0.020"; its value is the mean.
 Entry mae_entry(const DatasetMetrics& metrics) {
   Entry entry = entry_of(measured_metric("mae"), metrics);
   if (metrics.mae && metrics.mae_deviation) entry.text += " ± " + set_text("mae_deviation", metrics);
   return entry;
 }
 
-/// What p is, and the intervals of the means where there are.
+/// Says what p is, and the intervals of the means if there are any.
 std::string chance_note(const DatasetMetrics& metrics) {
   std::string note =
       "p: of the test whether the rounds are draws from the target; in the last row the subjects with 0.05 "
@@ -47,7 +47,7 @@ std::string chance_note(const DatasetMetrics& metrics) {
 
 Entry floor_entry(const CellFigures& figures) { return entry_of(measured_metric("floor"), figures.floor); }
 
-/// Columns whose heading is one of these are left out.
+/// Removes the columns with one of these headings.
 TableView without(TableView table, const std::set<std::string>& headings) {
   for (size_t i = table.columns.size(); i-- > 0;) {
     if (!headings.contains(table.columns[i].heading)) continue;
@@ -58,7 +58,7 @@ TableView without(TableView table, const std::set<std::string>& headings) {
   return table;
 }
 
-/// The `most` subjects that are furthest off, worst first, where there are more.
+/// If there are more than `most` subjects, only those furthest off, worst first.
 SetView worst_of(SetView set, size_t most) {
   if (set.subjects.size() <= most) return set;
   auto error_of = [](const SubjectView& subject) { return subject.error ? subject.error : subject.mae; };
@@ -68,7 +68,7 @@ SetView worst_of(SetView set, size_t most) {
   return set;
 }
 
-/// What stands in a table of cells beside the figures.
+/// What a table of cells shows besides the figures.
 struct PaperRow {
   std::string target;
   Entry before, after, exact;

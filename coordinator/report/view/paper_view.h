@@ -1,5 +1,4 @@
-// The tables of a paper, or of an issue: of one cell a row for each subject, of several a row for each of
-// them.
+// The tables for a paper or an issue: for one cell a row for each subject, for several a row for each cell.
 #pragma once
 
 #include <string>
@@ -16,14 +15,14 @@ struct PaperView {
   std::vector<CellFigures> figures;  // of all cells
 };
 
-/// Of a test set a row for each subject, of more than two categories for each of these, too, and the means:
-/// target, before, after, exact error, MAE with its deviation over subjects, floor. `most` subjects, the
-/// furthest off first where that are not all.
+/// For a test set a row for each subject (with more than two categories for each of these, too) and one of
+/// means: target, before, after, exact error, MAE with its deviation over subjects, floor. Shows at most
+/// `most` subjects, and if that is not all, those furthest off, worst first.
 NotedTable subjects_of_paper(const CellView& view, const SetView& set, size_t most);
 
-/// Of one cell a table for each test set. Of several one table: dataset, method and what was swept, the
+/// For one cell a table for each test set. For several one table: dataset, method and swept values, the
 /// target, the MAE before and after, exact error and floor. With `by` a row for each combination of these
-/// swept keys. Cells are loaded one after the other, so that thousands need not be in memory at once. Throws
+/// swept keys. Loads one cell after another, so that thousands need not be in memory at once. Throws
 /// UserError for a key that was not swept.
 PaperView make_paper_view(const std::string& directory, const std::vector<Cell>& cells,
                           const std::vector<std::string>& by);

@@ -18,7 +18,7 @@ using Entry = TableView::Entry;
 struct TaskOfCell {
   std::string name;
   const TaskRecord* record;
-  const TrainFile* training;  // nullptr: no training task
+  const TrainFile* training;  // nullptr: not a training task
 };
 
 std::vector<TaskOfCell> tasks_of(const CellView& view) {
@@ -43,7 +43,7 @@ std::optional<double> number_of(const std::string& text) {
   return parse_number(text, value) ? std::optional(value) : std::nullopt;
 }
 
-/// Of "2,2": 4.
+/// The sum of a list: 4 for "2,2".
 std::optional<double> sum_of_list(const std::string& text) {
   std::istringstream stream(text);
   std::optional<double> sum;
@@ -61,7 +61,7 @@ Entry rounded(const std::optional<double>& value, int decimals) {
 
 std::string or_unknown(const std::string& text) { return text.empty() ? not_known : text; }
 
-/// What a task took, and of all together.
+/// What a task took, or all together.
 struct Cost {
   std::optional<double> seconds, tokens, core_hours;
 

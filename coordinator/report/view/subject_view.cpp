@@ -24,7 +24,7 @@ std::vector<ShareBounds> shown_bounds(const SubjectMetrics& metrics) {
   return bounds;
 }
 
-// Before and after may be of different subjects when one of the files is another job's.
+// Before and after may have different subjects if one of the files is from another job.
 const SubjectMetrics* subject_of(const MeasureView* view, size_t s) {
   return view && s < view->metrics.subjects.size() ? &view->metrics.subjects[s] : nullptr;
 }

@@ -1,5 +1,5 @@
-// Of each subject of a test set what is shown: its target, its shares before and after training, how far off
-// they are, and which of these say too little to be shown.
+// What is shown for each subject of a test set: its target, its shares before and after training, and how far
+// off they are; leaves out those that say too little.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace apportion {
 
-/// The ends between which an exact share lies.
+/// The bounds of an exact share.
 struct ShareBounds {
   double low = 0, high = 0;
 
@@ -29,22 +29,22 @@ struct WorstCategory {
 
 struct SubjectView {
   std::string name;
-  std::vector<double> target;                    // empty: not known
-  std::vector<double> before, after;             // of the rounds; empty: too few of them have a category
+  std::vector<double> target;                    // empty: unknown
+  std::vector<double> before, after;             // from the rounds; empty: too few of them have a category
   std::vector<ShareBounds> exact_before, exact;  // empty: too much is unexplored
-  double parsed_before = 0, parsed = 0;          // rounds that have a category
+  double parsed_before = 0, parsed = 0;          // share of rounds that have a category
   std::optional<double> error, mae, floor, p_value;
   double coverage = 0;
   Closeness closeness = Closeness::unknown;
   std::optional<WorstCategory> worst;
 
-  /// The exact share's middle, else the sampled share; nothing where neither is shown.
+  /// The middle of the exact share, else the sampled share; nothing if neither is shown.
   std::optional<double> best_share(size_t category) const;
   std::optional<double> best_share_before(size_t category) const;
 };
 
-/// One test set of a cell. `exact`, errors and coverage are of the trained model, or where that was not
-/// measured of the untouched one, which `after` then says nothing of.
+/// One test set of a cell. `exact`, errors and coverage are the trained model's, or, if that was not
+/// measured, the untouched one's, and `after` is then empty.
 struct SetView {
   std::string test_set;
   std::vector<std::string> categories;
@@ -56,10 +56,10 @@ struct SetView {
   }
 };
 
-/// Bounds as close as this are one number.
+/// Bounds this close are shown as one number.
 inline constexpr double tight_bounds = 0.001;
 
-/// `before` or `after` may be nullptr, not both.
+/// `before` or `after` may be nullptr, but not both.
 SetView compare_subjects(const MeasureView* before, const MeasureView* after);
 
 }  // namespace apportion

@@ -13,7 +13,7 @@ std::optional<double> error_of(const CellFigures& cell) {
   return cell.exact_error ? cell.exact_error : cell.mae;
 }
 
-/// The values of a key and where they stand: numbers by their size, else in the order of a pivot's rows.
+/// The values of a key and their positions: numbers by size, others in the order of a pivot's rows.
 struct Places {
   bool is_numeric = true;
   std::vector<std::pair<double, std::string>> values;

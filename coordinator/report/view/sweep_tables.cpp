@@ -14,12 +14,12 @@ namespace {
 using Column = TableView::Column;
 using Entry = TableView::Entry;
 
-/// A swept value: a long one, such as a path, is told by its end.
+/// A swept value; a long one, such as a path, is cut at its start.
 Column value_column(const std::string& key) { return {key, Align::left, "", 24, true}; }
 
 Column job_column() { return {"job", Align::left, "", 16}; }
 
-/// Cells that have not swept all keys are told by their names.
+/// Whether some cells did not sweep all keys and need their names to be told apart.
 bool has_other_cells(const std::vector<CellFigures>& cells, const std::vector<std::string>& keys) {
   return std::any_of(cells.begin(), cells.end(),
                      [&](const CellFigures& cell) { return cell.swept.size() != keys.size(); });
@@ -37,7 +37,7 @@ Entry mean_entry(const FigureColumn& column, const std::optional<PivotFigure>& f
   return entry;
 }
 
-/// "0.028..0.035"; empty where they print alike.
+/// "0.028..0.035"; empty if both print alike.
 std::string range_text(const FigureColumn& column, const std::optional<PivotFigure>& figure) {
   if (!figure) return "";
   const int decimals = column.metric.decimals;
@@ -46,7 +46,7 @@ std::string range_text(const FigureColumn& column, const std::optional<PivotFigu
   return low == high ? "" : low + ".." + high;
 }
 
-/// What tells rows apart beside the keys.
+/// What tells rows apart besides the keys.
 struct PivotExtras {
   bool jobs = false, test_sets = false;
 };
@@ -83,13 +83,13 @@ void add_figures(const CellFigures& cell, std::vector<Entry>& row) {
     row.push_back(entry_of(column.metric, cell.*column.value));
 }
 
-/// Whether the cells have different values of it.
+/// Whether the cells differ in this field.
 bool differs(const std::vector<CellFigures>& cells, std::string CellFigures::*field) {
   return std::any_of(cells.begin(), cells.end(),
                      [&](const CellFigures& cell) { return cell.*field != cells.front().*field; });
 }
 
-/// The last of `sorted` that have an error, worst first, then those without.
+/// Those of `sorted` with an error, worst first, then those without; at most `most`.
 std::vector<const CellFigures*> worst_of(std::vector<const CellFigures*> sorted, size_t most) {
   const auto without = std::find_if(sorted.begin(), sorted.end(),
                                     [](const CellFigures* cell) { return !cell->exact_error && !cell->mae; });

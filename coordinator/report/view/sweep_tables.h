@@ -9,21 +9,21 @@
 
 namespace apportion {
 
-/// A row for each cell, by exact error and then by MAE, cells without either last.
+/// A row for each cell, sorted by exact error, then by MAE; cells without either come last.
 TableView sweep_table(const std::vector<CellFigures>& cells);
 
-/// A row for each cell by its name, with dataset and method where these differ, best first; of more than
-/// `most` cells the worst `most`, worst first.
+/// A row for each cell with its name, and dataset and method if these differ, best first; if there are more
+/// than `most` cells, only the worst `most`, worst first.
 TableView cells_table(const std::vector<CellFigures>& cells, size_t most);
 
-/// Cells by exact error and then by MAE, cells without either last.
+/// Cells sorted by exact error, then by MAE; cells without either come last.
 std::vector<const CellFigures*> by_error(const std::vector<CellFigures>& cells);
 
-/// Means, with how many of the row's cells have one where not all do, and below them lowest to highest where
-/// they differ.
+/// Means (with the number of cells, if not all of a row's cells have one), and below them lowest to highest
+/// if these differ.
 TableView pivot_table(const Pivot& pivot);
 
-/// A line each for what a pivot leaves out and for what is missing in it; empty where there is nothing.
+/// One line for what a pivot leaves out, one for what is missing in it; empty if there is nothing.
 std::string left_out_line(const Pivot& pivot);
 std::string missing_line(const Pivot& pivot);
 
