@@ -28,7 +28,7 @@ RATE, DECAY, BETAS, EPSILON = 0.5, 0.1, (0.9, 0.95), 1.0
 
 
 def folder_in(directory):
-    """The model's folder if it is one of the families, and not the small job's own model."""
+    """The folder of the family's model; None for the small job's own."""
     return next((f"{directory}/{name}" for name in tiny_models.FAMILIES if os.path.isdir(f"{directory}/{name}")), None)
 
 

@@ -50,7 +50,7 @@ def stored(folder):
 
 
 def learns(folder):
-    """Whether stage 1's KL between target and steering tokens falls."""
+    """Stage 1's KL between the target and the steering tokens falls."""
     for path in pathlib.Path(folder).glob("tasks/*/result.h5"):
         with h5py.File(path) as file:
             if file.attrs["label"] == "stage 1":
@@ -59,7 +59,7 @@ def learns(folder):
 
 
 def steers(folder):
-    """Whether the trained model's answers begin with the steering tokens far more often than before."""
+    """The trained model's answers begin with the steering tokens far more often than before."""
     mass = {}
     for path in pathlib.Path(folder).glob("tasks/*/result.h5"):
         with h5py.File(path) as file:

@@ -271,7 +271,7 @@ def run_ours(dump, cases):
 
 
 def compare(name, dump, cases, may_refuse=True):
-    """Whether both give the same text, or both fail (if failing is allowed), in every case."""
+    """Whether both give the same text, or both fail (if failing is allowed), in every case; and how many transformers refused."""
     wrong = refused = 0
     for case, ours in zip(cases, run_ours(dump, cases), strict=True):
         theirs = reference(case)
