@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets up what is missing, builds the tests and runs them all through ctest; prints each phase's seconds.
+# Sets up what is missing, builds the tests and runs them all through ctest; prints how many seconds each phase took.
 #   bash tests/run.sh            everything
 #   bash tests/run.sh --quick    without what needs Python peers, benches, sanitizers and clang-tidy
-#   bash tests/run.sh --long     with the tests labelled long, too, the long forms of some (APPORTION_LONG), and fuzzers
+#   bash tests/run.sh --long     also the tests labelled long, the long forms of some (APPORTION_LONG), and fuzzers
 #   bash tests/run.sh REGEX      only set-up, build and the suites and scripts whose name matches (ctest -R); also with --quick or --long
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/common.sh"
@@ -37,7 +37,7 @@ run_tests() {
   ctest "${options[@]}"
 }
 
-# Memory errors and undefined behaviour in shared, coordinator and the links in memory, then data races where they have
+# Memory errors and undefined behaviour in shared, coordinator and the in-memory links, then data races in those that use
 # threads.
 sanitize() {
   cmake --preset "$1" >/dev/null
@@ -45,14 +45,14 @@ sanitize() {
   ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" -R '^unit_shared/'
 }
 
-# Readers of files that anyone may have made, a minute each.
+# Fuzzes the readers of files that anyone may have made, a minute each.
 fuzz() {
   cmake --preset fuzz >/dev/null
   cmake --build build/fuzz --target fuzzers
   ctest --test-dir build/fuzz --output-on-failure --no-tests=error -j "$jobs" -R '^fuzz/'
 }
 
-# The worker's files count as changed against the main branch where the checkout knows another, else the last commit.
+# The worker's files count as changed since the branch left origin/main, or, on or without that, since the commit before HEAD.
 tidy() {
   local base
   base="$(git merge-base HEAD origin/main 2>/dev/null || true)"
@@ -60,7 +60,7 @@ tidy() {
   python3 tests/tidy.py "$build" "$base"
 }
 
-# Compiles and links the CUDA forms where there is a toolkit; there is no GPU to run them on.
+# Compiles and links the CUDA forms if there is a toolkit; there is no GPU to run them on.
 build_cuda() {
   if ninja -C "$build" -t query apportion_cuda >/dev/null 2>&1; then
     cmake --build "$build" --target apportion_cuda logits_dump_cuda collectives_nccl_test

@@ -1,7 +1,7 @@
-"""Runs clang-tidy (.clang-tidy) over all of shared and coordinator, and over the worker's files that differ from
-a commit: LibTorch's headers make those slow. A file that passed is skipped until it or a header it reads changes.
-Files of shared and coordinator are read several at a time, as one that includes them: nine tenths of the time of a file
-read alone go into the libraries' headers.
+"""Runs clang-tidy (.clang-tidy) over all of shared and coordinator, and over those worker files that differ from a commit,
+because LibTorch's headers make them slow. A file that passed is skipped until it or a header it reads changes. Files of
+shared and coordinator are read in batches, through one file that includes several: a file read alone spends nine tenths
+of its time in the libraries' headers.
 Usage: tidy.py BUILD [COMMIT]. BUILD is a built folder: its compile commands and ninja's list of headers are read."""
 
 import collections
@@ -14,15 +14,15 @@ import re
 import subprocess
 import sys
 
-# Asks for CPU features by names that g++ 12 knows and Debian 12's clang 14 does not.
+# These ask for CPU features by names that g++ 12 knows and Debian 12's clang 14 does not.
 UNREADABLE = {"worker/device_cpu.cpp", "worker/kernels/row_kernels_choice.cpp"}
 AT_A_TIME = 10
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 
 
 def compile_options(build):
-    """{source: the compiler and its options}, for clang: without precompiled headers, g++'s own options and OpenMP, whose
-    header it lacks."""
+    """{source: the compiler and its options}, for clang: without precompiled headers, g++'s own options, and OpenMP, whose
+    header clang lacks."""
     options = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         command = entry["command"].removesuffix(f" -c {entry['file']}")
@@ -32,7 +32,7 @@ def compile_options(build):
 
 
 def header_lists(build):
-    """{source: the files of this tree that it reads}, as ninja recorded them on compiling."""
+    """{source: the files of this tree that it reads}, as ninja recorded them when compiling."""
     lists, current = {}, None
     for line in subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True, check=True).stdout.splitlines():
         if line.startswith("    "):
@@ -46,7 +46,7 @@ def header_lists(build):
 
 
 def changed_since(commit):
-    """Paths that differ from `commit`, and what git does not track yet; without a commit known here: none."""
+    """Paths that differ from `commit`, and untracked ones; none if the commit is not known here."""
     difference = subprocess.run(["git", "diff", "--name-only", commit, "--"], cwd=SOURCE, capture_output=True, text=True)
     if difference.returncode != 0:
         return set()
@@ -62,7 +62,7 @@ def fingerprint(files, command):
 
 
 def batches(work, at_a_time):
-    """The work in parts that clang-tidy reads at once, each of files with the same options."""
+    """Splits the work into batches that clang-tidy reads at once, each of files with the same options."""
     alike = {}
     for source in sorted(work):
         alike.setdefault(work[source].options, []).append(source)
@@ -72,8 +72,8 @@ def batches(work, at_a_time):
 
 
 def check(folder, work, sources):
-    """The findings in these files, and for each that has none a stamp. Where they cannot be one file, since two give the
-    same name to things of their own, each half is read by itself."""
+    """The findings in these files; each file without any gets a stamp. If they cannot be one file, because two use the same
+    name for different things, each half is read by itself."""
     if len(sources) == 1:
         name, read = pathlib.Path(work[sources[0]].stamp).stem, sources[0]
     else:

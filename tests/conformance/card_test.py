@@ -1,6 +1,6 @@
-"""The lines of Python on a card run as they stand: with peft beside the adapter, with transformers in the folder of a merged
-model. They ask what apportion asks, with the job's own system text, too: the model that they load gives the steering tokens the
-probabilities that the result file has."""
+"""The lines of Python on a card run unchanged: with peft next to the adapter, with transformers in a merged model's folder.
+They ask what apportion asks, including with the job's own system text: the model that they load gives the steering tokens
+the probabilities in the result file."""
 
 import contextlib
 import glob
@@ -28,13 +28,14 @@ def run(*words):
 
 
 def steering_of(folder):
-    """Of the first subject and wording, after training."""
+    """The steering tokens' probabilities for the first subject and wording, after training."""
     with h5py.File(f"{folder}/index.h5") as index:
         return index["jobs/small/colours-full/after/v2/exact/steering"][0, 0]
 
 
 def run_lines(card, folder):
-    """What the first lines of Python on the card leave, run in its folder, beside which the base lies by its name."""
+    """Runs the card's first lines of Python in its folder, next to the base under its name; returns the variables they
+    leave."""
     lines, *others = re.findall(r"^```python\n(.*?)^```$", pathlib.Path(card).read_text(), re.DOTALL | re.MULTILINE)
     assert "import PeftModel" in lines or "adapter" not in lines, lines
     for other in others:

@@ -1,8 +1,7 @@
-// Writes the small job and, for a peer that is to train the same, the rows of each step of its stage 1 as
-// JSON:
+// Writes the small job and, for a peer that trains the same, the rows of each step of its stage 1 as JSON:
 // {"steps": [{"normalizer": N, "rows": [{"ids": [...], "prompt": tokens before the answer, "weight": W}]}]}.
-// With sft_weights = token_mean a step's loss is -sum W log p(ids behind the prompt) / N.
-// Usage: full_tuning_dump DIRECTORY [MODEL]; without MODEL it is the small job's own.
+// With sft_weights = token_mean a step's loss is -sum W log p(ids after the prompt) / N.
+// Usage: full_tuning_dump DIRECTORY [MODEL]; the default MODEL is the small job's own.
 
 #include <fstream>
 #include <nlohmann/json.hpp>

@@ -1,7 +1,8 @@
-"""Full fine-tuning by the program on two ranks, its weights in shards, against PyTorch FSDP2 on gloo with two processes, of
-a small llama, of a gemma2, whose norms, scales and caps have gradients of their own and whose rows are longer than its window, and of a phi3, whose layers lie in few tensors: the same rows, AdamW and rates, float32. What the weights have moved by, and each step's loss and norm of the gradient,
-agree within 1e-4. AdamW's epsilon is 1, far above every root mean square: so a move is the gradient's, not its sign's.
-That transformers loads the program's folder of weights is part of it.
+"""Full fine-tuning by the program on two ranks, with weights in shards, against PyTorch FSDP2 on gloo with two processes.
+The models are a small llama, a gemma2 (its norms, scales and caps have gradients of their own, its rows are longer than its
+window), and a phi3 (its layers are packed into few tensors); rows, AdamW and rates are the same, float32. The movement of the
+weights, and each step's loss and gradient norm, agree within 1e-4. AdamW's epsilon is 1, far above every root mean square, so
+a move follows the gradient and not its sign. The test also checks that transformers loads the program's weights folder.
 """
 
 import json
@@ -27,7 +28,7 @@ RATE, DECAY, BETAS, EPSILON = 0.5, 0.1, (0.9, 0.95), 1.0
 
 
 def folder_in(directory):
-    """Of a model that is none of the small job's own."""
+    """The folder of the family's model; None for the small job's own."""
     return next((f"{directory}/{name}" for name in tiny_models.FAMILIES if os.path.isdir(f"{directory}/{name}")), None)
 
 
@@ -53,7 +54,7 @@ def loss_of(model, step, rank):
     for i, row in enumerate(rows):
         ids[i, : len(row["ids"])] = torch.tensor(row["ids"])
         weight[i, row["prompt"] - 1 : len(row["ids"]) - 1] = row["weight"]
-    # Padding stands behind every row, where causal attention does not look.
+    # Padding follows every row, where causal attention does not look.
     log_probs = model(input_ids=ids).logits[:, :-1].log_softmax(-1)
     picked = log_probs.gather(2, ids[:, 1:, None])[..., 0]
     return -(picked * weight).sum() / step["normalizer"]

@@ -1,8 +1,8 @@
-// Prints what the model says in float32, for the comparison with transformers and peft, and of a GPU with the
-// CPU (the program is built for both): for each NUL-ended user turn on standard input the prompt's ids and
-// the logits behind its last token (raw float32). Usage: logits_dump MODEL [ADAPTER_DIRECTORY] > out, with a
-// model as in a job file (a GGUF file, a name, a shape); a prompt is int32 count, int32 vocabulary, int32
-// ids, float32 logits [vocabulary].
+// Prints the model's float32 logits, to compare with transformers and peft, and a GPU with the CPU (the
+// program is built for both): for each NUL-terminated user turn on standard input, the prompt's ids and the
+// logits after its last token (raw float32). Usage: logits_dump MODEL [ADAPTER_DIRECTORY] > out, with a model
+// as in a job file (a GGUF file, a name, a shape). Each prompt is int32 count, int32 vocabulary, int32 ids,
+// float32 logits [vocabulary].
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

@@ -1,5 +1,5 @@
-"""Logits of the program against transformers and peft on the same files, float32: ten prompts, within 1e-4 (without
-an adapter) and 1e-3 (with an adapter of ours that peft loads, whose random weights make the logits larger).
+"""The program's logits against transformers and peft on the same files, float32: ten prompts, within 1e-4 (without an
+adapter) and 1e-3 (with one of our adapters loaded by peft, whose random weights make the logits larger).
 
 Usage: logits_test.py [BUILD_TESTS_FOLDER MODEL.gguf]; the default is what the build folder has.
 """

@@ -1,7 +1,7 @@
 // Losses and gradients of SFT, KTO (both ways to pair) and DPO on a few rows, for losses_test.py, which gives
-// the same rows to TRL. Usage: losses_dump MODEL DIRECTORY. Writes
-// DIRECTORY/policy and DIRECTORY/reference (adapters, random), DIRECTORY/LOSS/ (the gradient in an adapter's
-// form) and rows.json: the rows as tokens, and for each loss its value and KTO's z.
+// the same rows to TRL. Usage: losses_dump MODEL DIRECTORY. Writes DIRECTORY/policy and DIRECTORY/reference
+// (random adapters), DIRECTORY/LOSS/ (the gradient in the form of an adapter) and rows.json: the rows as
+// tokens, and each loss's value and KTO's z.
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -28,7 +28,7 @@ namespace {
 
 constexpr double beta = 0.3, weight_accepted = 1.25, weight_rejected = 0.75;
 
-/// A question, the answer that is wanted and one that is not; lengths differ, and so do the beginnings.
+/// A question, an accepted and a rejected answer; they differ in length and in how they begin.
 struct Row {
   const char *question, *accepted, *rejected;
 };

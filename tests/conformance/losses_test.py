@@ -1,10 +1,10 @@
 """Losses and gradients of SFT, KTO and DPO against TRL's own trainers on the same rows, float32, within 1e-4 relative
-(the norm of the difference over the norm, for gradients over all of the adapter).
+(the norm of the difference over the norm; for gradients over the whole adapter).
 
-losses_dump writes rows, a policy's adapter, another one as the reference, losses and gradients. Here TRL's trainers
-are made with peft's adapters of the same files, and their compute_loss gets the rows as padded batches: what is
-compared is TRL's code, not a formula typed again. KTO covers all positions, as TRL's does; its pairs for z are ours
-(the next prompt's answers) and the authors' (completions rotated by one). Run on SmolLM2.
+losses_dump writes rows, a policy adapter, another adapter as the reference, losses and gradients. TRL's trainers are made
+here with peft adapters from the same files, and their compute_loss gets the rows as padded batches, so the comparison is
+with TRL's code, not with a retyped formula. KTO covers all positions, as TRL's does; its pairs for z are ours (the next
+prompt's answers) and the authors' (completions rotated by one). Runs on SmolLM2.
 
 Usage: losses_test.py [BUILD_TESTS_FOLDER MODEL.gguf]; the default is what the build folder has.
 """
@@ -52,7 +52,7 @@ def sft_batch(rows):
 
 
 def kto_batch(rows, rotated):
-    """Accepted and rejected rows in turn; z's rows have the completion of the next prompt, or of the next row."""
+    """Alternates accepted and rejected rows; z's rows have the completion of the next prompt, or of the next row."""
     answers = [(row["prompt"], row[side]) for row in rows for side in ("accepted", "rejected")]
     step = 1 if rotated else 2
     other = [(prompt, answers[(i + step) % len(answers)][1]) for i, (prompt, _) in enumerate(answers)]
@@ -65,8 +65,8 @@ def dpo_batch(rows):
 
 
 def make_trainer(kind, base_of, tokenizer, folder, given):
-    """A trainer whose model starts from the reference's adapter, which TRL then keeps as `ref`; the policy's values
-    are put in afterwards."""
+    """A trainer whose model starts from the reference adapter, which TRL then keeps as `ref`; the policy's values are set
+    afterwards."""
     common = {
         "output_dir": os.path.join(folder, "trl"),
         "report_to": "none",
@@ -99,7 +99,7 @@ def make_trainer(kind, base_of, tokenizer, folder, given):
 
 
 def gradients(model):
-    """By the names of our files."""
+    """Gradients under the names that our files use."""
     return {
         name.replace(".default.", "."): parameter.grad
         for name, parameter in model.named_parameters()
@@ -123,8 +123,8 @@ def compare(name, trainer, batch, folder, given):
 
 
 def load_base(directory, name):
-    """The weights, unpacked, in a model that transformers does not take for a quantized one, which it would refuse
-    to train."""
+    """The unpacked weights in a model that transformers does not regard as quantized; it would refuse to train one that
+    is."""
     packed = AutoModelForCausalLM.from_pretrained(directory, gguf_file=name, dtype=torch.float32)
     config = packed.config
     if hasattr(config, "quantization_config"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes build/deps/peers, the virtual environment of the conformance tests, unless it is there and current.
 # It is made under another name and then renamed, so an interrupted run leaves nothing half done.
-# Only bin/python is for use: the scripts beside it still name the place where they were made.
+# Use only bin/python: the other scripts in bin still contain the path under which they were made.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../cluster/common.sh"
 
@@ -24,8 +24,8 @@ echo "making $peers (about 2 GB of wheels, a minute or two)"
 "$python" -m venv "$fresh"
 "$fresh/bin/python" -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --no-deps --require-hashes --no-compile \
   --only-binary=:all: -r "$requirements"
-# What the tests import is compiled once here: with PYTHONDONTWRITEBYTECODE in the environment each of their processes would
-# compile it again, 5 to 15 s of a processor each time.
+# Compiles the tests' imports once here: with PYTHONDONTWRITEBYTECODE in the environment each test process would compile
+# them again, at 5 to 15 s of processor time.
 PYTHONDONTWRITEBYTECODE= "$fresh/bin/python" -c 'import gguf, h5py, jinja2, matplotlib.pyplot, pandas, torch.distributed.fsdp
 from datasets import Dataset
 from peft import PeftModel

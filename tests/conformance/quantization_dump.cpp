@@ -1,6 +1,6 @@
 // Unpacks blocks of a GGUF type, for quantization_test.py: `quantization_dump NUMBER < BLOCKS > FLOATS`,
-// NUMBER being ggml's of the type; or packs them: `quantization_dump NUMBER pack < FLOATS > BLOCKS`. Floats
-// are raw, in the machine's order.
+// where NUMBER is ggml's number for the type; or packs them: `quantization_dump NUMBER pack < FLOATS >
+// BLOCKS`. Floats are raw, in the machine's byte order.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -1,9 +1,9 @@
-"""Every GGUF type that the program reads unpacks to the bits that the `gguf` package gives, and those that it writes are
-packed to them.
+"""Every GGUF type that the program reads unpacks to the bits that the `gguf` package gives, and the types that it writes are
+packed to the package's bits.
 
-Blocks are random bytes, so that every bit of every number and scale is tried, with scales over the whole range of
-finite halves, subnormal and negative ones among them. And through the program: a file with packed weights gives the
-counts of the file that has their values in F32.
+Blocks are random bytes, so that every bit of every number and scale is tried; scales cover the whole range of finite
+half-precision floats, including subnormal and negative ones. Through the program, a file with packed weights gives the
+same counts as a file with their values in F32.
 """
 
 import os
@@ -23,7 +23,7 @@ import edit_gguf  # noqa: E402
 
 DUMP = os.path.join(os.environ["APPORTION_BUILD"], "tests", "quantization_dump")
 BLOCKS = 4000
-# Where the halves of a block stand (ggml-common.h), written a second time.
+# Offsets of the half-precision floats in a block, as in ggml-common.h.
 HALVES = {
     "F32": [], "BF16": [], "F16": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
@@ -49,7 +49,7 @@ def blocks_of(kind, random):
 
 
 def values_to_pack(random):
-    """Of all magnitudes that a scale of Q8_0 may have, with halves between two of its steps, zeros and equal values."""
+    """Values in all magnitudes that a Q8_0 scale may have, with ties between two steps, zeros and equal values."""
     values = random.standard_normal((BLOCKS, 32)).astype(numpy.float32) * numpy.float32(10) ** random.uniform(-9, 3, (BLOCKS, 1)).astype(numpy.float32)
     values[:100] = 0
     values[100:200, 5:] = 0
@@ -70,7 +70,7 @@ def check_packing(random):
 
 
 def with_linear_layers(file, write):
-    """The model file with each layer's matrix as write(values [rows, columns]) gives it: (type, bytes)."""
+    """The model file with each layer's matrix replaced by what write(values [rows, columns]) returns: (type, bytes)."""
     data, tensors = bytearray(), {}
     for name, (dimensions, kind, offset) in file["tensors"].items():
         assert kind == 0, "the small model is in F32"
@@ -84,7 +84,7 @@ def with_linear_layers(file, write):
 
 
 def counts_of(output):
-    """The counts of all rounds, which the model's probabilities decide."""
+    """The counts of all rounds, which depend on the model's probabilities."""
     options = ["--method", "zero-shot", "--test_sets", "v2", "--rounds", "200", "--output", output]
     subprocess.run([os.environ["APPORTION_BIN"], "run", "small.ini", *options], check=True, stdout=subprocess.DEVNULL)
     (result,) = pathlib.Path(output).glob("tasks/*/result.h5")

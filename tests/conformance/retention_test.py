@@ -1,9 +1,9 @@
-"""What training changed elsewhere, checked independently: an adapter is loaded by peft beside the untouched model, and on
-20 keep prompts the leak of both is what the program's result file says; the KL from the untouched model at the answer's
-first token is printed, and of given results both greedy answers.
+"""An independent check of what training changed elsewhere: peft loads an adapter next to the untouched model, and on 20 keep
+prompts the leak of both must be what the program's result file says. Also prints the KL from the untouched model at the
+answer's first token and, for given results, both greedy answers.
 
-Usage: retention_test.py [RESULTS_FOLDER]; without one a short job is run in float32 and its figures are compared within
-1e-4 (docs/numerics.md); figures of a job that trained in bfloat16 are compared within 0.05.
+Usage: retention_test.py [RESULTS_FOLDER]; without one, runs a short job in float32 and compares its figures within 1e-4
+(docs/numerics.md); figures of a job that trained in bfloat16 are compared within 0.05.
 """
 
 import json

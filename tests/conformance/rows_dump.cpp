@@ -1,6 +1,6 @@
-// Writes prompts as JSON: each one's user turn, its text as the tokenizer sees it, and its weighted answers.
-// They are a job's first training batch (tests/bench/rows.json) or, with SET, all of that set (train, v2,
-// ...). Usage: rows_dump [DATASET [SET]]
+// Writes prompts as JSON: each prompt's user turn, its text as the tokenizer sees it, and its weighted
+// answers. They are a job's first training batch (tests/bench/rows.json) or, with SET, the whole set (train,
+// v2, ...). Usage: rows_dump [DATASET [SET]]
 
 #include <cstdio>
 #include <nlohmann/json.hpp>

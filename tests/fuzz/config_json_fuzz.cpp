@@ -1,4 +1,4 @@
-// config.json: the shape that it describes, its text, and the list of tensors that a model of that shape has.
+// config.json: the shape that it describes, its text, and the tensors that a model of that shape has.
 #include "shared/model_files/folder/config_json.h"
 #include "shared/model_files/tensor_reader.h"
 #include "tests/fuzz/input.h"

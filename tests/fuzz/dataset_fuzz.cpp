@@ -1,5 +1,5 @@
-// A dataset's folder: targets.csv, templates.txt and ood.csv, one behind the other with a line "====="
-// between, and what is made of it for a training and a test.
+// A dataset's folder: targets.csv, templates.txt and ood.csv, one after another with a line "=====" between,
+// and what training and testing make of it.
 #include <unistd.h>
 
 #include "shared/data/dataset.h"
@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// Writes the parts as files; one that is not there is no file.
+/// Writes the parts as files; a missing part means no file.
 void put_parts(std::string_view bytes) {
   constexpr std::string_view line = "=====\n";
   for (const char* name : {"targets.csv", "templates.txt", "ood.csv"}) {

@@ -1,5 +1,5 @@
-// GGUF: metadata and tensors, the shape and the tokens that they describe, and the values of the first and
-// the last rows.
+// GGUF: metadata and tensors, the shape and tokens that they describe, and the values of the first and last
+// rows.
 #include "shared/model_files/gguf.h"
 #include "shared/model_files/gguf_shape.h"
 #include "shared/model_files/gguf_tokenizer.h"

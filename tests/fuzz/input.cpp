@@ -11,7 +11,7 @@ namespace apportion::fuzz {
 namespace {
 
 void must(bool done, const char* what) {
-  if (!done) throw std::runtime_error(what);  // which ends the fuzzer
+  if (!done) throw std::runtime_error(what);  // this ends the fuzzer
 }
 
 std::string make_folder() {

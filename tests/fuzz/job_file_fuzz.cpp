@@ -1,4 +1,4 @@
-// Job files: their lines, what these set, the cells of a sweep, and what is written of a configuration.
+// Job files: their lines, what these set, the cells of a sweep, and the printed configuration.
 #include "shared/config/job_file.h"
 #include "shared/config/sweep.h"
 #include "tests/fuzz/input.h"

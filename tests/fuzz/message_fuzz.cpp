@@ -1,4 +1,4 @@
-// Messages between ranks: what is read of bytes, and that it is written as bytes that say the same.
+// Messages between ranks: what is read from bytes, and that writing it gives bytes with the same meaning.
 #include "shared/link/message.h"
 #include "tests/fuzz/input.h"
 

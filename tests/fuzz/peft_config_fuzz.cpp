@@ -1,4 +1,4 @@
-// adapter_config.json: the adapter that it describes, whose values are options'.
+// adapter_config.json: the adapter that it describes, and its values as options.
 #include "shared/config/option_table.h"
 #include "shared/model_files/folder/peft_config.h"
 #include "tests/fuzz/input.h"

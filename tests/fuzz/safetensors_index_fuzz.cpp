@@ -1,4 +1,4 @@
-// model.safetensors.index.json beside the two files of a model: which tensor is in which, and their rows.
+// model.safetensors.index.json next to a model's two files: which tensor is in which file, and their rows.
 #include <map>
 #include <memory>
 #include <string>

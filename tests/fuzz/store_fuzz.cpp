@@ -1,7 +1,7 @@
-// Result files that are whole, so that their seal says nothing, and whose content is anybody's: a file of
-// HDF5 is made of a description in JSON, {"attributes": {OBJECT: {NAME: TEXT or NUMBER}}, "datasets": {PATH:
-// [TYPE, SHAPE, VALUES]}}, and read by each of the readers of results. What the HDF5 library does with
-// damaged bytes is not looked for: it crashes, and the seal (store/seal.h) is there to keep them from it.
+// Result files that are whole, so that their seal is valid, with arbitrary content: an HDF5 file is made from
+// a JSON description, {"attributes": {OBJECT: {NAME: TEXT or NUMBER}}, "datasets": {PATH: [TYPE, SHAPE,
+// VALUES]}}, and read by each of the result readers. Damaged bytes are not tried on the HDF5 library: it
+// crashes on them, and the seal (store/seal.h) exists to keep them away from it.
 #include <nlohmann/json.hpp>
 
 #include "shared/store/hdf5_file.h"
@@ -18,14 +18,14 @@ Value value_of(const Json& json) {
   if constexpr (std::is_same_v<Value, std::string>) {
     return json.is_string() ? json.get<std::string>() : "";
   } else {
-    // What a float may be that the type cannot hold is no value of any file.
+    // A number that the type cannot hold is not a value of any file.
     const double number = json.is_number() ? json.get<double>() : std::numeric_limits<double>::quiet_NaN();
     if constexpr (std::is_floating_point_v<Value>) return number;
     return number >= -2e9 && number <= 2e9 ? static_cast<Value>(static_cast<int64_t>(number)) : Value{};
   }
 }
 
-/// As many values as the shape says: the last one again and again where there are too few.
+/// As many values as the shape says; if there are too few, the last one is repeated.
 template <typename Value>
 void write_dataset(Hdf5Writer& writer, const std::string& path, const std::vector<uint64_t>& shape,
                    const Json& values) {

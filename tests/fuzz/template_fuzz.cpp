@@ -1,5 +1,4 @@
-// Chat templates, rendered as tokens/chat_template.cpp does and with what templates of other programs ask
-// for.
+// Chat templates, rendered as tokens/chat_template.cpp does, and with what other programs' templates ask for.
 #include <array>
 
 #include "shared/jinja/template.h"
@@ -17,7 +16,7 @@ Value message(const char* role, std::string_view content) {
                          {Value::text("content"), Value::text(content, Origin::input)}});
 }
 
-/// Of a chat, of one whose answer is there, and of values of every kind.
+/// Contexts of a chat, of a chat with its answer, and of values of every kind.
 std::array<Variables, 3> contexts() {
   const Value tools = Value::from_json(
       nlohmann::ordered_json::parse(

@@ -1,4 +1,4 @@
-// tokenizer.json: what is read of it, and texts that become tokens by it and texts again.
+// tokenizer.json: what is read from it, and texts that it turns into tokens and back into text.
 #include "shared/model_files/folder/tokenizer_json.h"
 #include "shared/tokens/tokenizer.h"
 #include "tests/fuzz/input.h"
@@ -6,8 +6,8 @@
 namespace apportion {
 namespace {
 
-/// Words and blanks, digits and signs, other scripts, marks of special tokens, bytes that are no UTF-8, and
-/// much of one kind, which an expression may go through in many ways.
+/// Words and blanks, digits and signs, other scripts, marks of special tokens, bytes that are not UTF-8, and
+/// long runs of one kind, which an expression may match in many ways.
 const std::vector<std::string>& texts() {
   static const std::vector<std::string> all = {
       "", "Hello, World's  42 ab\n\t a1b22 <s><t> </s>",

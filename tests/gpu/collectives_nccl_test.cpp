@@ -1,5 +1,5 @@
 // The conformance suite of collectives over NCCL: one rank per GPU, started by tests/gpu/run.sh. The suite's
-// tensors are in host memory, so each operation here goes to the GPU and back. Nothing but a GPU can run it;
+// tensors are in host memory, so each operation here goes to the GPU and back. It runs only on GPUs;
 // elsewhere it is only compiled and linked, like the form itself.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@
 namespace apportion {
 namespace {
 
-/// A started operation and where its result goes. NCCL meets the peers in the start of an operation, so what
-/// that throws is thrown by wait(), where the suite looks for it.
+/// A started operation and where its result goes. NCCL meets its peers when an operation starts, so what that
+/// throws is thrown by wait() instead, where the suite expects it.
 struct Staged {
   std::unique_ptr<Transfer> transfer;
   std::exception_ptr failure;
@@ -115,7 +115,7 @@ class StagedCollectives : public Collectives {
   std::weak_ptr<Staged> last_;
 };
 
-/// A tag of its own for every forming of a group; all ranks count alike.
+/// A new tag for each forming of a group; all ranks count alike.
 int next_tag() {
   static int tag = 100;
   return ++tag;
@@ -123,14 +123,14 @@ int next_tag() {
 
 CollectivesForm nccl_form() {
   auto run = [](double timeout_s, const RankCheck& check) {
-    // A communicator takes seconds to form: the suite's half second would end that.
+    // A communicator takes seconds to form; the suite's half second would cut that short.
     constexpr double least_timeout_s = 5, patient_timeout_s = 50;
     timeout_s = std::max(timeout_s, least_timeout_s);
     std::vector<int> ranks(static_cast<size_t>(test_ranks().size()));
     std::iota(ranks.begin(), ranks.end(), 0);
     const at::Device device = compute_device(test_ranks().local_rank());
     auto control = make_mpi_collectives(ranks, next_tag(), timeout_s);
-    static const auto pool = make_nccl_pool(least_timeout_s);  // of all checks
+    static const auto pool = make_nccl_pool(least_timeout_s);  // shared by all checks
     StagedCollectives group(
         make_nccl_collectives(std::move(control), {pool, ranks, patient_timeout_s, timeout_s}), device);
     check(group);

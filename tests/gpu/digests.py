@@ -1,6 +1,6 @@
-"""Whether two results folders have the same bytes where they must not depend on how the job was run: of adapters the
-SHA-256, of result files the digest of what has to be equal (the root attribute `content`). Exit status 1 and what differs
-where they have not. Needs h5py or the program h5dump.
+"""Checks that two results folders have the same bytes wherever these must not depend on how the job was run: compares the
+SHA-256 of adapters and, for result files, the digest of what has to be equal (the root attribute `content`). If they differ,
+prints what differs, with exit status 1. Needs h5py or the program h5dump.
 
 Usage: digests.py FOLDER OTHER
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def content_of(path):
-    """The attribute `content`, or an exit with what is missing."""
+    """The attribute `content`; exits with what is missing if it cannot be read."""
     try:
         import h5py
     except ImportError:
@@ -31,7 +31,7 @@ def content_of(path):
 
 
 def digests_of(folder):
-    """Paths below the folder with their digests."""
+    """Maps paths below the folder to their digests."""
     tasks = Path(folder) / "tasks"
     found = {}
     for path in sorted(tasks.rglob("adapter_model.safetensors")):

@@ -1,5 +1,5 @@
-"""The largest difference between the logits of two dumps (tests/conformance/logits_dump.cpp) of the same prompts,
-and exit status 1 when it is above the bound or one is no number. Needs Python alone: GPU machines have no peers.
+"""Prints the largest difference between the logits of two dumps (tests/conformance/logits_dump.cpp) of the same prompts;
+exit status 1 if it is above the bound or a logit is not a number. Needs only Python: GPU machines have no peers.
 
 Usage: logits_difference.py ONE OTHER BOUND
 """
@@ -11,7 +11,7 @@ import sys
 
 
 def read_dump(path):
-    """[(ids, logits)] of each prompt."""
+    """[(ids, logits)], one for each prompt."""
     with open(path, "rb") as file:
         raw = file.read()
     prompts, position = [], 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes what is carried to a machine with a GPU, without network and compiler, for tests/gpu/run.sh: build/gpu/1, 2, ...,
-# each of at most 64 MiB with its own unpack.sh. In them: the bundle for CUDA without LibTorch and model, run.sh and what
-# it reads, logits of the CPU, and the model cut into pieces (of a GGUF in parts all its files).
+# Makes what is carried to a GPU machine that has no network and no compiler, for tests/gpu/run.sh: build/gpu/1, 2, ..., each
+# of at most 64 MiB with its own unpack.sh. They hold the CUDA bundle without LibTorch and model, run.sh and what it reads,
+# the CPU's logits, and the model cut into pieces (all files if the GGUF is in parts).
 # shellcheck disable=SC1091,SC2154  # cluster/common.sh is read where it is asked for: shellcheck -x
 set -euo pipefail
 # shellcheck source=cluster/common.sh
@@ -76,7 +76,7 @@ lines=("archive bundle.tar.xz")
 number=1
 for i in "${!files[@]}"; do
   lines+=("model $i $(sha256sum <"${files[$i]}" | cut -d ' ' -f 1) $models/$(basename "${files[$i]}")")
-  # A piece holds its unpack.sh and lists, too.
+  # A piece also holds its unpack.sh and lists.
   split -b $((bytes - 65536)) -d -a 2 "${files[$i]}" "$stage/model.$i."
   for part in "$stage/model.$i."*; do
     number=$((number + 1))

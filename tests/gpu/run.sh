@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The first run on GPUs, as docs/gpu-checklist.md describes it: each step by name with its seconds and outcome. A step
-# that fails stops no other; one that needs more GPUs than there are, or more time than is left, is named.
+# The first run on GPUs, as docs/gpu-checklist.md describes it: lists each step by name with its seconds and outcome. A
+# failing step does not stop the others; one that needs more GPUs than there are, or more time than is left, is named.
 # shellcheck disable=SC1091,SC2154  # cluster/common.sh is read where it is asked for: shellcheck -x
 set -euo pipefail
 # shellcheck source=cluster/common.sh
@@ -47,7 +47,7 @@ done
 if [ -e "$model" ]; then model="$(absolute "$model")"; fi
 if [ -n "$torch" ]; then export APPORTION_TORCH="$torch"; fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-# One with h5py where there is one: PYTHON, the machine's, that of SITE's venv.
+# Finds a Python, preferably one with h5py: PYTHON, the machine's own, or the one in SITE's venv.
 find_python() {
   local candidate
   python=python3 h5py=no
@@ -93,7 +93,7 @@ count_gpus() {
   echo "$count"
 }
 
-# limited COMMAND...: for the time that is left to the step.
+# limited COMMAND...: runs it for at most the step's remaining time.
 limited() {
   local left=$((step_end - SECONDS)) status=0
   [ $left -gt 0 ] || fail "no time is left in this step"
@@ -102,7 +102,7 @@ limited() {
   return $status
 }
 
-# What a step cannot measure here, with the reason; no failure.
+# Says what a step cannot measure here, and why; not a failure.
 not_measured() {
   echo "not measured: $*"
   exit 66
@@ -112,7 +112,7 @@ table="" failed="" step_end=0
 # row NAME SECONDS OUTCOME
 row() { table+="$(printf '%-32s %5s s  %s' "$1" "$2" "$3")"$'\n'; }
 
-# step GPUS LIMIT LEAST NAME COMMAND...: for at most LIMIT seconds, and not at all where fewer than LEAST are left.
+# step GPUS LIMIT LEAST NAME COMMAND...: runs it for at most LIMIT seconds, and not at all if fewer than LEAST are left.
 step() {
   local needed="$1" limit="$2" least="$3" name="$4" left=$((whole - SECONDS)) start=$SECONDS status outcome=ok
   shift 4
@@ -174,7 +174,7 @@ version() {
   if [ -z "$cpu" ] && grep -q "not built" "$work/version"; then fail "the program is not built for CUDA and NCCL"; fi
 }
 
-# A study of one shape on one rank: study RESULTS SHAPE TOKENS STEPS [OPTIONS...]
+# study RESULTS SHAPE TOKENS STEPS [OPTIONS...]: a study of one shape on one rank.
 study() {
   local results="$work/$1"
   cat >"$results.ini" <<END
@@ -193,13 +193,13 @@ END
 tracer=(limited)
 
 tiny="layers=2,width=64,heads=4,kv_heads=2,ffn=96,vocabulary=1000"
-# The loader writes down what the program opens, by name or not, until it ends.
+# The loader logs every library that the program opens, by name or not, until it ends.
 first_steps() {
   export LD_DEBUG=files LD_DEBUG_OUTPUT="$work/loaded"
   study first "$tiny" 160 2
 }
 
-# A second libcudart or libnccl in the process would have a state of its own.
+# A second libcudart or libnccl in the process would have its own state.
 one_runtime() {
   local library count
   compgen -G "$work/loaded.*" >/dev/null || fail "the first steps left no account of what was loaded"
@@ -219,7 +219,7 @@ dump_logits() { tr '\n' '\0' <"$here/prompts.txt" | limited "$1" "$model"; }
 
 parity() {
   [ -n "$logits" ] || not_measured "no logits_dump beside $program"
-  if [ ! -e "$reference" ] && [ -x "$folder/tests/logits_dump" ]; then  # a build folder has the CPU's, too
+  if [ ! -e "$reference" ] && [ -x "$folder/tests/logits_dump" ]; then  # a build folder also has the CPU's
     dump_logits "$folder/tests/logits_dump" >"$work/cpu.logits"
     reference="$work/cpu.logits"
   fi
@@ -228,7 +228,7 @@ parity() {
   "$python" "$here/logits_difference.py" "$reference" "$work/gpu.logits" "$logits_bound"
 }
 
-# job RESULTS RETENTION COMMAND...: the smoke job cut to a few steps, by the program started with COMMAND.
+# job RESULTS RETENTION COMMAND...: the smoke job cut to a few steps, with COMMAND starting the program.
 job() {
   local results="$work/$1" retention="$2"
   shift 2
@@ -243,10 +243,10 @@ smoke() {
   grep -q "^ *after, v2 " "$work/table" || fail "no line 'after, v2' in the table"
 }
 
-# What is trained and measured already is taken from the smoke job.
+# Takes what the smoke job has already trained and measured.
 retention() { job one true "$program" | sed -n '/what must not change/,/^ *$/p; /plain text/p'; }
 
-# The bytes that must not depend on how the job was run.
+# Compares the bytes that must not depend on how the job was run.
 same_digests() {
   [ -d "$work/one/tasks" ] || fail "the run on one GPU left no results"
   "$python" "$here/digests.py" "$work/one" "$work/$1" || fail "other bytes than the run on one GPU: docs/gpu-checklist.md"
@@ -257,7 +257,7 @@ repeated() {
   same_digests again
 }
 
-# two_ranks RESULTS OPTIONS...: one group of two ranks against the run on one.
+# two_ranks RESULTS OPTIONS...: compares one group of two ranks with the run on one.
 two_ranks() {
   local results="$1"
   shift
@@ -275,7 +275,7 @@ collectives() {
   fi
 }
 
-# speed SHAPE: its figures by name.
+# speed SHAPE: prints its figures by name.
 speed() {
   local shape="$1" tokens=2048 steps=5
   if [ -n "$cpu" ]; then tokens=160 steps=1; fi
@@ -293,7 +293,7 @@ for row in json.load(open(sys.argv[1]))["rows"]:
 END
 }
 
-# Launches and waits of a few steps. `apportion` starts no profiler of its own.
+# Counts launches and waits of a few steps. `apportion` itself starts no profiler.
 profile() {
   command -v nsys >/dev/null || not_measured "nsys is not on PATH, and the program links no profiler"
   local shape=smollm2-135m
@@ -345,7 +345,7 @@ all_steps() {
   step 1 300 30 "retention figures" retention
 }
 
-# The account goes to the terminal and, but for that of no GPU, to the report.
+# The account goes to the terminal and, unless there is no GPU, to the report.
 if [ "$gpus" = 0 ]; then
   all_steps
   exit

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Beside each piece that pack.sh has made: puts it into FOLDER, and says what is missing there or how to begin. Pieces may
-# come in any order and at different times. Needs bash, coreutils and Python 3 (its standard library alone) or tar with xz.
+# Comes with each piece that pack.sh makes: puts the piece into FOLDER, and says what is still missing or how to begin. Pieces
+# may arrive in any order and at different times. Needs bash, coreutils and Python 3 (standard library only) or tar with xz.
 #   bash unpack.sh FOLDER
 set -euo pipefail
 piece="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -40,7 +40,7 @@ for file in "$piece"/model.*; do
   if [ -e "$file" ]; then cp "$file" "$folder/"; fi
 done
 
-# The model's files by their numbers; a piece of file 0 is called model.0.NN.
+# The model's files by number; a piece of file 0 is called model.0.NN.
 missing="" places=() digests=()
 while read -r kind name digest place; do
   case "$kind" in

@@ -1,5 +1,5 @@
-"""Just enough C++ to see the includes, the head comment and the length of each function of a file. It is no parser:
-it blanks comments and literals, then follows braces. Which limits hold is rules.py's."""
+"""Understands just enough C++ to see a file's includes, its head comment and the length of each function. It is not a
+parser: it blanks comments and literals, then follows braces. The limits are in rules.py."""
 
 import re
 
@@ -22,7 +22,7 @@ def includes(text):
 
 
 def blank(text):
-    """The text with comments, literals and preprocessor lines blanked, line by line the same."""
+    """The text with comments, literals and preprocessor lines blanked; line breaks stay where they were."""
     def spaces(match):
         return re.sub(r"[^\n]", " ", match.group())
     text = TOKEN.sub(spaces, text)
@@ -38,7 +38,7 @@ def opens_body(head):
 
 
 def functions(text):
-    """[(first line, name, number of lines)] of every function that has a body, lambdas counted within theirs."""
+    """[(first line, name, number of lines)] of every function with a body; lambdas count towards their function."""
     code = blank(text)
     found, head, start, i = [], "", 0, 0
     while i < len(code):
@@ -67,7 +67,7 @@ def functions(text):
 
 
 def closing(code, opening):
-    """The index of the brace that closes the one at `opening` (the end of the text when none does)."""
+    """The index of the brace that closes the one at `opening` (the end of the text if none does)."""
     depth = 0
     for i in range(opening, len(code)):
         if code[i] == "{":

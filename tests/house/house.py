@@ -1,5 +1,5 @@
-"""Walks a source tree and prints every breach of its rules (rules.py), one a line; exit status 1 when there is one.
-Usage: house.py ROOT. That it does find breaches is house_test.py's to show."""
+"""Walks a source tree and prints every breach of its rules (rules.py), one per line; exit status 1 if there is any.
+Usage: house.py ROOT. house_test.py shows that it does find breaches."""
 
 import pathlib
 import re
@@ -12,7 +12,7 @@ GENERATED = {"generated/version_info.h"}
 
 
 def source_files(root):
-    """Paths, relative to the root, of every source file, sorted."""
+    """The sorted paths, relative to the root, of all source files."""
     found = []
     for top in rules.SOURCE_ROOTS + ("cluster", "cmake"):
         base = root / top
@@ -24,7 +24,7 @@ def source_files(root):
 
 
 def has_head(root, path, text):
-    """Whether the file opens with a comment that says what lives in it; noun.cpp shares that of noun.h."""
+    """Whether the file opens with a comment on what lives in it; noun.cpp shares the comment of noun.h."""
     if path.endswith(".cpp") and (root / path).with_suffix(".h").is_file():
         return True
     text = re.sub(r"\A#![^\n]*\n", "", text)
@@ -71,7 +71,7 @@ def check_folders(paths):
 
 
 def check_types(root, paths):
-    """No two types of one name in one program: each file would compile, and the linker would take one for both."""
+    """No two types in one program share a name: each file would compile, and the linker would use one for both."""
     where = {}
     for path in paths:
         if not path.endswith(".h") or path.startswith("tests/"):
@@ -85,7 +85,7 @@ def check_types(root, paths):
 
 
 def check_mirror(root, paths):
-    """A unit test lies where its subject lies: tests/unit/X/noun_test.cpp for X/noun.h or X/noun.cpp."""
+    """A unit test's path mirrors its subject's: tests/unit/X/noun_test.cpp for X/noun.h or X/noun.cpp."""
     for path in paths:
         match = re.fullmatch(r"tests/unit/(.+)_test\.cpp", path)
         if match and not any((root / (match.group(1) + end)).is_file() for end in (".h", ".cpp")):

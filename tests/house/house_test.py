@@ -1,4 +1,4 @@
-"""Shows that house.py can fail: small trees with one planted breach each, and one without any."""
+"""Shows that house.py can fail: small trees, each with one planted breach, and one without any."""
 
 import pathlib
 import sys

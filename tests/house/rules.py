@@ -1,5 +1,5 @@
-"""The rules of the source tree as data and small functions: who may include whom, which part alone opens which
-library's door, and the limits. What reads C++ is cpp_source.py; what walks the tree and reports is house.py."""
+"""The rules of the source tree as data and small functions: who may include whom, which part alone may include which
+library, and the limits. cpp_source.py reads C++; house.py walks the tree and reports."""
 
 import re
 
@@ -8,13 +8,13 @@ LINES_OF_FUNCTION = 60
 NOUNS_OF_FOLDER = 15
 SOURCE_ROOTS = ("shared", "worker", "coordinator", "python", "tests", "apportion.cpp")
 
-# A part may include itself and parts of a smaller number in its tree.
+# A part may include itself and lower-numbered parts of its tree.
 SHARED_PARTS = {"base": 0, "architecture": 1, "jinja": 1, "statistics": 1, "config": 2, "data": 3, "tokens": 3, "model_files": 4, "model": 5, "measure": 6, "link": 7, "store": 7}
 WORKER_PARTS = {"gpu": 0, "kernels": 0, "device": 1, "parallel": 2, "tree": 3, "models": 4, "losses": 5, "train": 6, "sample": 6, "worker": 7, "study": 8, "judge": 8, "score": 8, "merged": 8}
-# The messages' structs are data that the store writes too; what carries them stays link's own.
+# The messages' structs are data that the store writes too; the code that carries them stays private to link.
 OPEN_TO_STORE = "shared/link/message.h"
 
-# (what the include matches, the paths that may have it, the door's name). tests/support may open any door.
+# (pattern of the include, paths that may have it, the library's name). tests/support may open any door.
 WORKER_SIDE = r"worker/|tests/(unit|ranks)/worker/|tests/conformance/|tests/(bench|gpu|nccl|pretend)/"
 DOORS = [
     (r"mpi\.h|mpi/.*", r"shared/link/(link_mpi|rank_group)\.|worker/parallel/collectives_mpi\.", "MPI"),
@@ -27,14 +27,14 @@ DOORS = [
     (r"(ATen|torch|c10)/.*", WORKER_SIDE, "Torch"),
     (r"unicode/.*", r"shared/(data|jinja|tokens|measure)/", "ICU"),
 ]
-# A type that a header gives the whole program; what is nested or in an inner namespace of tests has a longer name.
+# A type that a header gives the whole program; nested types, and those in tests' inner namespaces, have longer names.
 TYPE = re.compile(r"^(?:struct|class|enum class)\s+(\w+)[^;]*?\{|^using\s+(\w+)\s*=", re.MULTILINE)
 # MPI starts and ends in one place.
 MPI_LIFETIME = (r"\bMPI_(Init|Init_thread|Finalize)\b", r"shared/link/rank_group\.cpp|tests/support/")
 
 
 def place(path):
-    """(tree, part): the room that a file is in. `tests` files are in the room that they mirror, where there is one."""
+    """(tree, part): the room that a file is in. Files in `tests` belong to the room they mirror, if there is one."""
     steps = path.split("/")
     if steps[0] == "tests":
         return ("tests", None)
@@ -48,7 +48,7 @@ def place(path):
 
 
 def may_include(path, target):
-    """Why the file `path` may not include our own file `target`, or None."""
+    """Why the file `path` may not include our own file `target`; None if it may."""
     tree, part = place(path)
     other, other_part = place(target)
     if other == "tests":
@@ -77,7 +77,7 @@ def may_include(path, target):
 
 
 def mirror_may_include(path, other):
-    """A unit or rank test sees the room that it mirrors and shared; other tests see all."""
+    """A unit or rank test may include the room it mirrors and shared; other tests may include everything."""
     match = re.match(r"tests/(unit|ranks)/(shared|coordinator|worker)/", path)
     if match and other not in ("shared", match.group(2)):
         return f"a test of {match.group(2)} may include {match.group(2)} and shared only"
@@ -85,11 +85,11 @@ def mirror_may_include(path, other):
 
 
 def closed_door(path, include):
-    """The name of the library whose header `include` this file may not open, or None."""
+    """The name of the library whose header `include` this file may not include; None if it may."""
     if path.startswith("tests/support/"):
         return None
     for pattern, allowed, name in DOORS:
         if re.fullmatch(pattern, include):
-            # CUDA's are Torch's too: the first door that matches decides.
+            # CUDA's headers also match Torch's door: the first match decides.
             return None if re.match(allowed, path) else name
     return None

@@ -1,4 +1,4 @@
-// The conformance suite for collectives over NCCL, where NCCL and the GPUs are pretended: what
+// The conformance suite for collectives over NCCL with pretend NCCL and GPUs, so it tests what
 // collectives_nccl.cpp itself does. tests/gpu runs the same suite on GPUs.
 #include <gmock/gmock.h>
 
@@ -15,11 +15,12 @@ CollectivesForm pretend_form(int ranks) {
     PretendRun pretended;
     pretended.ranks = ranks;
     pretended.timeout_s = timeout_s < 1 ? 0.2 : timeout_s;  // most of this binary's time is waiting for these
-    pretended.end_timeout_s = 0.02;  // where a rank has left or failed, NCCL does not end in order
+    pretended.end_timeout_s = 0.02;  // if a rank has left or failed, NCCL does not end cleanly
     std::barrier all_formed(ranks);
     const PretendOutcome outcome = run_pretend_ranks(pretended, [&](PretendRank& rank) {
       const auto group = rank.form();
-      all_formed.arrive_and_wait();  // a check that aborts begins when no rank is in the forming any more
+      all_formed
+          .arrive_and_wait();  // a check that aborts must not begin while a rank is still forming the group
       check(*group);
     });
     EXPECT_THAT(outcome.faults, testing::IsEmpty());

@@ -1,5 +1,5 @@
-// How groups over NCCL begin and end: communicators are used again, finalized at the end, and aborted only
-// after a failure, behind the hosts.
+// How groups over NCCL begin and end: communicators are reused, finalized at the end, and aborted only after
+// a failure, after the hosts.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// What ranks say to each other outside of NCCL; `before` is told what is about to be done, and may throw.
+/// The ranks' exchanges outside NCCL; `before` is called with each exchange's name, and may throw.
 class WatchedControl : public Collectives {
  public:
   using Before = std::function<void(const std::string& what, int rank)>;
@@ -85,7 +85,7 @@ PretendRun watched(int ranks, const WatchedControl::Before& before) {
   return run;
 }
 
-/// An all_reduce of which every rank knows the result.
+/// An all_reduce whose result every rank knows.
 void use(Collectives& group) {
   const at::Tensor tensor = at::full({100}, group.group_rank() + 1.0);
   group.all_reduce(tensor);
@@ -109,7 +109,7 @@ TEST(NcclCommunicators, WhereARankHasLostItsOwnAllMakeANewOne) {
   PretendRun run;
   run.ranks = 2;
   run.groups = 3;
-  run.end_timeout_s = 1;  // of the old one the other half is gone
+  run.end_timeout_s = 1;  // the old group's other half is gone
   const PretendOutcome outcome = run_pretend_ranks(run, [](PretendRank& rank) {
     use(*rank.form());
     if (rank.rank == 1) {
@@ -128,7 +128,7 @@ TEST(NcclCommunicators, WhereARankHasLostItsOwnAllMakeANewOne) {
   EXPECT_EQ(outcome.counts.aborted_inside, 0);
 }
 
-/// As when trained weights are saved: one rank is still writing when the others have what they need.
+/// As when saving trained weights: one rank is still writing when the others have what they need.
 TEST(NcclCommunicators, AGroupThatEndsOnAGatherEndsInOrder) {
   PretendRun run;
   run.ranks = 3;
@@ -148,7 +148,7 @@ TEST(NcclCommunicators, AGroupThatEndsOnAGatherEndsInOrder) {
   EXPECT_EQ(outcome.counts.aborted, 0);
 }
 
-/// A communicator is idle only when its last operation is done, also one that nobody waits for: the pool may
+/// A communicator is idle only after its last operation is done, even one that nobody waits for: the pool may
 /// end it at any time.
 TEST(NcclCommunicators, NothingIsInFlightInThePool) {
   PretendRun run;
@@ -184,7 +184,7 @@ TEST(NcclCommunicators, AnAbortGoesToTheHostsFirstOnEveryRank) {
     const auto group = rank.form();
     use(*group);
     if (rank.rank == 1) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the others are inside by now
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the others are inside it by now
       group->abort("the disk is full");
       return;
     }
@@ -221,7 +221,7 @@ TEST(NcclCommunicators, ConnectingHasATimeOutOfItsOwn) {
   EXPECT_THAT(outcome.faults, IsEmpty());
 }
 
-/// A rank that is lost between the meeting and NCCL.
+/// A rank is lost between the meeting and NCCL.
 TEST(NcclCommunicators, TheStartOfNcclHasThatTimeOut) {
   PretendRun run = watched(2, [](const std::string& what, int rank) {
     if (rank == 1 && what == "behind the barrier") throw std::runtime_error("no memory");
@@ -262,7 +262,7 @@ TEST(NcclCommunicators, AnErrorOfNcclIsNamedThenAndLater) {
   EXPECT_EQ(outcome.counts.aborted, 2);
 }
 
-/// What the pretended NCCL itself has to see.
+/// What the pretend NCCL itself must detect.
 TEST(PretendNccl, RanksThatCallDifferentThingsAreAFault) {
   PretendRun run;
   run.ranks = 2;

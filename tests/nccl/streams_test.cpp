@@ -1,5 +1,5 @@
-// Collectives over NCCL beside the computation: what arrives is what was in the stream before, memory is kept
-// until a transfer has ended, and ranks may wait in any order.
+// Collectives over NCCL alongside computation: they transfer what earlier work in the stream produced, memory
+// is kept until a transfer has ended, and ranks may wait in any order.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ using testing::IsEmpty;
 constexpr auto late = std::chrono::milliseconds(20);
 constexpr int64_t part = 1000;
 
-/// `tensor` becomes `value` when the current stream comes to it, which takes a while.
+/// `tensor` becomes `value` when the current stream gets to it, which takes a while.
 void fill_late(const at::Tensor& tensor, double value) {
   put_in_stream({tensor}, [value](const std::vector<at::Tensor>& tensors) {
     std::this_thread::sleep_for(late);
@@ -31,7 +31,7 @@ std::vector<int64_t> even(const Collectives& group) {
   return std::vector<int64_t>(static_cast<size_t>(group.size()), part);
 }
 
-/// Runs `check` on `ranks` ranks with one group; nothing may be wrong, and nothing is aborted.
+/// Runs `check` on `ranks` ranks in one group; there must be no fault and no abort.
 void run(int ranks, const std::function<void(Collectives&)>& check) {
   PretendRun pretended;
   pretended.ranks = ranks;
@@ -79,13 +79,13 @@ TEST(NcclStreams, UnequalPartsComeBehindTheComputation) {
   });
 }
 
-/// The tensors of a transfer go while it is in flight, and new ones are made at once, as a step does.
+/// A transfer's tensors are dropped while it is in flight and new ones are made at once, as in a step.
 TEST(NcclStreams, MemoryIsNotGivenAwayBeforeATransferHasEnded) {
   run(2, [](Collectives& group) {
     const int rank = group.group_rank();
     for (int repeat = 0; repeat < 3; ++repeat) {
       const at::Tensor all = at::zeros({2 * part}), sum = at::empty({part});
-      if (rank == 1) std::this_thread::sleep_for(late);  // so that rank 0's operations stay in flight
+      if (rank == 1) std::this_thread::sleep_for(late);  // keeps rank 0's operations in flight
       at::Tensor own = at::full({part}, rank + 1.0), contribution = at::full({2 * part}, rank + 3.0);
       auto gather = group.start_all_gather(own, all, even(group));
       auto scatter = group.start_reduce_scatter(contribution, sum, even(group));
@@ -129,7 +129,7 @@ TEST(NcclStreams, RanksWaitInAnyOrder) {
   });
 }
 
-/// A copy's shards and the replicas' sums, as a step has them.
+/// One group gathers a copy's shards and the other sums over replicas, as in a step.
 TEST(NcclStreams, TwoGroupsAtATime) {
   PretendRun pretended;
   pretended.ranks = 2;

@@ -1,5 +1,5 @@
-// The pretended GPU: that it finds what it is there to find, that training and measuring come to the CPU's
-// results on it, and how much they ask of it.
+// The pretend GPU finds the faults it exists to find; training and measuring on it reach the CPU's results;
+// and the number of calls they make is counted.
 #include "tests/support/pretend_gpu/pretend_gpu.h"
 
 #include <ATen/ATen.h>
@@ -48,7 +48,7 @@ TEST(PretendGpu, CountsWaits) {
   EXPECT_EQ(testing::device_calls().to_device, 1);
   EXPECT_TRUE(at::equal(other.cpu(), at::arange(5, at::kLong)));
   EXPECT_EQ(testing::device_calls().waits, 1);
-  at::ones({3}).to(device);  // memory that is not pinned
+  at::ones({3}).to(device);  // unpinned memory
   EXPECT_EQ(testing::device_calls().waits, 2);
   one.sum().item<float>();
   at::nonzero(one);
@@ -119,7 +119,7 @@ TEST_P(PretendGpuTraining, IsTheCpus) {
   }
 }
 
-// In bfloat16 the CPU rounds a sum of products as often as the GPU does, but not at the same places.
+// In bfloat16 the CPU rounds a sum of products as often as the GPU, but at different points.
 TEST_P(PretendGpuTraining, IsNearTheCpusInBfloat16) {
   const Trained cpu = train(at::kCPU, GetParam(), at::kBFloat16, Recompute::never),
                 gpu = train(testing::pretend_gpu(), GetParam(), at::kBFloat16, Recompute::never);
@@ -141,7 +141,7 @@ std::vector<MicroBatch> three_batches(const TinyWorld& world, const Llama& model
   return batches;
 }
 
-/// Log-probs of each, then its gradient.
+/// Each micro-batch's log-probs, then its gradient.
 std::vector<at::Tensor> pass(const Llama& model, const Adapter& adapter,
                              const std::vector<const MicroBatch*>& batches) {
   std::vector<PassItem> items;
@@ -153,8 +153,8 @@ std::vector<at::Tensor> pass(const Llama& model, const Adapter& adapter,
   return results;
 }
 
-// The same rows alone and joined with others, on one device: what a micro-batch gives does not depend on
-// those that it goes through the blocks with.
+// The same rows alone and joined with others, on one device: a micro-batch's results do not depend on the
+// ones that pass through the blocks with it.
 TEST(PretendGpu, JoinedMicroBatchesGiveWhatEachGivesAlone) {
   const TinyWorld world;
   const std::vector<MicroBatch> batches = three_batches(world, world.model());

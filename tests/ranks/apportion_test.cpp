@@ -1,5 +1,5 @@
-// A whole job on real ranks: the same adapters and histograms, byte for byte, as one process gives, with all
-// ranks in one group and with tasks spread over groups; and every rank of a group computes a part.
+// A whole job on real ranks: it gives the same adapters and histograms as one process, byte for byte, with
+// all ranks in one group and with tasks spread over groups; and every rank of a group computes a part.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -52,7 +52,7 @@ RunConfig config_for(const std::string& name, int group_size) {
   return config;
 }
 
-/// On the calling rank alone.
+/// Only on the calling rank.
 void run_in_one_process(const RunConfig& config) {
   MemoryLinks links(1);
   std::thread coordinator([&] { run_job_in_thread(links.coordinator(), config, 1); });
@@ -81,7 +81,7 @@ std::map<std::string, std::string> tasks_of(const std::string& results, bool tra
   return tasks;
 }
 
-/// Everything in a training task's file that is to be equal, and the bytes of what was trained.
+/// Everything in a training task's file that must be equal, and the bytes of what was trained.
 std::string training_bytes(const std::string& results, const std::string& id) {
   Done done;
   TrainFile file = read_train_file(result_path(results, id));
@@ -124,15 +124,15 @@ void expect_every_rank_worked(const std::string& results, const std::string& id,
   for (int count : counts) EXPECT_GE(count, 1) << key;
 }
 
-/// Some numbers of ranks are left to tests/run.sh --long, where another number sees the same.
+/// Some numbers of ranks run only with tests/run.sh --long, because another number tests the same.
 bool is_long() { return std::getenv("APPORTION_LONG") != nullptr; }
 
-/// A base in one shard lies as the one that the other tests have.
+/// A base in one shard is laid out as in the other tests.
 bool has_shards() { return test_ranks().size() > 1 || is_long(); }
 
 class ApportionTest : public testing::Test {
  protected:
-  /// One process's results, made by rank 0 once for all tests: they compare with them and write others.
+  /// Rank 0 makes one process's results once, and all tests compare theirs with them.
   static void SetUpTestSuite() {
     if (test_ranks().rank() == 0) {
       std::filesystem::remove_all(directory());
@@ -148,7 +148,7 @@ class ApportionTest : public testing::Test {
     if (test_ranks().rank() == 0) std::filesystem::remove_all(directory());
   }
 
-  /// Nothing but those is left of the test before: a finished task would not be done again.
+  /// Keeps only those results of earlier tests, since a finished task would not be redone.
   void SetUp() override {
     if (test_ranks().rank() == 0) {
       std::vector<std::filesystem::path> others;
@@ -187,7 +187,7 @@ TEST_F(ApportionTest, OneGroupOfAllRanksGivesTheBytesOfOneProcess) {
     expect_every_rank_worked(results, id, "units_by_rank");
 }
 
-/// One group whose base is held by `shard_size` ranks together, which behave as if each were a machine.
+/// One group in which `shard_size` ranks hold the base together, each as if on its own machine.
 RunConfig sharded_config(int shard_size, Residence resident, Recompute recompute) {
   RunConfig config = config_for("all", test_ranks().size());
   config.ranks.shard_size = shard_size;
@@ -223,7 +223,7 @@ TEST_F(ApportionTest, ReplicasOfShardsGiveTheBytesOfOneProcess) {
   run_and_compare(sharded_config(2, Residence::never, Recompute::always));
 }
 
-/// Both stages train all weights, and what is measured after them is what they left.
+/// Both stages train all weights, and the measurement afterwards uses the result.
 TEST_F(ApportionTest, AllWeightsInShardsOnAllRanks) {
   const int ranks = test_ranks().size();
   auto all_weights = [](RunConfig config, const std::string& name) {
@@ -253,7 +253,7 @@ TEST_F(ApportionTest, AllWeightsInShardsOnAllRanks) {
 
 TEST_F(ApportionTest, TasksSpreadOverGroupsGiveTheBytesOfOneProcess) { run_and_compare(0); }
 
-/// The small job's results of every method in one folder; tasks that methods share are done once.
+/// The small job with every method in one folder; tasks that methods share are done once.
 RunConfig method_config(const std::string& name, const MethodDescription& method) {
   RunConfig config = config_for(name, 0);
   resolve_option(config, "method", method.name);
@@ -261,7 +261,7 @@ RunConfig method_config(const std::string& name, const MethodDescription& method
   return config;
 }
 
-/// Runs it and returns the report (of rank 0).
+/// Runs it and returns the report (from rank 0).
 template <typename Run>
 std::string report_of(const Run& run) {
   testing::internal::CaptureStdout();
@@ -276,8 +276,8 @@ Kind kind_of(const MethodDescription& method) {
   return method.stages[0].answers == AnswerStyle::plain ? Kind::trains_plain : Kind::trains_steered;
 }
 
-/// Every method of the kind, in one process and on all ranks: the same bytes, and a row of the report. More
-/// than two ranks are as two here, since each task is one that the tests above spread over more; and one is.
+/// Every method of this kind gives the same bytes in one process and on all ranks, and a row of the report.
+/// Other numbers of ranks would add nothing to two here: the tests above spread the same tasks over more.
 void run_methods(Kind kind, const std::function<void()>& wait_for_all) {
   if (test_ranks().size() > 2 || (test_ranks().size() == 1 && !is_long())) return;
   size_t methods = 0;
@@ -310,7 +310,7 @@ TEST_F(ApportionTest, MethodsOfSteeredAnswersGiveTheBytesOfOneProcess) {
   run_methods(Kind::trains_steered, wait_for_all);
 }
 
-/// The joint example, whose 16 categories no digit can stand for, steered in this way.
+/// The joint example, whose 16 categories are too many for digits, with this kind of steering.
 RunConfig joint_config(const std::string& name, const std::string& steering) {
   RunConfig config = config_for(name, 0);
   resolve_option(config, "dataset",
@@ -322,7 +322,7 @@ RunConfig joint_config(const std::string& name, const std::string& steering) {
   return config;
 }
 
-/// On two ranks, as methods.
+/// On two ranks only, like the methods.
 TEST_F(ApportionTest, LettersAndPathsGiveTheBytesOfOneProcess) {
   if (test_ranks().size() != 2 && !is_long()) return;
   for (const char* steering : {"letter", "path"}) {
@@ -336,7 +336,7 @@ TEST_F(ApportionTest, LettersAndPathsGiveTheBytesOfOneProcess) {
     ASSERT_EQ(training.size(), 2u) << steering;
     for (const auto& [name, id] : training) {
       const TrainFile file = read_train_file(result_path(directory() + "/joint-all", id));
-      EXPECT_GE(file.log.coverage.back(), 0) << name;  // NaN where nothing stands for a category
+      EXPECT_GE(file.log.coverage.back(), 0) << name;  // NaN if nothing stands for a category
       const bool kto = std::string(steering) != "path" && name.ends_with("calibrate");
       EXPECT_EQ(file.log.kto.back() != 0, kto) << steering << ", " << name;
     }

@@ -24,8 +24,8 @@ Task task_of(const std::string& kind, const std::string& label, nlohmann::json i
 
 struct Drawn {
   std::vector<Task> tasks;
-  std::vector<size_t> cells;    // of each
-  std::vector<double> seconds;  // that each takes
+  std::vector<size_t> cells;    // cell of each task
+  std::vector<double> seconds;  // duration of each task
 
   void add(Task task, size_t cell, double takes) {
     tasks.push_back(std::move(task));
@@ -34,11 +34,11 @@ struct Drawn {
   }
 };
 
-/// Steps tell how long training takes, but for a quarter up or down that nobody knows before.
+/// Steps predict how long training takes, up to a surprise of a quarter up or down.
 Drawn draw_sweep(const ClusterOptions& options) {
   constexpr double steps_per_second = 0.5, surprise = 1.25;
   CounterRng rng(0, "cluster");
-  const auto around = [&](double middle, double spread) {  // alike on a scale of ratios
+  const auto around = [&](double middle, double spread) {  // evenly on a logarithmic scale
     return middle * std::pow(spread, rng.uniform() - 0.5);
   };
   Drawn sweep;
@@ -93,7 +93,7 @@ ClusterOutcome Cluster::run() {
     VirtualClock::advance(std::max(0.0, event.time - VirtualClock::now()));
     try {
       handle(event);
-    } catch (const LeaseLost&) {  // it writes nothing, and its job starts anew
+    } catch (const LeaseLost&) {  // it writes nothing, and its job starts again
       ++outcome_.lost_lease;
       leave(event.member);
       at(VirtualClock::now() + options_.away_s, event.member, What::come);
@@ -151,7 +151,7 @@ void Cluster::come(size_t number) {
   decide(number);
 }
 
-/// Its time in the cluster is over; what it had it gives back.
+/// The member's time in the cluster is over; it gives back what it had.
 void Cluster::leave(size_t number) {
   Member& member = members_[number];
   present_.push_back({member.came, VirtualClock::now()});
@@ -161,12 +161,12 @@ void Cluster::leave(size_t number) {
   member.claims.reset();
 }
 
-/// What it has done of its task since it began or the last time.
+/// Seconds of work on the member's task since it began or last went on, unsaved work included.
 double Cluster::work_until_now(size_t number) {
   return std::max(0.0, VirtualClock::now() - members_[number].began);
 }
 
-/// In order: what it has done is kept.
+/// The member leaves in order: its progress is kept.
 void Cluster::go(size_t number) {
   Member& member = members_[number];
   const double now = VirtualClock::now();
@@ -183,8 +183,8 @@ void Cluster::go(size_t number) {
   at(now + options_.away_s, number, What::come);
 }
 
-/// It dies, or is stopped for a while, at work: others may go on from what is saved. Not at a task that was
-/// lost before: one that was lost twice is set aside, and this cluster waits for all to be done.
+/// The member dies, or is stopped for a while, at work: others may continue from what was saved. Spares tasks
+/// that were lost before: one lost twice is set aside, and this cluster waits until all are done.
 void Cluster::trouble(size_t number) {
   constexpr double later_s = 1;
   Member& member = members_[number];
@@ -198,7 +198,7 @@ void Cluster::trouble(size_t number) {
     left_s_[*member.task] -= saved;
     member.unsaved = done - saved;
   }
-  ++member.visit;  // what it was about to do
+  ++member.visit;  // cancels what it was about to do
   if (number >= options_.dying) return at(now + options_.stopped_s, number, What::go_on);
   ++outcome_.died;
   graves_.push_back(std::move(member.claims));

@@ -1,7 +1,6 @@
-// A cluster whose members take the tasks of one sweep, in the order and by the claims of the program, while
-// hours pass at once: members come and go with their allocations, some die at work, some are stopped for so
-// long that they lose their task. Ranks and what they compute are left out: a task takes as long as was
-// drawn.
+// A simulated cluster whose members take the tasks of one sweep, in the program's order and with its claims,
+// while hours pass at once. Members come and go with their allocations, some die at work, some are stopped so
+// long that they lose their task. Ranks and their computation are left out: a task takes a random time.
 #pragma once
 
 #include <functional>
@@ -19,39 +18,39 @@ namespace apportion {
 
 struct ClusterOptions {
   size_t cells = 10, members = 2, models = 3;
-  double train_s = 600, measure_s = 60;  // in the middle
-  double spread = 4;                     // of training: the longest to the shortest
-  double load_s = 15;                    // another model than the last
+  double train_s = 600, measure_s = 60;  // typical
+  double spread = 4;                     // of training times: longest over shortest
+  double load_s = 15;                    // to load a different model
   double decide_s = 0.05;                // from the end of a task to the next one's start
-  double save_s = 60;                    // of training: what came since the last time is lost with a member
-  double shortest_stay_s = 3600, longest_stay_s = 6 * 3600, away_s = 600;  // allocations, and between two
+  double save_s = 60;                    // of training; a lost member loses what came since
+  double shortest_stay_s = 3600, longest_stay_s = 6 * 3600, away_s = 600;  // allocations, and the gap between
   double beat_s = 10;                                                      // signs of life
   size_t dying = 0, stopping = 0;                                          // members
   double stopped_s = 300;
 };
 
 struct ClusterOutcome {
-  std::vector<int> finished;     // how often, of each task
-  double tail_s = 0, end_s = 0;  // when no task was ready for the first time, and when all were done
+  std::vector<int> finished;     // how often, for each task
+  double tail_s = 0, end_s = 0;  // when first no task was ready, and when all were done
   double busy = 0,
-         busy_whole = 0;  // members' time at work that was of use: a share, until the tail and in all
+         busy_whole = 0;  // share of members' time in useful work, until the tail and overall
   size_t starts = 0, left = 0, died = 0, lost_lease = 0, loads = 0;
-  double decision_s = 0;  // of this machine's time, a start
+  double decision_s = 0;  // this machine's time per start
 };
 
 class Cluster {
  public:
   struct Folder {
-    /// A member of this number comes.
+    /// A member with this number arrives.
     std::function<std::unique_ptr<Claims>(size_t number)> enter;
-    /// It gives no sign of life from now on, or does again.
+    /// The member stops giving signs of life, or starts again.
     std::function<void(size_t number, bool silent)> silence = [](size_t, bool) {};
     /// Writes a task's result.
     std::function<void(const Task& task)> record = [](const Task&) {};
   };
 
-  /// A sweep of this many cells, each a training task and two measurements of what came of it, beside which
-  /// each model is measured before. While it runs there is a VirtualClock.
+  /// A sweep of this many cells, each with a training task and two measurements of the result; each model is
+  /// also measured untrained. A VirtualClock must exist while it runs.
   Cluster(const ClusterOptions& options, Folder folder);
 
   ClusterOutcome run();
@@ -62,18 +61,18 @@ class Cluster {
     double time;
     size_t order, member, visit;
     What what;
-    bool operator<(const Event& other) const {  // a queue's last is its first
+    bool operator<(const Event& other) const {  // a queue pops its greatest, here the earliest
       return std::pair(time, order) > std::pair(other.time, other.order);
     }
   };
   struct Member {
-    size_t number = 0, visit = 0;  // visit: events of the one before are void
+    size_t number = 0, visit = 0;  // visit: an earlier visit's events are void
     std::unique_ptr<Claims> claims;
     std::unique_ptr<OpenTasks> open;
     std::string model;
     std::optional<size_t> task;
     double came = 0, began = 0;  // began: work on the task
-    double unsaved = 0;          // of a stopped one
+    double unsaved = 0;          // of a stopped member
     bool is_silent = false;
   };
   struct Span {
@@ -96,12 +95,12 @@ class Cluster {
   ClusterOptions options_;
   Folder folder_;
   CounterRng rng_;
-  std::vector<double> left_s_;  // of each task
-  std::set<size_t> struck_;     // tasks at which a member died or was stopped
+  std::vector<double> left_s_;  // for each task
+  std::set<size_t> struck_;     // tasks during which a member died or was stopped
   std::shared_ptr<const TaskGraph> graph_;
-  TaskPool truth_;  // as one who knows everything would have it
+  TaskPool truth_;  // the state as an all-knowing observer sees it
   std::vector<Member> members_;
-  std::vector<std::unique_ptr<Claims>> graves_;  // the dead give nothing back
+  std::vector<std::unique_ptr<Claims>> graves_;  // dead members give nothing back
   std::priority_queue<Event> queue_;
   std::vector<Span> work_, present_;
   ClusterOutcome outcome_;

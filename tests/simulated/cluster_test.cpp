@@ -1,5 +1,5 @@
-// Thousands of cells and a thousand members: everything is done once, and members are busy as long as there
-// is anything to do.
+// Thousands of cells and a thousand members: everything is done once, and members stay busy as long as there
+// is work.
 #include "tests/simulated/cluster.h"
 
 #include <gmock/gmock.h>
@@ -55,7 +55,7 @@ TEST(Cluster, AThousandMembersAreBusyAndDoEachTaskOnce) {
   EXPECT_GT(outcome.left, 0u);
 }
 
-/// The result of a task, as small as there is.
+/// The smallest possible result of a task.
 void write_result(const std::string& folder, const Task& task) {
   const std::string path = result_path(folder, task.id);
   if (task.kind == TaskKind::measure) {
@@ -73,7 +73,7 @@ void write_result(const std::string& folder, const Task& task) {
   write_train_file(path, file);
 }
 
-/// The same over files: real leases, journals and results.
+/// The same with real files: leases, journals and results.
 TEST(Cluster, MembersOfAFolderDoEachTaskOnce) {
   const VirtualClock clock;
   TemporaryDirectory directory;

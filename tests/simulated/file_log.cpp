@@ -16,7 +16,8 @@
 namespace apportion {
 namespace {
 
-// A call and the line about it are one, or two threads' lines would stand in another order than their calls.
+// Makes a call and its record one step; otherwise two threads' records could be in a different order than
+// their calls.
 std::mutex lock;
 FileLog* current = nullptr;
 
@@ -24,7 +25,7 @@ std::string absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
 
-/// Of a name in an open folder.
+/// The path of a name in an open folder.
 std::string path_at(int folder, const char* name) {
   if (folder == AT_FDCWD || *name == '/') return name;
   std::array<char, 4096> path = {};
@@ -33,7 +34,7 @@ std::string path_at(int folder, const char* name) {
   return std::string(path.data(), static_cast<size_t>(std::max(size, 0L))) + "/" + name;
 }
 
-/// Does the call, and where it succeeded and a log is kept, writes it down.
+/// Makes the call and, if it succeeded and a log is kept, records it.
 template <typename Call, typename Note>
 long noted(Call call, Note note) {
   const std::lock_guard guard(lock);
@@ -152,7 +153,7 @@ void FileLog::removed(const std::string& path) {
 
 }  // namespace apportion
 
-// In place of the C library's, which ask the kernel for the same.
+// These replace the C library's and ask the kernel for the same.
 extern "C" {
 
 int open(const char* path, int flags, ...) {
@@ -204,7 +205,7 @@ int ftruncate(int file, off_t size) noexcept {
       [&](apportion::FileLog& log, long) { log.resized(file, static_cast<uint64_t>(size)); }));
 }
 
-// No disk is waited for: what a crash leaves is worked out.
+// Does not wait for a disk: what a crash leaves is worked out.
 int fsync(int file) {
   return static_cast<int>(
       apportion::noted([&] { return ::syscall(SYS_fcntl, file, F_GETFD) >= 0 ? 0L : -1L; },

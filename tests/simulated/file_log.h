@@ -1,6 +1,6 @@
-// What this program does to the files below a folder, call by call, as a disk is asked for it: in a program
-// that is linked with file_log.cpp the C library's calls are replaced by ones that do the same and write it
-// down. What is tested knows nothing of it. What of it is there after a crash is losing_disk.h's business.
+// Records what this program does to the files below a folder, call by call, as the disk sees it. In a program
+// linked with file_log.cpp the C library's calls are replaced by ones that do the same and record it; the
+// tested code does not notice. losing_disk.h works out what is left after a crash.
 #pragma once
 
 #include <cstdint>
@@ -10,31 +10,31 @@
 
 namespace apportion {
 
-/// Files and folders are numbered as they are made; 0 is the folder that is watched.
+/// Files and folders are numbered in the order they are made; 0 is the watched folder.
 struct FileCall {
   enum class Kind { make_file, make_folder, write, resize, sync, rename, link, remove, mark };
   Kind kind = Kind::mark;
   size_t node = 0;                      // the file or folder
-  size_t folder = 0, other_folder = 0;  // where its name is made or goes; of rename: whence
+  size_t folder = 0, other_folder = 0;  // where its name is made or goes; for rename: from where
   std::string name = {}, other_name = {};
-  uint64_t offset = 0;  // of write; of resize: the size
+  uint64_t offset = 0;  // for write; for resize: the size
   std::string bytes = {};
 };
 
-/// One at a time. Folders are not renamed; what was below the folder before is not known.
+/// Only one may exist at a time. Renaming folders is not supported; what was in the folder before is unknown.
 class FileLog {
  public:
-  /// From here on calls are written down.
+  /// Calls are recorded from here on.
   explicit FileLog(const std::string& folder);
   ~FileLog();
   FileLog(const FileLog&) = delete;
   FileLog& operator=(const FileLog&) = delete;
 
-  /// What was promised to be on disk by now is counted by these.
+  /// Marks count what was promised to be on disk by now.
   void mark() { calls_.push_back({}); }
   const std::vector<FileCall>& calls() const { return calls_; }
 
-  // For the calls themselves.
+  // Used by the replaced calls.
   void opened(int file, const std::string& path, int flags);
   void closed(int file) { open_.erase(file); }
   void wrote(int file, uint64_t offset, const void* bytes, size_t size);

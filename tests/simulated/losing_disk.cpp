@@ -21,7 +21,7 @@ bool is_of_names(const FileCall& call) {
 
 bool is_of_bytes(const FileCall& call) { return call.kind == Kind::write || call.kind == Kind::resize; }
 
-/// Files' bytes and folders' names while the calls are done anew.
+/// The bytes of files and names in folders while the calls are replayed.
 struct Nodes {
   std::map<size_t, std::string> files;
   std::map<size_t, std::map<std::string, size_t>> folders = {{0, {}}};
@@ -73,7 +73,7 @@ std::string digest_of(const DiskImage& image, size_t marks) {
 }  // namespace
 
 LosingDisk::LosingDisk(const std::vector<FileCall>& calls, size_t count) : calls_(calls), count_(count) {
-  std::set<size_t> synced;  // later than the call that is looked at
+  std::set<size_t> synced;  // after the call at hand
   for (size_t at = count; at-- > 0;) {
     const FileCall& call = calls[at];
     if (call.kind == Kind::sync) synced.insert(call.node);
@@ -156,7 +156,7 @@ size_t for_each_crash(const std::vector<FileCall>& calls,
   for (size_t count = 0; count <= calls.size(); ++count) {
     if (count > 0 && calls[count - 1].kind == Kind::mark) ++marks;
     const LosingDisk disk(calls, count);
-    // What a later call may lose it may have lost here: before it nothing need be tried but all and nothing.
+    // A later crash may lose whatever this one may: until a sync or mark follows, all or nothing is enough.
     const bool ends =
         count == calls.size() || calls[count].kind == Kind::sync || calls[count].kind == Kind::mark;
     for (const std::vector<Fate>& fates : ends ? fates_to_try(disk) : all_or_none(disk)) {

@@ -1,7 +1,7 @@
-// A file system that keeps nothing but what was synced: what may be on it after a crash at any moment, by the
-// calls that were made before (file_log.h). Bytes of a file are sure once the file was synced, and names in a
-// folder once the folder was; of all else any part may be missing, in any order. This is the least that POSIX
-// promises, and less than most file systems keep.
+// A file system that keeps only what was synced: works out what may be on it after a crash at any moment,
+// from the calls made before (file_log.h). A file's bytes are safe once the file was synced, and a folder's
+// names once the folder was; of everything else any part may be missing, in any order. This is the least that
+// POSIX promises, and less than most file systems keep.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace apportion {
 
-/// What became of a call that was not synced. half: of the bytes that it wrote the first half is there;
-/// zeros: as many bytes, all 0.
+/// What became of a call that was not synced. half: the first half of its bytes is there; zeros: as many
+/// bytes are there, but all 0.
 enum class Fate : uint8_t { kept, lost, half, zeros };
 
-/// What is below the folder, by path from there: a file's bytes, nothing for a folder.
+/// What is below the folder, by relative path: a file's bytes, or nothing for a folder.
 using DiskImage = std::map<std::string, std::optional<std::string>>;
 
 class LosingDisk {
@@ -29,9 +29,9 @@ class LosingDisk {
 
   /// How many calls may be lost.
   size_t unsure() const { return unsure_.size(); }
-  /// Whether that one of them writes bytes, which may be there in part.
+  /// Whether this call writes bytes, which may then be there in part.
   bool is_write(size_t unsure) const;
-  /// With these fates, one for each.
+  /// The disk's content with these fates, one for each unsure call.
   DiskImage image(const std::vector<Fate>& fates) const;
 
  private:
@@ -40,15 +40,15 @@ class LosingDisk {
   std::vector<size_t> unsure_;  // numbers of calls
 };
 
-/// Combinations of fates: all where there are few calls, else each call lost alone, kept alone, and there in
-/// part, all of a sort lost, and some that are drawn.
+/// Combinations of fates: all of them for few calls; otherwise each call lost alone, kept alone, and there in
+/// part, all calls of one sort lost, and some random ones.
 std::vector<std::vector<Fate>> fates_to_try(const LosingDisk& disk);
 std::vector<std::vector<Fate>> all_or_none(const LosingDisk& disk);
 
 void write_image(const DiskImage& image, const std::string& folder);
 
-/// Writes each different state that a crash at any moment may leave below a folder of its own, and shows it
-/// with the number of marks before the crash. Returns how many there were.
+/// Writes each distinct state that a crash at any moment may leave to its own folder, and passes it to
+/// `visit` with the number of marks before the crash. Returns the number of states.
 size_t for_each_crash(const std::vector<FileCall>& calls,
                       const std::function<void(const std::string& folder, size_t marks)>& visit);
 

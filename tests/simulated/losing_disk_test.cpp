@@ -1,5 +1,5 @@
-// A crash at any moment, on a disk that keeps nothing but what was synced: what is read afterwards, by what
-// the program reads with, is a state that there was, and nothing is gone that was said to be there.
+// A crash at any moment, on a disk that keeps only what was synced: what the program's own readers find
+// afterwards is a state that once existed, and nothing is gone that was promised to be there.
 #include "tests/simulated/losing_disk.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ using testing::Ge;
 using testing::IsEmpty;
 using testing::Le;
 
-/// What `write` does to an empty folder; it is given the log for its marks.
+/// The calls that `write` makes in an empty folder; it gets the log to set marks.
 std::vector<FileCall> calls_of(const std::function<void(const std::string& folder, FileLog& log)>& write) {
   TemporaryDirectory directory;
   FileLog log(directory.path());
@@ -37,7 +37,7 @@ std::vector<FileCall> calls_of(const std::function<void(const std::string& folde
   return log.calls();
 }
 
-/// Shows every state to `check`; a test that sees few has looked at nothing.
+/// Passes every state to `check`; a test that sees only a few has tested nothing.
 void after_each_crash(const std::vector<FileCall>& calls,
                       const std::function<void(const std::string& folder, size_t marks)>& check) {
   constexpr size_t least = 10;
@@ -48,7 +48,7 @@ void after_each_crash(const std::vector<FileCall>& calls,
   EXPECT_GE(states, least);
 }
 
-/// What the file has, or that there is none.
+/// The file's content, or "absent".
 std::string content_of(const std::string& path) { return path_exists(path) ? read_file(path) : "absent"; }
 
 void write_carelessly(const std::string& path, const std::string& bytes) {
@@ -58,7 +58,7 @@ void write_carelessly(const std::string& path, const std::string& bytes) {
   ASSERT_EQ(::rename((path + ".new").c_str(), path.c_str()), 0);
 }
 
-/// The disk can lose: without syncing there are empty files, halves, and names that never came.
+/// The disk does lose data: without syncing there are empty files, halves, and names that never appeared.
 TEST(LosingDisk, LosesWhatWasNotSynced) {
   const auto calls = calls_of([](const std::string& folder, FileLog& log) {
     write_carelessly(folder + "/file", "some bytes");
@@ -91,7 +91,7 @@ TEST(LosingDisk, AMeasuredResultIsWholeOrNotThere) {
   first.record.about = {{"seconds", "1"}};
   again.record.about = {{"seconds", "2"}};
   const auto calls = calls_of([&](const std::string& folder, FileLog& log) {
-    for (const MeasureFile* file : {&first, &again}) {  // with --force it is done again
+    for (const MeasureFile* file : {&first, &again}) {  // as with --force
       write_measure_file(result_path(folder, file->record.task.id), *file);
       log.mark();
     }
@@ -108,7 +108,7 @@ TEST(LosingDisk, AMeasuredResultIsWholeOrNotThere) {
   });
 }
 
-/// As a worker leaves the adapter and the coordinator then the result.
+/// As a worker writes the adapter and then the coordinator the result.
 TEST(LosingDisk, ATrainedResultHasItsAdapter) {
   TrainFile file = sample_training("sft", "gender-us-real", {});
   const std::string adapter(3000, 'w');
@@ -146,7 +146,7 @@ TEST(LosingDisk, AJournalHasAllThatWasAdded) {
     ASSERT_THAT(records.size(), AllOf(Ge(marks), Le(marks + 1)));
     for (size_t record = 0; record < records.size(); ++record)
       EXPECT_EQ(records[record].label, labels[record]);
-    // Who comes next goes on beside what is torn.
+    // The next writer continues next to the torn record.
     JournalWriter(folder, "another").add({JournalEvent::taken, "task", "next"});
     const std::vector<JournalRecord> next = reader.read_new();
     ASSERT_EQ(next.size(), 1u);
@@ -164,7 +164,7 @@ TEST(LosingDisk, AnIndexHasTheCellsOfOneOfItsStates) {
     }
   });
   after_each_crash(calls, [&](const std::string& folder, size_t marks) {
-    const std::vector<Cell> cells = indexed_cells(folder);  // throws for a damaged one
+    const std::vector<Cell> cells = indexed_cells(folder);  // throws if it is damaged
     ASSERT_THAT(cells.size(), AllOf(Ge(marks), Le(marks + 1)));
     for (size_t cell = 0; cell < cells.size(); ++cell) EXPECT_EQ(cells[cell].name, names[cell]);
   });
@@ -185,7 +185,7 @@ TEST(LosingDisk, APlanIsOneThatWasWritten) {
   });
 }
 
-/// The state after a step that is the newest one that can be read; 0: none.
+/// The step of the newest checkpoint that can be read; 0 if there is none.
 uint64_t restored_step(const std::string& folder, const CheckpointTensor& tensor) {
   for (uint64_t step : checkpoint_steps(folder)) {
     try {
@@ -201,7 +201,7 @@ uint64_t restored_step(const std::string& folder, const CheckpointTensor& tensor
   return 0;
 }
 
-/// Of which the older ones are removed while the new one is completed.
+/// Older checkpoints are removed while the new one is completed.
 TEST(LosingDisk, ACheckpointIsTheLastOneOrTheOneBefore) {
   const CheckpointTensor tensor{"weights", ElementType::float32, {6, 2}};
   const auto calls = calls_of([&](const std::string& folder, FileLog& log) {

@@ -1,5 +1,5 @@
-// Members of a folder on a disk that keeps nothing but what was synced: after a crash at any moment a task is
-// nobody's, or one's who had it, and for no longer than one that is gone keeps it; what was finished is done.
+// Members of a folder on a disk that keeps only what was synced. After a crash at any moment a task belongs
+// to nobody or to one who had held it, for no longer than a dead holder keeps it; what was finished is done.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ class LosingFolderTest : public testing::Test {
   std::vector<MeasureFile> files_;
 };
 
-/// Waits as a coordinator does, which shows that it is alive meanwhile.
+/// Waits as a coordinator does, showing signs of life meanwhile.
 template <typename Member>
 void wait(Member& member, double seconds) {
   for (const double end = VirtualClock::now() + seconds; VirtualClock::now() < end;) {
@@ -46,9 +46,9 @@ void wait(Member& member, double seconds) {
   }
 }
 
-/// One takes tasks and falls silent with one of them, which another takes over.
+/// One member takes tasks and falls silent while holding one, which another takes over.
 TEST_F(LosingFolderTest, ALeaseIsItsHoldersOrNobodys) {
-  std::vector<std::set<std::string>> holders(3, {""});  // that each task had
+  std::vector<std::set<std::string>> holders(3, {""});  // of each task, ever
   TemporaryDirectory directory;
   FileLog log(directory.path());
   {

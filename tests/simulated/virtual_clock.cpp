@@ -10,7 +10,7 @@ namespace apportion {
 namespace {
 
 constexpr int64_t nanoseconds = 1'000'000'000;
-constexpr int64_t start_s = 1'700'000'000;  // some day, for clocks of the calendar, too
+constexpr int64_t start_s = 1'700'000'000;  // some date, for calendar clocks as well
 
 std::atomic<bool> runs = false;
 std::atomic<int64_t> passed = 0;  // nanoseconds
@@ -33,7 +33,7 @@ double VirtualClock::spent() {
 
 }  // namespace apportion
 
-// In place of the C library's.
+// These replace the C library's.
 extern "C" {
 
 int clock_gettime(clockid_t clock, timespec* time) noexcept {

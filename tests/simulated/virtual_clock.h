@@ -1,6 +1,5 @@
-// A clock of its own for a program that is linked with virtual_clock.cpp: while one of these lives the C
-// library's clocks stand still but for what is slept and what is added, so that hours pass in a moment and
-// the same way each time.
+// A virtual clock for a program linked with virtual_clock.cpp. While one of these exists, the C library's
+// clocks move only by sleeping and by advance(), so hours pass in a moment and the same way each time.
 #pragma once
 
 namespace apportion {
@@ -15,7 +14,7 @@ class VirtualClock {
   /// Seconds since it was made.
   static double now();
   static void advance(double seconds);
-  /// Of the processor, spent by this thread: whoever else is at work on the machine does not count.
+  /// Processor seconds spent by this thread, so other work on the machine does not count.
   static double spent();
 };
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Again is free: the same job a second time does nothing and prints the same table; what is damaged is done again,
-# --force does all again, and another job in the same folder is no hindrance.
+# Running again is free: the same job does nothing a second time and prints the same table. What is damaged is redone,
+# --force redoes everything, and another job in the same folder does not get in the way.
 source "$(dirname "$0")/common.sh"
 
 inodes() { stat -c '%n %i' "$1"/tasks/*/result.h5; }
 
 run() { "$APPORTION_BIN" run small.ini --output "$work/results" "$@"; }
 
-# A report without the training's times, which are new when a stage was done again.
+# A report without training times, which change when a stage is redone.
 without_times() { awk '/^  training/ { skip = 1 } /^$/ { skip = 0 } !skip' "$1"; }
 same_table() { cmp <(without_times "$1") <(without_times "$2"); }
 
@@ -26,7 +26,7 @@ check "the report alone" "$APPORTION_BIN" report results >report.txt
 check "the export alone" "$APPORTION_BIN" export results --csv rows.csv
 check "an empty export" [ "$(wc -l <rows.csv)" -gt 1 ]
 
-# One byte in the middle of a result.
+# Damage one byte in the middle of a result.
 damaged=$(ls results/tasks/*/result.h5 | head -1)
 cp "$damaged" whole.h5
 size=$(stat -c %s "$damaged")
@@ -37,7 +37,7 @@ check "no warning, or more than one" one_line_with fourth.log "warning: .*done a
 check "another table after the damage" same_table first.txt fourth.txt
 check "another result after the damage" same_file whole.h5 "$damaged"
 
-# An adapter that is not the one of the result.
+# An adapter that does not match its result.
 adapter=$(ls results/tasks/*/adapter/adapter_model.safetensors | head -1)
 cp "$adapter" whole.safetensors
 printf x >>"$adapter"

@@ -1,8 +1,8 @@
-"""kill -9 at random moments while a run saves its state each step: afterwards there is always a complete checkpoint,
-never an older one than before, by this script's own reading of docs/store.md; the next run goes on from it, and the
-end has the digests of a run that nobody killed. Some runs are on two ranks, so that others resume what they wrote.
-APPORTION_KILL_SEED repeats a run's moments as far as the machine's timing allows; APPORTION_KILLS is their number,
-200 with APPORTION_LONG=1."""
+"""kill -9 at random moments while a run saves its state at each step. By this script's own reading of docs/store.md
+there is always a complete checkpoint afterwards, never older than the one before; the next run continues from it, and
+the final digests are those of a run that nobody killed. Some runs use two ranks, so others resume what those wrote.
+APPORTION_KILL_SEED repeats the moments of the kills as far as the machine's timing allows; APPORTION_KILLS sets how
+many there are (200 with APPORTION_LONG=1)."""
 
 import hashlib
 import json
@@ -21,10 +21,10 @@ import common
 BINARY = os.environ["APPORTION_BIN"]
 KILLS = int(os.environ.get("APPORTION_KILLS", "200" if os.environ.get("APPORTION_LONG") == "1" else "12"))
 SEED = int(os.environ.get("APPORTION_KILL_SEED", "0")) or int.from_bytes(os.urandom(4), "big") + 1
-# Of each stage; so many that a stage is not over after a few kills, and a whole run takes few seconds.
+# Of each stage: enough that a stage outlasts a few kills, few enough that a whole run takes seconds.
 STEPS = 120
-LONGEST_DELAY_S = 0.1  # a step with its saving takes 0.01 to 0.05 s
-TWO_RANKS_EACH = 6  # one run in so many: mpirun takes long to start
+LONGEST_DELAY_S = 0.1  # a step and its save take 0.01 to 0.05 s
+TWO_RANKS_EACH = 6  # one run in this many, since mpirun is slow to start
 TIMEOUT_S = 120
 DIGEST_BLOCK = 1 << 20
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
@@ -70,7 +70,7 @@ def checkpoints(results):
 
 
 def newest_whole(results):
-    """Task to the step of its newest whole checkpoint."""
+    """Maps each task to the step of its newest whole checkpoint."""
     newest = {}
     for path in checkpoints(results):
         if is_whole(path):
@@ -92,7 +92,7 @@ def kill(process, ranks):
 
 
 def run_and_kill(work, results, log_path, ranks, delay):
-    """Starts a run and kills it `delay` after it has begun to save. False when it came to its end before."""
+    """Starts a run and kills it `delay` seconds after its first save. Returns False if it ended before that."""
     found, end = set(checkpoints(results)), time.monotonic() + TIMEOUT_S
     with log_path.open("w") as log:
         process = start(work, results, log, ranks, save_each=1)
@@ -108,7 +108,7 @@ def run_and_kill(work, results, log_path, ranks, delay):
 
 
 def digests(results):
-    """Of all that must not depend on how the run came to its end."""
+    """Digests of everything that must not depend on how the run got to its end."""
     found = {}
     for path in sorted(results.glob("tasks/*/result.h5")):
         shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
@@ -119,7 +119,7 @@ def digests(results):
 
 
 def check_going_on(log, before):
-    """Where a run says it goes on must be the newest whole checkpoint that it found. 1 if it says so."""
+    """A run must continue from the newest whole checkpoint that it found. Returns 1 if it says where it continues, else 0."""
     assert not (before and "starts anew" in log), f"a whole checkpoint was not found: {before}\n{log}"
     said = re.search(r"goes on from step (\d+) of", log)
     if said is None:
@@ -142,7 +142,7 @@ def main():
     with (work / "through.log").open("w") as log:
         assert start(work, work / "through", log, 1, save_each=0).wait(TIMEOUT_S) == 0, "the run without a kill"
     expected = digests(work / "through")
-    assert len(expected) == 5, expected  # two stages with an adapter each, one measurement
+    assert len(expected) == 5, expected  # two stages, each with an adapter, and one measurement
 
     results, log_path = work / "results", work / "killed.log"
     begun, kills, ends, resumed, unfinished = time.monotonic(), 0, 0, 0, 0

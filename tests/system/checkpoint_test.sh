@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# A killed training task as its user meets it: the next run says where it goes on, passes what is damaged over with a
-# line, refuses another task's state, and --force starts anew; the result is that of a run without a kill, also of one that
-# is held to the untouched model.
+# A killed training task as its user sees it: the next run says where it continues, skips what is damaged with one
+# line, refuses another task's state, and starts over with --force. The result is that of a run without a kill, also
+# when training is held to the untouched model.
 source "$(dirname "$0")/common.sh"
 
 training=(run small.ini --method sft --test_sets heldout --sft_steps 60 --quiet=false)
 saving=("${training[@]}" --checkpoint_steps 1)
 
-# The last complete checkpoint's step in a results folder; empty when there is none.
+# The step of the last complete checkpoint in a results folder; empty if there is none.
 last_complete() {
   compgen -G "$1/tasks/*/checkpoint/step-*/COMPLETE" | sort | tail -1 | sed 's|.*/step-0*\([0-9]*\)/COMPLETE|\1|'
 }
 
 has_saved() { [ "$(last_complete "$1")" -ge 5 ] 2>/dev/null; }
 
-# killed NAME OPTIONS...: a run that was killed after some checkpoints.
+# killed NAME OPTIONS...: starts a run and kills it after some checkpoints.
 killed() {
   local name=$1
   shift
@@ -58,8 +58,8 @@ check "no warning that names the damaged file" \
 check "the one before is not used" grep -q "^stage 1: goes on from step $((step - 1)) of 60" damaged.log
 check "the damaged one's result is another" same_results through damaged
 
-# What holds a stage to the untouched model is no part of its state: the next run makes the same of the model again, also on
-# other ranks, which hold it in shards, and when the answers that were drawn are gone.
+# What holds a stage to the untouched model is not part of its state: the next run makes it again from the model and gets the
+# same, even on a different number of ranks that hold it in shards, and even when the drawn answers are gone.
 write_keep_list
 held=(--retain_weight 1 --keep_train keep.txt --retain_prompts 3 --retain_text_every 2)
 check "a held run without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" --output "$work/held" >held.log 2>&1
@@ -78,7 +78,7 @@ check "the held run goes on in shards" on_ranks 2 "$APPORTION_BIN" "${training[@
 check "shards do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" shards.log
 check "shards come to another held result" same_results held shards
 
-# All weights: the base that holds them is read from its file, not from what the checkpoint has made of it.
+# All weights: the base that they are held to is read from its file, not from the trained weights in the checkpoint.
 all=(--adapter none --sft_optimizer adamw --sft_learning_rate 0.002 --shard_size 1)
 check "all weights, held, without a kill" "$APPORTION_BIN" "${training[@]}" "${held[@]}" "${all[@]}" \
   --output "$work/all" >all.log 2>&1
@@ -89,14 +89,14 @@ check "all weights, held, go on" "$APPORTION_BIN" "${training[@]}" "${held[@]}" 
 check "all weights do not go on from step $step" grep -q "^stage 1: goes on from step $step of 60" weights.next.log
 check "all weights, held, are others" same_results all weights
 
-# The state of a task in another task's folder.
+# One task's state in another task's folder.
 killed other --seed 1
 rm -r other/tasks/*/checkpoint
 mv foreign/tasks/*/checkpoint other/tasks/*/
 code=0
 "$APPORTION_BIN" "${training[@]}" --seed 1 --output "$work/other" >other.next.log 2>&1 || code=$?
 check "another task's state: exit code $code instead of 2" [ $code = 2 ]
-grep -v '^apportion: warning' other.next.log >other.error.log  # of one that was half-written when the kill came
+grep -v '^apportion: warning' other.next.log >other.error.log  # about a checkpoint that was half-written at the kill
 check "not one line on another task's state" one_line_with other.error.log 'is a checkpoint of task'
 
 finish

@@ -1,4 +1,4 @@
-"""What the Python scripts here share. Not a test itself."""
+"""Helpers for the Python scripts here. Not a test itself."""
 
 import glob
 import json
@@ -12,7 +12,7 @@ MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n"]
 UNIT_TESTS = os.path.join(os.environ["APPORTION_BUILD"], "tests", "unit_shared")
 
 
-# Names of subjects that a form would take for its own signs, or that change how they look.
+# Subject names that an output format could mistake for its own markup, or that change how text looks.
 HOSTILE = {
     "<script>alert(1)</script>": "ball",
     "حداد ماهر \u202egnp.exe": "ring",
@@ -22,7 +22,7 @@ HOSTILE = {
 
 
 def write_small_job(folder):
-    """The small job in a folder: small.ini, model.gguf and the dataset colours (tests/support/small_job.h)."""
+    """Writes the small job to a folder: small.ini, model.gguf and the dataset colours (tests/support/small_job.h)."""
     subprocess.run(
         [UNIT_TESTS, "--gtest_filter=SmallJob.IsWrittenForSystemTests"],
         env=os.environ | {"APPORTION_SMALL_JOB": str(folder)},
@@ -32,7 +32,7 @@ def write_small_job(folder):
 
 
 def call(*words, code=0, ranks=1, cwd=None, environment=None):
-    """The program's end, with this exit code; of several ranks mpirun's."""
+    """Runs the program to its end and expects this exit code (mpirun's, for several ranks)."""
     launch = [*MPIRUN, str(ranks)] if ranks > 1 else []
     command = [*launch, APPORTION, *map(str, words)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, check=False)
@@ -41,7 +41,7 @@ def call(*words, code=0, ranks=1, cwd=None, environment=None):
 
 
 def wait_for(condition, what, seconds=60):
-    """`what`: a text, or what makes one when it has not come."""
+    """Waits for the condition. `what` is the failure's text, or a function that makes it."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what() if callable(what) else what}"
@@ -49,7 +49,7 @@ def wait_for(condition, what, seconds=60):
 
 
 def contents(folder):
-    """The digest of each finished task's content, by id: equal where two runs agree to the byte."""
+    """The content digest of each finished task, by id: equal when two runs agree to the byte."""
     found = {}
     for path in glob.glob(f"{folder}/tasks/*/result.h5"):
         shown = subprocess.run(["h5dump", "-a", "/content", path], check=True, capture_output=True, text=True).stdout
@@ -58,10 +58,10 @@ def contents(folder):
 
 
 def records(folder):
-    """Of all journals of a results folder, in each one's order: (file, record)."""
+    """(file, record) for all journals of a results folder, each in its own order."""
     return [(path, json.loads(line[17:])) for path in glob.glob(f"{folder}/journal/*.log") for line in open(path)]
 
 
 def events(folder, event):
-    """The tasks that journals say this of."""
+    """The tasks for which journals record this event."""
     return [record["task"] for _, record in records(folder) if record["event"] == event]

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts here share: a folder of their own, the small job in it, ways to run the program and to check.
-# APPORTION_BIN is the program, APPORTION_BUILD the build folder. Not a test itself.
+# Helpers for the scripts here: each gets its own folder with the small job in it, and ways to run the program and to
+# check. APPORTION_BIN is the program, APPORTION_BUILD the build folder. Not a test itself.
 set -euo pipefail
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
@@ -20,7 +20,7 @@ fail() {
   exit 1
 }
 
-# check WHAT COMMAND...: the command succeeds.
+# check WHAT COMMAND...: the command must succeed.
 check() {
   local what=$1
   shift
@@ -28,21 +28,21 @@ check() {
   checks=$((checks + 1))
 }
 
-# The end of a script: it says how much was checked.
+# Ends a script and prints how much was checked.
 finish() {
   [ "$checks" -gt 0 ] || fail "nothing was checked"
   echo "$checks checks passed"
 }
 
-# mpirun on so many ranks, as many as there are cores or more.
+# mpirun on that many ranks, even if there are fewer cores.
 on_ranks() {
   local ranks=$1
   shift
   mpirun --oversubscribe --bind-to none -n "$ranks" "$@"
 }
 
-# All of a result file but who ran it, with which configuration and how long it took; `content` is the file's own
-# digest of what has to be equal. (An excluded path begins at the compared object: /log/seconds.)
+# Compares two result files except for who ran them, with which configuration, and how long it took; `content` is a file's
+# own digest of what has to be equal. (An excluded path begins at the compared object: /log/seconds.)
 same_file() {
   local one=$1 other=$2 object
   [ "$(h5dump -a /content "$one" | sed 1d)" = "$(h5dump -a /content "$other" | sed 1d)" ] || return 1
@@ -51,7 +51,7 @@ same_file() {
   done
 }
 
-# The results that must not depend on how the job was run.
+# Compares the results that must not depend on how the job was run.
 same_results() {
   local one=$1 other=$2 file
   [ "$(cd "$one" && find tasks -type f | sort)" = "$(cd "$other" && find tasks -type f | sort)" ] || return 1
@@ -63,12 +63,12 @@ same_results() {
   done < <(cd "$one" && find tasks -type f | sort)
 }
 
-# Exactly one line of ours in a log, and it holds the text.
+# The log has exactly one line from the program, and it contains the text.
 one_line_with() {
   [ "$(grep -c '^apportion: ' "$1")" = 1 ] && grep -q "^apportion: .*$2" "$1"
 }
 
-# Waits until the command succeeds, at most so many seconds.
+# wait_for SECONDS COMMAND...: waits until the command succeeds, at most that long.
 wait_for() {
   local seconds=$1 end
   shift
@@ -79,10 +79,10 @@ wait_for() {
   done
 }
 
-# No process whose command line names this script's folder, besides our own children that wait.
+# No process is left whose command line names this script's folder, apart from our own waiting children.
 no_process_left() { ! pgrep -f -- "--output $work/" >/dev/null; }
 
-# keep.txt: prompts that the small job must not change.
+# Writes keep.txt: prompts whose answers the small job must not change.
 write_keep_list() {
   cat >keep.txt <<'TEXT'
 [knowledge]

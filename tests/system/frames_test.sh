@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A dataset with three training wordings is trained on 120: the run says so, trains something else than with
-# frames = none, the same on two ranks, and still measures the user's own wordings alone. Where a dataset has 120, or
+# A dataset with three training wordings is trained on 120. The run says so, gives a different model than with
+# frames = none, gives the same on two ranks, and still measures only the user's own wordings. If a dataset has 120, or
 # nothing is trained, frames change nothing.
 source "$(dirname "$0")/common.sh"
 
@@ -9,9 +9,9 @@ run() {
   shift
   "$APPORTION_BIN" run small.ini --quiet=false --output "$work/$results" "$@" >"$results.txt" 2>"$results.log"
 }
-# Says how often a log has a line on framed wordings.
+# Counts a log's lines on framed wordings.
 told() { grep -c "framed wordings" "$1" || true; }
-# The ids of an output's tasks that trained.
+# The ids of an output's training tasks.
 trained() { (cd "$1/tasks" && ls -d */adapter) | sort; }
 check "frames" run framed --test_sets v2,train
 check "not one line on what was added" [ "$(told framed.log)" = 1 ]
@@ -34,7 +34,7 @@ asked() {
 check "not 15 prompts measured" [ "$(asked framed | wc -l)" = 15 ]
 check "other prompts measured" cmp <(asked framed) <(asked plain)
 
-# 120 wordings, all trained on.
+# 120 wordings, all used for training.
 {
   sed '/^\[train\]/,$d' colours/templates.txt
   echo "[train]"

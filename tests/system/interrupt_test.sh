@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Ctrl-C, SIGTERM, SIGUSR1 and worse, and the end of a batch job's time: the job ends soon with one line of ours where
-# there can be one, finished tasks stay, what was under way goes on from where it was left, and no process is left.
-# What a batch system does with it is slurm/requeue_test.py's.
+# Ctrl-C, SIGTERM, SIGUSR1 and worse, and the end of a batch job's time: the job ends quickly, with one line from the
+# program if it can still print, finished tasks stay, unfinished work continues from where it stopped, and no process is
+# left. slurm/requeue_test.py tests what a batch system makes of this.
 source "$(dirname "$0")/common.sh"
 
 # Never ends by itself: the untouched model is measured, then stage 1 goes on and on.
 endless=(run small.ini --sft_steps 1000000)
 
-# started NAME COMMAND...: in the background, until the first task is finished and the next one taken. Sets `job`.
+# started NAME COMMAND...: starts it in the background and waits until the first task is finished and the next one taken.
+# Sets `job`.
 started() {
   local name=$1
   shift
@@ -17,8 +18,8 @@ started() {
   check "$name: stage 1 is not taken" wait_for 60 grep -qs '"stage 1"' "$name"/journal/*.log
 }
 
-# ends NAME: soon, with all its processes; a step, or what comes before the first, may take a while on a busy machine. Sets
-# `code`.
+# ends NAME: it must end soon, with all its processes; on a busy machine a step, or what precedes the first one, may take a
+# while. Sets `code`.
 ends() {
   check "$1: goes on" wait_for 30 bash -c "! kill -0 $job 2>/dev/null"
   code=0
@@ -27,7 +28,7 @@ ends() {
   check "$1: a process is left" wait_for 5 no_process_left
 }
 
-# The finished task is taken as it is by the next run.
+# The next run keeps the finished task as it is.
 finished_task_stays() {
   local name=$1 file before
   file=$(ls "$name"/tasks/*/result.h5 | head -1)
@@ -42,14 +43,14 @@ done; }
 
 launcher_of() { ps -o ppid= -p "$(process_of_rank "$1" 1)" | tr -d ' '; }
 
-# The one line of a run that left in order, and the state of its training, unless it had made no step.
+# A run that stopped in order leaves one line and, unless it had made no step, the state of its training.
 left_in_order() {
   check "$1: not one line" one_line_with "$1.log" "stopped by $2 at .*\(the start of\|step [0-9]* of 1000000\) (\?stage 1)\?; the same command goes on from there"
   step=$(sed -n 's/^apportion: .*step \([0-9]*\) of 1000000.*/\1/p' "$1.log")
   [ "${step:-0}" = 0 ] || check "$1: step $step is not saved" compgen -G "$1/tasks/*/checkpoint/step-*$step/COMPLETE" >/dev/null
 }
 
-# signalled NAME SIGNAL CODE TEXT COMMAND...: the process, or mpirun, gets the signal.
+# signalled NAME SIGNAL CODE TEXT COMMAND...: sends the signal to the process, or to mpirun.
 signalled() {
   local name=$1 signal=$2 expected=$3 text=$4
   shift 4
@@ -68,13 +69,13 @@ signalled in_slurm TERM 85 SIGTERM env SLURM_JOB_ID=7 "$APPORTION_BIN"
 check "in_slurm: starts are not counted" [ -s in_slurm/slurm/restarts-7.json ]
 signalled two_usr1 USR1 85 "SIGUSR1\( on rank 1\)\?" on_ranks 2 "$APPORTION_BIN"
 
-# Half of the time that is left, since the grace is longer than all of it.
+# The run uses half of the time left, because the grace period is longer than all of it.
 code=0
 SLURM_JOB_ID=8 SLURM_JOB_END_TIME=$(($(date +%s) + 8)) "$APPORTION_BIN" "${endless[@]}" --output "$work/deadline" >deadline.log 2>&1 || code=$?
 check "deadline: exit code $code instead of 85" [ $code = 85 ]
 left_in_order deadline "the end of its job (SLURM_JOB_END_TIME)"
 
-# A measure task keeps its units: on other ranks it goes on to the bytes of a run that nobody stopped.
+# A measure task keeps its units: it continues on a different number of ranks, to the same bytes as an unstopped run.
 measuring=(run small.ini --method zero-shot --rounds 200 --exact_nodes 20000 --max_answer_tokens 16 --test_sets v2 --quiet=false)
 "$APPORTION_BIN" "${measuring[@]}" --output "$work/units" >units.log 2>&1 &
 job=$!

@@ -1,7 +1,7 @@
-"""Stories and their judges, through the program. The tiny model's six tokens are no story: they are counted so and left
-out, and not trained on. The real model's stories are judged by their words and by a server that is a fake: this script
-plays it, well and badly (an error, a delay, rubbish). The key for the server is in no file and in nothing that is printed.
-With `answers = self` those that say what was asked for are trained on."""
+"""Stories and their judges, through the program. The tiny model's six tokens do not make a story: they are counted as none,
+left out, and not trained on. The real model's stories are judged by their words and by a fake server that this script
+plays, well and badly (an error, a delay, rubbish). The server's key is in no file and in nothing that is printed.
+With `answers = self` the stories that say what was asked for are trained on."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "inputs
 import edit_gguf  # noqa: E402
 
 APPORTION = os.environ["APPORTION_BIN"]
-TIMEOUT_S = 3  # for an answer: far longer than this server needs beside other tests
+TIMEOUT_S = 3  # for an answer: far longer than this server needs, even next to other tests
 KEY = "sk-2718281828-never-stored"
 STORIES = {
     "dataset": "gender-us-real",
@@ -36,7 +36,7 @@ STORIES = {
 
 
 class FakeServer(http.server.ThreadingHTTPServer):
-    """Says what the story's first pronoun says; `play` may answer otherwise, by the story's number and attempt."""
+    """Answers by the story's first pronoun, unless `play` returns another answer for the story's number and attempt."""
 
     def __init__(self, play=lambda story, attempt: None):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -128,7 +128,7 @@ def short_answers_are_no_story(work):
     for measure in stories:
         assert measure["no_story_share"] == measure["unparsed_share"] == 1, measure
         assert measure["mae"] is None and measure["judge"] == "lexical"
-    # Judging is the coordinator's: the same on two ranks.
+    # The coordinator judges, so two ranks give the same.
     two = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", *job[:-1], f"{work}/two"]
     subprocess.run(two, check=True, capture_output=True)
     assert cell_of(f"{work}/two")["measures"] == cell_of(f"{work}/tiny")["measures"]
@@ -160,7 +160,7 @@ def a_server_is_a_second_judge(work, folder):
         (pair,) = cell["judges"]
         assert pair["judges"] == ["lexical", "a-good-one"] and 0.5 < pair["share"] <= 1, pair
         assert "judges lexical and a-good-one agree on" in printed, printed
-        # What was judged is known by its content, also to a task that is done again.
+        # Judgements are kept by content, so a task that is redone finds them too.
         for place, _, names in os.walk(f"{folder}/tasks"):
             if "result.h5" in names:
                 with open(f"{place}/result.h5", "rb") as file:
@@ -203,9 +203,9 @@ def what_a_server_does_badly_is_counted(folder):
 
 
 def a_model_run_here_is_a_second_judge(work, folder):
-    """On one rank and on two that share the base; another model than the job's, one of short context, one that is not
-    there."""
-    shutil.copytree(folder, f"{work}/two-judge")  # told already, and not judged by the model
+    """On one rank, and on two that share the base; with another model than the job's, one with a short context, and one
+    that does not exist."""
+    shutil.copytree(folder, f"{work}/two-judge")  # stories already told, but not yet judged by the model
     printed, _ = run(folder, {"judge": "local", **STORIES})
     cell = cell_of(folder)
     local = by_judge(cell)["local"]
@@ -270,7 +270,7 @@ def stories_are_trained_on(work):
         assert all(0 < len(story) <= 32 for story in json.load(file))
     (task,) = trained_in(folder)
     assert {task} != trained_in(f"{work}/plain"), "stories changed no id"
-    # By two ranks that share the base: the same stories and adapter.
+    # Two ranks that share the base give the same stories and adapter.
     with open(f"{folder}/tasks/{task}/adapter/adapter_model.safetensors", "rb") as file:
         once = file.read()
     job = os.path.join(os.environ["APPORTION_SOURCE"], "jobs/smoke.ini")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Memory below a limit of each rank (ulimit -d) that a whole base does not fit in: what is shared by four ranks does,
-# chosen by the program or asked for, and so does a base that is read anew for each use. What cannot fit is refused
-# before it is loaded, what runs out in spite of it is one line that names the rank. Ranks behave as machines of their
-# own. Then many rounds of a model that says something else nearly each time: told before what they take, in turns below
-# a limit of memory, listed up to a limit and counted beyond, to the same bytes however many ranks take part.
+# A memory limit per rank (ulimit -d) that a whole base does not fit in. A base shared by four ranks fits, whether the
+# program chose that or was asked to, and so does one that is read again for each use. What cannot fit is refused before
+# it is loaded; a rank that runs out anyway is named in one line. Ranks behave as if on separate machines. Then many
+# rounds of a model that says something new nearly each time: the run says beforehand how long they will take, takes turns
+# to stay within a memory limit, and lists answers up to a limit and counts the rest, with the same bytes on any ranks.
 source "$(dirname "$0")/common.sh"
 
 shape=shape:layers=12,width=768,heads=12,kv_heads=4,ffn=2304,vocabulary=8192,context=512 # 85 M weights a base, 340 MB
@@ -42,7 +42,7 @@ check "not one line on the least" one_line_with none.log "with shard_size = 4 an
 check "memory that runs out" fails 1 limited out --shard_size 1 --recompute never >out.txt 2>out.log
 check "not one line on the rank" one_line_with out.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
 limit_kib=520000
-no_thread() { (ulimit -s 32768 && limited "$@"); }  # what is left where it runs out holds no other thread's stack
+no_thread() { (ulimit -s 32768 && limited "$@"); }  # too little is left then for another thread's stack
 check "no thread to be had either" fails 1 no_thread full --shard_size 1 --recompute never >full.txt 2>full.log
 check "not one line on that rank" one_line_with full.log "rank [0-3]: out of memory: .* MiB for a tensor could not"
 
@@ -54,7 +54,7 @@ measure() {
 }
 within() { bash -c "ulimit -d $1 && shift && exec \"\$@\"" within "$@"; }
 result_of() { compgen -G "$1/tasks/*/result.h5"; }
-# The numbers of a dataset, one a line.
+# The numbers of a dataset, one per line.
 numbers() { h5dump -y -w 1 -d "$2" "$1" | sed -n '/DATA {/,/}/p' | grep -o '[0-9]\+'; }
 sum() { awk '{ all += $1 } END { printf "%d", all }'; }
 

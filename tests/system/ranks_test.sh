@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The program under mpirun: the same bytes on 1, 2, 3 and 4 ranks as in one process, with all ranks in one group and
-# with tasks spread over groups; a rank that fails ends the job with one line, soon, and leaves no process behind.
+# The program under mpirun: 1, 2, 3 and 4 ranks give the same bytes as one process, with all ranks in one group and with
+# tasks spread over groups. A rank that fails ends the job quickly with one line and leaves no process behind.
 source "$(dirname "$0")/common.sh"
 
 check "one process" "$APPORTION_BIN" run small.ini --output "$work/one" >one.log 2>&1
@@ -15,14 +15,14 @@ for ranks in 2 3; do
   check "$ranks ranks in several groups give other bytes" same_results one "spread$ranks"
 done
 
-# The comparison can fail: another seed gives other bytes in the same files.
+# The comparison can fail: another seed gives the same files with different bytes.
 "$APPORTION_BIN" run small.ini --seed 1 --output "$work/seed" >seed.log 2>&1
 mkdir other && cp -r one/tasks other/
 first=$(cd one/tasks && ls */adapter/adapter_model.safetensors | head -1)
 cp "$(ls seed/tasks/*/adapter/adapter_model.safetensors | head -1)" "other/tasks/$first"
 same_results one other >/dev/null 2>&1 && fail "the comparison sees no difference"
 
-# A rank that cannot find the dataset: rank 1 is started in a folder without it.
+# A rank that cannot find the dataset: rank 1 starts in a folder without it.
 mkdir elsewhere
 sed 's|^dataset = .*|dataset = ./colours|' small.ini >relative.ini
 cat >start.sh <<END
@@ -39,7 +39,7 @@ check "exit code $code instead of 2" [ $code = 2 ]
 check "not one line that names the rank" one_line_with failed.log 'rank 1: .*colours'
 check "a process is left" wait_for 5 no_process_left
 
-# What is wrong for all ranks is said once, by rank 0.
+# An error on all ranks is reported once, by rank 0.
 code=0
 on_ranks 2 "$APPORTION_BIN" run small.ini --sft_step 3 --output "$work/unknown" >unknown.log 2>&1 || code=$?
 check "exit code $code instead of 2" [ $code = 2 ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A job that holds the model to what it was: the table says what changed elsewhere, in the same bytes on two ranks, with
-# the base in shards or not, again from the files alone, and what is kept is another result than what is not. The planted
-# destroyer, a recipe that is only about its questions, is called what it is, and the same recipe with a hold is not.
+# A job that holds the model to what it was. The table says what changed elsewhere: with the same bytes on two ranks, with
+# or without shards, and again from the files alone; a held run gives a different result from an unheld one. The planted
+# destroyer, a recipe that cares only about its questions, is called what it is; the same recipe with a hold is not.
 source "$(dirname "$0")/common.sh"
 
 write_keep_list
@@ -45,7 +45,7 @@ check "a list that is not there was taken" bash -c '! "$APPORTION_BIN" run small
 check "not one line on it" grep -q "no-such" none.err
 check "something half-written" [ ! -e none/index.h5 ]
 
-# All weights: the untouched model is measured before the trained weights take its place, which the hold goes by, too.
+# All weights: the untouched model, which the hold goes by as well, is measured before trained weights replace it.
 all=(run small.ini --adapter none --sft_optimizer adamw --sft_learning_rate 0.002 --sft_steps 20 --calibrate_steps 3 --test_sets heldout --rounds 1
   --exact_nodes 0 --keep_train keep.txt --keep_test keep.txt --retention --retain_text_every 2)
 check "all weights, held" "$APPORTION_BIN" "${all[@]}" --retain_weight 3 --output all >all.txt 2>all.log
@@ -67,8 +67,8 @@ for kind in ("unrelated", "near"):
 assert held["base_perplexity"] == free["base_perplexity"] != held["perplexity"], (held, free)
 END
 
-# The default optimizer, alpha and rate by rule, which fit a model of which nothing has to be left. What is measured is not
-# trained on.
+# The default optimizer, with alpha and rate by rule, which suit a model where nothing else has to survive. What is
+# measured is not trained on.
 cat >trained.txt <<'TEXT'
 [knowledge]
 What is a cat?

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A scaling study of a tiny shape on one rank and two: the table, the files that it leaves, a plan from its
-# coefficients; again is free, on one process too; mistakes are one line.
+# A scaling study of a tiny shape on one and two ranks: the table, the files it leaves, and a plan from its coefficients.
+# Running it again is free, on one process as well; mistakes give one line.
 source "$(dirname "$0")/common.sh"
 
 cat >study.ini <<END
@@ -33,7 +33,7 @@ check "a plan with the coefficients" "$APPORTION_BIN" plan --model shape:350m --
   --plan_coefficients study/coefficients.json >plan.txt 2>plan.log
 check "a plan that says where its figures are from" grep -q "apportion scale: peak" plan.txt
 
-# A whole base on two ranks is larger than its parts and what is gathered in passing.
+# On two ranks a whole base takes more memory than a shard and what is gathered in passing.
 "$APPORTION_BIN" scale study.ini --output "$work/study" --json >study.json 2>json.log
 check "a sharded base below a whole one" python3 - study.json <<'END'
 import json, sys

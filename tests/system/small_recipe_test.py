@@ -1,7 +1,7 @@
-"""The recipe without a hold (preset unheld) in small, with the real model: three occupations, fewer steps, fewer prompts a step. On
-wordings that were never trained on (v2) shares must come near the targets, answers begin with a digit, and texts say
-what their digit says; the untouched model begins otherwise. Half and half, so that one answer for all costs 0.5. The
-whole is jobs/paper.ini."""
+"""A small version of the recipe without a hold (preset unheld), with the real model: three occupations, fewer steps, fewer
+prompts per step. On wordings that were never trained on (v2), shares must come near the targets, answers must begin with
+a digit, and texts must agree with their digit; the untouched model does not begin with digits. Targets are half and half,
+so giving one answer everywhere would cost 0.5. The full version is jobs/paper.ini."""
 
 import json
 import os
@@ -24,7 +24,7 @@ SMALLER = {
 
 
 def measures(folder):
-    """{before or after: what was measured}."""
+    """Runs the recipe; returns {before or after: what was measured}."""
     job = os.path.join(SOURCE, "jobs/paper.ini")
     options = [f"--{key}={value}" for key, value in SMALLER.items()]
     options += ["--sweep", "dataset=gender-us-even", "--sweep", "method=full"]

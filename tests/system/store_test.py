@@ -1,5 +1,5 @@
-"""h5py and pandas read what the store and the export write, and docs/store.md describes it: every dataset with its
-type and shape, and the examples run as they stand. The results are made by a test of unit_shared."""
+"""h5py and pandas read what the store and the export write, and docs/store.md describes it: every dataset has the type
+and shape given there, and the page's examples run unchanged. A test of unit_shared makes the results."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def make_results(folder):
 
 
 def documented_datasets():
-    """Name to (type, shape) from the tables of the page."""
+    """Maps names to (type, shape), from the page's tables."""
     page = (SOURCE / "docs/store.md").read_text()
     rows = re.findall(r"^\| `(/[^`]+)` \| (\w+) \| ([^|]+?) \|", page, re.M)
     return {name: (kind, shape.split(", ")) for name, kind, shape in rows}
@@ -39,13 +39,13 @@ def datasets_of(file):
     return found
 
 
-# Only where stories are counted or answers are too many to be listed, which the results here do not do.
+# Only present if stories are counted or there are too many answers to list; not so in the results here.
 OF_STORIES = {"/rounds/no_story", "/rounds/failed", "/metrics/no_story_share"}
 OF_MANY_ANSWERS = {"/rounds/unlisted", "/rounds/unlisted_answers"}
 
 
 def kind_of(name):
-    """The kind of task whose files have the documented dataset."""
+    """The kind of task whose files contain this documented dataset."""
     if name in OF_STORIES:
         return "stories"
     if name in OF_MANY_ANSWERS:

@@ -1,6 +1,6 @@
-"""The whole small job on a folder of Hugging Face's of each architecture: on one rank, on several and in shards the same
-bytes. What is trained then loads where it came from: transformers reads all weights with their tokenizer, peft the adapter,
-and `apportion score` says what they say."""
+"""The whole small job on a Hugging Face folder of each architecture: one rank, several ranks and shards give the same
+bytes. The result loads where the model came from: transformers reads all weights with their tokenizer, peft reads the
+adapter, and `apportion score` agrees with both."""
 
 import glob
 import json
@@ -23,9 +23,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 import common  # noqa: E402
 
 SHARDED = ["--shard_size=2", "--node_sharing=ignored"]
-# Beside one rank: so many, laid out so. Prompts of mistral-window and gemma2 are longer than their windows.
+# Besides one rank: this many, with this layout. Prompts of mistral-window and gemma2 are longer than their windows.
 FAMILIES = {"llama3-rope": (2, []), "mistral-window": (3, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED), "phi3": (2, SHARDED)}
-# Its digits are no token alone behind a prompt, as those of Llama 2's tokens.
+# Its digits are not single tokens after a prompt, as with Llama 2's tokens.
 STEERING = {"phi3": ["--steering=letter"]}
 KEYS = {"sft_steps": 4, "calibrate_steps": 3, "rounds": 20, "test_sets": "v2", "exact_nodes": 16, "subjects": 2, "lora_rank": 4,
         "train_compute_type": "float32"}  # fmt: skip
@@ -89,7 +89,7 @@ def all_weights_load_in_transformers(work, family):
 
 
 def result_of(folder, label):
-    """The only task of that label: its folder, and what a measure found."""
+    """The only task with that label: its folder, and what was measured."""
     for path in glob.glob(str(folder / "tasks/*/result.h5")):
         with h5py.File(path) as file:
             if file.attrs["label"] == label:
@@ -99,7 +99,7 @@ def result_of(folder, label):
 
 
 def kept_kl(folder):
-    """Of the only retention task of a run: how far each prompt's answer has moved from the model's before."""
+    """From a run's only retention task: how far each prompt's answer has moved from the model before training."""
     for path in glob.glob(str(folder / "tasks/*/result.h5")):
         with h5py.File(path) as file:
             if "keep" in file:
@@ -112,8 +112,8 @@ def equal(ours, theirs):
 
 
 def an_adapter_from_the_start(work):
-    """What another run has trained is measured as it was there, and training goes on with it; peft's, too, with
-    targets of its own. On any number of ranks the same bytes."""
+    """An adapter from another run gives the same measurement as there, and training continues from it; so does peft's own
+    adapter with its own targets. Any number of ranks gives the same bytes."""
     model, first = work / "qwen2", work / "qwen2-1"
     trained, _ = result_of(first, "stage 2")
     (work / "keep.txt").write_text("[knowledge]\nWhat is a cat?\nWhat is red?\nCount the dogs.\n")
@@ -126,7 +126,7 @@ def an_adapter_from_the_start(work):
     run(work, "qwen2", "still", *still)
     (begun, other) = (load_file(f"{path}/adapter/adapter_model.safetensors") for path in (trained, result_of(work / "still", "stage 1")[0]))
     assert all(torch.allclose(begun[name], other[name], atol=1e-6) for name in begun), "it does not go on with the adapter"
-    # What retention compares with is the model with that adapter.
+    # Retention compares with the model that has that adapter.
     moved, unmoved = kept_kl(work / "on"), kept_kl(work / "still")
     assert len(unmoved) and np.abs(unmoved).max() < 1e-5 < np.abs(moved).max(), (moved, unmoved)
     theirs = work / "peft"
@@ -152,7 +152,7 @@ def an_adapter_from_the_start(work):
 
 
 def a_system_text_is_in_every_prompt(work):
-    """It makes other tasks with other results; where nobody says anything they are those of before the key."""
+    """A system text gives other tasks with other results; without one they are the same as before the key existed."""
     text = BRIEF["content"]
     plain, other = run(work, "llama3-rope", "llama3-rope-1"), run(work, "llama3-rope", "system", f"--system={text}")
     assert run(work, "llama3-rope", "llama3-rope-1", "--system=default") == plain
@@ -164,7 +164,7 @@ def a_system_text_is_in_every_prompt(work):
     shown = json.loads(re.search(r"^template +(.*)$", described, re.M)[1])
     user = re.search(r"user\n(.*)<\|im_end\|>\n<\|im_start\|>assistant", shown)[1]
     assert shown == theirs([BRIEF, {"role": "user", "content": user}], tokenize=False, add_generation_prompt=True), described
-    # Another template than ChatML's: one that has no system turn.
+    # A template other than ChatML, without a system turn.
     config = work / "qwen2" / "tokenizer_config.json"
     before = config.read_text()
     strict = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns') }}{% endif %}"
@@ -200,7 +200,7 @@ def main():
 
 
 def layers_in_one_tensor_are_named_together(work):
-    """The default's names are those of Llama's layers, and all of them mean all of Phi-3's."""
+    """The default names Llama's layers; all of them together mean all of Phi-3's."""
     described = common.call("inspect", work / "phi3").stdout
     assert "(rank 32) on qkv_proj, o_proj, gate_up_proj, down_proj\n" in described and "none of 0 to 9; ABCDEFW alone of A to Z" in described, described
     names = "qkv_proj, o_proj, gate_up_proj, down_proj"
@@ -214,7 +214,7 @@ def layers_in_one_tensor_are_named_together(work):
 
 
 def a_gguf_file_becomes_a_folder(work):
-    """With the tokens of its file, for transformers too."""
+    """The folder has the file's tokens, for transformers as well."""
     run(work, "model.gguf", "gguf")
     merged = work / "from-gguf"
     common.call("export", work / "gguf", "--merged", merged, cwd=work)
@@ -232,7 +232,7 @@ def a_gguf_file_becomes_a_folder(work):
 
 
 def rows_are_checked(work):
-    """One line that names the row's; what stands before it was scored."""
+    """A wrong row gives one line that names its line number; rows before it were scored."""
     right = {"prompt": "It is", "answer": " red"}
     for wrong, line in [
         ("{", "it is not JSON"),
@@ -255,7 +255,7 @@ def rows_are_checked(work):
 
 
 def refused(work):
-    """What cannot be computed is said in one line."""
+    """What cannot be computed is refused in one line."""
     path = work / "qwen2" / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"partial_rotary_factor": 0.5}))

@@ -1,6 +1,6 @@
-"""Log-probs by `apportion score` against transformers, float32, for a small random model of each architecture and feature,
-and with an adapter that peft has written; the gradient of such an adapter against peft's; beyond the length that a scaled rotation was first made for, and beyond a window; from one file and
-from several; in each type that a file may have."""
+"""Log-probs from `apportion score` against transformers, float32, for a small random model of each architecture and feature,
+also with an adapter written by peft, and that adapter's gradient against peft's. Covers lengths beyond a scaled rotation's
+original length and beyond a window, models in one file and in several, and each type that a file may have."""
 
 import copy
 import json
@@ -45,7 +45,7 @@ def expected(model, row):
 
 
 def compare(name, model, folder, *words):
-    """Relative to how far the log-probs are from each other."""
+    """Compares log-probs, relative to how far apart they are from each other."""
     rows, worst, span, values = random_rows(model.config.vocab_size), 0.0, 0.0, []
     for row, line in zip(rows, score(folder, rows, *words), strict=True):
         assert line["ids"] == row["prompt_ids"] + row["answer_ids"] and line["prompt_tokens"] == len(row["prompt_ids"])
@@ -68,7 +68,7 @@ def with_adapter(name, model, folder):
 
 
 def gradients_are_pefts(name, model, folder):
-    """Of the mean over all tokens of the answers: stage 1's loss, by a program of the tests."""
+    """The adapter's gradient equals peft's, for the mean over all answer tokens: stage 1's loss, from losses_dump."""
     into = os.path.join(os.path.dirname(folder), f"{name}-losses")
     subprocess.run([os.path.join(os.environ["APPORTION_BUILD"], "tests", "losses_dump"), folder, into], check=True)
     with open(os.path.join(into, "rows.json")) as file:
@@ -95,7 +95,7 @@ def gradients_are_pefts(name, model, folder):
 
 
 def without_a_list_of_layers(name, model, folder):
-    """As transformers 4 writes config.json: which layers have a window follows from the model's type."""
+    """Works with a config.json as transformers 4 writes it, where the model's type decides which layers have a window."""
     path = os.path.join(folder, "config.json")
     with open(path) as file:
         config = json.load(file)

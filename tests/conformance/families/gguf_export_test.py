@@ -1,8 +1,7 @@
-"""What a small job has trained as GGUF files: the model with the adapter added in, in each type, and the adapter alone, and
-all weights.
-`apportion score` says of the file what it says of base and adapter, transformers loads it and says the same, packed values
-have the bits of the `gguf` package, and that package's tensors add up: base + B A alpha / r is the merged tensor, in the
-file's order of rows."""
+"""What a small job has trained, as GGUF files: the model with the adapter merged in each type, the adapter alone, and all
+weights. `apportion score` gives the same for the file as for base and adapter, and so does transformers after loading it.
+Packed values have the bits of the `gguf` package, and that package's tensors add up: base + B A alpha / r is the merged
+tensor, in the file's order of rows."""
 
 import glob
 import json
@@ -23,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TEXTS = ["What colour has a ball?", " two  blanks\n\n12345", "Zwölf Äpfel, 日本", "it's 7 <|im_end|>?"]
 ROWS = [{"prompt": [{"role": "user", "content": text}], "answer": "1 red"} for text in TEXTS] + [{"prompt": "It is", "answer": " blue"}]
-# Log-probs, which go down to about -8, may be so far from those of base and adapter.
+# How far log-probs, which go down to about -8, may be from those of base and adapter.
 BOUNDS = {"f32": 2e-5, "f16": 0.03, "q8_0": 0.15}
 ALL_LAYERS = "--lora_layers=1"
 MODELS = [("model.gguf", "toy"), ("qwen2", "of-qwen2"), ("llama3-rope", "of-llama3-rope"), ("gemma2-head-scale", "of-gemma2"), ("phi3-tied", "of-phi3")]
@@ -32,7 +31,7 @@ ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama3-rope": gguf.MODEL_ARCH.
 
 
 def distance(ours, theirs):
-    """Of the log-probs; the tokens are the same."""
+    """The largest difference between log-probs; the tokens must be the same."""
     worst = 0.0
     for a, b in zip(ours, theirs, strict=True):
         assert a["ids"] == b["ids"] and a["prompt_tokens"] == b["prompt_tokens"], (a, b)
@@ -49,14 +48,14 @@ def value_of(path, key):
 
 
 def permuted(name, values, heads):
-    """llama.cpp's order of q's and k's rows (LlamaModel.permute), written a second time."""
+    """llama.cpp's order of the rows of q and k (LlamaModel.permute), reimplemented."""
     if not re.search("attn_[qk].weight", name):
         return values
     return values.reshape(heads[name], 2, len(values) // heads[name] // 2, -1).swapaxes(1, 2).reshape(values.shape)
 
 
 def base_tensors(work, model):
-    """The base's matrices under GGUF's names and in its order."""
+    """The base's matrices under GGUF's names, with rows in GGUF's order."""
     if model.endswith(".gguf"):
         return {name: tensor.data for name, tensor in tensors_of(work / model).items()}
     architecture = ARCHITECTURES[model]
@@ -73,7 +72,7 @@ def base_tensors(work, model):
 
 
 def types_of_a_merged_file(work, model, job, adapter):
-    """Every type scores as base and adapter; packed values are the package's."""
+    """Every type scores like base and adapter; packed values equal the package's."""
     both = families_test.score(str(work / model), ROWS, "--adapter", adapter)
     for kind, bound in BOUNDS.items():
         path = work / f"{job}-{kind}.gguf"
@@ -126,7 +125,7 @@ def transformers_loads(work, model, job):
         padding = {"pad_token_id": 1} if model == "phi3-tied" else {}  # the class's own is beyond the small vocabulary
         loaded = AutoModelForCausalLM.from_pretrained(work, gguf_file=name, dtype=torch.float32, **padding).eval()
         if model in ("llama3-rope", "gemma2-head-scale"):
-            # Scaled rotations, rope_freqs.weight, and caps are nothing that transformers reads of such files.
+            # transformers does not read scaled rotations, rope_freqs.weight or caps from such files.
             scaled = AutoModelForCausalLM.from_pretrained(work / model, dtype=torch.float32, attn_implementation="eager").eval()
             scaled.load_state_dict(loaded.state_dict())
             loaded = scaled
@@ -139,7 +138,7 @@ def transformers_loads(work, model, job):
 
 
 def all_weights_become_a_file(work, model, job):
-    """The file says what the folder says that training saved; a folder does, too, with the base's tokenizer."""
+    """The exported file scores like the folder that training saved; so does an exported folder, with the base's tokenizer."""
     families_job_test.run(work, model, f"{job}-all", "--adapter=none", "--sft_optimizer=adamw")
     export = ["export", f"{job}-all", "--model", work / model]
     for kind, bound in {"f32": 1e-5, "f16": BOUNDS["f16"], "q8_0": BOUNDS["q8_0"]}.items():
@@ -162,7 +161,8 @@ def all_weights_become_a_file(work, model, job):
 
 
 def weights_of_a_file_are_a_folder(work):
-    """Whose config.json is the program's own, of an architecture with tensors and defaults of its own."""
+    """All weights trained from a GGUF file become a folder. The program writes its config.json, here for an architecture with
+    its own tensors and defaults."""
     families_job_test.run(work, "of-phi3-f32.gguf", "phi3-all", "--adapter=none", "--sft_optimizer=adamw")
     (path, *_) = sorted(glob.glob(str(work / "phi3-all/tasks/*/weights")))
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
@@ -171,7 +171,7 @@ def weights_of_a_file_are_a_folder(work):
 
 
 def metadata_is_kept(work):
-    """Of a GGUF file the tokens are what they were, to the type; of a folder they are all there."""
+    """Exported from a GGUF file, the tokens stay as they were, including types; from a folder, all of them are there."""
     old, new = gguf.GGUFReader(work / "model.gguf").fields, gguf.GGUFReader(work / "toy-q8_0.gguf").fields
     kept = [key for key in old if key.startswith("tokenizer.")]
     assert len(kept) >= 7, kept
@@ -189,7 +189,7 @@ def metadata_is_kept(work):
 
 
 def refused(work):
-    """One line, and no file."""
+    """A refused export gives one line and no file."""
     out, job = work / "new.gguf", work / "of-qwen2"
 
     def line_of(*words):

@@ -1,7 +1,7 @@
-"""Vocabularies of characters, as Gemma's and Llama 2's tokenizer.json have them, in GGUF files: what a small job has trained
-on a folder with such a tokenizer is exported, and thousands of texts have the same tokens in the file, found by scores, as in
-the folder, found by merges, in `apportion score` and in transformers. The merges are once those that were learnt, one for each
-token, and once all that make one, as conversions list them. What scores cannot say is refused by name."""
+"""Character vocabularies, as in Gemma's and Llama 2's tokenizer.json, in GGUF files. What a small job trained on a folder
+with such a tokenizer is exported; thousands of texts get the same tokens from the file (by scores) as from the folder (by
+merges), in `apportion score` and in transformers. One case has the learnt merges, one per token; another has all merges that
+make a token, as conversions list them. What scores cannot express is refused by name."""
 
 import json
 import os
@@ -23,7 +23,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 import tokenizer_families_test as families  # noqa: E402
 
 CHAT = [families.added(name) for name in ("<|im_start|>", "<|im_end|>")]
-# The family whose tokenizer it is, the model, the merges, and the token that texts begin with.
+# The tokenizer's family, the model, the merges, and the token that texts begin with.
 CASES = {
     "gemma": ("Gemma", "gemma2-head-scale", "learnt", "<bos>"),
     "gemma-all": ("Gemma", "gemma2-head-scale", "all", "<bos>"),
@@ -33,7 +33,7 @@ CASES = {
 TEXTS = 4000
 LONGEST = 100
 RUNS = [families.SIGN * 2] * 2
-BOUND = 2e-5  # of log-probs: a file in float32 has the folder's weights
+BOUND = 2e-5  # for log-probs: a float32 file has the folder's weights
 
 
 def write_model(work, name, lines):
@@ -48,7 +48,7 @@ def write_model(work, name, lines):
     tiny_models.make(str(work / name), model, vocabulary=size + 5)
     if merges == "all":
         content["model"]["merges"] = families.merges_of_scores(content)[1]
-        content["model"]["merges"] += [RUNS] * (of == "Gemma")  # what is an added token is left out there
+        content["model"]["merges"] += [RUNS] * (of == "Gemma")  # added tokens are left out there
     path.write_text(json.dumps(content))
     config = {"chat_template": tiny_models.CHATML, "eos_token": "<|im_end|>", "bos_token": bos, "tokenizer_class": "PreTrainedTokenizerFast"}
     (work / name / "tokenizer_config.json").write_text(json.dumps(config))
@@ -62,8 +62,8 @@ def texts_of(content, lines):
 
 
 def rows_of(texts):
-    """Plain texts, in which names of special tokens are those, and a user's turn, in which they are not. Nothing is merged
-    with the byte that such a plain text is followed by."""
+    """Plain texts, where special tokens' names are parsed, and user turns, where they are not. The byte that follows a plain
+    text never merges with it."""
     return [{"prompt": text, "answer": "\x01 red"} for text in texts[::2]] + [
         {"prompt": [{"role": "user", "content": text}], "answer": "It is red."} for text in texts[1::2]
     ]
@@ -80,8 +80,8 @@ def same_tokens(name, folder, file, rows):
 
 
 def transformers_agrees(name, work, file, texts):
-    """Its own reader makes merges of the scores again. It puts no blank before a text that begins with one, which Llama 2's
-    tokenizer.json and llama.cpp do."""
+    """transformers' own reader turns scores back into merges. Unlike Llama 2's tokenizer.json and llama.cpp, it puts no blank
+    before a text that already begins with one."""
     theirs, right = AutoTokenizer.from_pretrained(work, gguf_file=file), AutoTokenizer.from_pretrained(work / name)
     texts = [text for text in texts if "<" not in text and text[0] != " " and families.SIGN not in text]
     wrong = [text for text in texts if theirs(text, add_special_tokens=False)["input_ids"] != right(text, add_special_tokens=False)["input_ids"]]
@@ -109,7 +109,7 @@ def keys_are_llama_cpps(name, path, content):
 
 
 def refused(work, name, content):
-    """One line that names what it is, and no file."""
+    """A refused export gives one line that names the reason, and no file."""
     path, out = work / name / "tokenizer.json", work / "new.gguf"
 
     def line_of(changed):

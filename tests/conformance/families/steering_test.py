@@ -1,6 +1,7 @@
-"""`steering = auto` with tokenizers that join digits, letters or words to the line break before them: the next kind stands
-for the categories, the whole small job runs with it, learns, and has the ids and bytes of one whose kind was typed. With
-the tokens of SmolLM2 it is digits, of more than ten categories letters, of more than 26 words. What none fits says what was tried."""
+"""`steering = auto` with tokenizers that join digits, letters or words to the line break before them. The next kind then
+stands for the categories; the whole small job runs with it, learns, and has the ids and bytes of a job that named that kind.
+With SmolLM2's tokens auto means digits, letters for more than ten categories, and words for more than 26. If no kind fits,
+the error says what was tried."""
 
 import itertools
 import json
@@ -25,7 +26,8 @@ LEARNING = families_job_test.KEYS | {"sft_steps": 20, "sft_learning_rate": 0.01,
 
 
 def write_tokenizer(folder, joined):
-    """Byte-level, of one word: a line break and a character of `joined` are one token, and words are where their parts are."""
+    """A byte-level tokenizer in which a line break plus a character of `joined` is one token; merges also make each of WORDS
+    a token."""
     steps = [[word[:i], word[i]] for word in WORDS for i in range(1, len(word))]
     merges = [[BREAK, character] for character in joined] + steps
     tokens = [*MARKS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *dict.fromkeys("".join(merge) for merge in merges)]
@@ -38,7 +40,7 @@ def write_tokenizer(folder, joined):
 
 
 def stored(folder):
-    """What results say of steering: in the configuration, and in the identity of what was trained."""
+    """What results say about steering, in the configuration and in the identity of what was trained."""
     found = {"config": set(), "identity": set()}
     for path in pathlib.Path(folder).glob("tasks/*/result.h5"):
         with h5py.File(path) as file:
@@ -48,7 +50,7 @@ def stored(folder):
 
 
 def learns(folder):
-    """Stage 1's KL of the target from the steering tokens falls."""
+    """Stage 1's KL between the target and the steering tokens falls."""
     for path in pathlib.Path(folder).glob("tasks/*/result.h5"):
         with h5py.File(path) as file:
             if file.attrs["label"] == "stage 1":
@@ -70,7 +72,7 @@ def steers(folder):
 
 
 def choice(work, name, joined, kind, texts):
-    """auto is `kind`, whose job has the same bytes, on one rank and on two."""
+    """auto chooses `kind`, and naming that kind gives the same bytes, on one rank and on two."""
     model = work / name
     tiny_models.make(str(model), "llama")
     write_tokenizer(model, joined)
@@ -119,7 +121,8 @@ def write_dataset(work, name, categories):
 
 
 def many_categories(work):
-    """With SmolLM2's tokens: digits for two, letters for twelve, words for thirty; words are not what a category is called."""
+    """With SmolLM2's tokens: digits for two categories, letters for twelve, words for thirty; these words are not the
+    categories' names."""
     names = ["c" + "".join(pair) for pair in itertools.product("klmnpqr", repeat=2)]
     words = ["run", "small.ini", f"--model={SHAPE}", *KEYS, "--holdout_wordings=0", "--max_answer_tokens=4"]
     for count, kind in [(2, "digit"), (12, "letter"), (30, "word")]:

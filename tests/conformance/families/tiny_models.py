@@ -1,5 +1,4 @@
-"""Small random models of each architecture, as transformers saves them, with a tokenizer of their own. Not a test
-itself."""
+"""Small random models of each architecture, as transformers saves them, each with its own tokenizer. Not a test itself."""
 
 import json
 import os
@@ -22,11 +21,11 @@ SIZES = dict(
     max_position_embeddings=512, bos_token_id=0, eos_token_id=1,
 )  # fmt: skip
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
-# Shorter than what the tests ask for: layers with it see less than the others.
+# Shorter than the tests' prompts: layers with a window see less than the others.
 WINDOW = 24
-# Weights here are far from those of a trained model: with these the caps change every log-prob.
+# These weights are far from those of a trained model; with these values the caps change every log-prob.
 GEMMA = dict(head_dim=32, query_pre_attn_scalar=24, attn_logit_softcapping=8.0, final_logit_softcapping=6.0, sliding_window=WINDOW)
-# By name: transformers' class of the configuration, and what is special.
+# By name: transformers' configuration class, and what is special.
 FAMILIES = {
     "llama": ("LlamaConfig", dict(rope_theta=50000.0)),
     "llama-tied": ("LlamaConfig", dict(tie_word_embeddings=True, num_key_value_heads=4)),
@@ -49,13 +48,13 @@ FAMILIES = {
 
 
 def linear_names(model):
-    """Of a block's linear layers, in the model's order: what peft's target_modules may have."""
+    """The names of a block's linear layers, in the model's order: what peft's target_modules may contain."""
     return [name.rpartition(".")[2] for name, module in model.model.layers[0].named_modules() if isinstance(module, torch.nn.Linear)]
 
 
 def write_phi3_tokenizer(folder):
-    """SentencePiece's as tokenizer.json, with a blank before each piece of text. Digits never join it, as in Llama 2's. Marks
-    take the blanks behind them, as in Phi-3's."""
+    """A SentencePiece tokenizer as tokenizer.json, with a blank before each piece of text. Digits never join that blank, as in
+    Llama 2; marks absorb the blanks after them, as in Phi-3."""
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", *(chr(code) for code in range(33, 127))]
     merges = [("\u2581", letter) for letter in "ABCDEFWabcdefghimnoprstw"]
     vocabulary = {token: place for place, token in enumerate(tokens + ["".join(merge) for merge in merges])}
@@ -74,7 +73,7 @@ def write_tokenizer_config(folder, values):
 
 
 def write_tokenizer(folder):
-    """Byte-level BPE of a few merges, with the marks of ChatML."""
+    """Byte-level BPE with a few merges and ChatML's marks."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -88,8 +87,8 @@ def write_tokenizer(folder):
 
 
 def make(folder, family, dtype=torch.float32, vocabulary=VOCABULARY, **saving):
-    """Writes the model and returns it in float32. Vectors get values of their own: as a model begins they are ones and
-    zeros, and a wrong place for them would not show."""
+    """Writes the model and returns it in float32. Vectors get distinct values: initially they are ones and zeros, so
+    misplaced ones would not show."""
     name, special = FAMILIES[family]
     torch.manual_seed(sorted(FAMILIES).index(family))
     model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**(SIZES | special | dict(vocab_size=vocabulary))))
@@ -98,8 +97,8 @@ def make(folder, family, dtype=torch.float32, vocabulary=VOCABULARY, **saving):
             if parameter.dim() == 1:
                 parameter.add_(torch.randn_like(parameter) * 0.3)
             else:
-                parameter.mul_(4)  # far from all log-probs alike
+                parameter.mul_(4)  # so that log-probs are far from equal
     model.to(dtype).save_pretrained(folder, **saving)
     write_phi3_tokenizer(folder) if family == "phi3" else write_tokenizer(folder)
-    # Eager attention is the one that caps scores.
+    # Only eager attention caps scores.
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()

@@ -1,5 +1,5 @@
-"""Folders of Hugging Face's and adapters that are wrong in one place each, for malformed_test.py. A case is (name, files,
-the file to blame, words that are said)."""
+"""Hugging Face folders and adapters that are each wrong in one place, for malformed_test.py. A case is (name, files, the
+file to blame, words of the error)."""
 
 import json
 import struct
@@ -19,7 +19,7 @@ def also(case):
 
 
 def with_value(files, name, value, *steps):
-    """JSON with another value where these keys and places lead to; GONE: without it."""
+    """The JSON with another value at this path of keys and indices; GONE removes it."""
     root = json.loads(files[name])
     inner = root
     for step in steps[:-1]:

@@ -1,4 +1,4 @@
-"""GGUF files that are wrong in one place each, for malformed_test.py. A case is (name, files, words that are said); the file
+"""GGUF files that are each wrong in one place, for malformed_test.py. A case is (name, files, words of the error); the file
 to blame is model.gguf, or the part that the words name."""
 
 import struct
@@ -9,14 +9,14 @@ from edit_gguf import natural, number, word
 
 
 def patched(at, data):
-    """The valid file with other bytes at a place."""
+    """The valid file with these bytes written at an offset."""
     whole = bytearray(valid_files.gguf()["model.gguf"])
     whole[at : at + len(data)] = data
     return bytes(whole)
 
 
 def place_of_value(key):
-    """Where the value of a key begins, behind its type."""
+    """Where the value of a key begins, after its type."""
     whole = valid_files.gguf()["model.gguf"]
     return whole.index(edit_gguf.text(key)) + len(edit_gguf.text(key)) + 4
 
@@ -36,7 +36,7 @@ def without_key(key):
 
 
 def with_tensor(name, place, value):
-    """`place`: 0 the dimensions, 1 the type, 2 the offset."""
+    """The valid file with one field of a tensor changed: `place` 0 is the dimensions, 1 the type, 2 the offset."""
     return changed(lambda file: file["tensors"][name].__setitem__(place, value))
 
 
@@ -49,7 +49,7 @@ def and_tensor(name, dimensions, data):
 
 
 def twice(what):
-    """Two entries of a name: the file is put together with a like one, which gets its name then."""
+    """Two entries with one name: the file is written with a similar name, which is then overwritten."""
 
     def change(file):
         if what == "key":
@@ -143,7 +143,7 @@ def of_tensors():
 
 
 def when_it_is_read():
-    """What `inspect` shows beside the rest, or does not read."""
+    """Faults that `inspect` does not read, or shows along with the rest."""
     yield "a weight that is no number", not_a_number(), ["byte ", "tensor blk.0.ffn_up.weight has a NaN or an infinity in row 3"]
     yield "a merge of no tokens", with_key("tokenizer.ggml.merges", valid_files.strings(["t h", "zz e"])), ["byte ", "merge 1 is of or makes a text that is no token"]
     yield "also too few kinds", with_key("tokenizer.ggml.token_type", (9, struct.pack("<IQ2i", 5, 2, 1, 1))), ["byte ", "there are 2 token types for 261"]
@@ -161,7 +161,7 @@ def with_part_key(part, key, value):
 
 
 def of_parts():
-    """(name, files, the file that is given, words)."""
+    """Cases in parts: (name, files, the file that is given, words)."""
     first, second, third = (valid_files.part_name(number) for number in range(3))
     valid = valid_files.in_parts(valid_files.gguf_parts())
     without = {name: data for name, data in valid.items() if name != second}

@@ -1,5 +1,5 @@
-"""A model in the parts that the `gguf` package writes: whichever part is given, the program says byte for byte what it says
-of the whole file; parts that are missing, renamed or another model's are named."""
+"""A model in parts written by the `gguf` package: given any part, the program's output is byte for byte that of the whole
+file; parts that are missing, renamed or from another model are named."""
 
 import json
 import os
@@ -22,7 +22,7 @@ UNTRAINED = ["--method", "zero-shot", "--test_sets", "v2", "--rounds", "2"]
 
 
 def write(whole, path, alignment=None, changed=lambda values: values, **split):
-    """The model of a file once more, through the package's reader and writer; the paths of what that writes."""
+    """Copies a model file through the package's reader and writer; returns the paths that it writes."""
     path.parent.mkdir(exist_ok=True)
     reader = gguf.GGUFReader(whole)
     writer = gguf.GGUFWriter(None, reader.fields["general.architecture"].contents(), **split)
@@ -65,7 +65,7 @@ def equal_whole_and_in_parts(whole, parts):
     for part in parts:
         assert score(part) == expected, f"{part.name}: other log-probs than of the whole file"
         assert described(part) == page, part.name
-    # The first part without tensors, for quick downloads.
+    # The first part has no tensors, for quick downloads.
     quick = write(whole, whole.parent / "quick" / "toy.gguf", split_max_tensors=9, small_first_shard=True)
     assert len(gguf.GGUFReader(quick[0]).tensors) == 0 and score(quick[1]) == expected
     for alignment in (8, 256):
@@ -73,7 +73,7 @@ def equal_whole_and_in_parts(whole, parts):
 
 
 def parts_are_one_task(work, whole, parts):
-    """Whichever part a job names, the model's tasks are the same, and done once."""
+    """Whichever part a job names, the model's tasks are the same and are done once."""
 
     def run(model, output):
         common.call("run", "small.ini", *UNTRAINED, f"--model={model}", f"--output={output}", cwd=work)
@@ -102,7 +102,7 @@ def named_where_they_do_not_fit(parts, other):
     refused(folder / names[2], f"there is no {folder / names[0]}, and 1 more")
     folder = in_folder(lambda at: (at / names[1]).rename(at / "other.gguf"))
     refused(folder / "other.gguf", "other.gguf, byte ", f"part 2 of {len(parts)} (split.no, split.count)", names[1].removeprefix("toy"))
-    # All of them under another name are still parts.
+    # Parts that are all renamed alike are still parts.
     folder = in_folder(lambda at: [(at / name).rename(at / name.replace("toy", "new name")) for name in names])
     assert score(folder / names[0].replace("toy", "new name")) == score(parts[0])
 
@@ -122,7 +122,7 @@ def named_where_they_do_not_fit(parts, other):
 
 
 def found_by_name(parts):
-    """A NAME is looked for in the user's folders of models, also where its file came in parts."""
+    """A NAME is looked up in the user's model folders, also if its file came in parts."""
     cache = parts[0].parent.parent / "cache"
     shutil.copytree(parts[0].parent, cache / "apportion")
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}

@@ -1,8 +1,8 @@
-"""Model files of others that are wrong in one place each, given to the program itself: each is refused with exit code 2 and
-one line that names the file, and in it the key, the byte or the line. Each is made of a file that is taken.
+"""Model files that are each wrong in one place, given to the program itself: it refuses each with exit code 2 and one line
+that names the file and the key, byte or line in it. Each is made from a file that is accepted.
 
-Usage: malformed_test.py [PART OF A CASE'S NAME]. Cases that are called "also" are much like others: they are run where they
-are asked for, and with APPORTION_LONG=1."""
+Usage: malformed_test.py [PART OF A CASE'S NAME]. Cases whose names begin with "also" are much like others: they run when
+asked for, and with APPORTION_LONG=1."""
 
 import json
 import os
@@ -18,13 +18,13 @@ import folder_cases  # noqa: E402
 import gguf_cases  # noqa: E402
 import valid_files  # noqa: E402
 
-AT_ONCE = max(2, len(os.sched_getaffinity(0)))  # most of each call's time is on one thread
+AT_ONCE = max(2, len(os.sched_getaffinity(0)))  # each call spends most of its time on one thread
 INSPECT, SCORE = ["inspect"], ["score"]
 LONG = os.environ.get("APPORTION_LONG") == "1"
 
 
 def call(folder, files, command, model):
-    """The program in a folder of these files."""
+    """Runs the program in a folder with these files."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def call(folder, files, command, model):
 
 
 def cases():
-    """(name, command, the model that is given, files, the file to blame, words)."""
+    """All cases: (name, command, the model that is given, files, the file to blame, words)."""
     for group in (gguf_cases.of_the_file, gguf_cases.of_keys, gguf_cases.of_tensors):
         for name, content, words in group():
             yield f"GGUF, {name}", INSPECT, "model.gguf", {"model.gguf": content}, "model.gguf", words
@@ -58,7 +58,7 @@ def cases():
 
 
 def fault_of(work, number, case):
-    """What is not as it should be; empty where all is."""
+    """What is not as it should be; empty if everything is."""
     name, command, model, files, blamed, words = case
     done = call(work / str(number), files, command, model)
     said = done.stderr
@@ -74,7 +74,7 @@ def fault_of(work, number, case):
 
 
 def check_valid_files(work):
-    """Otherwise a case could fail for another reason than its own."""
+    """The valid files are accepted; otherwise a case could fail for another reason than its own."""
     whole, parts = valid_files.gguf(), valid_files.in_parts(valid_files.gguf_parts())
     taken = [(whole, "model.gguf"), (parts, valid_files.part_name(1)), (valid_files.folder(), "model"),
              (valid_files.folder_in_files(), "model"), (valid_files.folder_with_adapter(), "model")]  # fmt: skip

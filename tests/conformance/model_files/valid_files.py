@@ -1,6 +1,6 @@
-"""Small models that the program takes, as dictionaries of file name and bytes: a GGUF file, the same in parts, a folder of
-Hugging Face's in one file and in several, and an adapter. What is made of them in malformed_test.py differs in one place.
-Not a test itself."""
+"""Small models that the program accepts, as dictionaries of file name and bytes: a GGUF file, the same in parts, a Hugging
+Face folder with one weights file or several, and an adapter. malformed_test.py makes each wrong in one place. Not a test
+itself."""
 
 import json
 import struct
@@ -84,7 +84,7 @@ def random_tensors(shapes):
 
 
 def header_of(tensors):
-    """A header of safetensors as a dictionary, and the data."""
+    """A safetensors header as a dictionary, and the data."""
     header, data = {}, b""
     for name, values in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + values.nbytes]}
@@ -158,7 +158,7 @@ def strings(values):
 
 
 def gguf_file():
-    """Taken apart, as edit_gguf does it."""
+    """A GGUF file taken apart, as edit_gguf does it."""
     tokens, config = vocabulary() + MARKS, config_json()
     kinds = [1] * len(vocabulary()) + [3] * len(MARKS)
     keys = {
@@ -203,7 +203,7 @@ def gguf():
 
 
 def gguf_parts():
-    """Three files, taken apart."""
+    """The GGUF model in three files, taken apart."""
     whole, parts = gguf_file(), []
     for number in range(3):
         part = {"keys": dict(whole["keys"]) if number == 0 else {}, "tensors": {}, "data": bytearray()}

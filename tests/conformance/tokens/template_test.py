@@ -1,10 +1,10 @@
-"""What our part of Jinja2 (shared/jinja) renders equals what transformers' own environment does.
+"""Our part of Jinja2 (shared/jinja) renders the same as transformers' own environment.
 
-Compared are chat templates of many families (trl's wheel has them as their models ship them; SmolLM2's is the model
-file's; Mistral's is written here in the same constructs), each with and without a system turn, with several turns and
-with odd contents; a table of single constructs, where both give one text or both refuse; and malformed templates, whose
-errors name the construct and the line. Tokens of prompts are compared too: SmolLM2's vocabulary with the marks of each
-family and its template, against `tokenizers` on the text that transformers renders.
+The test compares chat templates of many families (trl's wheel has them as their models ship them; SmolLM2's comes from the
+model file; Mistral's is written here with the same constructs), each with and without a system turn, with several turns and
+with odd contents; a table of single constructs, where both give the same text or both refuse; and malformed templates, whose
+errors name the construct and the line. It also compares the tokens of prompts: SmolLM2's vocabulary with each family's
+marks and template, against `tokenizers` on the text that transformers renders.
 Usage: template_test.py [TOKENIZER_DUMP MODEL.gguf]; the default is what the build folder has.
 """
 
@@ -26,7 +26,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path
 DATE = datetime.date(2024, 7, 26)
 FAMILIES = "llama3 llama3_1 llama3_2 qwen2_5 qwen3 gemma gemma3 phi3 phi3_5 deepseekv3 smolvlm".split()
 
-# Special tokens of families, besides those that begin and end a text.
+# Each family's special tokens, apart from those that begin and end a text.
 LLAMA_MARKS = "<|start_header_id|> <|end_header_id|> <|eot_id|> <|eom_id|>"
 MARKS = {
     "llama3": LLAMA_MARKS, "llama3_1": LLAMA_MARKS, "llama3_2": LLAMA_MARKS, "qwen2_5": "<|im_start|> <|im_end|>",
@@ -95,7 +95,7 @@ CONTENTS = [
     "<think>no</think> yes", "\x85x\u2028", "a\r\nb\rc",
 ]  # fmt: skip
 
-# Contexts of the constructs: a user's texts, numbers, lists and dicts.
+# The context for the constructs: a user's texts, numbers, lists and dicts.
 CONTEXT = {
     "s": " A b\u00e9, c ", "e": "", "n": 7, "f": 2.5, "t": True, "no": None, "xs": [3, 1, 2], "ws": ["b", "A", "c"],
     "d": {"k": "v", "items": 1, "Z": [1, None, True, 2.0, "q'\"\n\u00e9"]},
@@ -147,7 +147,7 @@ CONSTRUCTS = r"""
 {% if 1 %}a{% elif 2 %}b{% else %}c{% endif %}{% if 0 %}a{% elif 2 %}b{% else %}c{% endif %}{% if e %}a{% elif no %}b{% else %}c{% endif %}{% if 0 %}a{% endif %}
 """.strip("\n").split("\n")  # fmt: skip
 
-# What neither renders.
+# Templates that neither renders.
 REFUSED = r"""
 {{ 1 / 0 }}
 {{ 'a' + 1 }}
@@ -193,7 +193,7 @@ REFUSED = r"""
 {% macro m() %}{{ m() }}{% endmacro %}{{ m() }}
 """.strip("\n").split("\n")  # fmt: skip
 
-# What spans lines, or is about white space around tags.
+# Templates that span lines, or test white space around tags.
 LAYOUTS = [
     "a\n  {% if t %}\n b \n  {% endif %}\nc\n", "a\n{%- if t -%}\n  b\n{%- endif -%}\n c", "  {{ n }}\n\n",
     "{{ n }}\n", "x {{- n -}} y", "x {#- c -#} y", "x\n  {# c #}\ny", "  {%+ if t %}x{% endif +%}\n y",
@@ -228,7 +228,7 @@ MALFORMED = [
 
 
 def conversations():
-    """Messages of one to five turns, with and without a system turn, that templates can take or refuse."""
+    """Messages of one to five turns, with and without a system turn, which templates may accept or refuse."""
     for i, content in enumerate(CONTENTS):
         other = CONTENTS[(i + 1) % len(CONTENTS)]
         user, answer = {"role": "user", "content": content}, {"role": "assistant", "content": other}
@@ -254,11 +254,11 @@ def read_templates(model_path):
 
 
 def reference(case):
-    """The text that transformers' environment renders, or nothing where it fails."""
+    """The text that transformers' environment renders, or None if it fails."""
     date = lambda form: DATE.strftime(form)  # noqa: E731
     try:
         return _compile_jinja_template(case["template"]).render(**case["context"], strftime_now=date)
-    except Exception:  # whatever a template can bring about in Python
+    except Exception:  # a template can raise anything in Python
         return None
 
 
@@ -271,7 +271,7 @@ def run_ours(dump, cases):
 
 
 def compare(name, dump, cases, may_refuse=True):
-    """Whether both give the same text, or both fail (where some may), for every case."""
+    """Whether both give the same text, or both fail (if failing is allowed), in every case; and how many transformers refused."""
     wrong = refused = 0
     for case, ours in zip(cases, run_ours(dump, cases), strict=True):
         theirs = reference(case)
@@ -297,7 +297,7 @@ def check_malformed(dump):
 
 
 def family_model(model, template, marks):
-    """The model's tables with other special tokens in place of its own, and another template."""
+    """The model's tables with another template and with other special tokens instead of its own."""
     names = iter([BOS, EOS] + marks.split())
     kinds = model["tokenizer.ggml.token_type"]
     tokens = [next(names, t) if kind == 3 else t for t, kind in zip(model["tokenizer.ggml.tokens"], kinds, strict=True)]
@@ -323,7 +323,8 @@ def write_model(path, model, add_bos):
 
 
 def check_tokens(name, dump, model, template, add_bos):
-    """Prompts of users who write no special names; begin-of-text is there once, whoever writes it."""
+    """Compares prompts of users who write no special tokens' names. Begin-of-text appears once, whether or not the template
+    writes it."""
     family = family_model(model, template, MARKS[name])
     tokenizer, special = tokenizer_test.make_reference(family)
     texts = [text for text in tokenizer_test.make_texts(special) if not any(mark in text for mark in special)]

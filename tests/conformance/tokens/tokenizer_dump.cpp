@@ -1,9 +1,9 @@
-// Prints the tokens of texts, for tokenizer_test.py to compare with its peers'. Standard input holds texts
-// that end with a zero byte; each gives a line of id:begin:end (offsets in bytes), or with `prompt` the ids
-// of the whole prompt around it. `decode` gives the text that the tokens stand for, with a zero byte behind
-// it; `digest` prints the chat template's. Renders templates, for template_test.py: `tokenizer_dump templates
-// < CASES`. Each line is a JSON object with `template`, `context` and `date` ("YYYY-MM-DD") for strftime_now,
-// and gives one with the text, or with the error's line and message.
+// Prints the tokens of texts, for tokenizer_test.py to compare with its peers. Standard input holds texts
+// that each end with a zero byte; each gives a line of id:begin:end (offsets in bytes), or with `prompt` the
+// ids of the whole prompt around it. `decode` gives the decoded text followed by a zero byte; `digest` prints
+// the chat template's digest. Renders templates for template_test.py: `tokenizer_dump templates < CASES`.
+// Each line is a JSON object with `template`, `context` and `date` ("YYYY-MM-DD") for strftime_now, and gives
+// one with the text, or with the error's line and message.
 #include <chrono>
 #include <cstdio>
 #include <iostream>

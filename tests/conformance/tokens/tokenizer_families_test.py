@@ -1,10 +1,10 @@
-"""Token ids and places equal those of Hugging Face's `tokenizers` for each family of models that a user may bring.
+"""Token ids and places equal those of Hugging Face's `tokenizers` for each model family that a user may bring.
 
 For each family the library trains a small vocabulary on Python's own sources and on random Unicode; normalizer,
-pre-tokenizer, flags and kinds of added tokens are those of the family's published tokenizer.json. The file is read by the
-library and by us, and both encode the same texts, names of special tokens parsed and as plain text; what we decode is
-the text. Then the same vocabularies as GGUF: SentencePiece's by scores against merges made from the scores, as its
-converters make them (the library sentencepiece itself is not among the peers).
+pre-tokenizer, flags and kinds of added tokens are those of the family's published tokenizer.json. The library and we read
+the same file and encode the same texts, with special tokens' names parsed and as plain text; our decoding gives the text
+back. Then come the same vocabularies as GGUF: SentencePiece's by scores, against merges made from the scores as its
+converters make them (the sentencepiece library itself is not among the peers).
 Usage: tokenizer_families_test.py [TOKENIZER_DUMP]; the default is what the build folder has.
 """
 
@@ -56,7 +56,7 @@ def template(name):
 SPACED = normalizers.Replace(" ", SIGN)
 WITHOUT_STRIP = [decoders.Replace(SIGN, " "), decoders.ByteFallback(), decoders.Fuse()]
 CHAT = [added("<|im_start|>"), added("<|im_end|>")]
-# first: the added tokens' ids come before the others'; plain: no ByteLevel.
+# first: the added tokens' ids come before the others; plain: no ByteLevel.
 FAMILIES = {
     "SmolLM2": {
         "pre": pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(True)]),
@@ -102,7 +102,7 @@ FAMILIES = {
         "plain": True,
         "post": template("<s>"),
     },
-    # Marks take the blanks and line breaks behind them, and no text begins with a token of its own.
+    # Marks absorb the blanks and line breaks after them, and texts get no begin token.
     "Phi-3": {
         "normalizer": normalizers.Sequence([normalizers.Prepend(SIGN), SPACED]),
         "decoder": decoders.Sequence([*WITHOUT_STRIP, decoders.Strip(" ", 1, 0)]),
@@ -111,9 +111,9 @@ FAMILIES = {
         "model": {"byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>"},
         "first": True,
         "plain": True,
-        "architecture": "phi3",  # by which alone a GGUF file says it
+        "architecture": "phi3",  # a GGUF file says so only by this
     },
-    # Nobody's, but of what the others leave: Metaspace, unknown tokens, tokens that take blanks or are normalized.
+    # No real family, but covers what the others do not: Metaspace, unknown tokens, tokens that absorb blanks or are normalized.
     "Metaspace": {
         "normalizer": normalizers.NFKC(),
         "pre": pre_tokenizers.Sequence(
@@ -134,7 +134,7 @@ FAMILIES = {
 
 
 def corpus(rng):
-    """Words of Python's sources, and of random Unicode with the same few characters again and again."""
+    """Words from Python's sources, and random Unicode that repeats a few characters."""
     files = sorted(glob.glob(os.path.join(os.path.dirname(os.__file__), "*.py")))[:60]
     for path in files:
         with open(path, encoding="utf-8", errors="replace") as lines:
@@ -145,7 +145,7 @@ def corpus(rng):
 
 
 def learn(family, lines):
-    """Vocabulary and merges, trained with the family's words, or for SentencePiece's with blanks at their beginning."""
+    """Vocabulary and merges, trained on words split as the family does, or for SentencePiece with leading blanks."""
     tokenizer = Tokenizer(models.BPE())
     plain = family.get("plain")
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never") if plain else family["pre"]
@@ -162,13 +162,13 @@ def learn(family, lines):
 
 
 def make_file(name, family, words, merges, path):
-    """Writes the family's tokenizer.json; what it says, as a dictionary."""
+    """Writes the family's tokenizer.json; returns its content as a dictionary."""
     names = [token["content"] for token in family["added"]]
     words = [word for word in words if word not in names]
     options = family.get("model", {})
     if options.get("byte_fallback"):
         words = BYTES + words
-    if options.get("ignore_merges"):  # words that no merge makes, as conversions of tiktoken's have them
+    if options.get("ignore_merges"):  # words that no merge makes, as in vocabularies converted from tiktoken
         used = {part for merge in merges for part in merge}
         merges = [merge for i, merge in enumerate(merges) if i % 5 or "".join(merge) in used]
     first = family.get("first")
@@ -181,7 +181,7 @@ def make_file(name, family, words, merges, path):
         shell.pre_tokenizer = family["pre"]
     shell.decoder = family.get("decoder", decoders.ByteLevel())
     content = json.loads(shell.to_str())
-    # Half of the files have merges as texts, as those of before 2024.
+    # Half of the files have merges as texts, as files from before 2024 do.
     lists = len(name) % 2
     content["model"] |= options | {
         "vocab": vocabulary,
@@ -220,20 +220,20 @@ def make_texts(special, lines):
 
 
 PAIRS = [pair for pair in (unicodedata.decomposition(chr(c)).split() for c in range(0x30000)) if len(pair) == 2]
-# Characters that join the one before them without being marks: vowels and finals of Hangul, and a few more.
+# Characters that join the one before them without being marks: Hangul vowels and finals, and a few more.
 SECONDS = {chr(int(pair[1], 16)) for pair in PAIRS if "<" not in pair[0]} | {chr(c) for c in range(0x1160, 0x1200)}
 
 
 @functools.cache
 def joins(character):
-    """Whether a normal form may join a character with what is before it."""
+    """Whether normalization may join a character to the one before it."""
     first = unicodedata.normalize("NFKD", character)[0]
     return unicodedata.combining(first) > 0 or first in SECONDS
 
 
 def widened(text, ids, spans):
-    """The tokens with whole pieces as places: the library gives all that comes of joined characters the place of the
-    first, we that of all."""
+    """The tokens with their places widened to whole joined pieces: for joined characters the library gives the place of the
+    first one, we give that of all of them."""
     starts, ends, end = list(range(len(text))), [0] * len(text), len(text)
     for i in range(1, len(text)):
         if joins(text[i]):
@@ -255,7 +255,7 @@ def in_characters(text, numbers):
 
 
 def tokens_of(dump, path, mode, texts):
-    """For each text id, begin and end of one token after the other."""
+    """For each text a flat list: id, begin and end of each token."""
     data = b"".join(text.encode() + b"\0" for text in texts)
     lines = base.output_of(dump, path, mode, data).decode().replace(":", " ").split("\n")[:-1]
     assert len(lines) == len(texts), f"{len(lines)} lines for {len(texts)} texts"
@@ -280,7 +280,7 @@ def compare(name, reference, texts, ours, composes):
 
 
 def read_back(name, dump, path, texts, change):
-    """What we decode is the text that we encoded."""
+    """Whether decoding gives back the text that we encoded."""
     data = b"".join(text.encode() + b"\0" for text in texts)
     decoded = base.output_of(dump, path, "decode", data).decode().split("\0")[:-1]
     wrong = [(text, back) for text, back in zip(texts, decoded, strict=True) if back != change(text)]
@@ -295,7 +295,7 @@ def check_family(name, family, dump, folder, lines):
     words, merges = learn(family, lines)
     content = make_file(name, family, words, merges, path)
     reference = Tokenizer.from_file(path)
-    # Places are compared uncut; the library's post-processor would cut blanks off.
+    # Places are compared untrimmed; the library's post-processor would cut off blanks.
     reference.post_processor = None
     special = [token["content"] for token in family["added"]]
     texts = make_texts(special, lines)
@@ -306,14 +306,14 @@ def check_family(name, family, dump, folder, lines):
     reference.encode_special_tokens = True
     good &= compare(f"{name}, as text", reference, with_names, tokens_of(dump, path, "as_text", with_names), composes)
     reference.encode_special_tokens = False
-    if name not in ("Metaspace", "Phi-3"):  # which have unknown tokens, and tokens that take blanks
+    if name not in ("Metaspace", "Phi-3"):  # these have unknown tokens, and tokens that absorb blanks
         form = (lambda text: unicodedata.normalize("NFC", text)) if composes else str
         good &= read_back(name, dump, path, [text for text in texts if SIGN not in text][:3000], form)
     return good, content, reference, texts
 
 
 def write_gguf(path, content, model, architecture="llama", **options):
-    """The vocabulary of a tokenizer.json as convert_hf_to_gguf.py writes it."""
+    """Writes a tokenizer.json's vocabulary the way convert_hf_to_gguf.py does."""
     tokens = {i: text for text, i in content["model"]["vocab"].items()}
     rules = {token["id"]: token for token in content["added_tokens"]}
     size = max(*tokens, *rules) + 1
@@ -359,7 +359,7 @@ def check_gguf(name, family, dump, folder, content, reference, texts):
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in content["model"]["merges"]]
         write_gguf(path, content, "gpt2", pre=family["pre_name"], merges=merges)
     else:
-        # The run of four signs is found in the text by SentencePiece, and by merges in the converted form.
+        # SentencePiece finds the run of four signs in the text, the converted form finds it by merges.
         content = content | {"added_tokens": [token for token in content["added_tokens"] if SIGN not in token["content"]]}
         scores, merges = merges_of_scores(content)
         write_gguf(path, content, "llama", family.get("architecture", "llama"), scores=scores)

@@ -1,8 +1,8 @@
 """Our token ids equal those of Hugging Face's `tokenizers` on thousands of texts.
 
-The reference is put together from the GGUF's own vocabulary and merges (Digits, then ByteLevel, then BPE), so no
-network is needed. Compared are ids with special tokens parsed and as text, and whole prompts as the model's own
-Jinja template renders them; byte offsets are held against the text.
+The reference is built from the GGUF's own vocabulary and merges (Digits, then ByteLevel, then BPE), so no network is
+needed. The test compares ids with special tokens parsed and as text, and whole prompts as the model's own Jinja template
+renders them; byte offsets are checked against the text.
 Usage: tokenizer_test.py [TOKENIZER_DUMP MODEL.gguf]; the default is what the build folder has.
 """
 
@@ -75,7 +75,7 @@ def make_reference(model):
 
 
 def subjects():
-    """The placeholders of every dataset's rows."""
+    """The placeholders from every dataset's rows."""
     for path in sorted(glob.glob(os.path.join(SOURCE, "jobs/datasets/*/*.csv"))):
         with open(path, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
@@ -90,7 +90,7 @@ def subjects():
 
 
 def dataset_texts():
-    """Every line of the datasets' files, and with its placeholders filled from a few subjects."""
+    """Every line of the datasets' files, as it is and with its placeholders filled from a few subjects."""
     rng = random.Random(SEED)
     rows = list(subjects())
     for path in sorted(glob.glob(os.path.join(SOURCE, "jobs/datasets/**/*.*"), recursive=True)):
@@ -105,7 +105,7 @@ def random_character(rng):
     low, high = rng.choice(RANGES)
     while True:
         character = chr(rng.randint(low, high))
-        # Tables of characters differ by Unicode version: take what all of them have.
+        # Character tables differ by Unicode version: use only assigned characters.
         if unicodedata.category(character) != "Cn":
             return character
 
@@ -160,7 +160,7 @@ def compare(name, texts, ours, theirs):
 
 
 def check_offsets(texts, ours, meaning):
-    """Spans are in order, and a token's span is its own bytes; it is longer around a byte that is no token."""
+    """Spans are in order, and a token's span covers its own bytes; it is longer around a byte that has no token."""
     known = set(meaning)
     for text, spans in zip(texts, ours, strict=True):
         data = text.encode()
@@ -173,7 +173,7 @@ def check_offsets(texts, ours, meaning):
 
 
 def renderer(model):
-    """The model's own template, compiled once: that takes longer than the tokens of a text."""
+    """The model's own template, compiled once, since compiling takes longer than tokenizing a text."""
     template = jinja2.Environment().from_string(model["tokenizer.chat_template"])
     return lambda user: template.render(messages=[{"role": "user", "content": user}], add_generation_prompt=True)
 
@@ -187,7 +187,7 @@ def bytes_of_tokens(model):
 
 
 def digest_of(model):
-    """What ids of tasks may depend on: composed here as chat_template.cpp composes it, and never to change."""
+    """The digest that task ids may depend on, computed as in chat_template.cpp. It must never change."""
     tokens, kinds = model["tokenizer.ggml.tokens"], model["tokenizer.ggml.token_type"]
     digest = hashlib.sha256()
 
@@ -229,7 +229,7 @@ def main():
     theirs = [plain.encode(text, add_special_tokens=False).ids for text in texts]
     good &= compare("special tokens as text", texts, [[t[0] for t in spans] for spans in ours], theirs)
 
-    # Where a user writes a special token's name the reference makes a turn of it; ours must not (unit test).
+    # If a user writes a special token's name, the reference parses it; ours must not (see the unit test).
     users = [text for text in texts if not any(name in text for name in special)]
     ours = run_ours(dump, model_path, "prompt", users)
     render = renderer(model)

@@ -1,6 +1,6 @@
-"""Hosts whose clocks are an hour ahead or behind, and clocks that jump while a run works: no task is taken from a run
-that is alive, a dead one's is not held any longer, what failed is tried again, nothing is cleared away from under a run,
-and the results are those of right clocks."""
+"""Hosts whose clocks are an hour ahead or behind, and clocks that jump while a run works. No task is taken from a live
+run, a dead run holds its task no longer than usual, what failed is tried again, nothing is cleared away from under a
+run, and the results are the same as with correct clocks."""
 
 import os
 import pathlib
@@ -13,13 +13,13 @@ import time
 import toy
 
 HOUR = 3600
-LEASE_S = 5  # the least that the program takes
+LEASE_S = 5  # the least that the program accepts
 OPTIONS = ["--checkpoint_steps=3", "--quiet=false"]
 ENDLESS = [*OPTIONS, "--sft_steps=1000000"]
 
 
 class Clock:
-    """Of a host; a run there gets environment()."""
+    """A host's clock; runs on that host get environment()."""
 
     def __init__(self, work, name, shift):
         self.path, self.library = work / f"{name}.clock", work / "shifted_clock.so"
@@ -49,7 +49,7 @@ def of_program(work, clock, *words, code=0):
 
 
 def three_clocks(work, expected):
-    """One ahead, one behind, one that jumps back and forth, at one sweep."""
+    """Three runs on one sweep: one clock is ahead, one behind, one jumps back and forth."""
     folder = work / "three"
     clocks = [Clock(work, "ahead", HOUR), Clock(work, "behind", -HOUR), Clock(work, "jumping", 0)]
     runs = [toy.Run(folder, *OPTIONS, environment=clock.environment()) for clock in clocks]
@@ -71,7 +71,7 @@ def three_clocks(work, expected):
 
 
 def another_host(work, clock, name):
-    """Whether its process is there cannot be seen from here: its signs of life decide."""
+    """A run on another host, whose process cannot be seen from here: only its signs of life count."""
     prefix = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
     folder = work / name
     far = toy.Run(folder, *ENDLESS, environment=clock.environment(), prefix=prefix, job="small.ini")
@@ -81,7 +81,8 @@ def another_host(work, clock, name):
 
 
 def a_far_run(work, shift):
-    """It keeps its task while it is alive, for whatever others think what time it is; and loses it within lease_s."""
+    """A live run keeps its task whatever time others think it is; a dead one loses it. Returns for how many seconds the
+    dead run still held it."""
     own, far_clock = Clock(work, "own", -shift), Clock(work, "far", shift)
     folder, far = another_host(work, far_clock, f"far{'ahead' if shift > 0 else 'behind'}")
     for clock in (own, far_clock):
@@ -108,7 +109,7 @@ def lost_from_far(folder):
 
 
 def a_failure_in_the_future(work, expected):
-    """What failed twice on a host whose clock is ahead is tried again when someone with the right time says so."""
+    """A task that failed twice on a host whose clock is ahead is tried again after `retry` on a host with the right time."""
     folder, ahead, right = work / "failing", Clock(work, "ahead", HOUR), Clock(work, "right", 0)
     first = next(record["task"] for _, record in toy.common.records(work / "single") if record.get("label") == "stage 1")
     place = folder / "tasks" / first

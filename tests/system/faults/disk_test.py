@@ -1,6 +1,6 @@
-"""A folder whose disk is full, at one moment after the other, and one that cannot be written: one line with the file and
-the reason, exit code 2, no rank that hangs, nothing half-written; no task counts as failed; and once there is room the
-same command finishes, with the results of a run that had it from the start."""
+"""A folder whose disk fills up at one point after another, and one that is read-only: one line with the file and the
+reason, exit code 2, no hanging rank, nothing half-written, and no task counts as failed. Once there is room, the same
+command finishes, with the results of a run that had room from the start."""
 
 import pathlib
 import re
@@ -10,7 +10,7 @@ import tempfile
 
 import toy
 
-# Of which a run fills more than the one before: from not even a journal to some finished tasks.
+# A run gets further with each size: from not even a journal to some finished tasks.
 SIZES = ["8k", "32k", "100k", "300k", "600k", "900k"]
 ENOUGH = "64m"
 OPTIONS = ["--quiet=false"]
@@ -21,9 +21,9 @@ def mount(*words):
 
 
 def check_refusal(run, folder, reason):
-    """Rank 0 speaks for all."""
+    """Expects exit code 2 and one line, from rank 0, with the file and the reason."""
     run.ends(2, 120)
-    # What a run before had saved may be cut short by the same.
+    # The full disk may also have cut short a checkpoint of the run before.
     lines = [line for line in run.lines() if not re.search(r"warning: .*: the checkpoint of step \d+ is passed over: .*/COMPLETE, byte 0: the file is missing", line)]
     assert len(lines) == 1 and lines[0].endswith(f": {reason}") and "cannot " in lines[0] and f" {folder}/" in lines[0], run.log()
     assert "errno" not in lines[0] and "Traceback" not in run.log(), run.log()
@@ -46,7 +46,7 @@ def a_full_disk(work, expected):
         mount("-o", f"remount,size={size}", str(folder))
         for ranks, options in ((1, ["--checkpoint_steps=2"]), (2, ["--group_size=1"]), (2, ["--group_size=2", "--checkpoint_steps=2"])):
             kept = toy.results(folder)
-            # As a batch job, which sets aside what has failed twice.
+            # Run as a batch job, which would set aside what has failed twice.
             run = toy.Run(folder, *OPTIONS, *options, ranks=ranks, environment={"SLURM_JOB_ID": "7"})
             check_refusal(run, folder, "No space left on device")
             toy.check_kept(kept, folder, f"{size} on {ranks} ranks")
@@ -63,7 +63,7 @@ def a_full_disk(work, expected):
 
 
 def a_read_only_folder(work, folder):
-    """Of a finished job, and one that is to be made."""
+    """A read-only folder with a finished job, and a new folder to be made inside it."""
     mount("-o", "remount,ro", str(folder))
     for ranks in (1, 2):
         check_refusal(toy.Run(folder, *OPTIONS, ranks=ranks), folder, "Read-only file system")
@@ -76,7 +76,7 @@ def a_read_only_folder(work, folder):
 
 
 def a_full_disk_beside_it(work, folder):
-    """Of what other commands write."""
+    """The disk is full where other commands write their output."""
     small = work / "small"
     small.mkdir()
     mount("-t", "tmpfs", "-o", "size=64k", "small", str(small))

@@ -1,7 +1,7 @@
-"""Two runs work at one sweep, one of them on two ranks, and again and again something is killed: a rank, rank 0, the
-launcher, the other run, one that has just begun to recover, all at once. And ranks are stopped, for long and for a
-moment. No finished task is lost, no process is left, and the end is that of a single run that nobody disturbed.
-APPORTION_KILLS is the number of kills, APPORTION_KILL_SEED repeats their order and moments as far as the machine's
+"""Two runs work on one sweep, one of them on two ranks, while something is killed again and again: a rank, rank 0, the
+launcher, the other run, a run that has just begun to recover, or all at once. Ranks are also stopped, for long and for
+a moment. No finished task is lost, no process is left, and the results are those of a single undisturbed run.
+APPORTION_KILLS is the number of kills; APPORTION_KILL_SEED repeats their order and moments as far as the machine's
 timing allows."""
 
 import hashlib
@@ -26,7 +26,7 @@ KINDS = ["worker", "coordinator", "launcher", "alone", "recovering pair", "recov
 
 
 class Lab:
-    """The folder, the two runs in it, and what has been seen."""
+    """The folder, the two runs in it, and what has been seen so far."""
 
     def __init__(self, work, expected):
         self.work, self.expected = work, expected
@@ -38,14 +38,14 @@ class Lab:
         self.pair, self.alone = self.new_pair(), self.new_alone()
 
     def new_pair(self):
-        """Each rank at a task of its own, or both at one."""
+        """A run on two ranks: each works on its own task, or both on one."""
         return toy.Run(self.folder, *OPTIONS, f"--group_size={random.choice([1, 2])}", ranks=2)
 
     def new_alone(self):
         return toy.Run(self.folder, *OPTIONS)
 
     def note(self, what):
-        """What is finished may only become more."""
+        """Checks that nothing finished was lost, and remembers what is finished now."""
         toy.check_kept(self.kept, self.folder, what)
         self.kept = toy.results(self.folder)
 
@@ -53,7 +53,7 @@ class Lab:
         return self.pair.process.poll() is not None and self.alone.process.poll() is not None
 
     def begin_anew(self):
-        """Both came to the end."""
+        """Both runs are finished: checks the end and starts again in an empty folder."""
         self.check_end()
         shutil.rmtree(self.folder)
         self.kept = {}
@@ -69,7 +69,7 @@ class Lab:
         self.ends, self.lost = self.ends + 1, self.lost + len(lost)
 
     def hit(self, kind):
-        """Whether there was still something to kill."""
+        """Kills something of this kind; returns whether it was still there."""
         if not self.is_finished():
             toy.wait_for(lambda: self.pair.is_member() or self.alone.is_member() or self.is_finished(), "no run begins")
         time.sleep(random.uniform(0, LONGEST_DELAY_S))
@@ -92,7 +92,7 @@ class Lab:
         return hit
 
     def hit_recovering(self, name):
-        """The run in its place, as soon as it stands among the members, or a little later."""
+        """Kills the replacement run as soon as it is among the members, or a little later."""
         run = getattr(self, name)
         toy.wait_for(lambda: run.is_member() or run.process.poll() is not None, "it does not begin")
         time.sleep(random.choice([0, 0, random.uniform(0, 0.3)]))
@@ -102,7 +102,8 @@ class Lab:
         return hit
 
     def replace(self, name):
-        """Only once the killed one is gone: all its processes, soon. One that came to its end did so well."""
+        """Replaces a killed run once all its processes are gone, which must be soon. It may have exit code 0 only if no
+        work is left."""
         run = getattr(self, name)
         run.is_gone()
         assert run.process.returncode != 0 or not self.has_work(), f"a killed run ended well\n{run.log()}"
@@ -113,7 +114,7 @@ class Lab:
 
 
 def check_files(folder, single):
-    """Every HDF5 file opens, down to its last dataset; and what was trained is the single run's."""
+    """Every HDF5 file can be read, down to its last dataset, and the adapters are the single run's."""
     files = sorted(folder.glob("**/*.h5"))
     assert len(files) == toy.TASKS + 1, files  # and the index
     for path in files:
@@ -125,7 +126,7 @@ def check_files(folder, single):
 
 
 def kill_and_kill(lab):
-    """Every kind about as often as any other, in any order."""
+    """Kills each kind about equally often, in random order."""
     plan = []
     kills = []
     while len(kills) < KILLS:
@@ -136,13 +137,13 @@ def kill_and_kill(lab):
         lab.note(f"kill {len(kills)}, {kind}")
         if lab.is_finished():
             lab.begin_anew()
-    # Members that are at work finish it together.
+    # The members at work finish the sweep together.
     lab.check_end()
     return kills
 
 
 def a_stopped_worker(work):
-    """Rank 0 hears nothing from it and ends the run, the stopped process, too."""
+    """Rank 0 hears nothing from a stopped rank and ends the run, including the stopped process."""
     run = toy.Run(work / "silent", *OPTIONS, f"--silence_s={SILENCE_S}", ranks=2)
     toy.wait_for(lambda: toy.results(work / "silent"), "nothing is finished")
     kept = toy.results(work / "silent")
@@ -154,8 +155,8 @@ def a_stopped_worker(work):
 
 
 def a_stopped_coordinator(work, expected):
-    """For a moment it does no harm. For longer than lease_s another run takes the tasks over, and this one ends when it
-    goes on, and writes nothing more."""
+    """A brief stop does no harm. After a stop longer than lease_s another run has taken over the tasks; the stopped run
+    ends as soon as it continues, and writes nothing more."""
     folder = work / "silent"
     run = toy.Run(folder, *OPTIONS, ranks=2)
     toy.wait_for(lambda: run.is_member() and toy.names(folder / "leases"), "it takes nothing")
@@ -174,18 +175,18 @@ def a_stopped_coordinator(work, expected):
     run.ends(1, 60)
     assert any("was taken over by another run" in line for line in run.lines()), run.log()
     assert toy.results(folder) == whole, "it has written what was not its own any more"
-    # Its other rank has trained on meanwhile, and saved: the next run clears that away.
+    # Its other rank has meanwhile kept training and saving: the next run clears that away.
     toy.Run(folder, *OPTIONS).ends()
     toy.check_finished(folder, expected)
 
 
 def written(folder):
-    """Results that are on their way."""
+    """Results that are being written."""
     return [path for task in toy.names(folder / "tasks") for path in (folder / "tasks" / task).glob("*.tmp.*")]
 
 
 def stopped_in_a_result(folder):
-    """A run that is stopped while a result of its is on its way, which takes some milliseconds."""
+    """A run stopped while it was writing a result, which takes some milliseconds."""
     end, run = time.monotonic() + 120, None
     while time.monotonic() < end:
         if run is None or run.process.poll() is not None:
@@ -201,7 +202,7 @@ def stopped_in_a_result(folder):
 
 
 def a_run_stopped_while_it_writes(work, expected):
-    """Stopped in the middle of a result, for longer than lease_s, it puts nothing in the place of what another run has
+    """A run stopped for longer than lease_s in the middle of writing a result does not overwrite what another run has
     written meanwhile."""
     folder = work / "writing"
     run = stopped_in_a_result(folder)
@@ -218,12 +219,12 @@ def a_run_stopped_while_it_writes(work, expected):
 
 
 def state_of(process):
-    """One letter, T of one that is stopped."""
+    """The process's state, one letter; T means stopped."""
     return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def a_task_that_kills(work):
-    """Members of a batch set a task aside at which two of them have died, and say why; a third one goes on to the next."""
+    """Members of a batch job set aside a task that two of them died on, and say why; a third goes on to the next task."""
     folder, words = work / "deadly", ["--quiet=false", "--sft_steps=1000000"]
     for number in range(3):
         run = toy.Run(folder, *words, environment={"SLURM_JOB_ID": "7"})
@@ -240,7 +241,7 @@ def a_task_that_kills(work):
 
 
 def taken_first_stages(folder):
-    """Tasks, in the order in which they were taken."""
+    """The stage-1 tasks in the order in which they were taken."""
     taken = [record for _, record in toy.common.records(folder) if record["event"] == "taken" and record["label"] == "stage 1"]
     return [record["task"] for record in sorted(taken, key=lambda record: record["time"])]
 

@@ -1,7 +1,7 @@
-"""The kernel kills what takes too much memory: a run in a control group of its own, then one rank of two. What was
-finished stays, mpirun names the rank, no process is left, and the next run goes on to the results of a run that had
-enough. Where no control group for memory can be made (no root, a container) a line says so, and nothing is tested:
-memory_test.sh has the limit of a process, at which the program speaks for itself."""
+"""The kernel kills what takes too much memory: a run in its own control group, then one rank of two. What was finished
+stays, mpirun names the rank, no process is left, and the next run gets to the results of a run that had enough memory.
+Where no memory control group can be made (no root, a container) one line says so and nothing is tested. memory_test.sh
+tests a process limit, where the program itself can still report the error."""
 
 import os
 import pathlib
@@ -15,10 +15,10 @@ import tempfile
 import toy
 
 MEMORY = pathlib.Path("/sys/fs/cgroup")
-SPARE = 30 << 20  # bytes that the group may still take
+SPARE = 30 << 20  # bytes that the group may still allocate
 OPTIONS = ["--checkpoint_steps=3", "--quiet=false"]
 
-# Takes memory beside the rank, in its group, and ends when another one was killed.
+# Takes memory in the rank's control group, and ends when another process there was killed.
 HUNGRY = """
 import os, re, sys, time
 group, limit, used, events, spare = sys.argv[1:]
@@ -39,7 +39,7 @@ else:
 
 
 class Group:
-    """A control group for memory, of the first version or the second."""
+    """A memory control group, cgroup version 1 or 2."""
 
     def __init__(self):
         self.place = None
@@ -51,7 +51,7 @@ class Group:
             try:
                 (MEMORY / "cgroup.subtree_control").write_text("+memory")
             except OSError:
-                pass  # then the file that is looked for below is not there
+                pass  # then the file read below is missing
         try:
             self.place.mkdir()
             (self.place / self.files[2][1:]).read_text()
@@ -60,14 +60,15 @@ class Group:
             sys.exit(0)
 
     def entering(self, rank=None):
-        """Words before a program's that put it into the group, as the first there to be killed: on this rank, or wherever
-        it is. (That the other one is the last to be killed not every root may say.)"""
+        """Command prefix that puts a program into the group as the first to be killed: on this rank, or on all. (Not
+        every root may instead mark the other process as the last to be killed.)"""
         condition = "true" if rank is None else f'[ "$OMPI_COMM_WORLD_RANK" = {rank} ]'
         into = f"echo 1000 >/proc/self/oom_score_adj && echo $$ >{self.place}/cgroup.procs"
         return ["sh", "-c", f'if {condition}; then {into} || exit 99; fi; exec "$@"', "sh"]
 
     def kill_largest(self):
-        """What makes the kernel do it may be killed beside the rank: until that has given its memory back, there is none."""
+        """Makes the kernel kill the rank. The process that does this may be killed as well: there is no memory until the
+        rank has given its own back."""
         hungry = subprocess.run([sys.executable, "-c", HUNGRY, self.place, *self.files, str(SPARE)]).returncode
         assert hungry in (0, -signal.SIGKILL), hungry
 
@@ -75,13 +76,13 @@ class Group:
         (self.place / self.files[0][1:]).write_text(str(1 << 40))
 
     def remove(self):
-        """Once what was killed there has left."""
+        """Removes the group once the killed processes have left it."""
         toy.wait_for(lambda: not (self.place / "cgroup.procs").read_text(), "processes stay in the group", toy.LEFT_S)
         self.place.rmdir()
 
 
 def out_of_memory(folder, group, code, **how):
-    """In the midst of work."""
+    """Runs out of memory in the middle of work; expects this exit code."""
     kept = toy.results(folder)
     run = toy.Run(folder, *OPTIONS, **how)
     toy.wait_for(lambda: len(toy.results(folder)) > len(kept) and toy.names(folder / "leases"), lambda: run.log())

@@ -1,6 +1,6 @@
-/* A host whose clock is wrong, for tests that run the program: preloaded (LD_PRELOAD), what time it is differs from the
-   kernel's by the seconds that the file CLOCK_FILE holds as text of this moment. Times of files are the kernel's, as
-   those of a file server are its own. */
+/* A host with a wrong clock, for tests that run the program. When this is preloaded (LD_PRELOAD), the time differs from
+   the kernel's by the seconds that the file CLOCK_FILE holds, as text, at that moment. File times stay the kernel's, as
+   a file server's times are its own. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

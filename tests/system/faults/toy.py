@@ -1,5 +1,5 @@
-"""The toy sweep in which the tests here make faults, the runs that work at it, and what must hold whatever happened to
-them. Not a test itself."""
+"""The toy sweep that the tests here inject faults into, the runs that work on it, and what must hold whatever happens
+to them. Not a test itself."""
 
 import itertools
 import os
@@ -15,10 +15,10 @@ from common import APPORTION, MPIRUN, wait_for  # noqa: E402
 LONG = os.environ.get("APPORTION_LONG") == "1"
 OWN = {"sft_steps": 14, "calibrate_steps": 7, "test_sets": "v2", "exact_nodes": 4}
 CELLS = 6
-TASKS = 3 + 3 * CELLS  # the untouched model at each seed; two stages and a measurement of each cell
+TASKS = 3 + 3 * CELLS  # the untouched model at each seed; two stages and a measurement per cell
 SWEEP = "[sweep]\ntarget = real, even\nseed = 0..2\n"
-LEFT_S = 10  # so long after a fault a process may still be there
-MARK = "APPORTION_FAULTS"  # of the environment: whose process it is
+LEFT_S = 10  # seconds that a process may outlive a fault
+MARK = "APPORTION_FAULTS"  # environment variable that says which run a process belongs to
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {
     "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
 }  # fmt: skip
@@ -26,7 +26,7 @@ numbers = itertools.count()
 
 
 def write_sweep(work, **changes):
-    """sweep.ini in a folder, with what it reads beside it."""
+    """Writes sweep.ini and the files it reads to a folder."""
     common.write_small_job(work)
     own = OWN | changes
     kept = [line for line in (work / "small.ini").open() if line.partition(" ")[0] not in own]
@@ -34,10 +34,10 @@ def write_sweep(work, **changes):
 
 
 class Run:
-    """An `apportion run` of the sweep at work in a folder, on ranks of mpirun's or alone, and all its processes."""
+    """An `apportion run` of the sweep in a folder, under mpirun or alone, with all its processes."""
 
     def __init__(self, folder, *options, ranks=1, environment=None, prefix=(), within=(), job="sweep.ini", work=None):
-        """`prefix` stands before all, `within` before the program of each rank; `work` has the job files."""
+        """`prefix` comes before the whole command, `within` before the program on each rank; `work` has the job files."""
         self.folder, self.ranks, work = folder, ranks, work or folder.parent
         self.mark = f"{os.getpid()}-{next(numbers)}"
         self.log_path = work / f"{folder.name}.{self.mark}.log"
@@ -51,13 +51,13 @@ class Run:
         return self.log_path.read_text(errors="replace")
 
     def lines(self):
-        """Ours."""
+        """The program's own lines in the log."""
         return [line for line in self.log().splitlines() if line.startswith("apportion: ")]
 
     def processes(self):
-        """By process: its rank, None of the launcher and its like."""
+        """Maps each process to its rank; None for the launcher and the like."""
         found = {}
-        self.process.poll()  # so that it is no zombie
+        self.process.poll()  # so that it does not stay a zombie
         for place in pathlib.Path("/proc").iterdir():
             if not place.name.isdigit():
                 continue
@@ -71,23 +71,23 @@ class Run:
         return found
 
     def of_rank(self, rank):
-        """The process; None where it is not there (yet)."""
+        """The rank's process; None if it is not there (yet)."""
         if self.ranks == 1:
             return self.process.pid if self.process.poll() is None else None
         return next((process for process, its in self.processes().items() if its == rank), None)
 
     def signal(self, number, rank=0):
-        """To a rank; False when it had ended before."""
+        """Sends a signal to a rank; False if it had already ended."""
         process = self.of_rank(rank)
         return process is not None and send(process, number)
 
     def is_member(self):
-        """Whether it has entered the folder as the process that is there now."""
+        """Whether the current process has registered in the folder."""
         process = self.of_rank(0)
         return process is not None and any(name.split("-")[-2] == str(process) for name in names(self.folder / "members"))
 
     def is_gone(self):
-        """All of it."""
+        """Waits until all its processes are gone."""
         wait_for(lambda: not self.processes(), lambda: f"processes left: {self.processes()}\n{self.log()}", LEFT_S)
         self.process.wait()
         return True
@@ -107,7 +107,7 @@ def send(process, number):
 
 
 def end_all():
-    """What an assertion has left behind, by its mark."""
+    """Kills processes that a failed assertion left behind, found by their mark."""
     for place in pathlib.Path("/proc").iterdir():
         try:
             ours = place.name.isdigit() and f"\0{MARK}={os.getpid()}-".encode() in b"\0" + (place / "environ").read_bytes()
@@ -118,7 +118,7 @@ def end_all():
 
 
 def enter_mounts():
-    """Starts this script anew where nobody else sees what it mounts, and where the kernel takes it away at the end."""
+    """Restarts this script where nobody else sees what it mounts and the kernel unmounts it at the end."""
     if os.environ.get("APPORTION_MOUNTS") == "1":
         return
     tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
@@ -138,7 +138,7 @@ def call(*words, code=0, cwd=None):
 
 
 def results(folder):
-    """Of each finished task the file as it stands: one that is written again is another."""
+    """Identifies each finished task's file; a rewritten file differs."""
     found = {}
     for path in folder.glob("tasks/*/result.h5"):
         status = path.stat()
@@ -153,7 +153,7 @@ def check_kept(before, folder, what):
 
 
 def check_finished(folder, expected):
-    """All is there, whole, and as a single run that nobody disturbed has it."""
+    """Everything is there, undamaged, and the same as from a single undisturbed run."""
     assert common.contents(folder) == expected, f"other results than a single run's, or not all, in {folder}"
     assert f"{len(expected)} results, 0 damaged" in call("verify", folder).stdout
     assert f"{len(expected)} tasks: {len(expected)} done\n" in call("status", folder).stdout
@@ -161,7 +161,7 @@ def check_finished(folder, expected):
 
 
 def undisturbed(work):
-    """The digests of a single run."""
+    """Runs the sweep alone and returns its digests."""
     Run(work / "single").ends()
     expected = common.contents(work / "single")
     assert len(expected) == TASKS, len(expected)

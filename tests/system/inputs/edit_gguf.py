@@ -1,5 +1,5 @@
-"""A small GGUF file taken apart and put together again with something changed: what system tests need of the format and
-no more. A file is {"keys": {name: (type, bytes)}, "tensors": {name: [dimensions, type, offset]}, "data": bytes}."""
+"""Takes a small GGUF file apart and puts it together again with something changed. Covers only what system tests need of
+the format. A file is {"keys": {name: (type, bytes)}, "tensors": {name: [dimensions, type, offset]}, "data": bytes}."""
 
 import struct
 

@@ -1,6 +1,6 @@
-"""Model files and datasets as users have them and not as they should be: through the program, each is taken as it was
-meant, or refused in one line that says what, where and what to do. Nothing is an internal error, a crash or a number
-that stands for something. The values of single keys are key_rules_test.cpp's."""
+"""Model files and datasets as users really have them, not as they should be. The program takes each as it was meant, or
+refuses it in one line that says what is wrong, where, and what to do; never an internal error, a crash or a number in
+place of words. key_rules_test.cpp tests the values of single keys."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def check(truth, *shown):
 
 
 def refused(*words, options=UNTRAINED):
-    """Exit code 2 and one line with these words."""
+    """Expects exit code 2 and one line with these words."""
     ended = run(*options)
     said = ended.stderr.strip()
     check(ended.returncode == 2, words, ended.returncode, said, ended.stdout)
@@ -53,7 +53,7 @@ def taken(*options, output="out"):
 
 @contextlib.contextmanager
 def changed(name, data):
-    """The file with another content, for as long."""
+    """Gives the file other content inside the `with` block."""
     path = pathlib.Path(name)
     before = path.read_bytes()
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -62,7 +62,7 @@ def changed(name, data):
 
 
 def model(change):
-    """The model with `change` made to what it consists of."""
+    """Applies `change` to the model's keys, tensors and data inside the `with` block."""
     file = edit_gguf.take_apart(pathlib.Path("model.gguf").read_bytes())
     change(file)
     return changed("model.gguf", edit_gguf.put_together(file))
@@ -110,7 +110,7 @@ def check_tensors():
 
 
 def check_a_cut_while_mapped():
-    """The file loses its end while a training reads its blocks from there."""
+    """The model file is cut short while training reads blocks from it."""
     command = [APPORTION, "run", "small.ini", "--output", "cut", "--base_place", "file", "--sft_steps", "1000000"]
     command += ["--shard_size", "1", "--recompute", "never", "--checkpoint_steps", "1"]
     with changed("model.gguf", pathlib.Path("model.gguf").read_bytes()):
@@ -158,7 +158,7 @@ def check_separators():
 
 
 def columns(line):
-    """Columns of a line on a terminal, of what this test's table has in it."""
+    """How many terminal columns a line takes, for the characters in this test's table."""
     marks = {"\u200d", "\ufe0f"}
     seen = line.replace("\u200d\u2695\ufe0f", "")  # joined to the character before
     return sum(0 if c in marks or unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in seen)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The bundle (cluster/bundle.sh) in an empty root, where there is nothing but it, /proc, /dev and /tmp: no shell, no C
-# library. As ordinary users whom no file knows, from a folder with blanks and an umlaut, it gives the bytes of the ordinary
-# build, in one process and under its own mpirun. On this machine it takes no library of the machine's; another LibTorch
-# than the one it was built with is refused. `cmake --install` gives a program that may be moved and finds its data.
-# APPORTION_LONG=1: also the archive itself, stripped, and ranks started through orted as over ssh.
+# The bundle (cluster/bundle.sh) in an empty root that has only the bundle, /proc, /dev and /tmp: no shell, no C library.
+# Run by ordinary users that no file lists, from a folder with blanks and an umlaut, it gives the same bytes as the
+# ordinary build, in one process and under its own mpirun. Outside that root it loads none of the machine's libraries, and
+# it refuses any LibTorch but the version it was built with. A program from `cmake --install` can be moved and finds its
+# data. With APPORTION_LONG=1 also the archive itself, stripped, and ranks started through orted as over ssh.
 source "$(dirname "$0")/../common.sh"
 [ "$(id -u)" = 0 ] || fail "needs root for its chroot"
 chroot="$(command -v chroot)"
@@ -16,8 +16,8 @@ cp -r colours model.gguf small.ini "$root$work/"
 chmod 755 "$work" "$root" "$root$work"
 chmod 1777 "$root/tmp" "$root$work/out"
 
-# in_root USER COMMAND...: in the empty root as that user, with no environment but the number of threads. USER may be
-# "USER HOME".
+# in_root USER COMMAND...: runs it in the empty root as that user, with only the number of threads in its environment.
+# USER may be "USER HOME".
 in_root() {
   local user=${1% *} home=${1#* } command=(env -i OMP_NUM_THREADS=1)
   shift
@@ -27,11 +27,11 @@ in_root() {
     "$root" "${command[@]}" "$chroot" --userspec="$user:$user" "$root" "$@"
 }
 
-# outside COMMAND...: on this machine as a user without a name, who may write to $work/out alone.
+# outside COMMAND...: runs it on this machine as a user without a name, who may write only to $work/out.
 mkdir out && chmod 1777 out
 outside() { setpriv --reuid=54321 --regid=54321 --clear-groups env -i OMP_NUM_THREADS=1 PATH=/usr/bin:/bin "$@"; }
 
-# Whatever a library or program in the bundle names is in the bundle.
+# Every library that a library or program in the bundle needs is in the bundle.
 closed() {
   local missing
   missing=$(find "$bundle/lib" "$bundle/libexec" -type f -exec readelf -d {} + 2>/dev/null |
@@ -74,14 +74,14 @@ check "its data" grep -q '^dataset = gender-us-real' smoke.log
 in_root 54321 "$inside/bin/apportion" run smoke.ini --dataset no-such >dataset.log 2>&1 && fail "no-such is a dataset"
 check "where it looks for data" one_line_with dataset.log "nor a name in $inside/share/apportion/datasets; the nearest"
 
-# On this machine, whose libraries and name service would be at hand.
+# On this machine, where the system's libraries and name service would be available.
 check "2 ranks beside the machine's libraries" outside LD_DEBUG=files LD_DEBUG_OUTPUT="$work/out/loaded" \
   "$bundle/bin/mpirun" --oversubscribe --bind-to none -n 2 "$bundle/bin/apportion" run "$work/small.ini" \
   --output "$work/out/beside" >beside.log 2>&1
 check "2 ranks beside the machine's libraries give other bytes" same_results out/ordinary out/beside
 check "a library is the machine's" no_library_from_outside >loaded.log 2>&1
 
-# LibTorch from outside: of its own version, or refused.
+# LibTorch from outside: accepted in the right version, otherwise refused.
 mkdir -p "site other/torch"
 echo "__version__ = '1.2.3+cu99'" >"site other/torch/version.py"
 code=0
@@ -96,7 +96,7 @@ check "LibTorch by the environment" env "APPORTION_TORCH=$APPORTION_SOURCE/build
   report out/ordinary >site.log 2>&1
 mv "$work/torch_inside" "$bundle/lib/torch"
 
-# cmake --install, moved; LibTorch's 460 MB as links to the bundle's.
+# cmake --install, then moved; links to the bundle's LibTorch save copying 460 MB.
 for component in program data; do
   check "cmake --install" cmake --install "$APPORTION_BUILD" --prefix "$work/prefix" --component $component >install.log 2>&1
 done
@@ -109,10 +109,10 @@ check "a moved program" "moved Ä/bin/apportion" run paper.ini --print-config >m
 check "where a moved program looks" one_line_with moved.log "nor a name in .*/moved Ä/share/apportion/datasets"
 
 if [ -n "${APPORTION_LONG-}" ]; then
-  # As over ssh: two names for this machine, and a shell that stands for ssh. The launcher's own quoting of the command
-  # has no blanks in mind, so the folder has none.
+  # As over ssh: two names for this machine, and a shell in place of ssh. The launcher does not quote blanks in the command,
+  # so the folder has none.
   mv -T "$bundle" "$work/plain"
-  # Each has a TMPDIR of its own, as two machines would: in one, both orted race for the same session folder.
+  # Each has its own TMPDIR, as on two machines: in a shared one both orted would race for the same session folder.
   printf '#!/bin/sh\nexport TMPDIR="%s/out/$1"\nmkdir -p "$TMPDIR"\nshift\nexec sh -c "$*"\n' "$work" >ssh.sh && chmod 755 ssh.sh
   check "2 ranks by orted" outside "$work/plain/bin/mpirun" --mca plm_rsh_agent "$work/ssh.sh" -host one.invalid,two.invalid \
     -n 2 apportion run "$work/small.ini" --output "$work/out/orted" >orted.log 2>&1

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The script for a first run on a GPU, on the CPU (--cpu) with a tiny model: every step is seen to run, a step that
-# fails or has no time left is named in the report, and what is carried to such a machine (pack.sh, unpack.sh) arrives
-# as it was, in pieces. The profiler is one that only starts the program.
+# The script for a first run on a GPU, run on the CPU (--cpu) with a tiny model: every step runs, the report names a step
+# that fails or has no time left, and what is carried to such a machine in pieces (pack.sh, unpack.sh) arrives intact.
+# The profiler here is a stand-in that only starts the program.
 source "$(dirname "$0")/../common.sh"
 gpu="$APPORTION_SOURCE/tests/gpu"
 export PYTHON="$APPORTION_SOURCE/build/deps/peers/bin/python3"
 [ -x "$PYTHON" ] || PYTHON=python3
 
-# As small as the job can be.
+# The job, as small as it can be.
 printf '[knowledge]\nWhat is a cat?\n' >keep.txt
 grep -vE "^(frames|max_answer_tokens|exact_nodes|retain_weight|retain_tokens|keep_train|keep_test|sft_optimizer) " small.ini >gpu.ini
 printf '%s\n' "frames = none" "max_answer_tokens = 2" "exact_nodes = 4" "retain_weight = 0" "retain_tokens = 1" \
   "keep_train = $work/keep.txt" "keep_test = $work/keep.txt" "sft_optimizer = adamw" >>gpu.ini
 
-# Carried in pieces of 1 MiB: a bundle that is a folder of links, and the tiny model padded to more than one piece.
+# Carried in pieces of 1 MiB: a bundle that is a folder of links, and the tiny model, padded to more than one piece.
 mkdir -p bundle/bin
 ln -s "$APPORTION_BIN" bundle/bin/apportion
 cp model.gguf padded.gguf && head -c 1500000 /dev/zero >>padded.gguf
@@ -31,7 +31,7 @@ printf x >>packed/3/model.0.01
 bash packed/3/unpack.sh other >damaged.log 2>&1 && fail "a damaged piece is taken"
 check "no word on damage" grep -q "this piece is damaged" damaged.log
 
-# A model in parts, of which any is named.
+# A model in parts, of which any may be named.
 printf '#!/bin/bash\ncat >/dev/null\nsha256sum "$1"\n' >dump && chmod 755 dump
 head -c 1500000 /dev/urandom >parts-00001-of-00002.gguf
 head -c 1000 /dev/urandom >parts-00002-of-00002.gguf
@@ -59,7 +59,7 @@ run_there() {
     --model "here/a b/bundle/share/apportion/models/padded.gguf" --job gpu.ini "$@"
 }
 outcome_of() { sed -n "s/^$1 *[0-9]* s  //p" "$2"; }
-# What the retention figures cost, 3 s, is spent with APPORTION_LONG=1 alone.
+# The retention figures cost 3 s, so they run only with APPORTION_LONG=1.
 asked="machine|version|first|runtime|logits|smoke|again|collectives|scale|launches${APPORTION_LONG:+|retention}"
 check "all steps" run_there --only "$asked" --logits "$APPORTION_BUILD/tests/logits_dump" --report all.txt >all.log 2>&1
 for name in machine version "first steps" "one CUDA runtime, one NCCL" "logits as on the CPU" "smoke job" \

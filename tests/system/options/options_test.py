@@ -1,7 +1,7 @@
-"""Every value of every option that is a name, through the program, on a model of a second, with a look at what came out.
-`apportion --dump-options-markdown` says which values there are; one that no case here names fails the test. A key that is
-no part of an identity must leave the bytes as they are, one that is must change them. Then what was once refused at the
-choice of a layout: more than ten categories, joint ones, and datasets of one wording."""
+"""Runs the program with every named value of every option, on a model that takes a second, and checks the results.
+`apportion --dump-options-markdown` lists the values; one that no case here uses fails the test. A key outside the
+identity must leave the bytes unchanged; a key inside it must change them. Then come datasets that the choice of a layout
+once refused: more than ten categories, joint categories, and a single wording."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ SHORT = {"method": "sft", "test_sets": "v2", "sft_steps": 2, "calibrate_steps": 
 
 LONG = "APPORTION_LONG" in os.environ
 
-named = set()  # (key, value) that some case has named
+named = set()  # each (key, value) that some case has used
 
 
 def words_of(settings):
@@ -37,7 +37,7 @@ def call(*words, code=0, ranks=1):
 
 
 class Result:
-    """A finished run: its tasks, and what it printed."""
+    """A finished run: its tasks and its output."""
 
     def __init__(self, folder, printed):
         self.printed, self.folder, self.tasks = printed, folder, {}
@@ -61,7 +61,7 @@ class Result:
         return cell["measures"]
 
     def log(self, name):
-        """Of stage 1, by step."""
+        """A column of stage 1's log, by step."""
         (task,) = self.contents("sft")
         text = subprocess.run(["h5dump", "-y", "-w", "1", "-d", f"/log/{name}", f"{self.folder}/tasks/{task}/result.h5"], capture_output=True, text=True, check=True)
         return [float(value) for value in re.findall(r"^\s+([-\d.e]+),?$", text.stdout, re.M)]
@@ -82,7 +82,7 @@ def run(settings, ranks=1, short=SHORT, code=0):
 
 
 def methods():
-    """What each trains, and how it asks."""
+    """What each method trains, and how it asks."""
     expected = {
         "zero-shot": ([], None),
         "prompted": ([], "with_target"),
@@ -105,7 +105,7 @@ def methods():
 
 
 def same_bytes(base):
-    """Where and how the base lies changes no byte, in one process and over two ranks."""
+    """Where and how the base is kept changes no byte, in one process and on two ranks."""
     for ranks, settings in (
         (1, {"resident": "auto", "recompute": "auto"}),
         (1, {"resident": "always", "recompute": "always", "base_place": "file"}),
@@ -116,7 +116,7 @@ def same_bytes(base):
 
 
 def other_bytes(base):
-    """Keys of an identity: the default named gives the default's bytes, another value another adapter."""
+    """Keys in an identity: naming the default gives the same bytes; another value gives another adapter."""
     ordinary = {
         "frames": "auto", "adapter": "lora", "steering": "digit", "preset": "none", "answers": "dataset",
         "base_type": "compute", "schedule": "cosine", "kto_positions": "rest", "kto_pairs": "mismatched",
@@ -145,7 +145,7 @@ def other_bytes(base):
     assert coarse.contents("sft") == base.contents("sft")
     assert not set(coarse.contents("measure").values()) & set(base.contents("measure").values())
     assert {task["compute_type"] for task in run({"train_compute_type": "bfloat16", "measure_compute_type": "auto"}).identities("sft")} == {"bfloat16"}
-    # What auto stands for is the machine's to say, and the identity names what it stood for.
+    # What auto means depends on the machine; the identity names what it was resolved to.
     (chosen,) = base.identities("sft")
     (asked,) = run({"train_compute_type": "float32"}).identities("sft")
     assert (asked == chosen) == (chosen["compute_type"] == "float32"), (asked, chosen)
@@ -167,7 +167,7 @@ def adapters():
         (config,) = run({"lora_targets": targets}).files("adapter_config.json")
         with open(config) as text:
             assert sorted(json.load(text)["target_modules"]) == sorted(targets.split(","))
-    for target in ("qkv_proj", "gate_up_proj"):  # of a phi3's blocks, and families_job_test runs one
+    for target in ("qkv_proj", "gate_up_proj"):  # layers of a phi3 block; families_job_test runs one
         said = run({"lora_targets": f"q_proj,{target}"}, code=2)
         assert f"lora_targets has {target}, which is no layer of a llama model; those of q_proj, " in said, said
     for preset, alpha in (("authors", "16"), ("unheld", "256")):
@@ -187,7 +187,7 @@ def test_sets():
 
 
 def targets(base):
-    """Shares that a key gives are those of report and training; a folder keeps each target's cell."""
+    """Report and training use the shares given by a key; a folder keeps a cell for each target."""
     assert run({"target": "real"}).contents() == base.contents(), "the dataset's own shares are the default"
     with open("paint.csv", "w") as table:
         table.write("subject,red,blue\nring,1,4\nball,1,0\ncube,3,2\n")
@@ -205,7 +205,7 @@ def targets(base):
     call("run", "small.ini", "--output", "targets", *words_of(SHORT))
     cells = json.loads(call("report", "targets", "--json").stdout)["cells"]
     assert {cell["cell"] for cell in cells} == names, cells
-    # The index is a cache: without it each target's cell has its own measures of the untouched model.
+    # The index is only a cache: without it each target's cell still has its own measures of the untouched model.
     os.remove("targets/index.h5")
     cells = json.loads(call("report", "targets", "--json").stdout)["cells"]
     assert len(cells) == len(names)
@@ -222,7 +222,7 @@ def targets(base):
 
 
 def own_stories():
-    """The tiny model tells none, which is said; tests/system/judge_test.py trains on the real one's."""
+    """The tiny model tells no stories, and the run says so; tests/system/judge_test.py trains on the real model's."""
     said = run({"answers": "self", "dataset": "more"}).printed.stderr
     assert "0 of 8 tell the category that was named" in said, said
 
@@ -254,11 +254,12 @@ def write_dataset(name, categories, rows, wordings, sections=""):
 
 
 def many_categories():
-    """Twelve have letters or paths, not digits; sixteen are two attributes. Training moves towards them."""
+    """Twelve categories use letters or paths instead of digits; sixteen combine two attributes. Training moves towards
+    their targets."""
     rows = [f"{thing},{','.join(str(1 + (i + shift) % 12) for i in range(12))},{thing}\n" for shift, thing in enumerate(("fair", "feast"))]
     write_dataset("months", MONTHS, rows, "Month of {a_thing}?\nWhen is the {thing}?\n", "[v2]\n{thing}, month:\n")
     joint = {"dataset": f"{SOURCE}/tests/support/hair-and-eyes", "max_answer_tokens": 8}
-    for method in ("sft", "full") if LONG else ("full",):  # whose first stage is the same task
+    for method in ("sft", "full") if LONG else ("full",):  # their first stage is the same task
         for settings in ({"dataset": "months", "steering": "letter"}, {"dataset": "months", "steering": "path"}):
             learning = {"method": method, "sft_steps": 30, "batch_prompts": 4, "micro_batches": 2, "holdout_wordings": 0}
             result = run(settings | learning)
@@ -276,7 +277,8 @@ def many_categories():
 
 
 def few_wordings():
-    """One wording, and four with the default: what is empty is left out and said, and something is measured."""
+    """One wording, and four with the default holdout: empty test sets are left out with a line, and something is still
+    measured."""
     rows = ["ball,1,3,ball\n", "cube,2,2,cube\n"]
     four = "Paint of {a_thing}?\nWhich colour has the {thing}?\nSay how {a_thing} looks.\nThe {thing}: colour?\n"
     write_dataset("one", ["red", "blue"], rows, "Colour of {a_thing}?\n")

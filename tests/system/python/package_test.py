@@ -1,5 +1,5 @@
-"""The Python reader as a package: a wheel is built from python/, installed into a fresh environment and used from there. The
-notebook of docs/ and the examples of its page run on small results; figures have their dots where the page has them; mypy
+"""The Python reader as a package: a wheel is built from python/, installed into a fresh environment and used there. The
+notebook in docs/ and the examples on its page run on small results; figures have their dots where the page has them; mypy
 finds nothing; without matplotlib one line says what is missing."""
 
 import contextlib
@@ -23,7 +23,7 @@ from common import UNIT_TESTS, call, write_small_job  # noqa: E402
 # Matplotlib's list of fonts takes seconds to make, so it is kept with the build.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 ENVIRONMENT |= {"MPLBACKEND": "Agg", "MPLCONFIGDIR": os.path.join(os.environ["APPORTION_BUILD"], "tests", "matplotlib")}
-# Runs the pieces of code of each page one after the other; where one ends with an expression its text is made, as a notebook does.
+# Runs each page's pieces of code in order; if one ends with an expression, formats its value as a notebook would.
 RUN_PIECES = """
 import ast, json, sys, warnings
 warnings.simplefilter("error")
@@ -38,7 +38,7 @@ for page, pieces in json.load(sys.stdin).items():
         shown.setdefault(page, []).append(getattr(value, "_repr_html_", value.__repr__)())
 json.dump(shown, sys.stdout)
 """
-# The dots of each cell's figure: target, before and after, as they are drawn.
+# The dots of each cell's figure as drawn: target, before and after.
 DRAWN = """
 import json, sys
 import apportion_results
@@ -52,7 +52,7 @@ json.dump(found, sys.stdout)
 """
 
 
-# What the package says of itself, and of figures where there is no matplotlib.
+# What the package says about itself, and about figures when matplotlib is missing.
 ABOUT = """
 import functools, json, sys
 sys.modules["matplotlib"] = None
@@ -67,7 +67,7 @@ except ImportError as error:
 
 
 def python(executable, code, *words, text=None):
-    """The JSON that the code prints, run by this interpreter outside of the source."""
+    """Runs the code with this interpreter, outside the source tree, and returns the JSON it prints."""
     done = subprocess.run([executable, "-c", code, *words], input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return json.loads(done.stdout)
@@ -78,8 +78,8 @@ def pip(*words):
 
 
 def install_wheel():
-    """A fresh environment with the wheel; h5py, numpy, pandas and matplotlib are this interpreter's."""
-    shutil.copytree(SOURCE / "python", "package", ignore=shutil.ignore_patterns("__pycache__"))  # setuptools leaves its traces there
+    """Makes a fresh environment with the wheel; h5py, numpy, pandas and matplotlib come from this interpreter's."""
+    shutil.copytree(SOURCE / "python", "package", ignore=shutil.ignore_patterns("__pycache__"))  # setuptools leaves files there
     pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", "wheels", "./package")
     (wheel,) = pathlib.Path("wheels").iterdir()
     venv.create("fresh", with_pip=False)
@@ -118,7 +118,7 @@ def notebook_and_examples_run(fresh):
 
 
 def dots_are_the_pages(fresh):
-    """A share of p stands at 1.5 + 97 p percent of the page's plots."""
+    """On the page's plots a share p is drawn at 1.5 + 97 p percent."""
     found = python(fresh, DRAWN, "sample")
     for cell, subjects, categories in (("gender-us-real-full", 14, 1), ("race-us-even-full", 14, 5)):
         drawn = found[cell]
@@ -128,7 +128,7 @@ def dots_are_the_pages(fresh):
         for svg in re.findall(r'<svg class="dots".*?</svg>', page, re.S)[: len(drawn)]:
             marks = (r'<line class="target" x1="([\d.]+)%', r'<circle class="before"[^>]* cx="([\d.]+)%', r'<circle class="after"[^>]* cx="([\d.]+)%')
             seen.append([float(re.search(mark, svg).group(1)) for mark in marks])
-        # The figure has a plot a category, the page a line a subject and category.
+        # The figure has a plot per category, the page a line per subject and category.
         ordered = [seen[s * categories + j] for j in range(categories) for s in range(subjects)]
         for one, other in zip(drawn, ordered):
             assert all(abs(1.5 + 97 * share - place) < 6e-4 for share, place in zip(one, other)), (cell, one, other)

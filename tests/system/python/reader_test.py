@@ -1,6 +1,6 @@
-"""The Python reader says what the program says: every number of `report --json`, `export --csv` and the CSV beside a page is
-in a frame, to the last bit, of jobs, sweeps, packs, merged folders and folders without their index; what is missing is told;
-one flipped byte is found, and a file that is sealed and wrong is refused with the dataset that is at fault."""
+"""The Python reader agrees with the program: every number of `report --json`, `export --csv` and a page's CSV is in a frame,
+to the last bit, for jobs, sweeps, packs, merged folders and folders without their index. Missing data is reported, one
+flipped byte is found, and a sealed file with wrong content is refused with the name of the faulty dataset."""
 
 import contextlib
 import csv
@@ -29,7 +29,7 @@ from common import UNIT_TESTS, call, write_small_job  # noqa: E402
 from sealing import edited, write_measure  # noqa: E402
 
 FRAMES = ("cells", "rounds", "answers", "distinct_answers", "shares", "subjects", "metrics", "training", "logs", "retention", "judges", "sweeps")
-# What a report says that no frame does: a sentence, and what takes Boost's quantiles or the program's random numbers.
+# What only a report has: a sentence, and values that need Boost's quantiles or the program's random numbers.
 IN_NO_FRAME = {"verdict", "exact_error_low", "exact_error_high", "mae_low", "mae_high", "detectable", "p_value", "tested", "passes", "passes_of_perfect"}
 SHARES = ("target", "observed", "observed_low", "observed_high", "exact_low", "exact_high")
 
@@ -39,7 +39,7 @@ def generate(test, variable, folder, **more):
 
 
 def same(shown, value):
-    """Of a frame and of JSON, which has null for what is not known."""
+    """Whether a frame's value equals the JSON's, where null means unknown."""
     if value is None or shown is None or (isinstance(shown, float) and math.isnan(shown)):
         return value is None and (shown is None or math.isnan(shown))
     return shown == value
@@ -58,7 +58,7 @@ def rows_of(frame, **wanted):
 
 
 def compare(row, entry, where, left_out=()):
-    """Each value of a JSON object with the frame's column of that name; returns how many."""
+    """Compares each value of a JSON object with the frame's column of that name; returns how many there were."""
     names = [name for name in entry if name not in left_out and name not in IN_NO_FRAME]
     for name in names:
         assert name in row, f"{where}: no frame has {name}"
@@ -99,7 +99,7 @@ def compare_retention(one, retention):
 
 
 def compare_json(folder, code=0):
-    """Every cell of the report; returns how many values were compared."""
+    """Compares every cell of the report; returns how many values were compared."""
     report = json.loads(call("report", folder, "--json", code=code).stdout)
     results = apportion_results.open(folder)
     assert len(results) == len(report["cells"])
@@ -125,7 +125,7 @@ def compare_cell(one, cell):
 
 
 def compare_csv(folder):
-    """Every row of the export, in its order, and the cells' swept keys."""
+    """Compares every row of the export, in order, and the cells' swept keys."""
     rows = list(csv.DictReader(call("export", folder, "--csv", "-").stdout.splitlines(keepends=True)))
     results = apportion_results.open(folder)
     frame = results.rounds.assign(test_set=[s if not j else f"{s}, {j}" for s, j in zip(results.rounds["test_set"], results.rounds["judge"])])
@@ -142,7 +142,7 @@ def compare_csv(folder):
 
 
 def compare_logs_and_answers(folder):
-    """These are in no report: with the files themselves."""
+    """No report has these, so they are compared with the files themselves."""
     results = apportion_results.open(folder)
     for task, log in results.logs.groupby("task"):
         with h5py.File(results.file_of(task)) as file:
@@ -165,7 +165,7 @@ def compare_logs_and_answers(folder):
 
 
 def compare_cells_csv(folder):
-    """The CSV beside a page of many cells."""
+    """Compares the CSV that comes with a page of many cells."""
     call("report", folder, "--html", "page.html")
     with open("page.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -179,12 +179,12 @@ def compare_cells_csv(folder):
 
 
 def metrics_are_the_files_own(folder):
-    """What is computed here, and what result files have."""
+    """Metrics computed here equal those in the result files."""
     seen = 0
     for view in apportion_results.open(folder)._views:
         for measured in view.measures:
             measure = measured.measure
-            measure.stored = {}  # so that nothing is taken from the file
+            measure.stored = {}  # so that nothing comes from the file
             with h5py.File(measure.path) as file:
                 stored = {name: column[:] for name, column in file["metrics"].items()}
             for s, subject in enumerate(subject_metrics(measure)):
@@ -198,7 +198,7 @@ def metrics_are_the_files_own(folder):
 
 
 def two_judges():
-    """Two judges of made-up stories, some answers not listed, in a folder without an index."""
+    """Two judges of made-up stories, with some answers not listed, in a folder without an index."""
     text = lambda *words: numpy.array(words, dtype=object)  # noqa: E731
     identity = {"kind": "measure", "reading": "stories", "test_set": "v3"}
     config = {"dataset": "x/tales", "model": "m", "method": "zero-shot", "seed": "0"}
@@ -235,7 +235,7 @@ def frames_of(folder):
 
 
 def other_forms():
-    """A pack, a merged folder, an index that is lost, damaged or older: the same frames."""
+    """A pack, a merged folder, and an index that is lost, damaged or older give the same frames."""
     frames = frames_of("small")
     call("pack", "small", "small.h5", "--adapters")
     for name, frame in frames_of("small.h5").items():
@@ -267,7 +267,7 @@ def flip(path, place):
 
 
 def task_of(folder, **wanted):
-    """The task of a frame's row, and its file."""
+    """The task of the frame row with these values, and its file."""
     results = apportion_results.open(folder)
     for frame in (results.metrics, results.training):
         if set(wanted) <= set(frame):
@@ -277,7 +277,7 @@ def task_of(folder, **wanted):
 
 
 def one_flipped_byte():
-    """Anywhere in any file, of a folder or a pack; and a file that is cut."""
+    """A flipped byte is found anywhere in any file of a folder or pack, and so is a truncated file."""
     results = apportion_results.open("small")
     assert results.verify() == [] and call("verify", "small").stdout.endswith("0 damaged files or records\n")
     a_result = task_of("small", when="after", test_set="v2")[1]
@@ -318,7 +318,7 @@ def one_flipped_byte():
 
 
 def wrong_values():
-    """Of a measured test set, what to do to the file and the dataset that the error names."""
+    """Edits that make a measured test set's file wrong, each with the dataset that the error names."""
 
     def change(name, place, value):
         def edit(file):
@@ -354,7 +354,7 @@ def wrong_values():
 
 
 def sealed_and_wrong():
-    """The program refuses them, too."""
+    """The reader refuses sealed files with wrong values, and so does the program."""
     task, path = task_of("small", when="after", test_set="v2")
     _, log = task_of("small", kind="calibrate")
     for file in (path, log):
@@ -366,7 +366,7 @@ def sealed_and_wrong():
             edit(file)
         (fault,) = apportion_results.open("wrong").verify()
         assert fault.startswith(f"{path}: ") and dataset in fault, (dataset, fault)
-        if dataset in ("/rounds/counts", "/exact/unexplored", "version 9"):  # each is a start of the program
+        if dataset in ("/rounds/counts", "/exact/unexplored", "version 9"):  # a sample, since each starts the program
             assert path in call("verify", "wrong", code=1).stdout, dataset
         pathlib.Path(path).write_bytes(whole)
     with edited(log) as file:

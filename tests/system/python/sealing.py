@@ -1,4 +1,4 @@
-"""Sealed HDF5 files that a test writes or edits: as the program's, but for what the test wants to be wrong. Not a test itself."""
+"""Sealed HDF5 files that a test writes or edits: like the program's, but for what the test makes wrong. Not a test itself."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from apportion_results.task_file import ContentDigest
 
 @contextlib.contextmanager
 def edited(path):
-    """The open file, to be changed; it is sealed anew afterwards."""
+    """Opens the file for changes and seals it again afterwards."""
     with h5py.File(path, "r+") as file:
         yield file
     reseal(path)
@@ -26,7 +26,7 @@ def reseal(path):
 
 
 def write_measure(folder, identity, inputs, arrays, test_set, config):
-    """A measure task's result, or a judge's, in a results folder. `arrays` are in the order of the digest. Returns its id."""
+    """Writes a measure or judge task's result to a results folder, `arrays` in digest order. Returns the task's id."""
     identity_text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     task = hashlib.sha256(identity_text.encode()).hexdigest()
     digest = ContentDigest(identity_text)

@@ -1,7 +1,7 @@
-"""A real Slurm for the tests here: munged, slurmctld and two slurmd on this machine, brought up in two seconds. The script
-that calls `enter()` goes on as the first process of namespaces of its own (processes, mounts, network, host name): with it
-the kernel ends all of them, so nothing is left behind however it ends, and no other Slurm or port is in the way. What is
-written lies in a tmpfs over /run that nobody else sees. Not a test itself."""
+"""A real Slurm for the tests here: munged, slurmctld and two slurmd on this machine, up in two seconds. The script that
+calls `enter()` continues as the first process of its own namespaces (processes, mounts, network, host name). When it ends,
+the kernel ends everything in them, so nothing is left behind however it ends, and no other Slurm or port is in the way.
+Files are written to a tmpfs over /run that nobody else sees. Not a test itself."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ PROGRAMS = ["unshare", "munged", "slurmctld", "slurmd", "sbatch", "scontrol", "s
 INSIDE = "APPORTION_SLURM_LAB"
 UP_S = 30
 
-# Requeued jobs wait for cred_expire; signals at a time limit are looked for every 30 s, which is not an option.
+# Requeued jobs wait for cred_expire; Slurm checks for signals at a time limit every 30 s, which no option changes.
 CONFIGURATION = """
 ClusterName=lab
 SlurmctldHost=localhost
@@ -63,7 +63,7 @@ def give_up(reason):
 
 
 def enter():
-    """Starts this script anew in namespaces of its own, where it returns with a Slurm that runs."""
+    """Restarts this script in its own namespaces; returns there once Slurm is running."""
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin"
     if os.environ.get(INSIDE) != str(os.getppid()) or os.getpid() != 1:
         missing = [program for program in PROGRAMS if not shutil.which(program)]
@@ -73,7 +73,7 @@ def enter():
         tried = subprocess.run(["unshare", *flags, "true"], capture_output=True, text=True, check=False)
         if tried.returncode != 0:
             give_up(f"it needs root with the right to make namespaces ({tried.stderr.strip()})")
-        os.environ[INSIDE] = "0"  # in a process space of its own, the parent is outside of it
+        os.environ[INSIDE] = "0"  # in its own process namespace the parent is outside, so its id is 0
         sys.stdout.flush()
         os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
     become_child()
@@ -81,8 +81,8 @@ def enter():
 
 
 def become_child():
-    """The first process of a process space has to take leave of those whose parents are gone: this one does so, and ends
-    with what its child, which goes on, ends with."""
+    """The first process of a process namespace has to reap orphans. This one does that while its child continues as the
+    test, and ends with the child's exit code."""
     child = os.fork()
     if child == 0:
         return
@@ -102,7 +102,7 @@ def start():
     begun = time.monotonic()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "lab", "/run"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    # With 127.0.0.1 alone a host counts as one without a network, and Slurm's own look-ups fail.
+    # With only 127.0.0.1 a host counts as having no network, and Slurm's own look-ups fail.
     subprocess.run(["ip", "address", "add", "10.77.0.1/32", "dev", "lo"], check=True)
     subprocess.run(["hostname", "localhost"], check=True)
     for folder in (LAB, LAB / "state", LAB / "tmp", pathlib.Path("/run/munge")):
@@ -127,12 +127,12 @@ def start():
 
 
 def start_node(name):
-    """Open MPI takes ranks with one host name for ranks that share memory: each node needs its own."""
+    """Open MPI assumes that ranks with the same host name share memory, so each node needs its own name."""
     daemon("unshare", "--uts", "sh", "-c", f"hostname {name} && exec slurmd -N {name}")
 
 
 def states():
-    """Of the nodes."""
+    """The states of the nodes."""
     return output("sinfo", "-h", "-N", "-o", "%T").split()
 
 
@@ -145,12 +145,12 @@ def output(*command):
 
 
 def until(what, is_there, seconds):
-    """Waits for it."""
+    """Waits until `is_there()`; on failure shows Slurm's jobs and logs."""
     common.wait_for(is_there, lambda: f"{what}\n{output('scontrol', 'show', 'jobs')}\n{logs()}", seconds)
 
 
 def job(number):
-    """What Slurm knows of a job, or of an array's task "7_0"."""
+    """What Slurm knows about a job, or about an array's task "7_0"."""
     return dict(re.findall(r"(\S+?)=(\S*)", output("scontrol", "-o", "show", "job", str(number))))
 
 
@@ -159,6 +159,6 @@ def state(number):
 
 
 def end_of(number, seconds=400):
-    """The exit code of a job's batch file, once it has come to its end."""
+    """Waits for a job to end; returns its batch file's exit code."""
     until(f"the end of job {number}", lambda: state(number) in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"), seconds)
     return int(job(number)["ExitCode"].split(":")[0])

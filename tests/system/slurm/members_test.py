@@ -1,5 +1,5 @@
-"""A sweep as an array of three members on a real Slurm, one of which is put back into the queue and one killed outright:
-no task is done twice, and all is as a single run has it. With APPORTION_LONG=1 60 cells, four members, many requeues."""
+"""A sweep as an array of three members on a real Slurm, one of which is requeued and one killed outright: no task is done
+twice, and the results are a single run's. With APPORTION_LONG=1: 60 cells, four members, many requeues."""
 
 import glob
 import os
@@ -31,7 +31,7 @@ def members(job):
 
 
 def interrupt(job, folder):
-    """While there is work: members are put back into the queue, and the ranks of one are killed."""
+    """While there is work, requeues members and kills the ranks of one."""
     tasks = CELLS // 2 + 3 * CELLS
     random.seed(7)
     for number in range(REQUEUES):
@@ -47,7 +47,7 @@ def interrupt(job, folder):
 
 
 def preempted(folder):
-    """How many tasks were lost, and how many of these by runs that had noted that they were asked to stop."""
+    """How many tasks were lost, and how many of those by runs that had noted being asked to stop."""
     asked = {pathlib.Path(path).stem for path, record in common.records(folder) if record["event"] == "stopping"}
     lost = [record["other"] for _, record in common.records(folder) if record["event"] == "lost"]
     return len(lost), sum(member in asked for member in lost)
@@ -68,7 +68,7 @@ def main():
         lab.end_of(member, 1500)
     with (WORK / "direct.log").open("w") as log:
         subprocess.run([APPORTION, "run", "array.ini", "--output=direct", *JOB], cwd=WORK, stdout=log, stderr=log, check=True)
-        # What a killed member left, where no other one was there any more.
+        # Finishes what a killed member left if no other member was there any more.
         subprocess.run([APPORTION, "run", "array.ini", "--output=array", *JOB], cwd=WORK, stdout=log, stderr=log, check=True)
     finished = done(WORK / "array")
     logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in (WORK / "array/slurm").glob("*.out"))

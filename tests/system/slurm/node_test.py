@@ -1,7 +1,7 @@
-"""A node that fails under an array of two members, each on a node of its own: its daemon alone is killed, while what it
-has started goes on, or all of it with the daemon. The node is called down, as Slurm does after SlurmdTimeout, and the
-member put back into the queue. What the daemon had started may be ended by the next one, which knows nothing of it. No task
-is done twice, none is lost, and the results are a single run's."""
+"""A node fails under an array of two members, each on its own node: either only its daemon is killed, while what it started
+keeps running, or everything on the node. The node is set down, as Slurm does after SlurmdTimeout, and the member is
+requeued. The next daemon, which does not know what the first had started, may end it. No task is done twice, none is lost,
+and the results are a single run's."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def processes(pattern):
 
 
 def of_node(node):
-    """All that runs there: daemon, what it has started, and theirs."""
+    """All processes on a node: the daemon, what it started, and their children."""
     (daemon,) = processes(f"slurmd -N {node}")
     space = os.readlink(f"/proc/{daemon}/ns/uts")
     found = []
@@ -48,14 +48,14 @@ def submit(name):
 
 
 def fail(name, everything):
-    """The node of the second member, in the midst of its work; then all there is to see of it."""
+    """Fails the second member's node in the middle of work, then checks everything that follows."""
     job = submit(name)
     lab.until("both members are at work", lambda: len(workers(name)) == MEMBERS, 120)
     node = lab.job(f"{job}_1")["NodeList"]
     daemon, all_of_it = of_node(node)
     assert len(all_of_it) > 1, f"nothing runs on {node}"
     subprocess.run(["kill", "-KILL", *map(str, all_of_it if everything else [daemon])], check=True)
-    # Slurm's own timeout is minutes by default, and half a minute at the least.
+    # Slurm's own timeout is minutes by default, and at least half a minute.
     subprocess.run(["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed"], check=True)
     lab.until("the member is in the queue", lambda: int(lab.job(f"{job}_1")["Restarts"]) == 1, 60)
     check_orphans(name, everything)
@@ -68,7 +68,7 @@ def fail(name, everything):
 
 
 def check_orphans(name, everything):
-    """A member whose daemon is gone works on, and keeps its task."""
+    """A member whose daemon is gone keeps working and keeps its task."""
     ranks = [process for process in processes(f"apportion run .*--output={name} ") if is_rank(process)]
     assert len(ranks) == (1 if everything else 2), f"{len(ranks)} ranks are at work\n{tails(name)}"
     if not everything:
@@ -76,7 +76,7 @@ def check_orphans(name, everything):
 
 
 def is_rank(process):
-    """And not mpirun, whose command line has the same words."""
+    """Whether it is a rank and not mpirun, whose command line has the same words."""
     try:
         return os.path.samefile(f"/proc/{process}/exe", APPORTION)
     except OSError:
@@ -84,7 +84,7 @@ def is_rank(process):
 
 
 def workers(name):
-    """Runs that have done something."""
+    """The journals of runs that have finished a task."""
     return {path for path, record in common.records(WORK / name) if record["event"] == "done"}
 
 
@@ -93,7 +93,7 @@ def tails(name):
 
 
 def check(name):
-    # One whose daemon was killed may go on until nothing is left to take, and end last.
+    # A member whose daemon was killed may continue until nothing is left to take, and end last.
     lab.until("no process is left", lambda: not processes(f"apportion run .*--output={name} "), 60)
     done = common.events(WORK / name, "done")
     assert len(done) == len(set(done)) == TASKS, f"a task was done twice, or not at all: {len(done)} records of {len(set(done))} tasks, not {TASKS}\n{tails(name)}"

@@ -1,7 +1,7 @@
-"""Jobs that Slurm interrupts, on a real one: told by a signal before the time limit (both launchers, two nodes), put back
-into the queue without a word, never getting anywhere, with a killed daemon. Each goes on where it was and comes to the
-digests of a run that nobody interrupted; or it ends, with the code that says why. With APPORTION_LONG=1 Slurm itself
-sends the signal, at a time limit."""
+"""Jobs that a real Slurm interrupts: signalled before the time limit (both launchers, two nodes), requeued without
+warning, never getting anywhere, or with a killed daemon. Each continues where it was and reaches the digests of an
+uninterrupted run, or ends with the exit code that says why. With APPORTION_LONG=1 Slurm itself sends the signal, at a
+time limit."""
 
 import os
 import pathlib
@@ -23,7 +23,7 @@ JOB = ["--method=kl-only", "--calibrate_steps=3", "--rounds=5", "--exact_nodes=4
 
 
 class Submitted:
-    """A job of a folder of its own."""
+    """A submitted job with its own folder."""
 
     def __init__(self, name, *options, site="", steps=STEPS):
         self.name, self.folder = name, WORK / name
@@ -41,7 +41,7 @@ class Submitted:
         return f"{self.name}:\n{self.log()[-2500:]}"
 
     def trains(self):
-        """Until it is in stage 1."""
+        """Waits until it is in stage 1."""
         lab.until(f"{self.name} trains", lambda: re.search(r"stage 1 +\d+/", self.log()), 120)
 
     def restarts(self):
@@ -59,12 +59,13 @@ def digests(folder):
 
 
 def ranks_of(name):
-    """Processes of the job in this folder."""
+    """The processes of the job in this folder."""
     return [int(line) for line in lab.output("pgrep", "-f", "--", f"run .*--output={name} ").split()]
 
 
 def check_went_on(job, reason):
-    """The rank that trains and the one that measures say where they are in the order in which they come to rest."""
+    """The job went on from where it was stopped. The rank that trains and the one that measures report their places in the
+    order in which they stop."""
     line = rf"^apportion: stopped by {reason} at (?:unit .* and )?step (\d+) of {STEPS} \(stage 1\)(?: and unit .*)?; the same command goes on from there$"
     stopped = re.findall(line, job.log(), re.M)
     went_on = re.findall(rf"stage 1: goes on from step (\d+) of {STEPS} ", job.log())
@@ -73,7 +74,7 @@ def check_went_on(job, reason):
 
 
 def kill_daemon(job):
-    """Of rank 1's node, on which mpirun itself is not: mpirun ends, and no rank may stay."""
+    """Kills the daemon on rank 1's node, where mpirun itself is not running: mpirun ends, and no rank may stay."""
     job.trains()
     (daemon,) = {line for line in lab.output("pgrep", "-x", "orted").split()}
     subprocess.run(["kill", "-KILL", daemon], check=True)
@@ -82,7 +83,7 @@ def kill_daemon(job):
 
 
 def preempt(job):
-    """Slurm puts it back without a word to its ranks that they could rely on: what they have saved counts."""
+    """Slurm requeues the job without a reliable warning to its ranks: it continues from what they had saved."""
     job.trains()
     lab.until("a checkpoint", lambda: list(job.folder.glob("tasks/*/checkpoint/*/COMPLETE")), 60)
     subprocess.run(["scontrol", "requeue", job.job], check=True)
@@ -104,7 +105,7 @@ def main():
     lab.enter()
     WORK.mkdir()
     common.write_small_job(WORK)
-    # While one waits in the queue again, the next one has the cores.
+    # While one job waits in the queue again, the next one uses the cores.
     stuck = Submitted("stuck", site=f"container = {pathlib.Path(__file__).parent}/too_soon.sh\n", steps=ENDLESS)
     mpirun = Submitted("mpirun", site="ranks = 2\n")
     signal(mpirun)
@@ -132,8 +133,8 @@ def main():
 
 
 def time_limit():
-    """So many steps that they take twice the time, by what the direct run took for its own. Slurm looks twice a minute,
-    and sends the signal up to half a minute early."""
+    """Runs enough steps for twice the time limit, judging by the direct run's speed. Slurm checks twice a minute and may
+    send the signal up to half a minute early."""
     times = {record["event"]: record["time"] for _, record in common.records(WORK / "direct") if record.get("label") == "stage 1"}
     steps = int(STEPS * 120 / (times["done"] - times["taken"]))
     job = Submitted("limit", "--end_grace_s=20", site="time = 1\nranks = 2\n", steps=steps)

@@ -1,6 +1,6 @@
-"""`apportion submit` as a user types it: the files that it writes are the committed ones and Slurm takes them; a job in a
-folder with every odd character comes to the results of a direct run; mistakes are one line; tasks that srun starts
-without PMIx are refused in one line. On a real Slurm. APPORTION_WRITE=1 writes the committed files anew."""
+"""`apportion submit` as a user types it, on a real Slurm: the files it writes are the committed ones and Slurm accepts
+them; a job in a folder named with every odd character gets the results of a direct run; mistakes give one line; tasks
+that srun starts without PMIx are refused in one line. APPORTION_WRITE=1 rewrites the committed files."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ import common  # noqa: E402
 APPORTION = os.environ["APPORTION_BIN"]
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = lab.LAB / "work"
-ODD = "a b 'q' \"d\" %j é"  # of a results folder, in whose name '$' and '#' mean something
+ODD = "a b 'q' \"d\" %j é"  # for the name of a results folder, where '$' and '#' have a meaning
 
 
 def call(*words, code=0, cwd=WORK, environment=None):
@@ -25,14 +25,14 @@ def call(*words, code=0, cwd=WORK, environment=None):
 
 
 def refused(*words, **options):
-    """The one line of ours."""
+    """Submits with a mistake; returns the program's one line."""
     said = call("submit", *words, code=2, **options).stderr
     (line,) = re.findall(r"^apportion: (.*)$", said, re.M)
     return line
 
 
 def generated():
-    """Each with the options that it is for; the paths of this machine are given names."""
+    """Each generated batch file with the options it is for; this machine's paths are replaced by names."""
     (WORK / "many.site").write_text(
         "account = p1\npartition = main\nconstraint = a|b\ntime = 1:00:00\nmemory = 1G\nranks = 4\nranks_a_node = 2\ncores_a_rank = 2\n"
         "launcher = srun --mpi=pmix -v\nmodules = gcc/12 openmpi\nenvironment = SCRATCH_DIR=$HOME/a \"b\"\ncontainer = env -u X\nsbatch = --exclusive\n"
@@ -56,7 +56,7 @@ def generated():
             expected.write_text(text)
         assert text == expected.read_text(), f"{name} is another than {expected}:\n{text}"
         subprocess.run(["bash", "-n", path], check=True)
-        if name != "site":  # whose account, constraint and modules there are not
+        if name != "site":  # its account, constraint and modules do not exist here
             taken = subprocess.run(["sbatch", "--test-only", path], capture_output=True, text=True, check=False)
             assert taken.returncode == 0 and "to start at" in taken.stderr, taken.stderr
     assert lab.output("squeue", "-h") == "", "a dry run submits nothing"
@@ -78,7 +78,7 @@ def mistakes():
 
 
 def usual_places():
-    """--site, then cluster/site.ini, then that of the user's configuration."""
+    """Site files are taken from --site, then cluster/site.ini, then the user's configuration."""
     configuration = {"XDG_CONFIG_HOME": str(WORK / "configuration")}
     places = [WORK / "configuration/apportion/site.ini", WORK / "cluster/site.ini", WORK / "own.site"]
     assert "--partition" not in call("submit", "small.ini", "--dry-run", environment=configuration).stdout
@@ -91,7 +91,7 @@ def usual_places():
 
 
 def a_job():
-    """Two ranks on two nodes, everything with odd characters."""
+    """Two ranks on two nodes, with odd characters everywhere."""
     folder = WORK / f"{ODD} $x #"
     folder.mkdir()
     shutil.copy(WORK / "small.ini", folder / "my job.ini")

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stands before the program in a batch file: it is told to stop as soon as it heeds the signal, long before its first step.
+# Comes before the program in a batch file: tells it to stop as soon as it handles the signal, long before its first step.
 "$@" &
 program=$!
 heeded() { (("0x$(sed -n 's/^SigCgt:\s*//p' "/proc/$program/status")" & 0x200)); }  # SIGUSR1 is the tenth bit

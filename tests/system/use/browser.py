@@ -1,5 +1,5 @@
-"""A headless Chromium that a test drives through a pipe (DevTools protocol): open a file at a width, in light or dark, ask
-its page, take a picture. Not a test itself."""
+"""A headless Chromium that a test drives through a pipe (DevTools protocol): it opens a file at a given width, in light or
+dark, evaluates expressions in the page, and takes pictures. Not a test itself."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ class Browser:
                 return answer["result"]
 
     def open(self, path, width, height=900, dark=False, scripts=True):
-        """What it says while it loads is in `messages`: what a page prints, and what it asks the network for."""
+        """Opens a file; `messages` then has what the page printed and what it requested from the network while loading."""
         self.messages = []
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])

@@ -1,6 +1,6 @@
-"""The card beside what a run has trained: front matter that the Hugging Face hub's own library reads, the numbers of the JSON,
-the same bytes on any ranks and in any place. It changes no digest, nothing that verifies, merges or packs; and one that a
-person has changed stays."""
+"""The model card next to what a run has trained: front matter that the Hugging Face hub's own library reads, the numbers of
+the JSON, the same bytes on any number of ranks and in any place. It changes no digest and does not affect verify, merge or
+pack; a card that a person has edited stays."""
 
 import contextlib
 import glob
@@ -30,7 +30,7 @@ def card_of(folder, stage, cell="colours-full", kind="adapter"):
 
 
 def cards(folder):
-    """By the task, so that two folders can be compared."""
+    """All cards by task, so that two folders can be compared."""
     return {path.split("/")[-3]: pathlib.Path(path).read_bytes() for path in glob.glob(f"{folder}/tasks/*/*/README.md")}
 
 
@@ -56,7 +56,7 @@ def says_what_json_says(folder):
 
 
 def results_are_the_jsons():
-    """Sample results, of which all is known: what the hub shows, and the table of subjects."""
+    """On sample results, where everything is known: what the hub shows, and the table of subjects."""
     subprocess.run([UNIT_TESTS, "--gtest_filter=ModelCard.WritesASampleForPeers"], check=True, stdout=subprocess.DEVNULL,
                    env=os.environ | {"APPORTION_PEER_RESULTS": "sample"})
     card = ModelCard.load("sample/README.md")
@@ -74,7 +74,7 @@ def results_are_the_jsons():
 
 
 def is_the_same_anywhere():
-    """On two ranks, with the model elsewhere, in another folder: nothing of these is in it, nor of the time."""
+    """A card is the same on two ranks, with the model elsewhere, and in another folder; it does not mention the time either."""
     os.mkdir("elsewhere")
     shutil.copy("model.gguf", "elsewhere/model.gguf")
     call("run", "small.ini", "--output", "elsewhere/run", "--retention=true", "--model", "elsewhere/model.gguf", ranks=2)
@@ -110,7 +110,7 @@ def stays_as_it_was_left():
     assert path.read_text().endswith("other one.\n"), "a person's words are lost"
     path.write_bytes(before[path.parts[-3]])
     assert cards("run") == before, "a card that was lost comes back"
-    # Stage 1 is all that another method trains: it is measured now, and the first job has no less to say of it.
+    # Another method trains only stage 1, so its adapter is now measured; running the first job again keeps that in the card.
     call("run", "small.ini", "--output", "run", "--method", "sft", *QUICK)
     measured = card_of("run", "sft").read_text()
     assert "begins from" not in measured and "| after, v2 |" in measured, measured
@@ -141,7 +141,7 @@ def names_base_and_licence():
 
 
 def a_card_that_cannot_be_written():
-    """The results are there all the same, and one line says what is not."""
+    """The results are there anyway, and one line says what is missing."""
     path = card_of("run", "calibrate")
     path.unlink()
     os.symlink("/nowhere/README.md", path)

@@ -1,5 +1,5 @@
-"""The manual page, without a warning of groff where that is installed; completion of commands, options and their values in a
-bash that is typed to, and its grammar in zsh and fish where they are installed."""
+"""The manual page, without warnings from groff if that is installed; completion of commands, options and their values in an
+interactive bash, and the grammar of zsh's and fish's completion if they are installed."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ BUILD = pathlib.Path(os.environ["APPORTION_BUILD"])
 
 
 class Bash:
-    """An interactive one on a terminal of its own, in which apportion has its completion."""
+    """An interactive bash on its own terminal, with apportion's completion loaded."""
 
     def __init__(self):
         self.child, self.terminal = pty.fork()
@@ -42,7 +42,7 @@ class Bash:
                 self.said += os.read(self.terminal, 65536).decode()
 
     def words_after_tab(self, typed):
-        """The line as the shell has it after a tab: it is put into quotes and printed."""
+        """The words of the line after a tab, as the shell sees them: the line is quoted and printed."""
         self.said = ""
         self.write(f"{typed}\t\x05 ENDE\x01printf '<%s>' \x05\n")
         self.wait_for("<ENDE>")
@@ -94,7 +94,7 @@ def the_manual_page():
 
 
 def installed():
-    """Where man and the shells look for them."""
+    """The files are installed where man and the shells look for them."""
     subprocess.run(["cmake", "--install", BUILD, "--prefix", "root", "--component", "docs"], check=True, stdout=subprocess.DEVNULL)
     for place, file in (
         ("man/man1/apportion.1", "apportion.1"),

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Files and output as users have them: a full disk, closed descriptors, devices and pipes and links in a file's place,
-# names that are no UTF-8, file systems without links or fsync of folders, a damaged result, job files with ~ and $NAME,
-# a byte order mark, or out of a pipe.
+# Files and output as users have them: a full disk, closed descriptors, devices, pipes and links instead of files, names
+# that are not UTF-8, file systems without links or fsync of folders, a damaged result, and job files with ~ and $NAME,
+# with a byte order mark, or from a pipe.
 tests=$(realpath "$(dirname "$0")")
 source "$tests/../common.sh"
 
 quick=(run small.ini --method prompted)
 
-# refused TEXT COMMAND...: exit code 2 and one line of ours with the text.
+# refused TEXT COMMAND...: expects exit code 2 and one line from the program that contains the text.
 refused() {
   local text=$1 code=0
   shift
@@ -17,7 +17,7 @@ refused() {
 }
 
 apportion() { "$APPORTION_BIN" "$@"; }
-# The same with odd_system.so, after assignments of its variables: odd LINK_ERROR=38 run ...
+# odd VARIABLE=VALUE COMMAND...: runs with odd_system.so and its variable set, e.g. odd LINK_ERROR=38 run ...
 odd() {
   local assignment=$1
   shift
@@ -28,7 +28,7 @@ gcc -shared -fPIC -o odd_system.so "$tests/odd_system.c" -ldl
 check "results" apportion "${quick[@]}" --output "$work/one" >one.txt 2>one.log
 check "the table" apportion export one --csv shares.csv
 
-# What is printed arrives, or the program says that it did not.
+# Output arrives, or the program says that it did not.
 full() { apportion "$@" >/dev/full; }
 refused "standard output: No space left" full report one
 refused "standard output: No space left" full export one --csv -
@@ -40,7 +40,7 @@ check "closed descriptors" apportion "${quick[@]}" --output "$work/closed" <&- >
 check "something was printed into a journal" [ -z "$(cut -c 1-26 closed/journal/*.log | grep -v '^[0-9a-f]\{16\} {"')" ]
 check "other results with closed descriptors" same_results one closed
 
-# A device, a pipe or a link that is given as a file stays, and gets what is written.
+# A device, pipe or link given as a file stays what it is, and receives the output.
 mkfifo pipe
 cat pipe >through &
 check "into a pipe" apportion export one --csv pipe
@@ -55,12 +55,12 @@ for link in target made; do
   check "other bytes through a link" cmp shares.csv $link
 done
 apportion export one --csv /dev/stdout | cmp - shares.csv || fail "other bytes through /dev/stdout"
-if mknod device c 1 7 2>/dev/null && [[ $( { echo >device; } 2>&1) = *"No space"* ]]; then  # a /dev/full of our own
+if mknod device c 1 7 2>/dev/null && [[ $( { echo >device; } 2>&1) = *"No space"* ]]; then  # our own /dev/full
   refused "No space left" apportion export one --csv device
   check "the device is gone" [ -c device ]
 fi
 
-# A name that is no UTF-8 is refused before anything runs, or works.
+# A name that is not UTF-8 either works or is refused before anything runs.
 odd_name=$'caf\xe9'
 cp small.ini "$odd_name.ini"
 for key in model dataset output keep_test; do
@@ -73,7 +73,7 @@ cp -r one odd
 check "a job file's name" apportion run "$odd_name.ini" --method prompted --output "$work/odd" >odd.txt 2>odd.log
 check "not a job by that name" grep -q $'^caf\xef\xbf\xbd,' <(apportion export odd --csv -)
 
-# A folder of results on a file system without links, and one that cannot be had.
+# A results folder on a file system without links, and one that cannot be made.
 for error in 1 95; do  # EPERM, EOPNOTSUPP
   check "no links, error $error" odd LINK_ERROR=$error "${quick[@]}" --output "$work/linkless$error" >link.txt 2>link.log
   check "other results without links" same_results one linkless$error
@@ -99,7 +99,7 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups "$APPORTION_BIN" -
     setpriv --reuid 65534 --clear-groups "$APPORTION_BIN" "${quick[@]}" --output "$work/one"
 fi
 
-# One damaged result among several: the others are there, it is named, and scripts can tell.
+# One damaged result among several: the others are shown, the damaged one is named, and the exit code tells scripts.
 cp -r one damaged
 task=$(h5ls -r damaged/index.h5 | sed -n 's|.*/after/v2 *Soft Link {/tasks/\(.*\)}|\1|p')
 echo "more" >>"damaged/tasks/$task/result.h5"
@@ -135,7 +135,7 @@ refused "given.ini, line $line: output = '.NOWHERE/x': the environment has no NO
 refused "given.ini, line $line: output = '~else/x': " configured 'output = ~else/x'
 refused "given.ini, line $line: '#' without a blank" configured 'output = run#3'
 
-# Threads: half a processor's quota, or OMP_NUM_THREADS, leaves one.
+# A quota of half a processor, or OMP_NUM_THREADS, leaves one thread.
 threads() { h5dump -a /about/threads_by_rank "$(ls "$1"/tasks/*/result.h5 | head -1)" | grep -o '"[0-9,]*"'; }
 check "OMP_NUM_THREADS = 1, other threads" [ "$(threads one)" = '"1"' ]
 unset OMP_NUM_THREADS

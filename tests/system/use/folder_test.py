@@ -1,5 +1,5 @@
-"""What a user does with results folders: remove what no job names (gc), pack one into a file that h5py reads alone, merge
-two that were computed apart."""
+"""What users do with results folders: remove what no job names (gc), pack a folder into one file that h5py can read by
+itself, and merge two folders that were computed separately."""
 
 import contextlib
 import glob
@@ -31,7 +31,7 @@ def call(*words, code=0):
 
 
 def on_a_terminal(*words, answer):
-    """What the program prints where it can ask."""
+    """What the program prints on a terminal, where it can ask a question."""
     process, terminal = pty.fork()
     if process == 0:
         os.execve(APPORTION, [APPORTION, *words], ENVIRONMENT)
@@ -53,7 +53,7 @@ def write(path, text):
 
 
 def digests(folder, parts=("tasks", "replay", "reference", "plans")):
-    """By path, SHA-256 of each file; what runs leave of themselves apart."""
+    """SHA-256 of each file by path, leaving out the records of the runs themselves."""
     paths = [path for part in parts for path in glob.glob(f"{folder}/{part}/**", recursive=True) if os.path.isfile(path)]
     return {os.path.relpath(path, folder): hashlib.sha256(open(path, "rb").read()).hexdigest() for path in paths}
 
@@ -67,7 +67,7 @@ def report(folder):
 
 
 def garbage_goes():
-    """Of a sweep that became smaller, and of a job that is forgotten; no more than that."""
+    """gc removes what belonged to a reduced sweep or a forgotten job, and no more."""
     call("run", "seeds.ini", "--output", "all")
     call("run", "other.ini", "--output", "all")
     assert "nothing that no job names" in call("gc", "all").stdout
@@ -84,7 +84,7 @@ def garbage_goes():
     after = report("all")
     assert "seed=1" in before and "seed=1" not in after and "seed=0" in after, after
     assert not os.path.exists("all/removed") and "0 damaged" in call("verify", "all").stdout
-    # What is left is what a folder has in which nothing else was ever computed.
+    # What is left equals a folder in which nothing else was ever computed.
     call("run", "seeds.ini", "--output", "small", "--sweep", "seed=0")
     call("run", "other.ini", "--output", "small")
     assert digests("all", ["tasks"]).keys() == digests("small", ["tasks"]).keys()
@@ -96,7 +96,7 @@ def garbage_goes():
     call("run", "other.ini", "--output", "all")
     assert "done" in call("status", "all").stdout and "0 damaged" in call("verify", "all").stdout
     assert "has no job 'seeds'" in call("gc", "all", "--forget", "seeds", code=2).stderr
-    # Whatever was removed, all of it can be computed again.
+    # Everything that was removed can be computed again.
     call("run", "seeds.ini", "--output", "all", "--sweep", "seed=0")
     assert report("all") == report("small")
 
@@ -134,7 +134,7 @@ def a_pack_is_whole():
     assert said == f"{len(tasks('small'))} results are in small.h5\n", said
     assert "0 damaged" in call("verify", "small.h5").stdout
     shutil.copytree("small", "kept")
-    os.rename("small", "away")  # so that a link to it would lead nowhere
+    os.rename("small", "away")  # so that a link to it would be broken
     with h5py.File("small.h5") as pack:
         assert pack.attrs["format"] == "apportion pack" and pack.attrs["version"] == 1
         assert not [path for path, link in links_of(pack) if isinstance(link, h5py.ExternalLink)]
@@ -171,12 +171,12 @@ def a_pack_is_whole():
 
 
 def folders_come_together():
-    """Two halves of a sweep that were computed apart are what one run would have left."""
+    """Two separately computed halves of a sweep merge into what one run would have left."""
     for seed in "01":
         call("run", "seeds.ini", "--output", f"half{seed}", "--sweep", f"seed={seed}")
     call("run", "seeds.ini", "--output", "whole")
     theirs = digests("half1")
-    # Killed at different moments, it goes on by the same command.
+    # After kills at different moments the same command continues the merge.
     for wait in (0.02, 0.1, 0.3):
         merging = subprocess.Popen([APPORTION, "merge", "half0", "half1"], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         time.sleep(wait)
@@ -185,7 +185,7 @@ def folders_come_together():
     call("merge", "half0", "half1")
     assert digests("half1") == theirs and tasks("half0") == tasks("whole")
     assert report("half0") == report("whole")
-    # What the killed ones were writing may still be somebody's for an hour.
+    # For an hour, what the killed merges were writing could still belong to a live process.
     left = glob.glob("half0/**/*.tmp.*", recursive=True)
     call("gc", "half0", "--yes")
     assert glob.glob("half0/**/*.tmp.*", recursive=True) == left
@@ -203,7 +203,7 @@ def folders_come_together():
 
 
 def differences_are_told():
-    """The same tasks from a changed program: what is here stays."""
+    """The same tasks with different results, as from a changed program: what the folder already has stays."""
     shutil.copytree("half1", "other")
     path = sorted(glob.glob("other/tasks/*/result.h5"))[0]
     with h5py.File(path, "r+") as file:  # as if the program had computed another content
@@ -217,7 +217,7 @@ def differences_are_told():
     done = call("merge", "half0", "other", code=1)
     assert done.stderr.count("\n") == 1 and path in done.stderr and "differ" in done.stderr, done.stderr
     assert digests("half0") == before
-    # Damage does not come.
+    # Damaged files are not merged.
     os.makedirs("fresh")
     done = call("merge", "fresh", "other", code=1)
     assert f"{path}, byte 0" in done.stderr and "is not copied" in done.stderr, done.stderr

@@ -1,6 +1,6 @@
-"""One folder in every form: text, JSON, CSV, LaTeX, Markdown and page say the same numbers. Names of any kind are nothing but
-text in each of them, and in the card: no formula, no command, no markup. Tables have as many cells in every row as their
-heading, and braces that close."""
+"""One folder in every form: text, JSON, CSV, LaTeX, Markdown and page give the same numbers. In each of them, and in the card,
+any name is plain text: no formula, no command, no markup. Every row of a table has as many cells as its heading, and all
+braces close."""
 
 import ast
 import contextlib
@@ -52,7 +52,7 @@ def number(text):
 
 
 def latex_text(source):
-    """What LaTeX would set; anything but the commands above, escaped signs and groups of one sign is a fault."""
+    """The text LaTeX would set. Fails on anything but the commands above, escaped characters and one-character groups."""
     out, at = "", 0
     while at < len(source):
         letter = re.compile(r"\\anyletter\{(\d+)\}\{([0-9A-F]{4,6})\}").match(source, at)
@@ -76,7 +76,7 @@ def latex_text(source):
 
 
 def latex_tables(text):
-    """Of each table the heading and the rows, those of all its pages."""
+    """Each table's heading and rows, from all its pages."""
     tables, found = [], 0
     for begin, caption, types, body in re.findall(
         r"(\\begin\{table\}\n\\centering\n)\\caption\{([^\n]*)\}\n\\fitted\{\\begin\{tabular\}\{((?:[lr]|p\{6cm\})+)\}\n\\toprule\n(.*?)\\bottomrule\n"
@@ -100,7 +100,7 @@ def latex_tables(text):
 
 
 def markdown_tables(text):
-    """Of each table the heading and the rows, as a reader of Markdown takes them: cells are texts and nothing else."""
+    """Each table's heading and rows as a Markdown parser sees them. Cells must be plain text."""
     tables = []
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
     assert all(token.type != "html_block" or token.content.startswith("<!-- apportion") for token in tokens), text
@@ -118,7 +118,7 @@ def markdown_tables(text):
 
 
 class Tables(html.parser.HTMLParser):
-    """Tables of a page by their caption: rows of numbers, or of texts where an entry is no number."""
+    """A page's tables by caption: rows of numbers, or text for entries that are not numbers."""
 
     def __init__(self, text):
         super().__init__()
@@ -156,7 +156,7 @@ def csv_rows(text):
 
 
 def csv_numbers(rows, when, test_set):
-    """Of each subject: shares of the rounds, MAE and exact error, worked out again from the export."""
+    """Each subject's shares of the rounds, MAE and exact error, recomputed from the export."""
     subjects = {}
     for row in rows:
         if (row["when"], row["test_set"], row["outcome"]) == (when, test_set, "category"):
@@ -173,7 +173,7 @@ def csv_numbers(rows, when, test_set):
 
 
 def forms_of(folder, cell):
-    """The same cell in every form that a person or a program reads."""
+    """The same cell in every form that people or programs read."""
     words = ("report", folder, "--cell", cell)
     call(*words, "--html", "page.html")
     call(*words, "--latex", "table.tex")
@@ -188,7 +188,7 @@ def forms_of(folder, cell):
 
 
 def text_subjects(text, categories):
-    """The numbers of the terminal's table of subjects, by the row; what is drawn is left out."""
+    """The numbers in the terminal's table of subjects, row by row, without the bars."""
     rows, lines = [], text.splitlines()
     (first,) = [i for i, line in enumerate(lines) if line.split()[-1:] in (["coverage"], ["cover"]) and "target" in line]
     for line in lines[first + 2 :]:
@@ -247,7 +247,7 @@ def sample_results():
     wholes = {}
     for cell in ("gender-us-real-full", "race-us-even-full"):
         wholes[cell] = all_say_the_same("sample", cell, "v2")
-    # Of several cells a row each, with the same means.
+    # Several cells get a row each, with the same means.
     heading, *rows = latex_tables(call("report", "sample", "--latex").stdout)[0]
     assert markdown_tables(call("report", "sample", "--markdown").stdout)[0] == [heading, *rows]
     assert heading == ["dataset", "method", "target", "test set", "MAE before", "MAE after", "exact error", "floor"], heading
@@ -262,9 +262,9 @@ def words_that_do_not_fit():
         assert said.count("\n") == 1 and not os.path.exists("x.html") and not os.path.exists("x.tex"), said
     assert "belongs to 'apportion report" in call("export", "sample", "--csv", "-", "--latex", "x.tex", code=2).stderr
     assert "nothing/x.tex" in call("report", "sample", "--latex", "nothing/x.tex", code=2).stderr
-    # Without a file, or with "-", to standard output, also in front of another word; the last table written is the same.
+    # Without a file, or with "-", it goes to standard output, also before another word; the table written last is the same.
     of_last = call("report", "sample", "--latex", "--cell", "race-us-even-full").stdout
-    assert len(latex_tables(of_last)) == 2 and of_last.count("\\caption") == 4  # each of two pages
+    assert len(latex_tables(of_last)) == 2 and of_last.count("\\caption") == 4  # each on two pages
     assert of_last == pathlib.Path("table.tex").read_text()
     assert of_last == call("report", "sample", "--cell", "race-us-even-full", "--latex", "-").stdout
     call("report", "sample", "--latex", "x.tex", "--fail-if", "error > 0.000001", code=4)
@@ -272,7 +272,7 @@ def words_that_do_not_fit():
 
 
 def seen(name):
-    """What each form may show of a name: the blanks at its ends are nobody's, and what turns the text around is replaced."""
+    """What each form may show of a name: outer blanks are dropped, and the character that reverses text is replaced."""
     return name.strip().replace("\u202e", "\ufffd")
 
 

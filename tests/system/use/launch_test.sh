@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Launching as users do: tasks of Slurm without PMIx and processes of another MPI are told how to start, a job file out
-# of a pipe is one process's, and ranks that are stopped together and go on lose nothing.
+# Launching as users do it: Slurm tasks without PMIx and processes of another MPI are told how to start, a job file from a
+# pipe works for one process only, and ranks that are stopped and continued together lose nothing.
 source "$(dirname "$0")/../common.sh"
 
-# together NAME COMMAND...: four processes, each with its number in `process`; all end with 2, one speaks.
+# together NAME COMMAND...: starts four processes, each with its number in `process`; all must exit with 2, and one speaks.
 together() {
   local name=$1 process jobs=() code
   shift
@@ -30,7 +30,7 @@ together other other_mpi
 check "another MPI: no word of mpirun" grep -q "PMI_SIZE = 4.*mpirun" other.log
 together lost lost
 check "sizes differ: no word of it" grep -q "started 4 processes, but MPI sees 1: start with the mpirun of Open MPI" lost.log
-# The shell of a batch script is alone, and has these.
+# A batch script's shell is a single process, and has these variables too.
 check "in a batch script" env SLURM_PROCID=0 SLURM_NTASKS=4 "$APPORTION_BIN" run small.ini --print-config >batch.txt
 
 code=0
@@ -41,7 +41,7 @@ check "a job out of a pipe on ranks: not one line" one_line_with pipe.log "/dev/
 process_of_rank() { pgrep -f -- "--output $work/stopped" | while read -r process; do
   grep -qz "^OMPI_COMM_WORLD_RANK=$1\$" "/proc/$process/environ" 2>/dev/null && echo "$process"
 done; }
-# Both ranks stop for longer than all time-outs, while they exchange gradients all the time, and go on.
+# Both ranks are stopped for longer than all timeouts while they keep exchanging gradients, and then continue.
 on_ranks 2 "$APPORTION_BIN" run small.ini --sft_steps 1000000 --group_size 2 --silence_s 3 --timeout_s 9 \
   --checkpoint_steps 1 --output "$work/stopped" >stopped.log 2>&1 &
 job=$!
@@ -53,7 +53,7 @@ sleep 10
 kill -CONT "${both[@]}"
 sleep 4
 check "stopped: the job was lost" kill -0 $job
-# One that stops alone is missed.
+# A rank that stops alone is missed.
 kill -STOP "${both[1]}"
 check "stopped: one rank is not missed" wait_for 15 bash -c "! kill -0 $job 2>/dev/null"
 kill -CONT "${both[@]}" 2>/dev/null || true

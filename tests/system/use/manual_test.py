@@ -1,5 +1,5 @@
-"""The manual as a reader takes it: every link leads somewhere, every command and option is one that the program has, every
-line that it is said to print is in its sources, and the first hour is gone through, file by file and command by command."""
+"""The manual as a reader uses it: every link leads somewhere, every command and option exists, every line that the program
+is said to print is in its sources, and the first hour is worked through, file by file and command by command."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 from common import call, write_small_job  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ["APPORTION_SOURCE"])
-# In place of the real model and its half an hour.
+# Replaces the real model, which would take half an hour.
 SMALL = ["--model=model.gguf", "--sft_steps=3", "--calibrate_steps=2", "--subjects=3", "--rounds=5", "--exact_nodes=4", "--retention=false"]
 
 
@@ -22,7 +22,7 @@ def pages():
 
 
 def anchor(heading):
-    """As GitHub makes them."""
+    """A heading's anchor, as GitHub makes it."""
     text = re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", heading.strip())
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
 
@@ -47,7 +47,7 @@ def links_lead_somewhere():
 
 
 def known_words():
-    """Commands and options, from the program's own words."""
+    """Commands and options, from the program's own help and its page of options."""
     said = call("--help").stdout + call("run", "--help").stdout + (SOURCE / "docs/options.md").read_text(encoding="utf-8")
     commands = set(re.findall(r"^ +(?:mpirun -n N )?apportion ([a-z]+)", said, re.M))
     options = set(re.findall(r"--([a-z][a-z_-]*)", said)) | set(re.findall(r"^\| `([a-z0-9_]+)` \|", said, re.M))
@@ -55,7 +55,7 @@ def known_words():
 
 
 def commands_in(text):
-    """Lines of code that call the program, without what a shell does with them."""
+    """The command and words of each line of code that calls the program, without shell syntax."""
     for line in re.findall(r"^(?:    |`)?((?:mpirun|srun)?[^\n`|]*\bapportion (?:[a-z]+|--)[^\n`|]*)", text, re.M):
         found = re.search(r"(?:^|[ /])apportion ([a-z]+)((?: .*)?)$", line.split("   ")[0])
         if found:
@@ -77,7 +77,7 @@ def commands_are_the_programs():
 
 
 def lines_are_the_programs():
-    """What a page says that the program says is in its sources, string literals joined as a compiler joins them."""
+    """Lines that a page says the program prints are in its sources, with string literals joined as a compiler joins them."""
     joined = ""
     for path in [SOURCE / "apportion.cpp", *SOURCE.glob("shared/**/*.cpp"), *SOURCE.glob("coordinator/**/*.cpp"), *SOURCE.glob("worker/**/*.cpp")]:
         joined += re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def lines_are_the_programs():
 
 
 def the_first_hour():
-    """Each file that the page shows is written, each command is run, in their order, in one folder."""
+    """Writes each file that the page shows and runs each command, in order, in one folder."""
     text = (SOURCE / "docs/first-hour.md").read_text(encoding="utf-8")
     os.symlink(SOURCE / "jobs", "jobs")
     ran = []
@@ -103,10 +103,10 @@ def the_first_hour():
             continue
         words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)][1:]
         if words[0] == "run":
-            # The page's own numbers of steps stand before those that take their place.
+            # Step counts that the page gives are kept; the small values stand in only for keys it does not name.
             named = {word.lstrip("-") for word in words if word.startswith("--")}
             words += [option for option in SMALL if option.partition("=")[0].lstrip("-") not in named]
-        # The small model of noise answers nothing that could be read, so its error is not known.
+        # The small random model gives no readable answers, so its error is unknown.
         ran.append((words[0], call(*words, code=4 if "--fail-if" in words else 0).stdout))
     assert [name for name, _ in ran] == ["run", "run", "run", "report", "export", "report", "export"], ran
     assert "dataset = shifts\n" in ran[1][1] and "shifts · full" in ran[3][1], ran[3][1]

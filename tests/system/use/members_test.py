@@ -1,5 +1,5 @@
-"""Several runs of one sweep in one folder at once: no task is done twice, the results are a single run's, byte for byte;
-a killed run's task goes on elsewhere; status, retry and verify say what is in the folder."""
+"""Several runs of one sweep in one folder at once: no task is done twice, and the results are a single run's, byte for
+byte. A killed run's task continues elsewhere; status, retry and verify say what is in the folder."""
 
 import contextlib
 import glob
@@ -18,7 +18,7 @@ APPORTION = os.environ["APPORTION_BIN"]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"OMP_NUM_THREADS": "1"}
 SHORT = "sft_steps = 4\ncalibrate_steps = 2\nsubjects = 2\ntest_sets = v2\nexact_nodes = 4\n"
 SWEEP = "[sweep]\ntarget = real, even\nseed = 0..3\n"
-TASKS = 4 + 2 * 4 * 3  # the untouched model at each seed; two stages and a measurement of each cell
+TASKS = 4 + 2 * 4 * 3  # the untouched model at each seed; two stages and a measurement per cell
 
 
 def start(*words, **environment):
@@ -66,12 +66,12 @@ def the_status():
 
 
 def a_killed_run():
-    """Another run at work takes the task over at once and goes on from its checkpoint; a later one does so, too."""
-    steps = ["--sft_steps", "600"]  # a fast machine makes a hundred a second
+    """Another run at work takes the task over at once and continues from its checkpoint; a later run does too."""
+    steps = ["--sft_steps", "600"]  # a fast machine takes a hundred per second
     long = ["run", "long.ini", "--output", "killed", "--checkpoint_steps", "5", "--quiet=false", *steps]
     first = start(*long)
     wait_for(lambda: glob.glob("killed/tasks/*/checkpoint/*/COMPLETE"), "the first run saves nothing")
-    first.send_signal(signal.SIGSTOP)  # or it may be done before the second one has begun
+    first.send_signal(signal.SIGSTOP)  # otherwise it may finish before the second run has begun
     assert "1 running" in call("status", "killed").stdout
     second = start(*long)
     wait_for(lambda: len(os.listdir("killed/members")) == 2, "the second run does not begin")
@@ -91,7 +91,7 @@ def a_killed_run():
 
 
 def a_stopped_run():
-    """One that is stopped for longer than lease_s loses its task, and writes nothing once it goes on."""
+    """A run that is stopped for longer than lease_s loses its task, and writes nothing once it continues."""
     long = ["run", "long.ini", "--output", "stopped", "--lease_s", "5", "--quiet=false"]
     first = start(*long)
     wait_for(lambda: os.path.isdir("stopped/leases") and os.listdir("stopped/leases"), "the first run takes nothing")
@@ -107,7 +107,7 @@ def a_stopped_run():
 
 
 def failures():
-    """In a batch a task that has failed twice is set aside, until `retry`; a run by hand tries it again."""
+    """In a batch job a task that failed twice is set aside until `retry`; a run started by hand tries it again."""
     first = next(record["task"] for _, record in common.records("single") if record.get("label") == "stage 1")
     os.makedirs(f"failing/tasks/{first}")
     write(f"failing/tasks/{first}/adapter", "in the way")
@@ -126,7 +126,7 @@ def failures():
 
 
 def leaving():
-    """With --leave a run does not wait for what another one is at."""
+    """With --leave a run does not wait for tasks that another run is working on."""
     first = start("run", "long.ini", "--output", "left")
     wait_for(lambda: any(record.get("label") == "stage 1" for _, record in common.records("left")), "stage 1 does not begin")
     first.send_signal(signal.SIGSTOP)

@@ -1,5 +1,5 @@
-/* A system as some users have it, for tests that run the program: preloaded (LD_PRELOAD), it has calls fail with the
-   error that an environment variable gives as a number, and processor time limited.
+/* A system as some users have it, for tests that run the program. When this is preloaded (LD_PRELOAD), calls fail with the
+   error number that an environment variable gives, and processor time is limited.
    LINK_ERROR: link. FOLDER_FSYNC_ERROR: fsync of a folder. CPU_MAX: "QUOTA PERIOD" of every control group. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,7 +36,7 @@ static int ends_with(const char *path, const char *name) {
   return length >= end && strcmp(path + length - end, name) == 0;
 }
 
-/* C++ streams open files with this, and then read the descriptor: a file in memory would have none. */
+/* C++ streams open files with fopen and then read the descriptor, which an in-memory file would not have. */
 static FILE *file_with(const char *text) {
   FILE *file = tmpfile();
   if (file != NULL) {

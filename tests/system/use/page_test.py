@@ -1,6 +1,6 @@
-"""The page of a results folder as a browser shows it: nothing on its console and nothing fetched, no scrolling sideways at
-1280 and 400 pixels, words for every figure, contrast in light and dark; dots stand where the HDF5 files' numbers are, tables
-say what JSON and CSV say; names of any kind; folders that are empty, incomplete or damaged; many cells."""
+"""The page of a results folder as a browser shows it: nothing on its console, nothing fetched, no sideways scrolling at
+1280 and 400 pixels, a text for every figure, enough contrast in light and dark. Dots are where the HDF5 files' numbers put
+them, tables agree with JSON and CSV; names of any kind; folders that are empty, incomplete or damaged; many cells."""
 
 import contextlib
 import csv
@@ -24,7 +24,7 @@ from common import HOSTILE, UNIT_TESTS, call, write_small_job  # noqa: E402
 NAMES = HOSTILE | {"=1+1": "ring"}
 ALTERNATIVES = """[...document.querySelectorAll('svg')].filter(svg => svg.getAttribute('aria-hidden') !== 'true' &&
   !(svg.getAttribute('role') === 'img' && svg.getAttribute('aria-label').length > 20)).length"""
-# Of every text that is seen: its colour against the nearest background behind it (WCAG 2's ratio), the lowest one.
+# The lowest contrast (WCAG 2's ratio) of any visible text's colour against the nearest background behind it.
 CONTRAST = """(() => {
   const rgb = (text) => text.match(/[0-9.]+/g).map(Number);
   const light = (c) => { const f = c.slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
@@ -45,12 +45,12 @@ CONTRAST = """(() => {
   const least = (list) => list.sort((a, b) => a[0] - b[0])[0];
   return {texts: texts.length, text: least(texts), marks: marks.length, mark: marks.length ? least(marks) : [99, '']};
 })()"""
-# Of each plot's line: the words, and where its dots and its target are.
+# For each line of a plot: its text, and where its dots and target are.
 DOTS = """[...document.querySelectorAll('svg.dots')].map(svg => {
   const at = (kind, key) => { const mark = svg.querySelector(kind); return mark ? parseFloat(mark.getAttribute(key)) : null; };
   return {words: svg.getAttribute('aria-label'), target: at('line.target', 'x1'), before: at('circle.before', 'cx'),
           after: at('circle.after', 'cx'), interval: [at('line.interval', 'x1'), at('line.interval', 'x2')]}; })"""
-# Tables by their caption: rows of numbers, or of texts where an entry is no number.
+# Tables by caption: rows of numbers, or text for entries that are not numbers.
 TABLES = """Object.fromEntries([...document.querySelectorAll('table')].map(table => [table.caption.textContent,
   [...table.rows].map(row => [...row.cells].map(cell => 'v' in cell.dataset ? Number(cell.dataset.v) : cell.textContent))]))"""
 
@@ -61,7 +61,7 @@ def page_of(folder, *words, code=0):
 
 
 def look(browser, path="page.html"):
-    """What must be so of every page."""
+    """Checks what must hold for every page."""
     for width in (1280, 400):
         for dark in (False, True):
             browser.open(path, width, dark=dark)
@@ -85,7 +85,7 @@ def place(share):
 
 
 def shares_of(file):
-    """Of each subject: exact bounds, and sampled shares with the number of rounds behind them; None where too little is known."""
+    """Each subject's exact bounds, and sampled shares with the number of rounds behind them; None if too little is known."""
     low, unexplored = file["exact/low"][:], file["exact/unexplored"][:]
     high = file["exact/high"][:]
     counts = file["rounds/counts"][:].sum(axis=1).astype(float)
@@ -100,7 +100,7 @@ def shares_of(file):
 
 
 def dots_are_the_files(browser, folder, cell, test_set):
-    """The first plots of a page of one cell are of its first test set."""
+    """The dots are where the file's numbers put them. The first plots on a one-cell page show its first test set."""
     with h5py.File(f"{folder}/index.h5") as index:
         group = index[cell]
         after, before = group[f"after/{test_set}"], group[f"before/{test_set}"]
@@ -160,7 +160,7 @@ def tables_say_what_json_and_csv_say(browser, folder):
 
 
 def mid_p(count, rounds, share):
-    """Of a binomial number: P(less probable ones) + P(as probable ones) / 2."""
+    """The mid-P value of a binomial count: P(less probable counts) + P(equally probable counts) / 2."""
     k = numpy.arange(rounds + 1)
     log_factorial = numpy.concatenate([[0.0], numpy.cumsum(numpy.log(numpy.arange(1, rounds + 1)))])
     logs = log_factorial[-1] - log_factorial - log_factorial[::-1] + k * numpy.log(share) + (rounds - k) * numpy.log1p(-share)
@@ -177,7 +177,7 @@ def halls_interval(values):
 
 
 def chances_are_those_of_the_files(browser, folder):
-    """Intervals and tests, from the counts in the file and the formulas anew."""
+    """Intervals and tests, recomputed from the counts in the file."""
     (cell,) = json.loads(call("report", folder, "--json").stdout)["cells"]
     measure = next(m for m in cell["measures"] if (m["when"], m["test_set"]) == ("after", "v2"))
     with h5py.File(f"{folder}/tasks/{measure['task']}/result.h5") as group:
@@ -222,7 +222,7 @@ def plain_job(browser):
 
 
 def known_numbers(browser):
-    """Sample results, in which shares are known before and after."""
+    """Sample results whose shares are known before and after."""
     subprocess.run([UNIT_TESTS, "--gtest_filter=ExportCsv.WritesSampleResultsForPeers"], check=True, stdout=subprocess.DEVNULL,
                    env=os.environ | {"APPORTION_PEER_RESULTS": "sample"})
     page_of("sample")
@@ -272,7 +272,7 @@ def hostile_names(browser):
 
 
 def study(browser):
-    """A scaling study's page: its charts have the speed and the efficiency that its JSON has, a line for each shard size."""
+    """A scaling study's page: its charts show the speed and efficiency of its JSON, with a line for each shard size."""
     pathlib.Path("study.ini").write_text(
         "scale_shapes = layers=2,width=64,heads=4,kv_heads=2,ffn=96,vocabulary=1000\nscale_ranks = 1,2\nscale_shard_sizes = 1,2\n"
         "scale_tokens = 160\nscale_steps = 2\nmicro_batches = 2\nthreads = 1\nplan_machine = cpu\n", encoding="utf-8")  # fmt: skip
@@ -289,7 +289,7 @@ def study(browser):
             line = [row for row in rows if row["scaling"] == scaling and row["shard_size"] == size]
             said = " ".join(f"{row['tokens_per_second']:.4g} on {row['ranks']}," for row in line).rstrip(",")
             assert f"shards {size}: {said} ranks;" in speed["words"], (said, speed["words"])
-            if size == 1:  # from 1, at the top of the chart, to what two ranks keep of it
+            if size == 1:  # from 1, at the top of the chart, down to the efficiency of two ranks
                 tops = [float(y) for y in re.findall(r"[ML][0-9.]+ ([0-9.]+)", efficiency["lines"][0])]
                 most = max(1, *(row["efficiency"] for row in rows if row["scaling"] == scaling))
                 for top, row in zip(tops, line, strict=True):
@@ -312,7 +312,7 @@ def folders_of_other_kinds(browser):
     with open(f"partial/tasks/{task}/result.h5", "wb") as file:
         file.write(b"damaged")
     assert "not a file that apportion wrote" in page_of("partial", code=2)
-    # Stage 1 of one cell cannot be saved: the run leaves a page of the other one, which says so.
+    # Stage 1 of one cell cannot be saved: the run leaves a page with the other cell, which says so.
     with h5py.File("run/index.h5") as index:
         task = index["jobs/small/colours-full/training/sft"].attrs["task"]
     os.makedirs(f"failed/tasks/{task}")
@@ -325,7 +325,7 @@ def folders_of_other_kinds(browser):
 
 
 def many_cells(browser):
-    """Of more cells than a page shows whole: groups, the worst, and all in a CSV beside it."""
+    """A page of more cells than it can show in full: groups, the worst cells, and all of them in a separate CSV."""
     subprocess.run([UNIT_TESTS, "--gtest_filter=CellFigures.WritesASampleSweepForTheProgram"], check=True, stdout=subprocess.DEVNULL,
                    env=os.environ | {"APPORTION_SAMPLE_SWEEP": "swept", "APPORTION_SAMPLE_SEEDS": "13"})
     page_of("swept")

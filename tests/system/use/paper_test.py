@@ -1,5 +1,5 @@
-"""jobs/paper.ini in small: all six datasets by all methods, one command on two ranks, a toy model. Every cell is
-complete, tasks are shared as planned, and the report has a row for each method."""
+"""A small version of jobs/paper.ini: all six datasets by all methods, one command on two ranks, with a toy model. Every
+cell is complete, tasks are shared as planned, and the report has a row for each method."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SMALLER = {
     "subjects": 3,
     "frames": "none",
     "retain_weight": 0,
-    "retention": "false",  # measured of each trained cell, three minutes
+    "retention": "false",  # measuring it for each trained cell would take three minutes
     "sft_steps": 2,
     "calibrate_steps": 2,
     "batch_prompts": 4,
@@ -41,8 +41,8 @@ def main():
     plan = json.loads(call("plan", *job, "--json"))
     assert plan["cells"] == 60 and plan["unshared_tasks"] == 324, plan
     call("run", *job, "--quiet", launch=["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"])
-    # Of each dataset: the untouched model on two test sets; stage 1 with digits and plain; stage 2 of kl-only, kto-only, full
-    # and dpo; three test sets after training of six methods, and two of the three that only ask otherwise.
+    # Per dataset: the untouched model on two test sets; stage 1 with digits and plain; stage 2 of kl-only, kto-only, full and
+    # dpo; three test sets after training by each of six methods, and two for each of the three that only ask differently.
     assert len(os.listdir("paper/tasks")) == plan["tasks"] == 6 * (2 + 2 + 4 + 6 * 3 + 3 * 2), plan["tasks"]
     cells = json.loads(call("report", "paper", "--json"))["cells"]
     assert len({(cell["swept"]["dataset"], cell["swept"]["method"]) for cell in cells}) == 60, cells

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The small job on a pretended GPU (tests/support/pretend_gpu), as the program runs it: the CPU's figures, the same bytes
-# again, and a reference of its own, since a GPU rounds otherwise.
+# The program runs the small job on a pretend GPU (tests/support/pretend_gpu): it gets the CPU's figures, the same bytes
+# each time, and its own reference, since a GPU rounds differently.
 tests=$(realpath "$(dirname "$0")")
 source "$tests/../common.sh"
 
@@ -34,7 +34,7 @@ check "the same bytes again" test "$(adapters gpu)" = "$(adapters again)"
 check "other bytes than the CPU's" test "$(adapters gpu)" != "$(adapters cpu)"
 check "the same reference again" test "$(ls gpu/reference)" = "$(ls again/reference)"
 
-# Stage 2 from one stage 1, that of the CPU: all that tells the two references apart is the device.
+# Stage 2 starts from the same stage 1, the CPU's, so the two references differ only in the device.
 check "stage 1 on the CPU" job started "$APPORTION_BIN" --method sft
 cp -r started started_gpu
 check "stage 2 on the CPU" job started "$APPORTION_BIN"

@@ -1,5 +1,5 @@
-"""What a script asks of a sweep's folder: rows by keys as text and JSON, conditions that set the exit code, CSV with
-the swept keys; a result that is gone is in no mean and fails every condition. The folder is a test of unit_shared's."""
+"""What a script wants from a sweep's folder: rows by keys as text and JSON, conditions that set the exit code, and CSV with
+the swept keys. A missing result is in no mean and fails every condition. A test of unit_shared makes the folder."""
 
 import contextlib
 import csv
@@ -61,7 +61,7 @@ def by_keys():
 
 
 def fail_if():
-    """The cells are further off one after the other: 0.006 to 0.026 and a leak of 0 to 0.005."""
+    """Errors grow from cell to cell, from 0.006 to 0.026, and leaks from 0 to 0.005."""
     whole = call("report", "swept").stdout
     passed = call("report", "swept", "--fail-if", "error > 0.03", "--fail-if", "perplexity >= 1.1")
     assert passed.stdout == whole and passed.stderr == ""

@@ -1,5 +1,5 @@
-"""A sweep as a user types it: a job file with [sweep], one command, one folder; a cell equals the job of its own,
-stage 1 is shared, one rank or two; the report has a line for each; mistakes are one line before anything runs."""
+"""A sweep as a user types it: a job file with [sweep], one command, one folder. A cell equals the same job run alone,
+stage 1 is shared, on one rank or two; the report has a line for each cell; mistakes give one line before anything runs."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ def cells_of(folder):
 
 
 def figures(cell):
-    """All that a cell measured, whichever folder it lies in; seconds apart."""
+    """Everything that a cell measured except seconds, whatever folder it is in."""
     return cell["measures"], [{key: value for key, value in stage.items() if key != "seconds"} for stage in cell["training"]]
 
 
@@ -45,14 +45,14 @@ def sorts_of(plan):
 def what_is_to_be_done_is_planned():
     plan = planned()
     assert not os.path.exists("swept"), "a plan writes nothing"
-    # The untouched model at 2 seeds, stage 1 at 2 targets and 2 seeds; the rest of each of the 6 cells.
+    # The untouched model at 2 seeds, stage 1 at 2 targets by 2 seeds, and the rest for each of the 6 cells.
     assert sorts_of(plan) == {"before, v2": (2, 0), "stage 1": (4, 0), "stage 2": (6, 0), "after, v2": (6, 0)}, plan
     assert (plan["cells"], plan["tasks"], plan["unshared_tasks"], plan["done"]) == (6, 18, 24, 0), plan
     assert plan["fits"] and plan["needed_bytes"] > 1e6
     lefts = [sort["rank_seconds_left"] for sort in plan["sorts"]]
     assert all(left > 0 for left in lefts) and abs(sum(lefts) - plan["rank_seconds_left"]) < 1e-9, plan
     chain = sum(left / sort["tasks"] for left, sort in zip(lefts, plan["sorts"]) if sort["label"] != "before, v2")
-    # The stages of a cell and what is measured after them wait for each other; a cell of the mean, or a longer one.
+    # A cell's stages and the measurement after them wait for each other: the longest cell takes the mean or more.
     assert chain * (1 - 1e-9) < plan["longest_seconds"] < 1.5 * chain, plan
 
 
@@ -63,7 +63,7 @@ def what_is_done_tells_how_long_the_rest_takes():
     assert sorts_of(more) == {"before, v2": (3, 2), "stage 1": (6, 4), "stage 2": (12, 6), "after, v2": (12, 6)}, more
     for sort in more["sorts"]:
         assert sort["measured"] == sort["done"], sort
-        # Of stage 2 those of kl-only, of which there are more among what is left, cost a little less.
+        # In stage 2 kl-only costs a little less, and makes up more of what is left.
         as_before = sort["measured_rank_seconds"] / sort["done"] * (sort["tasks"] - sort["done"])
         assert abs(sort["rank_seconds_left"] - as_before) < 0.05 * as_before, sort
     page = call("plan", "sweep.ini", "--output", "swept", "--sweep", "seed=0..2").stdout
@@ -85,7 +85,7 @@ def the_sweep():
     cells = cells_of("swept")
     assert sorted(cells) == sorted(name.replace("/", ":") for name in NAMES), list(cells)
     assert cells[NAMES[0]]["swept"] == {"target": "real", "method": "full", "seed": "0"}
-    # The untouched model at 2 seeds; of each target stage 1 at 2 seeds, of each of its 3 cells stage 2 and what it measures.
+    # The untouched model at 2 seeds; for each target stage 1 at 2 seeds, and stage 2 and its measurement for each of 3 cells.
     assert len(os.listdir("swept/tasks")) == 2 + 2 * (2 + 3 + 3), "stage 1 and the untouched model are shared"
     assert cells[NAMES[0]]["measures"][0]["task"] == cells[NAMES[3].replace("/", ":")]["measures"][0]["task"]
     for name in (NAMES[0], NAMES[1], NAMES[5]):
@@ -116,7 +116,7 @@ def the_report():
 
 
 def again_and_more():
-    """The same command does nothing anew; a longer list runs what is missing and keeps the rest."""
+    """The same command redoes nothing; a longer list runs what is missing and keeps the rest."""
     before = {task: os.stat(f"swept/tasks/{task}/result.h5").st_mtime_ns for task in os.listdir("swept/tasks")}
     call("run", "sweep.ini", "--output", "swept")
     after = {task: os.stat(f"swept/tasks/{task}/result.h5").st_mtime_ns for task in os.listdir("swept/tasks")}
@@ -130,7 +130,7 @@ def again_and_more():
 
 
 def forced():
-    """With --force a result that cells share is made once, as without."""
+    """A result that cells share is made only once with --force, too."""
     call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only")
     said = call("run", "plain.ini", "--output", "typed", "--force", "--quiet=false", "--sweep", "method=full,kl-only").stderr
     done = [said.count(f"{stage} (method={method}) done") for stage in ("stage 1", "stage 2") for method in ("full", "kl-only")]
@@ -138,7 +138,7 @@ def forced():
 
 
 def a_failing_cell():
-    """Cells whose stage 1 cannot be saved are named; the others are done, and once it can, only what lacks."""
+    """Cells whose stage 1 cannot be saved are named and the others are done; once it can, only what is missing is run."""
     failing = cells_of("swept")[NAMES[3].replace("/", ":")]["training"][0]["task"]
     for ranks in (1, 2):
         folder = f"failing-{ranks}"
@@ -155,7 +155,7 @@ def a_failing_cell():
 
 
 def without_the_index():
-    """Each recovered cell has its own seed's untouched model, with the target of what was trained."""
+    """Each recovered cell has the untouched model of its own seed, with the target that it was trained for."""
     expected = {cell["training"][-1]["task"]: cell["measures"] for cell in cells_of("swept").values()}
     os.remove("swept/index.h5")
     found = cells_of("swept")
@@ -165,7 +165,7 @@ def without_the_index():
 
 
 def several_jobs():
-    """A folder of several jobs: lines that can be told apart, and no cell that stands for another."""
+    """A folder of several jobs: lines can be told apart, and no cell is taken for another."""
     with open("plain.ini") as file:
         write("other.ini", file.read())
     for job in ("plain.ini", "other.ini"):

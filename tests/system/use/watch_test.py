@@ -1,7 +1,7 @@
-"""`report --watch`: the page while a run is at work, from its files alone: where a task is, written again when something has
-changed and only then, told to browsers to be read again until the last one. And the page of a run that comes to nothing:
-it says what is missing and why, and the line that names the failure waits for no page. And what takes long before a step is
-made has a line of its own."""
+"""`report --watch` makes the page while a run is at work, from its files alone: it shows where a task is, is rewritten only
+when something has changed, and tells browsers to reload it until the last version. The page of a run that comes to nothing
+says what is missing and why, and the line that names the failure does not wait for the page. What takes long before the
+first step gets its own line."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def text_of(page):
 
 
 def step_of(page):
-    """Of stage 1, by the line that says who is at work; 0: no such line."""
+    """Stage 1's step, from the line that says who is at work; 0 without such a line."""
     found = re.search(r"At work: \S+: stage 1 (\d+)/1000000<", text_of(page))
     return int(found.group(1)) if found else 0
 
@@ -55,18 +55,18 @@ def a_watched_run():
     assert watcher.wait() == 130
     assert step_of(PAGE) > 0 and REFRESH not in text_of(PAGE), "after Ctrl-C nobody writes it again"
     assert "follows the runs in run" in watcher.stderr.read()
-    # While nothing changes nothing is written: a run that is stopped lets its last word stand.
+    # While nothing changes, nothing is written: a stopped run leaves its last state.
     other = pathlib.Path("other.html")
     run.send_signal(signal.SIGSTOP)
     watcher = start("report", "run", "--watch", "--html", str(other))
     wait_for(other.exists, "no page")
     written = other.stat()
-    for _ in range(2):  # a look asks the folder's clock, which is a file in it; the second begins when the first has ended
+    for _ in range(2):  # a look touches a file as the folder's clock; the second begins after the first has ended
         seen = os.stat("run/members").st_mtime_ns
         wait_for(lambda: os.stat("run/members").st_mtime_ns != seen, "the watcher looks no more")
         time.sleep(1)
     assert (other.stat().st_ino, other.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "written again for nothing"
-    # When the run has ended the watcher ends, and its page is the one that a report writes.
+    # When the run ends, the watcher ends too, and its page is the one that a report writes.
     run.send_signal(signal.SIGCONT)
     run.send_signal(signal.SIGINT)
     assert run.wait() == 130, run.stderr.read()
@@ -92,8 +92,8 @@ def nobody_at_work():
 
 
 def a_run_that_comes_to_nothing():
-    """Of one cell, and nothing is recorded: stage 1 cannot be saved. The page's place is a pipe that nobody reads until the
-    failing line was seen."""
+    """A run of one cell that records nothing, because stage 1 cannot be saved. The page is a pipe that nobody reads before
+    the line about the failure was seen."""
     call("run", "small.ini", "--output", "whole", "--retention=false")
     with h5py.File("whole/index.h5") as index:
         task = index["jobs/small/colours-full/training/sft"].attrs["task"]
@@ -111,13 +111,13 @@ def a_run_that_comes_to_nothing():
     assert run.wait() == 2 and run.stderr.read() == ""
     assert re.search(r"Job small: \d of \d tasks are done, 0 at work, \d waiting, 1 failed. The same `apportion run` goes on", text)
     assert re.search(rf"stage 1 failed: [^<]*{task}/adapter", text)
-    # A job that is wrong leaves nothing at all.
+    # A wrong job leaves nothing at all.
     call("run", "small.ini", "--output", "wrong", "--dataset", "nowhere", code=2)
     assert not os.path.exists("wrong")
 
 
 def loading_speaks():
-    """A second passes while the process stands, so that no machine is too fast for a line; nobody waits for the rest."""
+    """The process is stopped for a second, so that no machine is too fast to print the line; the rest is not waited for."""
     shape = "shape:layers=12,width=768,heads=12,kv_heads=12,ffn=3072,context=512,vocabulary=32000"
     words = ["--output", "large", "--model", shape, "--method", "zero-shot", "--threads", "1", "--quiet=false"]
     log = pathlib.Path("large.log")
@@ -149,7 +149,7 @@ if __name__ == "__main__":
         write_small_job(work)
         try:
             main()
-        finally:  # a stopped one would stay for ever
+        finally:  # a stopped process would stay forever
             for process in STARTED:
                 process.kill()
                 process.wait()

@@ -1,5 +1,5 @@
-// The coordinator with workers that compute nothing: every task is given, put together and recorded; every
-// way to go wrong ends in one error that says which rank and why.
+// The coordinator with workers that compute nothing: every task is assigned, put together and recorded; every
+// failure ends in one error that says which rank and why.
 #include "coordinator/coordinator.h"
 
 #include <gtest/gtest.h>
@@ -114,7 +114,7 @@ TEST_F(CoordinatorTest, RunsAndRecordsEveryTaskOnAnyNumberOfRanks) {
   }
 }
 
-/// Another run has done the first task, and takes the last one over.
+/// Another run has done the first task and takes over the `lost` one.
 class SharedFolder : public AllClaims {
  public:
   explicit SharedFolder(std::string lost) : lost_(std::move(lost)) {}
@@ -124,7 +124,7 @@ class SharedFolder : public AllClaims {
     seen_ = names_in(folder_);
     throw LeaseLost(task.label + " was taken over", 1);
   }
-  /// Where the lost task's files are, and which were there when it was confirmed.
+  /// Remembers where the lost task's files are; seen() lists those that were there when it was confirmed.
   void watch(const std::string& folder) { folder_ = folder; }
   const std::vector<std::string>& seen() const { return seen_; }
 
@@ -151,7 +151,7 @@ TEST_F(CoordinatorTest, WhatAnotherRunHasTakenOverIsNotWritten) {
   claims.watch(folder);
   EXPECT_EQ(failure(1, 1), (std::pair<std::string, int>("stage 1 was taken over", 1)));
   EXPECT_EQ(state_of(tasks_[1]), ArtefactState::absent);
-  // It is asked for as late as can be: the run may have been stopped while it wrote.
+  // The claim is confirmed as late as possible, because the run may have been stopped while it wrote.
   ASSERT_EQ(std::count_if(claims.seen().begin(), claims.seen().end(), is_temporary), 1);
   const std::vector<std::string> left = names_in(folder);
   EXPECT_EQ(std::count_if(left.begin(), left.end(), is_temporary), 0);
@@ -224,13 +224,13 @@ TEST_F(CoordinatorTest, ARunThatGoesOnLeavesOutWhatWaitsForAFailedTask) {
   EXPECT_EQ(failures_[0].reason.substr(6), ": it diverged");
   EXPECT_EQ(state_of(tasks_[0]), ArtefactState::verified);
   EXPECT_EQ(state_of(tasks_[3]), ArtefactState::absent);
-  // Of two ranks the other one would wait for ever; nor can a rank go on that does not say so.
+  // In a group of two the other rank would wait forever; and a failure that names no task ends the run, too.
   EXPECT_EQ(failure(2, 2).first.substr(6), ": it diverged");
   job_.instead = [](int, const Assign&) { return Failed{"lost", 1}; };
   EXPECT_EQ(failure(2, 1).first.substr(6), ": lost");
 }
 
-/// What becomes of tasks that come to nothing.
+/// Records failed tasks and requests to stop.
 class Noted : public AllClaims {
  public:
   void failed(const Task& task, const std::string&, size_t) override { failed_.push_back(task.label); }
@@ -271,7 +271,7 @@ TEST_F(CoordinatorTest, AWorkerSeesWhatItsTaskMayDependOn) {
 }
 
 TEST_F(CoordinatorTest, ASignalEndsTheRunWithItsOwnExitCode) {
-  // The worker keeps silent for ever, so only the signal can end the run.
+  // The worker sends only heartbeats, so only the signal can end the run.
   job_.instead = [](int, const Assign&) { return Heartbeat{}; };
   options_.interrupted = [] { return 2; };
   auto [reason, exit_code] = failure(2, 2);
@@ -315,7 +315,7 @@ TEST_F(CoordinatorTest, ATaskThatIsDoneOnSomeRanksAndPausedOnAnotherIsNotRecorde
   };
   options_.interrupted = [&] { return asked ? SIGTERM : 0; };
   options_.stop_wait_s = 60;
-  // Rank 0 has done 3 units, rank 1 one of 2.
+  // Rank 0 has done all its 3 units, rank 1 has done 1 of 2.
   EXPECT_EQ(failure(2, 2).first,
             "stopped by SIGTERM at unit 4 of 5 (before, v2); the same command goes on from there");
   EXPECT_EQ(state_of(tasks_[0]), ArtefactState::absent);
@@ -339,7 +339,7 @@ TEST_F(CoordinatorTest, ARunWhoseTasksAreAllDoneIsNotStopped) {
 
 TEST_F(CoordinatorTest, ShowsARanksNoteWithTheTasksName) {
   std::atomic<int> notes = 0;
-  int looks = 0;  // after both notes were sent: by then they are read, too
+  int looks = 0;  // looks after both notes were sent: by then they have also been read
   job_.instead = [&](int rank, const Assign& assign) {
     ++notes;
     return Note{assign.task.id, rank == 0 ? "is passed over" : "goes on", rank == 0};
@@ -347,7 +347,7 @@ TEST_F(CoordinatorTest, ShowsARanksNoteWithTheTasksName) {
   options_.interrupted = [&] { return notes == 2 && ++looks > 5 ? 2 : 0; };
   testing::internal::CaptureStderr();
   failure(2, 2);
-  // Quiet, so the warning alone.
+  // The run is quiet, so only the warning is printed.
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "apportion: warning: before, v2: is passed over\n");
 }
 

@@ -1,4 +1,4 @@
-// Units may come in any order; every prompt must come exactly once, with the rounds that were asked for.
+// Units may arrive in any order; every prompt must come exactly once, with the requested number of rounds.
 #include "coordinator/group_run.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The rank that has been silent longest is named once it passes the limit; the time is the test's own.
+// The rank that has been silent longest is named once it passes the limit. The test supplies the time.
 #include "coordinator/health.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-/// Asks twice a second, as a coordinator does that is not held up.
+/// Asks twice a second, as a coordinator does when nothing holds it up.
 std::optional<int> silent_at_end(Health& health, double from, double to) {
   std::optional<int> rank;
   for (double now = from; now <= to; now += 0.5) rank = health.silent_rank(now);

@@ -1,4 +1,5 @@
-// A whole run with workers that compute nothing: again is free, and what is damaged or forced is done again.
+// A whole run with workers that compute nothing: running again is free, and what is damaged or forced is
+// redone.
 #include "coordinator/job.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +27,7 @@ class JobTest : public testing::Test {
     config_ = small_job(directory_.path(), directory_.path() + "/results");
   }
 
-  /// Runs the job on two ranks; its report.
+  /// Runs the job on two ranks; returns its report.
   std::string run() {
     Dataset dataset = parse_dataset(config_.data.dataset);
     FakeJob job = {config_.output.directory, make_tables(dataset, config_.data, config_.measure.test_sets),
@@ -103,12 +104,12 @@ TEST_F(JobTest, AFinishedTasksCheckpointsAreRemoved) {
   run();
   const Cell cell = read_index(config_.output.directory).at(0);
   const std::string folder = checkpoint_directory(config_.output.directory, cell.training.at("sft"));
-  // As a run leaves it that ended between a result and the removal.
+  // As left by a run that ended between writing the result and removing the checkpoint.
   make_directories(folder + "/step-00000002");
   run();
   EXPECT_EQ(tasks_run_, 0);
   EXPECT_FALSE(std::filesystem::exists(folder));
-  // As a stage leaves it whose result comes now.
+  // As left by a stage whose result comes only now.
   make_directories(folder + "/step-00000002");
   std::filesystem::remove(result_path(config_.output.directory, cell.training.at("sft")));
   run();
@@ -126,7 +127,7 @@ TEST_F(JobTest, StoriesAreJudgedOnceAllIsMeasured) {
   ASSERT_EQ(cell.judged.size(), 2u);
   EXPECT_EQ(run(), report);
   EXPECT_EQ(tasks_run_, 0);
-  // Other words are another judge of the same stories.
+  // Other words make another judge of the same stories.
   write_file(templates, read_file(templates) + "1 = azure\n");
   run();
   EXPECT_EQ(tasks_run_, 0);

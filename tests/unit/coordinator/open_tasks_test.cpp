@@ -1,5 +1,5 @@
-// A run beside others: what they have it waits for, what they give up it takes, and it looks the less often
-// the longer it waits.
+// A run next to others: it waits for what they have, takes what they give up, and looks less often the longer
+// it waits.
 #include "coordinator/open_tasks.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace apportion {
 namespace {
 
-/// Counts how often is looked.
+/// Counts how often a run looks.
 class CountingClaims : public MemoryClaims {
  public:
   using MemoryClaims::MemoryClaims;
@@ -62,7 +62,7 @@ TEST_F(OpenTasksTest, TheLongerItWaitsTheLessOftenItLooks) {
   MemoryClaims other(folder_, 2);
   for (size_t task : {0, 1}) other.claim(graph_->task(task));
   for (int tenth = 0; tenth <= 100; ++tenth, now_ += 0.1) claimed(1);
-  const int at_first = claims_.looks;  // each second of ten
+  const int at_first = claims_.looks;  // once a second for ten seconds
   EXPECT_GE(at_first, 10);
   EXPECT_LE(at_first, 11);
   for (int tenth = 0; tenth < 1000; ++tenth, now_ += 0.1) claimed(1);

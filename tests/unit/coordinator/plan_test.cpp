@@ -1,4 +1,4 @@
-// Which tasks a method has, and what changes a task's id and what does not.
+// Which tasks a method has, and what does and does not change a task's id.
 #include "coordinator/plan.h"
 
 #include <gtest/gtest.h>
@@ -24,14 +24,14 @@ PlanInput sample_input() {
 }
 const PlanInput input = sample_input();
 
-/// Defaults and changes, but without a hold and its measurement unless a change says so.
+/// Defaults plus changes, without a hold and its measurement unless a change asks for them.
 RunConfig config_of(std::map<std::string, std::string> changes) {
   changes.try_emplace("retain_weight", "0");
   changes.try_emplace("retention", "false");
   return default_config(changes);
 }
 
-/// id by label.
+/// Ids by label.
 std::map<std::string, std::string> ids(const Plan& plan) {
   std::map<std::string, std::string> result;
   for (const Task& task : plan.tasks) result[task.label] = task.id;
@@ -44,7 +44,7 @@ std::set<std::string> labels(const RunConfig& config) {
   return result;
 }
 
-/// Labels of the tasks whose id is another one after the changes.
+/// Labels of the tasks whose id differs after the changes.
 std::set<std::string> changed(const std::map<std::string, std::string>& changes,
                               const PlanInput& other = input) {
   std::map<std::string, std::string> base = {{"test_sets", "heldout,v2"}};
@@ -157,7 +157,7 @@ TEST(Plan, AnAdapterFromTheStartChangesAllIds) {
   with.adapter_in_digest = "a";
   EXPECT_EQ(changed({}, with), labels(config_of({{"test_sets", "heldout,v2"}})));
   const Plan plan = make_plan(config_of({}), with, "job");
-  for (const Task& task : plan.tasks)  // it is in what a task comes from, once
+  for (const Task& task : plan.tasks)  // tasks with inputs get it from those
     EXPECT_EQ(task.identity.json().contains("adapter_in"), task.inputs.empty()) << task.label;
 }
 
@@ -299,7 +299,8 @@ TEST(Plan, IdentitiesAreCanonicalJson) {
 }
 
 TEST(Plan, EveryIdentityOptionIsReadByAKindAndNoOther) {
-  std::set<std::string> read = {"train_compute_type", "measure_compute_type"};  // resolved, in PlanInput
+  std::set<std::string> read = {"train_compute_type",
+                                "measure_compute_type"};  // these are resolved, in PlanInput
   auto add = [&](const std::vector<std::string>& keys) { read.insert(keys.begin(), keys.end()); };
   for (const MethodDescription& method : method_table()) {
     for (const Stage& stage : method.stages) add(stage_keys(stage));

@@ -1,5 +1,4 @@
-// Starts of a batch job that come no further are counted and end it; what is new on disk begins the count
-// anew.
+// Starts of a batch job that make no progress are counted and end it; anything new on disk resets the count.
 #include "coordinator/restarts.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +18,7 @@ namespace {
 
 class RestartsTest : public testing::Test {
  protected:
-  /// One start of the job, its restarts so far, and whether the start is the last one.
+  /// Makes one start of the job after this many restarts; returns whether it must be the last.
   bool start(int restarts) {
     Restarts guard(directory_.path(), {"7_0", restarts, 0});
     guard.check();

@@ -1,4 +1,4 @@
-// The scheduler runs every task of any DAG once, on ranks of which none is used twice, and never stops early.
+// The scheduler runs every task of any DAG once, never uses a rank twice at a time, and never stops early.
 #include "coordinator/scheduler.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ constexpr TaskState waiting = TaskState::waiting, running = TaskState::running, 
 
 const std::vector<Task> full = two_stages();
 
-/// The assignments of a pool in these states.
+/// The next assignments from a pool in these states.
 std::vector<Assignment> next_of(const std::vector<Task>& tasks, const std::vector<TaskState>& states,
                                 const std::vector<int>& idle, int ranks, const GroupOptions& options) {
   const bool side_by_side = ranks > 1 && (options.group_size == 0 || options.group_size < ranks);
@@ -36,7 +36,7 @@ std::vector<Assignment> next_of(const std::vector<Task>& tasks, const std::vecto
 TEST(Scheduler, IndependentTasksGoToDifferentGroups) {
   auto next = next_of(full, {waiting, waiting, waiting, waiting}, ranks_below(4), 4, {0, 4});
   ASSERT_EQ(next.size(), 2u);
-  EXPECT_EQ(next[0].task, 1u);  // the training chain first, with the larger share
+  EXPECT_EQ(next[0].task, 1u);  // the training chain comes first and gets more ranks
   EXPECT_EQ(next[0].ranks, (std::vector{0, 1, 2}));
   EXPECT_EQ(next[1].task, 0u);
   EXPECT_EQ(next[1].ranks, std::vector{3});
@@ -80,7 +80,8 @@ TEST(Scheduler, AnUnknownInputIsABug) {
   EXPECT_THROW(next_of({plain_task("a", "sft", {"nowhere"})}, {waiting}, {0}, 1, {0, 4}), InternalError);
 }
 
-/// Runs a random DAG to its end, finishing running groups in random order, and checks the rules on the way.
+/// Runs a random DAG to its end, with running groups finishing in random order, and checks the rules on the
+/// way.
 void run_random_job(uint64_t seed) {
   CounterRng rng(seed, "scheduler_test");
   std::vector<Task> tasks;

@@ -31,8 +31,7 @@ Progress progress_at(int64_t step) {
   return progress;
 }
 
-// What a terminal of many lines shows after `bytes`: line feeds, "up N", and "clear to the end of the
-// screen".
+// What a tall terminal shows after `bytes`: handles line feeds, "up N", and "clear to the end of the screen".
 std::vector<std::string> screen_after(const std::string& bytes) {
   std::vector<std::string> lines(1);
   size_t row = 0;
@@ -204,7 +203,7 @@ TEST_F(StatusTest, ATerminalIsRedrawnInPlace) {
     status.show({1, 2}, progress_at(step + 100));
   }
   std::vector<std::string> screen = screen_after(out_.str());
-  ASSERT_EQ(screen.size(), 3u);  // two groups and the line of the cursor
+  ASSERT_EQ(screen.size(), 3u);  // two groups and the cursor's line
   EXPECT_THAT(screen[0], HasSubstr("30/200"));
   EXPECT_THAT(screen[1], HasSubstr("130/200"));
 }

@@ -1,5 +1,5 @@
-// Of any tasks the next ones: the longest chain first, cell by cell, those of the loaded model before others,
-// and none that waits for another.
+// Which tasks come next: the longest chain first, cell by cell, tasks of the loaded model before others, and
+// none that waits for another.
 #include "coordinator/task_pool.h"
 
 #include <gtest/gtest.h>
@@ -75,7 +75,7 @@ TEST(TaskPool, WhatFailedIsNotWaitedForAndWhatIsElsewhereIs) {
   EXPECT_THROW(pool.set(1, waiting), InternalError);
 }
 
-/// Any states in any order: what is ready is what the definition says.
+/// For any states set in any order, the ready tasks are those of the definition.
 TEST(TaskPool, WhatIsReadyIsWhatWaitsForNothing) {
   CounterRng rng(0, "task_pool_test");
   constexpr size_t count = 200;

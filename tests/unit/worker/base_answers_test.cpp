@@ -1,4 +1,4 @@
-// Where a drawn story tells its category.
+// Where a drawn story first tells its category.
 #include "worker/base_answers.h"
 
 #include <gtest/gtest.h>
@@ -23,9 +23,9 @@ TEST(BaseAnswers, AStoryIsCutWhereItTellsItsCategory) {
   EXPECT_EQ(cut("See: a man is here", 0), "See: a man is");
   EXPECT_EQ(cut("See: a man is here", 1), "-");
   EXPECT_EQ(cut("A manner, then a woman.", 1), "A manner, then a woman.");
-  EXPECT_EQ(cut("A woman, then a man.", 0), "-");  // the first one told counts
+  EXPECT_EQ(cut("A woman, then a man.", 0), "-");  // the first category told counts
   EXPECT_EQ(cut("Nobody at all", 0), "-");
-  EXPECT_EQ(cut("It was a man", 0), "-");  // the word may go on
+  EXPECT_EQ(cut("It was a man", 0), "-");  // the word may still continue
 }
 
 }  // namespace

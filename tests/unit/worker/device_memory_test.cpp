@@ -1,4 +1,4 @@
-// Kept host memory: given out again across threads, whole and aligned for every size, counted, bounded.
+// Cached host memory: reused across threads, complete and aligned for every size, counted, bounded.
 #include "worker/device_memory.h"
 
 #include <ATen/ATen.h>
@@ -53,7 +53,7 @@ TEST(DeviceMemory, KeepsUntilItIsReleasedAndNotWithoutBound) {
   EXPECT_EQ(tensor_memory().kept, live - start.live);
   release_unused_memory();
   EXPECT_EQ(tensor_memory().kept, 0);
-  at::empty({int64_t{3} << 30}, at::kByte).reset();  // untouched, so nothing is mapped
+  at::empty({int64_t{3} << 30}, at::kByte).reset();  // not touched, so nothing is mapped
   EXPECT_EQ(tensor_memory().kept, 0);
 }
 
@@ -88,7 +88,7 @@ TEST(DeviceMemory, ShortageIsToldWhoeverMeetsIt) {
 
 TEST(DeviceMemory, LargeBlocksAreMappedWhateverWasFreedBefore) {
   map_large_blocks();
-  std::vector<char>(20 << 20);  // freed, which is what would raise glibc's bound
+  std::vector<char>(20 << 20);  // freeing this would otherwise raise glibc's threshold
   const size_t before = mallinfo2().hblks;
   const auto block = std::make_unique<std::array<char, 1 << 20>>();
   EXPECT_EQ(mallinfo2().hblks, before + 1);

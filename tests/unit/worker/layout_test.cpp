@@ -1,5 +1,5 @@
-// Layouts decided from the memory at hand: what is given stays, what is left open is found, and what cannot
-// fit is one line before anything is loaded.
+// Layouts decided from the available memory: given settings stay, open ones are found, and what cannot fit
+// gives one line before anything is loaded.
 #include "worker/layout.h"
 
 #include <gmock/gmock.h>
@@ -57,7 +57,7 @@ TEST_F(LayoutTest, WhatCannotFitIsSaidBeforeItIsLoaded) {
   EXPECT_THAT(error, HasSubstr("more ranks"));
 }
 
-/// GiB that a job with a model far too large is said to need.
+/// The GiB that a job with a far too large model is said to need.
 double needed_gib(RunConfig config) {
   config.data.model = "shape:llama-3.1-405b";
   config.train_compute_type = ComputeType::float32;  // so that training needs more than measuring
@@ -75,7 +75,7 @@ TEST_F(LayoutTest, RowsThatJoinAStepCount) {
   config_.keep.tokens = 40;
   const double held = needed_gib(config_);
   EXPECT_GT(held, without + 1);
-  config_.keep.prompts = 4;  // one a micro-batch
+  config_.keep.prompts = 4;  // one per micro-batch
   EXPECT_LT(needed_gib(config_), held);
 }
 

@@ -1,4 +1,4 @@
-// What the peak is measured with: a GPU's products are such that waits between them do not count.
+// What the peak is measured with: a GPU's products are large enough that waits between them do not matter.
 #include "worker/peak.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Where the ranks that hold a copy of the base together lie; on pretended machines.
+// Where the ranks that hold a copy of the base together are placed, on pretended machines.
 #include "worker/session.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ TEST(Session, CopiesAcrossMachinesAreSaid) {
     EXPECT_THAT(line, HasSubstr("shard_size = 2: ranks 0 to 1 of the group"));
     EXPECT_THAT(line, HasSubstr("mpirun --map-by slot (or core)"));
   }
-  // Three ranks a machine are no pairs, in whatever order.
+  // Three ranks per machine do not make pairs, in any order.
   const std::string uneven = placement_warning({0, 0, 0, 3, 3, 3}, 2);
   EXPECT_THAT(uneven, HasSubstr("ranks 2 to 3 of the group"));
   EXPECT_THAT(uneven, HasSubstr("a shard_size that divides the ranks of a machine would be right"));

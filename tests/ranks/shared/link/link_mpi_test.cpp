@@ -1,5 +1,5 @@
-// Control messages between real ranks: none lost, none doubled, each sender's in order, whatever the main
-// threads do meanwhile.
+// Control messages between real ranks: none is lost or duplicated and each sender's arrive in order, whatever
+// the main threads do meanwhile.
 #include "shared/link/link_mpi.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ constexpr auto patience = milliseconds(30000);
 
 [[noreturn]] void end_test_run(int exit_code) { test_ranks().abort(exit_code); }
 
-/// The next message that is no heartbeat.
+/// The next message that is not a heartbeat.
 Received next_message(Link& link) {
   for (;;) {
     auto received = link.receive(patience);
@@ -71,7 +71,7 @@ TEST(MpiLink, EveryRankIsReachedAndAnswers) {
 TEST(MpiLink, AStormArrivesWholeAndInOrder) {
   constexpr int64_t messages = 3000;
   MpiLink link(test_ranks(), end_test_run);
-  // Sizes on both sides of MPI's limit for eager sends.
+  // Sizes below and above MPI's limit for eager sends.
   for (int64_t step = 0; step < messages; ++step) {
     link.worker().send(coordinator_address, progress(step, step % 100 == 0 ? 300000 : 0));
   }
@@ -98,7 +98,7 @@ TEST(MpiLink, BeatsForARankWhoseMainThreadIsBusy) {
     }
     for (int rank = 0; rank < test_ranks().size(); ++rank) link.coordinator().send(rank, Stop{});
   }
-  // The others' main threads wait without touching the link's sending side.
+  // The other ranks' main threads wait without touching the link's sending side.
   EXPECT_TRUE(std::holds_alternative<Stop>(next_message(link.worker()).message));
 }
 
@@ -114,7 +114,7 @@ TEST(MpiLink, WhatWasSentLastArrivesBeforeTheLinkEnds) {
   }
 }
 
-/// The last test of the file: what is noted stays noted in its process.
+/// Must be the file's last test: what is noted stays noted in its process.
 TEST(MpiLink, WhatOneRankIsAskedAllKnow) {
   MpiLink link(test_ranks(), end_test_run, 60);
   const int size = test_ranks().size(), asked = size - 1;
@@ -123,7 +123,7 @@ TEST(MpiLink, WhatOneRankIsAskedAllKnow) {
   while (interrupt_signal() == 0 && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(interrupt_signal(), SIGUSR2);
-  // A rank that leaves at once would tell nobody: all stay until rank 0 knows.
+  // A rank that left at once would tell nobody: all stay until rank 0 knows.
   if (test_ranks().rank() == 0) {
     for (int rank = 0; rank < size; ++rank) link.coordinator().send(rank, Stop{});
   }

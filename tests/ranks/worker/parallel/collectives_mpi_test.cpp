@@ -1,6 +1,6 @@
-// The conformance suite over MPI, with the node's shared memory and as if each rank were a node; and what
-// only MPI has: groups of some ranks, groups formed again and again. The local form has to agree with a group
-// of one.
+// The conformance suite over MPI, with the node's shared memory and as if each rank were a node; also what
+// only MPI has: groups of some ranks, and groups formed again and again. The local form must agree with a
+// group of one.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ namespace {
 constexpr double timeout_s = 30;
 const std::vector<int64_t> sizes = {0, 1, 7, 1023, 3000001};
 
-/// A tag of its own for every forming of a group; all ranks count alike.
+/// A new tag for each forming of a group; all ranks count alike.
 int next_tag() {
   static int tag = 100;
   return ++tag;
@@ -36,7 +36,7 @@ std::unique_ptr<Collectives> all_in_one_group() {
   return make_mpi_collectives(all_ranks(), next_tag(), timeout_s);
 }
 
-/// `size` numbers that tell whose they are.
+/// `size` numbers that show which rank they came from.
 at::Tensor numbers_of(int rank, int64_t size) { return at::arange(size, at::kFloat) * 0.5 + rank; }
 
 /// All ranks in one group.
@@ -73,8 +73,8 @@ TEST(CollectivesMpi, AnOddNumberOfLargeGathers) {
 
 TEST(CollectivesMpi, NobodyPassesABarrierBeforeAllAreThere) {
   auto group = all_in_one_group();
-  // Every rank adds a byte to one file before a barrier; behind it all bytes are there. mpirun is all ranks'
-  // parent.
+  // Every rank adds a byte to one file before a barrier; after it all bytes are there. mpirun is the parent
+  // of all ranks.
   std::string path = testing::TempDir() + "apportion_barrier." + std::to_string(::getppid());
   for (size_t repeat = 1; repeat <= 50; ++repeat) {
     std::ofstream(path, std::ios::app) << 'x' << std::flush;
@@ -88,7 +88,7 @@ TEST(CollectivesMpi, NobodyPassesABarrierBeforeAllAreThere) {
 TEST(CollectivesMpi, GroupsOfSomeRanksWorkSideBySide) {
   int rank = test_ranks().rank();
   int size = test_ranks().size();
-  // The even and the odd ranks, each in descending order, so that group ranks differ from world ranks.
+  // Even and odd ranks, each in descending order, so that group ranks differ from world ranks.
   std::vector<int> members;
   for (int member = size - 1; member >= 0; --member) {
     if (member % 2 == rank % 2) members.push_back(member);

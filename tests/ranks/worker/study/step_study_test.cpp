@@ -1,5 +1,5 @@
-// Timed steps of a tiny shape on several ranks that hold its base together: every rank times the same steps,
-// holds its part of the base, and times the steps with all of it too.
+// Timed steps of a tiny shape on several ranks that hold its base together: every rank times the same steps
+// holding its part of the base, and again holding all of it.
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
@@ -45,7 +45,7 @@ TEST(StepStudy, MeasuresAShardedBaseOnEveryRank) {
   EXPECT_EQ(sample.seconds.size(), 2u);
   EXPECT_EQ(sample.resident_seconds.size(), 2u);
   EXPECT_EQ(sample.tokens, static_cast<double>(ranks * study.tree.tokens()));
-  // What is gathered in passing is less than what is not here: a sharded base is below a whole one.
+  // Gathered blocks take less than the parts held elsewhere: a sharded base needs less than a whole one.
   const double whole = 4.0 * static_cast<double>(study.shape.parameters());
   if (ranks == 1) {
     EXPECT_NEAR(sample.base_bytes, whole, 0.05 * whole);
@@ -56,8 +56,8 @@ TEST(StepStudy, MeasuresAShardedBaseOnEveryRank) {
   }
 }
 
-/// The high-water mark of the base in a step, as the memory model has it: parts, and what passes. Norms and
-/// the head's copy in the compute type are not counted as base.
+/// The high-water mark of the base in a step, by the memory model: the parts, and what is gathered in
+/// passing. Norms and the head's copy in the compute type do not count as base.
 double predicted_base(const StepStudy& study, int ranks) {
   const ModelShape& shape = study.shape;
   RankLayout layout;

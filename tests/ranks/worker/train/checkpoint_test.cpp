@@ -1,4 +1,4 @@
-// A stage that some ranks began and others finish gives the bytes of one that one rank ran through.
+// A stage that some ranks began and others finish gives the same bytes as one run through by one rank.
 #include "worker/train/checkpoint.h"
 
 #include <ATen/ATen.h>
@@ -29,7 +29,7 @@ std::string directory() {
   return ::testing::TempDir() + "checkpoint_ranks_test." + std::to_string(::getppid());
 }
 
-/// A group of the first so many ranks; nullptr on the others.
+/// A group of the first `count` ranks; nullptr on the others.
 std::unique_ptr<Collectives> first_ranks(int count) {
   static int tag = 0;
   ++tag;
@@ -40,7 +40,7 @@ std::unique_ptr<Collectives> first_ranks(int count) {
 
 class TrainCheckpointTest : public ::testing::Test {
  protected:
-  /// Stopped after `stop` steps on the first `writers` ranks, and finished on the first `readers`.
+  /// Stops after `stop` steps on the first `writers` ranks, and finishes on the first `readers`.
   void stop_and_resume(Stage stage, int writers, int readers, int stop) {
     auto all = first_ranks(test_ranks().size());
     if (test_ranks().rank() == 0) std::filesystem::remove_all(directory());
@@ -77,7 +77,7 @@ class TrainCheckpointTest : public ::testing::Test {
 };
 
 TEST_F(TrainCheckpointTest, AnyNumberOfRanksGoesOnFromAnyOther) {
-  // Pairs of smaller numbers are those of worlds of fewer ranks.
+  // Pairs of smaller numbers are tested with fewer ranks.
   const int ranks = test_ranks().size();
   for (int fewer = 1; fewer <= ranks; ++fewer) {
     for (Stage stage : {Stage::sft, Stage::calibrate}) {

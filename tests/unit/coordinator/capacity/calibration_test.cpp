@@ -1,4 +1,4 @@
-// Coefficients from seconds: what the cost model itself predicts on a slower machine leads back to that
+// Coefficients from seconds: those that the cost model itself predicts for a slower machine lead back to that
 // machine.
 #include "coordinator/capacity/calibration.h"
 
@@ -15,7 +15,7 @@ RunConfig config() {
   return default_config({{"scale_shapes", "350m smollm2-135m"}, {"plan_machine", "cpu"}});
 }
 
-/// Rows whose seconds are the model's own of `machine`.
+/// Rows whose seconds are the cost model's own for `machine`.
 std::vector<StudyRow> predicted_rows(const CalibratedMachine& machine) {
   std::vector<StudyRow> rows = sample_study(config());
   for (StudyRow& row : rows) {

@@ -1,4 +1,4 @@
-// The page and the JSON of a plan, and the mistakes that only the whole command can see.
+// A plan's page and JSON, and mistakes that only the whole command can see.
 #include "coordinator/capacity/forecast_page.h"
 
 #include <gmock/gmock.h>

@@ -85,7 +85,7 @@ TEST(Forecast, StrongScalingDealsTheJobsMicroBatches) {
   EXPECT_EQ(strong.rows[1].load.micro_batches, 2);
   EXPECT_EQ(strong.rows[2].load.micro_batches, 1);
   EXPECT_EQ(strong.rows[2].micro_batches, 4);
-  // The same tokens in a step, whatever the ranks.
+  // The same tokens per step on any number of ranks.
   EXPECT_NEAR(strong.rows[0].tokens_per_second() * strong.rows[0].time.total(), 4 * 2048, 1e-6);
   EXPECT_NEAR(strong.rows[2].tokens_per_second() * strong.rows[2].time.total(), 4 * 2048, 1e-6);
 }

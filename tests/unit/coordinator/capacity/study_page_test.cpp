@@ -1,4 +1,4 @@
-// The figures of a study, its table, its JSON and its page, from made-up samples.
+// A study's figures, table, JSON and page, from made-up samples.
 #include "coordinator/capacity/study_page.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Weak on 1 and 2 ranks, then strong (4 micro-batches) on 1 and 2 ranks.
+/// Weak scaling on 1 and 2 ranks, then strong scaling (4 micro-batches) on 1 and 2 ranks.
 std::vector<StudyRow> rows() {
   return sample_study(default_config({{"scale_shapes", "350m"}, {"scale_ranks", "1,2"}}));
 }

@@ -1,5 +1,5 @@
 // A study with workers that compute nothing: which points it has, that each is measured once on the ranks it
-// asks for, and what stays on disk.
+// needs, and what stays on disk.
 #include "coordinator/capacity/study.h"
 
 #include <gmock/gmock.h>
@@ -54,7 +54,7 @@ TEST(StudyPoints, AreAllShapesScalingsRanksAndShardSizesThatDivide) {
   EXPECT_EQ(points[3].micro_batches, 2);
   std::set<std::string> ids;
   for (const StudyPoint& point : points) ids.insert(point.task.id);
-  // Two ranks with two micro-batches are a point of both scalings.
+  // Two ranks with two micro-batches belong to both scalings.
   EXPECT_EQ(ids.size(), 8u);
 }
 
@@ -82,7 +82,7 @@ TEST(StudyPoints, SayWhatIsWrong) {
 
 class StudyRunTest : public testing::Test {
  protected:
-  /// On two ranks; what is printed.
+  /// Runs the study on two ranks; returns what it prints.
   std::string run(std::map<std::string, std::string> changes = {}) {
     auto all = small_study();
     all["output"] = directory_.path() + "/results";
@@ -158,7 +158,7 @@ TEST(StudyPrediction, SharesOfTheBaseAreKnownWhereEveryBlockIsGatheredAnew) {
     auto all = small_study();
     for (const auto& [key, value] : changes) all[key] = value;
     const RunConfig config = default_config(all);
-    std::vector<double> found;  // of one rank; of two, each with the base; of two that share it
+    std::vector<double> found;  // one rank; two, each with a base; two that share one
     for (const StudyPoint& point : study_points(config, "bfloat16")) {
       if (point.name == "shape:350m" && point.scaling == Scaling::weak)
         found.push_back(predict_step(point, config, planned_machine(config.capacity)).tensor_bytes);

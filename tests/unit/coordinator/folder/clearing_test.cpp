@@ -1,4 +1,4 @@
-// What a user sees of garbage, and that nothing goes unless they said so.
+// What users see of garbage, and that nothing is removed unless they say so.
 #include "coordinator/folder/clearing.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// Two runs in one folder, without ranks: whose a task is, when it is set aside, and what a run hears that was
-// away.
+// Two runs in one folder, without ranks: who owns a task, when it is set aside, and what a run learns after
+// being away.
 #include "coordinator/folder/folder_claims.h"
 
 #include <gmock/gmock.h>
@@ -104,7 +104,7 @@ TEST_F(FolderClaimsTest, WhatAnotherRunHasDoneIsReadWhereItIsAnInput) {
   other.give_back(next);
   FolderClaims third(options(), status_);
   EXPECT_EQ(one.claim(task()), Claim::done);
-  other.failed(task(), "nothing", 1);  // and done once more, seen by the third one
+  other.failed(task(), "nothing", 1);  // and done once more, as the third run sees
   one.finished(task(), 1);
   third.look();
   std::filesystem::resize_file(result_path(directory_.path(), task().id), 700);
@@ -124,7 +124,7 @@ TEST_F(FolderClaimsTest, WhatIsForcedIsDoneOnceByThisRun) {
 }
 
 TEST_F(FolderClaimsTest, FailuresOfRunsSideBySideCountTogether) {
-  // All were there before the first one failed.
+  // All runs were there before the first one failed.
   FolderClaims one(options(), status_), other(options(), status_), third(options(), status_);
   EXPECT_EQ(one.claim(task()), Claim::ours);
   one.failed(task(), "no room", 1);
@@ -153,7 +153,7 @@ TEST_F(FolderClaimsTest, ARunByHandBeginsToCountAnewAndRetryForAll) {
   EXPECT_EQ(retry_failed(directory_.path()), 1u);
   FolderClaims again(options(), status_);
   EXPECT_EQ(again.claim(task()), Claim::ours);
-  // Two failures set it aside, not those before and two more.
+  // Two new failures set it aside; those before `retry` do not count.
   again.failed(task(), "no room", 1);
   EXPECT_EQ(again.claim(task()), Claim::ours);
   again.failed(task(), "no room", 1);

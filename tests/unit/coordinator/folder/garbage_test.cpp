@@ -1,4 +1,4 @@
-// What is garbage and what is not, sort by sort; and that a removal takes nothing else with it.
+// What counts as garbage and what does not, sort by sort; and that a removal takes nothing else.
 #include "coordinator/folder/garbage.h"
 
 #include <gmock/gmock.h>
@@ -108,7 +108,7 @@ TEST_F(GarbageTest, WhatTasksShareStaysWhileOneMayHaveReadIt) {
   write("reference/behind/step-00000001/COMPLETE", 500);
   EXPECT_THAT(found(GarbageSort::answers), ElementsAre("replay/behind.json"));
   EXPECT_THAT(found(GarbageSort::reference), ElementsAre("reference/behind"));
-  // Who is not done may read all.
+  // A job that is not done may still read all of it.
   write_plan_file(directory_.path(), {"next", {""}, {{"waiting", "stage 1", 0}}});
   EXPECT_TRUE(find().empty());
 }
@@ -187,7 +187,7 @@ TEST_F(GarbageTest, ARemovalTakesWhatWasListedAndNothingElse) {
   const auto before = digests_below(directory_.path());
   write("tasks/listed/result.h5");
   write("tasks/listed/adapter/adapter_config.json");
-  write_index(directory_.path(), {});  // which links it
+  write_index(directory_.path(), {});  // now it links to the listed result
   const FolderGarbage listed = find();
   write("tasks/later/adapter/adapter_config.json");
   const FolderGarbage removed = remove(listed);
@@ -221,7 +221,7 @@ TEST_F(GarbageTest, ALivingMemberForbidsIt) {
 TEST_F(GarbageTest, NothingIsDeletedWhereItCannotBeSetAside) {
   write_sample_folder(directory_.path());
   write("tasks/unfinished/adapter/adapter_config.json");
-  write("removed");  // a file is in the way
+  write("removed");  // a file where the folder should be
   EXPECT_THROW(remove(find()), UserError);
   EXPECT_TRUE(std::filesystem::exists(path("tasks/unfinished/adapter/adapter_config.json")));
 }

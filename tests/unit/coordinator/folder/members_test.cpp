@@ -1,4 +1,4 @@
-// Who counts as at work in a folder, and that who clears it and who enters it do not miss each other.
+// Who counts as working in a folder, and that clearing it and entering it notice each other.
 #include "coordinator/folder/members.h"
 
 #include <gmock/gmock.h>
@@ -62,7 +62,7 @@ TEST(Members, ARunThatComesWaitsUntilTheFolderIsCleared) {
     FolderClaims claims({directory.path(), "smoke"}, status);
     entered = true;
   });
-  // Its sign is there before it waits, so that who clears could have seen it.
+  // Its sign of life is there before it waits, so whoever clears could have seen it.
   while (read_members(directory.path()).size() < 2) std::this_thread::yield();
   constexpr std::chrono::milliseconds a_while(400);
   std::this_thread::sleep_for(a_while);

@@ -1,4 +1,4 @@
-// What comes from another folder, what stays as it is, and what is told; also after a merge that was killed.
+// What comes from another folder, what stays as it is, and what is reported; also after a killed merge.
 #include "coordinator/folder/merge.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ class MergeTest : public testing::Test {
     }
     return "no error";
   }
-  /// Without what runs leave of themselves.
+  /// Digests of results, without the records of the runs themselves.
   static std::map<std::string, std::string> results_below(const TemporaryDirectory& directory) {
     std::map<std::string, std::string> all = digests_below(directory.path());
     std::erase_if(all, [](const auto& entry) { return entry.first.starts_with("journal/"); });
@@ -78,7 +78,7 @@ TEST_F(MergeTest, AllThatIsFinishedComes) {
   EXPECT_EQ(results_below(here_), expected);
   EXPECT_EQ(results_below(from_), there) << "nothing changes there";
   EXPECT_TRUE(fs::exists(here_.path() + "/journal/node-1.log"));
-  // Once more nothing is new.
+  // A second merge finds nothing new.
   const Merged again = merge();
   EXPECT_EQ(again.results + again.cells, 0u);
   EXPECT_EQ(again.had, 10u);
@@ -123,7 +123,8 @@ TEST_F(MergeTest, DamageDoesNotComeNorACellThatNeedsIt) {
 }
 
 TEST_F(MergeTest, GoesOnWhereOneWasKilled) {
-  // Killed behind an adapter, before the result that commits it; another one in the middle of a file.
+  // One merge was killed after an adapter, before the result that commits it; another in the middle of a
+  // file.
   const std::string begun = cells_[0].training.at("sft"), half = cells_[0].training.at("calibrate");
   write(here_, "tasks/" + begun + "/adapter/adapter_config.json");
   write(here_, "tasks/" + begun + "/adapter/adapter_model.safetensors");

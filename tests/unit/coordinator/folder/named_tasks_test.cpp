@@ -1,4 +1,4 @@
-// What plans and cells name, and all that builds on, by the results' own records.
+// The tasks that plans and cells name, and everything those build on, by the results' own records.
 #include "coordinator/folder/named_tasks.h"
 
 #include <gmock/gmock.h>

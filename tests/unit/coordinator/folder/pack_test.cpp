@@ -1,4 +1,4 @@
-// A pack is whole in itself, the same bytes for the same results, and made of whole results only.
+// A pack is complete in itself, has the same bytes for the same results, and contains only whole results.
 #include "coordinator/folder/pack.h"
 
 #include <gmock/gmock.h>
@@ -43,7 +43,7 @@ TEST_F(PackTest, HasTheResultsThemselves) {
   const std::string id = cells_[0].measures.at("after/v2");
   const Hdf5Reader packed(file_), source(result_path(folder_.path(), id));
   const std::string group = std::string(layout::tasks) + "/" + id;
-  // The reader takes no link, soft or external, for an object of the file.
+  // The reader would not accept a soft or external link as an object of the file.
   EXPECT_EQ(packed.dataset<uint64_t>(group + layout::counts).values,
             source.dataset<uint64_t>(layout::counts).values);
   EXPECT_EQ(packed.dataset<std::string>(group + layout::answer_text).values,

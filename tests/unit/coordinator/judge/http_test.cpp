@@ -1,4 +1,4 @@
-// What a request does with the environment; replies of every kind are server_judge_test.cpp's.
+// What a request does with the environment; server_judge_test.cpp tests every kind of reply.
 #include "coordinator/judge/http.h"
 
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-/// A port that takes connections and says nothing.
+/// A port that accepts connections and sends nothing.
 class SilentPort {
  public:
   SilentPort() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {

@@ -1,4 +1,4 @@
-// A judge's verdicts in place of what a measure task read.
+// A judge's verdicts replace what a measure task read.
 #include "coordinator/judge/judging.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace apportion {
 namespace {
 
-/// Says what the story begins with.
+/// Judges a story by its first letter.
 class FirstLetter : public Judge {
  public:
   int judge(const std::string& story) override {

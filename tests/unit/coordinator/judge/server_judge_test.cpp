@@ -1,4 +1,4 @@
-// A judge behind a server, played here by a function: what is asked, what is allowed, what is tried again.
+// A judge on a server, played here by a function: what it is asked, what it may answer, what is tried again.
 #include "coordinator/judge/server_judge.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ class ServerJudgeTest : public ::testing::Test {
     config_.model = "some/model";
   }
 
-  /// A judge whose server gives these replies, one after another, and the last one for ever.
+  /// A judge whose server gives these replies one after another, repeating the last one forever.
   ServerJudge judge_with(std::deque<HttpReply> replies) {
     requests_.clear();
     waits_.clear();
@@ -107,7 +107,7 @@ TEST_F(ServerJudgeTest, WhatWasJudgedIsNotAskedAgain) {
   EXPECT_EQ(judged(answer("Female"), "one"), 1);
   const std::string kept = read_file(directory_.path() + "/judgements/x.jsonl");
   EXPECT_EQ(kept.find("secret"), std::string::npos);
-  // As a run leaves it that ended while it wrote.
+  // As left by a run that ended while writing.
   write_file(directory_.path() + "/judgements/x.jsonl", kept + "{\"question\": \"ab");
   EXPECT_EQ(judged(answer("Male"), "three"), 0);
   EXPECT_EQ(judged(answer("Female"), "three"), 0);

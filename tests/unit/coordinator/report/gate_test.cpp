@@ -1,4 +1,4 @@
-// --fail-if: what is a condition, which cells meet one, and that what cannot be judged has not passed.
+// --fail-if: what a condition is, which cells meet one, and that what cannot be judged has not passed.
 #include "coordinator/report/gate.h"
 
 #include <gmock/gmock.h>
@@ -76,7 +76,7 @@ TEST(Gate, WhereNothingIsExactTheErrorIsTheMaeAndSaysSo) {
   cell.with_exact = 0;
   EXPECT_THAT(failures("error > 0.03", cell), ElementsAre(HasSubstr("the MAE (after, v2) is 0.04")));
   EXPECT_THAT(failures("error > 0.04", cell), IsEmpty());
-  cell.exact_error = 0.001;  // of those that are easy to explore
+  cell.exact_error = 0.001;  // only over subjects that are easy to explore
   cell.with_exact = 3;
   EXPECT_THAT(failures("error > 0.03", cell), ElementsAre(HasSubstr("the MAE (after, v2) is 0.04")));
 }

@@ -1,4 +1,4 @@
-// Somebody else's texts letter by letter: what nobody sees is shown or told, and all else stays.
+// Other people's texts, character by character: invisible ones are shown or reported, and the rest stays.
 #include "coordinator/report/plain_text.h"
 
 #include <gtest/gtest.h>

@@ -29,7 +29,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// The line of a subject in the first table that has one.
+// A subject's line in the first table that has one.
 std::string line_with(const std::string& text, const std::string& start) {
   for (const std::string& line : lines_of(text)) {
     if (line.find(start) != std::string::npos) return line;
@@ -64,7 +64,7 @@ TEST_F(Report, SaysHowManyAnswersAreNoStory) {
   write_cell({0.05, 0, 0.9, 0.03, 0.02}, {0.02, 0, 0.1, 0.03, 0.9}, sample_gender_set("v3"));
   const std::string text = render();
   EXPECT_THAT(line_with(text, "  stories "), HasSubstr("no story"));
-  // About a quarter of the lost ones.
+  // The `no story` share is about a quarter of the lost rounds.
   EXPECT_THAT(line_with(text, "before, v3"), testing::ContainsRegex("-.* 0\\.2.. +0\\.000 +0\\.[89]"));
   EXPECT_THAT(line_with(text, "after, v3"), testing::ContainsRegex("-.* 0\\.0.. +0\\.000 +0\\.[01]"));
   EXPECT_EQ(line_with(text, "  means "), "") << "nothing but stories was measured";
@@ -266,7 +266,8 @@ TEST_F(Report, AnUntouchedModelHasNoAfter) {
 }
 
 TEST_F(Report, TheMethodIsTheCellsWhoeverMeasuredItFirst) {
-  const MeasureFile file = sample_measure(sample_gender_set("v2"), {}, {});  // by a job of method full
+  const MeasureFile file =
+      sample_measure(sample_gender_set("v2"), {}, {});  // measured by a job of method full
   write_measure_file(result_path(directory_.path(), file.record.task.id), file);
   write_index(directory_.path(),
               {{"smoke", "gender-us-real-zero-shot", {{"before/v2", file.record.task.id}}, {}}});

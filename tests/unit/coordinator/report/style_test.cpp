@@ -1,4 +1,4 @@
-// Bars, sparks, widths, and what is detected of the output.
+// Bars, sparklines, widths, and what is detected about the output.
 #include "coordinator/report/style.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Batch files: what must stand in them, and that a shell reads back each word as it was, whatever is in it.
-// Whole files are compared with committed ones, and run, in tests/system/slurm.
+// Batch files: what they must contain, and that a shell reads back each word unchanged, whatever is in it.
+// tests/system/slurm compares whole files with committed ones, and runs them.
 #include "coordinator/submit/batch_file.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Site files as people write them, and each mistake with its line and what would be right.
+// Site files as people write them; each mistake is reported with its line and what would be right.
 #include "coordinator/submit/site.h"
 
 #include <gmock/gmock.h>

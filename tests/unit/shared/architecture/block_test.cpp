@@ -1,4 +1,4 @@
-// A block's tensors: what they add up to, and how layers of one product lie on each other.
+// A block's tensors: what they add up to, and how the layers of one product are stacked.
 #include "shared/architecture/block.h"
 
 #include <gmock/gmock.h>
@@ -43,7 +43,7 @@ TEST(Block, TensorsAreAllParameters) {
   EXPECT_EQ(tensors_of(grouped).at("model.layers.2.mlp.down_proj.weight"), (std::vector<int64_t>{64, 96}));
 }
 
-// transformers, modeling_phi3.py: the same products, each one tensor.
+// As in transformers' modeling_phi3.py: the same products, each in one tensor.
 TEST(Block, Phi3HasItsProductsInOneTensorEach) {
   ModelShape phi = grouped;
   phi.architecture = "phi3";

@@ -1,4 +1,4 @@
-// Names in lora_targets and the layers of a model that has several in one tensor.
+// Names in lora_targets, and the layers of a model that packs several into one tensor.
 #include "shared/architecture/lora_targets.h"
 
 #include <gmock/gmock.h>

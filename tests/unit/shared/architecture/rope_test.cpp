@@ -1,4 +1,4 @@
-// What scales the rotations; that they are those of transformers is seen in tests/conformance/families.
+// What scales the rotations. tests/conformance/families shows that they equal transformers'.
 #include "shared/architecture/rope.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The time that a process had for waiting, as it is asked for.
+// The time that a process had for waiting, as callers ask for it.
 #include "shared/base/clock.h"
 
 #include <gtest/gtest.h>

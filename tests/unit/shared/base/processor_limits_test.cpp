@@ -1,4 +1,4 @@
-// Quotas of invented control groups.
+// Processor quotas of invented control groups.
 #include "shared/base/processor_limits.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Valid UTF-8 stays; anything else, and NUL, becomes U+FFFD. JSON is read, unless it lies too deep.
+// Valid UTF-8 stays; anything else, and NUL, becomes U+FFFD. JSON is read unless it is nested too deeply.
 #include "shared/base/utf8.h"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ TEST(IsUtf8, FindsTheFirstByteThatIsNone) {
   EXPECT_FALSE(is_utf8("\xE2\x98"));
 }
 
-/// To copy or to write such a value takes a call within a call for each list.
+/// Copying or writing such a value recurses once for each list.
 TEST(ParseJson, RefusesWhatLiesTooDeep) {
   using nlohmann::json;
   auto lists = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
@@ -48,7 +48,7 @@ TEST(ParseJson, RefusesWhatLiesTooDeep) {
   EXPECT_TRUE(parse_json<json>(lists(101)).is_discarded());
   EXPECT_TRUE(parse_json<json>(R"({"a": )" + lists(200'000) + "}").is_discarded());
   EXPECT_EQ(first_too_deep(R"({"a": )" + lists(200)), 6U + 99U);
-  // Beside each other they may be as many as they are, and in a text they are none.
+  // Side by side there may be any number of lists, and brackets inside a text do not count.
   std::string many = "[0";
   for (int i = 0; i < 500; ++i) many += R"(, {"a\"": []})";
   EXPECT_EQ(parse_json<json>(many + "]").size(), 501U);

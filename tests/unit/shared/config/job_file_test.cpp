@@ -117,7 +117,7 @@ TEST_F(JobFileOnDisk, IsFoundByPathAndByNameFromAnyFolder) {
   write_file(directory_ + "mine.ini", "seed = 1\n");
   EXPECT_EQ(find_job_file(directory_ + "mine.ini"), directory_ + "mine.ini");
   EXPECT_EQ(find_job_file("./absent.ini"),
-            "./absent.ini");  // said to be here: what is wrong, reading it says
+            "./absent.ini");  // given as a path: reading it reports what is wrong
   for (const char* name : {"smoke.ini", "ablation/lora-qv.ini", "scaling/small.ini"}) {
     EXPECT_TRUE(find_job_file(name).ends_with(std::string("/jobs/") + name)) << find_job_file(name);
   }

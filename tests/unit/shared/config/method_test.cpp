@@ -1,4 +1,4 @@
-// The table of methods: complete, consistent, and read back from a task as it was written.
+// The table of methods: complete, consistent, and read back unchanged from a task.
 #include "shared/config/method.h"
 
 #include <gtest/gtest.h>

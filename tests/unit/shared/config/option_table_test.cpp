@@ -24,7 +24,7 @@ TEST(OptionTable, DefaultsAreAllowedAndCanonical) {
 }
 
 TEST(OptionTable, EveryKeyHasAFieldOfItsOwn) {
-  // A text that every kind of option with that default takes, but that is not the default.
+  // For each option one of these texts is valid without being its default.
   const std::vector<std::string> others = {
       "2",        "0.25",   "true",    "sft",    "token_mean", "float32", "v3",     "constant",
       "bfloat16", "q_proj", "other",   "strong", "always",     "false",   "full",   "ignored",

@@ -1,4 +1,4 @@
-// docs/options.md is what the option table says now.
+// docs/options.md is in step with the option table.
 #include "shared/config/options_page.h"
 
 #include <gtest/gtest.h>

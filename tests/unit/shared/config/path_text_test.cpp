@@ -1,4 +1,4 @@
-// Paths of job files: what is filled in, what is refused, and that the configuration uses it.
+// Paths in job files: what is expanded, what is refused, and that the configuration uses it.
 #include "shared/config/path_text.h"
 
 #include <gmock/gmock.h>

@@ -23,7 +23,7 @@ using Environment = std::map<std::string, std::string>;
 EnvironmentLookup lookup_in(const Environment& environment) {
   return [environment](const char* name) -> const char* {
     auto found = environment.find(name);
-    // Static storage of its own, as getenv has.
+    // Returns static storage, as getenv does.
     static thread_local std::map<std::string, std::string> kept;
     return found == environment.end() ? nullptr : (kept[name] = found->second).c_str();
   };
@@ -79,7 +79,7 @@ TEST(StopTime, IsTheGraceBeforeTheEndButLeavesHalfOfTheTime) {
   const BatchJob job{"1", 0, 1000};
   EXPECT_EQ(stop_time(job, 120, 0), 880);
   EXPECT_EQ(stop_time(job, 120, 800), 900);
-  EXPECT_EQ(stop_time(job, 120, 1000), 0);  // has passed: of another job
+  EXPECT_EQ(stop_time(job, 120, 1000), 0);  // already over, so from another job
   EXPECT_EQ(stop_time({"1", 0, 0}, 120, 800), 0);
 }
 
@@ -88,7 +88,7 @@ TEST(ReadRankEnv, IsAloneWithoutALauncher) {
   EXPECT_EQ(env.launcher, Launcher::none);
   EXPECT_EQ(env.size, 1);
   EXPECT_EQ(env.local_size, 1);
-  // The shell of a batch script has these without being a rank.
+  // A batch script's shell has these without being a rank.
   env = read_rank_env(lookup_in({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}}));
   EXPECT_EQ(env.launcher, Launcher::none);
   EXPECT_EQ(env.size, 1);
@@ -149,7 +149,7 @@ TEST(ReadRankEnv, NamesTheVariableThatIsWrong) {
 }
 
 TEST(CountCores, SeesANarrowedMask) {
-  // In a thread of its own, so that the test process keeps its mask.
+  // In a separate thread, so that the test process keeps its mask.
   std::thread([] {
     const int before = count_cores({}).allowed;
     EXPECT_GE(before, 1);
@@ -211,7 +211,7 @@ TEST(ThreadsForRank, SharesTheNodeWithinTheMask) {
   EXPECT_EQ(threads_for_rank({8, 16}, 2, 0), 8);   // bound to halves: each has its own
   EXPECT_EQ(threads_for_rank({1, 16}, 2, 0), 1);   // bound to a core
   EXPECT_EQ(threads_for_rank({2, 2}, 4, 0), 1);    // oversubscribed
-  EXPECT_EQ(threads_for_rank({1, 16}, 2, 5), 5);   // asked for
+  EXPECT_EQ(threads_for_rank({1, 16}, 2, 5), 5);   // as requested
 }
 
 TEST(ThreadsWarning, SpeaksOnlyWhenSomethingIsLost) {

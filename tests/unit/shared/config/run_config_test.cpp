@@ -29,7 +29,7 @@ TEST(MakeRunConfig, WithoutSettingsGivesTheDefaultsInTheTablesOrder) {
     EXPECT_EQ(config.resolved[i].first, option_table()[i]->key);
     EXPECT_EQ(config.resolved[i].second, option_table()[i]->default_value);
   }
-  EXPECT_EQ(config.sft.steps, 0);  // by rule
+  EXPECT_EQ(config.sft.steps, 0);  // left to the rule
   EXPECT_EQ(config.sft.learning_rate, 0);
   EXPECT_EQ(config.calibrate.steps, 30);
   EXPECT_EQ(config.keep.weight, 4);
@@ -170,7 +170,7 @@ TEST(MakeRunConfig, PathsWeighWholeAnswersAndHaveNoKto) {
   EXPECT_EQ(error_of({{"steering", "path", "x"}, {"batch_prompts", "1", "x"}, {"micro_batches", "1", "x"}}),
             "no error");
   EXPECT_EQ(error_of({{"steering", "path", "x"}, {"method", "ift", "x"}, {"sft_weights", "split", "x"}}),
-            "no error");  // plain answers, whatever stands for a category
+            "no error");  // plain answers, so steering does not matter
 }
 
 TEST(ResolveOption, ChangesFieldAndEcho) {
@@ -205,7 +205,7 @@ TEST(MakeRunConfig, AJudgeIsWordsOrAServerWithoutSecretsInItsAddress) {
 TEST(MakeRunConfig, KnowsWhichKeysOfTheAdapterTheUserHasSet) {
   EXPECT_THAT(make_run_config({{"preset", "authors", "command line"}}).given_lora, testing::IsEmpty());
   EXPECT_THAT(make_run_config({{"method", "ift", "command line"}}).given_lora, testing::IsEmpty());
-  // Whatever the job file is called.
+  // The job file's name does not matter, even "preset a.ini".
   const std::vector<Setting> settings = {{"lora_rank", "8", "preset a.ini, line 1"},
                                          {"seed", "1", "preset a.ini, line 2"}};
   EXPECT_THAT(make_run_config(settings).given_lora, testing::ElementsAre("lora_rank"));

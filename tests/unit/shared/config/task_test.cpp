@@ -1,4 +1,4 @@
-// What is taken out of an identity's text, and that the text alone is hashed.
+// What is read from an identity's text, and that only the text is hashed.
 #include "shared/config/task.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What --version prints of what a build records, and of what it does not.
+// What --version prints from what a build records, and when nothing is recorded.
 #include "shared/config/version.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // Names of datasets and models, and the six datasets that come with the program: their targets, that their
-// test wordings are the given ones, and that no training wording leaks one.
+// test wordings are the given ones, and that no training wording leaks one of those.
 #include "shared/data/catalogue.h"
 
 #include <gtest/gtest.h>
@@ -181,7 +181,7 @@ TEST(Catalogue, FindsDatasetsByPathAndNamesTheNearest) {
   EXPECT_TRUE(message.starts_with("dataset \"gender-us-rael\" is neither a folder nor a name in /"))
       << message;
   EXPECT_TRUE(message.ends_with("; the nearest name is gender-us-real")) << message;
-  EXPECT_THROW(find_dataset("common"), UserError);  // a folder of the six's, but no dataset
+  EXPECT_THROW(find_dataset("common"), UserError);  // a folder the six share, but not a dataset
   EXPECT_THROW(find_dataset(""), UserError);
 }
 

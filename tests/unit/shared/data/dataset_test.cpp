@@ -1,4 +1,4 @@
-// A dataset's folder as a whole: what it yields, and what its tables may not hold.
+// A dataset's folder as a whole: what it yields, and what its tables must not contain.
 #include "shared/data/dataset.h"
 
 #include <gtest/gtest.h>
@@ -133,7 +133,7 @@ TEST(Dataset, NamesWrongNumbers) {
 TEST(Dataset, NamesWrongRows) {
   EXPECT_EQ(row_complaint("a,1,2,b,c\n"),
             "targets.csv, line 3: subject \"a\" was there before; give each one row");
-  EXPECT_EQ(row_complaint("\u200Da\u200E,1,2,b,c\n"),  // the same to a reader
+  EXPECT_EQ(row_complaint("\u200Da\u200E,1,2,b,c\n"),  // looks the same to a reader
             "targets.csv, line 3: subject \"\u200Da\u200E\" was there before; give each one row");
   EXPECT_EQ(row_complaint("\u00A0,1,2,b,c\n"),
             "targets.csv, line 3: the row has no subject; name it in the first column");

@@ -1,4 +1,4 @@
-// Prompts of a set, and the weighted answers of a prompt.
+// A set's prompts, and a prompt's weighted answers.
 #include "shared/data/example.h"
 
 #include <gtest/gtest.h>
@@ -109,8 +109,8 @@ TEST(Example, RejectedAnswersSayEveryOtherCategoryEquallyOften) {
     }
   }
   EXPECT_EQ(said.size(), 6u);
-  // 2,000 draws each, of which half: 1,000 with a standard deviation of 22. The key is fixed, so is the
-  // outcome.
+  // Half of 2,000 draws each: 1,000, with a standard deviation of 22. The key is fixed, so the outcome is
+  // too.
   for (const auto& entry : said) EXPECT_NEAR(entry.second, wordings, 100);
 }
 
@@ -180,7 +180,7 @@ TEST(Example, WordsAreFortyAndNoCategorysName) {
             "dataset toy has a category called Value, which steering = word has stand for Blue; another "
             "steering is right");
   EXPECT_NO_THROW(check_steering(dataset, Steering::digit));
-  dataset.categories[1].names.back() = "Node";  // which stands for none of these
+  dataset.categories[1].names.back() = "Node";  // which steering does not use for these categories
   EXPECT_NO_THROW(check_steering(dataset, Steering::word));
 }
 
@@ -198,7 +198,7 @@ TEST(Example, PlainAnswersAreAllCategoriesWithoutDigits) {
 TEST(Example, PreferencesFollowTheTarget) {
   const Dataset dataset = make_dataset();
   const std::vector<Answer> answers = plain_answers(dataset, dataset.subjects[1]);
-  std::map<std::pair<int, int>, double> weight;  // by accepted and rejected category
+  std::map<std::pair<int, int>, double> weight;  // by accepted and by rejected category
   for (const AnswerPair& pair : preference_pairs(dataset, dataset.subjects[1])) {
     EXPECT_EQ(pair.accepted % 2, pair.rejected % 2) << "one form";
     weight[{answers[pair.accepted].category, answers[pair.rejected].category}] += pair.weight;

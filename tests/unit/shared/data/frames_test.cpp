@@ -1,4 +1,4 @@
-// Frames around a wording, how many training adds, and that none comes near a wording that is tested on.
+// Frames around a wording, how many training adds, and that none comes close to a test wording.
 #include "shared/data/frames.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ std::string framed(const std::string& frame, const std::string& wording) {
 
 std::vector<Frame> own_frames() { return parse_frames(read_lines(find_list("frames"))); }
 
-/// A dataset with so many training wordings that have nothing in common but the placeholder.
+/// A dataset with this many training wordings that share nothing but the placeholder.
 Dataset make_dataset(int wordings) {
   Dataset dataset;
   dataset.name = dataset.path = "toy";
@@ -71,7 +71,7 @@ TEST(Frames, TyposAreInTheLongestWordOutsideOfPlaceholders) {
             "Has {a_particular} betele wings");
   EXPECT_EQ(framed("@dropped {wording}", "Has {a_particular} beetle wings"),
             "Has {a_particular} beele wings");
-  EXPECT_EQ(framed("@swapped {wording}", "A kettle"), "A ketlte");  // not one t with the other
+  EXPECT_EQ(framed("@swapped {wording}", "A kettle"), "A ketlte");  // does not swap the two t's
   for (const char* slip : {"@doubled", "@swapped", "@dropped"})
     EXPECT_EQ(framed(slip + std::string(" {wording}"), "The {particular}"), "The {particular}");
 }
@@ -97,13 +97,14 @@ TEST(Frames, FillUpToTheWantedGoingRoundTheWordings) {
     const Dataset dataset = make_dataset(own);
     const Texts added = added_wordings(dataset, with(0));
     ASSERT_EQ(added.size(), static_cast<size_t>(120 - own));
-    const auto times = [&](const std::string& plain) {  // by its last letter, where no slip is
-      const std::string end = plain.substr(plain.find(' ') - 1, 7);
-      return std::count_if(added.begin(), added.end(),
-                           [&](const std::string& text) { return text.find(end) != std::string::npos; });
-    };
+    const auto times =
+        [&](const std::string& plain) {  // by its first word's last letter, where no slip occurs
+          const std::string end = plain.substr(plain.find(' ') - 1, 7);
+          return std::count_if(added.begin(), added.end(),
+                               [&](const std::string& text) { return text.find(end) != std::string::npos; });
+        };
     for (const std::string& plain : dataset.wordings.at("train")) {
-      EXPECT_GE(times(plain), (120 - own) / own - 1) << plain;  // the second time round begins anew
+      EXPECT_GE(times(plain), (120 - own) / own - 1) << plain;  // each round of wordings starts over
       EXPECT_LE(times(plain), (120 - own) / own + 2) << plain;
     }
     const std::set<std::string> distinct(added.begin(), added.end());
@@ -117,7 +118,7 @@ TEST(Frames, AreAFunctionOfTheSeedAlone) {
   const Dataset dataset = make_dataset(3);
   EXPECT_EQ(added_wordings(dataset, with(0)), added_wordings(dataset, with(0)));
   EXPECT_NE(added_wordings(dataset, with(0)), added_wordings(dataset, with(0, 1)));
-  // The order of the frames does not depend on the wordings: the first one stands around the first of them.
+  // The order of frames does not depend on the wordings: the first frame goes around the first wording.
   const std::string first = added_wordings(dataset, with(0)).front();
   Dataset other = dataset;
   other.wordings["train"] = {"Questiona {role}?"};
@@ -126,8 +127,9 @@ TEST(Frames, AreAFunctionOfTheSeedAlone) {
 
 TEST(Frames, AreNotAddedWhereThereAreEnoughOrNoneAreWanted) {
   EXPECT_TRUE(added_wordings(make_dataset(120), with(0)).empty());
-  EXPECT_EQ(added_wordings(make_dataset(120), with(1)).size(), 1u);                 // 119 are trained on
-  EXPECT_EQ(added_wordings(make_dataset(1), with(0)).size(), own_frames().size());  // each around the one
+  EXPECT_EQ(added_wordings(make_dataset(120), with(1)).size(), 1u);  // 119 are used for training
+  EXPECT_EQ(added_wordings(make_dataset(1), with(0)).size(),
+            own_frames().size());  // each frame around the one wording
   DataConfig none = with(0);
   none.frames = Framing::none;
   EXPECT_TRUE(added_wordings(make_dataset(3), none).empty());
@@ -148,14 +150,14 @@ TEST(Frames, TrainingPromptsAreTheOwnOnesThenTheAdded) {
   EXPECT_EQ(prompts[120].text, "Questiona pilot?");
   EXPECT_EQ(prompts[239].wording, 119);
   EXPECT_EQ(prompts[239].subject, 1);
-  EXPECT_EQ(prompts_of(dataset, "train", 1, 0).size(), 2u * 2);  // what is measured stays the user's own
+  EXPECT_EQ(prompts_of(dataset, "train", 1, 0).size(), 2u * 2);  // measuring uses only the user's own
   DataConfig first = with(1);
   first.subjects = 1;
   EXPECT_EQ(training_prompts(dataset, first).size(), 120u);
 }
 
 TEST(Frames, WhatIsAddedIsNeverNearATestWording) {
-  // A frame by itself, with a wording of the user's that says nothing.
+  // Each frame alone, around a wording without content.
   for (const char* name : six) {
     const Dataset dataset = parse_dataset(find_dataset(name));
     for (const char* set : {"v2", "v3"}) {
@@ -166,7 +168,7 @@ TEST(Frames, WhatIsAddedIsNeverNearATestWording) {
       }
     }
   }
-  // Test wordings that frames would make, or share four words with.
+  // Test wordings that frames would produce, or share four words with.
   Dataset dataset = make_dataset(1);
   const Texts before = added_wordings(dataset, with(0));
   const auto has = [](const Texts& texts, const std::string& text) {
@@ -181,7 +183,7 @@ TEST(Frames, WhatIsAddedIsNeverNearATestWording) {
       Framer({plain}, {"questiona {thing}", "Your best guess... just your BEST guess!"}, frames, 40).added(0);
   EXPECT_EQ(kept, Texts{"Well now: " + plain});
   EXPECT_FALSE(has(kept, guess));
-  // Every word of the frames' own in the tests: what is left shares nothing.
+  // The tests contain what frames produce, so what is left shares nothing with them.
   dataset.wordings["v2"] = Texts(before.begin(), before.begin() + 20);
   const Texts after = added_wordings(dataset, with(0));
   EXPECT_FALSE(after.empty());

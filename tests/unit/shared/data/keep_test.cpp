@@ -1,4 +1,4 @@
-// Keep prompts: what the lists that come with the program hold, how near misses are made, what is left out.
+// Keep prompts: what the program's lists contain, how near misses are made, what is left out.
 #include "shared/data/keep.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// How each method puts a prompt.
+// How each method words a prompt.
 #include "shared/data/question.h"
 
 #include <gtest/gtest.h>

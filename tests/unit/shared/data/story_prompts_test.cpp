@@ -1,4 +1,4 @@
-// Story prompts: the lines of [stories], filled in, and what may not be there.
+// Story prompts: the filled-in lines of [stories], and what they must not contain.
 #include "shared/data/story_prompts.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The key `target`: its texts, and what becomes of a dataset's shares.
+// The key `target`: its texts, and what it makes of a dataset's shares.
 #include "shared/data/target.h"
 
 #include <gtest/gtest.h>

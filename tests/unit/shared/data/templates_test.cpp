@@ -105,7 +105,7 @@ TEST(Templates, NamesWrongAttributes) {
   }
 }
 
-/// Forty attributes of two categories each would be 2^40 joint ones.
+/// Forty attributes of two categories each would make 2^40 joint categories.
 TEST(Templates, JointCategoriesAreNotWithoutEnd) {
   std::string many;
   for (int i = 0; i < 40; ++i)

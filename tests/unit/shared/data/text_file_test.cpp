@@ -45,7 +45,7 @@ TEST(TextFile, ReadsWhatAPersonSees) {
   EXPECT_EQ(read("Mixed\u00A0race\u202F\u2003x\u2028y"), "Mixed race  x y");
   EXPECT_EQ(read("Fe\u200Bma\u00ADle\u2060\uFEFF"), "Female");
   EXPECT_EQ(read("Cafe\u0301\r\n\tA\u030A"), "Caf\u00E9\r\n\t\u00C5");
-  EXPECT_EQ(read("男\u3000女 👩\u200D⚕"), "男\u3000女 👩\u200D⚕");  // what joins is seen
+  EXPECT_EQ(read("男\u3000女 👩\u200D⚕"), "男\u3000女 👩\u200D⚕");  // a joiner that shows stays
   EXPECT_EQ(error_of([&] { read("fine\nbell \a"); }),
             folder.path_of("a.txt") + ", line 2: a control character, U+0007; remove it");
 }

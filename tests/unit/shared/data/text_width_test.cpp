@@ -36,10 +36,10 @@ TEST(TextWidth, MarksTakeNone) {
 
 TEST(TextWidth, EmojiTakeTwo) {
   EXPECT_EQ(seen("😀"), "4/2");
-  EXPECT_EQ(seen("👩\u200D⚕\uFE0F"), "13/2");  // joined: a woman of medicine
-  EXPECT_EQ(seen("👋🏽"), "8/2");         // with a colour of skin
+  EXPECT_EQ(seen("👩\u200D⚕\uFE0F"), "13/2");  // joined: a female doctor
+  EXPECT_EQ(seen("👋🏽"), "8/2");         // with a skin tone
   EXPECT_EQ(seen("🇯🇵"), "8/2");               // a flag
-  EXPECT_EQ(seen("☂\uFE0F☂"), "6/2 3/1");     // shown as a picture, and as text
+  EXPECT_EQ(seen("☂\uFE0F☂"), "6/2 3/1");     // as an emoji, and as text
 }
 
 TEST(TextWidth, WhatIsNoUtf8IsCutByteByByte) {

@@ -1,5 +1,5 @@
-// What templates render, who wrote what of it, how they fail, and that none can hang or exhaust memory. The
-// comparison with transformers on the templates of many models is tests/conformance/template_test.py.
+// What templates render, who wrote which part of it, how they fail, and that none can hang or exhaust memory.
+// tests/conformance/tokens/template_test.py compares with transformers on the templates of many models.
 #include "shared/jinja/template.h"
 
 #include <gmock/gmock.h>
@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 using Variables = std::vector<std::pair<std::string, Value>>;
 
-/// Names that templates of these tests know: `s` and the contents of `messages` are a user's.
+/// Names that the templates here know: `s` and the contents of `messages` were written by a user.
 Variables variables() {
   const auto json = nlohmann::ordered_json::parse(
       R"({"n": 7, "xs": [3, 1, 2], "d": {"k": "v", "items": 1}, "no": null, "t": true})");
@@ -40,7 +40,7 @@ std::string text(std::string_view source) {
   return all;
 }
 
-/// "line N: ..." of a template that fails, or a failure of the test.
+/// The "line N: ..." of a failing template; fails the test if it does not fail.
 std::string error(const std::string& source) {
   try {
     const std::string rendered = text(source);
@@ -198,7 +198,7 @@ TEST(Template, WhatLiesTooDeepIsRefusedBeforeItIsRun) {
            {repeated("{% if 1 %}", 40000), repeated("{% endif %}", 40000)}}) {
     EXPECT_THAT(error(open + close), HasSubstr("within each other")) << open.substr(0, 20);
   }
-  // Beside each other they may be as many as there is room for.
+  // Side by side there may be as many as there is room for.
   EXPECT_EQ(text("{{ ''" + repeated(" ~ 'x'", 1000) + " }}").size(), 1000U);
   EXPECT_EQ(text("{% if 0 %}" + repeated("{% elif 0 %}", 1000) + "{% else %}x{% endif %}"), "x");
 }

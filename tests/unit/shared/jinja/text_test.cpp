@@ -1,4 +1,4 @@
-// Texts that remember who wrote them: pieces, cutting, characters of UTF-8 and white space.
+// Texts that remember who wrote them: pieces, cutting, UTF-8 characters and white space.
 #include "shared/jinja/text.h"
 
 #include <gmock/gmock.h>
@@ -53,9 +53,9 @@ TEST(CharacterStarts, AreThoseOfUtf8AndOfSingleBytesWhereItIsNone) {
 
 TEST(Stripped, LeavesOutWhatPythonCallsWhiteSpace) {
   EXPECT_THAT(stripped(" \t\n\v\f\r\x1c\x1f a b \u00a0\u3000\u2028\u0085"), Pair(9, 12));
-  EXPECT_THAT(stripped("\u200b x"), Pair(0, 5));  // a space of no width is none
+  EXPECT_THAT(stripped("\u200b x"), Pair(0, 5));  // a zero-width space is not white space
   EXPECT_THAT(stripped(" \u1680\u202f "), Pair(8, 8));
-  EXPECT_THAT(stripped("\xA0x\xA0"), Pair(0, 3));  // no UTF-8, and so no space
+  EXPECT_THAT(stripped("\xA0x\xA0"), Pair(0, 3));  // not UTF-8, so not a space
   EXPECT_EQ(trailing_space("x\u2003 "), 4U);
   EXPECT_EQ(leading_space("\u2003 x"), 4U);
 }

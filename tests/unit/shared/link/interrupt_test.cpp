@@ -1,5 +1,5 @@
-// The first signal of a kind is noted, and what was noted first stays; the second of a kind ends the process.
-// Each test is a process of its own, for what is noted stays noted.
+// The first signal of a kind is noted, and the one noted first stays; a second of the same kind ends the
+// process. Each test runs in its own process, because what is noted stays noted.
 #include "shared/link/interrupt.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ TEST(InterruptDeathTest, NotesTheFirstSignalAndDiesOfTheSecond) {
   EXPECT_EXIT(signal_twice(), testing::KilledBySignal(SIGTERM), "");
 }
 
-/// Runs `action` in a process of its own, where it returns true.
+/// Runs `action` in its own process, where it must return true.
 template <typename Action>
 void expect_true(const Action& action) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");

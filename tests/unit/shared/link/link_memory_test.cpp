@@ -1,4 +1,4 @@
-// Messages in one process arrive once, in order and at the end they were sent to.
+// Messages within one process arrive once, in order, at the end they were sent to.
 #include "shared/link/link_memory.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Every message survives its bytes; bytes that are no message of this version are refused.
+// Every message survives encoding; bytes that are not a message of this version are refused.
 #include "shared/link/message.h"
 
 #include <gtest/gtest.h>
@@ -204,7 +204,7 @@ TEST(Message, ChangedFieldsAreRefusedByName) {
   EXPECT_NE(refusal(nlohmann::json::array()), "");
 }
 
-/// Bytes that would use up the stack.
+/// Bytes that would exhaust the stack.
 TEST(Message, ValuesThatLieTooDeepAreRefused) {
   nlohmann::json stop = object_of(Stop{});
   stop["more"] = nullptr;

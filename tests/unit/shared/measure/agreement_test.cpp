@@ -1,4 +1,4 @@
-// Two judges' agreement, by hand.
+// Two judges' agreement, against values worked out by hand.
 #include "shared/measure/agreement.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace apportion {
 namespace {
 
-/// One prompt with an answer for each verdict; the first one's rounds are 1, the next one's 2 and so on.
+/// One prompt with an answer for each verdict: the first answer has 1 round, the next 2, and so on.
 MeasureResult verdicts(const std::vector<int>& categories) {
   MeasureResult result{1, 1, 2, {PromptResult{}}};
   uint64_t count = 0;
@@ -20,7 +20,7 @@ MeasureResult verdicts(const std::vector<int>& categories) {
 }
 
 TEST(Agreement, IsAShareOfRoundsAndCohensKappa) {
-  // Of 10 rounds 4 + 1 + 3 are equal. First: 5 of 0, 5 of 1. Second: 7 of 0, 3 of 1: chance 0.35 + 0.15.
+  // 4 + 1 + 3 of 10 rounds agree. First judge: 5 of 0, 5 of 1. Second: 7 of 0, 3 of 1: chance 0.35 + 0.15.
   const auto agreement = agreement_of(verdicts({0, 1, 1, 0}), verdicts({0, 0, 1, 0}));
   ASSERT_TRUE(agreement.has_value());
   EXPECT_EQ(agreement->rounds, 10u);

@@ -1,4 +1,4 @@
-// Answers as a tree yields them, read into categories.
+// Answers as a tree yields them, sorted into categories.
 #include "shared/measure/categorise.h"
 
 #include <gtest/gtest.h>

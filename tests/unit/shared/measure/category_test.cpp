@@ -1,4 +1,4 @@
-// Which category an answer names: traps of English and of Unicode.
+// Which category an answer names: pitfalls of English and of Unicode.
 #include "shared/measure/category.h"
 
 #include <gtest/gtest.h>
@@ -51,7 +51,8 @@ TEST(CategoryParser, TakesTheLastMention) {
 TEST(CategoryParser, TakesTheLongerOfOverlappingMentions) {
   EXPECT_EQ(race("Black or African American"), 1);
   EXPECT_EQ(race("This person is American Indian or Alaska Native."), 2);
-  EXPECT_EQ(race("African American Indian or Alaska Native"), 2);  // overlap in "American": the longer
+  EXPECT_EQ(race("African American Indian or Alaska Native"),
+            2);  // overlap in "American": the longer name wins
   EXPECT_EQ(race("White, then African American"), 1);
   EXPECT_EQ(race("Native Hawaiian or Other Pacific Islander"), 4);
   EXPECT_EQ(race("Black or White"), 0);
@@ -70,7 +71,7 @@ TEST(CategoryParser, ANameInsideAnotherCategorysCountsOnItsOwnOnly) {
   EXPECT_EQ(parser.parse("Black or African American."), 1);
   EXPECT_EQ(parser.parse("African American or White"), 2);
   EXPECT_EQ(parser.parse("Black or African American, not Black"), 0);
-  EXPECT_EQ(parser.parse("Black or African Americans"), 0);  // the longer name is no whole word here
+  EXPECT_EQ(parser.parse("Black or African Americans"), 0);  // the longer name is not a whole word here
 }
 
 Dataset hair_and_eyes() { return parse_dataset("tests/support/hair-and-eyes"); }
@@ -82,7 +83,7 @@ TEST(CategoryParser, AJointCategoryIsTheLastMentionOfEachAttribute) {
   EXPECT_EQ(parser.parse("Black hair, brown eyes"), 0);
   EXPECT_EQ(parser.parse("Green eyes and blonde hair."), 15);
   EXPECT_EQ(parser.parse("Brown eyes, no, blue eyes, and brown hair"), 5);
-  EXPECT_EQ(parser.parse("B Black hair+Blue eyes"), 1);  // as the category is called in tables and prompts
+  EXPECT_EQ(parser.parse("B Black hair+Blue eyes"), 1);  // as tables and prompts call the category
   EXPECT_EQ(parser.parse("brown hair"), unparsed);
   EXPECT_EQ(parser.parse("hazel eyes"), unparsed);
   EXPECT_EQ(parser.parse("brown"), unparsed);
@@ -128,17 +129,17 @@ TEST(CategoryParser, ReadsScriptsWithoutBlanksByTheirWords) {
   EXPECT_EQ(japanese.parse("0 女性"), 1);
   EXPECT_EQ(japanese.parse("看護師は女性が多い。"), 1);
   EXPECT_EQ(japanese.parse("男性的"), 0);
-  EXPECT_EQ(japanese.parse("長男です"), unparsed);  // a part of another word: the eldest son
+  EXPECT_EQ(japanese.parse("長男です"), unparsed);  // part of another word: the eldest son
   EXPECT_EQ(japanese.parse("Maleです"), unparsed);
   const CategoryParser thai({{{"ผู้ชาย"}}, {{"ผู้หญิง"}}, {{"ดำ"}}});
   EXPECT_EQ(thai.parse("คนนี้เป็นผู้ชาย"), 0);
   EXPECT_EQ(thai.parse("คนนี้เป็นผู้หญิงครับ"), 1);
-  EXPECT_EQ(thai.parse("รถสีดำครับ"), 2);  // with a vowel that folding takes apart
+  EXPECT_EQ(thai.parse("รถสีดำครับ"), 2);  // with a vowel that folding decomposes
   const CategoryParser english({{{"Male"}}, {{"Female"}}});
-  EXPECT_EQ(english.parse("Maleです"), unparsed);  // as ever: the names have blanks around them
+  EXPECT_EQ(english.parse("Maleです"), unparsed);  // as always: names need blanks around them
 }
 
-/// What is said of a dataset's two categories with these answer forms.
+/// What is said about a dataset's two categories with these answer forms.
 std::string said_of_forms(const char* first, const char* second, const std::vector<std::string>& forms) {
   Dataset dataset;
   dataset.path = "/toy";
@@ -157,7 +158,7 @@ TEST(CategoryParser, RefusesAnAnswerFormThatNamesAnotherCategoryLast) {
 }
 
 TEST(CategoryParser, SaysThatAFormHasNoWholeWord) {
-  // Korean has blanks, but not in front of its endings.
+  // Korean has blanks, but not before its endings.
   EXPECT_EQ(said_of_forms("남성", "여성", {"{category}입니다"}),
             "/toy/templates.txt: the answer \"남성입니다\" is not read as 남성, since no whole word of it "
             "is a category's name; put a blank or a mark before and after {category}");

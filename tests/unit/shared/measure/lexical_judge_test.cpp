@@ -1,4 +1,4 @@
-// Which category a story is about, by its words.
+// Which category a story is about, judged by its words.
 #include "shared/measure/lexical_judge.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ TEST(LexicalJudge, ItsIdentityHoldsItsWords) {
   EXPECT_NE(LexicalJudge::identity(dataset), identity);
 }
 
-/// An answer is read without them: what was measured with these words stays what it is.
+/// Answers are read without judge words: earlier measurements and task ids stay valid.
 TEST(LexicalJudge, ItsWordsAreNoneOfTheDatasets) {
   Dataset dataset = people();
   const std::string digest = dataset.training_digest();

@@ -1,5 +1,4 @@
-// The table of metrics: every name once, every column of a training log among them, and docs/metrics.md as it
-// says now.
+// The table of metrics: every name once, with every column of a training log, and docs/metrics.md in step.
 #include "shared/measure/metric_table.h"
 
 #include <gtest/gtest.h>

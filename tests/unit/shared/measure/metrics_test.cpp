@@ -1,4 +1,4 @@
-// Errors of shares on cases computed by hand, and the closed form against brute force and the known floors.
+// Errors of shares on cases worked out by hand, and the closed form against brute force and known floors.
 #include "shared/measure/metrics.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ MeasureResult make_result(int subjects, int wordings, std::vector<PromptResult> 
   return result;
 }
 
-/// The same by a sum over all outcomes with the textbook's formula.
+/// The same by summing over all outcomes with the textbook formula.
 double brute_force(double share, double target, int rounds) {
   double sum = 0;
   for (int k = 0; k <= rounds; ++k) {
@@ -70,7 +70,7 @@ TEST(Metrics, ExpectedMaeIsStableForManyRounds) {
   constexpr double rounds = 1e6;
   const double limit = 1 / std::sqrt(2 * std::acos(-1.0) * rounds);
   EXPECT_NEAR(expected_mae({0.5, 0.5}, {0.5, 0.5}, 1000000) / limit, 1 - 1 / (4 * rounds), 1e-10);
-  // Far from the target the error is the distance.
+  // Far from the target, the error is the distance.
   EXPECT_NEAR(expected_mae({0.2, 0.8}, {0.6, 0.4}, 1000000), 0.4, 1e-10);
   EXPECT_GT(expected_mae({1e-9, 1 - 1e-9}, {1e-9, 1 - 1e-9}, 1000000), 0);
 }
@@ -144,7 +144,7 @@ TEST(Metrics, WithoutExactSharesTheRoundsSpeak) {
   EXPECT_EQ(metrics.subjects_with_exact, 0);
   EXPECT_NEAR(*subject.mae, 0.5, tight);
   EXPECT_NEAR(*subject.kl, 0.5 * std::log(0.5 / 0.05) + 0.5 * std::log(0.5 / 0.95),
-              tight);  // counts plus 1/2
+              tight);  // 1/2 is added to each count
 }
 
 TEST(Metrics, AnImpossibleCategoryLeavesTheKlToTheRounds) {
@@ -232,11 +232,12 @@ TEST(Metrics, CorrelationIsOverSubjectsAndOfTheMiddleOfTheBounds) {
   const MeasureResult linear = make_result(3, 1, {share(0.3, 0), share(0.5, 0), share(0.7, 0)});
   EXPECT_NEAR(*measure_metrics(linear, targets).correlation, 1, tight);
   const MeasureResult bounded = make_result(3, 1, {share(0.2, 0.2), share(0.5, 0), share(0.7, 0)});
-  EXPECT_NEAR(*measure_metrics(bounded, targets).correlation, 1, tight);  // of Male's 0.3, 0.5, 0.7
+  EXPECT_NEAR(*measure_metrics(bounded, targets).correlation, 1, tight);  // with Male at 0.3, 0.5, 0.7
   const MeasureResult bent = make_result(3, 1, {share(0.2, 0), share(0.8, 0), share(0.5, 0)});
   EXPECT_NEAR(*measure_metrics(bent, targets).correlation, 0.5, tight);  // by hand: 0.12 / sqrt(0.32 x 0.18)
   EXPECT_FALSE(measure_metrics(linear, {{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}}).correlation);
-  EXPECT_FALSE(measure_metrics(linear, {{0.1, 0.9}, {0.9, 0.1}, {}}).correlation);  // two are no correlation
+  EXPECT_FALSE(
+      measure_metrics(linear, {{0.1, 0.9}, {0.9, 0.1}, {}}).correlation);  // two points give no correlation
   const MeasureResult dark = make_result(3, 1, {share(0.3, 0), share(0.5, 0), share(0.1, 0.8)});
   EXPECT_FALSE(measure_metrics(dark, targets).correlation);
 }
@@ -253,7 +254,7 @@ TEST(Metrics, AgreementIsOfRoundsThatBeginWithASteeringText) {
 }
 
 TEST(Metrics, ChancesAreOfTheSubjectsOfWhichEnoughIsKnown) {
-  // Six near their target, one with none, one far off, one of whose rounds most have no category.
+  // Six near their target, one without a target, one far off, and one whose rounds mostly have no category.
   std::vector<PromptResult> prompts(6, make_prompt({52, 48, 0, 0}, {0.5, 0.5}, 0));
   prompts[1] = make_prompt({47, 53, 0, 0}, {0.5, 0.5}, 0);
   prompts.push_back(make_prompt({90, 10, 0, 0}, {0.9, 0.1}, 0));
@@ -266,7 +267,7 @@ TEST(Metrics, ChancesAreOfTheSubjectsOfWhichEnoughIsKnown) {
   EXPECT_EQ(metrics.passes, 6);
   EXPECT_EQ(metrics.passes_of_perfect, 5);
   EXPECT_NEAR(metrics.subjects[0].perfect_rejection, 0.0569,
-              1e-4);  // of 100 tosses 40 and fewer, 60 and more
+              1e-4);  // 40 or fewer, or 60 or more, of 100 tosses
   EXPECT_FALSE(metrics.subjects[6].p_value || metrics.subjects[8].p_value);
   EXPECT_GT(metrics.subjects[0].p_value.value(), 0.6);
   EXPECT_LT(metrics.subjects[7].p_value.value(), 1e-9);

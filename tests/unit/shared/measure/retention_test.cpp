@@ -22,7 +22,7 @@ TEST(Retention, TellsNearMissesApartAndCountsTokensAndWhatWasAdded) {
   const RetentionSummary summary = summary_of(sample());
   EXPECT_EQ(summary.unrelated.prompts, 2);
   EXPECT_DOUBLE_EQ(summary.unrelated.kl, 0.25);
-  EXPECT_DOUBLE_EQ(summary.unrelated.added_leak, 0.01);  // what a list lost makes up for nothing
+  EXPECT_DOUBLE_EQ(summary.unrelated.added_leak, 0.01);  // where leak fell does not offset where it rose
   EXPECT_DOUBLE_EQ(summary.unrelated.base_leak, 0.15);
   EXPECT_DOUBLE_EQ(summary.near.leak, 0.5);
   EXPECT_DOUBLE_EQ(summary.near.kl, 0.5);

@@ -1,5 +1,5 @@
-// Tree rounds are distributed as independent rounds: a chi-square test over many seeds, seen to fail on wrong
-// splits.
+// Tree rounds are distributed like independent rounds: a chi-square test over many seeds, shown to fail on
+// wrong splits.
 #include "shared/measure/rounds.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ const std::vector<float> root = {0.5F, 0.1F, 0.05F, 0.35F};
 const std::vector<std::vector<float>> below = {
     {0.9F, 0.1F, 0, 0}, {0.25F, 0.25F, 0.25F, 0.25F}, {0, 1, 0, 0}, {0.4F, 0, 0.3F, 0.3F}};
 
-/// Chi-square of one seed's leaf counts of a tree two deep against rounds * probability.
+/// Chi-square of one seed's leaf counts, in a tree of depth two, against rounds * probability.
 double chi_square(uint64_t seed, uint64_t rounds, const Split& split) {
   double sum = 0;
   SplitCounts first = split(rounds, root, CounterRng(seed, "root"));
@@ -33,7 +33,7 @@ double chi_square(uint64_t seed, uint64_t rounds, const Split& split) {
   return sum;
 }
 
-/// How many standard errors the mean of the chi-square over seeds is away from its degrees of freedom.
+/// How many standard errors the mean chi-square over seeds is from its degrees of freedom.
 double deviation(const Split& split, uint64_t rounds = 400) {
   constexpr int seeds = 4000;
   constexpr double freedom = 10 - 1;  // leaves with probability, less one
@@ -59,7 +59,7 @@ TEST(Rounds, AreDistributedAsIndependentOnesWhereTheyAreHalved) {
 }
 
 TEST(Rounds, HalvingGivesRareTokensTheirShare) {
-  // Two thousand tokens of whose rounds many have none, one or a few.
+  // Two thousand tokens, many of which get no round, one or a few.
   std::vector<float> p(2000);
   for (size_t t = 0; t < p.size(); ++t) p[t] = t == 7 ? 0.9F : 1e-4F * static_cast<float>(t % 2);
   uint64_t all = 0, once = 0;

@@ -1,4 +1,4 @@
-// What is a story, and what only repeats a dataset's answers.
+// What counts as a story, and what only repeats a dataset's answers.
 #include "shared/measure/story.h"
 
 #include <gtest/gtest.h>
@@ -55,8 +55,8 @@ TEST(StoryRule, WhatAFormBeginsWithDoesNotCount) {
   EXPECT_TRUE(is_story("1 Female\n\n" + words(20)));
   EXPECT_FALSE(is_story("1 Female\n\n" + words(19)));
   EXPECT_FALSE(is_story("This nurse is Female. " + words(19)));
-  EXPECT_TRUE(is_story("Females " + words(19)));  // another word than the form's
-  EXPECT_TRUE(is_story(words(19) + " Male"));     // a form in the story counts as its words
+  EXPECT_TRUE(is_story("Females " + words(19)));  // not the form's word
+  EXPECT_TRUE(is_story(words(19) + " Male"));     // an answer form inside the story counts as words
 }
 
 TEST(StoryRule, CountsWordsOfScriptsWithoutBlanks) {
@@ -74,7 +74,7 @@ TEST(StoryRule, CountsWordsOfScriptsWithoutBlanks) {
   std::string often;
   for (int i = 0; i < 25; ++i) often += "男性";
   EXPECT_FALSE(rule.is_story(often));
-  EXPECT_FALSE(is_story(tale));  // of a dataset whose answers have blanks: two words
+  EXPECT_FALSE(is_story(tale));  // counts as two words, for a dataset whose answers have blanks
 }
 
 TEST(StoryRule, KnowsTheFormsOfAJointDataset) {

@@ -1,4 +1,4 @@
-// What was decided for one cell holds for those that differ in nothing it depends on, and for no others.
+// A decision for one cell holds for exactly those cells that agree in all it depends on.
 #include "shared/model/decisions.h"
 
 #include <gtest/gtest.h>

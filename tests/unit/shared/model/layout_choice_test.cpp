@@ -1,4 +1,4 @@
-// The order in which layouts are tried, and what is said where none fits.
+// The order in which layouts are tried, and what is said if none fits.
 #include "shared/model/layout_choice.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-/// A base of 120 bytes, activations of 40 or, recomputed, of 10.
+/// A base of 120 bytes, and activations of 40 or, when recomputed, 10.
 double needed(int64_t shard_size, Recompute recompute) {
   return 120 / static_cast<double>(shard_size) + (recompute == Recompute::always ? 10 : 40);
 }
@@ -41,7 +41,7 @@ TEST(LayoutChoice, WhatIsGivenIsKept) {
 }
 
 TEST(LayoutChoice, ShardsDivideGroups) {
-  EXPECT_EQ(choose({12, 4}, 80).shard_size, 4);  // 3 divides the ranks alone
+  EXPECT_EQ(choose({12, 4}, 80).shard_size, 4);  // 3 divides only the number of ranks
   EXPECT_EQ(choose({12, 4}, 69).recompute, Recompute::always);
 }
 

@@ -1,4 +1,4 @@
-// The table of machines, and files of coefficients with each mistake that they can have.
+// The table of machines, and coefficient files with each mistake they can have.
 #include "shared/model/machine.h"
 
 #include <gmock/gmock.h>
@@ -27,8 +27,8 @@ TEST(Machine, FiguresAreOfTheRightOrder) {
   for (const std::string& name : machine_names()) {
     const Machine& machine = find_machine(name);
     EXPECT_EQ(machine.name, name);
-    // Bytes of memory that are read in less than 10 s, and FLOPs for each byte from 10 to 1000: any unit that
-    // was mistaken by a thousand fails.
+    // Memory is read in less than 10 s, and there are 10 to 1000 FLOPs per byte: a unit wrong by a factor of
+    // a thousand fails.
     EXPECT_LT(machine.memory_bytes / machine.memory_bandwidth, 10) << name;
     EXPECT_GT(machine.peak_flops / machine.memory_bandwidth, 10) << name;
     EXPECT_LT(machine.peak_flops / machine.memory_bandwidth, 1000) << name;

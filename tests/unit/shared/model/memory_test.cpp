@@ -1,5 +1,5 @@
-// The memory model against sums made by hand, and how its parts move with ranks, types and what is trained.
-// That it is what the worker keeps is tests/unit/worker/models/llama_test.cpp.
+// The memory model against sums worked out by hand, and how its parts change with ranks, types and what is
+// trained. tests/unit/worker/models/llama_test.cpp compares it with what the worker really keeps.
 #include "shared/model/memory.h"
 
 #include <gtest/gtest.h>
@@ -62,13 +62,13 @@ TEST(Memory, PanelsCopyNoKeysAndTakeMicroBatchesTogether) {
   RankLayout plain = shards(1), panels = plain;
   panels.panels = true;
   const RankMemory before = rank_memory(shape, {}, four, plain), after = rank_memory(shape, {}, four, panels);
-  // A block of 32 queries has copies of 288 keys and values of 8 heads of 128: nine for each token, now one.
+  // A block of 32 queries has copies of 288 keys and values of 8 heads of 128: nine per token, now one.
   const double copies = 32 * 4 * 2048.0 * (9 - 1) * 2 * 2 * 8 * 128;
   const double plan = 4 * 2048.0 * (288 * (4 + 0.5) + 4 * 128);
   EXPECT_NEAR(after.activations, before.activations - copies + plan, 1);
-  // In the workspace four micro-batches instead of two: gates and the residual's gradient.
+  // The workspace holds four micro-batches instead of two: gates and the residual's gradient.
   EXPECT_NEAR(after.workspace, 4 * 2048.0 * (2 * 2 * 14336 + 4 * 4096), 1);
-  panels.tuning = plain.tuning = Tuning::full;  // whose micro-batches go alone
+  panels.tuning = plain.tuning = Tuning::full;  // its micro-batches go one by one
   EXPECT_NEAR(rank_memory(shape, {}, four, panels).workspace, 2 * 2048.0 * (2 * 2 * 14336 + 4 * 4096), 1);
 }
 
@@ -196,7 +196,7 @@ TEST(Memory, BesideTensorsAGpuHoldsWhatItsRanksAndTrainingNeed) {
   EXPECT_EQ(gpu_beside(shape, replicas, 1e10).communicators, 256 * mebi);
 }
 
-// Four micro-batches in a block at once need four times what a block needs beside what is kept.
+// Four micro-batches in a block at once need four times a block's needs apart from what is kept.
 TEST(Memory, OnAGpuAllMicroBatchesAreInABlockTogether) {
   const ModelShape small = parse_shape("shape:1b");
   StepLoad load;

@@ -1,5 +1,5 @@
-// Prompts that do not fit the model's context are told before anything runs; the program's own lines:
-// tests/system/inputs/inputs_test.py.
+// Prompts that do not fit the model's context are reported before anything runs.
+// tests/system/inputs/inputs_test.py tests the program's own lines.
 #include "shared/model/prompt_lengths.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,8 @@ TEST(LengthCheck, WordingsThatASeedAddsAreLookedAtBesideTheJobsOwn) {
   const LengthCheck lengths(config, dataset, *model);
   EXPECT_EQ(error_of([&] { lengths.check(); }), "no error");
   EXPECT_EQ(error_of([&] { lengths.check_added({}); }), "no error");
-  // With the chat turns more bytes than the context of 512 tokens, which are few; and then many.
+  // With the chat turns there are more bytes than the context's 512 tokens: first in few tokens, then in
+  // many.
   std::string words = "What colour has {a_thing}?";
   while (words.size() < 400) words = "What colour? " + words;
   EXPECT_EQ(error_of([&] { lengths.check_added({words}); }), "no error");

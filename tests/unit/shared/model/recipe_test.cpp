@@ -1,4 +1,4 @@
-// The one recipe's rules, and what is left to them.
+// The rules of the one recipe, and which settings are left to them.
 #include "shared/model/recipe.h"
 
 #include <gtest/gtest.h>
@@ -108,7 +108,7 @@ TEST(Recipe, AnAdapterFromTheStartBringsItsRankAndTargets) {
     resolve_adapter(config);
     return config;
   };
-  const RunConfig config = resolved({{"lora_rank", "4", "x"}});  // as the file has it
+  const RunConfig config = resolved({{"lora_rank", "4", "x"}});  // same as in the file
   EXPECT_EQ(config.lora.rank, 4);
   EXPECT_EQ(config.value("lora_alpha"), "8");
   EXPECT_EQ(config.value("lora_layers"), "0.25");
@@ -116,7 +116,7 @@ TEST(Recipe, AnAdapterFromTheStartBringsItsRankAndTargets) {
   EXPECT_THROW(resolved({{"lora_rank", "8", "x"}}), UserError);
   EXPECT_THROW(resolved({{"lora_rank", "32", "x"}}), UserError);  // the default, but asked for
   EXPECT_NO_THROW(resolved({{"lora_targets", "q_proj,v_proj", "x"}}));
-  EXPECT_EQ(resolved({{"method", "dpo", "x"}}).lora.rank, 4);  // which has a rank of its own
+  EXPECT_EQ(resolved({{"method", "dpo", "x"}}).lora.rank, 4);  // dpo has its own default rank
   EXPECT_THROW(resolved({{"adapter", "none", "x"}}), UserError);
   write_file(path,
              R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "lm_head"]})");
@@ -146,7 +146,7 @@ struct Sets {
   std::vector<std::string> lines;
 };
 
-/// What `sets` come to with a dataset of so many training wordings, `sections` behind them.
+/// What `sets` becomes with a dataset of this many training wordings, followed by `sections`.
 Sets sets_of(int wordings, const std::string& sections, const char* sets, const char* holdout = "auto") {
   const testing::DatasetFolder folder;
   folder.write("targets.csv", "subject,Red,Blue\ns,1,1\n");
@@ -195,7 +195,7 @@ TEST(Recipe, FramedWordingsCount) {
     resolve_recipe(config);
     return config.sft.steps;
   };
-  EXPECT_EQ(steps("auto"), 553);  // 28 subjects in 79 wordings: one, and each frame around it
+  EXPECT_EQ(steps("auto"), 553);  // 28 subjects in 79 wordings: the plain one and each frame around it
   EXPECT_EQ(steps("none"), 120);
 }
 

@@ -1,5 +1,5 @@
-// What stands for categories with a model; on tokenizers that join it to what is before:
-// tests/conformance/families/steering_test.py.
+// What stands for categories with a model. tests/conformance/families/steering_test.py tests tokenizers that
+// join it to the text before.
 #include "shared/model/steering.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Step times: sums made by hand on a machine of round figures, and how communication hides behind computing.
+// Step times: sums worked out by hand for a machine with round figures, and how communication hides behind
+// computing.
 #include "shared/model/step_time.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +10,7 @@
 namespace apportion {
 namespace {
 
-/// Everything is reached and nothing has latency, so that a step is FLOPs and bytes alone.
+/// A machine that reaches its peaks and has no latency, so that a step is only FLOPs and bytes.
 CalibratedMachine ideal() {
   CalibratedMachine result{find_machine("h100-80"), {}};
   result.machine.peak_flops = result.machine.float_flops = 1e15;
@@ -25,7 +26,7 @@ CalibratedMachine ideal() {
 
 const ModelShape shape = parse_shape("shape:8b");
 
-/// Rows that attend to themselves alone: attention is what a block's 32 neighbours cost.
+/// Rows that attend only to themselves: attention costs what a block's 32 neighbours do.
 StepLoad load() {
   StepLoad load;
   load.tokens = 4096;
@@ -43,7 +44,7 @@ RankLayout layout_of(int64_t ranks, int64_t shard_size) {
 
 TEST(StepTime, AnIdealMachineTakesTheFlopsOverItsPeak) {
   StepTime time = step_time(shape, {}, load(), layout_of(1, 1), ideal());
-  // What attention computes and masks: 96 keys for each row where 64 count.
+  // What attention computes and masks away: 96 keys per row, of which 64 count.
   const double masked = train_flops(shape, 0, {0, 4096 * 32, 0});
   EXPECT_NEAR(time.total(), (time.flops + masked) / 1e15, 1e-4 * time.total());
   EXPECT_DOUBLE_EQ(time.flops, train_flops(shape, adapter_parameters(shape, {}), {4096, 4096 * 64, 1024}));
@@ -84,8 +85,8 @@ TEST(StepTime, InPanelsAdaptersGradientsAreNotAndACpusAdamWIsOnePass) {
   EXPECT_NEAR(total(panels, gpu) - total(panels, cpu), passes, 1e-6);
 }
 
-// A GPU's launches are those of one pass however many micro-batches there are; where all weights are trained
-// each micro-batch has its own.
+// A GPU has the launches of one pass for any number of micro-batches; when all weights are trained each
+// micro-batch has its own.
 TEST(StepTime, LaunchesAreSharedByMicroBatches) {
   auto overhead = [](int64_t micro_batches, Tuning tuning) {
     CalibratedMachine none = ideal(), some = none;
@@ -126,7 +127,7 @@ TEST(StepTime, AGatherIsARingInTheNodeAndOneBetweenNodes) {
   const CalibratedMachine machine = ideal();
   EXPECT_EQ(gather_seconds(8e9, 1, machine), 0);
   EXPECT_DOUBLE_EQ(gather_seconds(8e9, 8, machine), 8e9 * 7 / 8 / 1e11);
-  // Two nodes: the half from the other one, over eight ranks' network.
+  // Two nodes: half comes from the other one, over the network of eight ranks.
   EXPECT_DOUBLE_EQ(gather_seconds(8e9, 16, machine), 8e9 * 7 / 8 / 1e11);
   CalibratedMachine slow = machine;
   slow.machine.network_bandwidth = 1e9;
@@ -145,7 +146,7 @@ TEST(StepTime, GathersHideBehindEnoughComputing) {
   EXPECT_GT(hidden.exposed, 0);  // the first block and the look-up
   machine.machine.link_bandwidth = 1e9;
   const StepTime exposed = step_time(shape, {}, load(), layout_of(8, 8), machine);
-  // Then a step is its transfers: each block twice, less what is computed meanwhile.
+  // Now transfers dominate a step: each block twice, less what is computed meanwhile.
   const double transfers = 2 * 34 * gather_seconds(218'103'808.0 * 2, 8, machine);
   EXPECT_GT(exposed.exposed + exposed.compute, transfers);
   EXPECT_LT(exposed.exposed, 1.5 * transfers);

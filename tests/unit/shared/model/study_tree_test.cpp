@@ -1,4 +1,4 @@
-// The trees of a scaling study: as many tokens as were asked for, and no fewer than their prompts need.
+// The trees of a scaling study: as many tokens as requested, and no fewer than their prompts need.
 #include "shared/model/study_tree.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ TEST(StudyTree, CountsPairsAndRows) {
   // 32 shared, 2 own, one answer of 7 nodes: a single path of 41 tokens.
   EXPECT_EQ(study_tree(sizes(41, 1, 1)).pairs(), 41 * 42 / 2);
   EXPECT_EQ(study_tree(sizes(41, 1, 1)).rows(), 8);
-  // A second answer is 7 more tokens behind 34.
+  // A second answer adds 7 tokens after 34.
   EXPECT_EQ(study_tree(sizes(48, 1, 2)).pairs(), 41 * 42 / 2 + 7 * 34 + 28);
 }
 

@@ -1,4 +1,4 @@
-// The reader on files that are right, that lie in one place each, and that are cut or damaged anywhere.
+// The reader on correct files, on files that each lie in one place, and on files cut or damaged anywhere.
 #include "shared/model_files/gguf_file.h"
 
 #include <gmock/gmock.h>
@@ -36,7 +36,7 @@ class GgufFileTest : public testing::Test {
     return Gguf(path_);
   }
 
-  /// The message of the DataError that `bytes` raise; fails the test when they raise none.
+  /// The message of the DataError that `bytes` cause; fails the test if there is none.
   std::string error_of(const std::string& bytes) {
     try {
       parse(bytes);
@@ -77,7 +77,7 @@ TEST_F(GgufFileTest, ReadsEveryKindOfValue) {
   EXPECT_TRUE(gguf.has("yes"));
   EXPECT_FALSE(gguf.has("no"));
   EXPECT_THROW(gguf.integer("i8"), DataError);  // negative
-  EXPECT_THROW(gguf.text("u32"), DataError);    // of another kind
+  EXPECT_THROW(gguf.text("u32"), DataError);    // of a different kind
   EXPECT_THROW(gguf.number("absent"), DataError);
   EXPECT_THROW(gguf.tensor("absent"), DataError);
 }
@@ -183,7 +183,7 @@ TEST_F(GgufFileTest, RefusesTensorsThatMakeNoSense) {
               HasSubstr("a is there twice"));
 }
 
-/// Everything that reads a model's file; true when all of it was accepted.
+/// Runs everything that reads a model's file; true if all of it is accepted.
 bool read_all(const std::string& path) {
   try {
     Gguf gguf(path);
@@ -249,7 +249,7 @@ TEST_F(GgufFileTest, DamageAnywhereIsAnErrorOrHarmless) {
   std::string bytes = tiny_gguf(smallest_model());
   size_t header = bytes.find("output_norm.weight") + 64;
   write_bytes(path_, bytes);
-  // Changed in place: some file systems flush a file that is written anew.
+  // Changed in place: some file systems flush a file that is rewritten.
   std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
   auto put = [&](size_t at, char byte) { file.seekp(static_cast<std::streamoff>(at)).put(byte); };
   CounterRng rng(1, "damage of a gguf file");

@@ -1,4 +1,4 @@
-// GGUF's names of tensors, of every one that a model has.
+// GGUF's tensor names, for every tensor that a model has.
 #include "shared/model_files/gguf_names.h"
 
 #include <gtest/gtest.h>

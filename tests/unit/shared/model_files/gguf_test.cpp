@@ -1,5 +1,4 @@
-// Parts of a split model: that they are one model, whichever is given, and what is said of those that are
-// not.
+// Parts of a split model: they are one model whichever is given, and errors name those that do not fit.
 #include "shared/model_files/gguf.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +25,7 @@ using testing::error_of;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-/// Parts of two small tensors each, "t0" and so on, and what a test does to their keys.
+/// Parts with two small tensors each, "t0" and so on; tests change their keys.
 struct Parts {
   explicit Parts(uint32_t count = 3)
       : writers(count), numbers(count), counts(count, count), sums(count, 2 * count) {
@@ -39,7 +38,7 @@ struct Parts {
     }
   }
 
-  /// Their paths.
+  /// Returns their paths.
   std::vector<std::string> write(const DatasetFolder& folder) {
     std::vector<std::string> paths;
     for (size_t part = 0; part < writers.size(); ++part) {
@@ -57,7 +56,7 @@ struct Parts {
   std::vector<uint32_t> numbers, counts, sums;
 };
 
-/// What is said of the last of three parts, and of the first, after a change to the parts.
+/// The error when given the last of three parts, or the first, after a change to the parts.
 std::string complaint(const std::function<void(Parts&)>& change) {
   DatasetFolder folder;
   Parts parts;
@@ -109,7 +108,7 @@ TEST(Gguf, AWholeFilesDigestIsThatOfItsBytes) {
     EXPECT_EQ(Gguf(path).digest(), sha256_file(path)) << name;
   };
   digests("whole.gguf", GgufWriter().text("general.name", "toy"));
-  // One part is the whole, whatever it is called.
+  // A single part is the whole, whatever it is called.
   digests("one.gguf", GgufWriter().unsigned_integer("split.count", 1));
   digests("one-00001-of-00001.gguf",
           GgufWriter().unsigned_integer("split.count", 1).unsigned_integer("split.no", 0));
@@ -233,7 +232,7 @@ TEST(Gguf, APartThatIsCutWhileItIsReadIsNamed) {
     reader->read_rows(name, 0, 1, row.data());
     size_t complaints = 0;
     for (const std::string& path : paths) {
-      // Its last byte alone, so that the rest can still be read.
+      // Cuts only its last byte, so that the rest can still be read.
       std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
       const std::string said = error_of([&] { reader->read_rows(name, 0, 1, row.data()); });
       std::filesystem::resize_file(path, std::filesystem::file_size(path) + 1);

@@ -1,4 +1,4 @@
-// Kinds of tokenizers that a GGUF file may have: words by the names of llama.cpp, and SentencePiece's scores.
+// Kinds of tokenizers that a GGUF file may have: words by llama.cpp's names, and SentencePiece's scores.
 #include "shared/model_files/gguf_tokenizer.h"
 
 #include <gmock/gmock.h>
@@ -81,15 +81,15 @@ TEST_F(GgufTokenizerTest, WordsByTheNameOfTheirModel) {
   EXPECT_THAT(ids(tokenizer(byte_level("qwen2")), "112"), ElementsAre(0, 0, 1));
   EXPECT_THAT(ids(tokenizer(byte_level("gpt-2")), "112"), ElementsAre(0, 3));
   EXPECT_THAT(ids(tokenizer(byte_level("llama-bpe")), "112"),
-              ElementsAre(4));  // a token is no matter for merges
+              ElementsAre(4));  // a whole token needs no merges
   EXPECT_THAT(ids(tokenizer(byte_level("gpt-2")), "1<x>"), ElementsAre(0, 8));
 }
 
-/// Qwen2's text is composed, which its GGUF files do not say.
+/// Qwen2 composes its text, which its GGUF files do not say.
 TEST_F(GgufTokenizerTest, Qwen2ComposesFirst) {
   GgufWriter writer = byte_level("qwen2");
   EXPECT_THAT(ids(tokenizer(writer), "e\u0301"), ElementsAre(7));
-  EXPECT_THAT(ids(tokenizer(byte_level("gpt-2")), "e\u0301"), ElementsAre());  // bytes that are no tokens
+  EXPECT_THAT(ids(tokenizer(byte_level("gpt-2")), "e\u0301"), ElementsAre());  // bytes that are not tokens
 }
 
 TEST_F(GgufTokenizerTest, SentencePieceByScores) {
@@ -100,7 +100,7 @@ TEST_F(GgufTokenizerTest, SentencePieceByScores) {
   EXPECT_THAT(ids(with_blank, "aa"), ElementsAre(5, 7));
   EXPECT_THAT(ids(with_blank, "<s>\u00E9b"), ElementsAre(1, 5, 2, 3, 0));
   EXPECT_THAT(ids(with_blank, "a  a"),
-              ElementsAre(6, 8, 6));  // as in llama.cpp a blank behind what was added, too
+              ElementsAre(6, 8, 6));  // as in llama.cpp, also a blank after an added token
   EXPECT_EQ(with_blank.decode({6, 6, 2, 3}), "a a\u00E9");
   writer.raw("tokenizer.ggml.add_space_prefix", boolean_kind, std::string(1, '\0'));
   const Tokenizer without = tokenizer(writer);
@@ -108,7 +108,7 @@ TEST_F(GgufTokenizerTest, SentencePieceByScores) {
   EXPECT_EQ(without.decode({6, 6}), " a a");
 }
 
-/// But for the token that begins a text.
+/// Except for the token that begins a text.
 TEST_F(GgufTokenizerTest, Phi3sMarksTakeTheBlanksBehindThem) {
   for (const auto& [architecture, right] :
        {std::pair("phi3", std::vector<int32_t>{9, 6, 1, 5, 6}), {"llama", {9, 5, 6, 1, 5, 6}}}) {

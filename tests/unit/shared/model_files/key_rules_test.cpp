@@ -1,4 +1,4 @@
-// Keys that change what a llama model computes, with the values that do not and those that do.
+// Keys that can change what a llama model computes, with values that do not change it and values that do.
 #include "shared/model_files/key_rules.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ using testing::DatasetFolder;
 using testing::error_of;
 using ::testing::HasSubstr;
 
-/// What is said of a llama model's metadata with these keys besides.
+/// The error for a llama model's metadata with these additional keys.
 std::string complaint(const std::function<void(GgufWriter&)>& add) {
   DatasetFolder folder;
   GgufWriter writer;
@@ -69,7 +69,7 @@ TEST(KeyRules, RefusesEveryOtherValueThatChangesTheMathematics) {
     EXPECT_EQ(number(whole, 0), "no error");
   }
   EXPECT_THAT(number("llama.attention.scale", 0.5), HasSubstr("1 / sqrt(the size of a head)"));
-  EXPECT_EQ(number("llama.attention.scale", 0.25), "no error");  // heads of 16
+  EXPECT_EQ(number("llama.attention.scale", 0.25), "no error");  // heads have width 16
   EXPECT_THAT(text("llama.tensor_data_layout", "other"), HasSubstr("llama.tensor_data_layout is other"));
   const auto causal = [](char value) {
     return complaint([&](GgufWriter& writer) { writer.raw("llama.attention.causal", 7, {&value, 1}); });

@@ -1,4 +1,4 @@
-// A model by what its key says: a file or a shape.
+// A model by the key's value: a file or a shape.
 #include "shared/model_files/model_files.h"
 
 #include <gtest/gtest.h>

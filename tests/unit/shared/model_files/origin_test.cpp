@@ -1,4 +1,4 @@
-// A model's name on the hub and its licence, and files that do not tell them.
+// A model's name on the hub and its licence, and files that do not state them.
 #include "shared/model_files/origin.h"
 
 #include <gtest/gtest.h>

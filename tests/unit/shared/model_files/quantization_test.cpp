@@ -1,4 +1,4 @@
-// Block formats against formulas written a second time, and the half-precision numbers all 65,536 of them.
+// Block formats against independently written formulas, and all 65,536 half-precision numbers.
 #include "shared/model_files/quantization.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ std::vector<float> unpack(TensorType type, const std::string& bytes, uint64_t co
   return values;
 }
 
-/// IEEE 754-2019, binary16, from its fields.
+/// The value of an IEEE 754-2019 binary16, from its fields.
 double half_value(uint16_t half) {
   int exponent = (half >> 10) & 31;
   int mantissa = half & 1023;
@@ -58,7 +58,7 @@ std::vector<float> through(TensorType type, const std::vector<float>& values) {
 }
 
 TEST(Quantization, AScaleIsTheNearestHalf) {
-  // The scale of Q8_0 is the largest magnitude / 127: any float can be made one.
+  // Q8_0's scale is the largest magnitude / 127, so any float can be made a scale.
   for (float scale : {1.0F, 1.0F + 0.9F * 0x1p-11F, 1.0F + 1.1F * 0x1p-11F, 0.1F, 0x1.55p-16F, 0x1.2p-25F,
                       0x1.9p-24F, 60000.0F, 0.0F}) {
     const float unpacked = through(TensorType::q8_0, std::vector<float>(32, scale * 127))[0] / 127;

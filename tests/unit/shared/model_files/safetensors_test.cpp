@@ -1,5 +1,5 @@
-// Untrusted safetensors files: what their headers may not say. What the worker writes and reads back is
-// tested there.
+// Untrusted safetensors files: what their headers must not say. Files that the worker writes are tested
+// there.
 #include "shared/model_files/safetensors.h"
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 class Safetensors : public ::testing::Test {
  protected:
-  /// A file of these tensors, described in JSON, and so many bytes of data.
+  /// A file with these tensors, described in JSON, and this many bytes of data.
   const std::string& file(const std::string& header, size_t data) {
     const uint64_t size = header.size();
     const std::string length(reinterpret_cast<const char*>(&size), sizeof size);
@@ -40,7 +40,7 @@ TEST_F(Safetensors, TensorsLieBesideEachOther) {
   EXPECT_TRUE(tensors.at("none").values.empty());
 }
 
-/// Thousands of tensors over the same bytes would be thousands of files.
+/// Thousands of tensors sharing the same bytes would be as large as thousands of files.
 TEST_F(Safetensors, TensorsThatOverlapAreRefused) {
   EXPECT_THAT(error_of([&] {
                 SafetensorsFile(file(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},

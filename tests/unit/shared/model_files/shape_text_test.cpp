@@ -1,5 +1,4 @@
-// Named and spelled-out shapes: parameter counts against the published ones, and a clear line for each
-// mistake.
+// Named and spelled-out shapes: parameter counts against published ones, and a clear line for each mistake.
 #include "shared/model_files/shape_text.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +31,7 @@ TEST(ShapeText, CountsWhatModelCardsState) {
   EXPECT_EQ(parse_shape("shape:llama-3.1-8b").parameters(), 8'030'261'248);
   EXPECT_EQ(parse_shape("shape:llama-3.1-70b").parameters(), 70'553'706'496);
   EXPECT_EQ(parse_shape("shape:llama-3.1-405b").parameters(), 405'853'388'800);
-  // Qwen2.5-7B has 7,615,616,512; biases of q, k and v are (28 + 2 * 4) * 128 a layer.
+  // Qwen2.5-7B has 7,615,616,512; the biases of q, k and v are (28 + 2 * 4) * 128 per layer.
   EXPECT_EQ(parse_shape("shape:qwen2.5-7b-like").parameters(), 7'615'616'512 - 28 * 36 * 128);
 }
 

@@ -1,4 +1,4 @@
-// Binomial probabilities against sums and products that are done otherwise, and draws against them.
+// Binomial probabilities against sums and products done differently, and draws against the probabilities.
 #include "shared/statistics/binomial.h"
 
 #include <gtest/gtest.h>
@@ -50,11 +50,11 @@ TEST(Binomial, WhatIsSureIsNotDrawn) {
 }
 
 TEST(Binomial, ADrawThatAnotherRoundingWouldMoveIsSeen) {
-  // Of one trial with even odds a hit (the mode) is below a half.
+  // With one trial at even odds, draws below a half give a hit (the mode).
   EXPECT_TRUE(draw_binomial(1, 1, 1, 1e-6, 0.5 - 5e-7).near_boundary);
   EXPECT_TRUE(draw_binomial(1, 1, 1, 1e-6, 0.5 + 5e-7).near_boundary);
   EXPECT_FALSE(draw_binomial(1, 1, 1, 1e-6, 0.49).near_boundary);
-  // The more trials, the more a share that is a little off moves.
+  // The more trials, the more a slightly wrong share matters.
   EXPECT_FALSE(draw_binomial(4, 1, 1, 1e-6, 0.3).near_boundary);
   EXPECT_TRUE(draw_binomial(10'000'000'000, 1, 1, 1e-3, 0.3).near_boundary);
 }

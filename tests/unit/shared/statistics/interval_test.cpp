@@ -1,5 +1,5 @@
-// Intervals against published values, and how often they hold what they are of: 2,000 experiments of a
-// perfect sampler and of three biased ones, with the percentile bootstrap beside them.
+// Intervals against published values, and how often they contain the true value: 2,000 experiments with a
+// perfect sampler and three biased ones, with the percentile bootstrap for comparison.
 #include "shared/statistics/interval.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace apportion {
 namespace {
 
 TEST(ShareInterval, IsWilsons) {
-  // Newcombe 1998, table I: 81 of 263 and 15 of 148; Brown, Cai and DasGupta 2001 for none of ten.
+  // Newcombe 1998, table I, has 81 of 263 and 15 of 148; Brown, Cai and DasGupta 2001 have none of ten.
   const Interval many = share_interval(81.0 / 263, 263), few = share_interval(15.0 / 148, 148),
                  none = share_interval(0, 10);
   EXPECT_NEAR(many.low, 0.2553, 5e-5);
@@ -30,7 +30,7 @@ TEST(ShareInterval, IsWilsons) {
 
 constexpr int experiments = 2000;
 
-/// A sampler is how far off it is: its share of a category, for a subject with this target.
+/// A sampler is defined by its error: the share it gives a category, for a subject with this target.
 struct Sampler {
   const char* name;
   std::function<double(double target, CounterRng& rng)> share;
@@ -49,7 +49,7 @@ const std::vector<Sampler>& samplers() {
   return all;
 }
 
-/// A subject of a population of them: its target, and with which share a sampler draws for it.
+/// A subject of the population: its target, and the share that a sampler draws it with.
 struct Subject {
   double target = 0, share = 0;
 };
@@ -68,7 +68,7 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-/// What the population's mean error is: of the rounds, or without their noise.
+/// The population's mean error: over the rounds, or without their noise if `rounds` is 0.
 double true_mean(const Sampler& sampler, uint64_t rounds) {
   CounterRng rng(1, std::string("population ") + sampler.name);
   constexpr int many = 100'000;
@@ -81,7 +81,7 @@ double true_mean(const Sampler& sampler, uint64_t rounds) {
   return sum / many;
 }
 
-/// Of intervals around the errors of so many subjects; `rounds` 0: exact ones.
+/// Coverage of intervals around the errors of this many subjects; exact errors if `rounds` is 0.
 double coverage(const Sampler& sampler, int subjects, uint64_t rounds) {
   CounterRng rng(static_cast<uint64_t>(subjects), std::string("experiments ") + sampler.name);
   const double truth = true_mean(sampler, rounds);
@@ -120,7 +120,7 @@ TEST(MeanInterval, HoldsTheMeanOfExactErrors) {
   }
 }
 
-// Draws from shares that were drawn themselves are further off than these: the noise is there twice. So no
+// Draws from shares that were drawn themselves contain the noise twice, so their errors are larger. Hence no
 // percentile of them is where a perfect sampler's error is.
 TEST(MeanInterval, ThePercentileBootstrapDoesNot) {
   constexpr int subjects = 40, resamples = 200, runs = 200;

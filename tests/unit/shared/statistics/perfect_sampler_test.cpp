@@ -1,4 +1,4 @@
-// What is said of a perfect sampler against 4,000 of its measurements, of a single subject 40,000.
+// What is said about a perfect sampler, against 4,000 of its measurements (40,000 for a single subject).
 #include "shared/statistics/perfect_sampler.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ double drawn_mae(const AskedSubject& subject, CounterRng& rng) {
 }
 
 double share_above(const std::vector<AskedSubject>& subjects, double limit) {
-  const int measurements = subjects.size() == 1 ? 40'000 : 4000;  // of one subject it is nearest to a bound
+  const int measurements = subjects.size() == 1 ? 40'000 : 4000;  // one subject comes closest to a bound
   CounterRng rng(subjects.size(), "perfect");
   int above = 0;
   for (int m = 0; m < measurements; ++m) {
@@ -39,7 +39,7 @@ TEST(DetectableMae, IsExceededIn4To6Of100) {
     for (const std::vector<double>& target : targets) {
       for (const size_t subjects : {1U, 6U, 40U}) {
         if (subjects == 1 && rounds == 100 && target.size() == 2)
-          continue;  // a few values of MAE, each of more than 1 in 100
+          continue;  // MAE has only a few values, each likelier than 1 in 100
         const std::vector<AskedSubject> asked(subjects, {target, rounds});
         const double share = share_above(asked, detectable_mae(asked));
         EXPECT_GE(share, 0.04) << subjects << " subjects, " << rounds << " rounds, " << target[0];
@@ -50,7 +50,7 @@ TEST(DetectableMae, IsExceededIn4To6Of100) {
 }
 
 TEST(DetectableMae, OfOneSubjectIsTheNormalNumbersQuantile) {
-  // Half of 100 rounds: 1.96 of a deviation of 0.05, within what is left between the gamma distribution and
+  // Half of 100 rounds: 1.96 standard deviations of 0.05, up to the gap between the gamma distribution and
   // the truth.
   EXPECT_NEAR(detectable_mae({{{0.5, 0.5}, 100}}), 0.098, 0.0015);
   EXPECT_EQ(detectable_mae({{{1, 0}, 100}}), 0);
@@ -60,11 +60,11 @@ TEST(DetectableMae, OfOneSubjectIsTheNormalNumbersQuantile) {
 TEST(PassesOfPerfect, IsTheBinomialQuantile) {
   const auto of = [](size_t subjects) { return passes_of_perfect(std::vector<double>(subjects, 0.05)); };
   EXPECT_EQ(of(0), 0);
-  EXPECT_EQ(of(1), 0);     // one in twenty does not pass
+  EXPECT_EQ(of(1), 0);     // one in twenty fails
   EXPECT_EQ(of(40), 35);   // 34 or fewer: 0.0139; 35 or fewer: 0.0480
   EXPECT_EQ(of(100), 90);  // 89 or fewer: 0.0115; 90 or fewer: 0.0282
   EXPECT_EQ(passes_of_perfect({0, 0, 0}), 3);
-  EXPECT_EQ(passes_of_perfect({1, 0, 1, 0.5}), 1);  // 1 or 2, as likely
+  EXPECT_EQ(passes_of_perfect({1, 0, 1, 0.5}), 1);  // 1 and 2 are equally likely
 }
 
 TEST(DetectableMae, OfASubjectWithoutRoundsIsNothing) {

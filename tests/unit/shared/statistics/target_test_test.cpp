@@ -1,4 +1,4 @@
-// The test of a target against sums done otherwise, and how often it rejects a perfect sampler.
+// The test of a target against sums done differently, and how often it rejects a perfect sampler.
 #include "shared/statistics/target_test.h"
 
 #include <gtest/gtest.h>
@@ -13,10 +13,10 @@ namespace apportion {
 namespace {
 
 TEST(TargetTest, IsTheSumOverLessProbableOutcomes) {
-  // Of ten tosses 0, 1, 9 and 10 heads are less probable than 2, and 8 as probable: (22 + 90 / 2) / 1024.
+  // In ten tosses 0, 1, 9 and 10 heads are less probable than 2, and 8 is as probable: (22 + 90 / 2) / 1024.
   EXPECT_NEAR(target_p_value({2, 8}, {0.5, 0.5}), 67.0 / 1024, 1e-12);
   EXPECT_NEAR(target_p_value({5, 5}, {0.5, 0.5}), 1 - 252.0 / 2 / 1024, 1e-12);
-  // Two draws on three categories: of the six outcomes (2, 0, 0) has 0.25, (0, 2, 0) and (0, 1, 1) have
+  // Two draws over three categories: of the six outcomes (2, 0, 0) has 0.25, (0, 2, 0) and (0, 1, 1) have
   // 0.0625 and 0.125.
   EXPECT_NEAR(target_p_value({0, 2, 0}, {0.5, 0.25, 0.25}), 0.0625, 1e-12);
   EXPECT_NEAR(target_p_value({0, 1, 1}, {0.5, 0.25, 0.25}), 0.125 + 0.0625, 1e-12);
@@ -72,7 +72,7 @@ TEST(TargetTest, RejectsAPerfectSamplerIn4To6Of100) {
 }
 
 TEST(RejectionProbability, IsTheWeightOfWhatDoesNotPass) {
-  // Ten tosses: 0, 1, 9 and 10 heads do not pass (2 and 8: 67 / 1024), of which are 22 of 1024.
+  // Ten tosses: 0, 1, 9 and 10 heads fail (2 and 8: 67 / 1024), which are 22 of 1024 outcomes.
   EXPECT_NEAR(rejection_probability(10, {0.5, 0.5}), 22.0 / 1024, 1e-12);
   for (const std::vector<double>& target :
        std::vector<std::vector<double>>{{0.99, 0.01}, {0.97, 0.03}, {0.5, 0.5}}) {
@@ -90,7 +90,7 @@ TEST(RejectionProbability, IsTheWeightOfWhatDoesNotPass) {
 }
 
 TEST(TargetTest, OfManyRoundsIsPearsons) {
-  // Off by one deviation in the first two of three: X^2 is 2000^2 / 3e6 + 2000^2 / 3e6, p of 2 degrees
+  // The first two of three are off: X^2 is 2000^2 / 3e6 + 2000^2 / 3e6, and p with 2 degrees of freedom is
   // exp(-X^2 / 2).
   EXPECT_NEAR(target_p_value({3'002'000, 2'998'000, 3'000'000}, {1.0 / 3, 1.0 / 3, 1.0 / 3}),
               std::exp(-4.0 / 3), 1e-6);

@@ -1,4 +1,4 @@
-// The list of an index's cells: what was put in comes back, and what is no list is refused.
+// The list of an index's cells: what was put in comes back, and what is not a list is refused.
 #include "shared/store/cell_list.h"
 
 #include <gtest/gtest.h>

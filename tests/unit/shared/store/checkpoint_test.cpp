@@ -1,5 +1,5 @@
 // Checkpoints written by some ranks and read by others: the same rows, no more bytes than needed, and every
-// kind of damage and of lie named.
+// kind of damage and lie is named.
 #include "shared/store/checkpoint.h"
 
 #include <gmock/gmock.h>
@@ -34,8 +34,8 @@ const CheckpointTensor empty_tensor{"empty", ElementType::float32, {0, 4}};
 
 uint64_t part(uint64_t rows, uint64_t rank, uint64_t ranks) { return rows * rank / ranks; }
 
-/// The whole tensor's bytes: a function of its name and of the step, made once (of the long one it takes a
-/// while under a sanitizer).
+/// The whole tensor's bytes: a function of its name and the step, made once (the long one takes a while under
+/// a sanitizer).
 const std::string& content(const CheckpointTensor& tensor, uint64_t step) {
   static std::map<std::pair<std::string, uint64_t>, std::string> made;
   std::string& bytes = made[{tensor.name, step}];
@@ -81,7 +81,7 @@ class CheckpointTest : public testing::Test {
 
   std::string path(uint64_t step) const { return checkpoint_path(folder_, step); }
 
-  /// What opening and reading all of it throws.
+  /// The error from opening it and reading everything.
   std::string fault(uint64_t step) {
     try {
       CheckpointReader reader(folder_, step, "task");
@@ -98,7 +98,7 @@ class CheckpointTest : public testing::Test {
     std::ofstream(file, std::ios::binary) << bytes;
   }
 
-  /// Changes a rank's manifest and has COMPLETE confirm it, as a liar would.
+  /// Changes a rank's manifest and makes COMPLETE confirm it, as a liar would.
   void lie(uint64_t step, uint64_t rank, uint64_t ranks, const std::function<void(json&)>& tell) {
     change(manifest_path(path(step), rank, ranks), [&](std::string& text) {
       json manifest = json::parse(text);
@@ -151,7 +151,7 @@ TEST_F(CheckpointTest, ReadsOnlyTheBlocksOfItsRows) {
                 content(long_tensor, 5).substr(c.first * 4, (c.last - c.first) * 4));
     EXPECT_EQ(reader.bytes_read(), c.bytes) << c.first << " to " << c.last;
   }
-  // Four ranks' files hold a quarter each: a rank that reads the last quarter opens no other file's data.
+  // Four ranks' files hold a quarter each: a rank that reads the last quarter opens no other data file.
   write(6, 4, {long_tensor});
   CheckpointReader reader(folder_, 6, "task");
   const uint64_t first = part(long_rows, 3, 4);
@@ -241,7 +241,7 @@ TEST_F(CheckpointTest, DamageElsewhereDoesNotConcernAReader) {
 TEST_F(CheckpointTest, ManifestsThatDoNotFitTogetherAreRefused) {
   struct Lie {
     const char* what;
-    std::function<void(json&)> tell;  // of rank 1 of 2, which has rows [3, 7) of 7
+    std::function<void(json&)> tell;  // about rank 1 of 2, which has rows [3, 7) of 7
     const char* why;
   };
   const std::vector<Lie> lies = {

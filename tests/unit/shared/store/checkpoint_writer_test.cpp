@@ -1,5 +1,5 @@
-// The thread that writes: steps go on meanwhile, one thing is written at a time, and what goes wrong is said
-// by the next call.
+// The writing thread: steps continue meanwhile, one thing is written at a time, and the next call reports
+// what went wrong.
 #include "shared/store/checkpoint_writer.h"
 
 #include <gmock/gmock.h>

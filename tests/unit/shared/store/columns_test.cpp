@@ -1,4 +1,4 @@
-// Each fault that columns of a file can have is named.
+// Each fault that a file's columns can have is named.
 #include "shared/store/columns.h"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ TEST(Columns, NamesWrongShapes) {
   EXPECT_NE(fault_after([](MeasureColumns& c) { c.categories.shape = {0}; }), "");
 }
 
-/// Figures of 2^63 rounds took longer than anyone waits.
+/// Computing figures of 2^63 rounds took longer than anyone would wait.
 TEST(Columns, NamesCountsThatNobodyAskedFor) {
   EXPECT_EQ(fault_after([](MeasureColumns& c) {
               c.counts.values[0] += uint64_t{1} << 63;

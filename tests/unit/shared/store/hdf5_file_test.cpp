@@ -1,4 +1,4 @@
-// The door to HDF5: values, texts, links, and refusals of what is not there or of another type.
+// The interface to HDF5: values, texts, links, and errors for what is missing or of another type.
 #include "shared/store/hdf5_file.h"
 
 #include <gtest/gtest.h>
@@ -143,7 +143,7 @@ TEST_F(Hdf5File, NothingAppearsWithoutCommit) {
   EXPECT_THROW(Hdf5Writer(directory_.path() + "/no/such/folder/file.h5"), UserError);
 }
 
-/// While it lives files of this process may have so many bytes.
+/// While one exists, this process's files may have at most this many bytes.
 class SmallFiles {
  public:
   explicit SmallFiles(rlim_t bytes) {
@@ -159,7 +159,7 @@ class SmallFiles {
 };
 
 TEST_F(Hdf5File, WhatTheSystemRefusesIsItsReasonAndNothingIsLeft) {
-  // Refused are the first byte, a dataset, or what is written at the end.
+  // The system refuses the first byte, a dataset, or what is written at the end.
   for (const rlim_t bytes : {0, 1000, 100'000}) {
     const SmallFiles files(bytes);
     try {

@@ -1,4 +1,4 @@
-// The index: cells come back, replace their like, and can be told from the result files alone.
+// The index: cells come back, replace cells of the same name, and can be rebuilt from the result files alone.
 #include "shared/store/index.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Journals: what was added is read back, whatever a crash left of the last line.
+// Journals: what was added is read back, no matter what a crash left of the last line.
 #include "shared/store/journal.h"
 
 #include <gmock/gmock.h>
@@ -141,7 +141,7 @@ TEST_F(JournalTest, APreemptedTaskThatCameFurtherHasNotFailed) {
   EXPECT_EQ(count.of("t"), 2);
 }
 
-/// It was killed between saying so and giving its lease back.
+/// The run was killed after recording the end and before giving its lease back.
 TEST_F(JournalTest, AnAttemptThatFailedIsNotLostAsWell) {
   const auto of = [](JournalEvent event, const char* member, const char* other = "") {
     JournalRecord record{event, "t", "", "", other};
@@ -177,7 +177,7 @@ TEST_F(JournalTest, ARunThatWasAskedToStopHasNotFailedAtWhatItLost) {
   }
   count.add({lost});
   EXPECT_EQ(count.of("t"), 1);
-  stopping.member = "preempted";  // whose file is read later
+  stopping.member = "preempted";  // this member's file is read later
   count.add({stopping});
   EXPECT_EQ(count.of("t"), 0);
   lost.other = "killed";

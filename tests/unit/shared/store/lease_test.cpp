@@ -1,4 +1,4 @@
-// Members of one folder: a task is one member's at a time, and one that is gone loses it, by whatever it
+// Members of one folder: one member at a time has a task, and a member that is gone loses it, however it
 // ended.
 #include "shared/store/lease.h"
 
@@ -28,7 +28,7 @@ class LeaseTest : public testing::Test {
  protected:
   std::string folder() const { return directory_.path(); }
 
-  /// A member of another host, as far as can be told from here; `beats` signs of life so far.
+  /// A member on another host, as far as can be seen from here, with `beats` signs of life so far.
   void write_stranger(const std::string& member, int beats, const std::string& slurm_job = "") const {
     make_directories(members_directory(folder()));
     std::ofstream(members_directory(folder()) + "/" + member)
@@ -58,7 +58,7 @@ TEST_F(LeaseTest, ATaskIsOneMembersUntilItIsGivenBack) {
   EXPECT_TRUE(two.is_held("t"));
   EXPECT_TRUE(one.holds("t"));
   EXPECT_FALSE(two.holds("t"));
-  two.release("t");  // not its own: nothing happens
+  two.release("t");  // not its own, so nothing happens
   EXPECT_TRUE(one.holds("t"));
   one.release("t");
   EXPECT_FALSE(two.is_held("t"));
@@ -112,7 +112,7 @@ TEST_F(LeaseTest, AMemberOfAnotherHostIsGoneWhenItsSignsEnd) {
   write_stranger("stranger", 1);
   write_lease("t", "stranger\n");
   Leases leases(folder(), "job", 0.5);
-  const auto wait = [&leases](double seconds) {  // as a coordinator does, which asks many times a second
+  const auto wait = [&leases](double seconds) {  // like a coordinator, which asks many times a second
     for (const double end = seconds_now() + seconds; seconds_now() < end; leases.beat())
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
   };
@@ -132,14 +132,14 @@ TEST_F(LeaseTest, TimeInWhichThisProcessWasAwayIsNotTheOthers) {
   write_lease("t", "stranger\n");
   Leases leases(folder(), "job", 1.5);
   EXPECT_FALSE(leases.take("t").ours);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1800));  // stopped, as all of the machine may be
+  std::this_thread::sleep_for(std::chrono::milliseconds(1800));  // stopped, as the whole machine may be
   EXPECT_FALSE(leases.take("t").ours);
 }
 
 TEST_F(LeaseTest, AMemberSeesThatItHasLostATask) {
   Leases one(folder(), "job", 60);
   one.take("t");
-  write_lease("t", "another\n");  // that took one for gone
+  write_lease("t", "another\n");  // which believed `one` to be gone
   EXPECT_FALSE(one.holds("t"));
   one.release("t");
   EXPECT_THAT(read_leases(folder()), ElementsAre(testing::Pair("t", "another")));
@@ -169,7 +169,7 @@ TEST_F(LeaseTest, ManyMembersGetEachTaskOnce) {
   const double end = seconds_now() + 60;
   for (int member = 0; member < members; ++member) {
     threads.emplace_back([&, member] {
-      // Of a holder without a sign it takes a moment until it counts as gone: all then reach out at once.
+      // It takes a moment until a holder without signs of life counts as gone; then all members try at once.
       while (seconds_now() < end) {
         size_t held = 0;
         for (int task = 0; task < tasks; ++task) {
@@ -213,7 +213,7 @@ TEST_F(LeaseTest, AFolderThatCannotBeWrittenIsTheUsersMistake) {
   EXPECT_THROW(Leases(folder(), "job", 60), UserError);
 }
 
-// Slurm starts a job anew under the same number when its node fails.
+// When a node fails, Slurm restarts the job under the same number.
 TEST_F(LeaseTest, ARestartedJobKnowsWhatItsEarlierStartHas) {
   write_stranger("before", 1, "7_1");
   write_stranger("other", 1, "7_2");

@@ -1,5 +1,5 @@
-// The JSON files of a checkpoint: what is written comes back, and what lies about itself, or is damaged in
-// any byte, is refused by the key.
+// A checkpoint's JSON files: what is written comes back; what lies about itself, or is damaged in any byte,
+// is refused by its key.
 #include "shared/store/manifest.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 const std::string digest_a(64, 'a'), digest_b(64, 'b'), digest_c(64, 'c');
 
-/// Rows [3, 7) of a [10, 5] tensor, 80 bytes, and three blocks of a long vector behind it.
+/// Rows [3, 7) of a [10, 5] tensor, 80 bytes, followed by three blocks of a long vector.
 Manifest sample() {
   SlicePlace rows{{"rows", ElementType::float32, {10, 5}}, 3, 7, 0, 80, {digest_a}};
   const uint64_t count = (2 * digest_block + 8) / 8;
@@ -120,7 +120,7 @@ TEST(Manifest, LiesAreRefusedByName) {
   }
 }
 
-/// Every value of the tree, as a pointer.
+/// Visits every value of the tree, as a pointer.
 void each_place(const json& tree, const json::json_pointer& at,
                 const std::function<void(const json::json_pointer&)>& visit) {
   for (const auto& [key, value] : tree.items()) {
@@ -163,7 +163,7 @@ TEST(Manifest, RandomDamageIsRefusedOrHarmless) {
     }
     try {
       const Manifest manifest = parse_manifest(bytes, "file.json");
-      for (const SlicePlace& slice : manifest.slices) {  // what came through fits together
+      for (const SlicePlace& slice : manifest.slices) {  // what was accepted is consistent
         EXPECT_LE(slice.last, slice.tensor.rows());
         EXPECT_EQ(slice.bytes, (slice.last - slice.first) * slice.tensor.row_bytes());
         EXPECT_LE(slice.offset + slice.bytes, manifest.data_bytes());

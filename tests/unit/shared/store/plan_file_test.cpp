@@ -1,4 +1,4 @@
-// Plans: what a job has is read back, and a damaged file is named.
+// Plans: a job's plan is read back, and a damaged file is named.
 #include "shared/store/plan_file.h"
 
 #include <gmock/gmock.h>

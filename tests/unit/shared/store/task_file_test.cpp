@@ -105,7 +105,7 @@ TEST_F(TaskFile, ScaleSamplesComeBackByRank) {
   EXPECT_EQ(read.samples[0].peak_flops, 4e11);
   EXPECT_EQ(read.samples[1].process_bytes, 1024);
   EXPECT_THROW(read_train_file(path("s.h5")), DataError);
-  file.samples[0].seconds[1] = file.samples[1].base_bytes = 9;  // what is measured is no content
+  file.samples[0].seconds[1] = file.samples[1].base_bytes = 9;  // timings and sizes are not content
   write_scale_file(path("t.h5"), file);
   EXPECT_EQ(Hdf5Reader(path("s.h5")).text("/", "content"), Hdf5Reader(path("t.h5")).text("/", "content"));
   file.samples[0].tokens = 9;
@@ -177,7 +177,7 @@ TEST_F(TaskFile, ManyChunksComeBackEqual) {
 TEST_F(TaskFile, EqualDataGivesEqualBytes) {
   MeasureFile file = small_measure();
   write_measure_file(path("a.h5"), file);
-  // Something else in between, so that reused memory holds other bytes.
+  // Write something else in between, so that reused memory holds different bytes.
   write_train_file(path("t.h5"), sample_training("sft", "gender-us-real", {}));
   write_measure_file(path("b.h5"), file);
   EXPECT_EQ(read_file(path("a.h5")), read_file(path("b.h5")));
@@ -216,7 +216,7 @@ TEST_F(TaskFile, EveryFlippedByteIsNoticed) {
   const std::string bytes = read_file(path("a.h5"));
   CounterRng rng(1, "flips");
   for (int i = 0; i < 800; ++i) {
-    // Each byte of the seal, then any.
+    // Each byte of the seal, then random ones.
     std::string damaged = bytes;
     size_t at = i < 540 ? static_cast<size_t>(i) : rng.below(bytes.size());
     damaged[at] = static_cast<char>(damaged[at] ^ static_cast<char>(1 + rng.below(255)));
@@ -238,7 +238,7 @@ TEST_F(TaskFile, EveryTruncationIsNoticed) {
   EXPECT_THROW(read_measure_file(path("b.h5")), DataError);
 }
 
-// Writes a file by `change`, and expects the reader to say `message`.
+// Writes a file with `change` and expects the reader to fail with `message`.
 template <typename Change>
 void expect_refused(const std::string& path, Change change, const std::string& message) {
   Hdf5Writer writer(path);
@@ -270,7 +270,7 @@ TEST_F(TaskFile, WhatIsNoStoryIsAColumnOfItsOwn) {
   EXPECT_EQ(stories.integer("/", "version"), 2);
   EXPECT_EQ(stories.dataset<uint64_t>("/rounds/no_story").shape, (std::vector<uint64_t>{3, 3}));
   EXPECT_EQ(stories.dataset<double>("/metrics/no_story_share").values.size(), 3u);
-  // A story that was cut has a category.
+  // A truncated story still has a category.
   file.result.prompts[0].answers[0].finish = Finish::cut;
   write_measure_file(path("c.h5"), file);
   EXPECT_EQ(read_measure_file(path("c.h5")).result.prompts[0].answers[0].finish, Finish::cut);

@@ -1,4 +1,4 @@
-// Merges of one word: what is a token at once, what is none, and SentencePiece's scores.
+// Merges within one word: what is already a token, what is not one, and SentencePiece's scores.
 #include "shared/tokens/bpe.h"
 
 #include <gmock/gmock.h>
@@ -74,7 +74,7 @@ TEST_F(BpeTest, ACharacterThatIsNoTokenIsItsBytes) {
   tables_.byte_fallback = true;
   set({"a", "<0xC3>", "<0xA9>", "<0xFF>", "<unk>"}, {});
   EXPECT_EQ(encode("a\u00E9\xFF"), "0:0:1 1:1:2 2:2:3 3:3:4");
-  EXPECT_EQ(encode("b"), "");  // neither: it vanishes
+  EXPECT_EQ(encode("b"), "");  // neither exists, so it vanishes
   tables_.unknown = 4;
   EXPECT_EQ(encode("b\u00EAa"), "4:0:1 4:1:3 0:3:4");
   tables_.fuse_unknown = true;
@@ -112,7 +112,7 @@ TEST_F(BpeTest, EqualScoresGoFromTheLeft) {
 TEST_F(BpeTest, NoMergeMakesASpecialToken) {
   set({"<unk", ">", "<unk>"}, {"<unk >"});
   EXPECT_THAT(error(), HasSubstr("merge 0 makes a special token"));
-  // Converters of SentencePiece list it; it is passed over.
+  // SentencePiece converters list this merge; it is skipped.
   tables_.alphabet = TokenAlphabet::characters;
   set({"u", ">", "<unk", "<unk>"}, {"<unk >"});
   EXPECT_EQ(encode("u>"), "0:0:1 1:1:2");

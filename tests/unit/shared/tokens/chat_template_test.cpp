@@ -1,6 +1,6 @@
-// Turns of a chat as the model's template writes them: the text and the tokens of a prompt, answers split off
-// them, users who write marks, system turns, begin and end. What templates are rendered to is held against
-// transformers in tests/conformance/template_test.py.
+// Chat turns as the model's template writes them: the text and tokens of a prompt, answers split off from
+// them, users who write marks, system turns, begin and end. tests/conformance/tokens/template_test.py
+// compares rendered templates with transformers.
 #include "shared/tokens/chat_template.h"
 
 #include <gmock/gmock.h>
@@ -21,8 +21,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// A model with a template, the special tokens `marks`, and a token for each printable character of ASCII and
-/// a line break.
+/// A model with a template, the special tokens `marks`, and a token for each printable ASCII character and a
+/// line break.
 class Family {
  public:
   Family(const std::string& text, const std::vector<std::string>& marks, const std::string& bos = "",
@@ -64,7 +64,7 @@ class Family {
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
-/// What the error says that `act` throws.
+/// The message of the error that `act` throws.
 template <typename Act>
 std::string error_of(const Act& act) {
   try {
@@ -96,7 +96,7 @@ class ChatTemplateTest : public testing::Test {
     return ids;
   }
 
-  /// The error of a model without special tokens whose template is `text`.
+  /// The error for a model without special tokens whose template is `text`.
   static std::string error_of(const std::string& text) {
     return apportion::error_of([&] { Family(text, {}).chat(); });
   }
@@ -172,7 +172,7 @@ TEST_F(ChatTemplateTest, KnowsEscapedLineBreaks) {
 TEST_F(ChatTemplateTest, RefusesTemplatesThatCannotBeUsed) {
   EXPECT_THAT(error_of(""), HasSubstr("writes no special token behind an answer"));
   EXPECT_THAT(error_of(gguf_.text("tokenizer.chat_template")),
-              HasSubstr("writes no special token behind an answer"));  // <|im_end|> is no token there
+              HasSubstr("writes no special token behind an answer"));  // <|im_end|> is not a token there
   EXPECT_THAT(error_of("{{ messages[0].content }}"), HasSubstr("writes no special token behind an answer"));
   EXPECT_THAT(error_of("a\n{% frob %}"),
               HasSubstr("tokenizer.chat_template, line 2: the tag {% frob %} is not known here"));
@@ -180,7 +180,7 @@ TEST_F(ChatTemplateTest, RefusesTemplatesThatCannotBeUsed) {
               HasSubstr("the model's chat template, line 3: the filter frob is not known here"));
 }
 
-// Templates in the constructs of some families, with their marks.
+// Templates that use the constructs of some families, with their marks.
 constexpr const char* llama =
     "{{- bos_token }}{%- if messages[0]['role'] == 'system' %}{%- set system = messages[0]['content']|trim %}"
     "{%- set messages = messages[1:] %}{%- else %}{%- set system = '' %}{%- endif %}"
@@ -236,7 +236,7 @@ TEST_F(ChatTemplateTest, SpecialNamesAreTokensOnlyWhereTheTemplateWritesThem) {
   EXPECT_EQ(std::count(ids.begin(), ids.end(), family.chat().end_of_turn()), 2);
   EXPECT_EQ(family.names(ids).find("<s>", 1), std::string::npos);
   EXPECT_THAT(family.chat().render_prompt(user), HasSubstr(user));
-  // The same in a system text.
+  // The same within a system text.
   const std::vector<int32_t> said = family.chat("be <|eot|>").encode_prompt("a");
   EXPECT_EQ(std::count(said.begin(), said.end(), family.chat().end_of_turn()), 2);
 }
@@ -252,7 +252,7 @@ TEST_F(ChatTemplateTest, OneBeginOfTextTokenWhoeverWritesIt) {
   EXPECT_EQ(begins(Family(gemma, marks, "<s>", "", false)), 1);
   EXPECT_EQ(begins(Family(without, marks, "<s>", "", true)), 1);
   EXPECT_EQ(begins(Family(without, marks, "<s>", "", false)), 0);
-  // One that a user writes in front is none.
+  // One that a user writes at the front does not count.
   EXPECT_EQ(
       begins(Family("{% for m in messages %}{{ m.content + '<stop>' }}{% endfor %}", marks, "<s>", "", true)),
       1);

@@ -1,4 +1,4 @@
-// Forms of a text and where their bytes come from.
+// Normalized forms of a text and where their bytes come from.
 #include "shared/tokens/normalizer.h"
 
 #include <gmock/gmock.h>
@@ -35,10 +35,9 @@ TEST(Normalizer, KnowsWhereEachByteComesFrom) {
   AlignedText text("\u00FCe\u0301 x", 100);
   Normalizer({nfc, {Kind::prepend, {}, "__"}, {Kind::replace, " ", "\u2581"}}).apply(text);
   ASSERT_EQ(text.text(), "__\u00FC\u00E9\u2581x");
-  EXPECT_EQ(text.origin(0, 2),
-            (WordSpan{100, 102}));  // what is put before a text has its first character's place
+  EXPECT_EQ(text.origin(0, 2), (WordSpan{100, 102}));  // a prepended text gets the first character's place
   EXPECT_EQ(text.origin(2, 3), (WordSpan{100, 101}));
-  EXPECT_EQ(text.origin(4, 6), (WordSpan{102, 105}));  // one character of two
+  EXPECT_EQ(text.origin(4, 6), (WordSpan{102, 105}));  // one character composed of two
   EXPECT_EQ(text.origin(5, 6), (WordSpan{102, 105}));
   EXPECT_EQ(text.origin(6, 9), (WordSpan{105, 106}));
   EXPECT_EQ(text.origin(9, 10), (WordSpan{106, 107}));
@@ -52,7 +51,7 @@ TEST(Normalizer, ATextThatStaysIsNotCopied) {
   EXPECT_EQ(text.origin(1, 4), (WordSpan{8, 11}));
 }
 
-/// Of a stranger's file: 2^40 bytes.
+/// A stranger's file could ask for 2^40 bytes.
 TEST(Normalizer, ATextThatGrowsWithoutEndIsRefused) {
   const Normalizer doubles(std::vector<NormalizerStep>(40, {Kind::replace, "a", "aa"}));
   EXPECT_EQ(doubles.normalize("bcd"), "bcd");

@@ -1,5 +1,5 @@
-// Words as each kind of step cuts them. The published pre-tokenizers as wholes are compared with a peer in
-// tests/conformance/tokenizer_families_test.py.
+// Words as each kind of step cuts them. tests/conformance/tokens/tokenizer_families_test.py compares whole
+// published pre-tokenizers with a peer.
 #include "shared/tokens/pre_tokenizer.h"
 
 #include <gmock/gmock.h>
@@ -39,7 +39,7 @@ TEST(PreTokenizer, WithoutStepsATextIsAWord) {
   EXPECT_THAT(words({}, ""), ElementsAre());
 }
 
-/// As the documentation of `tokenizers` says of its behaviours.
+/// As the documentation of `tokenizers` describes its behaviours.
 TEST(PreTokenizer, BehavioursOfMatches) {
   const std::string_view text = "the-final--countdown-";
   auto cut = [&](SplitBehaviour behaviour) { return words({step(Kind::text, "-", behaviour)}, text); };
@@ -64,8 +64,8 @@ TEST(PreTokenizer, EachStepCutsTheWordsOfTheOneBefore) {
       ElementsAre("a", " ", "b"));
 }
 
-/// The hand-written words of SmolLM are those of its two steps; a third that changes nothing keeps them
-/// apart.
+/// SmolLM's hand-written word splitting equals its two steps, which a third step in between, without effect,
+/// keeps separate.
 TEST(PreTokenizer, TheShortWayOfSmollmIsTheSame) {
   const auto digits = step(Kind::digits), regex = step(Kind::regex, gpt2_pattern);
   const auto nothing = step(Kind::text, "\x01", SplitBehaviour::isolated);
@@ -79,7 +79,7 @@ TEST(PreTokenizer, MetaspacePutsSignsForBlanks) {
   metaspace.blank = BlankBefore::first;
   EXPECT_THAT(words({metaspace}, "a b"), ElementsAre("\u2581a", "\u2581b"));
   EXPECT_THAT(words({metaspace}, " a"), ElementsAre("\u2581a"));
-  EXPECT_THAT(words({metaspace}, "a", 9), ElementsAre("a"));  // behind a special token
+  EXPECT_THAT(words({metaspace}, "a", 9), ElementsAre("a"));  // after a special token
   metaspace.blank = BlankBefore::always;
   metaspace.split = false;
   EXPECT_THAT(words({metaspace}, "a b", 9), ElementsAre("\u2581a\u2581b"));

@@ -1,4 +1,4 @@
-// SmolLM's words: GPT-2's pattern between digits, and bytes that are no text.
+// SmolLM's words: GPT-2's pattern between digits, and bytes that are not text.
 #include "shared/tokens/smollm_words.h"
 
 #include <gmock/gmock.h>

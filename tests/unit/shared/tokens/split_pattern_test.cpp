@@ -1,4 +1,4 @@
-// Expressions in Oniguruma's syntax: what ICU is told instead, and what is refused.
+// Expressions in Oniguruma's syntax: what ICU is given instead, and what is refused.
 #include "shared/tokens/split_pattern.h"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ TEST(SplitPattern, FindsInBytes) {
   EXPECT_THAT(matches(qwen2_pattern, "a12"), ElementsAre("a", "1", "2"));
 }
 
-/// Characters of which ICU's own classes say something else.
+/// Characters that ICU's own classes treat differently.
 TEST(SplitPattern, ClassesAreOnigurumas) {
   EXPECT_THAT(matches(R"(\s)", "\v\u0085\u2028\u200B\x1C"), ElementsAre("\v", "\u0085", "\u2028"));
   EXPECT_THAT(matches(R"([^\s]+)", "a\v\u0085b"), ElementsAre("a", "b"));
@@ -45,7 +45,7 @@ TEST(SplitPattern, ClassesAreOnigurumas) {
               ElementsAre("#", "&{$|}~-\\]["));
 }
 
-/// What stands before or behind a word is not there for its matches.
+/// Matches in a word do not see what comes before or after it.
 TEST(SplitPattern, AWordIsAllThatThereIs) {
   const SplitPattern pattern(R"(\s+(?!\S))");
   const auto found = pattern.matches("\u00E9  x", {{0, 4}, {4, 5}});
@@ -53,7 +53,7 @@ TEST(SplitPattern, AWordIsAllThatThereIs) {
   EXPECT_THAT(found[1], ElementsAre());
 }
 
-/// An expression of a stranger's file that goes through a text in more ways than there is time for.
+/// An expression from a stranger's file that would try more ways through a text than there is time for.
 TEST(SplitPattern, GivesUpOnATextThatItCannotCutInTime) {
   const std::string text(300, 'a'), words(60, ' ');
   for (const char* expression : {"(a+)+b", "(?:a|a)*+b|(?:a?){90}(?:a*)*b", "(?=(a+)+b)a"}) {
@@ -64,7 +64,7 @@ TEST(SplitPattern, GivesUpOnATextThatItCannotCutInTime) {
       EXPECT_THAT(error.what(), HasSubstr("a text of 660 bytes cannot be cut into words")) << expression;
     }
   }
-  // Long texts have the time that they need.
+  // Long texts get the time they need.
   std::string book;
   for (int i = 0; i < 20000; ++i) book += "It was  the 1st of   times,\n\n";
   EXPECT_GT(matches(llama3_pattern, book).size(), 100000U);

@@ -1,5 +1,5 @@
-// Merges and special tokens on a tiny vocabulary; the comparison with a peer on thousands of texts is
-// tests/conformance/tokenizer_test.py.
+// Merges and special tokens on a tiny vocabulary. tests/conformance/tokens/tokenizer_test.py compares with a
+// peer on thousands of texts.
 #include "shared/tokens/tokenizer.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ class TokenizerTest : public testing::Test {
   }
   ~TokenizerTest() override { ::unlink(path_.c_str()); }
 
-  /// Each token's bytes, which show where the cuts are.
+  /// Each token's bytes, to show where the cuts are.
   static std::vector<std::string> pieces(const Tokenizer& tokenizer, std::string_view text,
                                          SpecialTokens special) {
     std::vector<std::string> result;
@@ -129,7 +129,7 @@ TEST_F(TokenizerTest, ALongWordIsMergedWhole) {
   EXPECT_EQ(tokenizer.encode(text, SpecialTokens::parse).size(), 20000U);
 }
 
-/// Special tokens of which one begins with another, and a vocabulary without the byte "x".
+/// One special token begins with another, and the vocabulary lacks the byte "x".
 TEST_F(TokenizerTest, TheLongestSpecialTokenWinsAndAMissingByteVanishes) {
   GgufWriter writer;
   writer.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
@@ -179,7 +179,7 @@ TEST_F(TokenizerTest, PartsAreOneTextAndSpecialOnlyWhereTheyMayBe) {
     return all;
   };
   const auto parse = SpecialTokens::parse, as_text = SpecialTokens::as_text;
-  // Words and merges do not mind where parts meet.
+  // Where parts meet does not matter to words and merges.
   const std::string text = "<|im_start|>user\nWho is the nurse?<|im_end|>\n";
   for (size_t cut = 0; cut <= text.size(); ++cut) {
     const bool within = (cut > 0 && cut < 12) || (cut > text.size() - 11 && cut < text.size() - 1);

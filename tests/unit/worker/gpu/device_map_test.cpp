@@ -1,4 +1,4 @@
-// Pure choices of a GPU; whether CUDA sees one is a GPU run to show.
+// Which GPU is chosen, without CUDA; only a run on a GPU shows whether CUDA sees one.
 #include "worker/gpu/device_map.h"
 
 #include <gmock/gmock.h>

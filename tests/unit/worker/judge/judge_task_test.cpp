@@ -1,4 +1,5 @@
-// A model run here as judge: of the allowed answers the most probable one, as the plainest llama reckons it.
+// A model run here as judge gives the most probable of the allowed answers, as computed by the plainest
+// llama.
 #include "worker/judge/judge_task.h"
 
 #include <ATen/ATen.h>
@@ -17,7 +18,7 @@ namespace {
 
 using testing::TinyWorld;
 
-/// Of one token each, so that no length decides.
+/// One token each, so that length does not matter.
 const std::vector<std::string> names = {"q", "x", "y", "z", "w", "k", "j", "v"};
 
 std::vector<std::string> some_stories() {
@@ -36,7 +37,7 @@ std::vector<int> judged_by(const TinyWorld& world, const std::vector<std::string
   return verdicts_of(world.model(), world.chat(), names, stories, group, [](size_t, size_t) {});
 }
 
-/// Of one whole sequence after the other, under a mask.
+/// The verdict from one whole sequence after another, under a mask.
 int plain_verdict(const TinyWorld& world, const std::string& story) {
   testing::PlainWeights weights;
   for (const auto& [name, sizes] : tensors_of(world.model().shape()))

@@ -1,4 +1,4 @@
-// Sums of products against the same in float64, their bits against other threads and neighbours.
+// Sums of products against float64, and their bits with other numbers of threads and other neighbours.
 #include "worker/kernels/panel_products.h"
 
 #include <ATen/ATen.h>
@@ -112,7 +112,7 @@ TEST_F(PanelProducts, bits_depend_neither_on_threads_nor_on_other_rows) {
   at::set_num_threads(before);
 }
 
-// The micro-kernel and LibTorch's products set up the processor's matrix state each in its own way.
+// The micro-kernel and LibTorch's products each set up the processor's matrix state in their own way.
 TEST_F(PanelProducts, between_products_of_libtorch) {
   const PanelProduct product{numbers(64, 576, 0), numbers(960, 576, 1).t()};
   at::Tensor first = at::empty({64, 960}, at::kBFloat16), second = at::empty_like(first);

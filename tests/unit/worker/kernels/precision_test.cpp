@@ -1,4 +1,5 @@
-// What LibTorch multiplies with on a GPU, whatever was set before. The settings are its own and need no GPU.
+// The precision LibTorch multiplies with on a GPU, whatever was set before. These are LibTorch's settings and
+// need no GPU.
 #include "worker/kernels/precision.h"
 
 #include <ATen/Context.h>

@@ -1,5 +1,5 @@
-// Probabilities of categories as sums over paths of a tree: the formula, and its gradient against answers one
-// by one in padded rows.
+// Category probabilities as sums over paths of a tree: the formula, and its gradient against answers one by
+// one in padded rows.
 #include "worker/losses/path_log_probs.h"
 
 #include <ATen/ATen.h>
@@ -54,7 +54,7 @@ std::vector<TrainPrompt> path_prompts(const TinyWorld& world) {
                        world.chat(), 1, AnswerStyle::paths);
 }
 
-/// Log-probs of an answer's tokens behind its prompt, by a forward pass of that row alone: [length].
+/// Log-probs of an answer's tokens after its prompt, from a forward pass of that row alone: [length].
 at::Tensor row_log_probs(const TinyWorld& world, const Adapter& adapter, const TrainPrompt& prompt,
                          const std::vector<int32_t>& answer) {
   TokenTree tree;
@@ -82,7 +82,7 @@ at::Tensor padded_loss(const TinyWorld& world, const Adapter& adapter,
     std::vector<at::Tensor> rows, mask;
     for (const auto& answer : prompt.answers) {
       const at::Tensor own = row_log_probs(world, adapter, prompt, answer.tokens);
-      rows.push_back(at::constant_pad_nd(own, {0, 32 - own.size(0)}, -1));  // a value that must not count
+      rows.push_back(at::constant_pad_nd(own, {0, 32 - own.size(0)}, -1));  // padding that must not count
       mask.push_back(at::constant_pad_nd(at::ones_like(own), {0, 32 - own.size(0)}));
     }
     const at::Tensor probability = (at::stack(rows) * at::stack(mask)).sum(1).exp();
@@ -125,7 +125,7 @@ TEST(PathLogProbs, WithOneFormStageOneHasTheGradientOfTheKlTerm) {
   TinyWorld world;
   Adapter adapter = world.random_adapter(3);
   Dataset dataset = world.dataset();
-  dataset.answer_forms = {"This is {category}."};  // the categories part behind the first token
+  dataset.answer_forms = {"This is {category}."};  // the categories diverge after the first token
   const auto prompts = train_prompts(dataset, prompts_of(dataset, "train", 0, 0), dataset.subjects,
                                      world.chat(), 1, AnswerStyle::paths);
   const std::vector<int> members = {0, 4, 9};
@@ -143,7 +143,7 @@ TEST(PathLogProbs, WithOneFormStageOneHasTheGradientOfTheKlTerm) {
     return testing::relative_difference(at::cat(of_sft), at::cat(of_kl));
   };
   EXPECT_LT(difference(SftWeights::sequence), 1e-5);
-  EXPECT_GT(difference(SftWeights::split), 0.01);  // another minimum
+  EXPECT_GT(difference(SftWeights::split), 0.01);  // a different minimum
 }
 
 }  // namespace

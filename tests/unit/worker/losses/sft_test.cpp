@@ -29,7 +29,8 @@ TEST(Sft, SplitGivesTheFirstPositionTheShareAndTheRestTheSameInSum) {
     const auto edge = batch.steering_IK[0][j].item<int64_t>();
     EXPECT_NEAR(batch.sft_weight_E[edge].item<double>(), target[size_t(j)], 1e-6);
   }
-  EXPECT_NEAR(batch.sft_weight_E.sum().item<double>(), 2.0, 1e-5);  // shares once in front, once behind
+  EXPECT_NEAR(batch.sft_weight_E.sum().item<double>(), 2.0,
+              1e-5);  // the shares count once for the first position, once for the rest
   EXPECT_NEAR(batch.sft_normalizer, 1.0, 1e-12);
 }
 

@@ -1,5 +1,5 @@
-// Linear layers with adapters in bfloat16 against the formula in float32, values and gradients, of sizes that
-// are multiplied in panels and of such that are not.
+// Linear layers with adapters in bfloat16 against the formula in float32, values and gradients, in sizes that
+// are and are not multiplied in panels.
 #include "worker/models/adapted_linear.h"
 
 #include <ATen/ATen.h>
@@ -15,7 +15,7 @@ namespace {
 
 using testing::relative_difference;
 
-/// Outputs of each of two layers of which the second has an adapter, and the adapter's rank.
+/// Parameters: the outputs of each of two layers, of which the second has an adapter, and the adapter's rank.
 class AdaptedLinear : public ::testing::TestWithParam<std::tuple<int64_t, int64_t>> {};
 
 TEST_P(AdaptedLinear, IsNearTheFormulaInEveryPart) {

@@ -1,4 +1,4 @@
-// Adapters survive the way to disk and back; damaged ones are named.
+// Adapters survive being written and read; damaged ones are named.
 #include "worker/models/adapter_file.h"
 
 #include <ATen/ATen.h>

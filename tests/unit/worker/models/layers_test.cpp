@@ -1,5 +1,5 @@
 // The one-pass kernels of a block's elementwise parts against LibTorch's operations on the same values,
-// forward and backward, at sizes that fill no vector.
+// forward and backward, at sizes that do not fill whole vectors.
 #include "worker/models/layers.h"
 
 #include <ATen/ATen.h>
@@ -22,7 +22,7 @@ namespace {
 
 using Tensors = std::vector<at::Tensor>;
 
-/// `count` values between -4 and 4 that differ, of `type`, as a leaf.
+/// A leaf of these sizes and `type`, with distinct values between -4 and 4.
 at::Tensor values(at::IntArrayRef sizes, at::ScalarType type, double phase = 0) {
   int64_t count = 1;
   for (int64_t size : sizes) count *= size;
@@ -34,7 +34,7 @@ at::Tensor values(at::IntArrayRef sizes, at::ScalarType type, double phase = 0) 
       .set_requires_grad(true);
 }
 
-/// What `function` gives for the inputs, and the gradients of its results weighted by fixed values.
+/// What `function` returns for the inputs, and the gradients of its results weighted by fixed values.
 Tensors run(const std::function<Tensors(const Tensors&)>& function, const Tensors& inputs) {
   Tensors results = function(inputs), weights;
   for (const at::Tensor& result : results) {
@@ -46,7 +46,7 @@ Tensors run(const std::function<Tensors(const Tensors&)>& function, const Tensor
   return results;
 }
 
-/// The same in float64 with LibTorch's operations, which the kernels' results are one rounding away from.
+/// Compares with LibTorch's operations in float64; the kernels' results are one rounding away from these.
 void expect_same(const std::function<Tensors(const Tensors&)>& kernel,
                  const std::function<Tensors(const Tensors&)>& plain, const Tensors& inputs) {
   Tensors wide;
@@ -134,7 +134,7 @@ TEST(RowKernels, RoundingIsLibTorchsAndKeepsWhatIsNoNumber) {
   std::vector<float> in = {
       1, 1 + 0x1p-8F, 1 + 3 * 0x1p-8F, -0.1F, 3e38F, 0x1p-140F, std::numeric_limits<float>::infinity()};
   std::vector<Bfloat> out(in.size() + 1);
-  in.push_back(std::bit_cast<float>(0x7fffffffU));  // rounded like a number it would become -0
+  in.push_back(std::bit_cast<float>(0x7fffffffU));  // if rounded like a number it would become -0
   row_kernels<Bfloat>().scale(in.data(), 1, static_cast<int64_t>(in.size()), out.data());
   for (size_t i = 0; i + 1 < in.size(); ++i) EXPECT_EQ(out[i], at::BFloat16(in[i]).x) << in[i];
   EXPECT_TRUE(std::isnan(static_cast<float>(at::BFloat16(out.back(), at::BFloat16::from_bits()))));

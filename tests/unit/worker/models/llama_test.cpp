@@ -1,6 +1,6 @@
-// What a pass over a tree keeps for its backward pass, and what it takes at most, counted in LibTorch's own
-// allocator, against the memory model that plans rest on (shared/model/memory.h). A synthetic model is used,
-// so its shape is of the test's choice.
+// What a pass over a tree keeps for its backward pass, and its peak, counted in LibTorch's own allocator,
+// against the memory model behind plans (shared/model/memory.h). The model is synthetic, so that the test can
+// choose its shape.
 #include "worker/models/llama.h"
 
 #include <ATen/ATen.h>
@@ -22,7 +22,7 @@
 namespace apportion {
 namespace {
 
-/// Bytes of tensors that were made on this thread and are alive, since it was made itself.
+/// Live bytes of tensors made on this thread since this object was made.
 class LiveBytes : public c10::MemoryReportingInfoBase {
  public:
   void reportMemoryUsage(void* /*pointer*/, int64_t bytes, size_t /*allocated*/, size_t /*reserved*/,
@@ -50,7 +50,8 @@ TokenTree tree_of_answers() {
 }
 
 struct Measured {
-  double kept = 0, most = 0;  // after the forward pass; over both passes, beyond what was there before
+  double kept = 0,
+         most = 0;  // after the forward pass; the peak over both passes; both beyond what was there before
   double predicted_kept = 0, predicted_most = 0;
 };
 
@@ -93,7 +94,7 @@ Measured measure(at::ScalarType type) {
   const RankMemory memory = rank_memory(shape, lora, load, layout);
   measured.predicted_kept = memory.activations;
   measured.predicted_most = memory.activations + std::max(memory.vocabulary, memory.workspace);
-  // The head in the compute type is made here, and counted with the embedding.
+  // The head in the compute type is made in this pass; the model counts it with the embedding.
   if (type != at::kFloat)
     measured.predicted_most += 2.0 * static_cast<double>(shape.vocabulary * shape.width);
   return measured;

@@ -1,5 +1,5 @@
-// Packed linear layers: rows of a file stay as they are, unpacked ones are what the file's values are in the
-// compute type, on the host and by operations; and a model on a packed base.
+// Packed linear layers: a file's rows stay as they are; unpacked, they are the file's values in the compute
+// type, on the host and by operations; and a model on a packed base.
 #include "worker/models/packed_linear.h"
 
 #include <ATen/ATen.h>
@@ -28,7 +28,7 @@ constexpr const char* layers[] = {
 
 class PackedLinear : public ::testing::TestWithParam<BaseType> {
  protected:
-  /// A file whose linear layers are of the type that the base asks for, or in float32.
+  /// A file whose linear layers have this type: the one that the base asks for, or float32.
   const Gguf& file(TensorType type) {
     TinyModel tiny;
     tiny.linear_type = type;
@@ -75,7 +75,7 @@ TEST_P(PackedLinear, OtherRowsArePackedAlikeInAnySplit) {
                                         source->packed_rows(name, 5, rows, packed_type(GetParam()))});
       EXPECT_TRUE(at::equal(whole, parts)) << name;
       const at::Tensor values = source->whole(name), near = unpacked(whole, GetParam(), inputs, at::kFloat);
-      // Half a step of the block with the widest range, and the rounding of scale and minimum.
+      // Half a step of the block with the widest range, plus the rounding of scale and minimum.
       const double range = (values.max() - values.min()).item<double>();
       const double step = range / (GetParam() == BaseType::q4 ? 15 : 127);
       EXPECT_LE((near - values).abs().max().item<double>(), 0.5 * step + range * 0x1p-10) << name;

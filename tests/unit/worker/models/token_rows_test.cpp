@@ -1,4 +1,4 @@
-// Rows of a model whose layers have a window: which plan a layer takes, that joined rows keep it, and that a
+// Rows of a model whose layers have a window: which plan a layer uses, that joined rows keep it, and that a
 // cache sees the same as a whole tree.
 #include "worker/models/token_rows.h"
 

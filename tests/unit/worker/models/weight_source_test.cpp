@@ -1,5 +1,5 @@
-// Rows of both sources: any split gives the whole, a file's values are the file's in Hugging Face's order,
-// and synthetic ones are of the right scale and independent of who asks.
+// Rows from both sources: any split gives the whole, a file's values come in Hugging Face's order, and
+// synthetic ones have the right scale and do not depend on who asks.
 #include "worker/models/weight_source.h"
 
 #include <ATen/ATen.h>
@@ -138,7 +138,7 @@ TEST_F(GgufWeightsTest, AnotherShapeThanTheFilesIsAnError) {
 }
 
 TEST(SyntheticWeights, AnySplitIsTheWhole) {
-  // Widths that are no multiple of eight, so that a row's last block is a part of one.
+  // Widths that are not multiples of eight, so that a row's last block is incomplete.
   const ModelShape shape = parse_shape("shape:layers=2,width=60,heads=6,kv_heads=2,ffn=90,vocabulary=300");
   expect_splits_equal_the_whole(WeightSource(synthetic_tensors(shape)), shape);
 }
@@ -163,7 +163,7 @@ TEST(SyntheticWeights, RowsTensorsAndHalvesOfAWordAreUnrelated) {
   auto correlation = [](const at::Tensor& a, const at::Tensor& b) {
     return ((a * b).mean() / (a.std() * b.std())).item<double>();
   };
-  // 2^18 pairs: 0.01 is five standard deviations.
+  // With 2^18 pairs, 0.01 is five standard deviations.
   EXPECT_NEAR(correlation(q, source->whole("model.layers.0.self_attn.k_proj.weight")), 0, 0.01);
   EXPECT_NEAR(correlation(q, source->whole("model.layers.1.self_attn.q_proj.weight")), 0, 0.01);
   EXPECT_NEAR(correlation(q.narrow(0, 0, 511), q.narrow(0, 1, 511)), 0, 0.01);
@@ -176,7 +176,7 @@ TEST(SyntheticWeights, AreAFunctionOfNameRowAndColumn) {
   const at::Tensor rows = WeightSource(synthetic_tensors(shape)).rows("model.embed_tokens.weight", 100, 200);
   EXPECT_TRUE(
       at::equal(rows, WeightSource(synthetic_tensors(deeper)).rows("model.embed_tokens.weight", 100, 200)));
-  // Computed by an independent Philox: results that name these weights rest on them.
+  // Computed by an independent Philox: results that name these weights depend on them.
   const at::Tensor all = WeightSource(synthetic_tensors(shape)).whole("model.embed_tokens.weight");
   for (auto [row, column, value] :
        {std::tuple(0, 0, 0.4882049560546875), std::tuple(100, 9, 0.1438140869140625),

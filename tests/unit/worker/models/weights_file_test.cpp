@@ -1,4 +1,4 @@
-// A folder of weights comes back as it was written; what does not fit the model is named.
+// A weights folder comes back as it was written; what does not fit the model is named.
 #include "worker/models/weights_file.h"
 
 #include <ATen/ATen.h>

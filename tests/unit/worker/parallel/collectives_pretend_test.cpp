@@ -1,4 +1,4 @@
-// A pretended group: shapes, contents and seconds of one rank among many, and sizes beyond 2^31 elements.
+// A pretend group: shapes, contents and seconds for one rank among many, and sizes beyond 2^31 elements.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 

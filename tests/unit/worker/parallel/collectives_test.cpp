@@ -1,5 +1,5 @@
-// The conformance suite for the forms that need one process: a group of one, and threads, on one node and on
-// nodes of one or two ranks with messages between them.
+// The conformance suite for the forms that need only one process: a group of one, and threads on one node or
+// on nodes of one or two ranks with messages between them.
 #include "worker/parallel/collectives.h"
 
 #include <thread>

@@ -1,4 +1,4 @@
-// Dealing of micro-batches and sums in a fixed order (over ranks: tests/ranks/worker/parallel).
+// How micro-batches are dealt out and summed in a fixed order (over ranks: tests/ranks/worker/parallel).
 #include "worker/parallel/gradients.h"
 
 #include <ATen/ATen.h>
@@ -36,7 +36,7 @@ TEST(Gradients, TreeSumAddsPairsBeforePairs) {
   EXPECT_NE((big + 1.0F) + (1.0F + 1.0F), ((big + 1.0F) + 1.0F) + (1.0F + 1.0F) + 1.0F);
 }
 
-// More values than one piece; with a leaf that is not there the others are added one operation after another.
+// More values than fit one piece; if a leaf is missing, the others are added one operation after another.
 TEST(Gradients, TreeSumInPiecesHasTheBitsOfWholeSums) {
   at::manual_seed(3);
   std::vector<at::Tensor> leaves;

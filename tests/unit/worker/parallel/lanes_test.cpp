@@ -1,4 +1,4 @@
-// Every piece of work once, errors come back, and the caller's threads are as before.
+// Every piece of work is done once, errors come back, and the caller's threads stay as before.
 #include "worker/parallel/lanes.h"
 
 #include <ATen/ATen.h>
@@ -48,7 +48,7 @@ TEST_P(Lanes, PassOnTheErrorOfTheFirstPiece) {
   EXPECT_EQ(at::get_num_threads(), GetParam());
 }
 
-/// The threads that run `count` pieces.
+/// The ids of the threads that run `count` pieces.
 std::set<std::thread::id> threads_of(int count, bool gradient) {
   std::set<std::thread::id> ids;
   std::mutex adding;
@@ -66,9 +66,9 @@ std::set<std::thread::id> threads_of(int count, bool gradient) {
   return ids;
 }
 
-// They wait for the next call, which may be of more or fewer lanes, with or without gradients.
+// Lanes wait for the next call, which may need more or fewer of them, with or without gradients.
 TEST_P(Lanes, AreTheSameThreadsAtTheNextCall) {
-  std::thread fresh([] {  // with no lanes yet
+  std::thread fresh([] {  // this thread has no lanes yet
     (void)at::get_num_threads();
     at::set_num_threads(GetParam());
     const auto two = threads_of(2, true), all = threads_of(5, false);
@@ -80,7 +80,7 @@ TEST_P(Lanes, AreTheSameThreadsAtTheNextCall) {
   fresh.join();
 }
 
-/// How often run_pieces came to each of `count` values, in as many pieces as it says.
+/// How often run_pieces visited each of `count` values, in as many pieces as it reports.
 std::vector<int> visits(int64_t count, int64_t least) {
   std::vector<std::atomic<int>> visited(static_cast<size_t>(count));
   std::atomic<int64_t> pieces = 0;

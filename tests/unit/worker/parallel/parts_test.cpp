@@ -1,5 +1,4 @@
-// How tensors are cut over ranks, and that sums over ranks have one order, whatever the threads and the
-// aliasing.
+// How tensors are cut over ranks, and that sums over ranks have one order for any threads and aliasing.
 #include "worker/parallel/parts.h"
 
 #include <ATen/ATen.h>
@@ -49,7 +48,7 @@ TEST(Parts, SumsFollowTheTreeWhateverTheThreads) {
       const at::Tensor sum = at::empty({size});
       tree_sum_into(sum.data_ptr<float>(), sources, size, LoopThreads::one);
       EXPECT_TRUE(at::equal(sum, expected)) << ranks << " ranks, " << size;
-      const at::Tensor& last = contributions.back();  // the output may be a source
+      const at::Tensor& last = contributions.back();  // the output may also be a source
       tree_sum_into(last.data_ptr<float>(), sources, size, LoopThreads::all);
       EXPECT_TRUE(at::equal(last, expected)) << ranks << " ranks, " << size;
     }

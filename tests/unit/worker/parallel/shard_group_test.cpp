@@ -1,5 +1,5 @@
-// Shard groups over ranks that are threads: what is gathered is what one rank alone has, at sizes that do not
-// divide; each rank asks only for rows that it holds; what is alive is counted and freed.
+// Shard groups over ranks that are threads: gathering gives what one rank alone has, at sizes that do not
+// divide evenly; each rank asks only for rows that it holds; live bytes are counted and freed.
 #include "worker/parallel/shard_group.h"
 
 #include <ATen/ATen.h>
@@ -16,7 +16,7 @@ namespace {
 
 using Sizes = std::vector<std::vector<int64_t>>;
 
-/// Values that tell tensor, row and column.
+/// Values that identify tensor, row and column.
 at::Tensor rows_of(const Sizes& sizes, size_t tensor, int64_t first, int64_t last) {
   const int64_t columns = sizes[tensor].size() > 1 ? sizes[tensor][1] : 1;
   at::Tensor all =
@@ -62,11 +62,11 @@ TEST_P(ShardGroupRanks, GathersWhatOneRankHas) {
         ShardGroup group(sizes, type, test_device(), {&ranks, false}, {}, rows);
         const int64_t all = std::accumulate(sizes.begin(), sizes.end(), int64_t{0},
                                             [](int64_t sum, const auto& tensor) { return sum + tensor[0]; });
-        // A row at each of the two ends may be another rank's too.
+        // The row at each end may also be another rank's.
         EXPECT_LE(asked, all / ranks.size() + 64 + 2);
         for (int repeat = 0; repeat < 2; ++repeat) {
           group.gather();
-          group.gather();  // once more changes nothing
+          group.gather();  // a second call changes nothing
           expect_whole(group, sizes, type);
           group.release();
           EXPECT_EQ(group.is_whole(), ranks.size() == 1);
@@ -121,7 +121,7 @@ TEST_P(ShardGroupRanks, LeftInTheFileTheyAreReadForEachUse) {
       for (int repeat = 0; repeat < 2; ++repeat) {
         group.gather();
         EXPECT_TRUE(reads > before ||
-                    ranks.group_rank() + 1 < ranks.size());  // others may have no line of it
+                    ranks.group_rank() + 1 < ranks.size());  // other ranks may hold none of it
         before = reads;
         expect_whole(group, sizes, at::kFloat);
         EXPECT_EQ(reads, before);
@@ -129,7 +129,7 @@ TEST_P(ShardGroupRanks, LeftInTheFileTheyAreReadForEachUse) {
         EXPECT_FALSE(group.is_whole());
       }
       group.gather();
-      group.drop();  // before it came
+      group.drop();  // before it arrived
       ranks.barrier();
     }
   });

@@ -1,6 +1,6 @@
-// What transfers ask of their messages: they tile tensors of more than 2^31 elements (memory that nobody may
-// touch), and they move while the main thread does something else. That results are right is the conformance
-// suite's (collectives_test.cpp).
+// What transfers do with messages: these tile tensors of more than 2^31 elements (in memory that nobody may
+// touch), and move while the main thread does something else. The conformance suite (collectives_test.cpp)
+// checks the results.
 #include "worker/parallel/transfers.h"
 
 #include <ATen/ATen.h>
@@ -16,7 +16,7 @@
 namespace apportion {
 namespace {
 
-/// Notes what is sent and received and moves nothing; a message is complete at its `looks`-th test.
+/// Records what is sent and received but moves nothing; every `looks`-th test completes a message.
 class NotingMessenger : public Messenger {
  public:
   explicit NotingMessenger(int looks) : looks_(looks) {}
@@ -71,7 +71,7 @@ class Addresses {
   void* data_;
 };
 
-/// Whether the messages are [begin, begin + bytes) without gap or overlap.
+/// Checks that the messages cover [begin, begin + bytes) without gap or overlap.
 void expect_tiles(std::vector<PeerMessage> messages, const std::byte* begin, int64_t bytes) {
   std::sort(messages.begin(), messages.end(), [](const auto& a, const auto& b) { return a.data < b.data; });
   int64_t done = 0;

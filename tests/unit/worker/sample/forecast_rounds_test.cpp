@@ -1,4 +1,4 @@
-// What a few rounds say about many.
+// What a few rounds predict about many.
 #include "worker/sample/forecast_rounds.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ TEST(ForecastRounds, SecondsFollowTheTokensOfAllPrompts) {
   MeasurePrompt prompt;
   prompt.tokens.assign(10, 0);
   prompt.rounds = 256 * 4;
-  // The square root of four times as many.
+  // Four times as many rounds make twice as many nodes, by the square root.
   EXPECT_DOUBLE_EQ(seconds_of_rounds(tried, {{prompt, prompt}, {prompt}}, 32), 2.0 / 110 * 3 * 210);
   EXPECT_EQ(seconds_of_rounds({}, {{prompt}}, 32), 0);
 }

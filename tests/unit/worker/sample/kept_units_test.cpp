@@ -1,5 +1,5 @@
-// Units come back as they were kept, whoever kept them; what is damaged or of another task is passed over
-// with a line.
+// Units come back as they were kept, whoever kept them; what is damaged or from another task is skipped with
+// a line.
 #include "worker/sample/kept_units.h"
 
 #include <gmock/gmock.h>
@@ -52,7 +52,7 @@ class KeptUnitsTest : public ::testing::Test {
 TEST_F(KeptUnitsTest, AllRanksUnitsComeBack) {
   keep({0, 2, 4}, 0, 2);
   keep({1}, 1, 2);
-  keep({4, 5}, 0, 1);  // later, on one rank
+  keep({4, 5}, 0, 1);  // a later run, on one rank
   EXPECT_THAT(found(), ElementsAre(0, 1, 2, 4, 5));
   EXPECT_TRUE(warnings_.empty());
 }

@@ -1,4 +1,4 @@
-// Rounds and exact shares of a tiny model against the same computed path by path.
+// Rounds and exact shares of a tiny model, compared with the same computed path by path.
 #include "worker/sample/measure_units.h"
 
 #include <ATen/ATen.h>
@@ -57,7 +57,8 @@ class AnswerTreeTest : public ::testing::Test {
     }
     return results;
   }
-  /// Log-prob of `answer` and the end of turn behind prompt `index`, by one forward pass over the whole path.
+  /// Log-prob of `answer` and the end of turn after prompt `index`, from one forward pass over the whole
+  /// path.
   double log_prob_alone(size_t index, const std::string& answer) const {
     std::vector<int32_t> path = world_.prompts()[index].tokens;
     std::vector<int32_t> tokens;
@@ -124,14 +125,14 @@ TEST_F(AnswerTreeTest, RoundsThatWaitForTheirTurnAreThoseThatGoTogether) {
   MeasureTools tools{world_.model(), &adapter_, world_.tokenizer(), world_.chat().end_of_turn(),
                      config_,        seed};
   const UnitResult together = measure_unit(tools, prompts);
-  tools.limits = {0, 70, 300};  // keys for the least that must be there, few rows, few that wait
+  tools.limits = {0, 70, 300};  // room for only the keys that must be there, few rows, few that wait
   const UnitResult in_turns = measure_unit(tools, prompts);
   EXPECT_LT(in_turns.most_slots * 2, together.most_slots);
   for (size_t p = 0; p < prompts.size(); ++p) {
     const PromptResult one = categorise({parser_, Reading::category, seed}, in_turns.prompts[p]),
                        other = categorise({parser_, Reading::category, seed}, together.prompts[p]);
-    // Other nodes beside them give a row other last bits: a draw within them of a boundary may go another
-    // way, and with it what that round says from there on.
+    // Different neighbouring nodes change a row's last bits: a draw that close to a boundary may go another
+    // way, and with it the rest of that round.
     uint64_t moved = 0, rounds = 0;
     for (size_t j = 0; j < one.counts.size(); ++j) {
       moved += std::max(one.counts[j], other.counts[j]) - std::min(one.counts[j], other.counts[j]);
@@ -173,7 +174,7 @@ TEST_F(AnswerTreeTest, AUnitsMemoryGrowsWithItsRoundsUpToTheLimits) {
 }
 
 TEST_F(AnswerTreeTest, RoundsDrawACategoryFromTheSharesThatTheirAnswerStates) {
-  // The tiny model says "0 Male" and "1 Female": as shares, 0 for Male is nothing, 1 for Female is all.
+  // The tiny model says "0 Male" and "1 Female": read as shares, Male has nothing and Female everything.
   const std::vector<PromptResult> unit = measure({prompt(0, 2000)}, Reading::shares);
   const PromptResult& result = unit[0];
   EXPECT_EQ(std::accumulate(result.counts.begin(), result.counts.end(), uint64_t{0}), 2000U);
@@ -220,7 +221,7 @@ TEST_F(AnswerTreeTest, WhatSaysEnoughIsFollowedNoFurther) {
     }
     return sum;
   };
-  // Whatever follows the word counts: no less than the ends that were found, no more than all that is left.
+  // Everything that follows the word counts: at least the ends that were found, at most all that is left.
   EXPECT_GE(mass(stopped), mass(whole) - 1e-5);
   EXPECT_LE(mass(stopped), mass(whole) + whole.unexplored + 1e-5);
   bool cut_short = false;
@@ -239,7 +240,7 @@ TEST_F(AnswerTreeTest, TheBudgetLeavesTheRestUnexplored) {
 }
 
 TEST_F(AnswerTreeTest, ManyImprobableBeginningsDoNotUseUpTheBudgetOfTheProbable) {
-  config_.exact_threshold = 1e-6;  // which hundreds of first tokens pass
+  config_.exact_threshold = 1e-6;  // hundreds of first tokens are above this
   config_.exact_nodes = 24 * 12;
   const PromptResult result = measure({prompt(0, 10)})[0];
   EXPECT_LT(result.unexplored, 0.3);

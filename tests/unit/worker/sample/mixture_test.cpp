@@ -1,4 +1,4 @@
-// A prompt put in several ways is one result, and its rounds are the parts'.
+// A prompt worded in several ways gives one result, whose rounds are those of its parts.
 #include "worker/sample/mixture.h"
 
 #include <gtest/gtest.h>

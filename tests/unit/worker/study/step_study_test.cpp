@@ -1,4 +1,4 @@
-// Timed steps of a tiny shape: the trees have the sizes that were planned, and every figure is there.
+// Timed steps of a tiny shape: the trees have the planned sizes, and every figure is there.
 #include "worker/study/step_study.h"
 
 #include <ATen/ATen.h>
@@ -27,7 +27,7 @@ StudyTree small_tree() {
 
 TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
   const StudyTree tree = small_tree();
-  // A vocabulary smaller than the prompts are many: their numbers need two tokens.
+  // There are more prompts than the vocabulary has tokens, so their numbers need two tokens.
   const auto prompts = study_prompts(tree, 100, 128);
   ASSERT_EQ(prompts.size(), 300u);
   std::vector<int> batch(prompts.size());
@@ -43,7 +43,7 @@ TEST(StepStudy, PromptsMakeTreesOfThePlannedSizes) {
 }
 
 TEST(StepStudy, TimesEveryStepButTheFirst) {
-  keep_tensor_memory();  // what counts tensors' bytes
+  keep_tensor_memory();  // this counts the tensors' bytes
   const StepStudy study{parse_shape("shape:layers=2,width=64,heads=2,ffn=96,vocabulary=256,context=256"),
                         small_tree(),
                         2,
@@ -58,7 +58,7 @@ TEST(StepStudy, TimesEveryStepButTheFirst) {
   EXPECT_EQ(reports, 4);
   ASSERT_EQ(sample.seconds.size(), 3u);
   for (double seconds : sample.seconds) EXPECT_GT(seconds, 0);
-  EXPECT_EQ(sample.resident_seconds, sample.seconds);  // nothing moves on one rank
+  EXPECT_EQ(sample.resident_seconds, sample.seconds);  // on one rank nothing is transferred
   EXPECT_EQ(sample.tokens, 2 * static_cast<double>(study.tree.tokens()));
   EXPECT_GT(sample.flops, 0);
   EXPECT_GT(sample.peak_flops, 0);

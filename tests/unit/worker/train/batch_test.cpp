@@ -1,4 +1,4 @@
-// A batch as a tree is the same mathematics as its examples one by one.
+// A batch as a tree gives the same mathematics as its examples one by one.
 #include "worker/train/batch.h"
 
 #include <ATen/ATen.h>
@@ -30,7 +30,7 @@ std::vector<at::Tensor> gradient(const TinyWorld& world, Adapter& adapter,
   return torch::autograd::grad({sft_loss(log_probs, batch.sft_weight_E, normalizer)}, leaves);
 }
 
-/// One prompt with one of its accepted answers.
+/// Rows that each have one prompt with one of its accepted answers.
 std::vector<TrainPrompt> examples_of(const std::vector<TrainPrompt>& prompts) {
   std::vector<TrainPrompt> rows;
   for (const TrainPrompt& prompt : prompts) {
@@ -105,8 +105,7 @@ TEST(Batch, TreeHoldsFewerTokensThanPaddedRows) {
   EXPECT_LT(4 * batch.tree_tokens, batch.padded_tokens);
 }
 
-// Each member has its text in one turn of all, so that over the turns everything weighs what it weighs at
-// once.
+// Each member has its text in one of the turns, so that over all turns everything has its full weight.
 TEST(Batch, TextInTurnsWeighsAsMuchAsTextAtOnce) {
   TinyWorld world;
   constexpr int every = 4;
@@ -172,7 +171,7 @@ TEST(Batch, RotatedAnswersAreHalfThePromptsOwnRejectedOnes) {
   const at::Tensor weight = packed.mismatched.weight_A, accepted = packed.mismatched.accepted_A;
   EXPECT_NEAR(weight.sum().item<double>(), 1, 1e-6);
   EXPECT_NEAR((weight * accepted).sum().item<double>(), 0.5, 1e-6);
-  // Own rejected answers are edges that the prompt's own answers have, too.
+  // A prompt's own rejected answers use edges that its other answers also use.
   const at::Tensor own = packed.answers.edge_AL.masked_select(packed.answers.mask_AL.to(at::kBool));
   const at::Tensor rejected = packed.mismatched.edge_AL.masked_select(
       packed.mismatched.mask_AL.to(at::kBool).logical_and(accepted.logical_not().unsqueeze(1)));
@@ -258,7 +257,7 @@ TEST(Batch, PathsAreAllAnswersOfACategoryEvenThoseThatAreNotWanted) {
   EXPECT_EQ(packed.paths.edge_AL.size(0), 8);  // two prompts, two categories, two forms
   EXPECT_EQ(packed.example_rows, 6);
   EXPECT_NEAR(packed.sft_normalizer, 2, 1e-12);  // prompts
-  double weights = 0;                            // each token of an answer weighs what the answer does
+  double weights = 0;                            // each token has its answer's weight
   for (int p : {0, 4}) {
     for (const auto& answer : prompts[static_cast<size_t>(p)].answers)
       weights += answer.weight * static_cast<double>(answer.tokens.size());

@@ -1,4 +1,4 @@
-// A pass block by block equals the model's own graph, to the bit in every way of holding the base: alone,
+// A pass block by block equals the model's own graph, with the same bits however the base is held: alone,
 // shared by threads that stand for ranks, gathered each pass or resident, with blocks computed twice or not.
 #include "worker/train/block_pass.h"
 
@@ -77,7 +77,7 @@ void expect_the_whole_graph(double layers) {
   Adapter adapter = world.random_adapter(3, layers);
   const auto list = batches(world);
   const Result blocks = pass(world.model(), adapter, list, Recompute::never);
-  EXPECT_TRUE(blocks.gradients[1].eq(0).all().item<bool>());  // of the empty micro-batch
+  EXPECT_TRUE(blocks.gradients[1].eq(0).all().item<bool>());  // for the empty micro-batch
   for (size_t m : {size_t{0}, size_t{2}}) {
     at::Tensor log_prob_E =
         edge_log_probs(world.model(), world.model().hidden(list[m].rows, &adapter), list[m].edges);
@@ -118,7 +118,7 @@ TEST(BlockPass, SameBitsWhoeverHoldsTheBase) {
             threads.emplace_back([&, mine = rank.get()] {
               Llama model(world.weights(), world.model().shape(), type, test_device(), {mine, resident});
               EXPECT_EQ(model.is_whole(), ranks_per_node == ranks);
-              // Ranks with less to do take part in every gather all the same.
+              // Ranks with less to do still take part in every gather.
               const auto own = mine->group_rank() == 0 ? list : std::vector<MicroBatch>{};
               const Result sharded = pass(model, adapter, own, Recompute::always);
               if (mine->group_rank() == 0) expect_same_bits(alone, sharded);
@@ -137,14 +137,14 @@ int64_t shortest(const std::vector<MicroBatch>& list) {
   int64_t tokens = std::numeric_limits<int64_t>::max();
   for (const MicroBatch& batch : list) {
     if (batch.prompts > 0)
-      tokens = std::min(tokens, batch.rows.positions_T.max().item<int64_t>() + 1);  // of its longest path
+      tokens = std::min(tokens,
+                        batch.rows.positions_T.max().item<int64_t>() + 1);  // the length of its longest path
   }
   return tokens;
 }
 
-// Of eight micro-batches those of a lane go through the blocks together: all on one thread, which is more
-// than the 256 rows that a product takes at once. Without a window, and with one that some of the
-// micro-batches are longer than.
+// The micro-batches of a lane go through the blocks together: on one thread all eight, which is more than the
+// 256 rows that a product takes at once. Without a window, and with one that some micro-batches exceed.
 class BlockPassTogether : public ::testing::TestWithParam<bool> {};
 
 TEST_P(BlockPassTogether, SameBitsAsApart) {

@@ -1,5 +1,5 @@
-// A stage that is stopped after any step and begun again gives the bytes of one that was not; what is damaged
-// is passed over and said.
+// A stage stopped after any step and begun again gives the same bytes as one that was not stopped; what is
+// damaged is skipped with a message.
 #include "worker/train/checkpoint.h"
 
 #include <ATen/ATen.h>
@@ -43,7 +43,7 @@ class TrainCheckpointTest : public ::testing::Test {
     EXPECT_EQ(one.log.seconds.size(), other.log.seconds.size());
   }
 
-  /// The last byte of a file becomes another.
+  /// Changes the last byte of a file.
   static void damage(const std::string& file) {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
     stream.seekg(-1, std::ios::end);
@@ -68,7 +68,7 @@ TEST_F(TrainCheckpointTest, StoppedAfterAnyStepTheResultIsTheSame) {
       EXPECT_FALSE(at::equal(stopped.values, through.values) && stop < stage_steps);
       const StageRun resumed = run(stage, 1);
       expect_equal(resumed, through);
-      // Step `stop` was not saved; the one before was, but is completed by the next step only.
+      // Step `stop` was not saved; the one before was, but only the next step completes it.
       const std::string begin = stop == 1   ? ""
                                 : stop == 2 ? "starts anew: no checkpoint is whole"
                                             : "goes on from step " + std::to_string(stop - 2) + " of 7";
@@ -109,7 +109,7 @@ TEST_F(TrainCheckpointTest, SavesWhenItIsTimeButNotAfterTheLastStep) {
 
 TEST_F(TrainCheckpointTest, ADamagedOneIsPassedOverForTheOneBefore) {
   const StageRun through = run(Stage::sft, 0);
-  run(Stage::sft, 1, 6);  // saves 4 and 5, and completes 4 at least
+  run(Stage::sft, 1, 6);  // saves 4 and 5, and completes at least 4
   const std::string path = checkpoint_path(folder_, 4);
   ASSERT_TRUE(std::filesystem::exists(path + "/COMPLETE"));
   remove_checkpoints_after(folder_, 4);

@@ -1,5 +1,5 @@
-// The gradient of all weights, tied and not, of log-probs and of the KL from a base whose head stays as it
-// was, equals plain autograd's through a model written down anew, on any number of ranks; powers of two give
+// The gradient of all weights, tied or not, of log-probs and of the KL from a base whose head stays as it
+// was, equals plain autograd's through a separately written model, on any number of ranks; powers of two give
 // one rank's bytes.
 #include "worker/train/full_pass.h"
 
@@ -38,7 +38,7 @@ using testing::TinyWorld;
 using Named = std::map<std::string, FloatTensor>;
 
 constexpr int micro_batches = 4;
-/// One path of tokens for each micro-batch; the second is an empty one.
+/// One path of tokens per micro-batch; the second is empty.
 const std::vector<int> lengths = {3, 0, 40, 12};
 
 std::vector<int64_t> tokens_of(int micro_batch) {
@@ -48,12 +48,12 @@ std::vector<int64_t> tokens_of(int micro_batch) {
   return ids;
 }
 
-/// The gradient of the log-probs of the path's edges: any numbers.
+/// The gradient with respect to the log-probs of the path's edges: arbitrary numbers.
 at::Tensor d_log_probs(int micro_batch) {
   return (at::arange(lengths[static_cast<size_t>(micro_batch)] - 1, at::kFloat) + micro_batch).cos();
 }
 
-/// A path's first rows are kept, at base hidden rows of any numbers.
+/// A path's first rows are kept, with arbitrary base hidden rows.
 constexpr int64_t kept_rows = 2;
 at::Tensor d_kl(int micro_batch) { return at::arange(kept_rows, at::kFloat) + micro_batch + 1; }
 at::Tensor base_hidden(int micro_batch, int64_t width) {
@@ -79,7 +79,7 @@ Path path_of(int micro_batch, const ModelShape& shape) {
           {at::arange(kept_rows, at::kLong), base_hidden(micro_batch, shape.width), at::ones({kept_rows})}};
 }
 
-/// The rank's part of the gradient, of its micro-batches summed over the group.
+/// The rank's part of the gradient, summed over the group's micro-batches.
 at::Tensor gradient_on(FullRank& rank, Recompute recompute) {
   const auto range = micro_batches_of(rank.group.group_rank(), rank.group.size(), micro_batches);
   std::vector<Path> paths;
@@ -94,14 +94,14 @@ at::Tensor gradient_on(FullRank& rank, Recompute recompute) {
     d_E.push_back(empty ? at::Tensor() : at::cat({d_log_probs(m), d_kl(m)}));
   }
   auto pass = rank.weights->pass(items, recompute);
-  // The base is another model: its head is not the one that is trained.
+  // The base is a different model: its head is not the one being trained.
   const auto base_head = rank.model.other_head(WeightSource(synthetic_tensors(rank.model.shape())));
   pass->forward(BlockPass::Gradient::wanted, base_head.get());
   EXPECT_TRUE(pass->backward(d_E).empty());
   return rank.weights->gradient({}, micro_batches, rank.group);
 }
 
-/// The file that a gradient makes in place of the weights.
+/// The file that results from writing a gradient as if it were the weights.
 std::string gradient_file(const TinyWorld& world, const RankGrid& grid, Recompute recompute) {
   TemporaryDirectory directory;
   on_full_ranks(world, grid, [&](FullRank& rank) {
@@ -121,7 +121,7 @@ at::Tensor tensor_of(const FloatTensor& tensor) {
   return at::tensor(tensor.values, at::kFloat).view(tensor.shape);
 }
 
-/// By GGUF's names.
+/// Gradients under GGUF's names.
 PlainWeights plain_gradient(const TinyWorld& world) {
   const ModelShape& shape = world.model().shape();
   PlainWeights weights, gradient;
@@ -186,8 +186,8 @@ TEST(FullPass, SameBytesOnPowersOfTwoAndNearOnOthers) {
   }
 }
 
-// A rank alone has its micro-batches side by side on lanes of one thread; one with a single micro-batch has
-// all threads for it. On four threads LibTorch's float32 products of few rows have other bits:
+// A single rank has its micro-batches side by side on lanes of one thread; a rank with one micro-batch uses
+// all threads for it. On four threads LibTorch's float32 products of few rows have different bits:
 // docs/numerics.md.
 TEST(FullPass, SameBytesOnAnyNumberOfThreads) {
   const int before = at::get_num_threads();

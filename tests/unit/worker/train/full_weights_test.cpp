@@ -1,4 +1,4 @@
-// Training all weights: they learn, and are the same on any number of ranks, run through or resumed on
+// Training all weights: they learn; they are the same on any number of ranks, run through or resumed on
 // others, to the byte on powers of two; a rank has no more than its part; what is written loads again.
 #include "worker/train/full_weights.h"
 
@@ -34,7 +34,7 @@ using Node = RankGrid::Node;
 constexpr int steps = 4;
 
 struct Outcome {
-  std::string file;  // of the weights at the end; empty when the stage was stopped
+  std::string file;  // the weights at the end; empty if the stage was stopped
   TrainLog log;
 };
 
@@ -43,7 +43,7 @@ struct Stopped {};
 
 class FullWeightsTest : public ::testing::Test {
  protected:
-  /// Runs stage 1, or stops it before step `stop`; a checkpoint each `every` steps.
+  /// Runs stage 1, or stops it before step `stop`, with a checkpoint every `every` steps.
   Outcome train(const TinyWorld& world, const RankGrid& grid, int every = 0, int stop = steps,
                 int of = steps) {
     Outcome run;
@@ -134,7 +134,7 @@ TEST_F(FullWeightsTest, ARankHasItsPartAlone) {
   const TinyWorld world(at::kBFloat16, Head::own);
   const auto all = static_cast<double>(world.model().shape().parameters());
   on_full_ranks(world, {4, 1, Node::many}, [&](FullRank& rank) {
-    // A part differs from the fourth by a line of 32 values at most, of each block, chunk, and of the norms.
+    // A part differs from a fourth by at most a line of 32 values for each block, each chunk, and the norms.
     const double lines = 32.0 * static_cast<double>(2 + 2 * rank.model.vocabulary().chunks() + 1);
     EXPECT_NEAR(static_cast<double>(rank.weights->values().numel()), all / 4, lines);
     EXPECT_FALSE(rank.model.is_whole());

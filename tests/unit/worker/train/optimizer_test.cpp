@@ -1,4 +1,4 @@
-// AdamW and Muon against their equations in double, and the clip of the norm.
+// AdamW and Muon against their equations in double precision, and clipping of the norm.
 #include "worker/train/optimizer.h"
 
 #include <ATen/ATen.h>
@@ -38,7 +38,7 @@ TEST(Optimizer, FollowsAdamW) {
   }
 }
 
-// More values than a thread takes at least; each by its own numbers.
+// More values than one thread's minimum share; each value has its own numbers.
 TEST(Optimizer, StepsManyValuesAsOne) {
   constexpr int64_t count = 200001;
   OptimizerConfig config;
@@ -71,7 +71,7 @@ TEST(Optimizer, ClipsTheNormAndReportsItUnclipped) {
   Optimizer one(config, a), other(config, b);
   EXPECT_NEAR(one.step(a, large, 0.1), 50, 1e-4);
   EXPECT_NEAR(other.step(b, clipped, 0.1), 1, 1e-6);
-  // The first step does not depend on a gradient's size: the moments do, and so the second step.
+  // The first step does not depend on a gradient's size, but the moments do, and so does the second step.
   EXPECT_TRUE(at::allclose(one.first_moment(), other.first_moment()));
   EXPECT_TRUE(at::allclose(one.second_moment(), other.second_moment()));
   for (auto [optimizer, values] : {std::pair(&one, &a), std::pair(&other, &b)}) {
@@ -81,7 +81,7 @@ TEST(Optimizer, ClipsTheNormAndReportsItUnclipped) {
   EXPECT_TRUE(at::allclose(a, b));
 }
 
-/// U V^T of the singular value decomposition, by LAPACK in double, with a root mean square of 1.
+/// U V^T of the singular value decomposition, from LAPACK in double, scaled to a root mean square of 1.
 at::Tensor polar_factor(const at::Tensor& matrix) {
   const auto [u, s, v] = at::linalg_svd(matrix.to(at::kDouble), false);
   return (at::mm(u, v) * std::sqrt(std::max(matrix.size(0), matrix.size(1)))).to(at::kFloat);
@@ -109,7 +109,7 @@ TEST(Muon, MakesSingularValuesEqual) {
   EXPECT_TRUE(at::equal(equal_singular_values(std::vector{at::zeros({2, 3, 50})})[0], at::zeros({2, 3, 50})));
 }
 
-// One direction alone: the others are rounding, and are not made as large as it.
+// Only one direction is real: the others are rounding and must not be made as large.
 TEST(Muon, LeavesRoundingAsItIs) {
   const at::Tensor u = at::arange(1, 9, at::kFloat).sin_().unsqueeze(1),
                    v = at::arange(1, 41, at::kFloat).cos_().unsqueeze(0), matrix = at::mm(u, v);
@@ -140,7 +140,8 @@ TEST(Muon, StepsEachMatrixByItsMeanGradient) {
   }
 }
 
-/// `count` matrices, one behind the other, after two steps of Muon by each of `group`: the values of each.
+/// Takes two steps of Muon with each of `group`, on `count` matrices one after another; returns each one's
+/// values.
 std::vector<at::Tensor> after_two_steps(int64_t count, std::vector<std::unique_ptr<Collectives>>& group) {
   OptimizerConfig config;
   config.kind = OptimizerKind::muon;
@@ -164,7 +165,7 @@ std::vector<at::Tensor> after_two_steps(int64_t count, std::vector<std::unique_p
   return values;
 }
 
-// Two matrices on eight threads: a lane has four, where the machine's products do not depend on it.
+// With two matrices on eight threads a lane has four; this machine's products do not depend on that.
 TEST(Muon, HasTheSameBitsOnAnyNumberOfThreads) {
   const int before = at::get_num_threads();
   for (int64_t count : {2, 7}) {

@@ -1,5 +1,5 @@
-// The reference's log-probs, kept and read again: the same bytes come out, on any number of ranks, and what
-// is damaged, too short or of another model is not used.
+// The reference's log-probs, stored and read again: the same bytes come out on any number of ranks, and what
+// is damaged, too short or from another model is not used.
 #include "worker/train/reference.h"
 
 #include <ATen/ATen.h>
@@ -40,7 +40,7 @@ class ReferenceTest : public ::testing::Test {
                      place);
   }
 
-  /// The last byte of a rank's data becomes another.
+  /// Changes the last byte of a rank's data.
   void damage(uint64_t stored) const {
     std::fstream stream(data_path(checkpoint_path(place_.folder, stored), 0, 1),
                         std::ios::in | std::ios::out | std::ios::binary);
@@ -50,7 +50,7 @@ class ReferenceTest : public ::testing::Test {
     stream.put(byte);
   }
 
-  /// Runs `work` with the store of each of so many ranks, and the rank's micro-batches.
+  /// Runs `work` on this many ranks, with each rank's store and micro-batches.
   template <typename Work>
   void on_ranks(int ranks, Work work) {
     auto all = make_threads_collectives(ranks, 1, 20);
@@ -70,7 +70,7 @@ class ReferenceTest : public ::testing::Test {
   TinyWorld world_{at::kBFloat16};
 };
 
-/// Values that tell batch and micro-batch; the last micro-batch is empty.
+/// Values that identify batch and micro-batch; the last micro-batch is empty.
 at::Tensor part(int batch, int micro_batch) {
   if (micro_batch == micro_batches - 1) return {};
   return at::arange(3 + micro_batch, at::kFloat) + 100.0 * batch + 10.0 * micro_batch;

@@ -1,5 +1,5 @@
-// The retention term: its gradient is plain autograd's, it is zero for an adapter that does nothing, and
-// training with it is held to the base, with the same bits whoever computes what.
+// The retention term: its gradient is plain autograd's, it is zero for an adapter without effect, and
+// training with it stays close to the base, with the same bits whoever computes what.
 #include "worker/train/replay.h"
 
 #include <ATen/ATen.h>
@@ -15,7 +15,7 @@ namespace {
 using testing::relative_difference;
 using testing::TinyWorld;
 
-/// Prompts of their own, every other one with an answer.
+/// Separate prompts, every other one with an answer.
 std::vector<ReplayRow> rows_of(const TinyWorld& world) {
   std::vector<ReplayRow> rows;
   for (const char* text :
@@ -49,7 +49,7 @@ struct Packed {
   int64_t kept() const { return batch.kept.row_N.size(0); }
 };
 
-/// The cap of logits; 0: none.
+/// Parameter: the cap of logits; 0 means none.
 class ReplayOf : public ::testing::TestWithParam<double> {};
 
 TEST_P(ReplayOf, GradientIsPlainAutograds) {
@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Caps, ReplayOf, ::testing::Values(0.0, 2.0));
 
 TEST(Replay, AnAdapterThatDoesNothingIsTheBase) {
   TinyWorld world;
-  Adapter nothing(world.model().shape(), TinyWorld::lora(), 1, test_device());  // B is 0
+  Adapter nothing(world.model().shape(), TinyWorld::lora(), 1, test_device());  // B is 0, so it has no effect
   nothing.refresh(at::kFloat);
   Adapter random = world.random_adapter(3);
   const Packed packed(world);

@@ -1,4 +1,4 @@
-// Warm-up, constant and cosine rates at their corners.
+// Warm-up, constant and cosine rates at their turning points.
 #include "worker/train/schedule.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ TEST(Schedule, AStageShorterThanItsWarmUpStillReachesThePeak) {
   EXPECT_DOUBLE_EQ(learning_rate(config, 1.0, 2, 3), 1.0);
 }
 
-/// KL and missing coverage of each step.
+/// A log with these KLs, one per step, and half of each as missing coverage.
 TrainLog log_of(const std::vector<double>& values) {
   TrainLog log;
   for (double value : values) {
@@ -49,8 +49,8 @@ TEST(StageEnd, ComesACoolDownAfterTheFirstEpochBelowTheBound) {
     EXPECT_EQ(open.cooldown, 100) << steps;
     EXPECT_EQ(open.steps, 100);
   }
-  EXPECT_EQ(stage_end(stop, log_of(values), 3, 9).steps, 9);        // no longer than it was to be
-  EXPECT_EQ(stage_end({0, 5}, log_of(values), 3, 100).steps, 100);  // not asked for
+  EXPECT_EQ(stage_end(stop, log_of(values), 3, 9).steps, 9);        // no longer than planned
+  EXPECT_EQ(stage_end({0, 5}, log_of(values), 3, 100).steps, 100);  // not requested
 }
 
 TEST(StageEnd, NeedsTheCoverageToo) {

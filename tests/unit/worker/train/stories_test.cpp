@@ -1,5 +1,6 @@
 // Stories in training: their weights follow the target, the term is the weighted negative log-likelihood of
-// each story alone, training moves shares to the target, and bits do not depend on who computes what.
+// each story by itself, training moves shares towards the target, and bits do not depend on who computes
+// what.
 #include "worker/train/stories.h"
 
 #include <ATen/ATen.h>
@@ -23,7 +24,7 @@ std::vector<int32_t> tokens_of(const TinyWorld& world, const std::string& text) 
   return world.chat().encode_turn("x", text).answer;
 }
 
-/// Of the first two subjects; the first has three stories of its second category.
+/// Stories of the first two subjects; the first has three stories of its second category.
 std::vector<SubjectStories> told(const TinyWorld& world) {
   auto story = [&](const std::string& text, size_t place) {
     return ToldStory{tokens_of(world, text), place};
@@ -39,7 +40,7 @@ std::vector<StoryAsked> asked(const TinyWorld& world) {
     for (int subject : {0, 1}) all.push_back({world.chat().encode_turn(text, "x").prompt, subject});
   }
   for (size_t i = 0; i < all.size(); ++i)
-    all[i].prompt.push_back(static_cast<int32_t>(i + 3));  // each its own
+    all[i].prompt.push_back(static_cast<int32_t>(i + 3));  // each gets its own token
   return all;
 }
 
@@ -84,7 +85,7 @@ TEST(Stories, WeightsFollowTheTarget) {
   for (const auto& [prompt, times] : met) EXPECT_EQ(times, 6);
 }
 
-/// Log-probs of an answer's tokens behind a prompt, alone.
+/// Log-probs of an answer's tokens after a prompt, computed alone.
 at::Tensor alone(const TinyWorld& world, Adapter& adapter, const std::vector<int32_t>& prompt,
                  const std::vector<int32_t>& tokens) {
   TrainPrompt one{prompt, {1}, {}, {{tokens, 1, true}}, 0, {}, AnswerStyle::plain};
@@ -152,7 +153,8 @@ Trained train(const TinyWorld& world, double weight, Collectives& group) {
   return trained;
 }
 
-/// How far the second subject's two stories are from its target, of what the model gives to both.
+/// How far the second subject's two stories are from its target, as shares of the model's probability for
+/// both.
 double error(const TinyWorld& world, Adapter& adapter) {
   const SubjectStories subject = told(world)[1];
   std::vector<double> mass;

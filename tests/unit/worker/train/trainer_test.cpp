@@ -1,4 +1,4 @@
-// The two stages on a tiny model: they learn, stage 2 starts where stage 1 ended, and repeat to the bit.
+// The two stages on a tiny model: they learn, stage 2 starts where stage 1 ended, and runs repeat to the bit.
 #include "worker/train/trainer.h"
 
 #include <ATen/ATen.h>
@@ -73,19 +73,20 @@ TEST(Trainer, StageOnesTextWeighsWhatItIsGivenAndTheFirstTokenItsShare) {
   };
   const TrainLog none = split(0), whole = split(1);
   EXPECT_NEAR(split(0.25).loss[0], 0.75 * none.loss[0] + 0.25 * whole.loss[0], 1e-5);
-  // Without the text it is the KL and the targets' entropy, which is log 2 at most with two categories.
+  // Without the text the loss is the KL plus the targets' entropy, which is at most log 2 with two
+  // categories.
   EXPECT_GT(none.loss[0], none.kl[0]);
   EXPECT_LT(none.loss[0], none.kl[0] + std::log(2) + 1e-5);
   EXPECT_GT(whole.loss[0], none.loss[0] + 1);
   EXPECT_GT(first_step(SftWeights::split, 0, plain).loss[0], 1);  // plain answers have a first token too
-  // Plain answers are their text, and have no steering tokens' error.
+  // Plain answers are only their text, without a steering-token error.
   EXPECT_EQ(first_step(SftWeights::split, 1, plain).grad_norm,
             first_step(SftWeights::split, 1, plain, 1, 1).grad_norm);
   EXPECT_EQ(first_step(SftWeights::token_mean, 0, world.prompts()).loss,
             first_step(SftWeights::token_mean, 1, world.prompts()).loss);
 }
 
-// Four times the same prompt: all of its error is common to the batch.
+// The same prompt four times: all of its error is common to the batch.
 TEST(Trainer, WhatABatchHasInCommonWeighsWhatItIsGiven) {
   TinyWorld world;
   auto collectives = make_local_collectives();
@@ -102,14 +103,15 @@ TEST(Trainer, WhatABatchHasInCommonWeighsWhatItIsGiven) {
     trainer.run_sft(sft);
     return trainer.log().grad_norm[0];
   };
-  // Tokens that stand for no category have an error, too: what is left of the others' is not all there is.
+  // Tokens that stand for no category have an error as well, so some gradient is left even at weight 0.
   const double whole = norm(1), half = norm(0.5), none = norm(0);
   EXPECT_GT(whole, 0.1);
   EXPECT_LT(none, half);
   EXPECT_LT(half, whole);
 }
 
-// Text in turns goes on each epoch, and by places in the whole batch: micro-batches and ranks change nothing.
+// Turns of text continue from epoch to epoch and go by places in the whole batch: micro-batches and ranks
+// change nothing.
 TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
   TinyWorld world;
   auto collectives = make_local_collectives();
@@ -128,10 +130,10 @@ TEST(Trainer, TextTakesTurnsWhateverTheMicroBatches) {
   const TrainLog four = losses(4, 3), one = losses(1, 3);
   for (size_t step = 0; step < four.loss.size(); ++step) {
     EXPECT_NEAR(four.loss[step], one.loss[step], 1e-4);
-    EXPECT_NEAR(four.grad_norm[step] / one.grad_norm[step], 1, 1e-4);  // the common error's part, too
+    EXPECT_NEAR(four.grad_norm[step] / one.grad_norm[step], 1, 1e-4);  // includes the common error's part
   }
   EXPECT_LT(four.tokens[0], losses(4, 1).tokens[0]);
-  // Other prompts' texts in the second epoch.
+  // The second epoch has the texts of other prompts.
   EXPECT_GT(std::abs(four.loss[0] + four.loss[1] - four.loss[2] - four.loss[3]), 1e-4);
 }
 
@@ -176,7 +178,7 @@ TEST(Trainer, RepeatsToTheBit) {
   EXPECT_EQ(one.log.loss, two.log.loss);
 }
 
-/// Stage 2 alone with this configuration.
+/// Runs only stage 2, with this configuration.
 Trained calibrate(const TinyWorld& world, const CalibrateConfig& config,
                   const OptimizerConfig& optimizer = {}) {
   auto collectives = make_local_collectives();
@@ -219,11 +221,12 @@ TEST(Trainer, KtoAloneLowersKtoAndLogsZUnclamped) {
   EXPECT_LT(*std::min_element(run.log.z_unclamped.begin(), run.log.z_unclamped.end()), 0);
 }
 
-/// KTO's rejected answers end like the accepted ones, and pushing them down moves what both have in common.
+/// KTO's rejected answers end like the accepted ones, so pushing them down also moves what they have in
+/// common.
 TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
   TinyWorld world;
   auto collectives = make_local_collectives();
-  // Two stages, and what stage 1's loss is after each of so many steps of the second.
+  // Runs both stages; returns stage 1's loss after the second.
   auto text_loss_after = [&](double text_weight) {
     Adapter adapter(world.model().shape(), TinyWorld::lora(), 1, test_device());
     Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5,
@@ -244,7 +247,7 @@ TEST(Trainer, TextWeightHoldsTheAcceptedTextsBesideKto) {
   EXPECT_LT(text_loss_after(30), text_loss_after(0));
 }
 
-/// AdamW does not know a loss's unit, and the clip is in units of its largest weight.
+/// AdamW is independent of the loss's unit, and the clip is in units of the largest weight.
 TEST(Trainer, OneFactorOnAllWeightsOfStageTwoChangesNoStep) {
   TinyWorld world;
   auto after = [&](double factor) {
@@ -253,7 +256,7 @@ TEST(Trainer, OneFactorOnAllWeightsOfStageTwoChangesNoStep) {
     config.text_weight *= factor;
     config.kto_weight *= factor;
     OptimizerConfig optimizer = testing::short_warmup();
-    optimizer.epsilon = 1e-20;  // which has a unit
+    optimizer.epsilon = 1e-20;  // epsilon does have a unit
     return calibrate(world, config, optimizer);
   };
   const Trained whole = after(1), small = after(0x1p-12);
@@ -261,7 +264,7 @@ TEST(Trainer, OneFactorOnAllWeightsOfStageTwoChangesNoStep) {
     return *std::max_element(run.log.grad_norm.begin(), run.log.grad_norm.end());
   };
   ASSERT_GT(longest(whole), CalibrateConfig{}.kl_weight);  // clipped
-  ASSERT_LT(longest(small), 1);                            // in its own unit it would not be
+  ASSERT_LT(longest(small), 1);                            // in its own unit it would not be clipped
   EXPECT_TRUE(at::allclose(whole.values, small.values, 1e-4, 1e-6))
       << (whole.values - small.values).abs().max().item<float>();
 }

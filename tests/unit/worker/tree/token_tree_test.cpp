@@ -1,4 +1,4 @@
-// The tree's shape: shared beginnings, depths, depth-first order.
+// The tree's shape: shared prefixes, depths, depth-first order.
 #include "worker/tree/token_tree.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Attention by blocks against attention under a dense mask, values and gradients, on random trees.
+// Attention by blocks against attention with a dense mask, values and gradients, on random trees.
 #include "worker/tree/tree_attention.h"
 
 #include <ATen/ATen.h>
@@ -31,7 +31,7 @@ TokenTree random_tree(int32_t nodes, uint64_t seed) {
   return tree.depth_first(index);
 }
 
-/// The usual one, and another scale with a cap that most scores come near.
+/// The usual rule, and one with another scale and a cap that most scores come close to.
 const ScoreRule rules[] = {plain_scores(16), {0.4, 1.5}};
 
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -49,7 +49,7 @@ at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::einsum("hqk,khd->qhd", {(scores + mask).softmax(-1), wide_v});
 }
 
-/// Number of nodes, rows of a block, window.
+/// Parameters: number of nodes, rows of a block, window.
 class TreeAttention : public ::testing::TestWithParam<std::tuple<int32_t, int64_t, int64_t>> {
  protected:
   const TokenTree tree = random_tree(std::get<0>(GetParam()), 3);
@@ -77,14 +77,14 @@ TEST_P(TreeAttention, EqualsDenseMaskAndItsGradients) {
     auto our_gradients = torch::autograd::grad({(ours * weight).sum()}, {q, k, v});
     auto dense_gradients = torch::autograd::grad({(dense * weight).sum()}, {q, k, v});
     for (size_t i = 0; i < 3; ++i) {
-      // A single node attends to itself alone: the gradients of q and k are zero there.
+      // A single node attends only to itself, so the gradients of q and k are zero there.
       const double bound = 1e-5 * std::max(1.0, dense_gradients[i].norm().item<double>());
       EXPECT_LT((our_gradients[i] - dense_gradients[i]).norm().item<double>(), bound) << i;
     }
   }
 }
 
-// On a GPU keys and values are one tensor; its operations are any device's.
+// On a GPU keys and values are one tensor; the operations work on any device.
 TEST_P(TreeAttention, OfAGpuIsTheSame) {
   at::manual_seed(2);
   const auto leaf = [](at::IntArrayRef sizes) { return at::randn(sizes).set_requires_grad(true); };
@@ -104,7 +104,7 @@ TEST_P(TreeAttention, OfAGpuIsTheSame) {
   }
 }
 
-// Of the same rounded inputs: what differs is the rounding of weights, results and gradients of scores.
+// With the same rounded inputs; only the rounding of weights, results and score gradients differs.
 TEST_P(TreeAttention, InBfloat16IsNearFloat32OnAnyNumberOfThreads) {
   for (int64_t head_dim : {6, 16, 64}) {
     at::manual_seed(1);
@@ -152,7 +152,8 @@ TEST(TreeAttentionPlan, JoinedTreesHaveTheBitsOfEachAlone) {
   std::vector<const AttentionPlan*> all;
   std::vector<at::Tensor> inputs[4],
       alone[4];  // q, k, v and the result's gradient; those of q, k, v, the result
-  auto run = [](const AttentionPlan& plan, const at::Tensor* in) {  // with a cap, as the harder one
+  auto run = [](const AttentionPlan& plan,
+                const at::Tensor* in) {  // uses the rule with a cap, the harder one
     std::vector<at::Tensor> leaves;
     for (int i = 0; i < 3; ++i) leaves.push_back(in[i].detach().clone().set_requires_grad(true));
     const at::Tensor out = tree_attention(leaves[0], leaves[1], leaves[2], plan, rules[1]);

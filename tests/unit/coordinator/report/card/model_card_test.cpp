@@ -1,4 +1,4 @@
-// A card knows itself again until somebody changes it, and says what is known and what is not.
+// A card recognizes itself until somebody edits it, and says what is known and what is not.
 #include "coordinator/report/card/model_card.h"
 
 #include <gmock/gmock.h>

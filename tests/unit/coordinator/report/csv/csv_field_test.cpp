@@ -1,4 +1,4 @@
-// Fields of a CSV: what a spreadsheet would take for a formula is a text to it, and numbers stay numbers.
+// CSV fields: what a spreadsheet would take for a formula becomes text to it, and numbers stay numbers.
 #include "coordinator/report/csv/csv_field.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The tidy CSV: its rows add up to the files', and its quoting is RFC 4180's.
+// The tidy CSV: its rows add up to the files' counts, and it is quoted as in RFC 4180.
 #include "coordinator/report/csv/export_csv.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-// Records of RFC 4180, as an independent reader takes them.
+// RFC 4180 records, as an independent reader parses them.
 std::vector<std::vector<std::string>> parse(const std::string& text) {
   std::vector<std::vector<std::string>> records(1, {""});
   bool quoted = false;

@@ -1,4 +1,4 @@
-// The figures of a cell, read from the few files that they follow from, are those of the cell whole.
+// A cell's figures, read from only the files they follow from, equal those of the whole cell.
 #include "coordinator/report/data/cell_figures.h"
 
 #include <gmock/gmock.h>
@@ -84,7 +84,7 @@ TEST(CellFigures, OfStoriesAreTheLexicalJudges) {
   EXPECT_GT(*figures.mae, 0.1) << "of the judge whose judgements fail";
 }
 
-// The untouched model's error must not stand where the trained model's cannot be read.
+// If the trained model's error cannot be read, the untouched model's must not appear in its place.
 TEST(CellFigures, ADamagedResultHasNoOtherInItsPlace) {
   TemporaryDirectory directory;
   std::vector<Cell> cells = write_sample_sweep(directory.path(), {{"seed", {"0", "1"}}});
@@ -116,7 +116,7 @@ TEST(CellFigures, WhatIsKeptIsWhatWasReadAndOnlyOfFilesThatHaveNotChanged) {
   const std::vector<CellFigures> again = load_figures(directory.path(), cells);
   for (size_t i = 0; i < cells.size(); ++i) expect_equal(again[i], read[i]);
   EXPECT_EQ(read_file(cache_of(directory)), kept);
-  // Another target of the index, and another result of the same size, are read anew.
+  // A changed target in the index, and a changed result of the same size, are read again.
   SampleSet set = sample_gender_set("v2");
   Cell cell{"job", "cell", {{"before/v2", "untouched"}}, {}};
   MeasureFile file = sample_measure(set, {}, {});

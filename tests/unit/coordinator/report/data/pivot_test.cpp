@@ -1,4 +1,5 @@
-// A sweep by some of its keys: means and ranges over the rest, the order of rows, and what is not averaged.
+// A sweep grouped by some of its keys: means and ranges over the rest, the order of rows, and what is not
+// averaged.
 #include "coordinator/report/data/pivot.h"
 
 #include <gmock/gmock.h>

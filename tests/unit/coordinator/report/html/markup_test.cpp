@@ -1,4 +1,4 @@
-// HTML and SVG as text: nothing that a name holds is markup, and every tag is closed.
+// HTML and SVG as text: nothing in a name becomes markup, and every tag is closed.
 #include "coordinator/report/html/markup.h"
 
 #include <gtest/gtest.h>

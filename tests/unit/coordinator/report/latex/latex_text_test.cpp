@@ -1,4 +1,4 @@
-// Texts and tables in LaTeX: no sign of a name means anything to it.
+// Texts and tables in LaTeX: no character of a name has a meaning for LaTeX.
 #include "coordinator/report/latex/latex_text.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Texts and tables in Markdown: nothing that a name holds is markup.
+// Texts and tables in Markdown: nothing in a name becomes markup.
 #include "coordinator/report/markdown/markdown_text.h"
 
 #include <gtest/gtest.h>

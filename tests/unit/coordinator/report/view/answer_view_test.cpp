@@ -1,4 +1,4 @@
-// Distinct answers over subjects and wordings: joined, counted, those without a category first.
+// Distinct answers over subjects and wordings: merged, counted, those without a category first.
 #include "coordinator/report/view/answer_view.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The curves of a training: which there are, thinned without losing their ends.
+// Training curves: which ones there are, and that thinning keeps their ends.
 #include "coordinator/report/view/curve_view.h"
 
 #include <gtest/gtest.h>

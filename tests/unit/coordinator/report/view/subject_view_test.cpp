@@ -1,4 +1,4 @@
-// What is shown of a subject, what says too little to be shown, and the interval of its rounds.
+// What is shown of a subject, what is too uncertain to be shown, and the interval of its rounds.
 #include "coordinator/report/view/subject_view.h"
 
 #include <gtest/gtest.h>

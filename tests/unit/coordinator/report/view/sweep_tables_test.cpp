@@ -1,4 +1,4 @@
-// A sweep's table: a line for each cell, by exact error, then MAE, cells without either last.
+// A sweep's table: a line for each cell, sorted by exact error, then MAE; cells without either come last.
 #include "coordinator/report/view/sweep_tables.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ std::vector<std::vector<std::string>> rows_of(const std::vector<CellFigures>& ce
     std::vector<std::string>& row = rows.emplace_back();
     for (std::string word; words >> word;) row.push_back(word);
   }
-  return {rows.begin() + 2, rows.end()};  // without heading and rule
+  return {rows.begin() + 2, rows.end()};  // without the heading and the rule
 }
 
 TEST(SweepTable, IsSortedByErrorThenByMae) {

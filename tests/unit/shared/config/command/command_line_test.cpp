@@ -1,4 +1,4 @@
-// Command lines with real job files: commands, precedence, spellings, and one clear line for each mistake.
+// Command lines with real job files: commands, precedence, spellings, and one clear line per mistake.
 #include "shared/config/command/command_line.h"
 
 #include <gmock/gmock.h>

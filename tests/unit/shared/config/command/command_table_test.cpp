@@ -1,4 +1,4 @@
-// The table of commands, and what is made of it: help, the manual page, completion.
+// The table of commands and what is generated from it: help, the manual page, completion.
 #include "shared/config/command/command_table.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// config.json: what is read, and that whatever would change the mathematics is refused by its key.
+// config.json: what is read, and that anything that would change the mathematics is refused by its key.
 #include "shared/model_files/folder/config_json.h"
 
 #include <gmock/gmock.h>
@@ -41,7 +41,7 @@ class ConfigJson : public ::testing::Test {
     config.update(changes);
     return read_text(config.dump());
   }
-  /// The line that a llama with these changes is refused with, without the file.
+  /// The error for a llama with these changes, without the file's name.
   std::string refused(const json& changes) {
     try {
       read(llama(), changes);
@@ -93,14 +93,14 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   const ModelShape shape = read(llama(), gemma);
   EXPECT_TRUE(shape.output_norms && shape.unit_offset && shape.tied_embedding);
   EXPECT_EQ(shape.activation, Activation::gelu);
-  EXPECT_EQ(shape.embedding_scale, 8);  // of a width of 64
+  EXPECT_EQ(shape.embedding_scale, 8);  // for a width of 64
   EXPECT_EQ(shape.attention_scale, 0.125);
   EXPECT_EQ(shape.attention_cap, 50);
   EXPECT_EQ(shape.logits_cap, 0);
   EXPECT_EQ(shape.context_length, 128);
   EXPECT_EQ(shape.window, 32);
   EXPECT_EQ(shape.windowed, (std::vector<bool>{true, false}));
-  json with = gemma;  // as gemma-2-9b-it has it
+  json with = gemma;  // as in gemma-2-9b-it
   with["sliding_window_size"] = 32;
   EXPECT_EQ(read(llama(), with).window, 32);
   with["sliding_window_size"] = 64;
@@ -114,8 +114,7 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   EXPECT_THAT(refused({{"query_pre_attn_scalar", 64}}), HasSubstr("is a gemma2 model's"));
 }
 
-// As Phi-3-mini-4k-instruct has it; what transformers 5 writes of it; and the 128k models, which scale by
-// the length of the text.
+// As in Phi-3-mini-4k-instruct; as transformers 5 writes it; and the 128k models, which scale by text length.
 TEST_F(ConfigJson, Phi3SaysWhatItComputes) {
   const json phi = {{"model_type", "phi3"},
                     {"auto_map",
@@ -150,7 +149,7 @@ TEST_F(ConfigJson, Phi3SaysWhatItComputes) {
   EXPECT_THAT(refused({{"original_max_position_embeddings", 128}}), HasSubstr("is not known here"));
 }
 
-/// What a shape of two layers says of its window.
+/// What a shape of two layers says about its window.
 using Windows = std::pair<int64_t, std::vector<bool>>;
 Windows windows_of(const ModelShape& shape) {
   EXPECT_EQ(shape.context_length, 128);
@@ -196,7 +195,7 @@ TEST_F(ConfigJson, AWindowThatFitsNoModelIsRefused) {
               HasSubstr("max_window_layers is -1"));
 }
 
-// transformers computes a llama without windows, other programs may read the key.
+// transformers computes a llama without windows; other programs may read the key.
 TEST_F(ConfigJson, TheContextOfALlamaEndsAtAWindow) {
   EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).context_length, 64);
   EXPECT_EQ(read(llama(), {{"sliding_window", 64}}).window, 0);
@@ -216,8 +215,8 @@ TEST_F(ConfigJson, RotationsAsVersions4And5WriteThem) {
   EXPECT_TRUE(shape.rope_divisors.empty());
 }
 
-// Fast turns are left, slow ones divided by the factor, the ones between are between (the values are
-// transformers' for these numbers).
+// Fast rotations stay, slow ones are divided by the factor, and those between are in between (these values
+// are transformers').
 TEST_F(ConfigJson, Llama3SlowsTheSlowTurnsDown) {
   const json scaling = {{"rope_type", "llama3"},
                         {"factor", 8.0},
@@ -278,13 +277,13 @@ TEST_F(ConfigJson, WhatIsNotComputedIsNamed) {
   EXPECT_EQ(refused({{"pretraining_tp", 1}, {"attention_dropout", 0.1}, {"auto_map", nullptr}}), "no error");
 }
 
-/// Lists of their tensors took 5 GB.
+/// Lists of so many layers' tensors took 5 GB.
 TEST_F(ConfigJson, LayersAreNoMoreThanAnyModelHas) {
   EXPECT_EQ(read(llama(), {{"num_hidden_layers", 4096}}).layers, 4096);
   EXPECT_EQ(refused({{"num_hidden_layers", 1 << 20}}), "num_hidden_layers is 1048576; 1 to 4096 is right");
 }
 
-/// A stranger's file of 100 KB, which would use up the stack.
+/// A stranger's 100 KB file that would exhaust the stack.
 TEST_F(ConfigJson, ListsThatLieTooDeepAreRefused) {
   const std::string lists = std::string(50'000, '[') + std::string(50'000, ']');
   EXPECT_THAT(testing::error_of([&] { read_text(R"({"model_type": )" + lists + "}"); }),

@@ -1,4 +1,4 @@
-// A model of the hub by its name: where it is looked for, and what is said where it is not.
+// A hub model by its name: where it is looked for, and what is said if it is not there.
 #include "shared/model_files/folder/hub_cache.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// What is refused of any JSON file, whatever its keys mean.
+// What is refused in any JSON file, whatever its keys mean.
 #include "shared/model_files/folder/json_node.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ TEST(ParseObject, RefusesAKeyThatIsTwiceInOneObject) {
             "a.json, byte 19: the key a\\n is there twice in one object");
   EXPECT_EQ(refused("\xEF\xBB\xBF{\"\": 1,\"\":2}"),
             "a.json, byte 18: the key  is there twice in one object");
-  // Not so in two objects, as a text, or with other bytes.
+  // Not refused: in two objects, as a text, or with different bytes.
   const std::string once =
       R"({"a": {"a": ["a", "a", {"a": 1}, {"a": 2}]}, "b": "a\", \"a\": ", "A": "\\", "a ": 1, "\"a": 1})";
   EXPECT_EQ(parse_object("a.json", once), json::parse(once));

@@ -1,5 +1,5 @@
-// tokenizer.json: what its keys do to tokens, and files that are damaged or ask for what is not known. The
-// families' files as wholes are compared with a peer in tests/conformance/tokenizer_families_test.py.
+// tokenizer.json: what its keys do to tokens, and files that are damaged or ask for something unknown.
+// tests/conformance/tokens/tokenizer_families_test.py compares the families' whole files with a peer.
 #include "shared/model_files/folder/tokenizer_json.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ json byte_level() {
           {"model", model}};
 }
 
-/// As Llama 2's.
+/// A file like Llama 2's.
 json metaspace() {
   json file = byte_level();
   const json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
@@ -107,7 +107,7 @@ class TokenizerJsonTest : public testing::Test {
     return {};
   }
 
-  /// Of a file with `value` in the place of what the pointer names.
+  /// The error for a file in which `value` replaces what the pointer names.
   std::string error_with(json file, const char* pointer, const json& value) {
     file[json::json_pointer(pointer)] = value;
     return error_of(file.dump());
@@ -176,7 +176,7 @@ TEST_F(TokenizerJsonTest, SaysWhichTokenATextBeginsWith) {
               HasSubstr("post_processor.special_tokens.<s>.ids is not the id of the token <s>"));
 }
 
-/// A text's identity hangs on all that decides its tokens.
+/// A text's identity depends on everything that decides its tokens.
 TEST_F(TokenizerJsonTest, ItsNameOfTheWordsTellsFlagsApart) {
   auto name = [&](const json& file) {
     write_bytes(path_, file.dump());

@@ -41,7 +41,7 @@ ModelShape tiny(const std::string& architecture) {
   return shape;
 }
 
-/// What a tensor's element is: no two alike.
+/// The value of a tensor's element: different for each element, and hardly ever shared between tensors.
 float value_of(const std::string& name, size_t i) {
   return static_cast<float>(std::hash<std::string>()(name) % 997) + static_cast<float>(i) / 4096;
 }
@@ -84,7 +84,7 @@ TEST(GgufShapeKeys, EveryArchitectureComesBack) {
     const auto tensors = gguf_tensors(gguf, read);
     for (const auto& [name, sizes] : tensors_of(shape)) {
       std::vector<float> right = values_of(name, sizes);
-      // The file has what norms multiply by, 1 + weight.
+      // The file stores what norms multiply by: 1 + weight.
       if (shape.unit_offset && sizes.size() == 1) {
         for (float& value : right) value -= 1;
       }
@@ -117,7 +117,7 @@ TEST(GgufShapeKeys, OfOtherWindowsTheContextEndsAtThem) {
   }
 }
 
-/// Under another architecture's name the key is not there.
+/// Renamed to another architecture's, the key is missing.
 TEST(GgufShapeKeys, APhi3WithoutAWindowIsRefused) {
   const DatasetFolder folder;
   const std::string path = written(folder, tiny("phi3")), key = "phi3.attention.sliding_window";
@@ -149,7 +149,7 @@ TEST(GgufShapeKeys, RowsThatAreNoWholeBlocksAreHalves) {
   const ModelShape shape = tiny("llama");
   auto type_of = [&](const char* name) { return planned_tensor(shape, name, TensorType::q8_0).type; };
   EXPECT_EQ(type_of("model.layers.1.mlp.up_proj.weight"), TensorType::q8_0);   // 32 inputs
-  EXPECT_EQ(type_of("model.layers.1.mlp.down_proj.weight"), TensorType::f16);  // 40
+  EXPECT_EQ(type_of("model.layers.1.mlp.down_proj.weight"), TensorType::f16);  // 40 inputs
   EXPECT_EQ(type_of("model.norm.weight"), TensorType::f32);
 }
 

@@ -1,4 +1,4 @@
-// A folder's tokens in a GGUF file, and those that it cannot have.
+// A folder's tokens in a GGUF file, and those that cannot be written.
 #include "shared/model_files/gguf_export/gguf_vocabulary.h"
 
 #include <gmock/gmock.h>
@@ -91,7 +91,7 @@ TEST_F(GgufVocabulary, WhatCannotBeWrittenIsNamed) {
   const auto keys = [&] { vocabulary_keys(tables_); };
   tables_.added_rules[4] = {.blanks_left = true};
   EXPECT_THAT(keys, ThrowsMessage<DataError>(HasSubstr("the token </s> takes blanks around it")));
-  tables_.added_rules[4] = {.normalized = true};  // and nothing is
+  tables_.added_rules[4] = {.normalized = true};  // but nothing normalizes here
   EXPECT_NO_THROW(keys());
   tables_.pre_tokenizer = {{cut_by("a+")}, 17};
   EXPECT_THAT(keys, ThrowsMessage<DataError>(

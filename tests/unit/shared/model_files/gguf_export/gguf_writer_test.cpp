@@ -1,4 +1,4 @@
-// A file that is written comes back through the reader: metadata, tensors, their places.
+// A written file comes back through the reader: metadata, tensors and their places.
 #include "shared/model_files/gguf_export/gguf_writer.h"
 
 #include <gmock/gmock.h>
@@ -51,7 +51,7 @@ TEST(GgufFileWriter, WritesWhatTheReaderReads) {
   writer.add(counted(3));
   writer.add(counted(15));
   writer.add(counted(128));
-  EXPECT_FALSE(path_exists(path));  // before it is whole
+  EXPECT_FALSE(path_exists(path));  // not before it is whole
   writer.add(counted(1));
   writer.finish();
 
@@ -87,7 +87,7 @@ TEST(GgufFileWriter, TensorsBeginAndTheFileEndsAtMultiplesOf32) {
   const std::vector<float> first = counted(3);
   EXPECT_EQ(values.substr(0, 12), std::string_view(reinterpret_cast<const char*>(first.data()), 12));
   EXPECT_EQ(values.substr(12, 20), std::string(20, '\0'));
-  EXPECT_EQ(values.substr(32, 2), std::string("\x00\x3C", 2));  // 1 as a half
+  EXPECT_EQ(values.substr(32, 2), std::string("\x00\x3C", 2));  // 1 as half-precision float
   EXPECT_EQ(values.substr(34), std::string(30, '\0'));
 }
 
@@ -97,7 +97,7 @@ TEST(GgufFileWriter, PairsRowsWithinEachHead) {
   GgufFileWriter writer(path, {}, {{"q", TensorType::f32, {8, 1}, 4}});
   writer.add(counted(8));
   writer.finish();
-  // Rows 1 2 | 3 4 of a head in turn.
+  // A head's rows 1 2 | 3 4 alternate.
   EXPECT_THAT(values_of(Gguf(path).tensor("q")), ElementsAre(1, 3, 2, 4, 5, 7, 6, 8));
   EXPECT_EQ(paired_row(2, 4), 1);
   EXPECT_EQ(paired_row(5, 4), 6);
@@ -106,7 +106,7 @@ TEST(GgufFileWriter, PairsRowsWithinEachHead) {
 TEST(GgufFileWriter, LargeTensorsAreWrittenInParts) {
   const DatasetFolder folder;
   const std::string path = folder.path_of("out.gguf");
-  constexpr int64_t rows = 1536, columns = 2048;  // three times what is written at once
+  constexpr int64_t rows = 1536, columns = 2048;  // three times as much as is written at once
   const std::vector<float> values = counted(rows * columns);
   GgufFileWriter writer(path, {}, {{"q", TensorType::f32, {rows, columns}, 6}});
   writer.add(values);

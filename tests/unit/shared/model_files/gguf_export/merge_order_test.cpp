@@ -1,4 +1,4 @@
-// Scores in the place of merges: the same tokens of every text, or a refusal.
+// Scores instead of merges: every text gets the same tokens, or there is an error.
 #include "shared/model_files/gguf_export/merge_order.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ struct Vocabulary {
     return tables;
   }
 
-  /// As a reader of the GGUF file has it.
+  /// The tables as a reader of the GGUF file has them.
   TokenizerTables by_scores() {
     TokenizerTables tables = by_merges();
     SentencePieceKeys keys = sentencepiece_keys(tables);
@@ -57,7 +57,7 @@ std::vector<int32_t> ids_of(const Tokenizer& tokenizer, const std::string& text)
   return ids;
 }
 
-/// Texts of the characters of `alphabet`.
+/// Compares random texts made of the characters of `alphabet`.
 void expect_equal_tokens(Vocabulary vocabulary, const std::string& alphabet, const std::string& purpose) {
   Vocabulary scored = vocabulary;
   const Tokenizer merged(vocabulary.by_merges()), by_scores(scored.by_scores());
@@ -71,7 +71,7 @@ void expect_equal_tokens(Vocabulary vocabulary, const std::string& alphabet, con
 }
 
 TEST(MergeOrder, IsThatOfTheMergeWhichATextComesTo) {
-  // "abc" comes of ab and c, never of a and bc, though this is the first merge of it.
+  // "abc" is made from ab and c, never from a and bc, although that merge comes first.
   Vocabulary vocabulary{{"<unk>", "a", "b", "c", "ab", "bc", "abc"}, {"a b", "a bc", "b c", "ab c"}};
   EXPECT_EQ(merge_order(vocabulary.by_merges()), (std::vector<int32_t>{-1, -1, -1, -1, 0, 2, 3}));
   EXPECT_EQ(vocabulary.by_scores().scores.value[6], -2);
@@ -85,7 +85,7 @@ TEST(MergeOrder, RunsOfOneCharacterAreMergedAlike) {
   expect_equal_tokens({{"<unk>", "a", "b", "ba", "aa", "aaa"}, {"b a", "a a", "aa a", "a aa"}}, "ab", "tail");
 }
 
-/// Vocabularies that nobody made: each either gives the same tokens, or is refused.
+/// Random vocabularies: each either gives the same tokens or is refused.
 TEST(MergeOrder, OfAnyMergesIsExactOrRefused) {
   int equal = 0, refused = 0;
   for (int made = 0; made < 400; ++made) {
@@ -100,7 +100,7 @@ TEST(MergeOrder, OfAnyMergesIsExactOrRefused) {
       const std::string line = left + " " + right;
       auto& merges = vocabulary.merges;
       if (std::find(merges.begin(), merges.end(), line) != merges.end()) continue;
-      // Not at the end alone: lists of conversions are in another order than that of making.
+      // Inserted anywhere, since lists in converted files are not in the order of making.
       merges.insert(merges.begin() + static_cast<std::ptrdiff_t>(rng.below(merges.size() + 1)), line);
     }
     const std::string error = error_of([&] { merge_order(vocabulary.by_merges()); });
@@ -129,7 +129,7 @@ TEST(MergeOrder, WhatScoresCannotSayIsNamed) {
   EXPECT_EQ(refusal({{"<unk>", "a", "<unk>a"}, {"<unk> a"}}),
             "tokenizer.json, byte 0: merge 0 is of or makes <unk>, which stands for a byte or for what is "
             "unknown, which the scores of a GGUF file cannot say");
-  // Three tokens side by side are never joined.
+  // Three tokens in a row are never joined.
   Vocabulary three{{"<unk>", "a", "b", "c", "abc"}, {}};
   EXPECT_EQ(merge_order(three.by_merges()), (std::vector<int32_t>(5, -1)));
   expect_equal_tokens(three, "abc", "three");
