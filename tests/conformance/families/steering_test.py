@@ -105,7 +105,7 @@ def nothing_fits(work):
     assert said.endswith("nor are other digits, letters or words: steering = path, which needs none, is right\n"), said
     described = common.call("inspect", model).stdout
     assert "none of 0 to 9; none of A to Z; none of Name to Node\n" in described, described
-    assert "steering = auto takes nothing: path is right" in described, described
+    assert "steering = auto takes nothing: use path" in described, described
 
 
 def write_dataset(work, name, categories):

@@ -201,7 +201,7 @@ def check_adapters():
         return json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"], (folder / "README.md").read_text()
 
     base, card = adapter("local")
-    check(base.endswith("/model.gguf") and "does not tell its name" in card and "base_model:" not in card, base, card)
+    check(base.endswith("/model.gguf") and "does not give its name" in card and "base_model:" not in card, base, card)
     with with_key("general.source.url", edit_gguf.word("https://huggingface.co/org/Tiny-1M")):
         base, card = adapter("hub")
     check(base == "org/Tiny-1M" and 'base_model: "org/Tiny-1M"\n' in card, base, card)
