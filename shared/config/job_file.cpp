@@ -34,8 +34,8 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
   if (line.find('\0') != std::string::npos) throw UserError(source + ": a zero byte; a job file is text");
   if (size_t mark = line.find('#'); mark != std::string::npos && mark > 0 && !is_blank(line[mark - 1])) {
     throw UserError(source +
-                    ": '#' without a blank before it; names and paths hold none, and a comment begins at a "
-                    "line's start or behind a blank");
+                    ": '#' without a blank before it; names and paths cannot have one, and a comment begins "
+                    "at a line's start or after a blank");
   }
   std::istringstream stream(line);
   try {

@@ -39,8 +39,8 @@ int read_integer(const EnvironmentLookup& lookup, const char* name, uint64_t low
 int slurm_tasks_of_node(const std::string& tasks_per_node, int node) {
   auto fail = [&]() {
     return UserError(
-        fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = '{}' does not tell the tasks of node {}; "
-                    "it reads like '4(x2),1'",
+        fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = '{}' does not give the tasks of node {}; its "
+                    "form is '4(x2),1'",
                     printable(tasks_per_node), node));
   };
   uint64_t first_of_next = 0;

@@ -53,7 +53,7 @@ ExpressionPointer ExpressionParser::with_commas(bool with_condition) {
     is_tuple = true;
   }
   if (is_tuple) return make(Kind::tuple, std::move(parts));
-  if (parts.empty()) lexemes_.fail(lexemes_.next_in_words() + " is where an expression would be right");
+  if (parts.empty()) lexemes_.fail(lexemes_.next_in_words() + " is where an expression should be");
   return std::move(parts[0]);
 }
 
@@ -132,7 +132,7 @@ ExpressionPointer ExpressionParser::joined() {
 ExpressionPointer ExpressionParser::product() {
   auto power = [&] {
     ExpressionPointer node = unary(true);
-    if (lexemes_.is_operation("**")) lexemes_.fail("the operator ** is not known here");
+    if (lexemes_.is_operation("**")) lexemes_.fail("the operator ** is not supported");
     return node;
   };
   ExpressionPointer node = power();
@@ -270,8 +270,8 @@ ExpressionPointer ExpressionParser::bracket(ExpressionPointer node) {
     is_slice = true;
     parts.push_back(ends() ? nullptr : expression());
   }
-  if (lexemes_.is_operation(",")) lexemes_.fail("several subscripts in one [ ] are not known here");
-  if (!is_slice && !parts[1]) lexemes_.fail("] is where an expression would be right");
+  if (lexemes_.is_operation(",")) lexemes_.fail("several subscripts in one [ ] are not supported");
+  if (!is_slice && !parts[1]) lexemes_.fail("] is where an expression should be");
   lexemes_.need_operation("]");
   if (!is_slice) return make(Kind::item, std::move(parts));
   while (parts.size() < 4) parts.push_back(nullptr);
@@ -307,7 +307,7 @@ void ExpressionParser::arguments(Expression& node) {
   lexemes_.need_operation("(");
   while (!lexemes_.is_operation(")")) {
     if (lexemes_.is_operation("*") || lexemes_.is_operation("**"))
-      lexemes_.fail("arguments with * or ** are not known here");
+      lexemes_.fail("arguments with * or ** are not supported");
     if (lexemes_.is(Lexeme::Kind::name) && lexemes_.is(Lexeme::Kind::operation, "=", 1)) {
       const std::string name = lexemes_.take().text;
       lexemes_.take();

@@ -36,12 +36,12 @@ Lexeme Lexemes::take() {
 }
 
 Lexeme Lexemes::need(Kind kind, const std::string& what) {
-  if (!is(kind)) fail(next_in_words() + " is where " + what + " would be right");
+  if (!is(kind)) fail(next_in_words() + " is where " + what + " should be");
   return take();
 }
 
 void Lexemes::need_operation(std::string_view text) {
-  if (!skip_operation(text)) fail(next_in_words() + " is where " + std::string(text) + " would be right");
+  if (!skip_operation(text)) fail(next_in_words() + " is where " + std::string(text) + " should be");
 }
 
 void Lexemes::fail(const std::string& message) const { throw JinjaError(line(), message); }

@@ -64,7 +64,7 @@ void write_targets(Hdf5Writer& writer, const Cell& cell) {
 
 std::vector<std::vector<double>> read_target(const Hdf5Reader& reader, const std::string& path) {
   const Hdf5Array<double> array = reader.dataset<double>(path);
-  if (array.shape.size() != 2) reader.fail(path + " has not two axes");
+  if (array.shape.size() != 2) reader.fail(path + " does not have two axes");
   const auto width = static_cast<std::ptrdiff_t>(array.shape[1]);
   std::vector<std::vector<double>> rows;
   for (auto at = array.values.begin(); at != array.values.end(); at += width)

@@ -100,7 +100,7 @@ std::string format_man_page() {
       {"3", "the program contradicts itself; please report the line"},
       {"4", "a condition of report --fail-if is met"},
       {"85", "the run was asked to stop, has saved its state and is to be started again"},
-      {"93", "two restarts of a batch job came no further"},
+      {"93", "two restarts of a batch job made no progress"},
       {"130", "stopped by Ctrl-C; the same command goes on from there"}};
   for (const auto& [code, meaning] : ends) page += tagged(code, meaning);
   page +=

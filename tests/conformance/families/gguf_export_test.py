@@ -214,7 +214,7 @@ def refused(work):
     tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, tokenizer["pre_tokenizer"]]}
     path.write_text(json.dumps(tokenizer))
     said = line_of("--merged", out, "--gguf", "q8_0")
-    assert said.startswith(f"apportion: {path}, byte ") and "no name that is known here for this way of cutting" in said, said
+    assert said.startswith(f"apportion: {path}, byte ") and "no supported name for this way of cutting" in said, said
     assert not [name for name in os.listdir(work) if name.startswith("new.gguf")], "something is left"
 
 

@@ -113,7 +113,7 @@ def stays_as_it_was_left():
     # Stage 1 is all that another method trains: it is measured now, and the first job has no less to say of it.
     call("run", "small.ini", "--output", "run", "--method", "sft", *QUICK)
     measured = card_of("run", "sft").read_text()
-    assert "begins from" not in measured and "| after, v2 |" in measured, measured
+    assert "starts from" not in measured and "| after, v2 |" in measured, measured
     call(*again)
     assert card_of("run", "sft").read_text() == measured
 

@@ -34,8 +34,8 @@ TEST(ParseObject, RefusesAKeyThatIsTwiceInOneObject) {
 
 TEST(ParseObject, EndsWhereTheTextEnds) {
   EXPECT_EQ(refused(std::string("{\"a\": 1}\0, \"", 12)),
-            "a.json, byte 16: is no JSON: there is a zero byte");
-  EXPECT_THAT(refused("{\"a\": 1} \""), ::testing::HasSubstr("is no JSON: "));
+            "a.json, byte 16: is not JSON: there is a zero byte");
+  EXPECT_THAT(refused("{\"a\": 1} \""), ::testing::HasSubstr("is not JSON: "));
 }
 
 }  // namespace
