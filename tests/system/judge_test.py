@@ -250,7 +250,7 @@ def draws_that_are_no_stories_are_not_trained_on(work):
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
     assert "stories of the untouched model: 0 of 12 tell the category that was named" in told, told
-    assert "left out for want of one: ball (none is blue); cube" in told, told
+    assert "left out for lack of one: ball (none is blue); cube" in told, told
 
 
 def trained_in(folder):

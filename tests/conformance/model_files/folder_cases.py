@@ -200,7 +200,7 @@ def of_adapter():
     yield case("alpha_pattern", {"q_proj": 8}, ["alpha_pattern is "])
     yield also(case("bias", "all", ['bias is "all"']))
     yield case("layers_to_transform", [1], ["layers_to_transform"])
-    yield "another rank", with_value(files, ADAPTER_CONFIG, 4, "r"), ADAPTER, ["byte ", f"tensor '{name}' has shape [2,16]; 4 rows are right by r of adapter_config.json"]
+    yield "another rank", with_value(files, ADAPTER_CONFIG, 4, "r"), ADAPTER, ["byte ", f"tensor '{name}' has shape [2,16]; 4 rows are expected by r of adapter_config.json"]
     yield "a tensor of an adapter less", with_tensors(lambda new: new.pop(name)), ADAPTER, ["byte ", f"tensor '{name}' is missing"]
     more = name.replace("q_proj", "o_proj")
     yield "a tensor of an adapter more", with_tensors(lambda new: new.__setitem__(more, new[name])), ADAPTER, ["byte ", f"tensor '{more}' belongs to none of the target_modules"]

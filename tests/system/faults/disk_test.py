@@ -24,7 +24,7 @@ def check_refusal(run, folder, reason):
     """Rank 0 speaks for all."""
     run.ends(2, 120)
     # What a run before had saved may be cut short by the same.
-    lines = [line for line in run.lines() if not re.search(r"warning: .*: the checkpoint of step \d+ is passed over: .*/COMPLETE, byte 0: the file is missing", line)]
+    lines = [line for line in run.lines() if not re.search(r"warning: .*: the checkpoint of step \d+ is skipped: .*/COMPLETE, byte 0: the file is missing", line)]
     assert len(lines) == 1 and lines[0].endswith(f": {reason}") and "cannot " in lines[0] and f" {folder}/" in lines[0], run.log()
     assert "errno" not in lines[0] and "Traceback" not in run.log(), run.log()
 

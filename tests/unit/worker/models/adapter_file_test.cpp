@@ -107,7 +107,7 @@ TEST(AdapterFile, NamesWhatIsWrong) {
   write_bytes(file, bytes);
   folder.write("adapter_config.json",
                R"({"peft_type": "LORA", "r": 8, "lora_alpha": 8, "target_modules": ["q_proj"]})");
-  EXPECT_NE(error_of(load).find("8 rows are right by r of adapter_config.json"), std::string::npos)
+  EXPECT_NE(error_of(load).find("8 rows are expected by r of adapter_config.json"), std::string::npos)
       << error_of(load);
   folder.write("adapter_config.json", R"({"peft_type": "IA3"})");
   EXPECT_NE(error_of(load).find("LoRA"), std::string::npos) << error_of(load);
