@@ -39,7 +39,7 @@ def place_at(path: str | os.PathLike[str]) -> Place:
         return Folder(path)
     if os.path.isfile(path):
         return Pack(path)
-    raise FileNotFoundError(f"{path} is no directory and no file: give the directory that `apportion run` wrote to, or a pack of it")
+    raise FileNotFoundError(f"{path} is neither a directory nor a file: give the directory that `apportion run` wrote to, or a pack of it")
 
 
 class Folder:

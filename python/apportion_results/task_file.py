@@ -192,7 +192,7 @@ def read_measure(file: SealedFile) -> Measure:
     stored = {name: file.dataset(f"/metrics/{name}", "float64", 1) for name in STORED_METRICS if file.has(f"/metrics/{name}")}
     for name, column in stored.items():
         if column.shape != arrays["/subjects"].shape:
-            raise file.fail("it has not a value for each subject", f"/metrics/{name}")
+            raise file.fail("it does not have a value for each subject", f"/metrics/{name}")
     target = arrays["/target"]
     return Measure(record, file.path, arrays, stored, target, is_known(target))
 

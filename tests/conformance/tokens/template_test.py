@@ -210,7 +210,7 @@ MALFORMED = [
     ("a\n{{ n ", "no end }}", 2), ("a\n\n{% if n ", "no end %}", 3), ("{# x", "no end #}", 1),
     ("\n{{ 'a }}", "a string has no end", 2), ("{{ n | }}", "the name of a filter", 1),
     ("{% if n %}\nx", "{% if %} has no {% endif %}", 1), ("{% for i in xs %}\n{% endif %}", "{% endif %}", 2),
-    ("{% endfor %}", "{% endfor %}", 1), ("\n{% frob %}", "{% frob %}", 2), ("{{ (n }}", "where a ) would be", 1),
+    ("{% endfor %}", "{% endfor %}", 1), ("\n{% frob %}", "{% frob %}", 2), ("{{ (n }}", "where a ) should be", 1),
     ("{{ n) }}", ")", 1), ("{{ n ? }}", "?", 1), ("{{ }}", "an expression", 1), ("{% set %}", "a name to set", 1),
     ("{% set a b %}", "the name b", 1), ("{% for in xs %}{% endfor %}", "in", 1),
     ("{% for i of xs %}{% endfor %}", "in should be", 1), ("{{ 'a' 'b' c }}", "the name c", 1),

@@ -76,7 +76,7 @@ TEST(Coefficients, MistakesNameFileAndKey) {
   const std::string start = head + R"(, "source": "x", )";
   EXPECT_THAT(error_of(start + R"("matrix_eficiency": 1})"), HasSubstr("did you mean 'matrix_efficiency'?"));
   EXPECT_THAT(error_of(start + R"("matrix_efficiency": 0})"),
-              HasSubstr("matrix_efficiency is 0; a number above 0, at most 1"));
+              HasSubstr("matrix_efficiency is 0; expected a number above 0, at most 1"));
   EXPECT_THAT(error_of(start + R"("matrix_efficiency": 1.5})"), HasSubstr("at most 1"));
   EXPECT_THAT(error_of(start + R"("memory_scale": "1"})"), HasSubstr("memory_scale is \"1\""));
   EXPECT_THAT(error_of(start + R"("step_overhead_s": -1})"), HasSubstr("a number at least 0, at most 100"));

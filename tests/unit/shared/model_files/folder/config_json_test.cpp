@@ -104,10 +104,10 @@ TEST_F(ConfigJson, Gemma2SaysWhatItComputes) {
   with["sliding_window_size"] = 32;
   EXPECT_EQ(read(llama(), with).window, 32);
   with["sliding_window_size"] = 64;
-  EXPECT_THAT(refused(with), HasSubstr("sliding_window_size is another"));
+  EXPECT_THAT(refused(with), HasSubstr("sliding_window_size differs from"));
   json without = gemma;
   without.erase("final_logit_softcapping");
-  EXPECT_THAT(refused(without), HasSubstr("final_logit_softcapping is not there"));
+  EXPECT_THAT(refused(without), HasSubstr("final_logit_softcapping is missing"));
   without = gemma;
   without["hidden_activation"] = "gelu";
   EXPECT_THAT(refused(without), HasSubstr("\"gelu_pytorch_tanh\" is supported"));
