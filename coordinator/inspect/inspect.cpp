@@ -127,7 +127,7 @@ std::string steering_lines(const ChatTemplate& chat) {
   }
   const std::string taken =
       chosen.empty() ? "nothing: use path" : fmt::format("{} categories", fmt::join(chosen, ", "));
-  return line("steering", fmt::format("one token each, right behind the prompt: {}", fmt::join(each, "; "))) +
+  return line("steering", fmt::format("one token each, right after the prompt: {}", fmt::join(each, "; "))) +
          line("", "steering = auto takes " + taken);
 }
 

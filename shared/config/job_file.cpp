@@ -85,7 +85,7 @@ JobFile parse_job_file(const std::string& text, const std::string& path) {
   for (int number = 1; std::getline(stream, line); ++number) {
     std::string source = fmt::format("{}, line {}", path, number);
     if (begins_sweep(line, source)) {
-      if (in_sweep) throw UserError(source + ": the section [sweep] is there twice; keep one");
+      if (in_sweep) throw UserError(source + ": the section [sweep] appears twice; keep one");
       in_sweep = true;
       continue;
     }

@@ -206,7 +206,7 @@ std::string threads_warning(const Cores& cores, int local_ranks, int requested) 
   int share = std::max(1, cores.available / std::max(1, local_ranks));
   if (cores.allowed == 1 && share > 1) {
     return fmt::format(
-        "each rank is bound to one core, though {} cores are there for {} rank(s) of this node; start "
+        "each rank is bound to one core, though {} cores are available to the {} rank(s) of this node; start "
         "with mpirun --bind-to none",
         cores.available, local_ranks);
   }

@@ -126,7 +126,7 @@ std::vector<std::string> values_of(const Setting& line) {
     if (expanded.empty()) {
       if (!written.insert(canonical(line.key, item)).second)
         fail(line.source,
-             fmt::format("the value '{}' is there twice, and two cells would be the same; keep one",
+             fmt::format("the value '{}' appears twice, and two cells would be the same; keep one",
                          printable(item)));
       expanded = {item};
     }

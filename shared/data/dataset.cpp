@@ -77,7 +77,7 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
   }
   for (const std::string& other : table.placeholders) {
     if (other == placeholder)
-      fail_at(table.path, line, "column @" + placeholder + " is there twice; remove one");
+      fail_at(table.path, line, "column @" + placeholder + " appears twice; remove one");
   }
   return placeholder;
 }

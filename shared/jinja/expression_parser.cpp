@@ -13,8 +13,7 @@ void ExpressionParser::count_depth(Expression& node) const {
   for (const auto& keyword : node.keywords) depth = std::max(depth, keyword.second->depth);
   node.depth = depth + 1;
   if (node.depth > max_tree_depth)
-    lexemes_.fail("an expression has more than " + std::to_string(max_tree_depth) +
-                  " parts within each other");
+    lexemes_.fail("an expression has more than " + std::to_string(max_tree_depth) + " nested parts");
 }
 
 ExpressionPointer ExpressionParser::make(Kind kind, std::vector<ExpressionPointer> parts, std::string name) {
@@ -256,7 +255,7 @@ ExpressionPointer ExpressionParser::with_filters(ExpressionPointer node) {
 ExpressionPointer ExpressionParser::subscript(ExpressionPointer node) {
   if (lexemes_.take().text == "[") return bracket(std::move(node));
   if (lexemes_.is(Lexeme::Kind::integer)) return of(Kind::item, "", std::move(node), number(lexemes_.take()));
-  return of(Kind::attribute, lexemes_.need(Lexeme::Kind::name, "a name behind the point").text,
+  return of(Kind::attribute, lexemes_.need(Lexeme::Kind::name, "a name after the point").text,
             std::move(node));
 }
 
@@ -295,7 +294,7 @@ ExpressionPointer ExpressionParser::test(ExpressionPointer node) {
     arguments(*node);
   } else if (has_argument && !no_argument) {
     if (lexemes_.is_name("is"))
-      lexemes_.fail("tests (is) one behind the other are not known; `and` goes between them");
+      lexemes_.fail("several tests (is) in a row are not supported; put `and` between them");
     node->parts.push_back(with_postfixes(primary()));
     count_depth(*node);
   }
@@ -312,11 +311,11 @@ void ExpressionParser::arguments(Expression& node) {
       const std::string name = lexemes_.take().text;
       lexemes_.take();
       for (const auto& keyword : node.keywords) {
-        if (keyword.first == name) lexemes_.fail("the argument " + name + " is there twice");
+        if (keyword.first == name) lexemes_.fail("the argument " + name + " appears twice");
       }
       node.keywords.emplace_back(name, expression());
     } else {
-      if (!node.keywords.empty()) lexemes_.fail("an argument without a name stands behind one with a name");
+      if (!node.keywords.empty()) lexemes_.fail("an argument without a name comes after one with a name");
       node.parts.push_back(expression());
     }
     if (!lexemes_.skip_operation(",")) break;

@@ -56,8 +56,7 @@ std::string Lexemes::next_in_words() const {
 
 Lexemes::Nested::Nested(Lexemes& lexemes) : lexemes_(lexemes) {
   if (lexemes_.depth_ == max_tree_depth)
-    lexemes_.fail("expressions and blocks lie more than " + std::to_string(max_tree_depth) +
-                  " deep within each other");
+    lexemes_.fail("expressions and blocks are nested more than " + std::to_string(max_tree_depth) + " deep");
   ++lexemes_.depth_;
 }
 

@@ -163,8 +163,7 @@ class StatementParser {
       if (lexemes_.skip_operation("=")) {
         node.defaults.push_back(expressions_.expression());
       } else if (!node.defaults.empty()) {
-        lexemes_.fail("the argument " + node.targets.back() +
-                      " has no default and stands behind one that has");
+        lexemes_.fail("the argument " + node.targets.back() + " has no default and comes after one that has");
       }
       if (!lexemes_.skip_operation(",")) break;
     }

@@ -18,7 +18,7 @@ Runtime::Step::Step(Runtime& runtime, int line) : runtime_(runtime), line_before
   runtime_.line_ = line;
   runtime_.use_steps(1);
   if (runtime_.left_.depth == 0)
-    runtime_.fail("the template's parts lie too deep within each other; does a macro call itself?");
+    runtime_.fail("the template's parts are nested too deeply; does a macro call itself?");
   --runtime_.left_.depth;
 }
 
@@ -31,7 +31,7 @@ void need_plain(const Value& value, const Runtime& runtime) {
   if (!value.is_plain())
     runtime.fail("a " + value.type_name() + " inside of a list, a dict or a namespace is not supported");
   if (value.depth() >= max_value_depth)
-    runtime.fail("lists lie more than " + std::to_string(max_value_depth) + " deep within each other");
+    runtime.fail("lists are nested more than " + std::to_string(max_value_depth) + " deep");
 }
 
 Value make_sequence(Sequence::Kind kind, std::vector<Value> elements, Runtime& runtime) {

@@ -106,7 +106,7 @@ void take_tensors(GgufFile& first, GgufFile& part) {
   const GgufTensor& before = first.tensors.at(again.name);
   throw DataError(
       again.path, again.offset,
-      fmt::format("tensor {} is there twice, also in {}, byte {}", again.name, before.path, before.offset));
+      fmt::format("tensor {} appears twice, also in {}, byte {}", again.name, before.path, before.offset));
 }
 
 std::vector<GgufFile> open_parts(const std::vector<std::string>& paths) {

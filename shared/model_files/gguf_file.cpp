@@ -180,7 +180,7 @@ std::map<std::string, GgufEntry> read_metadata(Reader& reader, uint64_t count, s
     GgufValue value = read_value(reader, key);
     const std::string_view bytes = file.substr(begin, reader.offset() - begin);
     if (!metadata.emplace(key, GgufEntry{std::move(value), offset, bytes}).second) {
-      reader.fail_at(offset, "metadata key " + key + " is there twice");
+      reader.fail_at(offset, "metadata key " + key + " appears twice");
     }
   }
   return metadata;
@@ -345,7 +345,7 @@ std::map<std::string, GgufTensor> read_tensors(Reader& reader, uint64_t count, u
     std::string name = description.tensor.name;
     uint64_t offset = description.tensor.offset;
     if (!tensors.emplace(name, std::move(description.tensor)).second) {
-      reader.fail_at(offset, "tensor " + name + " is there twice");
+      reader.fail_at(offset, "tensor " + name + " appears twice");
     }
   }
   return tensors;

@@ -60,8 +60,8 @@ bool is_same_step(const PreTokenizerStep& a, const PreTokenizerStep& b) {
 void read_byte_level(const Gguf& gguf, TokenizerTables& tables) {
   if (!gguf.has(pre_key)) {
     gguf.fail(model_key,
-              "the file has no tokenizer.ggml.pre, so nothing says how a text is cut into words; "
-              "take a newer file of the model, or convert it anew (convert_hf_to_gguf.py)");
+              "the file has no tokenizer.ggml.pre, so nothing says how a text is cut into words; take a "
+              "newer file of the model, or convert it again (convert_hf_to_gguf.py)");
   }
   const std::string& pre = gguf.text(pre_key);
   const auto* known = std::find_if(std::begin(known_pres), std::end(known_pres),

@@ -109,7 +109,7 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
 // Reads the links below a cell's group; `name` is the path below the cell so far.
 void read_links(const Hdf5Reader& reader, const std::string& group, const std::string& name, int depth,
                 Cell& cell) {
-  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  if (depth > most_nested) reader.fail(group + " is nested too deeply");
   const std::string prefix = std::string(layout::tasks) + "/", training = std::string(layout::training) + "/",
                     judged = std::string(layout::judged) + "/";
   for (const std::string& link : reader.links(group)) {
@@ -136,7 +136,7 @@ void read_links(const Hdf5Reader& reader, const std::string& group, const std::s
 }
 
 void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, std::vector<Cell>& cells) {
-  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  if (depth > most_nested) reader.fail(group + " is nested too deeply");
   if (reader.has_attribute(group, layout::cell_name)) {
     Cell cell{reader.text(group, layout::cell_job), reader.text(group, layout::cell_name), {}, {}};
     cell.about = read_about(reader, group, cell);

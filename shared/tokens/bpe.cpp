@@ -119,7 +119,7 @@ Merges merges_of(const TokenizerTables& tables, const TokenTable& table) {
       return;
     }
     if (!merges.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id}).second)
-      fail("is there twice");
+      fail("appears twice");
   });
   return merges;
 }

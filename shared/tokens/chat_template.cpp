@@ -71,7 +71,7 @@ ChatTemplate::ChatTemplate(const TokenizerTables& tables, const Tokenizer& token
   }
   if (end_of_turn_ < 0) {
     tables.fail_template(tables.template_name() +
-                         " writes no special token behind an answer, so nothing would end it");
+                         " writes no special token after an answer, so nothing would end it");
   }
   digest_ = digest_of(tables);
 }

@@ -22,7 +22,7 @@ std::map<std::string, std::string> read_index(const std::string& path) {
   for (const auto& [tensor, file] : map.items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
     if (name.empty() || name.find('/') != std::string::npos)
-      throw DataError(path, 0, "weight_map: tensor '" + tensor + "' has no name of a file beside this one");
+      throw DataError(path, 0, "weight_map: tensor '" + tensor + "' does not name a file next to this one");
     files[tensor] = name;
   }
   return files;

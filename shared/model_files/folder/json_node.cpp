@@ -126,7 +126,7 @@ std::string reason_of(const nlohmann::json::exception& error) {
 
 nlohmann::json parse(const std::string& path, std::string_view text, uint64_t offset) {
   if (const size_t deep = first_too_deep(text); deep < text.size())
-    throw DataError(path, offset + deep, "lists and objects lie more than 100 deep within each other");
+    throw DataError(path, offset + deep, "lists and objects are nested more than 100 deep");
   // nlohmann ends the text here, whatever follows.
   if (const size_t zero = text.find('\0'); zero < text.size())
     throw DataError(path, offset + zero, "is not JSON: there is a zero byte");
@@ -141,7 +141,7 @@ nlohmann::json parse(const std::string& path, std::string_view text, uint64_t of
   }
   if (const auto repeated = first_repeated_key(text)) {
     throw DataError(path, offset + repeated->second,
-                    "the key " + text_in_message(repeated->first) + " is there twice in one object");
+                    "the key " + text_in_message(repeated->first) + " appears twice in one object");
   }
   return value;
 }

@@ -155,7 +155,7 @@ void TokenizerJson::read_added_token(const JsonNode& token) {
     // says.
     if (id != next_added_)
       token.at("id").fail("is " + std::to_string(id) + ", and the library gives " + text + " the id " +
-                          std::to_string(next_added_) + ", the next behind the vocabulary");
+                          std::to_string(next_added_) + ", the next after the vocabulary");
     add_token(token, text, id, kind);
   } else if (kinds_[id] == static_cast<int64_t>(TokenKind::control) ||
              kinds_[id] == static_cast<int64_t>(TokenKind::user_defined)) {

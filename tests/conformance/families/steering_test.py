@@ -152,7 +152,7 @@ def main():
         nothing_fits(work)
         many_categories(work)
         described = common.call("inspect", "smollm2").stdout
-        assert "behind the prompt: 0 to 9; A to Z; Name to Node\n" in described, described
+        assert "after the prompt: 0 to 9; A to Z; Name to Node\n" in described, described
         chosen = "digit for up to 10, letter up to 26, word up to 40 categories"
         assert f"steering = auto takes {chosen}\n" in described, described
         dumped = subprocess.run([common.APPORTION, "--dump-defaults"], check=True, capture_output=True, text=True).stdout

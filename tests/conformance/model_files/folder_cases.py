@@ -49,7 +49,7 @@ def of_config():
     yield "a config of lists within lists", folder | {CONFIG: b"[" * 5000}, CONFIG, ["byte 100: ", "100 deep"]
     yield "also an empty config", folder | {CONFIG: b""}, CONFIG, ["byte "]
     again = with_key_again(folder, CONFIG, "rope_theta", 5e5)
-    yield "a key of the config twice", again, CONFIG, ["byte ", "the key rope_theta is there twice"]
+    yield "a key of the config twice", again, CONFIG, ["byte ", "the key rope_theta appears twice"]
     yield case("model_type", "mamba", ['model_type is "mamba"'])
     yield also(case("model_type", GONE, ["model_type is null"]))
     yield case("hidden_size", "16", ['hidden_size is "16"; 1 to '])
@@ -89,7 +89,7 @@ def of_weights():
     yield "a header that is not JSON", folder | {WEIGHTS: valid_files.joined(b'{"a": }', data)}, WEIGHTS, ["byte 14: ", "is not JSON"]
     yield "also a header that is a list", folder | {WEIGHTS: valid_files.joined(b"[1]", data)}, WEIGHTS, ["byte 8: ", "is not a JSON object"]
     again = json.dumps({UP: header[UP]})[:-1].encode() + b", " + json.dumps(header)[1:].encode()
-    yield "a tensor's key twice", folder | {WEIGHTS: valid_files.joined(again, data)}, WEIGHTS, ["byte ", f"the key {UP} is there twice"]
+    yield "a tensor's key twice", folder | {WEIGHTS: valid_files.joined(again, data)}, WEIGHTS, ["byte ", f"the key {UP} appears twice"]
     yield "also half the data", folder | {WEIGHTS: folder[WEIGHTS][: length - 2000]}, WEIGHTS, ["byte 8: ", "data_offsets lie outside the file's"]
     yield "also an unknown type", up("dtype", "F8_E4M3"), WEIGHTS, ["byte 8: ", f"tensor '{UP}': dtype is \"F8_E4M3\""]
     yield "also a size below 0", up("shape", [-24, 16]), WEIGHTS, ["byte 8: ", f"tensor '{UP}': shape has an entry"]
@@ -121,7 +121,7 @@ def of_index():
     yield "an index that is not JSON", files | {INDEX: files[INDEX][:-3]}, INDEX, ["byte "]
     yield "also an index without a map", files | {INDEX: b'{"metadata": {}}'}, INDEX, ["byte 0: ", "weight_map"]
     again = with_key_again(files, INDEX, UP, "model-00001-of-00002.safetensors")
-    yield "a tensor twice in an index", again, INDEX, ["byte ", f"the key {UP} is there twice"]
+    yield "a tensor twice in an index", again, INDEX, ["byte ", f"the key {UP} appears twice"]
     yield "a file that is not there", listed(UP, "model-00003-of-00002.safetensors"), INDEX, [f"weight_map: tensor '{UP}' is not in model/model-00003-of-00002.safetensors: there is no"]
     yield "a file elsewhere", listed(UP, "../model.safetensors"), INDEX, ["byte 0: ", f"weight_map: tensor '{UP}'"]
     yield "also a folder", listed(UP, ".."), INDEX, ["weight_map", UP]
@@ -139,7 +139,7 @@ def of_tokens():
     yield "tokens that are no JSON", folder | {TOKENS: folder[TOKENS][:500]}, TOKENS, ["byte 500: ", "is not JSON"]
     yield "also tokens of lists within lists", folder | {TOKENS: b'{"a":' * 200}, TOKENS, ["byte ", "100 deep"]
     again = with_key_again(folder, TOKENS, "the", 3)
-    yield "a token twice", again, TOKENS, ["byte ", "the key the is there twice"]
+    yield "a token twice", again, TOKENS, ["byte ", "the key the appears twice"]
     yield case("also no version", GONE, "version", words=["has no key version"])
     yield case("also a key of another time", 1, "new_idea", words=["new_idea"])
     yield case("also Unigram", "Unigram", "model", "type", words=["model.type", "Unigram"])
@@ -187,7 +187,7 @@ def of_adapter():
     name = next(iter(tensors))
     yield "an adapter's configuration", files | {ADAPTER_CONFIG: b'{"r": 2'}, ADAPTER_CONFIG, ["byte 7: "]
     again = with_key_again(files, ADAPTER_CONFIG, "lora_alpha", 8)
-    yield "a key of an adapter twice", again, ADAPTER_CONFIG, ["byte ", "the key lora_alpha is there twice"]
+    yield "a key of an adapter twice", again, ADAPTER_CONFIG, ["byte ", "the key lora_alpha appears twice"]
     yield case("peft_type", "IA3", ["peft_type"])
     yield case("r", 0, ["r is 0"])
     yield also(case("r", 1 << 40, ["r is 1099511627776"]))

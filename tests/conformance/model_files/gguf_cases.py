@@ -91,7 +91,7 @@ def of_the_file():
     yield "also lists in a list", patched(tokens, struct.pack("<I", 9)), ["byte ", "tokenizer.ggml.tokens is an array of arrays"]
     yield "also a list's length", patched(tokens + 4, struct.pack("<Q", 1 << 61)), ["byte ", "tokenizer.ggml.tokens has 2305843009213693952 elements"]
     yield "also a truth", with_key("general.x", (7, b"\2")), ["byte ", "a boolean is 2; 0 or 1 is expected"]
-    yield "a key twice", twice("key"), ["byte ", "metadata key llama.block_count is there twice"]
+    yield "a key twice", twice("key"), ["byte ", "metadata key llama.block_count appears twice"]
     yield "cut", whole[:-64], ["byte ", "blk.0.ffn_down.weight reach beyond the file's end"]
 
 
@@ -135,7 +135,7 @@ def of_tensors():
     yield "also beyond all numbers", with_tensor(up, 2, (1 << 64) - 32), ["byte ", f"bytes of tensor {up} reach beyond the file's end"]
     yield "between two places", with_tensor(up, 2, 4), ["byte ", f"tensor {up} does not begin at a multiple of 32"]
     yield "in another's place", with_tensor(norm, 2, 0), ["byte ", "overlap", norm]
-    yield "a tensor twice", twice("tensor"), ["byte ", "tensor blk.0.ffn_down.weight is there twice"]
+    yield "a tensor twice", twice("tensor"), ["byte ", "tensor blk.0.ffn_down.weight appears twice"]
     yield "a tensor less", without_tensor(up), ["byte 8: ", f"there is no tensor {up}"]
     yield "also another shape", with_tensor(up, 0, [24, 16]), ["byte ", f"tensor {up} has shape [16, 24]; [24, 16] is expected"]
     yield "also a bias", and_tensor("blk.0.attn_q.bias", [16], bytes(64)), ["byte ", "tensor blk.0.attn_q.bias", "biases are not supported"]
@@ -181,6 +181,6 @@ def of_parts():
     yield "another model's key", with_part_key(1, "general.architecture", word("qwen2")), first, [f"{second}, byte ", "metadata key general.architecture"]
     yield "also another alignment", with_part_key(1, "general.alignment", natural(8)), first, [f"{second}, byte ", "aligned to 8 (general.alignment)"]
     again = in_parts(lambda parts: valid_files.add_tensor(parts[2], "output_norm.weight", [16], bytes(64)))
-    yield "a tensor in two parts", again, third, [f"{third}, byte ", "tensor output_norm.weight is there twice, also in ", f"{second}, byte "]
+    yield "a tensor in two parts", again, third, [f"{third}, byte ", "tensor output_norm.weight appears twice, also in ", f"{second}, byte "]
     row = in_parts(lambda parts: parts[2]["tensors"]["blk.0.attn_norm.weight"].__setitem__(0, [8]))
     yield "also another shape in a part", row, first, [f"{third}, byte ", "tensor blk.0.attn_norm.weight has shape [8]; [16] is expected"]

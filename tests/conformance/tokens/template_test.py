@@ -214,7 +214,7 @@ MALFORMED = [
     ("{{ n) }}", ")", 1), ("{{ n ? }}", "?", 1), ("{{ }}", "an expression", 1), ("{% set %}", "a name to set", 1),
     ("{% set a b %}", "the name b", 1), ("{% for in xs %}{% endfor %}", "in", 1),
     ("{% for i of xs %}{% endfor %}", "in should be", 1), ("{{ 'a' 'b' c }}", "the name c", 1),
-    ("{{ a.'b' }}", "behind the point", 1), ("{{ x[] }}", "]", 1), ("{{ f(a=1, 2) }}", "behind one with a name", 1),
+    ("{{ a.'b' }}", "after the point", 1), ("{{ x[] }}", "]", 1), ("{{ f(a=1, 2) }}", "after one with a name", 1),
     ("{{ f(*a) }}", "*", 1), ("{{ 2 ** 3 }}", "**", 1), ("{% include 'x' %}", "{% include %}", 1),
     ("{{ 0x1F }}", "0x", 1), ("\n\n{{ n|frob }}", "the filter frob", 3), ("\n{{ n is frob }}", "the test frob", 2),
     ("{{ s.format(1) }}", "the method format", 1), ("{{ d.pop('k') }}", "the method pop", 1),

@@ -84,7 +84,7 @@ def check_keys():
     with with_key("tokenizer.ggml.pre", edit_gguf.word("mpt")):
         refused("tokenizer.ggml.pre is mpt", "smollm, gpt-2, llama-bpe")
     with model(lambda file: file["keys"].pop("tokenizer.ggml.pre")):
-        refused("no tokenizer.ggml.pre", "convert it anew")
+        refused("no tokenizer.ggml.pre", "convert it again")
 
 
 def check_tensors():

@@ -183,7 +183,7 @@ def mistakes():
     for words, expected in (
         (["run", "sweep.ini", "--seed", "1"], "--seed is swept (sweep.ini, line "),
         (["run", "plain.ini", "--sweep", "seed"], "--sweep needs KEY=LIST"),
-        (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' is there twice"),
+        (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' appears twice"),
         (["run", "plain.ini", "--sweep", "seed=0, x"], "command line: seed = 'x' must be an integer"),
         (["run", "plain.ini", "--sweep", "target=real, 0.2/0.3/0.5"], "has 3 shares"),
         (["run", "plain.ini", "--sweep", "method=full,zero-shot", "--test_sets", "heldout"], "cell method=zero-shot: method zero-shot has nothing to measure"),

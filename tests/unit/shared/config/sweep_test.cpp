@@ -103,8 +103,8 @@ TEST(Sweep, MistakesNameLineAndCure) {
       {"seed = 0..x\n", "s.ini, line 3: '0..x' is not a range"},
       {"seed = 0..9999999\n", "s.ini, line 3: the range '0..9999999' has more than 100000 values"},
       {"seed = 0..9999\nlora_rank = 1..1000\n", "s.ini, line 4: the sweep has more than 100000 cells"},
-      {"seed = 1, 2, 1\n", "s.ini, line 3: the value '1' is there twice, and two cells would be the same"},
-      {"kl_weight = 1, 1.0\n", "s.ini, line 3: the value '1.0' is there twice"},
+      {"seed = 1, 2, 1\n", "s.ini, line 3: the value '1' appears twice, and two cells would be the same"},
+      {"kl_weight = 1, 1.0\n", "s.ini, line 3: the value '1.0' appears twice"},
       {"seed = 1,,2\n", "s.ini, line 3: an empty value"},
       {"seed = 1\nseed = 2\n", "s.ini, line 4: 'seed' is already swept"},
       {"output = a, b\n", "s.ini, line 3: 'output' cannot be swept"},
@@ -127,7 +127,7 @@ TEST(Sweep, MistakesNameLineAndCure) {
   for (const auto& [lines, message] : mistakes)
     EXPECT_TRUE(refusal_of(lines).starts_with(message)) << lines << "said: " << refusal_of(lines);
   EXPECT_EQ(error_of([] { parse_job_file("[sweep]\n[sweep]\n", "s.ini"); }),
-            "s.ini, line 2: the section [sweep] is there twice; keep one");
+            "s.ini, line 2: the section [sweep] appears twice; keep one");
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ TEST(Dataset, NamesWrongHeaders) {
             "targets.csv, line 1: column \"role\" is neither a category nor a placeholder; "
             "name it in templates.txt or begin it with @");
   EXPECT_EQ(complaint("subject,Yes,No,@role,@role\nx,1,1,b,c\n"),
-            "targets.csv, line 1: column @role is there twice; remove one");
+            "targets.csv, line 1: column @role appears twice; remove one");
   EXPECT_EQ(complaint("subject,Yes,No,@category\nx,1,1,b\n"),
             "targets.csv, line 1: column @category would hide {category} of the answer forms; give it "
             "another name");

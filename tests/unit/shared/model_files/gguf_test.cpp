@@ -162,7 +162,7 @@ TEST(Gguf, PartsOfTwoModelsAreNone) {
       AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("metadata key llama.logit_scale")));
   EXPECT_THAT(
       complaint([](Parts& parts) { parts.writers[2].tensor("t1", TensorType::f32, {1}, "1234"); }),
-      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("tensor t1 is there twice, also in /"),
+      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("tensor t1 appears twice, also in /"),
             HasSubstr("toy-00001-of-00003.gguf, byte ")));
 }
 

@@ -170,10 +170,10 @@ TEST_F(ChatTemplateTest, KnowsEscapedLineBreaks) {
 }
 
 TEST_F(ChatTemplateTest, RefusesTemplatesThatCannotBeUsed) {
-  EXPECT_THAT(error_of(""), HasSubstr("writes no special token behind an answer"));
+  EXPECT_THAT(error_of(""), HasSubstr("writes no special token after an answer"));
   EXPECT_THAT(error_of(gguf_.text("tokenizer.chat_template")),
-              HasSubstr("writes no special token behind an answer"));  // <|im_end|> is no token there
-  EXPECT_THAT(error_of("{{ messages[0].content }}"), HasSubstr("writes no special token behind an answer"));
+              HasSubstr("writes no special token after an answer"));  // <|im_end|> is no token there
+  EXPECT_THAT(error_of("{{ messages[0].content }}"), HasSubstr("writes no special token after an answer"));
   EXPECT_THAT(error_of("a\n{% frob %}"),
               HasSubstr("tokenizer.chat_template, line 2: the tag {% frob %} is not supported"));
   EXPECT_THAT(error_of("\n\n{{ messages|frob }}"),

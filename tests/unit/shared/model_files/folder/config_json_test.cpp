@@ -288,7 +288,7 @@ TEST_F(ConfigJson, LayersAreNoMoreThanAnyModelHas) {
 TEST_F(ConfigJson, ListsThatLieTooDeepAreRefused) {
   const std::string lists = std::string(50'000, '[') + std::string(50'000, ']');
   EXPECT_THAT(testing::error_of([&] { read_text(R"({"model_type": )" + lists + "}"); }),
-              HasSubstr("lists and objects lie more than 100 deep"));
+              HasSubstr("lists and objects are nested more than 100 deep"));
 }
 
 TEST_F(ConfigJson, WhatTransformersWritesOfAGgufFileIsTaken) {

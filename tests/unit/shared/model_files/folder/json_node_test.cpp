@@ -18,14 +18,12 @@ std::string refused(const std::string& text) {
 }
 
 TEST(ParseObject, RefusesAKeyThatIsTwiceInOneObject) {
-  EXPECT_EQ(refused(R"({"a": 1, "b": 2, "a": 1})"),
-            "a.json, byte 25: the key a is there twice in one object");
+  EXPECT_EQ(refused(R"({"a": 1, "b": 2, "a": 1})"), "a.json, byte 25: the key a appears twice in one object");
   EXPECT_EQ(refused(R"({"b": [{"a": {}}, {"c": "a", "d":[], "c" : 0}]})"),
-            "a.json, byte 45: the key c is there twice in one object");
+            "a.json, byte 45: the key c appears twice in one object");
   EXPECT_EQ(refused(R"({"a\n": 1, "\u0061\u000a": 2})"),
-            "a.json, byte 19: the key a\\n is there twice in one object");
-  EXPECT_EQ(refused("\xEF\xBB\xBF{\"\": 1,\"\":2}"),
-            "a.json, byte 18: the key  is there twice in one object");
+            "a.json, byte 19: the key a\\n appears twice in one object");
+  EXPECT_EQ(refused("\xEF\xBB\xBF{\"\": 1,\"\":2}"), "a.json, byte 18: the key  appears twice in one object");
   // Not so in two objects, as a text, or with other bytes.
   const std::string once =
       R"({"a": {"a": ["a", "a", {"a": 1}, {"a": 2}]}, "b": "a\", \"a\": ", "A": "\\", "a ": 1, "\"a": 1})";

@@ -223,7 +223,7 @@ TEST_F(TokenizerJsonTest, RefusesByKeyOfTheModel) {
       {"/model/merges/1", json::array({"a", "b", "c"}), "model.merges has as merge 1 neither"},
       {"/model/merges/1", json::array({"a", "b c"}), "model.merges has as merge 1 texts with a blank"},
       {"/model/merges/1", "ab", "merge 1 is not two texts with a space between"},
-      {"/model/merges/1", "a b", "merge 1 is there twice"},
+      {"/model/merges/1", "a b", "merge 1 appears twice"},
       {"/model/merges/1", "b a", "merge 1 is of, or makes, a text that is not a token"},
   };
   for (const Malformed& file : files)
@@ -285,7 +285,7 @@ TEST_F(TokenizerJsonTest, RefusesWhatIsNoJson) {
   EXPECT_THAT(error_of("[1]"), StartsWith("byte 0: is not an object"));
   EXPECT_THAT(error_of("{}"), StartsWith("byte 0: has no key version"));
   EXPECT_THAT(error_of(std::string(200000, '[') + std::string(200000, ']')),
-              HasSubstr("lie more than 100 deep within each other"));
+              HasSubstr("are nested more than 100 deep"));
   std::string deep = R"({"type": "NFC"})";
   for (int i = 0; i < 40; ++i) deep = R"({"type": "Sequence", "normalizers": [)" + deep + "]}";
   EXPECT_THAT(error_with(byte_level(), "/normalizer", json::parse(deep)),
