@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[[ "$level" =~ ^([1-9]|1[0-9])$ ]] || fail "--level $level is none of 1 to 19"
+[[ "$level" =~ ^([1-9]|1[0-9])$ ]] || fail "--level $level is not one of 1 to 19"
 [ -z "$torch_version" ] || [ -n "$cuda" ] || fail "--torch-version belongs to --cuda"
 [ -z "${checks[*]}" ] || [ -n "$cuda" ] || fail "--with-checks belongs to --cuda"
 [ -z "$quick" ] || [ -n "$folder" ] || fail "--quick belongs to --folder"

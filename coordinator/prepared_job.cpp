@@ -82,8 +82,7 @@ void check_resolved(const RunConfig& config, int ranks) {
          "the recipe is resolved before a job is run");
   if (ranks % config.ranks.shard_size == 0) return;
   throw UserError(
-      fmt::format("shard_size is {}, but the number of ranks (mpirun -n) is {}; a multiple of "
-                  "shard_size is right",
+      fmt::format("shard_size is {}, but the number of ranks (mpirun -n) is {}; use a multiple of shard_size",
                   config.ranks.shard_size, ranks));
 }
 

@@ -77,8 +77,8 @@ bool Restarts::is_stuck() const {
 
 std::string Restarts::reason() const {
   return fmt::format(
-      "two restarts of job {} came to no new step or task, so it is not started again: more time, or a "
-      "smaller checkpoint_steps, would be right ({} counts)",
+      "two restarts of job {} reached no new step or task, so it is not started again: give it more time, or "
+      "a smaller checkpoint_steps ({} counts)",
       job_.id, path());
 }
 

@@ -34,10 +34,9 @@ std::string mebibytes(double bytes) {
 
 /// `missing`: "16.0 MiB for a tensor".
 std::string shortage(const std::string& missing, int64_t live) {
-  return "out of memory: " + missing + " could not be allocated beside " +
+  return "out of memory: " + missing + " could not be allocated on top of " +
          mebibytes(static_cast<double>(live)) +
-         " of tensors; more ranks that share the base (shard_size), recompute = always, or more memory would "
-         "be right";
+         " of tensors; use more ranks that share the base (shard_size), recompute = always, or more memory";
 }
 
 /// Stands before each block, which starts one alignment later.

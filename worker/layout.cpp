@@ -288,8 +288,8 @@ LayoutChoice fitting_layout(const std::string& model, const LayoutFreedom& freed
   const LayoutChoice choice = choose_layout(freedom, memory_bytes, needed_bytes);
   if (choice.fits) return choice;
   throw UserError(model + " does not fit: a rank needs " + gibibytes(choice.needed_bytes) + " with " +
-                  spell(choice) + ", the least of what may be chosen, and has " + gibibytes(memory_bytes) +
-                  "; more ranks that each have so much, or a smaller base_type, would be right" +
+                  spell(choice) + ", the least that may be chosen, and has " + gibibytes(memory_bytes) +
+                  "; use more ranks that each have this much, or a smaller base_type" +
                   (freedom.shard_size > 0 ? ", or shard_size = auto" : ""));
 }
 

@@ -115,7 +115,7 @@ void send_kept(const TaskContext& context, KeptUnits& kept, std::vector<Unit>& u
     return true;
   });
   const std::string text = "goes on with " + std::to_string(units.size()) + " of " + std::to_string(all) +
-                           " units, the others are measured";
+                           " units; the others are measured already";
   if (first && units.size() < all) context.link.send(coordinator_address, Note{context.task.id, text, false});
 }
 
@@ -162,9 +162,8 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   std::array<char, 320> text{};
   std::snprintf(
       text.data(), text.size(),
-      "about %.0f s foretold for %llu rounds a subject (%llu rounds of one prompt came to %lld nodes, "
-      "to %lld of them once); units of %s at most, %d at a time within %s "
-      "(measure_memory)",
+      "about %.0f s expected for %llu rounds a subject (%llu rounds of one prompt came to %lld nodes, %lld "
+      "of them reached only once); units of %s at most, %d at a time within %s (measure_memory)",
       seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
       static_cast<unsigned long long>(tried.rounds), static_cast<long long>(tried.nodes),
       static_cast<long long>(tried.once), gibibytes(most).c_str(), at_once, gibibytes(memory_bytes).c_str());

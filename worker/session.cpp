@@ -122,7 +122,7 @@ std::string placement_warning(const std::vector<int>& machines, int shard_size) 
          " of the group hold a copy of the base together and are on several machines, so each gather goes "
          "over the network; " +
          (could_be < is ? "mpirun --map-by slot (or core) puts neighbouring ranks on one machine"
-                        : "a shard_size that divides the ranks of a machine would be right");
+                        : "use a shard_size that divides the ranks of a machine");
 }
 
 std::vector<int> machines_of(Collectives& group) {

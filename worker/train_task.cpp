@@ -150,7 +150,7 @@ void run_stage(const TaskContext& context, const Objective& objective,
   const std::vector<double>& z = trainer.log().z_unclamped;
   const auto clamped = std::count_if(z.begin(), z.end(), [](double value) { return value < 0; });
   say(context,
-      "KTO's z was below 0, and so clamped, in " + std::to_string(clamped) + " of " +
+      "KTO's z was below 0, and was clamped, in " + std::to_string(clamped) + " of " +
           std::to_string(z.size()) + " steps",
       false);
 }
@@ -178,7 +178,7 @@ void check_memory(const TaskContext& context, at::ScalarType type) {
   if (wanted <= least) return;
   throw UserError("adapter = none needs " + gigabytes(wanted) +
                   " on every rank for weights, gradient and moments, and the one with the least has " +
-                  gigabytes(least) + " free; a larger shard_size, or adapter = lora");
+                  gigabytes(least) + " free; use a larger shard_size, or adapter = lora");
 }
 
 /// What a task trains, with everything that it refers to.

@@ -124,8 +124,8 @@ std::string base_name(const RunConfig& config) {
 
 std::string beside_text(const Coefficients& coefficients) {
   return coefficients.reserved_bytes < 0
-             ? "beside them what a GPU holds for CUDA, cuBLAS, NCCL and fragments (reckoned)"
-             : gibibytes(coefficients.reserved_bytes) + " GiB beside them";
+             ? "'beside' estimates what a GPU holds for CUDA, cuBLAS, NCCL and fragments"
+             : "'beside' is " + gibibytes(coefficients.reserved_bytes) + " GiB";
 }
 
 std::string assumptions(const Forecast& forecast, const RunConfig& config) {
@@ -158,10 +158,10 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
                   1e3 * c.step_overhead_s));
   line("         (" + c.source + ")");
   line(
-      "memory:  the peak: what stays, the micro-batches' gradients, and the larger of one more (a sum) and "
-      "of "
-      "activations with vocabulary or with gathered and workspace;");
-  line(fmt::format("         tensors times {:.3g}, and {}; 'needed' is all", c.memory_scale, beside_text(c)));
+      "memory:  peak = what stays + micro-batches' gradients + max(buffer to sum them, activations + "
+      "max(vocabulary, gathered + workspace));");
+  line(fmt::format("         tensors times {:.3g}; {}; 'needed' is the total", c.memory_scale,
+                   beside_text(c)));
   line(fmt::format("step:    {} distinct tokens a micro-batch, each attending to {}, log-probs at {}; {}",
                    plan.tokens, plan.path, std::min(plan.rows, plan.tokens),
                    plan.scaling == Scaling::weak ? "one micro-batch a rank (weak scaling)"
@@ -179,7 +179,7 @@ std::string assumptions(const Forecast& forecast, const RunConfig& config) {
   line(
       "         and head in chunks of float32 rows; shards 1: every rank has the whole base. The fastest "
       "that fits.");
-  line("left out: ranks slower than others, data, checkpoints, other users of the network.");
+  line("left out: slower ranks, data, checkpoints, other users of the network.");
   return text;
 }
 

@@ -54,7 +54,7 @@ void write_charts(Markup& out, const std::vector<StudyRow>& rows, Scaling scalin
   const std::vector<StudyLine> lines = study_lines(rows, scaling);
   const std::string of = std::string(scaling_name(scaling)) + " scaling";
   Chart speed = ranks_chart("Tokens per second, " + of + "; points: expected by the cost model", lines),
-        efficiency = ranks_chart("Tokens per second and rank against the first, " + of, lines);
+        efficiency = ranks_chart("Tokens per second per rank, relative to the first, " + of, lines);
   speed.is_logarithmic = true;
   efficiency.from_zero = true;
   efficiency.best = 1;
@@ -96,12 +96,14 @@ void write_footer(Markup& out, const TableView& table, const std::string& direct
   out.open("footer");
   write_words(out, table);
   out.element("p", {{"class", "soft"}},
-              "Seconds are of the machine and of what else ran on it: another study differs by more than the "
-              "steps of one do.");
+              "Seconds depend on the machine and on what else ran on it: two studies differ by more than the "
+              "steps within one.");
   out.open("p", {{"class", "soft"}}).text("From the files of ").open("code").name(directory).close();
   out.text(" by apportion " + version.program + ", " + version.git_commit + ". ")
       .element("code", {}, "apportion scale")
-      .text(" of the same job with --json has each rank's figures in full, coefficients.json those that ")
+      .text(
+          " of the same job with --json prints each rank's figures in full; coefficients.json has those "
+          "that ")
       .element("code", {}, "apportion plan")
       .text(" takes.")
       .close()

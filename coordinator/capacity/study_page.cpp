@@ -53,14 +53,15 @@ nlohmann::ordered_json row_json(const std::vector<StudyRow>& rows, const StudyRo
 std::string study_page(const std::vector<StudyRow>& rows, const StudyFiles& files, const Style& style) {
   std::string text = render_table(style, study_table(rows)) + "\n";
   for (const char* words :
-       {"s/step: median of the slowest rank's. efficiency: tokens/s and rank against the shape's first row.",
-        "of peak: of the ranks' matrix-multiply peaks, measured in the same processes. exposed: the part of "
-        "a step",
-        "beyond the same step with all of the base on every rank; -: nothing to compare with. MiB: "
-        "high-water",
-        "marks of the frozen base, of all tensors and of the process's memory, on the rank with the most;",
-        "process, on a GPU: all that is taken of it.",
-        "expected: by the cost model, with plan_coefficients or what is assumed of plan_machine."}) {
+       {"s/step: median over steps of the slowest rank's time. efficiency: tokens/s per rank, relative to "
+        "the",
+        "shape's first row. of peak: share of the ranks' matrix-multiply peaks, measured in the same "
+        "processes.",
+        "exposed: what a step takes beyond the same step with all of the base on every rank; -: nothing to",
+        "compare with. MiB: high-water marks of the frozen base, of all tensors and of the process's memory, "
+        "on",
+        "the rank with the most; process, on a GPU: all memory in use there.",
+        "expected: by the cost model, with plan_coefficients or the figures assumed for plan_machine."}) {
     text += painted(style, Paint::dim, std::string("  ") + words) + "\n";
   }
   text += "\n  coefficients for apportion plan: " + printable(style, files.coefficients) + "\n";

@@ -51,21 +51,22 @@ Entry expected_entry(double bytes) { return bytes > 0 ? mebibytes_entry(bytes, 0
 
 /// The columns up to what the process took.
 std::vector<TableView::Column> study_columns() {
-  return {{"shape", Align::left, "of the synthetic model", 30},
-          {"scaling", Align::left, "weak: one micro-batch per rank; strong: one batch over all ranks"},
-          {"ranks"},
-          {"shards", Align::right, "ranks that hold the base together"},
-          {"micro-batches", Align::right, "of a step, over all ranks"},
-          {"s/step", Align::right, "median of the steps' times, each that of the slowest rank"},
-          {"expected", Align::right, "s/step by the cost model"},
-          {"tokens/s", Align::right, "distinct tokens of all ranks"},
-          {"efficiency", Align::right, "tokens/s and rank, against the first row of the shape and scaling"},
-          {"of peak", Align::right, "of the ranks' matrix-multiply peaks, measured in the same processes"},
-          {"exposed", Align::right, "the part of a step beyond the same step with the base on every rank"},
-          {"base MiB", Align::right, "most that a rank held of the frozen base"},
-          {"tensors MiB", Align::right, "most that a rank's tensors took"},
-          {"expected", Align::right, "tensors MiB by the cost model"},
-          {"process MiB", Align::right, "most that a rank's process took; on a GPU all that is taken of it"}};
+  return {
+      {"shape", Align::left, "of the synthetic model", 30},
+      {"scaling", Align::left, "weak: one micro-batch per rank; strong: one batch over all ranks"},
+      {"ranks"},
+      {"shards", Align::right, "ranks that hold the base together"},
+      {"micro-batches", Align::right, "of a step, over all ranks"},
+      {"s/step", Align::right, "median of the steps' times, each that of the slowest rank"},
+      {"expected", Align::right, "s/step by the cost model"},
+      {"tokens/s", Align::right, "distinct tokens of all ranks"},
+      {"efficiency", Align::right, "tokens/s per rank, relative to the first row of the shape and scaling"},
+      {"of peak", Align::right, "share of the ranks' matrix-multiply peaks, measured in the same processes"},
+      {"exposed", Align::right, "what a step takes beyond the same step with the base on every rank"},
+      {"base MiB", Align::right, "most that a rank held of the frozen base"},
+      {"tensors MiB", Align::right, "most that a rank's tensors took"},
+      {"expected", Align::right, "tensors MiB by the cost model"},
+      {"process MiB", Align::right, "most that a rank's process took; on a GPU, all memory in use there"}};
 }
 
 std::vector<Entry> entries_of(const std::vector<StudyRow>& rows, const StudyRow& row) {

@@ -60,7 +60,7 @@ std::string memory_line(const SweepForecast& forecast) {
   if (!forecast.neediest.empty()) cell = fmt::format(" (cell {})", forecast.neediest);
   return fmt::format("  memory: up to {:.3g} GiB a rank{}; one of {} has {:.3g}{}\n",
                      forecast.needed_bytes / gibi, cell, forecast.machine.machine.name, has / gibi,
-                     forecast.fits ? "" : ": it does not fit on so many ranks (--ranks N: of a member)");
+                     forecast.fits ? "" : ": it does not fit on this many ranks (--ranks N sets a member's)");
 }
 
 }  // namespace
@@ -69,22 +69,20 @@ std::string sweep_page(const SweepForecast& forecast, const Style& style) {
   std::string text = fmt::format("{}: {}, {}", printable(style, forecast.job), plural(forecast.cells, "cell"),
                                  plural(forecast.tasks, "task"));
   if (forecast.unshared > forecast.tasks)
-    text += fmt::format(" (as jobs of their own they would have {})", forecast.unshared);
+    text += fmt::format(" ({} if run as separate jobs)", forecast.unshared);
   text += fmt::format("; done in {}: {}, {}\n\n", printable(style, forecast.directory),
                       plural(forecast.finished_cells, "cell"), plural(forecast.done, "task"));
   text += sorts_table(forecast, style) + "\n";
   text += fmt::format(
-      "  left: {:.3g} {}; tasks wait for each other: at least {:.3g} hours with any number of members\n",
+      "  left: {:.3g} {}; tasks wait for each other, so at least {:.3g} hours with any number of members\n",
       forecast.left_s / hour_s, hours_name(forecast), forecast.longest_s / hour_s);
   text += memory_line(forecast);
   const Machine& machine = forecast.machine.machine;
   text += fmt::format("  seconds{}: the cost model's for {}{}\n",
-                      is_measured(forecast) ? " where a line does not say whose" : "", machine.name,
-                      machine.is_cpu ? ", one core" : "; on CPUs --plan_machine cpu is right");
+                      is_measured(forecast) ? " not measured here" : "", machine.name,
+                      machine.is_cpu ? ", one core" : "; on CPUs use --plan_machine cpu");
   text += fmt::format("  ({})\n", printable(style, forecast.machine.coefficients.source));
-  text +=
-      "  Measuring counts all that it may ask: answers that are alike take a part of it. Judges are not "
-      "counted.\n";
+  text += "  Measuring counts the most that it may ask; similar answers take less. Judges are not counted.\n";
   return text;
 }
 

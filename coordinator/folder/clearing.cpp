@@ -54,8 +54,8 @@ bool is_agreed() {
 }  // namespace
 
 std::string render_garbage(const std::string& directory, const FolderGarbage& garbage) {
-  if (garbage.empty()) return directory + ": nothing that no job names\n";
-  std::string text = fmt::format("{}: {} that no job names in {} places\n", directory,
+  if (garbage.empty()) return directory + ": nothing to remove, jobs name all of it\n";
+  std::string text = fmt::format("{}: {} in {} places that no job names\n", directory,
                                  size_text(bytes_of(garbage.items)), garbage.items.size());
   for (int sort = 0; sort < garbage_sorts; ++sort) {
     const std::vector<Garbage> items = of_sort(garbage, static_cast<GarbageSort>(sort));

@@ -49,7 +49,7 @@ bool FolderClaims::is_done(const Task& task, Look look) {
   std::string why;
   const ArtefactState state = verify_artefact(options_.directory, task, why);
   if (state == ArtefactState::damaged && look == Look::first)
-    status_.warn(task.label + " is done again: " + why);
+    status_.warn(task.label + " is computed again: " + why);
   // A run may have ended after writing its result and before this.
   if (state == ArtefactState::verified) remove_directory(checkpoint_directory(options_.directory, task.id));
   return state == ArtefactState::verified;
@@ -83,8 +83,8 @@ void FolderClaims::check_inputs(const Task& task) {
     if (why.empty()) continue;
     leases_.release(task.id);
     throw UserError(
-        fmt::format("{} needs a result that another run has done and that is damaged: {}; the "
-                    "same command does it again",
+        fmt::format("{} needs a result that another run computed, and it is damaged: {}; the same command "
+                    "computes it again",
                     task.label, why));
   }
 }
@@ -137,11 +137,10 @@ void FolderClaims::confirm(const Task& task) { confirm(task.id, task.label); }
 
 void FolderClaims::confirm(const std::string& task, const std::string& label) const {
   if (leases_.holds(task)) return;
-  throw LeaseLost(
-      fmt::format("{} was taken over by another run, which had not heard of this one for {} s; nothing "
-                  "of it is written here",
-                  label, options_.limit_s),
-      1);
+  throw LeaseLost(fmt::format("{} was taken over by another run, which had not heard of this one for {} s; "
+                              "this run writes nothing of it",
+                              label, options_.limit_s),
+                  1);
 }
 
 void FolderClaims::finished(const Task& task, size_t ranks) {

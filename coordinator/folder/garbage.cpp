@@ -214,7 +214,7 @@ std::map<std::string, NamedTask> named_or_refused(const std::string& directory, 
     return named_tasks(directory, jobs);
   } catch (const DataError& damage) {
     throw UserError(std::string("gc: ") + damage.what() +
-                    "; what this result builds on cannot be told. Run its job again, which computes it anew");
+                    "; so what this result builds on is unknown. Run its job again to recompute it");
   }
 }
 
@@ -237,8 +237,8 @@ FolderGarbage find_garbage(const std::string& directory, const Forgotten& forgot
   const FolderJobs all = read_folder_jobs(directory);
   if (all.plans.empty() && all.cells.empty())
     throw UserError("gc: " + directory +
-                    " has no jobs, neither plans nor cells of an index, so that nothing tells what of it is "
-                    "needed; remove the folder if nothing is");
+                    " has no jobs (neither plans nor cells of an index), so nothing says which parts are "
+                    "needed; if none are, remove the folder");
   check_jobs(directory, all, forgotten.forget, false);
   check_jobs(directory, all, forgotten.only, true);
   const Staying staying(forgotten, all.plans);

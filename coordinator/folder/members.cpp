@@ -97,7 +97,7 @@ std::vector<MemberStatus> folder_members(const std::string& directory, double no
 void require_folder(const std::string& directory, const std::string& command) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return;
-  throw UserError(fmt::format("{}: {} is no directory: give the folder that `apportion run` writes to",
+  throw UserError(fmt::format("{}: {} is not a directory: give the folder that `apportion run` writes to",
                               command, directory));
 }
 

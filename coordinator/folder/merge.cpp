@@ -153,7 +153,8 @@ class Merge {
       std::string why;
       const bool whole = verify_artefact(from_, task, why) == ArtefactState::verified;
       if (!whole || task.id != id)
-        return leave(fmt::format("{}: it is not copied", whole ? there(id) + " is of another task" : why));
+        return leave(
+            fmt::format("{}: it is not copied", whole ? there(id) + " belongs to another task" : why));
     } catch (const DataError& damage) {
       return leave(fmt::format("{}: it is not copied", damage.what()));
     }
@@ -168,7 +169,7 @@ class Merge {
       ++merged_.had;
       return;
     }
-    leave(fmt::format("{} and {} are of one task and differ; the first one stays",
+    leave(fmt::format("{} and {} are results of the same task and differ; the first one stays",
                       result_path(directory_, id), result_path(from_, id)));
   }
 
@@ -201,7 +202,7 @@ class Merge {
         if (mine == ours.end()) {
           if (has_results(cell)) new_ones.push_back(cell);
         } else if (tasks_of(mine->second) != tasks_of(cell)) {
-          leave(fmt::format("cell {} of job {} has other tasks in {} than in {}; the latter's stays",
+          leave(fmt::format("cell {} of job {} has other tasks in {} than in {}; the latter's stay",
                             cell.name, cell.job, from_, directory_));
         }
       }
@@ -210,7 +211,7 @@ class Merge {
     });
     if (!written)
       throw UserError("merge: another run has been writing the index of " + directory_ +
-                      " for too long; give the command again");
+                      " for too long; run the command again");
   }
 
   bool has_results(const Cell& cell) {
@@ -266,7 +267,7 @@ Merged merge_folder(const std::string& directory, const std::string& from, const
   require_folder(from, "merge");
   std::error_code error;
   if (fs::equivalent(directory, from, error))
-    throw UserError("merge: " + directory + " and " + from + " are one folder");
+    throw UserError("merge: " + directory + " and " + from + " are the same folder");
   require_idle(from, "merge");
   if (finished_tasks(from).empty() && read_plan_files(from).empty())
     throw UserError("merge: " + from + " holds no results: give the folder that `apportion run` wrote to");

@@ -46,7 +46,7 @@ std::vector<std::string> whole_results(const std::string& directory, const Folde
     if (!task.finished) continue;
     std::string why;
     if (verify_artefact(directory, read_task_record(path).task, why) != ArtefactState::verified)
-      throw UserError("pack: " + why + "; run its job again, which computes it anew");
+      throw UserError("pack: " + why + "; run its job again to recompute it");
     ids.push_back(id);
   }
   if (ids.empty())

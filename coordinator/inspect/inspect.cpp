@@ -126,8 +126,8 @@ std::string steering_lines(const ChatTemplate& chat) {
     chosen.push_back(fmt::format("{}{} up to {}", value, chosen.empty() ? " for" : "", categories));
   }
   const std::string taken =
-      chosen.empty() ? "nothing: path is right" : fmt::format("{} categories", fmt::join(chosen, ", "));
-  return line("steering", fmt::format("one token each, right behind the prompt: {}", fmt::join(each, "; "))) +
+      chosen.empty() ? "nothing: use path" : fmt::format("{} categories", fmt::join(chosen, ", "));
+  return line("steering", fmt::format("one token each, right after the prompt: {}", fmt::join(each, "; "))) +
          line("", "steering = auto takes " + taken);
 }
 

@@ -34,7 +34,7 @@ nlohmann::json identity_of_local(const RunConfig& config, const PlanInput& input
   const std::string& model = config.judge.model;
   if (is_shape_text(model)) {
     throw UserError("judge_model = " + model +
-                    ": a shape has synthetic weights and judges nothing; a GGUF file is right");
+                    ": a shape has synthetic weights and cannot judge; give a GGUF file");
   }
   const std::string name = model.empty() ? local_judge : std::filesystem::path(model).stem().string();
   return {{"name", name},

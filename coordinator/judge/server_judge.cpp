@@ -37,7 +37,7 @@ bool is_passing(const HttpReply& reply) {
 std::string reason_of(const HttpReply& reply) {
   if (reply.status == 0) return reply.problem;
   if (reply.status != 200) return fmt::format("HTTP status {}", reply.status);
-  return "an answer that is none of those allowed";
+  return "an answer that is not one of those allowed";
 }
 
 }  // namespace
@@ -137,13 +137,15 @@ std::string judge_key(const JudgeConfig& config) {
     key = read_text(config.key_file);
     key.erase(key.find_last_not_of(" \t\r\n") + 1);
     key.erase(0, key.find_first_not_of(" \t\r\n"));
-    if (key.empty()) throw UserError(where + ": no key in it; it holds the key for the judge's server alone");
+    if (key.empty())
+      throw UserError(
+          where + ": there is no key in it; it must hold the key for the judge's server and nothing else");
   } else if (const char* set = std::getenv(key_variable)) {
     where = key_variable;
     key = set;
   }
   const bool sendable = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-  if (!sendable) throw UserError(where + ": a key is one word of ASCII characters, and this is none");
+  if (!sendable) throw UserError(where + ": a key is one word of ASCII characters, and this is not");
   return key;
 }
 

@@ -100,7 +100,7 @@ std::string failure_of(const GateCondition& condition, const CellFigures& cell) 
       cell.test_set.empty() || !judged.of_test_set ? "" : fmt::format(" ({}, {})", cell.when, cell.test_set);
   if (!judged.value) return start + "there is no " + judged.name + of;
   if (judged.with < judged.subjects)
-    return start + fmt::format("the {}{} is known of {} of {} subjects only", judged.name, of, judged.with,
+    return start + fmt::format("the {}{} is known for only {} of {} subjects", judged.name, of, judged.with,
                                judged.subjects);
   if (!holds(*judged.value, condition.comparison, condition.limit)) return "";
   return start + fmt::format("the {}{} is {:.6g}, the limit {}", judged.name, of, *judged.value,
@@ -122,7 +122,7 @@ GateCondition parse_condition(const std::string& text) {
   const std::string form = fmt::format(
       "write METRIC OPERATOR NUMBER, as in 'error > 0.02', with one of {} and one of >, >=, <, <=",
       join(known, ", "));
-  if (at == std::string::npos || name.empty()) fail(text, "this is no condition; " + form);
+  if (at == std::string::npos || name.empty()) fail(text, "this is not a condition; " + form);
   if (std::find(known.begin(), known.end(), name) == known.end())
     fail(text, fmt::format("there is no metric '{}'; did you mean '{}'? There are {}", printable(name),
                            nearest_word(name, known), join(known, ", ")));
@@ -132,11 +132,11 @@ GateCondition parse_condition(const std::string& text) {
     if (!rest.starts_with(sign)) continue;
     const std::string number = trim(rest.substr(sign.size()));
     if (!parse_number(number, condition.limit))
-      fail(text, fmt::format("'{}' is no number; {}", printable(number), form));
+      fail(text, fmt::format("'{}' is not a number; {}", printable(number), form));
     condition.comparison = comparison;
     return condition;
   }
-  fail(text, "this operator is none of >, >=, <, <=; " + form);
+  fail(text, "the operator must be >, >=, < or <=; " + form);
 }
 
 std::vector<std::string> failures_of(const std::vector<GateCondition>& conditions,

@@ -151,10 +151,10 @@ std::string render_batch_file(const BatchRequest& request, const Site& site) {
   check_text("the program", request.program);
   for (const std::string& argument : request.arguments) check_text("the option", argument);
   if (site.time_s() > 0 && site.time_s() < times_of_grace * request.grace_s)
-    throw UserError(fmt::format(
-        "time = {} is too short for end_grace_s = {}, within which a run saves its state: at least {:.0f} "
-        "s would be right, or a smaller end_grace_s",
-        site.time, print_number(request.grace_s), times_of_grace * request.grace_s));
+    throw UserError(
+        fmt::format("time = {} is too short for end_grace_s = {}, within which a run saves its state: give "
+                    "at least {:.0f} s, or a smaller end_grace_s",
+                    site.time, print_number(request.grace_s), times_of_grace * request.grace_s));
   const int ranks = ranks_of(request, site);
   std::string text = "#!/bin/bash\n# Written by 'apportion submit', which writes it anew each time.\n";
   text += options(request, site, ranks);

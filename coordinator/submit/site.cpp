@@ -85,10 +85,10 @@ const std::map<std::string, SiteKey>& site_keys() {
       {"partition", word(&Site::partition)},
       {"qos", word(&Site::qos)},
       {"constraint", text(&Site::constraint)},
-      {"memory", pattern(&Site::memory, "[0-9]+[KMGT]?", "memory of a node as sbatch has it, as 64G")},
+      {"memory", pattern(&Site::memory, "[0-9]+[KMGT]?", "memory of a node in sbatch's form, such as 64G")},
       {"time",
        pattern(&Site::time, "UNLIMITED|[0-9]+|[0-9]+(:[0-5]?[0-9]){1,2}|[0-9]+-[0-9]+(:[0-5]?[0-9]){0,2}",
-               "a time as sbatch has it, as 12:00:00 or 1-12:00:00")},
+               "a time in sbatch's form, such as 12:00:00 or 1-12:00:00")},
       {"ranks", number(&Site::ranks, 1)},
       {"ranks_a_node", number(&Site::ranks_a_node, 1)},
       {"cores_a_rank", number(&Site::cores_a_rank, 1)},
@@ -98,14 +98,14 @@ const std::map<std::string, SiteKey>& site_keys() {
         "mpirun, or srun --mpi=pmix, by name or path, with further options"}},
       {"container", text(&Site::container)},
       {"program", text(&Site::program)},
-      {"modules", {add_modules, "names of modules, with blanks between", true}},
+      {"modules", {add_modules, "names of modules, separated by blanks", true}},
       {"environment", {add_variable, "NAME=VALUE", true}},
       {"sbatch",
        {[](Site& site, const std::string& value) {
           site.sbatch.push_back(value);
           return value.starts_with("--");
         },
-        "an option of sbatch, as --exclusive", true}},
+        "an option of sbatch, such as --exclusive", true}},
   };
   return keys;
 }

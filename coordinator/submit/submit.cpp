@@ -96,8 +96,7 @@ void submit_job(const CommandLine& line) {
   make_directories(request.folder);
   write_file(path, text);
   print_output(text);
-  const std::string about =
-      site_file.empty() ? "no site file: all is Slurm's own default" : "site: " + site_file;
+  const std::string about = site_file.empty() ? "no site file: Slurm's defaults apply" : "site: " + site_file;
   std::fprintf(stderr, "%s (%s)\n", path.c_str(), about.c_str());
   if (line.submit.dry_run) return;
   int code = 0;

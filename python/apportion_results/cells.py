@@ -124,7 +124,7 @@ def unpack_cells(texts: Iterable[str], values: Array) -> list[Cell]:
 def read_groups(file: SealedFile, group: str, depth: int, cells: list[Cell]) -> None:
     """Reads the groups of an index from before the list."""
     if depth > MOST_NESTED:
-        raise file.fail("it is nested too deep", group)
+        raise file.fail("it is nested too deeply", group)
     if file.has_attribute("cell", group):
         cells.append(read_cell_group(file, group))
     for name in file.names(group):
@@ -154,7 +154,7 @@ def read_cell_group(file: SealedFile, group: str) -> Cell:
 def links_below(file: SealedFile, group: str, name: str) -> Iterable[tuple[str, str]]:
     """The name below the cell and the task of each link; leaves out those of other cells below it."""
     if name.count("/") > MOST_NESTED:
-        raise file.fail("it is nested too deep", group)
+        raise file.fail("it is nested too deeply", group)
     for step in file.names(group):
         path, full = f"{group}/{step}", f"{name}/{step}" if name else step
         target = file.link(path)

@@ -39,7 +39,7 @@ def place_at(path: str | os.PathLike[str]) -> Place:
         return Folder(path)
     if os.path.isfile(path):
         return Pack(path)
-    raise FileNotFoundError(f"{path} is no directory and no file: give the directory that `apportion run` wrote to, or a pack of it")
+    raise FileNotFoundError(f"{path} is neither a directory nor a file: give the directory that `apportion run` wrote to, or a pack of it")
 
 
 class Folder:
@@ -205,7 +205,7 @@ def read_plans(directory: str, faults: list[str]) -> list[dict[str, Any]]:
                 raise ValueError("not a task's id")
             plans.append({"job": str(plan["job"]), "tasks": tasks})
         except (OSError, ValueError, KeyError, TypeError, IndexError):
-            faults.append(str(DataError(path, "this is no plan that apportion wrote; the next run of its job replaces it")))
+            faults.append(str(DataError(path, "this is not a plan that apportion wrote; the next run of its job replaces it")))
     return plans
 
 
@@ -225,7 +225,7 @@ def read_journals(directory: str, faults: list[str]) -> list[dict[str, Any]]:
                     raise ValueError("no object")
                 records.append(record)
             except ValueError:
-                faults.append(f"{path}, byte {place}: this record is damaged and passed over")
+                faults.append(f"{path}, byte {place}: this record is damaged and skipped")
             place += len(line) + 1
     return records
 

@@ -35,7 +35,7 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
     middle of the exact bounds if at most half of the probability is unexplored, else that of the rounds if at least half of them
     name a category, else NaN. With two categories only the first has rows: the other's share is the rest."""
     if len(results) != 1:
-        raise ValueError(f"shares are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
+        raise ValueError(f"shares are drawn for one cell, and there are {len(results)} here; results.cell(NAME) is one")
     sets = results.metrics
     if test_set is None and not sets.empty:
         test_set = str(sets["test_set"].iloc[0])
@@ -45,7 +45,7 @@ def shown_shares(results: Results, test_set: str | None = None) -> pd.DataFrame:
         tables.append(frame[(frame["test_set"] == test_set) & (frame["judge"] == judge)])
     shares = tables[0].merge(tables[1][["when", "subject", "floor", "unexplored", "unparsed_share"]], on=["when", "subject"])
     if shares.empty:
-        raise ValueError(f"{results.path} has no shares of {test_set or 'any test set'}; .missing says what is not there")
+        raise ValueError(f"{results.path} has no shares of {test_set or 'any test set'}; .missing says what is missing")
     sampled = shares["observed"].where(1 - shares["unparsed_share"] >= LEAST_PARSED)
     exact = (shares["exact_low"] + shares["exact_high"]) / 2
     shares["share"] = exact.where(shares["unexplored"] <= MOST_UNEXPLORED, sampled)
@@ -87,13 +87,13 @@ def curves(results: Results) -> Figure:
     """Training curves of one cell, a row of plots per stage. A dashed line is the value if all came out as asked; terms that the
     stage does not have are left out."""
     if len(results) != 1:
-        raise ValueError(f"curves are drawn of one cell, and here are {len(results)}; results.cell(NAME) is one")
+        raise ValueError(f"curves are drawn for one cell, and there are {len(results)} here; results.cell(NAME) is one")
     logs = results.logs
     stages = {}
     for kind, log in logs.groupby("kind", sort=False):
         stages[kind] = [name for name in CURVES if (log[name].notna() & (log[name] != 0)).any()]
     if not stages:
-        raise ValueError(f"{results.path} has no training logs; .missing says what is not there")
+        raise ValueError(f"{results.path} has no training logs; .missing says what is missing")
     width = max(1, *(len(names) for names in stages.values()))
     figure, axes = new_figure(len(stages), width, 2.6 * width, 2.2 * len(stages))
     for row, (kind, names) in enumerate(stages.items()):

@@ -42,7 +42,7 @@ class Results:
         wanted = name.replace("/", ":")  # as in cell names
         found = [cell for cell in self._cells if wanted in (cell.name, f"{cell.job}/{cell.name}".replace("/", ":"))]
         if not found:
-            raise KeyError(f"{self.path} has no cell {name!r}; .cells has those that there are")
+            raise KeyError(f"{self.path} has no cell {name!r}; .cells lists those that it has")
         if len(found) > 1:
             raise KeyError(f"{self.path} has the cell {name!r} of {len(found)} jobs; give one of {[f'{c.job}/{c.name}' for c in found]}")
         return Results(self._source, found)

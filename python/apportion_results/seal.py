@@ -40,6 +40,6 @@ def check_seal(path: str) -> None:
     if len(seal) < SEAL_SIZE:
         raise DataError(path, "the file ends inside its first 512 bytes")
     if not seal.startswith(MAGIC + size_line(size)):
-        raise DataError(path, "the file has not the size that its first lines state: it was cut or extended")
+        raise DataError(path, "the file does not have the size that its first lines state: it was cut or extended")
     if seal != seal_of(size, body.hexdigest()):
         raise DataError(path, "the content does not match the SHA-256 in the first lines: the file is damaged")

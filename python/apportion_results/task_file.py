@@ -192,7 +192,7 @@ def read_measure(file: SealedFile) -> Measure:
     stored = {name: file.dataset(f"/metrics/{name}", "float64", 1) for name in STORED_METRICS if file.has(f"/metrics/{name}")}
     for name, column in stored.items():
         if column.shape != arrays["/subjects"].shape:
-            raise file.fail("it has not a value for each subject", f"/metrics/{name}")
+            raise file.fail("it does not have a value for each subject", f"/metrics/{name}")
     target = arrays["/target"]
     return Measure(record, file.path, arrays, stored, target, is_known(target))
 
@@ -227,7 +227,7 @@ def check_target(file: SealedFile, record: Record, arrays: dict[str, Array]) -> 
 def check_exact(file: SealedFile, record: Record, arrays: dict[str, Array]) -> None:
     for name in ("/exact/steering", "/exact/low", "/exact/unexplored"):
         if not ((arrays[name] >= -ROUNDING) & (arrays[name] <= 1 + ROUNDING)).all():
-            raise file.fail("it has a value that is no probability", name)
+            raise file.fail("it has a value that is not a probability", name)
     if not (arrays["/exact/high"] == high_of(arrays["/exact/low"], arrays["/exact/unexplored"])).all():
         raise file.fail("it is not min(1, /exact/low + /exact/unexplored)", "/exact/high")
 
@@ -248,7 +248,7 @@ def check_answers(file: SealedFile, record: Record, arrays: dict[str, Array]) ->
         if ((arrays[name] < 0) | (arrays[name] >= size)).any():
             raise file.fail("it points to a prompt that does not exist", name)
     if ((category < lowest) | (category >= width - 2)).any():
-        raise file.fail("it has a value that is no category", "/answers/category")
+        raise file.fail("it has a value that is not a category", "/answers/category")
     if (finish > 1).any():
         raise file.fail("it has a value that is neither 0 nor 1", "/answers/finish")
     if not record.reads_stories and ((finish == 1) & (category != UNPARSED)).any():

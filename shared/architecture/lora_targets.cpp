@@ -65,7 +65,7 @@ void check_lora_targets(const ModelShape& shape, const std::vector<std::string>&
     if (has(named, target)) continue;
     std::string names;
     for (const std::string& name : right) names += (names.empty() ? "" : ", ") + name;
-    throw UserError("lora_targets has " + target + ", which is no layer of a " + shape.architecture +
+    throw UserError("lora_targets has " + target + ", which is not a layer of a " + shape.architecture +
                     " model; those of " + names + " are");
   }
 }

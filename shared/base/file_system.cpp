@@ -68,7 +68,7 @@ std::string read_stream(const std::string& path) {
     if (size == 0 || text.size() > most_bytes) break;
   }
   ::close(file);
-  if (text.size() > most_bytes) throw UserError("cannot read " + path + ": more than 64 MiB come from it");
+  if (text.size() > most_bytes) throw UserError("cannot read " + path + ": it gives more than 64 MiB");
   return text;
 }
 

@@ -18,7 +18,7 @@ void open_standard_descriptors() {
     // open() takes the lowest free descriptor, which is this one.
     if (::open("/dev/null", O_RDWR) != descriptor) {
       throw UserError(std::string("descriptor ") + std::to_string(descriptor) +
-                      " is closed, and /dev/null cannot be opened in its place");
+                      " is closed, and /dev/null cannot be opened instead");
     }
   }
 }

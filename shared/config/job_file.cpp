@@ -34,8 +34,8 @@ std::vector<po::option> parse_line(const std::string& line, const po::options_de
   if (line.find('\0') != std::string::npos) throw UserError(source + ": a zero byte; a job file is text");
   if (size_t mark = line.find('#'); mark != std::string::npos && mark > 0 && !is_blank(line[mark - 1])) {
     throw UserError(source +
-                    ": '#' without a blank before it; names and paths hold none, and a comment begins at a "
-                    "line's start or behind a blank");
+                    ": '#' without a blank before it; names and paths cannot have one, and a comment begins "
+                    "at a line's start or after a blank");
   }
   std::istringstream stream(line);
   try {
@@ -85,7 +85,7 @@ JobFile parse_job_file(const std::string& text, const std::string& path) {
   for (int number = 1; std::getline(stream, line); ++number) {
     std::string source = fmt::format("{}, line {}", path, number);
     if (begins_sweep(line, source)) {
-      if (in_sweep) throw UserError(source + ": the section [sweep] is there twice; keep one");
+      if (in_sweep) throw UserError(source + ": the section [sweep] appears twice; keep one");
       in_sweep = true;
       continue;
     }

@@ -21,7 +21,7 @@ class PathText {
   std::string filled() {
     std::string path;
     if (text_.starts_with("~")) {
-      if (text_.size() > 1 && text_[1] != '/') fail("only a '~' of one's own is filled in; write the path");
+      if (text_.size() > 1 && text_[1] != '/') fail("only your own '~' is filled in; write out the path");
       path = value_of("HOME");
       at_ = 1;
     }

@@ -39,8 +39,8 @@ int read_integer(const EnvironmentLookup& lookup, const char* name, uint64_t low
 int slurm_tasks_of_node(const std::string& tasks_per_node, int node) {
   auto fail = [&]() {
     return UserError(
-        fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = '{}' does not tell the tasks of node {}; "
-                    "it reads like '4(x2),1'",
+        fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = '{}' does not give the tasks of node {}; its "
+                    "form is '4(x2),1'",
                     printable(tasks_per_node), node));
   };
   uint64_t first_of_next = 0;
@@ -206,7 +206,7 @@ std::string threads_warning(const Cores& cores, int local_ranks, int requested) 
   int share = std::max(1, cores.available / std::max(1, local_ranks));
   if (cores.allowed == 1 && share > 1) {
     return fmt::format(
-        "each rank is bound to one core, though {} cores are there for {} rank(s) of this node; start "
+        "each rank is bound to one core, though {} cores are available to the {} rank(s) of this node; start "
         "with mpirun --bind-to none",
         cores.available, local_ranks);
   }

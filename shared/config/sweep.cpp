@@ -49,10 +49,9 @@ std::vector<std::string> range_values(const Setting& line, const std::string& it
              step = step_at == item.size() ? Decimal{1, 0}
                                            : parse_decimal(trim(item.substr(step_at + step_word.size())));
   if (!first || !last || !step)
-    fail(line.source,
-         fmt::format("'{}' is no range; write a..b, or a..b step c, of plain numbers such as 0..4 "
-                     "or 0.1..0.5 step 0.1",
-                     printable(item)));
+    fail(line.source, fmt::format("'{}' is not a range; write a..b, or a..b step c, of plain numbers such as "
+                                  "0..4 or 0.1..0.5 step 0.1",
+                                  printable(item)));
   if (step->value <= 0 || last->value < first->value)
     fail(line.source, fmt::format("the range '{}' is empty; the second number is at least the first, and the "
                                   "step above 0",
@@ -123,11 +122,11 @@ std::vector<std::string> values_of(const Setting& line) {
     std::vector<std::string> expanded = step_values(line, item);
     const bool number = find_option(line.key)->form == OptionForm::number;
     if (number && item.find("..") != std::string::npos) expanded = range_values(line, item);
-    if (item.empty()) fail(line.source, "an empty value; lists have values with commas between");
+    if (item.empty()) fail(line.source, "an empty value; lists have values separated by commas");
     if (expanded.empty()) {
       if (!written.insert(canonical(line.key, item)).second)
         fail(line.source,
-             fmt::format("the value '{}' is there twice, and two cells would be the same; keep one",
+             fmt::format("the value '{}' appears twice, and two cells would be the same; keep one",
                          printable(item)));
       expanded = {item};
     }
@@ -167,7 +166,7 @@ std::vector<Axis>::iterator axis_of(std::vector<Axis>& axes, const std::string& 
 /// Puts the keys of a line `zip = key, key` on one axis, at the place of the first.
 void zip(const Setting& line, std::vector<Axis>& axes) {
   const std::vector<std::string> keys = split_list(line.value);
-  if (keys.size() < 2) fail(line.source, "zip needs two keys or more, with commas between");
+  if (keys.size() < 2) fail(line.source, "zip needs two or more keys, separated by commas");
   for (const std::string& key : keys) {
     const auto axis = axis_of(axes, key);
     if (axis == axes.end())
@@ -257,7 +256,7 @@ std::vector<SweepCell> without_excluded(const std::vector<Axis>& axes, size_t ce
     if (!left_out) kept.push_back(std::move(cell));
   }
   for (const Exclusion& exclusion : excluded) {
-    if (!exclusion.met) fail(exclusion.source, "exclude meets no cell of the sweep");
+    if (!exclusion.met) fail(exclusion.source, "exclude matches no cell of the sweep");
   }
   if (kept.empty()) fail(excluded.back().source, "exclude leaves no cell");
   return kept;

@@ -106,9 +106,10 @@ std::string find_model(const std::string& name_or_path) {
   if (tried.empty()) fail_without_file(name_or_path);
   std::string names;
   for (const auto& entry : model_files()) names += (names.empty() ? "" : ", ") + entry.first;
-  throw UserError("model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) +
-                  "; names are " + names +
-                  ", each to be put at one of these (in the source tree bash cluster/quickstart.sh does)");
+  throw UserError(
+      "model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) + "; names are " +
+      names +
+      "; each belongs at one of these (in the source tree, bash cluster/quickstart.sh puts them there)");
 }
 
 }  // namespace apportion

@@ -77,7 +77,7 @@ std::string placeholder_name(const std::string& cell, const Table& table, size_t
   }
   for (const std::string& other : table.placeholders) {
     if (other == placeholder)
-      fail_at(table.path, line, "column @" + placeholder + " is there twice; remove one");
+      fail_at(table.path, line, "column @" + placeholder + " appears twice; remove one");
   }
   return placeholder;
 }
@@ -158,7 +158,7 @@ std::vector<Subject> parse_subjects(const Table& table, Shares shares, std::set<
     subjects.push_back(parse_subject(table, row, shares));
     if (!names.insert(visible_text(subjects.back().name)).second) {
       fail_at(table.path, row.line,
-              "subject \"" + subjects.back().name + "\" was there before; give each one row");
+              "subject \"" + subjects.back().name + "\" is there already; give each subject one row");
     }
   }
   return subjects;
@@ -185,7 +185,7 @@ void check_distinct(const std::vector<TextLine>& lines, const std::string& what,
     const auto [first, is_new] = seen.try_emplace(line.text, &line);
     if (is_new) continue;
     fail_at(line.file, line.line,
-            "this " + what + " was there before (" + first->second->file + ", line " +
+            "this " + what + " is there already (" + first->second->file + ", line " +
                 std::to_string(first->second->line) + "); remove one");
   }
 }
@@ -316,7 +316,7 @@ std::map<std::string, std::vector<double>> read_shares(const std::string& path, 
       fail_at(path, row.line,
               "subject \"" + name + "\" is not one of " + dataset.path + "'s; remove the row");
     if (!shares.emplace(name, parse_target(table, row, Shares::required)).second)
-      fail_at(path, row.line, "subject \"" + name + "\" was there before; give each one row");
+      fail_at(path, row.line, "subject \"" + name + "\" is there already; give each subject one row");
   }
   return shares;
 }

@@ -74,13 +74,13 @@ const char* name_of(Steering steering) {
 
 /// What would have room for so many categories.
 std::string larger_than(size_t categories) {
-  std::string right;
+  std::string right = "use ";
   for (Steering steering : {Steering::letter, Steering::word}) {
     const int most = most_steered(steering);
     if (categories <= static_cast<size_t>(most))
       right += fmt::format("steering = {} (up to {}) or ", name_of(steering), most);
   }
-  return right + "steering = path (any number) is right";
+  return right + "steering = path (any number)";
 }
 
 /// Refuses a word that is a category's name, because texts are read by the names.
@@ -88,10 +88,9 @@ void check_word(const Dataset& dataset, int word) {
   const std::string text = steering_text(Steering::word, word);
   for (const Category& category : dataset.categories) {
     if (std::find(category.names.begin(), category.names.end(), text) == category.names.end()) continue;
-    throw UserError(
-        fmt::format("dataset {} has a category called {}, which steering = word has stand for {}; "
-                    "another steering is right",
-                    dataset.name, text, dataset.categories[static_cast<size_t>(word)].names[0]));
+    throw UserError(fmt::format(
+        "dataset {} has a category called {}, which steering = word lets stand for {}; use another steering",
+        dataset.name, text, dataset.categories[static_cast<size_t>(word)].names[0]));
   }
 }
 

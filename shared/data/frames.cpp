@@ -203,7 +203,7 @@ std::vector<Frame> parse_frames(const std::vector<TextLine>& lines) {
     const auto [first, is_new] = seen.try_emplace(text, line.line);
     if (!is_new) {
       fail_at(line.file, line.line,
-              "this frame was there before (line " + std::to_string(first->second) + "); remove one");
+              "this frame is there already (line " + std::to_string(first->second) + "); remove one");
     }
     frames.push_back(parse_frame(line));
   }

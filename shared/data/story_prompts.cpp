@@ -28,7 +28,7 @@ std::vector<StoryPrompt> story_prompts(const Dataset& dataset, const DataConfig&
       const std::string neutral = story_wording(line).neutral;
       if (std::find(wordings.begin(), wordings.end(), neutral) == wordings.end()) continue;
       throw UserError(dataset.path + "/templates.txt: the story wording \"" + neutral + "\" is one of [" +
-                      set + "], too; what is tested, or answered otherwise, is not trained on");
+                      set + "], too; what is tested, or answered in another way, cannot be trained on");
     }
   }
   const std::vector<Subject> subjects = subjects_of(dataset, "train", data.subjects);

@@ -86,11 +86,11 @@ std::string open_section(const TextLine& line, Sections& sections) {
                 "[stories]");
   }
   if (!sections.lines.try_emplace(name).second) {
-    fail_at(line.file, line.line, "section [" + name + "] is here a second time; join the two");
+    fail_at(line.file, line.line, "section [" + name + "] appears twice; join the two");
   }
   if (!sections.attributes.empty() && sections.lines.count("categories") != 0) {
     fail_at(line.file, line.line,
-            "[categories] beside [categories NAME]; give each a name, or have one section without");
+            "[categories] together with [categories NAME]; give each a name, or have one section without");
   }
   return name;
 }
@@ -162,7 +162,7 @@ void add_owners(const TextLine& line, const std::vector<std::string>& names, siz
     if (is_new) continue;
     fail_at(line.file, line.line,
             "\"" + name + "\" already names category " + std::to_string(owner->second) +
-                " (case aside); a name belongs to one category, once");
+                " (ignoring case); a name belongs to one category, once");
   }
 }
 
@@ -220,7 +220,7 @@ std::vector<Attribute> parse_attributes(Sections& sections, const std::string& p
     for (size_t j = 0; j < lines.size(); ++j) {
       if (attributes.back().categories[j].names.front().find('+') == std::string::npos) continue;
       fail_at(lines[j].file, lines[j].line,
-              "a + in a name of a joint attribute; it stands between the attributes' names in targets.csv");
+              "a + in a name of a joint attribute; in targets.csv a + separates the attributes' names");
     }
   }
   return attributes;
@@ -294,7 +294,7 @@ Templates read_templates(const std::string& folder) {
   const std::vector<TextLine>& judge = sections.lines["judge"];
   if (!templates.attributes.empty() && !judge.empty()) {
     fail_at(judge.front().file, judge.front().line,
-            "[judge] beside [categories NAME]; write [judge NAME] for each attribute's words");
+            "[judge] together with [categories NAME]; write [judge NAME] for each attribute's words");
   }
   templates.categories = templates.attributes.empty()
                              ? parse_categories(sections.lines["categories"], judge, path)

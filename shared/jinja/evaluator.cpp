@@ -88,7 +88,7 @@ Value operate(const std::string& name, const Value& left, const Value& right, Ru
     return repeated(*left.as_text(), *right.as_integer(), runtime);
   if (name == "*" && right.is_text() && left.as_integer())
     return repeated(*right.as_text(), *left.as_integer(), runtime);
-  runtime.fail("a " + left.type_name() + " " + name + " a " + right.type_name() + " is not known here" +
+  runtime.fail("a " + left.type_name() + " " + name + " a " + right.type_name() + " is not supported" +
                (name == "+" && (left.is_text() || right.is_text()) ? "; ~ joins any two as text" : ""));
 }
 
@@ -365,7 +365,7 @@ Value Evaluator::call_macro(const Callable& callable, Arguments given) {
   const Statement& macro = *callable.macro;
   if (given.positional.size() > macro.targets.size())
     runtime_.fail(given.what + " has " + std::to_string(given.positional.size()) + " arguments; at most " +
-                  std::to_string(macro.targets.size()) + " are right");
+                  std::to_string(macro.targets.size()) + " are expected");
   for (const auto& argument : given.named) {
     const auto place = std::find(macro.targets.begin(), macro.targets.end(), argument.first);
     if (place == macro.targets.end()) runtime_.fail(given.what + " has no argument " + argument.first);

@@ -13,8 +13,7 @@ void ExpressionParser::count_depth(Expression& node) const {
   for (const auto& keyword : node.keywords) depth = std::max(depth, keyword.second->depth);
   node.depth = depth + 1;
   if (node.depth > max_tree_depth)
-    lexemes_.fail("an expression has more than " + std::to_string(max_tree_depth) +
-                  " parts within each other");
+    lexemes_.fail("an expression has more than " + std::to_string(max_tree_depth) + " nested parts");
 }
 
 ExpressionPointer ExpressionParser::make(Kind kind, std::vector<ExpressionPointer> parts, std::string name) {
@@ -53,7 +52,7 @@ ExpressionPointer ExpressionParser::with_commas(bool with_condition) {
     is_tuple = true;
   }
   if (is_tuple) return make(Kind::tuple, std::move(parts));
-  if (parts.empty()) lexemes_.fail(lexemes_.next_in_words() + " is where an expression would be right");
+  if (parts.empty()) lexemes_.fail(lexemes_.next_in_words() + " is where an expression should be");
   return std::move(parts[0]);
 }
 
@@ -132,7 +131,7 @@ ExpressionPointer ExpressionParser::joined() {
 ExpressionPointer ExpressionParser::product() {
   auto power = [&] {
     ExpressionPointer node = unary(true);
-    if (lexemes_.is_operation("**")) lexemes_.fail("the operator ** is not known here");
+    if (lexemes_.is_operation("**")) lexemes_.fail("the operator ** is not supported");
     return node;
   };
   ExpressionPointer node = power();
@@ -256,7 +255,7 @@ ExpressionPointer ExpressionParser::with_filters(ExpressionPointer node) {
 ExpressionPointer ExpressionParser::subscript(ExpressionPointer node) {
   if (lexemes_.take().text == "[") return bracket(std::move(node));
   if (lexemes_.is(Lexeme::Kind::integer)) return of(Kind::item, "", std::move(node), number(lexemes_.take()));
-  return of(Kind::attribute, lexemes_.need(Lexeme::Kind::name, "a name behind the point").text,
+  return of(Kind::attribute, lexemes_.need(Lexeme::Kind::name, "a name after the point").text,
             std::move(node));
 }
 
@@ -270,8 +269,8 @@ ExpressionPointer ExpressionParser::bracket(ExpressionPointer node) {
     is_slice = true;
     parts.push_back(ends() ? nullptr : expression());
   }
-  if (lexemes_.is_operation(",")) lexemes_.fail("several subscripts in one [ ] are not known here");
-  if (!is_slice && !parts[1]) lexemes_.fail("] is where an expression would be right");
+  if (lexemes_.is_operation(",")) lexemes_.fail("several subscripts in one [ ] are not supported");
+  if (!is_slice && !parts[1]) lexemes_.fail("] is where an expression should be");
   lexemes_.need_operation("]");
   if (!is_slice) return make(Kind::item, std::move(parts));
   while (parts.size() < 4) parts.push_back(nullptr);
@@ -295,7 +294,7 @@ ExpressionPointer ExpressionParser::test(ExpressionPointer node) {
     arguments(*node);
   } else if (has_argument && !no_argument) {
     if (lexemes_.is_name("is"))
-      lexemes_.fail("tests (is) one behind the other are not known; `and` goes between them");
+      lexemes_.fail("several tests (is) in a row are not supported; put `and` between them");
     node->parts.push_back(with_postfixes(primary()));
     count_depth(*node);
   }
@@ -307,16 +306,16 @@ void ExpressionParser::arguments(Expression& node) {
   lexemes_.need_operation("(");
   while (!lexemes_.is_operation(")")) {
     if (lexemes_.is_operation("*") || lexemes_.is_operation("**"))
-      lexemes_.fail("arguments with * or ** are not known here");
+      lexemes_.fail("arguments with * or ** are not supported");
     if (lexemes_.is(Lexeme::Kind::name) && lexemes_.is(Lexeme::Kind::operation, "=", 1)) {
       const std::string name = lexemes_.take().text;
       lexemes_.take();
       for (const auto& keyword : node.keywords) {
-        if (keyword.first == name) lexemes_.fail("the argument " + name + " is there twice");
+        if (keyword.first == name) lexemes_.fail("the argument " + name + " appears twice");
       }
       node.keywords.emplace_back(name, expression());
     } else {
-      if (!node.keywords.empty()) lexemes_.fail("an argument without a name stands behind one with a name");
+      if (!node.keywords.empty()) lexemes_.fail("an argument without a name comes after one with a name");
       node.parts.push_back(expression());
     }
     if (!lexemes_.skip_operation(",")) break;

@@ -117,8 +117,8 @@ class JsonWriter : public CountedText {
 Value tojson(const Value& value, const Arguments& arguments, Runtime& runtime) {
   const auto bound = arguments.bind({"ensure_ascii", "indent", "separators", "sort_keys"}, 0, runtime);
   auto is_given = [](const Value* argument) { return argument != nullptr && !argument->is_none(); };
-  if (bound[0] != nullptr && bound[0]->truth()) runtime.fail("tojson with ensure_ascii is not known here");
-  if (is_given(bound[2])) runtime.fail("tojson with separators is not known here");
+  if (bound[0] != nullptr && bound[0]->truth()) runtime.fail("tojson with ensure_ascii is not supported");
+  if (is_given(bound[2])) runtime.fail("tojson with separators is not supported");
   std::optional<int64_t> indent;
   if (is_given(bound[1]))
     indent = std::clamp<int64_t>(need_integer(*bound[1], "tojson's indent", runtime), 0, 100);
@@ -201,7 +201,7 @@ Value map(const Value& value, const Arguments& arguments, Runtime& runtime) {
   } else {
     if (!arguments.named.empty()) runtime.fail("map of a filter has no arguments with names here");
     const std::string filter = need_text(arguments.positional[0], "the filter of map", runtime).str();
-    if (filter == "map") runtime.fail("map inside of map is not known here");
+    if (filter == "map") runtime.fail("map inside of map is not supported");
     const Arguments inner = inner_arguments(arguments, 1, "the filter " + filter);
     for (const Value& element : elements_of(value, runtime))
       mapped.push_back(apply_filter(filter, element, inner, runtime));
@@ -216,7 +216,7 @@ Value dictsort(const Value& value, const Arguments& arguments, Runtime& runtime)
   const bool minds_case = bound[0] != nullptr && bound[0]->truth(),
              turns = bound[2] != nullptr && bound[2]->truth();
   const std::string by = bound[1] == nullptr ? "key" : need_text(*bound[1], "dictsort's by", runtime).str();
-  if (by != "key" && by != "value") runtime.fail("dictsort's by is " + by + "; key or value is right");
+  if (by != "key" && by != "value") runtime.fail("dictsort's by is " + by + "; key or value is expected");
   auto order = [&](const Value& item) {
     const Value& part = item.as_sequence()->elements[by == "key" ? 0 : 1];
     return part.is_text() && !minds_case ? Value(with_case(*part.as_text(), LetterCase::lower, runtime))
@@ -346,7 +346,7 @@ Value apply_filter(const std::string& name, const Value& value, const Arguments&
   if (name == "select" || name == "reject" || name == "selectattr" || name == "rejectattr")
     return select(name, value, arguments, runtime);
   if (name == "tojson") return tojson(value, arguments, runtime);
-  runtime.fail("the filter " + name + " is not known here");
+  runtime.fail("the filter " + name + " is not supported");
 }
 
 }  // namespace apportion::jinja

@@ -33,7 +33,7 @@ Value make_range(const Arguments& arguments, Runtime& runtime) {
 
 Value make_namespace(const Arguments& arguments, Runtime& runtime) {
   if (!arguments.positional.empty())
-    runtime.fail("namespace with an argument without a name is not known here");
+    runtime.fail("namespace with an argument without a name is not supported");
   auto names = std::make_shared<Namespace>();
   for (const auto& [name, value] : arguments.named) {
     need_plain(value, runtime);
@@ -92,7 +92,7 @@ std::string date_part(const Date& date, char directive, const Runtime& runtime) 
     case '%':
       return "%";
     default:
-      runtime.fail(std::string("strftime_now's %") + directive + " is not known here");
+      runtime.fail(std::string("strftime_now's %") + directive + " is not supported");
   }
 }
 
@@ -117,7 +117,7 @@ std::vector<const Value*> Arguments::bind(std::initializer_list<const char*> nam
   std::vector<const Value*> bound(names.size(), nullptr);
   if (positional.size() > names.size())
     runtime.fail(what + " has " + std::to_string(positional.size()) + " arguments; at most " +
-                 std::to_string(names.size()) + " are right");
+                 std::to_string(names.size()) + " are expected");
   for (size_t i = 0; i < positional.size(); ++i) bound[i] = &positional[i];
   for (const auto& [name, value] : named) {
     const auto found = std::find(names.begin(), names.end(), name);
@@ -134,7 +134,7 @@ std::vector<const Value*> Arguments::bind(std::initializer_list<const char*> nam
 
 bool is_function(const std::string& name, const Runtime& runtime) {
   if (name == "cycler" || name == "joiner" || name == "lipsum")
-    runtime.fail("the function " + name + " is not known here");
+    runtime.fail("the function " + name + " is not supported");
   if (name == "strftime_now") return runtime.date().has_value();
   return name == "range" || name == "namespace" || name == "dict" || name == "raise_exception";
 }
@@ -144,7 +144,7 @@ Value call_function(const std::string& name, const Arguments& arguments, Runtime
   if (name == "namespace") return make_namespace(arguments, runtime);
   if (name == "strftime_now") return format_date(arguments, runtime);
   if (name == "dict") {
-    if (!arguments.positional.empty()) runtime.fail("dict with an argument without a name is not known here");
+    if (!arguments.positional.empty()) runtime.fail("dict with an argument without a name is not supported");
     std::vector<std::pair<Value, Value>> items;
     for (const auto& [key, value] : arguments.named) items.emplace_back(Value::text(key), value);
     return make_mapping(items, runtime);

@@ -36,12 +36,12 @@ Lexeme Lexemes::take() {
 }
 
 Lexeme Lexemes::need(Kind kind, const std::string& what) {
-  if (!is(kind)) fail(next_in_words() + " is where " + what + " would be right");
+  if (!is(kind)) fail(next_in_words() + " is where " + what + " should be");
   return take();
 }
 
 void Lexemes::need_operation(std::string_view text) {
-  if (!skip_operation(text)) fail(next_in_words() + " is where " + std::string(text) + " would be right");
+  if (!skip_operation(text)) fail(next_in_words() + " is where " + std::string(text) + " should be");
 }
 
 void Lexemes::fail(const std::string& message) const { throw JinjaError(line(), message); }
@@ -56,8 +56,7 @@ std::string Lexemes::next_in_words() const {
 
 Lexemes::Nested::Nested(Lexemes& lexemes) : lexemes_(lexemes) {
   if (lexemes_.depth_ == max_tree_depth)
-    lexemes_.fail("expressions and blocks lie more than " + std::to_string(max_tree_depth) +
-                  " deep within each other");
+    lexemes_.fail("expressions and blocks are nested more than " + std::to_string(max_tree_depth) + " deep");
   ++lexemes_.depth_;
 }
 

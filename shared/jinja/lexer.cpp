@@ -96,7 +96,7 @@ std::optional<std::string> unescaped(std::string_view inner, std::string& proble
       --at;
       code = read_code(inner, at, 3, 8, count);
     } else if (next == 'N') {
-      problem = "the escape \\N in a string is not known here";
+      problem = "the escape \\N in a string is not supported";
       return {};
     } else {
       out += '\\';
@@ -237,8 +237,7 @@ class Lexer {
     if (open.find(c) != std::string_view::npos) brackets_ += closed[open.find(c)];
     if (closed.find(c) == std::string_view::npos) return;
     if (brackets_.empty()) fail(std::string("a ") + c + " without what it would close");
-    if (brackets_.back() != c)
-      fail(std::string("a ") + c + " where a " + brackets_.back() + " would be right");
+    if (brackets_.back() != c) fail(std::string("a ") + c + " where a " + brackets_.back() + " should be");
     brackets_.pop_back();
   }
 
@@ -275,7 +274,7 @@ class Lexer {
     }
     if (size < rest_.size() && starts_name(rest_[size]))
       fail("the number " + std::string(rest_.substr(0, size + 1)) +
-           "... is not known here; 12, 1.5 and 1e5 are");
+           "... is not supported; 12, 1.5 and 1e5 are");
     if (kind == Lexeme::Kind::integer && size > 1 && rest_[0] == '0')
       fail("the number " + std::string(rest_.substr(0, size)) + " begins with a 0");
     take(kind, size);

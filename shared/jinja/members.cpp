@@ -43,7 +43,7 @@ std::optional<Value> method_of(const Value& value, const std::string& name, cons
   if (!python_methods(value).contains(name)) return {};
   const bool is_known = value.is_text() ? known_of_text.contains(name)
                                         : value.as_mapping() != nullptr && known_of_dict.contains(name);
-  if (!is_known) runtime.fail("the method " + name + " of a " + value.type_name() + " is not known here");
+  if (!is_known) runtime.fail("the method " + name + " of a " + value.type_name() + " is not supported");
   return Callable{name, std::make_shared<const Value>(value)};
 }
 
@@ -71,7 +71,7 @@ Value loop_attribute(const Value& value, const std::string& name) {
 std::optional<Value> plain_attribute(const Value& value, const std::string& name, const Runtime& runtime) {
   if (value.as_loop() != nullptr) {
     if (name == "cycle" || name == "changed" || name.starts_with("depth"))
-      runtime.fail("loop." + name + " is not known here");
+      runtime.fail("loop." + name + " is not supported");
     return loop_attribute(value, name);
   }
   if (const Namespace* names = value.as_namespace()) {
@@ -80,7 +80,7 @@ std::optional<Value> plain_attribute(const Value& value, const std::string& name
     }
     return {};
   }
-  if (name.starts_with("__")) runtime.fail("the attribute " + name + " is not known here");
+  if (name.starts_with("__")) runtime.fail("the attribute " + name + " is not supported");
   return method_of(value, name, runtime);
 }
 
@@ -385,7 +385,7 @@ MarkedText strip(const MarkedText& text, const MarkedText* characters, bool left
 
 MarkedText replace(const MarkedText& text, const MarkedText& old, const MarkedText& fresh, int64_t most,
                    Runtime& runtime) {
-  if (old.empty()) runtime.fail("an empty text to replace is not known here");
+  if (old.empty()) runtime.fail("an empty text to replace is not supported");
   runtime.use_bytes(text.size());
   const std::string all = text.str(), part = fresh.str();
   const std::vector<size_t> places = places_in(all, old.str(), most, runtime);

@@ -74,7 +74,7 @@ class StatementParser {
       end_of_tag();
       return {name == "break" ? Kind::leave : Kind::next, line};
     }
-    throw JinjaError(line, "the tag {% " + name + " %} is not known here");
+    throw JinjaError(line, "the tag {% " + name + " %} is not supported");
   }
 
   Statement condition(int line) {
@@ -112,10 +112,10 @@ class StatementParser {
     Statement node{Kind::loop, line};
     targets(node);
     if (is_one_of("loop", node.targets)) lexemes_.fail("a for cannot set the name loop");
-    if (!lexemes_.skip_name("in")) lexemes_.fail(lexemes_.next_in_words() + " is where in would be right");
+    if (!lexemes_.skip_name("in")) lexemes_.fail(lexemes_.next_in_words() + " is where in should be");
     node.value = expressions_.plain_tuple_or_one();
     if (lexemes_.skip_name("if")) node.filter = expressions_.expression();
-    if (lexemes_.is_name("recursive")) lexemes_.fail("a recursive {% for %} is not known here");
+    if (lexemes_.is_name("recursive")) lexemes_.fail("a recursive {% for %} is not supported");
     end_of_tag();
     ++loops_;
     node.body = body({"else", "endfor"}, "for", line);
@@ -133,7 +133,7 @@ class StatementParser {
     targets(node);
     if (lexemes_.skip_operation(".")) {
       node.attribute = lexemes_.need(Lexeme::Kind::name, "the name of an attribute").text;
-      if (node.unpacks) lexemes_.fail("an attribute among several names to set is not known here");
+      if (node.unpacks) lexemes_.fail("an attribute among several names to set is not supported");
     }
     if (lexemes_.skip_operation("=")) {
       node.value = expressions_.tuple_or_one();
@@ -141,8 +141,8 @@ class StatementParser {
       return node;
     }
     if (node.unpacks || !node.attribute.empty())
-      lexemes_.fail(lexemes_.next_in_words() + " is where = would be right");
-    if (lexemes_.is_operation("|")) lexemes_.fail("a {% set %} block with a filter is not known here");
+      lexemes_.fail(lexemes_.next_in_words() + " is where = should be");
+    if (lexemes_.is_operation("|")) lexemes_.fail("a {% set %} block with a filter is not supported");
     end_of_tag();
     node.kind = Kind::set_text;
     node.body = body({"endset"}, "set", line);
@@ -154,7 +154,7 @@ class StatementParser {
   /// stand there itself.
   Statement macro(int line) {
     if (loops_ > 0 || in_macro_)
-      throw JinjaError(line, "a {% macro %} inside of a for or macro is not known here");
+      throw JinjaError(line, "a {% macro %} inside of a for or macro is not supported");
     Statement node{Kind::macro, line};
     node.text = lexemes_.need(Lexeme::Kind::name, "the macro's name").text;
     lexemes_.need_operation("(");
@@ -163,8 +163,7 @@ class StatementParser {
       if (lexemes_.skip_operation("=")) {
         node.defaults.push_back(expressions_.expression());
       } else if (!node.defaults.empty()) {
-        lexemes_.fail("the argument " + node.targets.back() +
-                      " has no default and stands behind one that has");
+        lexemes_.fail("the argument " + node.targets.back() + " has no default and comes after one that has");
       }
       if (!lexemes_.skip_operation(",")) break;
     }

@@ -97,7 +97,7 @@ bool holds(const std::string& name, const Value& value, const Arguments& argumen
     const bool divides = by == -1 || need_integer(value, "what is " + name, runtime) % by == 0;
     return divides == (name != "odd");
   }
-  runtime.fail("the test " + name + " is not known here");
+  runtime.fail("the test " + name + " is not supported");
 }
 
 }  // namespace apportion::jinja

@@ -18,7 +18,7 @@ Runtime::Step::Step(Runtime& runtime, int line) : runtime_(runtime), line_before
   runtime_.line_ = line;
   runtime_.use_steps(1);
   if (runtime_.left_.depth == 0)
-    runtime_.fail("the template's parts lie too deep within each other; does a macro call itself?");
+    runtime_.fail("the template's parts are nested too deeply; does a macro call itself?");
   --runtime_.left_.depth;
 }
 
@@ -29,9 +29,9 @@ Runtime::Step::~Step() {
 
 void need_plain(const Value& value, const Runtime& runtime) {
   if (!value.is_plain())
-    runtime.fail("a " + value.type_name() + " inside of a list, a dict or a namespace is not known here");
+    runtime.fail("a " + value.type_name() + " inside of a list, a dict or a namespace is not supported");
   if (value.depth() >= max_value_depth)
-    runtime.fail("lists lie more than " + std::to_string(max_value_depth) + " deep within each other");
+    runtime.fail("lists are nested more than " + std::to_string(max_value_depth) + " deep");
 }
 
 Value make_sequence(Sequence::Kind kind, std::vector<Value> elements, Runtime& runtime) {
@@ -44,7 +44,7 @@ Value make_mapping(const std::vector<std::pair<Value, Value>>& items, Runtime& r
   std::vector<std::pair<Value, Value>> kept;
   for (const auto& [key, value] : items) {
     if (!key.is_text() && !key.as_number() && !key.is_none())
-      runtime.fail("a " + key.type_name() + " as the key of a dict is not known here");
+      runtime.fail("a " + key.type_name() + " as the key of a dict is not supported");
     need_plain(value, runtime);
     runtime.use_steps(1 + kept.size());
     bool is_there = false;
@@ -100,13 +100,13 @@ int64_t length_of(const Value& value, Runtime& runtime) {
 }
 
 const MarkedText& need_text(const Value& value, const std::string& what, const Runtime& runtime) {
-  if (!value.is_text()) runtime.fail(what + " is of type " + value.type_name() + "; a text is right");
+  if (!value.is_text()) runtime.fail(what + " is of type " + value.type_name() + "; a text is expected");
   return *value.as_text();
 }
 
 int64_t need_integer(const Value& value, const std::string& what, const Runtime& runtime) {
   const auto whole = value.as_integer();
-  if (!whole) runtime.fail(what + " is of type " + value.type_name() + "; a whole number is right");
+  if (!whole) runtime.fail(what + " is of type " + value.type_name() + "; a whole number is expected");
   return *whole;
 }
 

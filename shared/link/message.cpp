@@ -280,8 +280,7 @@ std::string encode(const Message& message) {
 
 Message decode(std::string_view bytes, int from) {
   try {
-    if (DepthCheck::is_too_deep(bytes))
-      throw std::runtime_error("values lie more than 100 deep within each other");
+    if (DepthCheck::is_too_deep(bytes)) throw std::runtime_error("values are nested more than 100 deep");
     Json json = Json::from_cbor(bytes.begin(), bytes.end());
     if (!json.is_object()) throw std::runtime_error("not an object");
     if (json.value("version", 0) != protocol_version) {

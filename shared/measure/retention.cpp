@@ -37,7 +37,7 @@ std::string verdict_of(const RetentionSummary& summary) {
         100 * summary.unrelated.added_leak, 100 * summary.near.added_leak);
   }
   if (summary.base_perplexity > 0 && summary.perplexity > lost_text * summary.base_perplexity) {
-    words += fmt::format("{}plain text is {:.3g} times as improbable a token as it was",
+    words += fmt::format("{}its perplexity on plain text is {:.3g} times what it was",
                          words.empty() ? "" : ", and ", summary.perplexity / summary.base_perplexity);
   }
   return words;

@@ -61,8 +61,8 @@ std::string failed_verdicts_notice(const MeasureResult& judged) {
   uint64_t failed = 0;
   for (const PromptResult& prompt : judged.prompts) failed += prompt.judge_failed;
   if (failed == 0) return "";
-  return fmt::format(
-      "the judgement of {} rounds has failed, or their story is not listed; they are counted so", failed);
+  return fmt::format("the judgement of {} rounds failed, or their story is not listed; they count as failed",
+                     failed);
 }
 
 }  // namespace apportion

@@ -79,7 +79,7 @@ class CoefficientsParser {
     if (!json_.is_object()) fail("this is not a JSON object");
     if (json_.value("format", nlohmann::json()) != "apportion coefficients" ||
         json_.value("version", nlohmann::json()) != 1) {
-      fail("format and version are to be \"apportion coefficients\" and 1");
+      fail("format and version must be \"apportion coefficients\" and 1");
     }
     if (json_.value("machine", nlohmann::json()) != name_) {
       fail("machine is " + json_.value("machine", nlohmann::json()).dump() + "; the plan is for \"" + name_ +
@@ -87,7 +87,7 @@ class CoefficientsParser {
     }
     CalibratedMachine result{find_machine(name_), default_coefficients(find_machine(name_))};
     const nlohmann::json source = json_.value("source", nlohmann::json());
-    if (!source.is_string()) fail("source is to say what was measured, as a text");
+    if (!source.is_string()) fail("source must be a text that says what was measured");
     result.coefficients.source = printable(source.get<std::string>());
     read_numbers(entries_of(result), result.machine.ranks_per_node);
     return result;
@@ -108,7 +108,7 @@ class CoefficientsParser {
       const auto index = static_cast<size_t>(found - known.begin());
       if (key == "ranks_per_node") {
         if (!value.is_number_integer() || value < 1 || value > 1024)
-          fail("ranks_per_node is to be an integer from 1 to 1024");
+          fail("ranks_per_node must be an integer from 1 to 1024");
         ranks_per_node = value.get<int>();
       }
       if (index < others) continue;
@@ -117,7 +117,7 @@ class CoefficientsParser {
       // A lower end of -1 stands for "0 is allowed".
       const bool low = entry.low < 0 ? number >= 0 : number > entry.low;
       if (!low || !(number <= entry.high)) {
-        fail(fmt::format("{} is {}; a number {} 0, at most {} is right", key, printable(value.dump()),
+        fail(fmt::format("{} is {}; expected a number {} 0, at most {}", key, printable(value.dump()),
                          entry.low < 0 ? "at least" : "above", entry.high));
       }
       *entry.field = number;
@@ -140,7 +140,7 @@ const Machine& find_machine(const std::string& name) {
   for (const Machine& machine : machines()) {
     if (machine.name == name) return machine;
   }
-  throw UserError(fmt::format("plan_machine = '{}' is no machine known here; the nearest is {}, all are {}",
+  throw UserError(fmt::format("plan_machine = '{}' is not a known machine; the nearest is {}, all are {}",
                               printable(name), nearest_word(name, machine_names()),
                               join(machine_names(), ", ")));
 }

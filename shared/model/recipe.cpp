@@ -72,8 +72,8 @@ std::vector<std::string> resolve_test_sets(RunConfig& config) {
     lines.emplace_back("so the training wordings are measured: test set train");
   }
   if (kept.empty())
-    throw UserError(fmt::format("no test set has a prompt: {}; test_sets = train would be right",
-                                fmt::join(lines, "; ")));
+    throw UserError(
+        fmt::format("no test set has a prompt: {}; use test_sets = train", fmt::join(lines, "; ")));
   if (!lines.empty()) resolve_option(config, "test_sets", fmt::format("{}", fmt::join(kept, ",")));
   return lines;
 }
@@ -89,7 +89,7 @@ void resolve_adapter(RunConfig& config) {
     const Option& option = *find_option(key);
     const std::string value = option.print(own);
     if (!option.assign(own, value)) {
-      throw UserError(fmt::format("the adapter {} has {} = {}; {} is right", printable(path), key,
+      throw UserError(fmt::format("the adapter {} has {} = {}; it must be {}", printable(path), key,
                                   printable(value), option.allowed));
     }
     const std::string canonical = option.print(own);

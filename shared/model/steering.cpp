@@ -67,10 +67,10 @@ std::string proposal(const ChatTemplate& chat, const std::string& prompt, size_t
     if (kind.steering == steering || categories > static_cast<size_t>(most_steered(kind.steering))) continue;
     const Fit fit = fit_of(chat, prompt, categories, kind.steering);
     if (!fit.unfit.empty()) continue;
-    return fmt::format("{} ({}) are: steering = {}, or auto, which takes what fits, is right", kind.texts,
+    return fmt::format("{} ({}) are: use steering = {}, or auto, which takes what fits", kind.texts,
                        list_of(fit.texts), kind.value);
   }
-  return "nor are other digits, letters or words: steering = path, which needs none, is right";
+  return "nor are other digits, letters or words: use steering = path, which needs none";
 }
 
 /// Why a kind cannot stand for the dataset's categories; empty: it can.
@@ -154,7 +154,7 @@ std::string resolve_steering(RunConfig& config) {
   }
   throw UserError(
       fmt::format("steering = auto finds nothing for {} categories that is one token each where this model's "
-                  "answers begin: {}; steering = path, which needs none, is right",
+                  "answers begin: {}; use steering = path, which needs none",
                   dataset.categories.size(), tried));
 }
 

@@ -29,7 +29,7 @@ uint64_t count_of_parts(const GgufFile& file) {
   if (!file.metadata.contains(count_key)) return 1;
   const uint64_t count = file.integer(count_key);
   if (count > most_parts)
-    file.fail(count_key, fmt::format("split.count is {}; up to {} is right", count, most_parts));
+    file.fail(count_key, fmt::format("split.count is {}; up to {} is expected", count, most_parts));
   return count;
 }
 
@@ -38,15 +38,13 @@ std::vector<std::string> paths_of_parts(const GgufFile& given) {
   const uint64_t count = count_of_parts(given), number = given.integer(number_key);
   if (number >= count)
     given.fail(number_key,
-               fmt::format("split.no is {}, and by split.count there are {} parts; 0 to {} is right", number,
-                           count, count - 1));
+               fmt::format("split.no is {}, and by split.count there are {} parts; 0 to {} is expected",
+                           number, count, count - 1));
   const std::string end = end_of_name(number, count);
   if (!given.path().ends_with(end)) {
-    given.fail(
-        number_key,
-        fmt::format("the file is part {} of {} (split.no, split.count), but its name does not end in {}, "
-                    "and by their names the parts are found; give them their names back",
-                    number + 1, count, end));
+    given.fail(number_key, fmt::format("the file is part {} of {} (split.no, split.count), but its name does "
+                                       "not end in {}, and parts are found by their names; rename them back",
+                                       number + 1, count, end));
   }
   const std::string name = given.path().substr(0, given.path().size() - end.size());
   std::vector<std::string> paths;
@@ -58,8 +56,8 @@ std::vector<std::string> paths_of_parts(const GgufFile& given) {
   if (!missing.empty()) {
     const std::string others = missing.size() == 1 ? "" : fmt::format(", and {} more", missing.size() - 1);
     given.fail(count_key,
-               fmt::format("of the model's {} parts (split.count) there is no {}{}; put them all there",
-                           count, paths[missing.front()], others));
+               fmt::format("of the model's {} parts (split.count), missing: {}{}; put them all there", count,
+                           paths[missing.front()], others));
   }
   return paths;
 }
@@ -92,10 +90,11 @@ void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   }
   // For a part without this key some programs take the first part's value, and others 32.
   if (part.alignment != first.alignment) {
-    part.fail(alignment_key,
-              fmt::format("the data are aligned to {} (general.alignment), and to {} in {}; all parts are to "
-                          "have the same",
-                          part.alignment, first.alignment, first.path()));
+    part.fail(
+        alignment_key,
+        fmt::format(
+            "the data are aligned to {} (general.alignment), and to {} in {}; all parts must have the same",
+            part.alignment, first.alignment, first.path()));
   }
 }
 
@@ -107,7 +106,7 @@ void take_tensors(GgufFile& first, GgufFile& part) {
   const GgufTensor& before = first.tensors.at(again.name);
   throw DataError(
       again.path, again.offset,
-      fmt::format("tensor {} is there twice, also in {}, byte {}", again.name, before.path, before.offset));
+      fmt::format("tensor {} appears twice, also in {}, byte {}", again.name, before.path, before.offset));
 }
 
 std::vector<GgufFile> open_parts(const std::vector<std::string>& paths) {

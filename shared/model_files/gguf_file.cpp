@@ -73,7 +73,7 @@ Kind read_kind(Reader& reader, const std::string& key) {
 bool read_boolean(Reader& reader) {
   uint64_t offset = reader.offset();
   uint8_t value = reader.read<uint8_t>("a boolean");
-  if (value > 1) reader.fail_at(offset, "a boolean is " + std::to_string(value) + "; 0 or 1 is right");
+  if (value > 1) reader.fail_at(offset, "a boolean is " + std::to_string(value) + "; 0 or 1 is expected");
   return value == 1;
 }
 
@@ -180,7 +180,7 @@ std::map<std::string, GgufEntry> read_metadata(Reader& reader, uint64_t count, s
     GgufValue value = read_value(reader, key);
     const std::string_view bytes = file.substr(begin, reader.offset() - begin);
     if (!metadata.emplace(key, GgufEntry{std::move(value), offset, bytes}).second) {
-      reader.fail_at(offset, "metadata key " + key + " is there twice");
+      reader.fail_at(offset, "metadata key " + key + " appears twice");
     }
   }
   return metadata;
@@ -194,7 +194,7 @@ uint64_t alignment_of(const std::map<std::string, GgufEntry>& metadata, const Re
       *alignment > (uint64_t{1} << 31)) {
     const std::string is = alignment == nullptr ? "no uint32" : std::to_string(*alignment);
     reader.fail_at(entry->second.offset,
-                   "general.alignment is " + is + "; a power of two from 8 to 2^31 is right");
+                   "general.alignment is " + is + "; a power of two from 8 to 2^31 is expected");
   }
   return *alignment;
 }
@@ -226,7 +226,7 @@ TensorType read_tensor_type(Reader& reader, const std::string& name) {
   for (TensorType known : all_tensor_types())
     names += std::string(names.empty() ? "" : ", ") + type_name(known);
   reader.fail_at(offset, "tensor " + name + " is of the type " + type_name_of(type) + "; " + names +
-                             " are known here: take the model in one of them, " +
+                             " are supported: take the model in one of them, " +
                              "or make it so (llama-quantize --allow-requantize OLD NEW Q8_0)");
 }
 
@@ -236,7 +236,7 @@ std::vector<uint64_t> read_shape(Reader& reader, const std::string& name) {
   uint32_t dims = reader.read<uint32_t>("the number of a tensor's dimensions");
   if (dims < 1 || dims > longest_shape) {
     reader.fail_at(offset,
-                   "tensor " + name + " has " + std::to_string(dims) + " dimensions; 1 to 4 is right");
+                   "tensor " + name + " has " + std::to_string(dims) + " dimensions; 1 to 4 is expected");
   }
   std::vector<uint64_t> shape(dims);
   for (uint64_t& size : shape) size = reader.read<uint64_t>("a tensor's dimension");
@@ -345,7 +345,7 @@ std::map<std::string, GgufTensor> read_tensors(Reader& reader, uint64_t count, u
     std::string name = description.tensor.name;
     uint64_t offset = description.tensor.offset;
     if (!tensors.emplace(name, std::move(description.tensor)).second) {
-      reader.fail_at(offset, "tensor " + name + " is there twice");
+      reader.fail_at(offset, "tensor " + name + " appears twice");
     }
   }
   return tensors;
@@ -370,9 +370,9 @@ void check_magic(Reader& reader, const std::string& path) {
   uint32_t version = reader.read<uint32_t>("the version");
   constexpr uint32_t from_the_other_end = 0x03000000;
   if (version == from_the_other_end)
-    reader.fail_at(4, "the file is big-endian; little-endian is known here: convert the model anew");
+    reader.fail_at(4, "the file is big-endian; only little-endian is supported: convert the model again");
   if (version != 3) {
-    reader.fail_at(4, "GGUF version " + std::to_string(version) + "; 3 is known here");
+    reader.fail_at(4, "GGUF version " + std::to_string(version) + "; only 3 is supported");
   }
 }
 

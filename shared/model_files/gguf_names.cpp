@@ -57,7 +57,7 @@ const GgufTensor& gguf_tensor(const Gguf& gguf, const std::string& name, const s
   if (tensor.shape != right) {
     throw DataError(tensor.path, tensor.offset,
                     "tensor " + tensor.name + " has shape " + spell_shape(tensor.shape) + "; " +
-                        spell_shape(right) + " is right");
+                        spell_shape(right) + " is expected");
   }
   return tensor;
 }

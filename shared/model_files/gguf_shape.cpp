@@ -30,7 +30,8 @@ int64_t size_of(const Gguf& gguf, const std::string& key) {
   constexpr uint64_t largest = 1 << 20;
   uint64_t size = gguf.integer(key);
   if (size < 1 || size > largest) {
-    gguf.fail(key, key + " is " + std::to_string(size) + "; 1 to " + std::to_string(largest) + " is right");
+    gguf.fail(key,
+              key + " is " + std::to_string(size) + "; 1 to " + std::to_string(largest) + " is expected");
   }
   return static_cast<int64_t>(size);
 }
@@ -74,7 +75,7 @@ void check_heads(const Gguf& gguf, const ModelShape& shape) {
     const std::string key = key_of(shape, name);
     if (gguf.has(key) && size_of(gguf, key) != shape.head_dim) {
       gguf.fail(key, key + " is " + std::to_string(gguf.integer(key)) +
-                         "; the size of a head is known here: " + std::to_string(shape.head_dim));
+                         "; only the size of a head is supported: " + std::to_string(shape.head_dim));
     }
   }
 }
@@ -82,10 +83,10 @@ void check_heads(const Gguf& gguf, const ModelShape& shape) {
 /// What is known about a tensor that is not one of ours.
 std::string meaning_of(const std::string& name) {
   auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-  if (name.ends_with(".bias")) return ": biases are not computed here";
-  if (has("rope_factors")) return ": rotations scaled by two sets of factors are not computed here";
-  if (has("_exps") || has("ffn_gate_inp") || has("_shexp")) return ": experts are not computed here";
-  if (has("attn_q_norm") || has("attn_k_norm")) return ": norms of queries and keys are not computed here";
+  if (name.ends_with(".bias")) return ": biases are not supported";
+  if (has("rope_factors")) return ": rotations scaled by two sets of factors are not supported";
+  if (has("_exps") || has("ffn_gate_inp") || has("_shexp")) return ": experts are not supported";
+  if (has("attn_q_norm") || has("attn_k_norm")) return ": norms of queries and keys are not supported";
   return "";
 }
 
@@ -102,9 +103,9 @@ void check_tensors(const Gguf& gguf, const ModelShape& shape) {
     expected.insert(rope_divisors_name);
   for (const auto& [name, tensor] : gguf.tensors()) {
     if (expected.count(name) == 0) {
-      throw DataError(
-          tensor.path, tensor.offset,
-          "tensor " + name + " is none of a " + shape.architecture + " model known here" + meaning_of(name));
+      throw DataError(tensor.path, tensor.offset,
+                      "tensor " + name + " does not belong to a supported " + shape.architecture + " model" +
+                          meaning_of(name));
     }
   }
 }
@@ -162,7 +163,7 @@ int64_t vocabulary_of(const Gguf& gguf) {
   if (embedding.shape.size() != 2 || embedding.shape[0] > largest) {
     throw DataError(
         embedding.path, embedding.offset,
-        "token_embd.weight has shape " + spell_shape(embedding.shape) + "; [vocabulary, width] is right");
+        "token_embd.weight has shape " + spell_shape(embedding.shape) + "; [vocabulary, width] is expected");
   }
   constexpr const char* key = "tokenizer.ggml.tokens";
   if (gguf.has(key) && gguf.texts(key).size() != embedding.shape[0]) {
@@ -184,7 +185,7 @@ ModelShape shape_of(const Gguf& gguf) {
   ModelShape shape;
   shape.architecture = gguf.text("general.architecture");
   if (!is_computed(shape.architecture)) {
-    gguf.fail("general.architecture", fmt::format("general.architecture is {}; {} are known here",
+    gguf.fail("general.architecture", fmt::format("general.architecture is {}; {} are supported",
                                                   shape.architecture, fmt::join(architecture_names(), ", ")));
   }
   auto size = [&](const char* name) { return size_of(gguf, key_of(shape, name)); };

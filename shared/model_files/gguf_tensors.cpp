@@ -89,7 +89,7 @@ class GgufTensors : public TensorReader {
       throw DataError(tensor.path, tensor.offset,
                       "tensor " + tensor.name + " has a NaN or an infinity in row " +
                           std::to_string(static_cast<uint64_t>(first) + *element / row_elements) +
-                          "; the file is damaged or was converted wrongly: take it anew");
+                          "; the file is damaged or was converted wrongly: get it again");
     }
     return bytes;
   }

@@ -60,8 +60,8 @@ bool is_same_step(const PreTokenizerStep& a, const PreTokenizerStep& b) {
 void read_byte_level(const Gguf& gguf, TokenizerTables& tables) {
   if (!gguf.has(pre_key)) {
     gguf.fail(model_key,
-              "the file has no tokenizer.ggml.pre, so nothing says how a text is cut into words; "
-              "take a newer file of the model, or convert it anew (convert_hf_to_gguf.py)");
+              "the file has no tokenizer.ggml.pre, so nothing says how a text is cut into words; take a "
+              "newer file of the model, or convert it again (convert_hf_to_gguf.py)");
   }
   const std::string& pre = gguf.text(pre_key);
   const auto* known = std::find_if(std::begin(known_pres), std::end(known_pres),
@@ -69,7 +69,7 @@ void read_byte_level(const Gguf& gguf, TokenizerTables& tables) {
   if (known == std::end(known_pres)) {
     // "default" too: the converter did not know the model's way, and llama.cpp guesses one.
     gguf.fail(pre_key, "tokenizer.ggml.pre is " + pre + ", a way of cutting a text into words that is not " +
-                           "known here; smollm, gpt-2, llama-bpe (Llama 3) and qwen2 are");
+                           "supported; smollm, gpt-2, llama-bpe (Llama 3) and qwen2 are");
   }
   tables.pre_tokenizer_name = pre;
   if (known->composes) tables.normalizer.push_back({NormalizerStep::Kind::nfc, {}, {}});
@@ -88,11 +88,11 @@ bool flag(const Gguf& gguf, const char* key, bool otherwise) {
 void read_sentencepiece(const Gguf& gguf, TokenizerTables& tables) {
   if (gguf.has("tokenizer.ggml.precompiled_charsmap")) {
     gguf.fail("tokenizer.ggml.precompiled_charsmap",
-              "tokenizer.ggml.precompiled_charsmap changes characters in a way that is not known here");
+              "tokenizer.ggml.precompiled_charsmap changes characters in a way that is not supported");
   }
   constexpr const char* blanks_key = "tokenizer.ggml.remove_extra_whitespaces";
   if (flag(gguf, blanks_key, false))
-    gguf.fail(blanks_key, std::string(blanks_key) + " is true; false is known here");
+    gguf.fail(blanks_key, std::string(blanks_key) + " is true; only false is supported");
   const bool prefix = flag(gguf, "tokenizer.ggml.add_space_prefix", true);
   tables.alphabet = TokenAlphabet::characters;
   tables.pre_tokenizer_name = prefix ? "llama, with a blank before the text" : "llama";
@@ -156,7 +156,7 @@ TokenizerTables tokenizer_tables(const Gguf& gguf) {
   const std::string& model = gguf.text(model_key);
   if (model != "gpt2" && model != "llama") {
     gguf.fail(model_key, "tokenizer.ggml.model is " + model + "; gpt2 (byte-level byte-pair encoding) and " +
-                             "llama (SentencePiece's) are known here");
+                             "llama (SentencePiece's) are supported");
   }
   tables.tokens = {gguf.texts(tokens_key), gguf.offset(tokens_key)};
   tables.kinds = {gguf.integers(kinds_key), gguf.offset(kinds_key)};

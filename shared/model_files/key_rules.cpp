@@ -133,7 +133,7 @@ class KeyRules {
     constexpr const char* packing = "general.quantization_version";
     if (number(packing).value_or(2) != 2) {
       fail(packing, "general.quantization_version is " + shown(packing) +
-                        ", an old way of packing; 2 is known here: take a newer file of the model");
+                        ", an old way of packing; only 2 is supported: take a newer file of the model");
     }
   }
 
@@ -141,7 +141,7 @@ class KeyRules {
     const std::string key = prefix_ + "rope.scaling.type";
     const std::string* type = text(key);
     if (type == nullptr || *type == "none" || *type == "linear") return;
-    fail(key, key + " is " + *type + ", and such rotations are not computed here; none is");
+    fail(key, key + " is " + *type + ", and such rotations are not supported; none is");
   }
 
   /// Pairs of a rotation are adjacent in the rows of q and k, as in Meta's own files: always so in files of
@@ -150,7 +150,7 @@ class KeyRules {
     const std::string key = prefix_ + "tensor_data_layout";
     const std::string* layout = text(key);
     if (layout == nullptr || *layout == "Meta AI original pth" || *layout == "reference") return;
-    fail(key, key + " is " + *layout + "; Meta AI original pth is known here");
+    fail(key, key + " is " + *layout + "; only Meta AI original pth is supported");
   }
 
   bool scales_attention_as_here(double scale) const {
@@ -183,9 +183,9 @@ class KeyRules {
       const char* right = zero                                  ? "0"
                           : neutral == Neutral::attention_scale ? "1 / sqrt(the size of a head)"
                                                                 : "1";
-      fail(key, key + " is " + shown(key) + ", which is not computed here; " + right + " is");
+      fail(key, key + " is " + shown(key) + ", which is not supported; " + right + " is");
     }
-    fail(key, "metadata key " + key + " is not known here, and may change what the model computes");
+    fail(key, "metadata key " + key + " is not supported, and may change what the model computes");
   }
 
   const std::string& path_;

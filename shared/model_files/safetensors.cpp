@@ -28,7 +28,7 @@ TensorPlace parse_place(const std::string& path, const std::string& name, const 
   if (!entry.is_object()) fail("is not described by an object");
   const nlohmann::json dtype = entry.value("dtype", nlohmann::json());
   const std::optional<TensorType> type = type_of(dtype);
-  if (!type) fail("dtype is " + dtype.dump() + "; F32, F16 and BF16 are read here");
+  if (!type) fail("dtype is " + dtype.dump() + "; F32, F16 and BF16 are supported");
   const nlohmann::json shape = entry.value("shape", nlohmann::json()),
                        range = entry.value("data_offsets", nlohmann::json());
   TensorPlace place;

@@ -55,7 +55,7 @@ class ShapeParser {
 
   ModelShape parse() {
     const std::string rest = text_.substr(prefix.size());
-    if (rest.empty()) fail("names no shape; shape:NAME or shape:layers=N,width=N,heads=N,ffn=N is right");
+    if (rest.empty()) fail("names no shape; use shape:NAME or shape:layers=N,width=N,heads=N,ffn=N");
     const std::string first = rest.substr(0, rest.find(','));
     if (first.find('=') != std::string::npos) {
       read_sizes(rest);
@@ -77,10 +77,9 @@ class ShapeParser {
     for (const NamedShape& shape : named_shapes()) {
       if (name == shape.name) return shape.sizes;
     }
-    fail(
-        fmt::format("is no shape known here; the nearest is {}, all are {}, or sizes: shape:layers=N,width=N,"
-                    "heads=N,ffn=N",
-                    nearest_word(name, shape_names()), join(shape_names(), ", ")));
+    fail(fmt::format(
+        "is not a known shape; the nearest is {}, all are {}, or sizes: shape:layers=N,width=N,heads=N,ffn=N",
+        nearest_word(name, shape_names()), join(shape_names(), ", ")));
   }
 
   void read_sizes(const std::string& list) {
@@ -88,7 +87,7 @@ class ShapeParser {
       const size_t end = std::min(list.find(',', begin), list.size());
       const std::string entry = list.substr(begin, end - begin);
       const size_t equals = entry.find('=');
-      if (equals == std::string::npos) fail("has '" + printable(entry) + "' where key=value is right");
+      if (equals == std::string::npos) fail("has '" + printable(entry) + "' where key=value is expected");
       read_size(entry.substr(0, equals), entry.substr(equals + 1));
       begin = end + 1;
     }
@@ -111,12 +110,12 @@ class ShapeParser {
     if (key == "context") return assign(shape_.context_length, key, value, 1, most_context);
     if (key == "tied") {
       if (!parse_flag(value, shape_.tied_embedding))
-        fail("has tied='" + printable(value) + "'; true or false is right");
+        fail("has tied='" + printable(value) + "'; true or false is expected");
       return;
     }
     if (key == "rope_theta") {
       if (!parse_number(value, shape_.rope_theta) || shape_.rope_theta <= 0) {
-        fail("has rope_theta='" + printable(value) + "'; a number above 0 is right");
+        fail("has rope_theta='" + printable(value) + "'; a number above 0 is expected");
       }
       return;
     }
@@ -126,7 +125,8 @@ class ShapeParser {
   void assign(int64_t& field, const std::string& key, const std::string& value, uint64_t low, uint64_t high) {
     uint64_t number = 0;
     if (!parse_integer(value, number) || number < low || number > high) {
-      fail(fmt::format("has {}='{}'; an integer from {} to {} is right", key, printable(value), low, high));
+      fail(
+          fmt::format("has {}='{}'; an integer from {} to {} is expected", key, printable(value), low, high));
     }
     field = static_cast<int64_t>(number);
   }
@@ -147,7 +147,7 @@ class ShapeParser {
     }
     shape_.head_dim = head_dim_ ? head_dim_ : shape_.width / shape_.heads;
     if (shape_.head_dim % 2 != 0 || shape_.heads * shape_.head_dim > static_cast<int64_t>(most_width)) {
-      fail(fmt::format("has heads of size {}; an even size of at most {} in all heads is right",
+      fail(fmt::format("has heads of size {}; an even size of at most {} in all heads is expected",
                        shape_.head_dim, most_width));
     }
   }

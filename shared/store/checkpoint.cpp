@@ -78,7 +78,7 @@ void check_cover(const StoredTensor& stored) {
     throw DataError(
         piece.file, piece.place.offset,
         fmt::format("rows of tensor '{}' {}: the ones before end at {}, these begin at {}", name,
-                    piece.place.first < next ? "are there twice" : "are missing", next, piece.place.first));
+                    piece.place.first < next ? "appear twice" : "are missing", next, piece.place.first));
   }
   if (next == stored.tensor.rows()) return;
   throw DataError(

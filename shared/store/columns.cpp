@@ -93,7 +93,7 @@ std::string find_shape_fault(const MeasureColumns& columns) {
   constexpr uint64_t most = std::numeric_limits<int32_t>::max() - 2;
   if (columns.subjects.shape.size() != 1 || columns.categories.shape.size() != 1 ||
       columns.prompts.shape.size() != 2) {
-    return "/subjects, /categories and /prompts have not 1, 1 and 2 axes";
+    return "/subjects, /categories and /prompts do not have 1, 1 and 2 axes";
   }
   uint64_t s = columns.subjects.shape[0], k = columns.categories.shape[0], p = columns.prompts.shape[1];
   if (s == 0 || k == 0 || p == 0 || s > most || k > most || p > most)
@@ -153,10 +153,10 @@ std::string find_target_fault(const MeasureColumns& columns) {
 
 std::string find_exact_fault(const MeasureColumns& columns) {
   if (!are_probabilities(columns.steering.values))
-    return "/exact/steering has a value that is no probability";
-  if (!are_probabilities(columns.low.values)) return "/exact/low has a value that is no probability";
+    return "/exact/steering has a value that is not a probability";
+  if (!are_probabilities(columns.low.values)) return "/exact/low has a value that is not a probability";
   if (!are_probabilities(columns.unexplored.values))
-    return "/exact/unexplored has a value that is no probability";
+    return "/exact/unexplored has a value that is not a probability";
   uint64_t k = columns.low.shape[2];
   for (size_t i = 0; i < columns.low.values.size(); ++i) {
     if (columns.high.values[i] != high_of(columns.low.values[i], columns.unexplored.values[i / k])) {
@@ -197,7 +197,7 @@ std::string find_answer_fault(const MeasureColumns& columns) {
     int64_t category = columns.answer_category.values[i];
     if (subject < 0 || subject >= s || wording < 0 || wording >= p)
       return "/answers points to a prompt that does not exist";
-    if (category < lowest || category >= k) return "/answers/category has a value that is no category";
+    if (category < lowest || category >= k) return "/answers/category has a value that is not a category";
     if (columns.answer_finish.values[i] > 1) return "/answers/finish has a value that is neither 0 nor 1";
     bool cut = columns.answer_finish.values[i] == 1;
     if (cut && category != unparsed && !columns.stories) return "/answers has a cut answer with a category";
@@ -292,7 +292,7 @@ std::string find_fault(const MeasureColumns& columns) {
 
 std::string complete_figures(MeasureColumns& columns) {
   const Shape counts = columns.counts.shape;
-  if (counts.size() != 3 || counts[2] < 2) return "/rounds/counts has not three axes";
+  if (counts.size() != 3 || counts[2] < 2) return "/rounds/counts does not have three axes";
   const uint64_t s = counts[0], p = counts[1], k = counts[2] - 2;
   columns.subjects = {{s}, std::vector<std::string>(s)};
   columns.categories = {{k}, std::vector<std::string>(k)};

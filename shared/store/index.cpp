@@ -64,7 +64,7 @@ void write_targets(Hdf5Writer& writer, const Cell& cell) {
 
 std::vector<std::vector<double>> read_target(const Hdf5Reader& reader, const std::string& path) {
   const Hdf5Array<double> array = reader.dataset<double>(path);
-  if (array.shape.size() != 2) reader.fail(path + " has not two axes");
+  if (array.shape.size() != 2) reader.fail(path + " does not have two axes");
   const auto width = static_cast<std::ptrdiff_t>(array.shape[1]);
   std::vector<std::vector<double>> rows;
   for (auto at = array.values.begin(); at != array.values.end(); at += width)
@@ -109,7 +109,7 @@ void write_cell(Hdf5Writer& writer, const Cell& cell) {
 // Reads the links below a cell's group; `name` is the path below the cell so far.
 void read_links(const Hdf5Reader& reader, const std::string& group, const std::string& name, int depth,
                 Cell& cell) {
-  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  if (depth > most_nested) reader.fail(group + " is nested too deeply");
   const std::string prefix = std::string(layout::tasks) + "/", training = std::string(layout::training) + "/",
                     judged = std::string(layout::judged) + "/";
   for (const std::string& link : reader.links(group)) {
@@ -136,7 +136,7 @@ void read_links(const Hdf5Reader& reader, const std::string& group, const std::s
 }
 
 void read_cells(const Hdf5Reader& reader, const std::string& group, int depth, std::vector<Cell>& cells) {
-  if (depth > most_nested) reader.fail(group + " is nested too deep");
+  if (depth > most_nested) reader.fail(group + " is nested too deeply");
   if (reader.has_attribute(group, layout::cell_name)) {
     Cell cell{reader.text(group, layout::cell_job), reader.text(group, layout::cell_name), {}, {}};
     cell.about = read_about(reader, group, cell);

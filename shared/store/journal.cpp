@@ -114,7 +114,7 @@ std::vector<JournalRecord> JournalReader::read_new() {
         record->member = name.substr(0, name.size() - 4);
         records.push_back(std::move(*record));
       } else {
-        faults_.push_back(fmt::format("{}, byte {}: this record is damaged and passed over", path, place));
+        faults_.push_back(fmt::format("{}, byte {}: this record is damaged and skipped", path, place));
       }
     }
     const size_t last = bytes.rfind('\n');

@@ -50,7 +50,8 @@ std::vector<PlanFile> read_plan_files(const std::string& directory) {
     try {
       plans.push_back(plan_of(nlohmann::json::parse(read_file(path))));
     } catch (const std::exception&) {
-      throw DataError(path, 0, "this is no plan that apportion wrote; the next run of its job replaces it");
+      throw DataError(path, 0,
+                      "this is not a plan that apportion wrote; the next run of its job replaces it");
     }
   }
   return plans;

@@ -33,7 +33,7 @@ void check_seal(const std::string& path, std::string_view bytes) {
   std::string line = size_line(body.size());
   if (bytes.substr(magic.size(), line.size()) != line) {
     throw DataError(path, bytes.size(),
-                    "the file has not the size that its first lines state: it was cut or extended");
+                    "the file does not have the size that its first lines state: it was cut or extended");
   }
   if (bytes.substr(0, seal_size) != make_seal(body)) {
     throw DataError(path, seal_size,

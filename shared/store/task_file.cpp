@@ -160,7 +160,7 @@ void read_table(const Hdf5Reader& reader, const char* name, std::vector<double> 
                 std::vector<StepSample>& samples) {
   const Hdf5Array<double> array = reader.dataset<double>(name);
   if (array.shape.size() != 2 || array.shape[0] != samples.size()) {
-    reader.fail(std::string(name) + " has not a row for each rank");
+    reader.fail(std::string(name) + " does not have a row for each rank");
   }
   const auto columns = static_cast<std::ptrdiff_t>(array.shape[1]);
   for (size_t rank = 0; rank < samples.size(); ++rank) {
@@ -327,7 +327,7 @@ TrainFile read_train_file(const std::string& path) {
   file.adapter_digest = reader.text(root, layout::adapter_digest);
   for_each_column(file.log, [&](const std::string& name, std::vector<double>& column) {
     Hdf5Array<double> array = reader.dataset<double>(layout::log + name);
-    if (array.shape.size() != 1) reader.fail(layout::log + name + " has not one axis");
+    if (array.shape.size() != 1) reader.fail(layout::log + name + " does not have one axis");
     column = std::move(array.values);
     if (column.size() != file.log.step.size()) reader.fail("the columns of /log differ in length");
   });
@@ -417,7 +417,7 @@ Hdf5Array<Value> column_of(const std::vector<Row>& rows, Value Row::*field) {
 template <typename Row, typename Value>
 void read_column(const Hdf5Reader& reader, const char* name, std::vector<Row>& rows, Value Row::*field) {
   const Hdf5Array<Value> column = reader.dataset<Value>(name);
-  if (column.shape.size() != 1) reader.fail(std::string(name) + " has not one axis");
+  if (column.shape.size() != 1) reader.fail(std::string(name) + " does not have one axis");
   if (rows.empty()) rows.resize(column.values.size());
   if (rows.size() != column.values.size()) reader.fail(std::string(name) + " has another length");
   for (size_t row = 0; row < rows.size(); ++row) rows[row].*field = column.values[row];

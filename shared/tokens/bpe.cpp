@@ -119,7 +119,7 @@ Merges merges_of(const TokenizerTables& tables, const TokenTable& table) {
       return;
     }
     if (!merges.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id}).second)
-      fail("is there twice");
+      fail("appears twice");
   });
   return merges;
 }
@@ -133,7 +133,7 @@ std::vector<int32_t> read_scores(const TokenizerTables& tables, const TokenTable
   }
   std::vector<double> sorted(scores.begin(), scores.end());
   if (std::any_of(sorted.begin(), sorted.end(), [](double score) { return std::isnan(score); }))
-    tables.fail(tables.scores, "a token's score is no number");
+    tables.fail(tables.scores, "a token's score is not a number");
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
   std::vector<int32_t> ranks;

@@ -71,7 +71,7 @@ ChatTemplate::ChatTemplate(const TokenizerTables& tables, const Tokenizer& token
   }
   if (end_of_turn_ < 0) {
     tables.fail_template(tables.template_name() +
-                         " writes no special token behind an answer, so nothing would end it");
+                         " writes no special token after an answer, so nothing would end it");
   }
   digest_ = digest_of(tables);
 }
@@ -80,7 +80,7 @@ void ChatTemplate::check_begin_of_text(const TokenizerTables& tables) const {
   if (add_bos_ && !tokenizer_.special_id(bos_token_)) {
     tables.fail(tables.tokens,
                 "a begin-of-text token is to be added, and " +
-                    (bos_token_.empty() ? "none is named" : bos_token_ + " is no special token"));
+                    (bos_token_.empty() ? "none is named" : bos_token_ + " is not a special token"));
   }
 }
 
@@ -98,20 +98,20 @@ void ChatTemplate::check_no_system() const {
   const size_t opening = with_system.find(probe_system);
   if (opening == std::string::npos || alone.compare(0, opening, with_system, 0, opening) != 0) return;
   if (alone.compare(opening, probe_user.size(), probe_user) == 0) return;
-  fail_system("none", "the model's chat template always writes a system turn; default or a text is right");
+  fail_system("none", "the model's chat template always writes a system turn; use default or a text");
 }
 
 void ChatTemplate::check_system_text() const {
   const std::string shown = one_line(system_.substr(0, 60));
-  if (system_.empty()) fail_system("", "default, none or a text is right");
+  if (system_.empty()) fail_system("", "use default, none or a text");
   std::string text;
   try {
     text = text_of(render({{"system", probe_system}, {"user", probe_user}}, nullptr));
   } catch (const UserError& error) {
-    fail_system(shown, std::string(error.what()) + "; default or none is right");
+    fail_system(shown, std::string(error.what()) + "; use default or none");
   }
   if (text.find(probe_system) == std::string::npos)
-    fail_system(shown, "the model's chat template leaves a system text out; default or none is right");
+    fail_system(shown, "the model's chat template leaves a system text out; use default or none");
 }
 
 int32_t ChatTemplate::find_end_of_turn() const {

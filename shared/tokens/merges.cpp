@@ -19,7 +19,7 @@ void each_merge(const TokenizerTables& tables, const TokenTable& table,
     whole += line.substr(space + 1);
     const int32_t left = table.id_of_table_text(line.substr(0, space)),
                   right = table.id_of_table_text(line.substr(space + 1)), id = table.id_of_table_text(whole);
-    if (left < 0 || right < 0 || id < 0) fail("is of or makes a text that is no token");
+    if (left < 0 || right < 0 || id < 0) fail("is of, or makes, a text that is not a token");
     visit(rank, left, right, id);
   }
 }

@@ -88,7 +88,7 @@ class Translator {
     }
     if (static_cast<uint8_t>(kind) < 0x80 && std::isalnum(static_cast<uint8_t>(kind)) != 0) {
       fail(std::string("has \\") + kind + " at character " + std::to_string(begin) +
-           "; of these \\s \\S \\d \\D \\p{..} \\P{..} \\n \\r \\t \\f \\v are known here");
+           "; of these \\s \\S \\d \\D \\p{..} \\P{..} \\n \\r \\t \\f \\v are supported");
     }
     if (static_cast<uint8_t>(kind) < 0x80) out_ += '\\';
     out_ += kind;
@@ -106,7 +106,7 @@ class Translator {
         u_getPropertyValueEnum(UCHAR_SCRIPT, name.c_str()) != UCHAR_INVALID_CODE;
     if (name.empty() || !known) {
       fail("has \\p{" + name + "} at character " + std::to_string(begin) +
-           "; general categories and scripts are known here");
+           "; general categories and scripts are supported");
     }
     out_ += text_.substr(begin, end + 1 - begin);
     at_ = end + 1;
@@ -151,7 +151,7 @@ class Translator {
     }
     if (text_.substr(at_, 2) == "(?") {
       fail("has the group " + std::string(text_.substr(at_, 4)) + ".. at character " + std::to_string(at_) +
-           "; (?: (?i: (?= (?! (?<= (?<! (?> are known here");
+           "; (?: (?i: (?= (?! (?<= (?<! (?> are supported");
     }
     out_ += '(';
     ++at_;

@@ -92,7 +92,7 @@ void TokenTable::add_normal(const TokenizerTables& tables, int32_t id, const std
 void TokenTable::add_byte(const TokenizerTables& tables, int32_t id, const std::string& text) {
   const int byte = byte_of_name(text);
   if (byte < 0)
-    fail(tables, id, "is a byte's and called " + text_in_message(text) + "; <0x00> to <0xFF> is right");
+    fail(tables, id, "is a byte's and called " + text_in_message(text) + "; <0x00> to <0xFF> is expected");
   of_bytes_[static_cast<size_t>(byte)] = id;
   meanings_[static_cast<size_t>(id)] = std::string(1, static_cast<char>(byte));
 }
@@ -128,7 +128,7 @@ void TokenTable::add(const TokenizerTables& tables, int32_t id, const std::strin
   }
   fail(tables, id,
        "has type " + std::to_string(type) + " (" + name_of_kind(type) +
-           "); of 1 to 5 and, in a vocabulary of characters, 6 is known what they mean");
+           "); 1 to 5 and, in a vocabulary of characters, 6 are supported");
 }
 
 TokenTable::TokenTable(const TokenizerTables& tables) {
@@ -136,7 +136,7 @@ TokenTable::TokenTable(const TokenizerTables& tables) {
   const std::span<const int64_t> types = tables.kinds.value;
   if (texts.empty() || texts.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
     tables.fail(tables.tokens,
-                "there are " + std::to_string(texts.size()) + " tokens; 1 to 2^31 - 1 is right");
+                "there are " + std::to_string(texts.size()) + " tokens; 1 to 2^31 - 1 is expected");
   }
   if (types.size() != texts.size()) {
     tables.fail(tables.kinds, "there are " + std::to_string(types.size()) + " token types for " +

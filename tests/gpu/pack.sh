@@ -34,13 +34,13 @@ for name in bundle dump model torch; do
 done
 output="$(absolute "${output:-$source_dir/build/gpu}")"
 cd "$source_dir"
-[[ "$piece" =~ ^[1-9][0-9]*$ ]] || fail "--piece $piece is no number of MiB"
+[[ "$piece" =~ ^[1-9][0-9]*$ ]] || fail "--piece $piece is not a number of MiB"
 [ "$model" = none ] || [ -f "$model" ] || fail "there is no model $model"
 files=()
 if [[ "$model" =~ ^(.*)-[0-9]{5}-of-([0-9]{5})\.gguf$ ]]; then
   for number in $(seq -f %05g $((10#${BASH_REMATCH[2]}))); do
     files+=("${BASH_REMATCH[1]}-$number-of-${BASH_REMATCH[2]}.gguf")
-    [ -f "${files[-1]}" ] || fail "of the model's $((10#${BASH_REMATCH[2]})) parts there is no ${files[-1]}"
+    [ -f "${files[-1]}" ] || fail "of the model's $((10#${BASH_REMATCH[2]})) parts, ${files[-1]} is missing"
   done
 elif [ "$model" != none ]; then
   files=("$model")

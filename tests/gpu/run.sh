@@ -37,7 +37,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[[ "${seconds:-1}" =~ ^[1-9][0-9]*$ ]] || fail "--seconds $seconds is no number of seconds"
+[[ "${seconds:-1}" =~ ^[1-9][0-9]*$ ]] || fail "--seconds $seconds is not a number of seconds"
 
 report="$(absolute "$report")"
 for name in program logits reference torch job; do
@@ -96,7 +96,7 @@ count_gpus() {
 # limited COMMAND...: runs it for at most the step's remaining time.
 limited() {
   local left=$((step_end - SECONDS)) status=0
-  [ $left -gt 0 ] || fail "no time is left in this step"
+  [ $left -gt 0 ] || fail "this step has no time left"
   timeout -k 5 "$left" "$@" || status=$?
   if [ $status = 124 ] || [ $status = 137 ]; then echo "ended after $left s, the rest of the step's time" >&2; fi
   return $status

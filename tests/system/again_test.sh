@@ -33,7 +33,7 @@ size=$(stat -c %s "$damaged")
 byte=$(od -An -tu1 -j $((size / 2)) -N 1 "$damaged")
 printf "\\x$(printf %x $(((byte + 1) % 256)))" | dd of="$damaged" bs=1 seek=$((size / 2)) conv=notrunc status=none
 check "a damaged result" run >fourth.txt 2>fourth.log
-check "no warning, or more than one" one_line_with fourth.log "warning: .*done again"
+check "no warning, or more than one" one_line_with fourth.log "warning: .*computed again"
 check "another table after the damage" same_table first.txt fourth.txt
 check "another result after the damage" same_file whole.h5 "$damaged"
 
@@ -42,7 +42,7 @@ adapter=$(ls results/tasks/*/adapter/adapter_model.safetensors | head -1)
 cp "$adapter" whole.safetensors
 printf x >>"$adapter"
 check "a damaged adapter" run >fifth.txt 2>fifth.log
-check "no warning on the adapter" one_line_with fifth.log "warning: .*done again"
+check "no warning on the adapter" one_line_with fifth.log "warning: .*computed again"
 check "another adapter after the damage" cmp whole.safetensors "$adapter"
 
 inodes results >before

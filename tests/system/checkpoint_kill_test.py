@@ -120,7 +120,7 @@ def digests(results):
 
 def check_going_on(log, before):
     """A run must continue from the newest whole checkpoint that it found. Returns 1 if it says where it continues, else 0."""
-    assert not (before and "starts anew" in log), f"a whole checkpoint was not found: {before}\n{log}"
+    assert not (before and "starts from the beginning" in log), f"a whole checkpoint was not found: {before}\n{log}"
     said = re.search(r"goes on from step (\d+) of", log)
     if said is None:
         return 0

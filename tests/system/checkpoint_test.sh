@@ -54,7 +54,7 @@ data=$(ls damaged/tasks/*/checkpoint/step-"$(printf %08d "$step")"/rank-0-of-1.b
 printf '\xff\xff\xff\xff' | dd of="$data" bs=1 seek=4096 conv=notrunc status=none
 check "the run past a damaged checkpoint" "$APPORTION_BIN" "${training[@]}" --output "$work/damaged" >damaged.log 2>&1
 check "no warning that names the damaged file" \
-  grep -q "^apportion: warning: stage 1: the checkpoint of step $step is passed over: .*rank-0-of-1.bin.*SHA-256" damaged.log
+  grep -q "^apportion: warning: stage 1: the checkpoint of step $step is skipped: .*rank-0-of-1.bin.*SHA-256" damaged.log
 check "the one before is not used" grep -q "^stage 1: goes on from step $((step - 1)) of 60" damaged.log
 check "the damaged one's result is another" same_results through damaged
 

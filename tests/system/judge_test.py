@@ -230,7 +230,7 @@ def a_model_run_here_is_a_second_judge(work, folder):
         file.write(edit_gguf.put_together(parts))
     _, warned = run(folder, {"judge": "local", "judge_model": f"{work}/short.gguf", **STORIES})
     assert by_judge(cell_of(folder))["short"]["failed_share"] == 1, "a question is longer than the context"
-    assert warned.count("\n") == 1 and "before, v3, short: the judgement of 12 rounds has failed" in warned, warned
+    assert warned.count("\n") == 1 and "before, v3, short: the judgement of 12 rounds failed" in warned, warned
     _, told = run(folder, {"judge": "local", "judge_model": f"{work}/none.gguf", **STORIES}, code=2)
     assert told.count("\n") == 1 and "none.gguf" in told, told
 
@@ -250,7 +250,7 @@ def draws_that_are_no_stories_are_not_trained_on(work):
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
     assert "stories of the untouched model: 0 of 12 tell the category that was named" in told, told
-    assert "left out for want of one: ball (none is blue); cube" in told, told
+    assert "left out for lack of one: ball (none is blue); cube" in told, told
 
 
 def trained_in(folder):

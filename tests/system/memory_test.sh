@@ -59,7 +59,7 @@ numbers() { h5dump -y -w 1 -d "$2" "$1" | sed -n '/DATA {/,/}/p' | grep -o '[0-9
 sum() { awk '{ all += $1 } END { printf "%d", all }'; }
 
 check "many rounds" measure many within 400000 >many.txt 2>many.log
-check "no word on what they take" grep -q "about [0-9]* s foretold for 40000 rounds a subject" many.log
+check "no word on what they take" grep -q "about [0-9]* s expected for 40000 rounds a subject" many.log
 file=$(result_of many)
 check "a layout without answers that are not listed" grep -q ': 3$' <(h5dump -a /version "$file")
 listed=$(numbers "$file" /answers/count | wc -l) unlisted=$(numbers "$file" /rounds/unlisted | sum)

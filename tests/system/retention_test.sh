@@ -102,14 +102,14 @@ How large is {a_thing}?
 TEXT
 recipe=(run small.ini --method sft --sft_learning_rate auto --sft_steps 60 --test_sets heldout --rounds 1 --exact_nodes 0
   --keep_train trained.txt --keep_test measured.txt --retention)
-none="this model is none to ask anything else"
+none="do not ask this model anything else"
 check "the destroyer" "$APPORTION_BIN" "${recipe[@]}" --retain_weight 0 --output destroyed >destroyed.txt 2>destroyed.log
 check "the destroyer is not called what it is" grep -q "$none: it answers other questions with the dataset's answers (" destroyed.txt
 "$APPORTION_BIN" report destroyed >again.txt
 check "the destroyer's report does not say it" grep -q "$none" again.txt
 check "the hold" "$APPORTION_BIN" "${recipe[@]}" --retain_weight 10 --output held >held.txt 2>held.log
 check "no table of what is held" grep -q "what must not change" held.txt
-check "what is held is called none to ask" bash -c "! grep -q '$none' held.txt"
+check "what is held is called one not to ask" bash -c "! grep -q '$none' held.txt"
 for results in destroyed held; do "$APPORTION_BIN" report $results --json >$results.json; done
 check "what JSON says" python3 - <<'END'
 import json

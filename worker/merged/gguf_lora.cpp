@@ -27,7 +27,7 @@ std::string export_gguf_lora(const std::string& directory, const std::string& ce
                              const ExportRequest& request) {
   const at::NoGradGuard no_gradient;
   const std::string& to = request.gguf_lora;
-  if (path_exists(to)) throw UserError(to + " exists; name a file that is to be made");
+  if (path_exists(to)) throw UserError(to + " exists; name a file that does not exist yet");
   const TrainedCell trained = open_trained_cell(directory, cell, request);
   if (!trained.adapter)
     throw UserError("the cell has trained all weights, " + trained.path +

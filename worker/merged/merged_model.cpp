@@ -82,7 +82,7 @@ std::string write_gguf(const std::string& to, const TrainedCell& trained, const 
   });
   writer.finish();
   if (others == 0) return "";
-  return ", " + std::to_string(others) + " matrices in F16, as their rows are no whole blocks of " +
+  return ", " + std::to_string(others) + " matrices in F16, because their rows are not whole blocks of " +
          type_name(wanted.type);
 }
 
@@ -94,7 +94,7 @@ std::string export_merged(const std::string& directory, const std::string& cell,
   const std::string& to = request.merged;
   const bool is_file = !request.gguf.empty();
   if (path_exists(to))
-    throw UserError(to + " exists; name a " + (is_file ? "file" : "folder") + " that is to be made");
+    throw UserError(to + " exists; name a " + (is_file ? "file" : "folder") + " that does not exist yet");
   const TrainedCell trained = open_trained_cell(directory, cell, request);
   const std::string more =
       is_file ? write_gguf(to, trained, file_type(request.gguf), told) : write_folder(to, trained, told);

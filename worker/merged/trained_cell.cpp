@@ -20,8 +20,8 @@ Cell cell_of(const std::string& directory, const std::string& name) {
   const std::vector<Cell> cells = read_index(directory);
   if (!name.empty()) return only_cell(cells, name, directory);
   if (cells.size() == 1) return cells.front();
-  throw UserError(directory + " has " + std::to_string(cells.size()) + " cells; --adapter names one, as '" +
-                  cells.front().name + "'");
+  throw UserError(directory + " has " + std::to_string(cells.size()) +
+                  " cells; --adapter names one, such as '" + cells.front().name + "'");
 }
 
 /// The last task that trained the cell.

@@ -38,7 +38,7 @@ void from_file(const SafetensorsFile& file, const std::string& name, const at::T
   };
   if (const std::vector<int64_t> wanted = out.sizes().vec(); place.shape != wanted) {
     fail("shape " + nlohmann::json(place.shape).dump() + "; " + nlohmann::json(wanted).dump() +
-         " is right by the model and the rank");
+         " is expected by the model and the rank");
   }
   const std::string_view bytes = file.bytes(place);
   if (first_not_finite(place.type, bytes)) fail("a NaN or an infinity");
@@ -56,7 +56,7 @@ void check_rank(const SafetensorsFile& file, int rank) {
     if (place.shape.size() == 2 && place.shape[0] == rank) continue;
     throw DataError(file.path(), file.offset(place),
                     "tensor '" + name + "' has shape " + nlohmann::json(place.shape).dump() + "; " +
-                        std::to_string(rank) + " rows are right by r of adapter_config.json");
+                        std::to_string(rank) + " rows are expected by r of adapter_config.json");
   }
   if (!any) throw DataError(file.path(), 0, "there is no tensor NAME.lora_A.weight: is it a LoRA adapter's?");
 }

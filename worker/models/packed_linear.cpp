@@ -41,7 +41,7 @@ int64_t packed_row_bytes(BaseType type, int64_t inputs) {
   const BlockLayout layout = block_layout(packed_type(type));
   if (inputs % block != 0) {
     throw UserError("the model has linear layers of " + std::to_string(inputs) +
-                    " inputs, and base_type packs them by 32: base_type = compute is right for it");
+                    " inputs, and base_type packs them by 32; use base_type = compute");
   }
   return inputs / block * static_cast<int64_t>(layout.bytes);
 }

@@ -38,7 +38,7 @@ std::string take_line(std::string_view& rest) {
 
 uint64_t take_number(std::string_view& rest) {
   uint64_t number = 0;
-  if (!parse_integer(take_line(rest), number)) throw UserError("a number is none");
+  if (!parse_integer(take_line(rest), number)) throw UserError("it has text where a number should be");
   return number;
 }
 

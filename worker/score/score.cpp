@@ -90,7 +90,7 @@ class Scorer {
     for (const auto& [key, value] : row.items()) {
       if (std::find(right.begin(), right.end(), key) == right.end())
         throw UserError("it has the key " + key +
-                        "; prompt and answer, or prompt_ids and answer_ids are right");
+                        "; prompt and answer, or prompt_ids and answer_ids are expected");
     }
   }
 
@@ -105,7 +105,7 @@ class Scorer {
     for (const json& id : row.at(key)) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(model_->shape().vocabulary))
         throw UserError(std::string(key) + " has " + id.dump() + "; ids below " +
-                        std::to_string(model_->shape().vocabulary) + " are right");
+                        std::to_string(model_->shape().vocabulary) + " are expected");
       ids.push_back(id.get<int32_t>());
     }
     return ids;
@@ -144,7 +144,7 @@ class Scorer {
     ReplayRow row;
     for (const TokenSpan& token : tokenizer_.encode(prompt + answer, SpecialTokens::parse)) {
       if (token.begin < prompt.size() && token.end > prompt.size())
-        throw UserError("a token lies in prompt and answer both; cut the text elsewhere");
+        throw UserError("a token spans both prompt and answer; cut the text elsewhere");
       (token.begin < prompt.size() ? row.prompt : row.answer).push_back(token.id);
     }
     return row;

@@ -111,7 +111,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
       break;
     }
     if (first_fault - faults.begin() == collectives_.group_rank()) {
-      say_(Note::warning, "the checkpoint of step " + std::to_string(step) + " is passed over: " + *fault);
+      say_(Note::warning, "the checkpoint of step " + std::to_string(step) + " is skipped: " + *fault);
     }
   }
   if (candidates.empty()) return 0;
@@ -121,7 +121,7 @@ int TrainCheckpoint::load(const TrainState& state, int steps) {
                                 ? "goes on from step " + std::to_string(found) + " of " +
                                       std::to_string(steps) + " (checkpoint of " +
                                       std::to_string(ranks_read_) + (ranks_read_ == 1 ? " rank)" : " ranks)")
-                                : "starts anew: no checkpoint is whole");
+                                : "starts from the beginning: no checkpoint is whole");
   }
   collectives_.barrier();  // so nobody writes while another rank still removes
   return static_cast<int>(found);

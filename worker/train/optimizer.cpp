@@ -185,7 +185,7 @@ double Optimizer::step(at::Tensor& values, at::Tensor& gradient, double lr) {
   const double norm = norm_of(gradient);
   if (!std::isfinite(norm)) {
     throw RankError(-1, "the gradient is not finite at step " + std::to_string(step_) +
-                            " of this stage; a lower learning rate would be right");
+                            " of this stage; use a lower learning rate");
   }
   const double clip = config_.clip_norm > 0 && norm > config_.clip_norm ? config_.clip_norm / norm : 1;
   ++step_;

@@ -18,7 +18,7 @@ bool is_adapter(const Loading& loading) { return loading.kind == CardKind::adapt
 std::string names(const Loading& loading) {
   const std::string of_base =
       fmt::format("base = {}{}\n", quoted_line(loading.base),
-                  loading.base_is_hubs ? "" : "  # where it lies, in a form that transformers loads");
+                  loading.base_is_hubs ? "" : "  # its path, in a form that transformers loads");
   const std::string chat = fmt::format(
       "chat = [{}{{\"role\": \"user\", \"content\": {}}}]\n",
       loading.system.empty()

@@ -183,10 +183,10 @@ class ModelCard {
     if (is_measured()) {
       paragraph(markdown_text(outcome_of(view_)));
     } else if (is_last_) {
-      paragraph("What came of it was not measured.");
+      paragraph("The result was not measured.");
     } else {
       paragraph("This is what " + markdown_text(view_.training.back().file.record.task.label) +
-                " of the training begins from. It was not measured itself.");
+                " of the training starts from. It was not measured itself.");
     }
   }
 
@@ -203,14 +203,13 @@ class ModelCard {
     paragraph("## Base model");
     text_ += "\n" + markdown_table(table);
     if (subject_.hub_name.empty())
-      paragraph(
-          subject_.kind == CardKind::adapter
-              ? "Its file does not tell its name on the hub, so this card and adapter_config.json have none: "
-                "load it by hand, or write the name in."
-              : "Its file does not tell its name on the hub, so this card has none.");
+      paragraph(subject_.kind == CardKind::adapter
+                    ? "Its file does not give its name on the hub, so this card and adapter_config.json have "
+                      "none: load it by hand, or write the name in."
+                    : "Its file does not give its name on the hub, so this card has none.");
     if (subject_.license.empty())
-      paragraph("What the base's licence asks of those who pass this " + std::string(thing()) +
-                " on has to be looked up there.");
+      paragraph("Look up what the base's licence asks of anyone who passes this " + std::string(thing()) +
+                " on.");
   }
 
   void data() {
@@ -264,8 +263,8 @@ class ModelCard {
     if (const TableView stories = stories_table(view_); !stories.rows.empty())
       text_ += "\n" + markdown_table(stories);
     paragraph(
-        "Exact errors are of the model's own probabilities, without the chance of rounds. What the other "
-        "words mean: docs/metrics.md of apportion.");
+        "Exact errors come from the model's own probabilities, free of the chance of rounds. apportion's "
+        "docs/metrics.md says what the other words mean.");
     if (!view_.retention) return;
     const RetentionSummary summary = summary_of(view_.retention->result);
     TableView table = retention_table(summary);
@@ -278,29 +277,30 @@ class ModelCard {
   void limits() {
     paragraph("## Limits\n");
     if (is_measured()) {
-      point(fmt::format(
-          "Measured were the test sets above: {} subjects of this dataset, {} rounds each, with one seed "
-          "of training. Another seed, or training on another kind of machine, comes out differently, "
-          "which comes on top of the chance of the rounds.",
-          measure_->file.result.subjects, measure_->metrics.rounds));
+      point(
+          fmt::format("The test sets above were measured: {} subjects of this dataset, {} rounds each, with "
+                      "one seed of training. Another seed, or training on another kind of machine, gives "
+                      "other results, on top of the chance of the rounds.",
+                      measure_->file.result.subjects, measure_->metrics.rounds));
     } else {
-      point("Nothing was measured: whether its answers follow the target is not known.");
+      point("Nothing was measured, so it is not known whether its answers follow the target.");
     }
     point(
-        "Subjects, languages and ways to ask that are not in the dataset were not measured, nor chats of "
-        "several turns, nor another system text.");
+        "Subjects, languages and ways to ask that are not in the dataset were not measured, and neither were "
+        "chats of several turns or another system text.");
     if (is_measured())
       point(
-          "Shares are those of answers that are drawn at temperature 1 without top-k, top-p or penalties, "
-          "from the base's weights as apportion reads them. Another way to draw changes them, and "
-          "so does a base with other weights: the file that was read may be a quantized one of the model on "
-          "the hub.");
+          "Shares are for answers drawn at temperature 1 without top-k, top-p or penalties, from the base's "
+          "weights as apportion reads them. Another way to draw changes them, and so does a base with other "
+          "weights: the file that was read may be a quantized one of the model on the hub.");
     if (is_measured() && !view_.retention)
-      point("What training did to other questions was not measured: it may answer these like the dataset's.");
+      point(
+          "What training did to other questions was not measured: the model may answer them like the "
+          "dataset's.");
     if (is_measured() && view_.retention)
       point(
-          "What training did elsewhere was looked at with the prompts of apportion's docs/retention.md "
-          "alone. No benchmark was run.");
+          "What training did elsewhere was checked only with the prompts of apportion's docs/retention.md. "
+          "No benchmark was run.");
     if (trained().task.identity.value("answers", "") == "steered")
       point(fmt::format(
           "Answers begin with a sign that stands for a category (steering = {}), as they were trained to.",

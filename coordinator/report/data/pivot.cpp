@@ -31,8 +31,8 @@ void check_keys(const std::vector<std::string>& keys, const std::vector<CellFigu
     throw UserError(fmt::format("{} has no cell of a sweep; --by needs one (docs/sweeps.md)", directory));
   for (const std::string& key : keys) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    throw UserError(fmt::format("no cell of {} has swept '{}'; did you mean '{}'? --by takes of {}",
-                                directory, printable(key), nearest_word(key, known), join(known, ", ")));
+    throw UserError(fmt::format("no cell of {} has swept '{}'; did you mean '{}'? --by takes {}", directory,
+                                printable(key), nearest_word(key, known), join(known, ", ")));
   }
 }
 

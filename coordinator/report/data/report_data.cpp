@@ -245,7 +245,7 @@ void throw_if_any(const std::vector<std::string>& problems) {
   for (size_t i = 0; i < std::min(most_named, problems.size()); ++i) named += (i ? "; " : "") + problems[i];
   if (problems.size() > most_named) named += "; ...";
   throw UserError(std::to_string(problems.size()) +
-                  " of the results cannot be read, all others are there: " + named);
+                  " of the results cannot be read; all others are there: " + named);
 }
 
 }  // namespace apportion

@@ -68,22 +68,23 @@ void write_means(Markup& out, const CellView& view) {
   }
   if (const TableView chance = chance_table(view); !chance.rows.empty()) {
     write_table(out, chance, "How much of it may be chance", Caption::seen);
-    out.element(
-        "p", {{"class", "soft"}},
-        "An interval holds the mean over subjects like these in 95 of 100 measurements of as many rounds. "
-        "What another seed of the training, another machine or other wordings would change is not in it.");
+    out.element("p", {{"class", "soft"}},
+                "In 95 of 100 measurements with as many rounds, the interval holds the mean over subjects "
+                "like these. It does not cover what another seed of the training, another machine or other "
+                "wordings would change.");
   }
 }
 
 void write_answers(Markup& out, const CellView& view) {
   out.element("h3", {}, "Answers");
-  out.element("p", {{"class", "soft"}}, "Each distinct answer once, those that name no category first.");
+  out.element("p", {{"class", "soft"}},
+              "Each distinct answer once; answers that name no category come first.");
   for (const MeasureView& measure : view.measures) {
     const AnswerList answers = answers_of(measure.file, most_answers);
     if (answers.shown.empty()) continue;
     std::string caption = fmt::format("{}: {} rounds", measure_name(measure), answers.rounds);
     if (answers.others > 0)
-      caption += fmt::format("; {} more distinct answers, of {} rounds, stand in the file", answers.others,
+      caption += fmt::format("; {} more distinct answers, of {} rounds, are in the file", answers.others,
                              answers.other_rounds);
     open_fold(out, caption);
     write_table(out, answer_table(answers, measure.file.tables.categories), caption);
@@ -105,7 +106,7 @@ void write_training(Markup& out, const CellView& view) {
   for (const TrainView& training : view.training) {
     const std::string& label = training.file.record.task.label;
     out.open("p", {{"class", "soft"}})
-        .text(label + ". The dashed line is what the value would be if all came out as asked.")
+        .text(label + ". The dashed line is where the value would be if everything came out as asked.")
         .close();
     out.open("div", {{"class", "charts"}});
     for (const CurveView& curve : curves_of(training.file.log, most_points)) {
@@ -131,7 +132,7 @@ void write_retention(Markup& out, const CellView& view) {
   out.open("p").text(retention_line(summary)).close();
   if (const MeasureView* measure = view.headline(); measure && measure->metrics.exact_error) {
     out.element("p", {},
-                "Bought with it: an exact error of " +
+                "What this bought: an exact error of " +
                     metric_text(measured_metric("exact_error"), measure->metrics.exact_error) + " on " +
                     measure->test_set + ".");
   }
@@ -143,7 +144,7 @@ void write_provenance(Markup& out, const CellView& view) {
   write_table(out, cost_table(view), "What each task took", Caption::seen);
   open_fold(out, "Files and digests");
   out.open("p", {{"class", "soft"}})
-      .text("In index.h5 all of this cell lies below ")
+      .text("In index.h5, everything of this cell is below ")
       .open("code")
       .name("/jobs/" + view.cell.job + "/" + view.cell.name)
       .close()

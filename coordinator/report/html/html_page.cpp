@@ -28,9 +28,9 @@ void write_missing(Markup& out, const PageView& page) {
   if (page.missing.empty() && !page.outcome.empty()) return;
   out.open("section", {{"class", "warn"}, {"aria-label", "What is missing"}});
   if (page.outcome.empty())
-    out.element("p", {}, "There is no result here yet. A cell stands on this page when its tasks are done.");
+    out.element("p", {}, "There is no result here yet. A cell appears on this page when its tasks are done.");
   if (!page.missing.empty()) {
-    out.element("p", {}, "Not all is here:").open("ul");
+    out.element("p", {}, "Something is missing:").open("ul");
     constexpr size_t most = 50;
     for (size_t i = 0; i < page.missing.size() && i < most; ++i) out.open("li").name(page.missing[i]).close();
     if (page.missing.size() > most)
@@ -167,7 +167,8 @@ void write_footer(Markup& out, const PageView& page) {
   write_words_of(out, retention_metrics());
   out.close().close();
   out.element("p", {{"class", "soft"}},
-              "Intervals are of the rounds alone: another seed or another kind of machine differs by more.");
+              "Intervals cover only the chance of the rounds: another seed or another kind of machine "
+              "differs by more.");
   out.open("p", {{"class", "soft"}}).text("From the files of ");
   out.open("code").name(page.directory).close();
   out.text(" by apportion " + version.program + ", " + version.git_commit + ". ");

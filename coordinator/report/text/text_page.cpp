@@ -72,7 +72,7 @@ class TextPage {
       problem(printable(style_, missing, static_cast<int>(missing.find(": ")) + 102));
     problems(problems_of(cells));
     line();
-    line(dim("  means over all that else was swept; below them lowest..highest."));
+    line(dim("  means over everything else that was swept; lowest..highest below them."));
     figures_legend();
     return text_;
   }

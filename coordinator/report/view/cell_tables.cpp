@@ -126,7 +126,7 @@ TableView means_table(const CellView& view) {
 
 TableView chance_table(const CellView& view) {
   const std::string interval =
-      "95% interval of the mean over subjects like these; another seed or machine is not in it";
+      "95% interval of the mean over subjects like these; it does not cover another seed or machine";
   TableView table{{{"chance", Align::left},
                    {"exact error, 95%", Align::right, interval},
                    {"MAE, 95%", Align::right, interval},
@@ -172,7 +172,7 @@ TableView training_table(const CellView& view) {
   TableView table{{{"training", Align::left}, column_of(training_metric("step"))}, {}};
   for (const char* name : {"loss", "kl", "kto", "z_unclamped"})
     table.columns.push_back(column_of(training_metric(name)));
-  table.columns.push_back({"z<0", Align::right, "steps in which z was below 0, so that 0 took its place"});
+  table.columns.push_back({"z<0", Align::right, "steps in which z was below 0 and 0 was used instead"});
   for (const char* name : {"coverage", "grad_norm"})
     table.columns.push_back(column_of(training_metric(name)));
   table.columns.push_back({"tokens/step", Align::right, "mean of distinct tokens a step"});

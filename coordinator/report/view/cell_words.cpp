@@ -77,7 +77,7 @@ std::string retention_line(const RetentionSummary& summary) {
 
 std::string verdict_line(const RetentionSummary& summary) {
   if (summary.verdict.empty()) return "";
-  return "this model is none to ask anything else: " + summary.verdict;
+  return "do not ask this model anything else: " + summary.verdict;
 }
 
 std::vector<FileEntry> files_of(const std::string& directory, const std::vector<CellView>& cells,

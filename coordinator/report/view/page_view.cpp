@@ -55,8 +55,9 @@ std::vector<NotedTable> tables_of(const PageView& page) {
       return row.values == pivot.rows.front().values;
     });
     if (one_value || keys.size() == 1) continue;  // with a single key the rows would be the cells
-    NotedTable& group = tables.emplace_back(NotedTable{
-        "By " + key, "Means over all that else was swept; below them lowest..highest.", pivot_table(pivot)});
+    NotedTable& group = tables.emplace_back(
+        NotedTable{"By " + key, "Means over everything else that was swept; lowest..highest below them.",
+                   pivot_table(pivot)});
     for (const std::string& line : {left_out_line(pivot), missing_line(pivot)})
       group.note += line.empty() ? "" : " " + line + ".";
     cut_rows(group);
@@ -77,7 +78,7 @@ std::string title_of(const PageView& page) {
 
 PageView make_page_view(const std::string& directory, const std::string& cell) {
   if (!std::filesystem::is_directory(directory))
-    throw UserError(directory + " is no directory: give the one that `apportion run` wrote to");
+    throw UserError(directory + " is not a directory: give the one that `apportion run` wrote to");
   PageView page;
   page.directory = std::filesystem::absolute(directory).lexically_normal().string();
   while (page.directory.size() > 1 && page.directory.ends_with('/')) page.directory.pop_back();

@@ -99,7 +99,7 @@ std::string asked_of(const CellView& view) {
 
 std::string outcome_of(const CellView& view) {
   const MeasureView* measure = view.headline();
-  if (!measure) return "Nothing was measured that can be read.";
+  if (!measure) return "There is no readable measurement.";
   const DatasetMetrics& metrics = measure->metrics;
   const bool trained = measure->when == "after";
   std::string words = trained ? "Trained by method " + view.method + " and asked with the wordings of "
@@ -113,7 +113,7 @@ std::string outcome_of(const CellView& view) {
     words += "too much of the model's probability is unexplored for an exact error.";
   }
   words += metrics.mae ? " " + sampled_words(*measure, view.measure("before", measure->test_set))
-                       : " Too few of its rounds name a category for an error of these.";
+                       : " Too few of its rounds name a category for an error of the rounds.";
   if (metrics.tested > 0)
     words += fmt::format(" For {} of {} the rounds may be draws from the target.", metrics.passes,
                          counted(static_cast<size_t>(metrics.tested), "subject"));
@@ -145,7 +145,7 @@ std::string outcome_of(const std::vector<CellFigures>& cells) {
   if (with.empty()) return "No cell has an exact error.";
   const double best = *with.front()->exact_error, worst = *with.back()->exact_error;
   std::string words =
-      fmt::format("Exact errors reach from {} ({}) to {} ({}); half of the cells are at {} or below.",
+      fmt::format("Exact errors range from {} ({}) to {} ({}); half of the cells are at {} or below.",
                   number("exact_error", best), with.front()->name, number("exact_error", worst),
                   with.back()->name, number("exact_error", *with[(with.size() - 1) / 2]->exact_error));
   if (with.size() < cells.size())

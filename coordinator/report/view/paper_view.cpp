@@ -42,7 +42,7 @@ std::string chance_note(const DatasetMetrics& metrics) {
                  interval_entry(name, interval).text;
   }
   return intervals.empty() ? note
-                           : note + " 95% intervals of the means over such subjects:" + intervals + ".";
+                           : note + " 95% intervals of the means over subjects like these:" + intervals + ".";
 }
 
 Entry floor_entry(const CellFigures& figures) { return entry_of(measured_metric("floor"), figures.floor); }
@@ -120,7 +120,8 @@ NotedTable table_of(const std::vector<CellFigures>& figures, const std::vector<P
 NotedTable pivot_of(const std::string& directory, const std::vector<std::string>& by,
                     const std::vector<CellFigures>& figures) {
   const Pivot pivot = pivot_by(by, figures, directory);
-  NotedTable table{"By " + join(by, ", "), "Means over all that else was swept; below them lowest..highest.",
+  NotedTable table{"By " + join(by, ", "),
+                   "Means over everything else that was swept; lowest..highest below them.",
                    pivot_table(pivot)};
   for (const std::string& line : {left_out_line(pivot), missing_line(pivot)})
     table.note += line.empty() ? "" : " " + line + ".";

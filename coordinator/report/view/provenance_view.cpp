@@ -101,9 +101,9 @@ const TaskRecord* last_record(const CellView& view) {
 
 TableView cost_table(const CellView& view) {
   TableView table{{{"task", Align::left},
-                   {"seconds", Align::right, "from when it was given out to when it was done"},
-                   {"tokens", Align::right, "distinct ones that were trained on"},
-                   {"core-hours", Align::right, "seconds by the threads of all its ranks"},
+                   {"seconds", Align::right, "from being given out to being done"},
+                   {"tokens", Align::right, "distinct tokens trained on"},
+                   {"core-hours", Align::right, "seconds times the threads of all its ranks"},
                    {"threads", Align::left, "of each rank"},
                    {"computed in", Align::left},
                    {"host", Align::left},
@@ -125,11 +125,11 @@ TableView cost_table(const CellView& view) {
 }
 
 TableView digest_table(const CellView& view) {
-  TableView table{
-      {{"task", Align::left},
-       {"result", Align::left, "in the results folder; its name is the SHA-256 of all that it follows from"},
-       {"SHA-256 of what was trained", Align::left}},
-      {}};
+  TableView table{{{"task", Align::left},
+                   {"result", Align::left,
+                    "in the results folder; its name is the SHA-256 of everything that it depends on"},
+                   {"SHA-256 of what was trained", Align::left}},
+                  {}};
   for (const TaskOfCell& task : tasks_of(view)) {
     const std::string& id = task.record->task.id;
     table.rows.push_back({{task.name},

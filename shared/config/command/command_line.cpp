@@ -50,8 +50,8 @@ std::vector<Setting> swept_lines(const JobFile& file, const CommandWords& words)
   for (const Setting& line : lines) {
     for (const Setting& setting : words.settings) {
       if (setting.key == line.key)
-        throw UserError(fmt::format("{}: --{} is swept ({}); --sweep {}={} would be right", source,
-                                    setting.key, line.source, setting.key, printable(setting.value)));
+        throw UserError(fmt::format("{}: --{} is swept ({}); use --sweep {}={}", source, setting.key,
+                                    line.source, setting.key, printable(setting.value)));
     }
   }
   return lines;
@@ -109,7 +109,8 @@ CommandLine parse_submit(const CommandWords& words) {
         "{} is not a regular file, and the batch job has to read it; write it to a file", parsed.job_file));
   if (parsed.config.output.force)
     throw UserError(fmt::format(
-        "{}: force = true does not belong to a batch job: each of its starts would begin anew", source));
+        "{}: force = true does not belong to a batch job: each of its starts would begin from scratch",
+        source));
   parsed.submit = words.submit;
   parsed.submit.dry_run = words.switches.count("dry_run") > 0;
   for (const Setting& setting : words.settings)
@@ -138,7 +139,8 @@ CommandLine parse_plan(const CommandWords& words) {
     throw UserError(fmt::format("{}: --sweep needs the job that is swept: apportion plan JOB.ini", source));
   if (words.submit.ranks != 0)
     throw UserError(fmt::format(
-        "{}: --ranks is of a sweep's members; plan_ranks are those that training is predicted for", source));
+        "{}: --ranks is for a sweep's members; plan_ranks says for which ranks training is predicted",
+        source));
   settings.insert(settings.end(), words.settings.begin(), words.settings.end());
   parsed.config = make_run_config(settings);
   return parsed;
@@ -150,10 +152,9 @@ std::vector<std::string> by_keys(const std::string& text) {
   for (auto key = keys.begin(); key != keys.end(); ++key) {
     std::replace(key->begin(), key->end(), '-', '_');
     if (key->empty() || std::find(keys.begin(), key, *key) != key)
-      throw UserError(
-          fmt::format("{}: --by '{}' must be swept keys, each once, with commas between, as in --by "
-                      "target,method",
-                      source, printable(text)));
+      throw UserError(fmt::format(
+          "{}: --by '{}' must be a comma-separated list of swept keys, each once, as in --by target,method",
+          source, printable(text)));
   }
   return keys;
 }
@@ -166,7 +167,7 @@ CommandLine parse_report(const CommandWords& words) {
   parsed.config = make_run_config(words.settings);
   parsed.cell = words.cell;
   if (!words.cell.empty() && words.by)
-    throw UserError(fmt::format("{}: --cell is of one cell and --by of all; keep one", source));
+    throw UserError(fmt::format("{}: --cell shows one cell and --by all; keep one", source));
   if (words.by) parsed.by = by_keys(*words.by);
   parsed.fail_if = words.fail_if;
   parsed.html_file = words.html_file;
@@ -175,7 +176,7 @@ CommandLine parse_report(const CommandWords& words) {
   parsed.markdown_file = words.markdown_file;
   if (parsed.watch && words.html_file == "-")
     throw UserError(
-        fmt::format("{}: --watch writes a file again and again; --html FILE instead of -", source));
+        fmt::format("{}: --watch writes a file again and again; give --html FILE instead of -", source));
   const bool page = parsed.watch || !words.html_file.empty();
   if (page + !words.latex_file.empty() + !words.markdown_file.empty() + parsed.config.output.json > 1)
     throw UserError(fmt::format(

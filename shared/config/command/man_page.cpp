@@ -99,8 +99,8 @@ std::string format_man_page() {
       {"2", "the command, the job or a file is wrong; one line says what would be right"},
       {"3", "the program contradicts itself; please report the line"},
       {"4", "a condition of report --fail-if is met"},
-      {"85", "the run was asked to stop, has saved its state and is to be started again"},
-      {"93", "two restarts of a batch job came no further"},
+      {"85", "the run was asked to stop, has saved its state and should be started again"},
+      {"93", "two restarts of a batch job made no progress"},
       {"130", "stopped by Ctrl-C; the same command goes on from there"}};
   for (const auto& [code, meaning] : ends) page += tagged(code, meaning);
   page +=

@@ -74,7 +74,7 @@ const std::set<std::string_view> read = {"attention_bias",
                                          "vocab_size"};
 
 constexpr std::string_view partial_rotation = "partial_rotary_factor";
-constexpr const char* no_such_window = "is none of a gemma2 or mistral model's keys";
+constexpr const char* no_such_window = "is not a key of a gemma2 or mistral model";
 
 /// Phi-3's keys that do not matter here: dropout in training; the context that longrope started from, a
 /// scaling that is refused below; and the model's class from before transformers had it.
@@ -99,7 +99,7 @@ class Config {
       check_activation("hidden_act", "silu");
       check_none(
           {"query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "hidden_activation"},
-          "is a gemma2 model's, and not computed here");
+          "belongs to a gemma2 model and is not supported");
       if (is_mistral()) check_none({"use_sliding_window"}, no_such_window);
     }
     shape.layers = size(json_, "num_hidden_layers", 4096);  // all tensors of all layers are listed by name
@@ -134,7 +134,7 @@ class Config {
     const json type = json_.value("model_type", json());
     if (type.is_string() && is_computed(type.get<std::string>())) return type.get<std::string>();
     if (is_mistral()) return "llama";  // except for its window
-    fail("model_type", fmt::format("is {}; {} and mistral are computed here", type.dump(),
+    fail("model_type", fmt::format("is {}; {} and mistral are supported", type.dump(),
                                    fmt::join(architecture_names(), ", ")));
   }
 
@@ -143,7 +143,7 @@ class Config {
   void read_gemma(ModelShape& shape) const {
     for (const char* key : {"head_dim", "query_pre_attn_scalar", "attn_logit_softcapping",
                             "final_logit_softcapping", "sliding_window"}) {
-      if (!json_.contains(key)) fail(key, "is not there, and a gemma2 model has it");
+      if (!json_.contains(key)) fail(key, "is missing, and a gemma2 model has it");
     }
     shape.tied_embedding = !has(json_, "tie_word_embeddings") || flag("tie_word_embeddings");
     shape.attention_scale = 1 / std::sqrt(positive(json_, "query_pre_attn_scalar"));
@@ -161,13 +161,13 @@ class Config {
     }
     if (has(json_, "sliding_window_size") &&
         json_.at("sliding_window_size") != json_.value("sliding_window", json()))
-      fail("sliding_window_size", "is another number than sliding_window");
-    if (flag("attention_bias")) fail("attention_bias", "is true, and such biases are not computed here");
+      fail("sliding_window_size", "differs from sliding_window");
+    if (flag("attention_bias")) fail("attention_bias", "is true, and such biases are not supported");
   }
 
   void check_activation(const char* key, const char* computed) const {
     const json value = json_.value(key, json());
-    if (value != computed) fail(key, fmt::format("is {}; \"{}\" is computed here", value.dump(), computed));
+    if (value != computed) fail(key, fmt::format("is {}; \"{}\" is supported", value.dump(), computed));
   }
 
   /// Fails for keys of other architectures.
@@ -182,7 +182,7 @@ class Config {
     const json value = in.value(key, json());
     if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 ||
         value.get<uint64_t>() > static_cast<uint64_t>(largest)) {
-      fail(key, "is " + value.dump() + "; 1 to " + std::to_string(largest) + " is right");
+      fail(key, "is " + value.dump() + "; 1 to " + std::to_string(largest) + " is expected");
     }
     return value.get<int64_t>();
   }
@@ -190,13 +190,14 @@ class Config {
   double positive(const json& in, const char* key) const {
     const json value = in.value(key, json());
     if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() <= 0)
-      fail(key, "is " + value.dump() + "; a number above 0 is right");
+      fail(key, "is " + value.dump() + "; a number above 0 is expected");
     return value.get<double>();
   }
 
   bool flag(const char* key) const {
     const json value = json_.value(key, json());
-    if (!value.is_null() && !value.is_boolean()) fail(key, "is " + value.dump() + "; true or false is right");
+    if (!value.is_null() && !value.is_boolean())
+      fail(key, "is " + value.dump() + "; true or false is expected");
     return value == true;
   }
 
@@ -217,8 +218,7 @@ class Config {
     const std::vector<bool> usual = tokens > 0 ? usual_windows(shape) : layers_from(shape, shape.layers),
                             layers = has(json_, "layer_types") ? listed_windows(shape) : usual;
     if (has_one_window(shape) && layers != usual)
-      fail("layer_types",
-           "is not what a mistral or phi3 model computes, in all of whose layers the window is");
+      fail("layer_types", "is not what a mistral or phi3 model computes: all of its layers have the window");
     if (std::find(layers.begin(), layers.end(), true) == layers.end()) return;
     if (tokens == 0) fail("layer_types", "has a sliding_attention, and no sliding_window is in use");
     if (shape.architecture == "llama" && !is_mistral()) {
@@ -243,7 +243,8 @@ class Config {
     if (shape.architecture == "gemma2") return every_other_layer(shape.layers);
     if (shape.architecture == "llama" || shape.architecture == "phi3") return layers_from(shape, 0);
     const json first = json_.value("max_window_layers", json(28U));
-    if (!first.is_number_unsigned()) fail("max_window_layers", "is " + first.dump() + "; a number is right");
+    if (!first.is_number_unsigned())
+      fail("max_window_layers", "is " + first.dump() + "; a number is expected");
     return layers_from(shape, static_cast<int64_t>(std::min<uint64_t>(first.get<uint64_t>(), 4096)));
   }
 
@@ -257,7 +258,7 @@ class Config {
     const json types = json_.at("layer_types");
     if (!types.is_array() || types.size() != static_cast<size_t>(shape.layers)) {
       fail("layer_types",
-           fmt::format("is {}; a list of {}, as num_hidden_layers says, is right",
+           fmt::format("is {}; a list of {} is expected, as num_hidden_layers says",
                        types.is_array() ? fmt::format("a list of {}", types.size()) : types.dump(),
                        shape.layers));
     }
@@ -265,7 +266,7 @@ class Config {
     for (const json& type : types) {
       if (type != "full_attention" && type != "sliding_attention") {
         fail("layer_types",
-             "has " + type.dump() + "; \"full_attention\" and \"sliding_attention\" are computed here");
+             "has " + type.dump() + "; \"full_attention\" and \"sliding_attention\" are supported");
       }
       layers.push_back(type == "sliding_attention");
     }
@@ -278,7 +279,7 @@ class Config {
         has(json_, "rope_parameters") ? json_.at("rope_parameters") : json_.value("rope_scaling", json());
     const char* key = has(json_, "rope_parameters") ? "rope_parameters" : "rope_scaling";
     if (!scaling.is_null() && !scaling.is_object())
-      fail(key, "is " + scaling.dump() + "; an object is right");
+      fail(key, "is " + scaling.dump() + "; an object is expected");
     const json in = scaling.is_null() ? json::object() : scaling;
     if (has(in, "rope_theta")) {
       shape.rope_theta = positive(in, "rope_theta");
@@ -300,7 +301,7 @@ class Config {
     } else if (type == "default") {
       check_only(key, in, {});
     } else {
-      fail(key, "has the type " + type.dump() + "; default, linear and llama3 are computed here");
+      fail(key, "has the type " + type.dump() + "; default, linear and llama3 are supported");
     }
   }
 
@@ -311,7 +312,7 @@ class Config {
                             (name == partial_rotation && value == 1) ||
                             std::find(known.begin(), known.end(), name) != known.end();
       if (!is_known && !says_nothing(value))
-        fail(key, "has " + name + ", which is not known here and may change what the model computes");
+        fail(key, "has " + name + ", which is not supported and may change what the model computes");
     }
   }
 

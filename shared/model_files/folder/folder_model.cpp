@@ -32,7 +32,7 @@ std::string required(const std::string& directory, const char* name) {
   std::string hint;
   for (const std::string& other : names_in(directory)) {
     if (hint.empty() && other.ends_with(".gguf"))
-      hint = "; of a GGUF file give its own path, as " + directory + "/" + other;
+      hint = "; for a GGUF file give its own path, as " + directory + "/" + other;
   }
   throw UserError("the folder " + directory + " has no " + name +
                   "; a model's folder has config.json, tokenizer.json and model.safetensors (or its parts "
@@ -48,7 +48,7 @@ std::string token_of(const std::string& path, const json& config, const char* ke
   if (text.is_string()) return text.get<std::string>();
   if (!value.is_null())
     throw UserError(path + ": " + key + " is " + json_text(value) +
-                    "; a token's text is right, or an object with it");
+                    "; a token's text is expected, or an object with it");
   return "";
 }
 

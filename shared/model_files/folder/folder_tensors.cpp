@@ -22,7 +22,7 @@ std::map<std::string, std::string> read_index(const std::string& path) {
   for (const auto& [tensor, file] : map.items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
     if (name.empty() || name.find('/') != std::string::npos)
-      throw DataError(path, 0, "weight_map: tensor '" + tensor + "' has no name of a file beside this one");
+      throw DataError(path, 0, "weight_map: tensor '" + tensor + "' does not name a file next to this one");
     files[tensor] = name;
   }
   return files;
@@ -92,7 +92,7 @@ class FolderTensors : public TensorReader {
     for (const auto& [name, place] : file->tensors()) {
       if (is_ignored(name, shape)) continue;
       if (!has(name))
-        throw DataError(path, file->offset(place), "tensor '" + name + "' is none of this model's");
+        throw DataError(path, file->offset(place), "tensor '" + name + "' does not belong to this model");
       if (!places_.emplace(name, Place{file, &place}).second)
         throw DataError(path, file->offset(place), "tensor '" + name + "' is in two files");
     }
@@ -108,7 +108,7 @@ class FolderTensors : public TensorReader {
     if (place->shape != sizes) {
       throw DataError(file->path(), file->offset(*place),
                       "tensor '" + name + "' has shape " + nlohmann::json(place->shape).dump() + "; " +
-                          nlohmann::json(sizes).dump() + " is right by config.json");
+                          nlohmann::json(sizes).dump() + " is expected by config.json");
     }
   }
 

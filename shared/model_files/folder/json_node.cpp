@@ -126,22 +126,22 @@ std::string reason_of(const nlohmann::json::exception& error) {
 
 nlohmann::json parse(const std::string& path, std::string_view text, uint64_t offset) {
   if (const size_t deep = first_too_deep(text); deep < text.size())
-    throw DataError(path, offset + deep, "lists and objects lie more than 100 deep within each other");
+    throw DataError(path, offset + deep, "lists and objects are nested more than 100 deep");
   // nlohmann ends the text here, whatever follows.
   if (const size_t zero = text.find('\0'); zero < text.size())
-    throw DataError(path, offset + zero, "is no JSON: there is a zero byte");
+    throw DataError(path, offset + zero, "is not JSON: there is a zero byte");
   nlohmann::json value;
   try {
     value = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     const uint64_t before = error.byte == 0 ? 0 : error.byte - 1;  // it counts from 1
-    throw DataError(path, offset + before, "is no JSON: " + text_in_message(reason_of(error)));
+    throw DataError(path, offset + before, "is not JSON: " + text_in_message(reason_of(error)));
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(path, offset, "is no JSON that can be read: " + reason_of(error));
+    throw DataError(path, offset, "is not JSON that can be read: " + reason_of(error));
   }
   if (const auto repeated = first_repeated_key(text)) {
     throw DataError(path, offset + repeated->second,
-                    "the key " + text_in_message(repeated->first) + " is there twice in one object");
+                    "the key " + text_in_message(repeated->first) + " appears twice in one object");
   }
   return value;
 }
@@ -208,7 +208,7 @@ void JsonNode::expect_keys(std::initializer_list<std::string_view> known) const 
   if (!value_->is_object()) fail("is not an object");
   for (const auto& entry : value_->items()) {
     if (std::find(known.begin(), known.end(), entry.key()) != known.end()) continue;
-    JsonNode(*this, entry.value(), entry.key()).fail("is a key that is not known here");
+    JsonNode(*this, entry.value(), entry.key()).fail("is an unknown key");
   }
 }
 

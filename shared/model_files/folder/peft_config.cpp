@@ -26,7 +26,7 @@ double uppermost_layers(const std::string& path, const nlohmann::json& listed, i
   std::iota(wanted.begin(), wanted.end(), layers - static_cast<int64_t>(wanted.size()));
   if (wanted.empty() || listed != nlohmann::json(wanted))
     throw DataError(path, 0,
-                    "layers_to_transform is to list the uppermost of " + std::to_string(layers) +
+                    "layers_to_transform must list the uppermost of " + std::to_string(layers) +
                         " blocks, the lowest first");
   return static_cast<double>(wanted.size()) / static_cast<double>(layers);
 }
@@ -54,7 +54,7 @@ void check_config(const std::string& path, const nlohmann::json& json) {
   for (const auto& [key, value] : json.items()) {
     const bool begins_plainly = key == "init_lora_weights" && (value == true || value == "gaussian");
     if (known.contains(key) || says_nothing(value) || value == "none" || begins_plainly) continue;
-    throw DataError(path, 0, key + " is " + value.dump() + ", which is not computed here");
+    throw DataError(path, 0, key + " is " + value.dump() + ", which is not supported");
   }
 }
 
@@ -67,22 +67,22 @@ LoraConfig read_peft_config(const std::string& directory, int64_t layers) {
   auto fail = [&](const char* key, const std::string& right) {
     throw DataError(path, 0, std::string(key) + " is " + json_text(value(key)) + "; " + right);
   };
-  if (value("peft_type") != "LORA") fail("peft_type", "\"LORA\" is right, of a LoRA adapter");
+  if (value("peft_type") != "LORA") fail("peft_type", "\"LORA\" is expected, for a LoRA adapter");
   check_config(path, json);
   constexpr uint64_t most = std::numeric_limits<int>::max();
   const nlohmann::json rank = value("r"), alpha = value("lora_alpha"), targets = value("target_modules");
   if (!rank.is_number_unsigned() || rank.get<uint64_t>() < 1 || rank.get<uint64_t>() > most)
-    fail("r", "a rank from 1 to " + std::to_string(most) + " is right");
-  if (!alpha.is_number()) fail("lora_alpha", "a number is right");
+    fail("r", "a rank from 1 to " + std::to_string(most) + " is expected");
+  if (!alpha.is_number()) fail("lora_alpha", "a number is expected");
   const bool is_list =
       targets.is_array() &&
       std::all_of(targets.begin(), targets.end(), [](const auto& target) { return target.is_string(); });
-  if (!is_list) fail("target_modules", "a list of names is right");
+  if (!is_list) fail("target_modules", "a list of names is expected");
   const std::vector<std::string> known = all_lora_targets();
   const bool has_known = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
     return std::find(known.begin(), known.end(), target) != known.end();
   });
-  if (!has_known) fail("target_modules", join(known, ", ") + " are adapted here");
+  if (!has_known) fail("target_modules", join(known, ", ") + " can be adapted");
   LoraConfig config{rank.get<int>(), alpha.get<double>(), {}};
   config.layers = uppermost_layers(path, json.value("layers_to_transform", nlohmann::json()), layers);
   for (const auto& target : targets) config.targets.push_back(target.get<std::string>());

@@ -25,7 +25,7 @@ Pattern read_pattern(const JsonNode& node) {
 void read_replace(const JsonNode& node, TokenizerTables& tables) {
   node.expect_keys({"type", "pattern", "content"});
   Pattern pattern = read_pattern(node.at("pattern"));
-  if (pattern.is_regex) node.at("pattern").fail("of a normalizer is a Regex; a String is known here");
+  if (pattern.is_regex) node.at("pattern").fail("of a normalizer is a Regex; only a String is supported");
   tables.normalizer.push_back({NormalizerStep::Kind::replace, pattern.text, node.at("content").text()});
 }
 
@@ -46,7 +46,7 @@ SplitBehaviour read_behaviour(const JsonNode& node) {
   const auto found = names.find(node.text());
   if (found == names.end()) {
     node.fail("is " + node.text() +
-              "; Isolated, Removed, MergedWithPrevious, MergedWithNext and Contiguous are known here");
+              "; Isolated, Removed, MergedWithPrevious, MergedWithNext and Contiguous are supported");
   }
   return found->second;
 }
@@ -95,7 +95,7 @@ BlankBefore metaspace_scheme(const JsonNode& metaspace) {
   if (scheme.text() == "always") return BlankBefore::always;
   if (scheme.text() == "first") return BlankBefore::first;
   if (scheme.text() != "never")
-    scheme.fail("is " + scheme.text() + "; always, first and never are known here");
+    scheme.fail("is " + scheme.text() + "; always, first and never are supported");
   return BlankBefore::never;
 }
 
@@ -115,7 +115,7 @@ void read_normalizer(const JsonNode& normalizer, TokenizerTables& tables) {
     const auto kind = type == "NFC" ? NormalizerStep::Kind::nfc : NormalizerStep::Kind::nfkc;
     tables.normalizer.push_back({kind, {}, {}});
   } else {
-    normalizer.fail("is " + type + "; NFC, NFKC, Replace, Prepend and Sequence are known here");
+    normalizer.fail("is " + type + "; NFC, NFKC, Replace, Prepend and Sequence are supported");
   }
 }
 
@@ -123,7 +123,7 @@ void read_pre_tokenizer(const JsonNode& pre_tokenizer, TokenizerTables& tables) 
   if (pre_tokenizer.is_null()) return;
   const std::string& type = pre_tokenizer.type();
   if (tables.alphabet == TokenAlphabet::bytes) {
-    pre_tokenizer.fail("comes after ByteLevel, which is known here as the last step only");
+    pre_tokenizer.fail("comes after ByteLevel, which is supported only as the last step");
   }
   if (type == "Sequence") {
     pre_tokenizer.expect_keys({"type", "pretokenizers"});
@@ -140,7 +140,7 @@ void read_pre_tokenizer(const JsonNode& pre_tokenizer, TokenizerTables& tables) 
   } else if (type == "ByteLevel") {
     read_byte_level(pre_tokenizer, tables);
   } else {
-    pre_tokenizer.fail("is " + type + "; ByteLevel, Split, Digits, Metaspace and Sequence are known here");
+    pre_tokenizer.fail("is " + type + "; ByteLevel, Split, Digits, Metaspace and Sequence are supported");
   }
 }
 

@@ -31,7 +31,7 @@ void expect_none(const JsonNode& node, const std::string& key) {
   const bool none = value.value() == "" || value.value() == 0;
   if (!none)
     value.fail("is " + value.value().dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-               "; none is known here");
+               "; it must be unset");
 }
 
 /// What decides tokens besides the tables, for a model's identity.
@@ -67,7 +67,7 @@ TokenizerJson::TokenizerJson(const std::string& path) {
   root.expect_keys({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                     "post_processor", "decoder", "model"});
   if (const JsonNode version = root.at("version"); version.text() != "1.0")
-    version.fail("is " + version.text() + "; 1.0 is known here");
+    version.fail("is " + version.text() + "; only 1.0 is supported");
   tables_.file = path;
   tables_.alphabet = TokenAlphabet::characters;  // unless ByteLevel is there
   if (root.has("normalizer")) read_normalizer(root.at("normalizer"), tables_);
@@ -93,7 +93,7 @@ int64_t TokenizerJson::id_of(const std::string& text) const {
 void TokenizerJson::read_model(const JsonNode& model) {
   // Files of the first years do not have it.
   const std::string type = model.has("type") ? model.at("type").text() : "BPE";
-  if (type != "BPE") model.at("type").fail("is " + type + "; BPE is known here");
+  if (type != "BPE") model.at("type").fail("is " + type + "; only BPE is supported");
   model.expect_keys({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                      "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
@@ -103,7 +103,7 @@ void TokenizerJson::read_model(const JsonNode& model) {
   tables_.byte_fallback = model.boolean_or("byte_fallback", false);
   if (tables_.byte_fallback && tables_.alphabet == TokenAlphabet::bytes) {
     model.at("byte_fallback")
-        .fail("is true, and the pre_tokenizer is ByteLevel: one or the other is known here");
+        .fail("is true, and the pre_tokenizer is ByteLevel: only one of the two is supported");
   }
   read_vocabulary(model.at("vocab"));
   read_merges(model.at("merges"));
@@ -146,7 +146,7 @@ void TokenizerJson::read_added_token(const JsonNode& token) {
   const AddedTokenRule rule{token.at("normalized").boolean(), token.at("lstrip").boolean(),
                             token.at("rstrip").boolean()};
   if (token.at("single_word").boolean())
-    token.at("single_word").fail("is true, of " + text + "; false is known here");
+    token.at("single_word").fail("is true, of " + text + "; only false is supported");
   const int64_t known = id_of(text);
   if (known >= 0 && static_cast<uint64_t>(known) != id)
     token.at("id").fail("is " + std::to_string(id) + ", and " + text + " has id " + std::to_string(known));
@@ -155,7 +155,7 @@ void TokenizerJson::read_added_token(const JsonNode& token) {
     // says.
     if (id != next_added_)
       token.at("id").fail("is " + std::to_string(id) + ", and the library gives " + text + " the id " +
-                          std::to_string(next_added_) + ", the next behind the vocabulary");
+                          std::to_string(next_added_) + ", the next after the vocabulary");
     add_token(token, text, id, kind);
   } else if (kinds_[id] == static_cast<int64_t>(TokenKind::control) ||
              kinds_[id] == static_cast<int64_t>(TokenKind::user_defined)) {
@@ -190,7 +190,7 @@ void TokenizerJson::read_merges(const JsonNode& merges) {
     const auto& left = merge[0].get_ref<const std::string&>();
     const auto& right = merge[1].get_ref<const std::string&>();
     if (left.find(' ') != std::string::npos || right.find(' ') != std::string::npos)
-      fail("texts with a blank, which are not known here");
+      fail("texts with a blank, which are not supported");
     merges_.push_back(left + ' ' + right);
   }
 }
@@ -199,7 +199,7 @@ void TokenizerJson::read_unknown(const JsonNode& model) {
   if (!model.has("unk_token") || model.at("unk_token").text().empty()) return;
   const JsonNode unknown = model.at("unk_token");
   tables_.unknown = static_cast<int32_t>(id_of(unknown.text()));
-  if (tables_.unknown < 0) unknown.fail("is " + unknown.text() + ", which is no token");
+  if (tables_.unknown < 0) unknown.fail("is " + unknown.text() + ", which is not a token");
 }
 
 void TokenizerJson::check_decoder_sign(const JsonNode& node, const std::string& sign) const {
@@ -223,7 +223,7 @@ void TokenizerJson::read_decoder(const JsonNode& decoder) {
   if (type == "Replace") {
     decoder.expect_keys({"type", "pattern", "content"});
     if (!decoder.at("pattern").has("String") || decoder.at("content").text() != " ")
-      decoder.fail("is not one of a String by a blank, the one that is known here");
+      decoder.fail("is not one of a String by a blank, the only one supported");
     check_decoder_sign(decoder, decoder.at("pattern").at("String").text());
   } else if (type == "Metaspace") {
     decoder.expect_keys({"type", "replacement", "prepend_scheme", "add_prefix_space", "str_rep", "split"});
@@ -233,11 +233,11 @@ void TokenizerJson::read_decoder(const JsonNode& decoder) {
     decoder.expect_keys({"type", "content", "start", "stop"});
     if (decoder.at("content").text() != " " || decoder.at("start").value() != 1 ||
         decoder.at("stop").value() != 0)
-      decoder.fail("is not one blank at the beginning (start 1, stop 0), the one that is known here");
+      decoder.fail("is not one blank at the beginning (start 1, stop 0), the only one supported");
     tables_.drop_first_blank = true;
   } else {
     decoder.fail("is " + type +
-                 "; ByteLevel, ByteFallback, Fuse, Replace, Metaspace, Strip and Sequence are known here");
+                 "; ByteLevel, ByteFallback, Fuse, Replace, Metaspace, Strip and Sequence are supported");
   }
 }
 
@@ -250,7 +250,7 @@ void TokenizerJson::read_post_processor(const JsonNode& processor) {
   } else if (type == "TemplateProcessing") {
     read_template(processor);
   } else if (type != "ByteLevel") {
-    processor.fail("is " + type + "; ByteLevel, TemplateProcessing and Sequence are known here");
+    processor.fail("is " + type + "; ByteLevel, TemplateProcessing and Sequence are supported");
   }
 }
 
@@ -265,7 +265,7 @@ void TokenizerJson::read_template(const JsonNode& processor) {
     }
     const JsonNode name = piece.at("SpecialToken").at("id");
     if (after_text || tables_.add_bos)
-      piece.fail("adds " + name.text() + "; one token before the text is known here");
+      piece.fail("adds " + name.text() + "; only one token before the text is supported");
     const JsonNode special = processor.at("special_tokens").at(name.text());
     const nlohmann::json& ids = special.at("ids").value();
     if (!ids.is_array() || ids.size() != 1 || ids[0] != id_of(name.text()))

@@ -37,19 +37,18 @@ bool has_blank_before(const TokenizerTables& tables) {
   const bool known = (before || normalizer.size() == 1) && is_sign_for_blanks(normalizer.back()) &&
                      std::all_of(steps.begin(), steps.end(), cuts_nothing);
   if (!known) {
-    tables.fail(tables.pre_tokenizer,
-                "the text is changed or cut before its tokens are found in a way that a GGUF file of a "
-                "vocabulary of characters cannot say; blanks to U+2581, with one before each text or none, "
-                "is what it can");
+    tables.fail(
+        tables.pre_tokenizer,
+        "the text is changed or cut before its tokens are found in a way that a GGUF file of a vocabulary of "
+        "characters cannot say; it can only turn blanks to U+2581, with one before each text or none");
   }
   return before;
 }
 
 void check_decoder(const TokenizerTables& tables, bool blank_before) {
   if (tables.drop_first_blank == blank_before) return;
-  tables.fail(tables.tokens,
-              std::string("the decoder ") + (blank_before ? "leaves" : "drops") +
-                  " a blank at a text's beginning, and a reader of a GGUF file does the other");
+  tables.fail(tables.tokens, std::string("the decoder ") + (blank_before ? "leaves" : "drops") +
+                                 " a blank at a text's beginning, and readers of GGUF files do the opposite");
 }
 
 bool has_all_bytes(const TokenizerTables& tables) {
@@ -72,8 +71,8 @@ std::vector<int64_t> kinds_of(const TokenizerTables& tables) {
   }
   if (!has_all_bytes(tables) && !tables.fuse_unknown) {
     tables.fail(tables.tokens,
-                "each unknown character is a token of its own (fuse_unk), and a reader of a GGUF file makes "
-                "one of neighbours");
+                "each unknown character is a token of its own (fuse_unk), and readers of GGUF files make one "
+                "token of neighbours");
   }
   return kinds;
 }

@@ -25,10 +25,10 @@ void check(const TokenizerTables& tables) {
 std::string pre_of(const TokenizerTables& tables) {
   const std::string pre = gguf_pre(tables);
   if (pre.empty()) {
-    tables.fail(tables.pre_tokenizer, std::string("GGUF files have no name that is known here for this way "
-                                                  "of cutting a text into words; smollm, gpt-2, llama-bpe "
-                                                  "(Llama 3) and qwen2 are") +
-                                          else_a_folder);
+    tables.fail(tables.pre_tokenizer,
+                std::string("GGUF files have no supported name for this way of cutting a text into words; "
+                            "smollm, gpt-2, llama-bpe (Llama 3) and qwen2 are supported") +
+                    else_a_folder);
   }
   return pre;
 }

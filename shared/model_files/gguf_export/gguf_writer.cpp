@@ -69,7 +69,7 @@ struct GgufFileWriter::File {
                packed.data() + static_cast<uint64_t>(place - first) * row_bytes);
     }
     if (first_not_finite(tensor.type, packed)) {
-      throw UserError("tensor " + tensor.name + " has a value that is no number or too large for " +
+      throw UserError("tensor " + tensor.name + " has a value that is not a number or too large for " +
                       type_name(tensor.type) +
                       (tensor.type == TensorType::f32 ? "" : "; --gguf f32 has room for any"));
     }

@@ -45,8 +45,8 @@ class MergeOrder {
     each_merge(tables_, table_, [&](size_t rank, int32_t left, int32_t right, int32_t id) {
       for (const int32_t part : {left, right, id}) {
         if (table_.kind(part) == TokenKind::byte || part == tables_.unknown)
-          fail_merge(rank, "is of or makes " + text_in_message(text_of(part)) +
-                               ", which stands for a byte or for what is unknown");
+          fail_merge(rank, "is of, or makes, " + text_in_message(text_of(part)) +
+                               ", which stands for a byte or for unknown characters");
       }
       if (is_piece(id)) merges_.emplace(pair_key(left, right), Merge{static_cast<int32_t>(rank), id});
     });
@@ -72,7 +72,7 @@ class MergeOrder {
     const std::string& text = text_of(id);
     if (character_size(text, 0) == text.size()) return -1;
     std::vector<int32_t> pieces = characters_of(text);
-    if (pieces.empty() && !is_found_before(id)) fail_token(id, "has a character that is no token");
+    if (pieces.empty() && !is_found_before(id)) fail_token(id, "has a character that is not a token");
     int32_t last = -1;
     while (pieces.size() > 1) {
       size_t place = 0;
@@ -91,11 +91,11 @@ class MergeOrder {
     }
     if (pieces.size() == 1) return last;
     if (pieces.size() == 2 && !is_found_before(id)) {
-      fail_token(id, "comes of no merge, and of the tokens " + text_in_message(text_of(pieces[0])) + " and " +
-                         text_in_message(text_of(pieces[1])) + " side by side");
+      fail_token(id, "comes from no merge, but from the tokens " + text_in_message(text_of(pieces[0])) +
+                         " and " + text_in_message(text_of(pieces[1])) + " side by side");
     }
     if (tables_.ignore_merges && !pieces.empty())
-      fail_token(id, "comes of no merge, and is a token where it is a whole text (ignore_merges)");
+      fail_token(id, "comes from no merge, and is a token only as a whole text (ignore_merges)");
     return -1;
   }
 

@@ -170,7 +170,7 @@ def a_system_text_is_in_every_prompt(work):
     strict = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns') }}{% endif %}"
     config.write_text(json.dumps(json.loads(before) | {"chat_template": strict + tiny_models.CHATML}))
     said = common.call("run", "small.ini", f"--model={work / 'qwen2'}", f"--system={text}", "--output=refused", code=2, cwd=work).stderr
-    assert said == f"apportion: system = {text}: the model's chat template says: no system turns; default or none is right\n", said
+    assert said == f"apportion: system = {text}: the model's chat template says: no system turns; use default or none\n", said
     config.write_text(before)
 
 
@@ -210,7 +210,7 @@ def layers_in_one_tensor_are_named_together(work):
         ("qwen2", "qkv_proj", "qkv_proj", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"),
     ]:
         said = common.call("run", "small.ini", f"--model={work / model}", f"--lora_targets={targets}", "--output=refused", code=2, cwd=work).stderr
-        assert said == f"apportion: lora_targets has {wrong}, which is no layer of a {model} model; those of {names} are\n", said
+        assert said == f"apportion: lora_targets has {wrong}, which is not a layer of a {model} model; those of {names} are\n", said
 
 
 def a_gguf_file_becomes_a_folder(work):
@@ -260,7 +260,7 @@ def refused(work):
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"partial_rotary_factor": 0.5}))
     said = common.call("inspect", work / "qwen2", code=2).stderr
-    assert said == f"apportion: {path}: partial_rotary_factor is not known here, and may change what the model computes\n", said
+    assert said == f"apportion: {path}: partial_rotary_factor is not supported, and may change what the model computes\n", said
     path.unlink()
     said = common.call("run", "small.ini", f"--model={work / 'qwen2'}", code=2, cwd=work).stderr
     assert "has no config.json" in said and said.count("\n") == 1, said

@@ -202,8 +202,8 @@ def refused(work):
     said = common.call("export", "other", "--merged", out, "--gguf", "f32", "--model", work / "gemma2", code=2, cwd=work).stderr
     assert said.endswith("no place for (query_pre_attn_scalar)\n") and not out.exists(), said
     there = work / "toy-f32.gguf"
-    assert f"{there} exists; name a file that is to be made" in line_of("--merged", there, "--gguf", "f16")
-    assert f"{there} exists; name a file that is to be made" in line_of("--gguf-lora", there)
+    assert f"{there} exists; name a file that does not exist yet" in line_of("--merged", there, "--gguf", "f16")
+    assert f"{there} exists; name a file that does not exist yet" in line_of("--gguf-lora", there)
     assert "--gguf 'q4_0' must be q8_0, f16 or f32" in line_of("--merged", out, "--gguf", "q4_0")
     assert "--gguf belongs to export DIR --merged OUT.gguf" in line_of("--gguf", "f16", "--csv", "x.csv")
     assert "for which --gguf q8_0, f16 or f32 is needed" in line_of("--merged", out)
@@ -214,7 +214,7 @@ def refused(work):
     tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, tokenizer["pre_tokenizer"]]}
     path.write_text(json.dumps(tokenizer))
     said = line_of("--merged", out, "--gguf", "q8_0")
-    assert said.startswith(f"apportion: {path}, byte ") and "no name that is known here for this way of cutting" in said, said
+    assert said.startswith(f"apportion: {path}, byte ") and "no supported name for this way of cutting" in said, said
     assert not [name for name in os.listdir(work) if name.startswith("new.gguf")], "something is left"
 
 

@@ -128,7 +128,7 @@ def refused(work, name, content):
     kept = [merge for merge in model["merges"] if merge not in (RUNS, " ".join(RUNS))]
     assert len(kept) == len(model["merges"]) - 1
     said = line_of({"model": model | {"merges": kept}})
-    assert f"{sign * 4}, comes of no merge, and of the tokens {sign * 2} and {sign * 2} side by side" in said, said
+    assert f"{sign * 4}, comes from no merge, but from the tokens {sign * 2} and {sign * 2} side by side" in said, said
     said = line_of({"model": model | {"byte_fallback": False, "unk_token": None}})
     assert "neither tokens for all bytes" in said, said
     size = len(model["vocab"])

@@ -87,7 +87,7 @@ def choice(work, name, joined, kind, texts):
     learns(work / f"{name}-auto")
     steers(work / f"{name}-auto")
     said = common.call(*words, "--steering=digit", f"--output={name}-digit", code=2, cwd=work).stderr
-    right = f"{kind}s ({', '.join(texts)}) are: steering = {kind}, or auto, which takes what fits, is right"
+    right = f"{kind}s ({', '.join(texts)}) are: use steering = {kind}, or auto, which takes what fits"
     assert said == f"apportion: steering = digit: 0, 1 are not one token each where this model's answers begin; {right}\n", said
     assert not (work / f"{name}-digit").exists() or not list((work / f"{name}-digit").glob("tasks/*/result.h5"))
     said = common.call(*words, "--method=zero-shot", "--steering=digit", f"--output={name}-asked", code=2, cwd=work).stderr
@@ -102,12 +102,12 @@ def nothing_fits(work):
     said = common.call("run", "small.ini", f"--model={model}", "--steering=auto", "--output=nothing-auto", code=2, cwd=work).stderr
     tried = "of the digits 0, 1 are not, of the letters A, B are not, of the words Name, Type are not"
     assert said.startswith("apportion: steering = auto finds nothing for 2 categories") and tried in said, said
-    assert said.endswith("steering = path, which needs none, is right\n") and said.count("\n") == 1, said
+    assert said.endswith("use steering = path, which needs none\n") and said.count("\n") == 1, said
     said = common.call("run", "small.ini", f"--model={model}", "--output=nothing-digit", code=2, cwd=work).stderr
-    assert said.endswith("nor are other digits, letters or words: steering = path, which needs none, is right\n"), said
+    assert said.endswith("nor are other digits, letters or words: use steering = path, which needs none\n"), said
     described = common.call("inspect", model).stdout
     assert "none of 0 to 9; none of A to Z; none of Name to Node\n" in described, described
-    assert "steering = auto takes nothing: path is right" in described, described
+    assert "steering = auto takes nothing: use path" in described, described
 
 
 def write_dataset(work, name, categories):
@@ -134,10 +134,10 @@ def many_categories(work):
         assert stored(work / f"of{count}-auto") == {"config": {kind}, "identity": {kind}}
     write_dataset(work, "of41", names[:41])
     said = common.call(*words, "--dataset=of41", "--steering=auto", "--output=of41", code=2, cwd=work).stderr
-    assert "there are 10 digits, there are 26 letters, there are 40 words; steering = path" in said, said
+    assert "there are 10 digits, there are 26 letters, there are 40 words; use steering = path" in said, said
     write_dataset(work, "named", [*names[:28], "Value"])
     said = common.call(*words, "--dataset=named", "--steering=word", "--output=named", code=2, cwd=work).stderr
-    assert "has a category called Value, which steering = word has stand for ckm; another steering is right" in said, said
+    assert "has a category called Value, which steering = word lets stand for ckm; use another steering" in said, said
     said = common.call(*words, "--dataset=named", "--steering=auto", "--output=named", code=2, cwd=work).stderr
     assert "there are 26 letters, of the words one is a category's name" in said, said
 
@@ -155,7 +155,7 @@ def main():
         nothing_fits(work)
         many_categories(work)
         described = common.call("inspect", "smollm2").stdout
-        assert "behind the prompt: 0 to 9; A to Z; Name to Node\n" in described, described
+        assert "after the prompt: 0 to 9; A to Z; Name to Node\n" in described, described
         chosen = "digit for up to 10, letter up to 26, word up to 40 categories"
         assert f"steering = auto takes {chosen}\n" in described, described
         dumped = subprocess.run([common.APPORTION, "--dump-defaults"], check=True, capture_output=True, text=True).stdout

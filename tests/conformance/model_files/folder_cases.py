@@ -44,12 +44,12 @@ def of_config():
     def case(key, value, words):
         return f"{key} = {json.dumps(value)}" if value is not GONE else f"no {key}", with_value(folder, CONFIG, value, key), CONFIG, words
 
-    yield "a config that ends early", folder | {CONFIG: folder[CONFIG][:40]}, CONFIG, ["byte 40: ", "is no JSON"]
+    yield "a config that ends early", folder | {CONFIG: folder[CONFIG][:40]}, CONFIG, ["byte 40: ", "is not JSON"]
     yield "also a config that is a list", folder | {CONFIG: b"[]"}, CONFIG, ["byte 0: ", "is not a JSON object"]
     yield "a config of lists within lists", folder | {CONFIG: b"[" * 5000}, CONFIG, ["byte 100: ", "100 deep"]
     yield "also an empty config", folder | {CONFIG: b""}, CONFIG, ["byte "]
     again = with_key_again(folder, CONFIG, "rope_theta", 5e5)
-    yield "a key of the config twice", again, CONFIG, ["byte ", "the key rope_theta is there twice"]
+    yield "a key of the config twice", again, CONFIG, ["byte ", "the key rope_theta appears twice"]
     yield case("model_type", "mamba", ['model_type is "mamba"'])
     yield also(case("model_type", GONE, ["model_type is null"]))
     yield case("hidden_size", "16", ['hidden_size is "16"; 1 to '])
@@ -65,8 +65,8 @@ def of_config():
     yield case("rope_scaling", "linear", ['rope_scaling is "linear"'])
     yield case("layer_types", "full_attention", ['layer_types is "full_attention"'])
     yield also(case("tie_word_embeddings", "yes", ['tie_word_embeddings is "yes"']))
-    yield case("new_idea", 1, ["new_idea is not known here"])
-    yield case("new\nidea", 1, ["new idea is not known here"])
+    yield case("new_idea", 1, ["new_idea is not supported"])
+    yield case("new\nidea", 1, ["new idea is not supported"])
 
 
 def of_weights():
@@ -86,10 +86,10 @@ def of_weights():
     yield "no weights", {name: content for name, content in folder.items() if name != WEIGHTS}, WEIGHTS, ["cannot read"]
     yield "also seven bytes", folder | {WEIGHTS: folder[WEIGHTS][:7]}, WEIGHTS, ["byte 0: "]
     yield "a header beyond the end", folder | {WEIGHTS: struct.pack("<Q", length) + folder[WEIGHTS][8:]}, WEIGHTS, ["byte 8: ", f"({length} bytes wanted"]
-    yield "a header that is no JSON", folder | {WEIGHTS: valid_files.joined(b'{"a": }', data)}, WEIGHTS, ["byte 14: ", "is no JSON"]
+    yield "a header that is not JSON", folder | {WEIGHTS: valid_files.joined(b'{"a": }', data)}, WEIGHTS, ["byte 14: ", "is not JSON"]
     yield "also a header that is a list", folder | {WEIGHTS: valid_files.joined(b"[1]", data)}, WEIGHTS, ["byte 8: ", "is not a JSON object"]
     again = json.dumps({UP: header[UP]})[:-1].encode() + b", " + json.dumps(header)[1:].encode()
-    yield "a tensor's key twice", folder | {WEIGHTS: valid_files.joined(again, data)}, WEIGHTS, ["byte ", f"the key {UP} is there twice"]
+    yield "a tensor's key twice", folder | {WEIGHTS: valid_files.joined(again, data)}, WEIGHTS, ["byte ", f"the key {UP} appears twice"]
     yield "also half the data", folder | {WEIGHTS: folder[WEIGHTS][: length - 2000]}, WEIGHTS, ["byte 8: ", "data_offsets lie outside the file's"]
     yield "also an unknown type", up("dtype", "F8_E4M3"), WEIGHTS, ["byte 8: ", f"tensor '{UP}': dtype is \"F8_E4M3\""]
     yield "also a size below 0", up("shape", [-24, 16]), WEIGHTS, ["byte 8: ", f"tensor '{UP}': shape has an entry"]
@@ -99,10 +99,10 @@ def of_weights():
     yield "also the end before the beginning", up("data_offsets", [end, begin]), WEIGHTS, ["byte 8: ", f"tensor '{UP}': data_offsets lie outside"]
     yield "also one place", up("data_offsets", [begin]), WEIGHTS, ["byte 8: ", f"tensor '{UP}': data_offsets are not two"]
     yield "in another's place", up("data_offsets", [begin - 64, end - 64]), WEIGHTS, ["byte 8: ", "overlap", UP]
-    yield "also another shape", up("shape", [16, 24]), WEIGHTS, ["byte ", f"tensor '{UP}' has shape [16,24]; [24,16] is right"]
+    yield "also another shape", up("shape", [16, 24]), WEIGHTS, ["byte ", f"tensor '{UP}' has shape [16,24]; [24,16] is expected"]
     yield "a tensor less", changed(lambda new: new.pop(UP)), WEIGHTS, ["byte ", f"tensor '{UP}' is missing"]
     bias = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-    yield "also a tensor more", changed(lambda new: new.__setitem__("model.bias", bias)), WEIGHTS, ["byte ", "tensor 'model.bias' is none of this model's"]
+    yield "also a tensor more", changed(lambda new: new.__setitem__("model.bias", bias)), WEIGHTS, ["byte ", "tensor 'model.bias' does not belong to this model"]
 
 
 def with_a_nan(files, name, tensors, tensor):
@@ -118,10 +118,10 @@ def of_index():
         return with_value(files, INDEX, part, "weight_map", tensor)
 
     embedding = "model.embed_tokens.weight"
-    yield "an index that is no JSON", files | {INDEX: files[INDEX][:-3]}, INDEX, ["byte "]
+    yield "an index that is not JSON", files | {INDEX: files[INDEX][:-3]}, INDEX, ["byte "]
     yield "also an index without a map", files | {INDEX: b'{"metadata": {}}'}, INDEX, ["byte 0: ", "weight_map"]
     again = with_key_again(files, INDEX, UP, "model-00001-of-00002.safetensors")
-    yield "a tensor twice in an index", again, INDEX, ["byte ", f"the key {UP} is there twice"]
+    yield "a tensor twice in an index", again, INDEX, ["byte ", f"the key {UP} appears twice"]
     yield "a file that is not there", listed(UP, "model-00003-of-00002.safetensors"), INDEX, [f"weight_map: tensor '{UP}' is not in model/model-00003-of-00002.safetensors: there is no"]
     yield "a file elsewhere", listed(UP, "../model.safetensors"), INDEX, ["byte 0: ", f"weight_map: tensor '{UP}'"]
     yield "also a folder", listed(UP, ".."), INDEX, ["weight_map", UP]
@@ -136,10 +136,10 @@ def of_tokens():
     def case(name, value, *steps, words):
         return name, with_value(folder, TOKENS, value, *steps), TOKENS, ["byte ", *words]
 
-    yield "tokens that are no JSON", folder | {TOKENS: folder[TOKENS][:500]}, TOKENS, ["byte 500: ", "is no JSON"]
+    yield "tokens that are no JSON", folder | {TOKENS: folder[TOKENS][:500]}, TOKENS, ["byte 500: ", "is not JSON"]
     yield "also tokens of lists within lists", folder | {TOKENS: b'{"a":' * 200}, TOKENS, ["byte ", "100 deep"]
     again = with_key_again(folder, TOKENS, "the", 3)
-    yield "a token twice", again, TOKENS, ["byte ", "the key the is there twice"]
+    yield "a token twice", again, TOKENS, ["byte ", "the key the appears twice"]
     yield case("also no version", GONE, "version", words=["has no key version"])
     yield case("also a key of another time", 1, "new_idea", words=["new_idea"])
     yield case("also Unigram", "Unigram", "model", "type", words=["model.type", "Unigram"])
@@ -148,7 +148,7 @@ def of_tokens():
     yield case("an id below 0", -1, "model", "vocab", "the", words=["model.vocab.the is not an id"])
     yield case("also an id far away", 1 << 40, "model", "vocab", "the", words=["model.vocab.the is the id 1099511627776"])
     yield case("also a merge of one text", ["th"], "model", "merges", words=["merge 0 is not two texts"])
-    yield case("a merge of no tokens", ["t h", "qq e"], "model", "merges", words=["merge 1 is of or makes a text that is no token"])
+    yield case("a merge of no tokens", ["t h", "qq e"], "model", "merges", words=["merge 1 is of, or makes, a text that is not a token"])
     yield case("also merges that are none", "t h", "model", "merges", words=["model.merges is not a list"])
     yield case("also dropout", 0.5, "model", "dropout", words=["model.dropout"])
     yield case("a normalizer", {"type": "StripAccents"}, "normalizer", words=["normalizer is StripAccents"])
@@ -164,7 +164,7 @@ def of_tokens():
 
 def of_templates():
     folder = valid_files.folder()
-    yield "a configuration of tokens", folder | {TOKENS_CONFIG: b"{,}"}, TOKENS_CONFIG, ["byte 1: ", "is no JSON"]
+    yield "a configuration of tokens", folder | {TOKENS_CONFIG: b"{,}"}, TOKENS_CONFIG, ["byte 1: ", "is not JSON"]
     yield "also a list of tokens", folder | {TOKENS_CONFIG: b"[]"}, TOKENS_CONFIG, ["byte 0: ", "is not a JSON object"]
     yield "also a template's number", with_value(folder, TOKENS_CONFIG, 7, "chat_template"), TOKENS_CONFIG, ["chat_template is neither"]
     yield "also a template's name", with_value(folder, TOKENS_CONFIG, [{"name": 7}], "chat_template"), TOKENS_CONFIG, ["chat_template is neither"]
@@ -187,7 +187,7 @@ def of_adapter():
     name = next(iter(tensors))
     yield "an adapter's configuration", files | {ADAPTER_CONFIG: b'{"r": 2'}, ADAPTER_CONFIG, ["byte 7: "]
     again = with_key_again(files, ADAPTER_CONFIG, "lora_alpha", 8)
-    yield "a key of an adapter twice", again, ADAPTER_CONFIG, ["byte ", "the key lora_alpha is there twice"]
+    yield "a key of an adapter twice", again, ADAPTER_CONFIG, ["byte ", "the key lora_alpha appears twice"]
     yield case("peft_type", "IA3", ["peft_type"])
     yield case("r", 0, ["r is 0"])
     yield also(case("r", 1 << 40, ["r is 1099511627776"]))
@@ -200,7 +200,7 @@ def of_adapter():
     yield case("alpha_pattern", {"q_proj": 8}, ["alpha_pattern is "])
     yield also(case("bias", "all", ['bias is "all"']))
     yield case("layers_to_transform", [1], ["layers_to_transform"])
-    yield "another rank", with_value(files, ADAPTER_CONFIG, 4, "r"), ADAPTER, ["byte ", f"tensor '{name}' has shape [2,16]; 4 rows are right by r of adapter_config.json"]
+    yield "another rank", with_value(files, ADAPTER_CONFIG, 4, "r"), ADAPTER, ["byte ", f"tensor '{name}' has shape [2,16]; 4 rows are expected by r of adapter_config.json"]
     yield "a tensor of an adapter less", with_tensors(lambda new: new.pop(name)), ADAPTER, ["byte ", f"tensor '{name}' is missing"]
     more = name.replace("q_proj", "o_proj")
     yield "a tensor of an adapter more", with_tensors(lambda new: new.__setitem__(more, new[name])), ADAPTER, ["byte ", f"tensor '{more}' belongs to none of the target_modules"]

@@ -74,7 +74,7 @@ def of_the_file():
     yield "empty", b"", ["byte 0: ", "does not begin with"]
     yield "also another magic number", patched(0, b"GGML"), ["byte 0: ", "is it a GGUF file?"]
     yield "also a web page", b"<!DOCTYPE html><title>Not found</title>" * 9, ["byte 0: ", "is it a GGUF file?"]
-    yield "version 1", patched(4, struct.pack("<I", 1)), ["byte 4: ", "GGUF version 1; 3 is known"]
+    yield "version 1", patched(4, struct.pack("<I", 1)), ["byte 4: ", "GGUF version 1; only 3 is supported"]
     yield "big-endian", patched(4, struct.pack(">I", 3)), ["byte 4: ", "big-endian"]
     yield "also no end of the header", whole[:20], ["byte 8: ", "the number of tensors is 11, more than the file has room for"]
     yield "too many tensors", patched(8, struct.pack("<Q", 1 << 60)), ["byte 8: ", "the number of tensors is 1152921504606846976"]
@@ -90,8 +90,8 @@ def of_the_file():
     yield "also a list's type", patched(tokens, struct.pack("<I", 99)), [f"byte {tokens}: ", "tokenizer.ggml.tokens has value type 99"]
     yield "also lists in a list", patched(tokens, struct.pack("<I", 9)), ["byte ", "tokenizer.ggml.tokens is an array of arrays"]
     yield "also a list's length", patched(tokens + 4, struct.pack("<Q", 1 << 61)), ["byte ", "tokenizer.ggml.tokens has 2305843009213693952 elements"]
-    yield "also a truth", with_key("general.x", (7, b"\2")), ["byte ", "a boolean is 2; 0 or 1 is right"]
-    yield "a key twice", twice("key"), ["byte ", "metadata key llama.block_count is there twice"]
+    yield "also a truth", with_key("general.x", (7, b"\2")), ["byte ", "a boolean is 2; 0 or 1 is expected"]
+    yield "a key twice", twice("key"), ["byte ", "metadata key llama.block_count appears twice"]
     yield "cut", whole[:-64], ["byte ", "blk.0.ffn_down.weight reach beyond the file's end"]
 
 
@@ -114,7 +114,7 @@ def of_keys():
     yield "also more heads of keys", with_key("llama.attention.head_count_kv", natural(4)), ["llama.attention.head_count_kv 4"]
     yield "also no epsilon", without_key("llama.attention.layer_norm_rms_epsilon"), ["no metadata key llama.attention.layer_norm_rms_epsilon"]
     yield "no number", with_key("llama.rope.freq_base", number(float("nan"))), ["llama.rope.freq_base is not a positive number"]
-    yield "also a key of another time", with_key("llama.new_idea", natural(1)), ["metadata key llama.new_idea is not known here"]
+    yield "also a key of another time", with_key("llama.new_idea", natural(1)), ["metadata key llama.new_idea is not supported"]
     yield "no tokens", without_key("tokenizer.ggml.tokens"), ["no metadata key tokenizer.ggml.tokens"]
     yield "also a token less", with_key("tokenizer.ggml.tokens", valid_files.strings(["a"] * 260)), ["the tokenizer has 260 tokens", "261 rows"]
     yield "also tokens that are numbers", with_key("tokenizer.ggml.tokens", (9, struct.pack("<IQI", 4, 1, 7))), ["tokenizer.ggml.tokens is not an array of texts"]
@@ -135,17 +135,17 @@ def of_tensors():
     yield "also beyond all numbers", with_tensor(up, 2, (1 << 64) - 32), ["byte ", f"bytes of tensor {up} reach beyond the file's end"]
     yield "between two places", with_tensor(up, 2, 4), ["byte ", f"tensor {up} does not begin at a multiple of 32"]
     yield "in another's place", with_tensor(norm, 2, 0), ["byte ", "overlap", norm]
-    yield "a tensor twice", twice("tensor"), ["byte ", "tensor blk.0.ffn_down.weight is there twice"]
+    yield "a tensor twice", twice("tensor"), ["byte ", "tensor blk.0.ffn_down.weight appears twice"]
     yield "a tensor less", without_tensor(up), ["byte 8: ", f"there is no tensor {up}"]
-    yield "also another shape", with_tensor(up, 0, [24, 16]), ["byte ", f"tensor {up} has shape [16, 24]; [24, 16] is right"]
-    yield "also a bias", and_tensor("blk.0.attn_q.bias", [16], bytes(64)), ["byte ", "tensor blk.0.attn_q.bias", "biases are not computed here"]
+    yield "also another shape", with_tensor(up, 0, [24, 16]), ["byte ", f"tensor {up} has shape [16, 24]; [24, 16] is expected"]
+    yield "also a bias", and_tensor("blk.0.attn_q.bias", [16], bytes(64)), ["byte ", "tensor blk.0.attn_q.bias", "biases are not supported"]
     yield "also an embedding of one row", with_tensor("token_embd.weight", 0, [16]), ["byte ", "token_embd.weight has shape [16]"]
 
 
 def when_it_is_read():
     """Faults that `inspect` does not read, or shows along with the rest."""
     yield "a weight that is no number", not_a_number(), ["byte ", "tensor blk.0.ffn_up.weight has a NaN or an infinity in row 3"]
-    yield "a merge of no tokens", with_key("tokenizer.ggml.merges", valid_files.strings(["t h", "zz e"])), ["byte ", "merge 1 is of or makes a text that is no token"]
+    yield "a merge of no tokens", with_key("tokenizer.ggml.merges", valid_files.strings(["t h", "zz e"])), ["byte ", "merge 1 is of, or makes, a text that is not a token"]
     yield "also too few kinds", with_key("tokenizer.ggml.token_type", (9, struct.pack("<IQ2i", 5, 2, 1, 1))), ["byte ", "there are 2 token types for 261"]
     yield "a template's third line", with_key("tokenizer.chat_template", word("{{ bos }}\n\n{% if %}")), ["byte ", "tokenizer.chat_template, line 3: "]
 
@@ -165,12 +165,12 @@ def of_parts():
     first, second, third = (valid_files.part_name(number) for number in range(3))
     valid = valid_files.in_parts(valid_files.gguf_parts())
     without = {name: data for name, data in valid.items() if name != second}
-    yield "a part less", without, first, [f"{first}, byte ", f"(split.count) there is no {second};"]
+    yield "a part less", without, first, [f"{first}, byte ", f"(split.count), missing: {second};"]
     yield "a part's other name", without | {"model.gguf": valid[second]}, "model.gguf", ["model.gguf, byte ", "(split.no, split.count)", "-00002-of-00003.gguf"]
     yield "parts exchanged", valid | {second: valid[third], third: valid[second]}, first, [f"{second}, byte ", "split.no is 2"]
     yield "also a part that is no file of GGUF's", valid | {third: b"GG"}, first, [f"{third}, byte 0: "]
     yield "a part that is cut", valid | {third: valid[third][:-32]}, second, [f"{third}, byte ", "reach beyond the file's end"]
-    yield "also a number too large", with_part_key(0, "split.no", natural(3)), first, [f"{first}, byte ", "split.no is 3", "0 to 2 is right"]
+    yield "also a number too large", with_part_key(0, "split.no", natural(3)), first, [f"{first}, byte ", "split.no is 3", "0 to 2 is expected"]
     yield "also a number in words", with_part_key(1, "split.no", word("1")), first, [f"{second}, byte ", "split.no is not an integer"]
     yield "also a count in words", with_part_key(0, "split.count", word("3")), first, [f"{first}, byte ", "split.count is not an integer"]
     yield "also a million parts", with_part_key(0, "split.count", natural(1000000)), first, [f"{first}, byte ", "split.count is 1000000; up to 65535"]
@@ -181,6 +181,6 @@ def of_parts():
     yield "another model's key", with_part_key(1, "general.architecture", word("qwen2")), first, [f"{second}, byte ", "metadata key general.architecture"]
     yield "also another alignment", with_part_key(1, "general.alignment", natural(8)), first, [f"{second}, byte ", "aligned to 8 (general.alignment)"]
     again = in_parts(lambda parts: valid_files.add_tensor(parts[2], "output_norm.weight", [16], bytes(64)))
-    yield "a tensor in two parts", again, third, [f"{third}, byte ", "tensor output_norm.weight is there twice, also in ", f"{second}, byte "]
+    yield "a tensor in two parts", again, third, [f"{third}, byte ", "tensor output_norm.weight appears twice, also in ", f"{second}, byte "]
     row = in_parts(lambda parts: parts[2]["tensors"]["blk.0.attn_norm.weight"].__setitem__(0, [8]))
-    yield "also another shape in a part", row, first, [f"{third}, byte ", "tensor blk.0.attn_norm.weight has shape [8]; [16] is right"]
+    yield "also another shape in a part", row, first, [f"{third}, byte ", "tensor blk.0.attn_norm.weight has shape [8]; [16] is expected"]

@@ -97,9 +97,9 @@ def named_where_they_do_not_fit(parts, other):
 
     folder = in_folder(lambda at: (at / names[1]).unlink())
     for command in ("inspect", "score"):
-        refused(folder / names[2], f"{names[2]}, byte ", f"there is no {folder / names[1]}; put", command=command)
+        refused(folder / names[2], f"{names[2]}, byte ", f"missing: {folder / names[1]}; put", command=command)
     (folder / names[0]).unlink()
-    refused(folder / names[2], f"there is no {folder / names[0]}, and 1 more")
+    refused(folder / names[2], f"missing: {folder / names[0]}, and 1 more")
     folder = in_folder(lambda at: (at / names[1]).rename(at / "other.gguf"))
     refused(folder / "other.gguf", "other.gguf, byte ", f"part 2 of {len(parts)} (split.no, split.count)", names[1].removeprefix("toy"))
     # Parts that are all renamed alike are still parts.

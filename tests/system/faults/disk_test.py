@@ -24,7 +24,7 @@ def check_refusal(run, folder, reason):
     """Expects exit code 2 and one line, from rank 0, with the file and the reason."""
     run.ends(2, 120)
     # The full disk may also have cut short a checkpoint of the run before.
-    lines = [line for line in run.lines() if not re.search(r"warning: .*: the checkpoint of step \d+ is passed over: .*/COMPLETE, byte 0: the file is missing", line)]
+    lines = [line for line in run.lines() if not re.search(r"warning: .*: the checkpoint of step \d+ is skipped: .*/COMPLETE, byte 0: the file is missing", line)]
     assert len(lines) == 1 and lines[0].endswith(f": {reason}") and "cannot " in lines[0] and f" {folder}/" in lines[0], run.log()
     assert "errno" not in lines[0] and "Traceback" not in run.log(), run.log()
 

@@ -76,7 +76,7 @@ def check_keys():
     whole = pathlib.Path("model.gguf").read_bytes()
     check(edit_gguf.put_together(edit_gguf.take_apart(whole)) == whole, "the file is not what it was")
     with with_key("llama.rope.scale_linear", edit_gguf.number(4)):
-        refused("model.gguf, byte ", "llama.rope.scale_linear is 4, which is not computed here; 1 is")
+        refused("model.gguf, byte ", "llama.rope.scale_linear is 4, which is not supported; 1 is")
     with with_key("llama.logit_scale", edit_gguf.number(0.5)):
         refused("llama.logit_scale is 0.5")
     with with_key("split.count", edit_gguf.natural(3)):
@@ -84,7 +84,7 @@ def check_keys():
     with with_key("tokenizer.ggml.pre", edit_gguf.word("mpt")):
         refused("tokenizer.ggml.pre is mpt", "smollm, gpt-2, llama-bpe")
     with model(lambda file: file["keys"].pop("tokenizer.ggml.pre")):
-        refused("no tokenizer.ggml.pre", "convert it anew")
+        refused("no tokenizer.ggml.pre", "convert it again")
 
 
 def check_tensors():
@@ -99,7 +99,7 @@ def check_tensors():
         struct.pack_into("<f", file["data"], offset + 4 * (dimensions[0] * row + 5), float("nan"))
 
     with model(bias):
-        refused("tensor blk.0.attn_q.bias", "biases are not computed here")
+        refused("tensor blk.0.attn_q.bias", "biases are not supported")
     with model(lambda file: file["tensors"]["blk.0.attn_q.weight"].__setitem__(1, 16)):
         refused("tensor blk.0.attn_q.weight is of the type IQ2_XXS", "Q4_0", "Q6_K", "llama-quantize")
     with model(not_a_number):
@@ -131,9 +131,9 @@ def targets(*rows, mark=","):
 
 def check_names():
     with changed("colours/targets.csv", targets("caf\u00e9,1,3,ball", "cafe\u0301,2,2,cube")):
-        refused("colours/targets.csv, line 3", "was there before")
+        refused("colours/targets.csv, line 3", "is there already")
     with changed("colours/targets.csv", targets("ball,1,3,ball", "\u200bball,2,2,cube")):
-        refused("colours/targets.csv, line 3", "was there before")
+        refused("colours/targets.csv, line 3", "is there already")
     templates = pathlib.Path("colours/templates.txt").read_text()
     with changed("colours/templates.txt", templates.replace("0 = red", "0 = \u200b")):
         refused("colours/templates.txt, line 2", "an empty name")
@@ -201,7 +201,7 @@ def check_adapters():
         return json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"], (folder / "README.md").read_text()
 
     base, card = adapter("local")
-    check(base.endswith("/model.gguf") and "does not tell its name" in card and "base_model:" not in card, base, card)
+    check(base.endswith("/model.gguf") and "does not give its name" in card and "base_model:" not in card, base, card)
     with with_key("general.source.url", edit_gguf.word("https://huggingface.co/org/Tiny-1M")):
         base, card = adapter("hub")
     check(base == "org/Tiny-1M" and 'base_model: "org/Tiny-1M"\n' in card, base, card)

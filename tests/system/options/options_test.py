@@ -126,7 +126,7 @@ def other_bytes(base):
     assert named_all.contents() == base.contents(), "defaults that are named are others than those that are not"
     assert run({"steering": "auto"}).contents() == base.contents(), "digits are what auto finds"
     said = run({"steering": "word"}, code=2)
-    assert "Name, Type are not one token each" in said and "digits (0, 1) are: steering = digit, or auto" in said, said
+    assert "Name, Type are not one token each" in said and "digits (0, 1) are: use steering = digit, or auto" in said, said
     for settings in (
         {"frames": "none"},
         {"schedule": "constant"},
@@ -169,7 +169,7 @@ def adapters():
             assert sorted(json.load(text)["target_modules"]) == sorted(targets.split(","))
     for target in ("qkv_proj", "gate_up_proj"):  # layers of a phi3 block; families_job_test runs one
         said = run({"lora_targets": f"q_proj,{target}"}, code=2)
-        assert f"lora_targets has {target}, which is no layer of a llama model; those of q_proj, " in said, said
+        assert f"lora_targets has {target}, which is not a layer of a llama model; those of q_proj, " in said, said
     for preset, alpha in (("authors", "16"), ("unheld", "256")):
         settings = {"preset": preset, "holdout_wordings": 1, "batch_prompts": 4} | SHORT
         words = words_of(settings | {"dataset": "colours", "model": "model.gguf"})

@@ -298,7 +298,7 @@ def one_flipped_byte():
     flip(weights.replace("result.h5", "adapter/adapter_model.safetensors"), -1)
     (journal,) = pathlib.Path("small/journal").iterdir()
     flip(journal, 30)
-    assert results.verify() == [f"{journal}, byte 0: this record is damaged and passed over"]
+    assert results.verify() == [f"{journal}, byte 0: this record is damaged and skipped"]
     flip(journal, 30)
     assert results.verify() == []
     flip("small.h5", os.path.getsize("small.h5") // 2)

@@ -49,9 +49,9 @@ def says_what_json_says(folder):
     training = {t["kind"]: t for t in cell["training"]}
     assert training["calibrate"]["adapter_digest"] in digests, digests
     assert "perplexity" in card.text and "calibrate_steps = 2\n" in card.text and "lora_rank = 4\n" in card.text
-    assert "does not tell its name on the hub" in card.text and "licence | its files name none" in card.text
+    assert "does not give its name on the hub" in card.text and "licence | its files name none" in card.text
     first = ModelCard.load(card_of(folder, "sft"))
-    assert not first.data.eval_results and "stage 2 of the training begins from" in first.text
+    assert not first.data.eval_results and "stage 2 of the training starts from" in first.text
     assert training["sft"]["adapter_digest"] in first.text
 
 
@@ -113,7 +113,7 @@ def stays_as_it_was_left():
     # Another method trains only stage 1, so its adapter is now measured; running the first job again keeps that in the card.
     call("run", "small.ini", "--output", "run", "--method", "sft", *QUICK)
     measured = card_of("run", "sft").read_text()
-    assert "begins from" not in measured and "| after, v2 |" in measured, measured
+    assert "starts from" not in measured and "| after, v2 |" in measured, measured
     call(*again)
     assert card_of("run", "sft").read_text() == measured
 

@@ -103,7 +103,7 @@ fi
 cp -r one damaged
 task=$(h5ls -r damaged/index.h5 | sed -n 's|.*/after/v2 *Soft Link {/tasks/\(.*\)}|\1|p')
 echo "more" >>"damaged/tasks/$task/result.h5"
-refused "1 of the results cannot be read, all others are there: .*$task" apportion export damaged --csv some.csv
+refused "1 of the results cannot be read; all others are there: .*$task" apportion export damaged --csv some.csv
 check "not the others alone" cmp some.csv <(grep -v ',after,' shares.csv)
 refused "1 of the results cannot be read.*$task" apportion report damaged
 check "no report of the others" grep -q "before, v2" refused.out

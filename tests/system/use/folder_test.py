@@ -70,7 +70,7 @@ def garbage_goes():
     """gc removes what belonged to a reduced sweep or a forgotten job, and no more."""
     call("run", "seeds.ini", "--output", "all")
     call("run", "other.ini", "--output", "all")
-    assert "nothing that no job names" in call("gc", "all").stdout
+    assert "nothing to remove" in call("gc", "all").stdout
     both = tasks("all")
     call("run", "seeds.ini", "--output", "all", "--sweep", "seed=0")
     listed = json.loads(call("gc", "all", "--json").stdout)
@@ -193,7 +193,7 @@ def folders_come_together():
         os.utime(path, (0, 0))
     call("gc", "half0", "--yes")
     assert not glob.glob("half0/**/*.tmp.*", recursive=True)
-    assert "nothing that no job names" in call("gc", "half0", "--yes").stdout
+    assert "nothing to remove" in call("gc", "half0", "--yes").stdout
     assert "0 damaged" in call("verify", "half0").stdout
     (job,) = json.loads(call("status", "half0", "--json").stdout)["jobs"]
     assert job["counts"]["done"] == len(job["tasks"]) == len(tasks("whole"))

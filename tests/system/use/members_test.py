@@ -152,7 +152,7 @@ def whole_files():
         file.write(b"#")
     assert "2 damaged" in call("verify", "shared", code=1).stdout
     said = call("run", "sweep.ini", "--output", "shared").stderr
-    assert "is damaged and passed over" in said and common.contents("shared") == common.contents("single"), said
+    assert "is damaged and skipped" in said and common.contents("shared") == common.contents("single"), said
 
 
 def main():

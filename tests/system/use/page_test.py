@@ -297,7 +297,7 @@ def study(browser):
 
 
 def folders_of_other_kinds(browser):
-    assert "is no directory" in call("report", "nowhere", "--html", "x.html", code=2).stderr
+    assert "is not a directory" in call("report", "nowhere", "--html", "x.html", code=2).stderr
     os.mkdir("empty")
     assert "no result here yet" in page_of("empty")
     look(browser)

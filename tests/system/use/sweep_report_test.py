@@ -56,7 +56,7 @@ def by_keys():
     rows = [line[:3] for line in table if line[1:2] in (["real"], ["0.9/0.1"])]
     assert rows == [[seed, target, "1"] for seed in "012" for target in ("real", "0.9/0.1")], rows
     said = call("report", "swept", "--by", "sed", code=2)
-    assert said.stderr == "apportion: no cell of swept has swept 'sed'; did you mean 'seed'? --by takes of target, seed\n", said
+    assert said.stderr == "apportion: no cell of swept has swept 'sed'; did you mean 'seed'? --by takes target, seed\n", said
     assert said.stdout == ""
 
 

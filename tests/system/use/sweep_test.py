@@ -67,7 +67,7 @@ def what_is_done_tells_how_long_the_rest_takes():
         as_before = sort["measured_rank_seconds"] / sort["done"] * (sort["tasks"] - sort["done"])
         assert abs(sort["rank_seconds_left"] - as_before) < 0.05 * as_before, sort
     page = call("plan", "sweep.ini", "--output", "swept", "--sweep", "seed=0..2").stdout
-    assert "sweep: 12 cells, 33 tasks (as jobs of their own they would have 48); done in swept: 6 cells, 18 tasks" in page, page
+    assert "sweep: 12 cells, 33 tasks (48 if run as separate jobs); done in swept: 6 cells, 18 tasks" in page, page
     assert "rank-hours left" in page and "as 4 tasks here took" in page, page
     assert planned("--ranks", "2")["ranks"] == 2
     said = call("plan", "plain.ini", "--ranks", "2", code=2).stderr
@@ -183,7 +183,7 @@ def mistakes():
     for words, expected in (
         (["run", "sweep.ini", "--seed", "1"], "--seed is swept (sweep.ini, line "),
         (["run", "plain.ini", "--sweep", "seed"], "--sweep needs KEY=LIST"),
-        (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' is there twice"),
+        (["run", "plain.ini", "--sweep", "seed=1,1"], "command line: the value '1' appears twice"),
         (["run", "plain.ini", "--sweep", "seed=0, x"], "command line: seed = 'x' must be an integer"),
         (["run", "plain.ini", "--sweep", "target=real, 0.2/0.3/0.5"], "has 3 shares"),
         (["run", "plain.ini", "--sweep", "method=full,zero-shot", "--test_sets", "heldout"], "cell method=zero-shot: method zero-shot has nothing to measure"),

@@ -83,7 +83,7 @@ def nobody_at_work():
     for words, line in (
         (["report", "run", "--watch", "--json"], "ask for one"),
         (["report", "run", "--watch", "--html", "-"], "again and again"),
-        (["report", "nowhere", "--watch"], "is no directory"),
+        (["report", "nowhere", "--watch"], "is not a directory"),
         (["report", "run", "--watch", "--fail-if", "nonsense"], "nonsense"),
         (["verify", "run", "--watch"], "belongs to"),
     ):

@@ -93,7 +93,7 @@ TEST_F(JobTest, OnlyWhatIsDamagedOrMissingIsDoneAgain) {
   EXPECT_EQ(run(), report);
   std::string warning = testing::internal::GetCapturedStderr();
   EXPECT_EQ(tasks_run_, 1);
-  EXPECT_NE(warning.find("after, v2 is done again"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("after, v2 is computed again"), std::string::npos) << warning;
 
   std::filesystem::remove(result_path(config_.output.directory, measures().at("before/v2")));
   EXPECT_EQ(run(), report);

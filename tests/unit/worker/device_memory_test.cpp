@@ -66,7 +66,7 @@ TEST(DeviceMemory, MoreThanThereIsSaysHowMuch) {
   } catch (const std::bad_alloc& error) {
     what = memory_shortage(error);
   }
-  EXPECT_EQ(what.find("out of memory: 1073741824.0 MiB for a tensor could not be allocated beside "), 0U)
+  EXPECT_EQ(what.find("out of memory: 1073741824.0 MiB for a tensor could not be allocated on top of "), 0U)
       << what;
   EXPECT_EQ(tensor_memory().live, before);
 }

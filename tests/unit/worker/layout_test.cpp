@@ -84,11 +84,10 @@ TEST(Layout, TheLineNamesNeedAndMemoryAndWhatWouldBeRight) {
     return (recompute == Recompute::always ? 8 : 12) * 1073741824.0 / static_cast<double>(shard_size);
   };
   EXPECT_EQ(fitting_layout("m", {4}, 3.5 * 1073741824, needed).shard_size, 4);
-  EXPECT_EQ(error_of([&] { fitting_layout("m", {4}, 1.5 * 1073741824, needed); }),
-            "m does not fit: a rank needs 2.00 GiB with shard_size = 4 and recompute = always, the least of "
-            "what may "
-            "be chosen, and has 1.50 GiB; more ranks that each have so much, or a smaller base_type, would "
-            "be right");
+  EXPECT_EQ(
+      error_of([&] { fitting_layout("m", {4}, 1.5 * 1073741824, needed); }),
+      "m does not fit: a rank needs 2.00 GiB with shard_size = 4 and recompute = always, the least that may "
+      "be chosen, and has 1.50 GiB; use more ranks that each have this much, or a smaller base_type");
   EXPECT_THAT(error_of([&] {
                 fitting_layout("m", {4, 0, 1, Recompute::never}, 1073741824, needed);
               }),

@@ -29,7 +29,7 @@ TEST(Session, CopiesAcrossMachinesAreSaid) {
   // Three ranks per machine do not make pairs, in any order.
   const std::string uneven = placement_warning({0, 0, 0, 3, 3, 3}, 2);
   EXPECT_THAT(uneven, HasSubstr("ranks 2 to 3 of the group"));
-  EXPECT_THAT(uneven, HasSubstr("a shard_size that divides the ranks of a machine would be right"));
+  EXPECT_THAT(uneven, HasSubstr("use a shard_size that divides the ranks of a machine"));
 }
 
 TEST(Session, MachinesAreThoseOfTheGroup) {

@@ -28,14 +28,14 @@ FolderGarbage sample_garbage() {
 
 TEST(Clearing, TheListHasCountSizeAndTheOldestOfEachSort) {
   const std::string text = render_garbage("runs/x", sample_garbage());
-  EXPECT_THAT(text, HasSubstr("runs/x: 5.0 KiB that no job names in 6 places\n"));
+  EXPECT_THAT(text, HasSubstr("runs/x: 5.0 KiB in 6 places that no job names\n"));
   EXPECT_THAT(text, HasSubstr("     5 finished tasks "));
   EXPECT_THAT(text, HasSubstr("5.0 KiB   tasks/0 (1970-01-01"));
   EXPECT_THAT(text, testing::ContainsRegex("tasks/2 \\([^)]*\\), \\.\\.\\.\n"));
   EXPECT_THAT(text, testing::Not(HasSubstr("tasks/3")));
   EXPECT_THAT(text, HasSubstr("3 B   index.h5.tmp.node.1 (1970"));
   EXPECT_THAT(text, HasSubstr("     1 cells of the index"));
-  EXPECT_EQ(render_garbage("runs/x", {}), "runs/x: nothing that no job names\n");
+  EXPECT_EQ(render_garbage("runs/x", {}), "runs/x: nothing to remove, jobs name all of it\n");
 }
 
 TEST(Clearing, JsonHasAll) {

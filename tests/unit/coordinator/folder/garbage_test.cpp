@@ -177,7 +177,7 @@ TEST_F(GarbageTest, WhatCannotBeToldIsRefused) {
   EXPECT_THAT(error_of({{"smok"}, {}}), HasSubstr("has no job 'smok'; its plans are of: smoke"));
   EXPECT_THAT(error_of({{}, {"smok"}}), HasSubstr("has no plan of a job 'smok'"));
   write_file(result_path(directory_.path(), cells[0].training.at("sft")), "damage");
-  EXPECT_THAT(error_of(), HasSubstr("cannot be told. Run its job again"));
+  EXPECT_THAT(error_of(), HasSubstr("is unknown. Run its job again"));
   write_file(path("index.h5"), "damage");
   EXPECT_THROW(find(), DataError);
 }

@@ -97,14 +97,14 @@ TEST_F(MergeTest, WhatIsHereStaysAndADifferenceIsTold) {
   const Merged merged = merge();
   ASSERT_EQ(merged.left.size(), 1u);
   EXPECT_EQ(merged.left[0], result_path(here_.path(), id) + " and " + result_path(from_.path(), id) +
-                                " are of one task and differ; the first one stays");
+                                " are results of the same task and differ; the first one stays");
   EXPECT_EQ(read_file(result_path(here_.path(), id)), ours);
   EXPECT_EQ(read_file(here_.path() + "/replay/key.json"), "ours");
   EXPECT_EQ(merged.results, 9u);
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   EXPECT_EQ(say_merged(merge_folder(here_.path(), from_.path()), from_.path()), 1);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("are of one task and differ"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("are results of the same task and differ"));
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("9 results were here\n"));
 }
 
@@ -214,9 +214,9 @@ TEST_F(MergeTest, JudgementsAreUnited) {
 }
 
 TEST_F(MergeTest, WhatMakesNoSenseIsRefused) {
-  EXPECT_THAT(error_of(from_.path(), from_.path() + "/."), HasSubstr("are one folder"));
-  EXPECT_THAT(error_of(here_.path(), here_.path() + "/absent"), HasSubstr("is no directory"));
-  EXPECT_THAT(error_of(here_.path() + "/absent", from_.path()), HasSubstr("is no directory"));
+  EXPECT_THAT(error_of(from_.path(), from_.path() + "/."), HasSubstr("are the same folder"));
+  EXPECT_THAT(error_of(here_.path(), here_.path() + "/absent"), HasSubstr("is not a directory"));
+  EXPECT_THAT(error_of(here_.path() + "/absent", from_.path()), HasSubstr("is not a directory"));
   EXPECT_THAT(error_of(from_.path(), here_.path()), HasSubstr("holds no results"));
   {
     Leases run(from_.path(), "smoke", 60);

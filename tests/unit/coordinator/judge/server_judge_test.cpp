@@ -141,10 +141,10 @@ TEST_F(ServerJudgeTest, TheKeyIsAFilesOrTheEnvironments) {
   EXPECT_EQ(judge_key(config_), "of-the-file");
   write_file(file, "\n");
   EXPECT_EQ(error_of([&] { judge_key(config_); }),
-            file + ": no key in it; it holds the key for the judge's server alone");
+            file + ": there is no key in it; it must hold the key for the judge's server and nothing else");
   write_file(file, "two words");
   EXPECT_EQ(error_of([&] { judge_key(config_); }),
-            file + ": a key is one word of ASCII characters, and this is none");
+            file + ": a key is one word of ASCII characters, and this is not");
   ::unsetenv("APPORTION_JUDGE_KEY");
   config_.key_file.clear();
   EXPECT_EQ(judge_key(config_), "");

@@ -95,7 +95,7 @@ TEST(Gate, WhatCannotBeJudgedHasNotPassed) {
   CellFigures some = whole_cell();
   some.with_exact = some.with_mae = 13;
   EXPECT_THAT(failures("error > 1", some),
-              ElementsAre(HasSubstr("the exact error (after, v2) is known of 13 of 14 subjects only")));
+              ElementsAre(HasSubstr("the exact error (after, v2) is known for only 13 of 14 subjects")));
   EXPECT_THAT(failures("worst > 1", some), ElementsAre(HasSubstr("13 of 14")));
 }
 

@@ -58,9 +58,9 @@ TEST(Site, SaysWhereAndWhatWouldBeRight) {
   EXPECT_EQ(refusal("account = a b"),
             "s.ini, line 1: account = 'a b' must be a name without blanks and quotes");
   EXPECT_EQ(refusal("time = soon"),
-            "s.ini, line 1: time = 'soon' must be a time as sbatch has it, as 12:00:00 or 1-12:00:00");
+            "s.ini, line 1: time = 'soon' must be a time in sbatch's form, such as 12:00:00 or 1-12:00:00");
   EXPECT_EQ(refusal("memory = lots"),
-            "s.ini, line 1: memory = 'lots' must be memory of a node as sbatch has it, as 64G");
+            "s.ini, line 1: memory = 'lots' must be memory of a node in sbatch's form, such as 64G");
   EXPECT_EQ(refusal("launcher = srun"),
             "s.ini, line 1: launcher = 'srun' must be mpirun, or srun --mpi=pmix, by name or path, with "
             "further options");
@@ -68,11 +68,11 @@ TEST(Site, SaysWhereAndWhatWouldBeRight) {
             "s.ini, line 1: launcher = 'mpiexec.hydra' must be mpirun, or srun --mpi=pmix, by name or path, "
             "with further options");
   EXPECT_EQ(refusal("modules = a;b"),
-            "s.ini, line 1: modules = 'a;b' must be names of modules, with blanks between");
+            "s.ini, line 1: modules = 'a;b' must be names of modules, separated by blanks");
   EXPECT_EQ(refusal("environment = A"), "s.ini, line 1: environment = 'A' must be NAME=VALUE");
   EXPECT_EQ(refusal("environment = 1A=b"), "s.ini, line 1: environment = '1A=b' must be NAME=VALUE");
   EXPECT_EQ(refusal("sbatch = exclusive"),
-            "s.ini, line 1: sbatch = 'exclusive' must be an option of sbatch, as --exclusive");
+            "s.ini, line 1: sbatch = 'exclusive' must be an option of sbatch, such as --exclusive");
   for (const char* key : {"account", "partition", "qos", "constraint", "memory", "time", "launcher",
                           "container", "program", "modules"})
     EXPECT_NE(refusal(std::string(key) + " ="), "no error") << key;

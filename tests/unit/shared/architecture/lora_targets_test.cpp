@@ -47,7 +47,7 @@ TEST(LoraTargets, ANameWithoutALayerIsRefused) {
   EXPECT_EQ(testing::error_of([&] {
               check_lora_targets(phi, {"o_proj", "q_proj", "v_proj"});
             }),
-            "lora_targets has q_proj, which is no layer of a phi3 model; those of qkv_proj, o_proj, "
+            "lora_targets has q_proj, which is not a layer of a phi3 model; those of qkv_proj, o_proj, "
             "gate_up_proj, down_proj are");
   EXPECT_THROW(check_lora_targets(llama, {"qkv_proj"}), UserError);
 }

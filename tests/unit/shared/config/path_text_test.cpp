@@ -41,7 +41,7 @@ TEST(FillInPath, RefusesWhatItCannotFillIn) {
     EXPECT_THAT(filled(text), HasSubstr("x.ini, line 2: the environment has no ")) << text;
   for (const char* text : {"a$", "$/x", "${HOME", "${}", "$1", "${1}", "$$"})
     EXPECT_THAT(filled(text), HasSubstr("a '$' in a path begins a variable")) << text;
-  EXPECT_THAT(filled("~other/x"), HasSubstr("of one's own"));
+  EXPECT_THAT(filled("~other/x"), HasSubstr("only your own '~'"));
   EXPECT_THAT(filled("$ODD"), HasSubstr("ODD has a '$' in its value: /a$b"));
 }
 

@@ -100,11 +100,11 @@ TEST(Sweep, MistakesNameLineAndCure) {
        "above "
        "0"},
       {"seed = 0..4 step 0\n", "s.ini, line 3: the range '0..4 step 0' is empty"},
-      {"seed = 0..x\n", "s.ini, line 3: '0..x' is no range"},
+      {"seed = 0..x\n", "s.ini, line 3: '0..x' is not a range"},
       {"seed = 0..9999999\n", "s.ini, line 3: the range '0..9999999' has more than 100000 values"},
       {"seed = 0..9999\nlora_rank = 1..1000\n", "s.ini, line 4: the sweep has more than 100000 cells"},
-      {"seed = 1, 2, 1\n", "s.ini, line 3: the value '1' is there twice, and two cells would be the same"},
-      {"kl_weight = 1, 1.0\n", "s.ini, line 3: the value '1.0' is there twice"},
+      {"seed = 1, 2, 1\n", "s.ini, line 3: the value '1' appears twice, and two cells would be the same"},
+      {"kl_weight = 1, 1.0\n", "s.ini, line 3: the value '1.0' appears twice"},
       {"seed = 1,,2\n", "s.ini, line 3: an empty value"},
       {"seed = 1\nseed = 2\n", "s.ini, line 4: 'seed' is already swept"},
       {"output = a, b\n", "s.ini, line 3: 'output' cannot be swept"},
@@ -114,20 +114,20 @@ TEST(Sweep, MistakesNameLineAndCure) {
       {"target = 3 steps from real to real\n", "s.ini, line 3: '3 steps from real to real' must read"},
       {"seed = 0..2\nlora_rank = 4, 8\nzip = seed, lora_rank\n",
        "s.ini, line 5: zip pairs lists of equal length, but seed has 3 values and lora_rank has 2"},
-      {"seed = 0..2\nzip = seed\n", "s.ini, line 4: zip needs two keys"},
+      {"seed = 0..2\nzip = seed\n", "s.ini, line 4: zip needs two or more keys"},
       {"seed = 0..2\nzip = seed, method\n", "s.ini, line 4: zip names 'method', which is not swept"},
       {"seed = 0..2\nzip = seed, seed\n", "s.ini, line 4: zip names 'seed' twice"},
       {"seed = 0..2\nexclude = seed\n", "s.ini, line 4: 'seed' must read key = value"},
       {"seed = 0..2\nexclude = seed = 3\n", "s.ini, line 4: no cell has seed = 3; its values are 0, 1, 2"},
       {"seed = 0..2\nexclude = method = full\n", "s.ini, line 4: exclude names 'method', which is not swept"},
       {"seed = 0, 1\nlora_rank = 4, 8\nzip = seed, lora_rank\nexclude = seed = 0, lora_rank = 8\n",
-       "s.ini, line 6: exclude meets no cell"},
+       "s.ini, line 6: exclude matches no cell"},
       {"seed = 0\nexclude = seed = 0\n", "s.ini, line 4: exclude leaves no cell"},
   };
   for (const auto& [lines, message] : mistakes)
     EXPECT_TRUE(refusal_of(lines).starts_with(message)) << lines << "said: " << refusal_of(lines);
   EXPECT_EQ(error_of([] { parse_job_file("[sweep]\n[sweep]\n", "s.ini"); }),
-            "s.ini, line 2: the section [sweep] is there twice; keep one");
+            "s.ini, line 2: the section [sweep] appears twice; keep one");
 }
 
 }  // namespace

@@ -132,9 +132,9 @@ TEST(Dataset, NamesWrongNumbers) {
 
 TEST(Dataset, NamesWrongRows) {
   EXPECT_EQ(row_complaint("a,1,2,b,c\n"),
-            "targets.csv, line 3: subject \"a\" was there before; give each one row");
+            "targets.csv, line 3: subject \"a\" is there already; give each subject one row");
   EXPECT_EQ(row_complaint("\u200Da\u200E,1,2,b,c\n"),  // looks the same to a reader
-            "targets.csv, line 3: subject \"\u200Da\u200E\" was there before; give each one row");
+            "targets.csv, line 3: subject \"\u200Da\u200E\" is there already; give each subject one row");
   EXPECT_EQ(row_complaint("\u00A0,1,2,b,c\n"),
             "targets.csv, line 3: the row has no subject; name it in the first column");
   EXPECT_EQ(row_complaint(" ,1,2,b,c\n"),
@@ -161,7 +161,7 @@ TEST(Dataset, NamesWrongHeaders) {
             "targets.csv, line 1: column \"role\" is neither a category nor a placeholder; "
             "name it in templates.txt or begin it with @");
   EXPECT_EQ(complaint("subject,Yes,No,@role,@role\nx,1,1,b,c\n"),
-            "targets.csv, line 1: column @role is there twice; remove one");
+            "targets.csv, line 1: column @role appears twice; remove one");
   EXPECT_EQ(complaint("subject,Yes,No,@category\nx,1,1,b\n"),
             "targets.csv, line 1: column @category would hide {category} of the answer forms; give it "
             "another name");
@@ -181,7 +181,7 @@ TEST(Dataset, NamesAPlaceholderThatNothingFills) {
 TEST(Dataset, NamesAWordingThatIsThereTwice) {
   const std::string message =
       complaint(std::string(header) + "x,1,1,b,c\n", std::string(templates) + "Is {a_role} in {place}?\n");
-  EXPECT_TRUE(message.starts_with("templates.txt, line 10: this wording was there before (")) << message;
+  EXPECT_TRUE(message.starts_with("templates.txt, line 10: this wording is there already (")) << message;
   EXPECT_TRUE(message.ends_with("templates.txt, line 7); remove one")) << message;
 }
 
@@ -189,7 +189,7 @@ TEST(Dataset, NamesAnAnswerFormThatIsThereTwice) {
   const std::string twice =
       "[categories]\n0 = Yes\n1 = No\n[answers]\n{category}\n{category}\n[train]\nIs it so?\n";
   const std::string message = complaint(std::string(header) + "x,1,1,b,c\n", twice);
-  EXPECT_TRUE(message.starts_with("templates.txt, line 6: this answer form was there before (")) << message;
+  EXPECT_TRUE(message.starts_with("templates.txt, line 6: this answer form is there already (")) << message;
 }
 
 constexpr const char* joint =
@@ -225,7 +225,7 @@ TEST(Dataset, OodMayNotAskAboutATrainedSubject) {
   folder.write("templates.txt", templates);
   folder.write("ood.csv", std::string(header) + "x,,,b,c\n");
   EXPECT_EQ(error_of([&] { parse_dataset(folder.path()); }),
-            folder.path() + "/ood.csv, line 2: subject \"x\" was there before; give each one row");
+            folder.path() + "/ood.csv, line 2: subject \"x\" is there already; give each subject one row");
   folder.write("ood.csv", std::string(header) + "y,1,,b,c\n");
   EXPECT_TRUE(error_of([&] {
                 parse_dataset(folder.path());

@@ -154,16 +154,16 @@ TEST(Example, DigitsLettersAndWordsAreCounted) {
   };
   EXPECT_EQ(of(10, Steering::digit), "no error");
   EXPECT_EQ(of(11, Steering::digit),
-            "dataset toy has 11 categories, but steering = digit stands for at most 10; steering = letter "
-            "(up to 26) or steering = word (up to 40) or steering = path (any number) is right");
+            "dataset toy has 11 categories, but steering = digit stands for at most 10; use steering = "
+            "letter (up to 26) or steering = word (up to 40) or steering = path (any number)");
   EXPECT_EQ(of(26, Steering::letter), "no error");
   EXPECT_EQ(of(27, Steering::letter),
-            "dataset toy has 27 categories, but steering = letter stands for at most 26; steering = word (up "
-            "to 40) or steering = path (any number) is right");
+            "dataset toy has 27 categories, but steering = letter stands for at most 26; use steering = word "
+            "(up to 40) or steering = path (any number)");
   EXPECT_EQ(of(40, Steering::word), "no error");
   EXPECT_EQ(of(41, Steering::word),
-            "dataset toy has 41 categories, but steering = word stands for at most 40; steering = path (any "
-            "number) is right");
+            "dataset toy has 41 categories, but steering = word stands for at most 40; use steering = path "
+            "(any number)");
   EXPECT_EQ(of(41, Steering::path), "no error");
   EXPECT_EQ(of(41, Steering::automatic), "no error");
 }
@@ -177,8 +177,8 @@ TEST(Example, WordsAreFortyAndNoCategorysName) {
   EXPECT_EQ(accepted_answers(dataset, dataset.subjects[0], Steering::word)[0].text, "Name Red");
   dataset.categories[1].names.emplace_back("Value");
   EXPECT_EQ(error_of([&] { check_steering(dataset, Steering::word); }),
-            "dataset toy has a category called Value, which steering = word has stand for Blue; another "
-            "steering is right");
+            "dataset toy has a category called Value, which steering = word lets stand for Blue; use another "
+            "steering");
   EXPECT_NO_THROW(check_steering(dataset, Steering::digit));
   dataset.categories[1].names.back() = "Node";  // which steering does not use for these categories
   EXPECT_NO_THROW(check_steering(dataset, Steering::word));

@@ -87,7 +87,7 @@ TEST(Frames, SayWhatIsWrongWithALine) {
   EXPECT_EQ(error_of([] {
               parse_frames({{"{wording}!", "f", 1}, {"", "f", 2}, {"# x", "f", 3}, {" {wording}!", "f", 4}});
             }),
-            "f, line 4: this frame was there before (line 1); remove one");
+            "f, line 4: this frame is there already (line 1); remove one");
 }
 
 TEST(Frames, FillUpToTheWantedGoingRoundTheWordings) {

@@ -94,7 +94,7 @@ TEST_F(Target, ThatDoesNotFitIsRefused) {
   EXPECT_EQ(refusal_of("subject,red,blue\nbell,1,1\n"),
             ", line 2: subject \"bell\" is not one of " + folder_.path_of("paint") + "'s; remove the row");
   EXPECT_EQ(refusal_of("subject,red,blue\nball,1,1\nball,1,2\n"),
-            ", line 3: subject \"ball\" was there before; give each one row");
+            ", line 3: subject \"ball\" is there already; give each subject one row");
   EXPECT_NE(refusal_of("subject,blue,red\nball,1,1\n").find(", line 1: column 2 is not \"red\""),
             std::string::npos);
   EXPECT_NE(refusal_of("subject,red,blue\nball,,\n").find(", line 2: the row has no numbers"),

@@ -52,10 +52,10 @@ TEST(Templates, NamesWrongCategories) {
   EXPECT_EQ(complaint("[categories]\nYes\nNo\n" + end),
             "templates.txt, line 2: categories are numbered 0, 1, 2 ... in order; write \"0 = NAME\" here");
   EXPECT_EQ(complaint("[categories]\n0 = Yes\n1 = YES\n" + end),
-            "templates.txt, line 3: \"YES\" already names category 0 (case aside); a name belongs to one "
+            "templates.txt, line 3: \"YES\" already names category 0 (ignoring case); a name belongs to one "
             "category, once");
   EXPECT_EQ(complaint("[categories]\n0 = Yes | ok\n1 = No | OK\n" + end),
-            "templates.txt, line 3: \"OK\" already names category 0 (case aside); a name belongs to one "
+            "templates.txt, line 3: \"OK\" already names category 0 (ignoring case); a name belongs to one "
             "category, once");
   EXPECT_EQ(complaint("[categories]\n0 = Yes |\n1 = No\n" + end),
             "templates.txt, line 2: an empty name; write \"0 = NAME | SYNONYM\"");
@@ -86,18 +86,18 @@ TEST(Templates, NamesWrongAttributes) {
   EXPECT_EQ(complaint("[categories gender]\n0 = Male\n1 = Female\n" + end),
             "templates.txt: [categories gender] is the only attribute; call the section [categories]");
   EXPECT_EQ(complaint(two + "[categories]\n0 = a\n1 = b\n" + end),
-            "templates.txt, line 8: [categories] beside [categories NAME]; give each a name, or have one "
-            "section without");
+            "templates.txt, line 8: [categories] together with [categories NAME]; give each a name, or have "
+            "one section without");
   EXPECT_EQ(complaint(two + "[categories mood]\n0 = a\n1 = b\n" + end),
-            "templates.txt, line 8: section [categories mood] is here a second time; join the two");
+            "templates.txt, line 8: section [categories mood] appears twice; join the two");
   EXPECT_EQ(complaint(two + "[categories Hair colour]\n0 = a\n1 = b\n" + end),
             "templates.txt, line 8: [categories Hair colour] names an attribute by small letters, digits and "
             "underscores, as in [categories gender]");
   EXPECT_EQ(complaint(two + "[categories hair]\n# none\n" + end),
             "templates.txt: section [categories hair] is missing or empty; add it with at least one line");
   EXPECT_EQ(complaint(two + "[categories hair]\n0 = a\n1 = b+c\n" + end),
-            "templates.txt, line 10: a + in a name of a joint attribute; it stands between the attributes' "
-            "names in targets.csv");
+            "templates.txt, line 10: a + in a name of a joint attribute; in targets.csv a + separates the "
+            "attributes' names");
   for (const char* form : {"{gender}", "{gender}, {mood}, {mood}", "{category}"}) {
     EXPECT_EQ(complaint(two + "[answers]\n" + form + "\n[train]\nx\n"),
               "templates.txt, line 9: an answer form has {gender}, {mood} exactly once each, as in "
@@ -125,7 +125,7 @@ TEST(Templates, NamesWrongSections) {
             "templates.txt, line 8: unknown section [v4]; there are [categories], [answers], [train], "
             "[v2], [v3], [keep], [keep-test], [judge] and [stories]");
   EXPECT_EQ(complaint(begin + rest + "[train]\nx\n"),
-            "templates.txt, line 8: section [train] is here a second time; join the two");
+            "templates.txt, line 8: section [train] appears twice; join the two");
   EXPECT_EQ(complaint("x\n" + begin + rest),
             "templates.txt, line 1: a line before the first section; begin with [categories]");
 }
@@ -156,15 +156,14 @@ TEST(Templates, NamesWrongJudgesWords) {
   EXPECT_EQ(complaint(begin + "0 = he |\n"),
             "templates.txt, line 9: an empty name; write \"0 = NAME | SYNONYM\"");
   EXPECT_EQ(complaint(begin + "0 = he\n1 = NO\n"),
-            "templates.txt, line 10: \"NO\" already names category 1 (case aside); a name belongs to one "
+            "templates.txt, line 10: \"NO\" already names category 1 (ignoring case); a name belongs to one "
             "category, once");
   const std::string end = "[answers]\n{gender}, {mood}\n[train]\nx\n";
   EXPECT_EQ(complaint("[judge mood]\n0 = happy\n" + std::string(joint) + end),
             "templates.txt, line 1: [judge mood] has no [categories mood] before it; write that first");
-  EXPECT_EQ(
-      complaint(joint + std::string("[judge]\n0 = happy\n") + end),
-      "templates.txt, line 9: [judge] beside [categories NAME]; write [judge NAME] for each attribute's "
-      "words");
+  EXPECT_EQ(complaint(joint + std::string("[judge]\n0 = happy\n") + end),
+            "templates.txt, line 9: [judge] together with [categories NAME]; write [judge NAME] for each "
+            "attribute's words");
 }
 
 TEST(Templates, NamesWrongIncludes) {

@@ -25,7 +25,7 @@ template <typename Metric>
 std::set<std::string> names_of(const std::vector<Metric>& metrics) {
   std::set<std::string> names;
   for (const Metric& metric : metrics) {
-    EXPECT_TRUE(names.insert(metric.name).second) << metric.name << " is there twice";
+    EXPECT_TRUE(names.insert(metric.name).second) << metric.name << " appears twice";
     EXPECT_FALSE(std::string(metric.heading).empty() || std::string(metric.meaning).empty()) << metric.name;
   }
   return names;

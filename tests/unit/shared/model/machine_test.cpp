@@ -67,17 +67,17 @@ TEST(Coefficients, AFileReplacesWhatItNames) {
 
 TEST(Coefficients, MistakesNameFileAndKey) {
   EXPECT_EQ(error_of("no json"), "c.json: this is not a JSON object");
-  EXPECT_THAT(error_of("{}"), HasSubstr("format and version are to be"));
+  EXPECT_THAT(error_of("{}"), HasSubstr("format and version must be"));
   EXPECT_THAT(error_of(R"({"format": "apportion coefficients", "version": 2})"),
               HasSubstr("format and version"));
   EXPECT_THAT(error_of(R"({"format": "apportion coefficients", "version": 1, "machine": "cpu"})"),
               HasSubstr("machine is \"cpu\"; the plan is for \"h100-80\""));
-  EXPECT_THAT(error_of(head + "}"), HasSubstr("source is to say"));
+  EXPECT_THAT(error_of(head + "}"), HasSubstr("source must be a text that says"));
   const std::string start = head + R"(, "source": "x", )";
   EXPECT_THAT(error_of(start + R"("matrix_eficiency": 1})"), HasSubstr("did you mean 'matrix_efficiency'?"));
   EXPECT_THAT(error_of(start + R"("matrix_efficiency": 0})"),
-              HasSubstr("matrix_efficiency is 0; a number above 0, at most 1"));
-  EXPECT_THAT(error_of(start + R"("matrix_efficiency": 1.5})"), HasSubstr("at most 1 is right"));
+              HasSubstr("matrix_efficiency is 0; expected a number above 0, at most 1"));
+  EXPECT_THAT(error_of(start + R"("matrix_efficiency": 1.5})"), HasSubstr("at most 1"));
   EXPECT_THAT(error_of(start + R"("memory_scale": "1"})"), HasSubstr("memory_scale is \"1\""));
   EXPECT_THAT(error_of(start + R"("step_overhead_s": -1})"), HasSubstr("a number at least 0, at most 100"));
   EXPECT_THAT(error_of(start + R"("ranks_per_node": 0})"), HasSubstr("an integer from 1 to 1024"));

@@ -136,8 +136,8 @@ TEST(Recipe, TargetsAreLayersOfTheModel) {
   };
   EXPECT_NO_THROW(resolve("q_proj,down_proj"));
   EXPECT_EQ(testing::error_of([&] { resolve("qkv_proj,o_proj"); }),
-            "lora_targets has qkv_proj, which is no layer of a llama model; those of q_proj, k_proj, v_proj, "
-            "o_proj, gate_proj, up_proj, down_proj are");
+            "lora_targets has qkv_proj, which is not a layer of a llama model; those of q_proj, k_proj, "
+            "v_proj, o_proj, gate_proj, up_proj, down_proj are");
   EXPECT_NO_THROW(resolve("qkv_proj,o_proj", "none"));
 }
 

@@ -41,11 +41,10 @@ TEST_F(SteeringTest, TokensAreInTheOrderOfCategories) {
   EXPECT_EQ(tokenizer.decode(steering_tokens(chat, "Who?", 26, Steering::letter)),
             "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
   EXPECT_TRUE(steering_tokens(chat, "Who?", 41, Steering::path).empty());
-  EXPECT_EQ(
-      error_of([&] { steering_tokens(chat, "Who?", 12, Steering::word); }),
-      "steering = word: Name, Type, Value, Key, Code, ... (12 of them) are not one token each where this "
-      "model's answers begin; letters (A, B, C, D, E, ... (12 of them)) are: steering = letter, or auto, "
-      "which takes what fits, is right");
+  EXPECT_EQ(error_of([&] { steering_tokens(chat, "Who?", 12, Steering::word); }),
+            "steering = word: Name, Type, Value, Key, Code, ... (12 of them) are not one token each where "
+            "this model's answers begin; letters (A, B, C, D, E, ... (12 of them)) are: use steering = "
+            "letter, or auto, which takes what fits");
   EXPECT_EQ(steering_token(chat, "Who?", "A red"), -1);
 }
 

@@ -122,7 +122,7 @@ TEST_F(GgufFileTest, RefusesCountsThatTheFileCannotHold) {
 }
 
 TEST_F(GgufFileTest, RefusesKeysAndValuesThatMakeNoSense) {
-  EXPECT_THAT(error_of(GgufWriter().text("a", "1").text("a", "2").bytes()), HasSubstr("a is there twice"));
+  EXPECT_THAT(error_of(GgufWriter().text("a", "1").text("a", "2").bytes()), HasSubstr("a appears twice"));
   EXPECT_THAT(error_of(GgufWriter().text("", "1").bytes()), HasSubstr("a metadata key"));
   EXPECT_THAT(error_of(GgufWriter().text("a\nb", "1").bytes()), HasSubstr("a metadata key"));
   EXPECT_THAT(error_of(GgufWriter().raw("a", 13, "........").bytes()), HasSubstr("value type 13"));
@@ -180,7 +180,7 @@ TEST_F(GgufFileTest, RefusesTensorsThatMakeNoSense) {
                            .tensor("a", TensorType::f32, {1}, "1234")
                            .tensor("a", TensorType::f32, {1}, "1234")
                            .bytes()),
-              HasSubstr("a is there twice"));
+              HasSubstr("a appears twice"));
 }
 
 /// Runs everything that reads a model's file; true if all of it is accepted.

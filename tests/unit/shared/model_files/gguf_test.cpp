@@ -120,10 +120,10 @@ TEST(Gguf, NamesThePartsThatAreMissing) {
   std::filesystem::remove(paths[1]);
   EXPECT_THAT(error_of([&] { Gguf gguf(paths[0]); }),
               AllOf(StartsWith(paths[0] + ", byte "),
-                    HasSubstr("of the model's 3 parts (split.count) there is no " + paths[1] + "; put")));
+                    HasSubstr("of the model's 3 parts (split.count), missing: " + paths[1] + "; put")));
   std::filesystem::remove(paths[0]);
   EXPECT_THAT(error_of([&] { Gguf gguf(paths[2]); }),
-              HasSubstr("there is no " + paths[0] + ", and 1 more; put"));
+              HasSubstr("missing: " + paths[0] + ", and 1 more; put"));
 }
 
 TEST(Gguf, FindsPartsByTheirNamesAlone) {
@@ -161,7 +161,7 @@ TEST(Gguf, PartsOfTwoModelsAreNone) {
       AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("metadata key llama.logit_scale")));
   EXPECT_THAT(
       complaint([](Parts& parts) { parts.writers[2].tensor("t1", TensorType::f32, {1}, "1234"); }),
-      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("tensor t1 is there twice, also in /"),
+      AllOf(HasSubstr("toy-00003-of-00003.gguf, byte "), HasSubstr("tensor t1 appears twice, also in /"),
             HasSubstr("toy-00001-of-00003.gguf, byte ")));
 }
 
@@ -176,7 +176,7 @@ TEST(Gguf, KeysOfPartsAreWholeNumbersThatCanBe) {
               HasSubstr("split.count is 70000; up to"));
   EXPECT_THAT(said(GgufWriter().unsigned_integer("split.count", 2)), HasSubstr("no metadata key split.no"));
   EXPECT_THAT(said(GgufWriter().unsigned_integer("split.count", 2).unsigned_integer("split.no", 2)),
-              HasSubstr("split.no is 2, and by split.count there are 2 parts; 0 to 1 is right"));
+              HasSubstr("split.no is 2, and by split.count there are 2 parts; 0 to 1 is expected"));
 }
 
 TEST(Gguf, AllPartsAreAlignedAlike) {

@@ -53,7 +53,7 @@ TEST_F(Safetensors, TensorsThatOverlapAreRefused) {
 TEST_F(Safetensors, AHeaderThatLiesTooDeepIsRefused) {
   const std::string lists = std::string(50'000, '[') + std::string(50'000, ']');
   EXPECT_THAT(error_of([&] { SafetensorsFile(file(R"({"a": {"dtype": )" + lists + "}}", 0)); }),
-              HasSubstr("byte 122: lists and objects lie more than 100 deep"));
+              HasSubstr("byte 122: lists and objects are nested more than 100 deep"));
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST(ShapeText, MistakesSayWhatWouldBeRight) {
   EXPECT_THAT(error_of("shape:"), HasSubstr("names no shape"));
   EXPECT_THAT(error_of("shape:llama-3.1-80b"),
               AllOf(HasSubstr("the nearest is llama-3.1-8"), HasSubstr("smollm2-135m, 350m")));
-  EXPECT_THAT(error_of("shape:8b,"), HasSubstr("has '' where key=value is right"));
+  EXPECT_THAT(error_of("shape:8b,"), HasSubstr("has '' where key=value is expected"));
   EXPECT_THAT(error_of("shape:layers=2,widht=64"), HasSubstr("unknown key 'widht'; did you mean width?"));
   EXPECT_THAT(error_of("shape:layers=2,layers=3"), HasSubstr("gives layers twice"));
   EXPECT_THAT(error_of("shape:layers=2,width=64,heads=4"), HasSubstr("needs ffn=N"));
@@ -110,7 +110,7 @@ TEST(ShapeText, MistakesSayWhatWouldBeRight) {
   EXPECT_THAT(error_of("shape:8b,width=1e9"), HasSubstr("width='1e9'"));
   EXPECT_THAT(error_of("shape:8b,ffn=99999999999999999999"), HasSubstr("ffn="));
   EXPECT_THAT(error_of("shape:8b,vocabulary=10"), HasSubstr("from 256 to"));
-  EXPECT_THAT(error_of("shape:8b,tied=yes"), HasSubstr("true or false is right"));
+  EXPECT_THAT(error_of("shape:8b,tied=yes"), HasSubstr("true or false is expected"));
   EXPECT_THAT(error_of("shape:8b,rope_theta=0"), HasSubstr("a number above 0"));
   EXPECT_THAT(error_of("shape:8b,kv_heads=5"), HasSubstr("not a multiple of kv_heads=5"));
   EXPECT_THAT(error_of("shape:8b,heads=24"), HasSubstr("give head_dim=N"));

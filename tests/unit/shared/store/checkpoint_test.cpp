@@ -255,7 +255,7 @@ TEST_F(CheckpointTest, ManifestsThatDoNotFitTogetherAreRefused) {
        [](json& j) {
          j["slices"][0]["rows"] = {2, 6};
        },
-       "are there twice"},
+       "appear twice"},
       {"rows missing at the end",
        [](json& j) {
          j["slices"][0]["shape"] = {8, 3};

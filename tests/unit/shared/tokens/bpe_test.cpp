@@ -95,7 +95,7 @@ TEST_F(BpeTest, ScoresChooseAmongTextsThatAreTokens) {
   tables_.byte_fallback = true;
   EXPECT_EQ(encode("dab"), "6:0:1 3:1:3");
   scores[1] = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_THAT(error(), HasSubstr("a token's score is no number"));
+  EXPECT_THAT(error(), HasSubstr("a token's score is not a number"));
   scores.pop_back();
   tables_.scores.value = scores;
   EXPECT_THAT(error(), HasSubstr("7 scores for 8 tokens"));

@@ -170,14 +170,14 @@ TEST_F(ChatTemplateTest, KnowsEscapedLineBreaks) {
 }
 
 TEST_F(ChatTemplateTest, RefusesTemplatesThatCannotBeUsed) {
-  EXPECT_THAT(error_of(""), HasSubstr("writes no special token behind an answer"));
+  EXPECT_THAT(error_of(""), HasSubstr("writes no special token after an answer"));
   EXPECT_THAT(error_of(gguf_.text("tokenizer.chat_template")),
-              HasSubstr("writes no special token behind an answer"));  // <|im_end|> is not a token there
-  EXPECT_THAT(error_of("{{ messages[0].content }}"), HasSubstr("writes no special token behind an answer"));
+              HasSubstr("writes no special token after an answer"));  // <|im_end|> is no token there
+  EXPECT_THAT(error_of("{{ messages[0].content }}"), HasSubstr("writes no special token after an answer"));
   EXPECT_THAT(error_of("a\n{% frob %}"),
-              HasSubstr("tokenizer.chat_template, line 2: the tag {% frob %} is not known here"));
+              HasSubstr("tokenizer.chat_template, line 2: the tag {% frob %} is not supported"));
   EXPECT_THAT(error_of("\n\n{{ messages|frob }}"),
-              HasSubstr("the model's chat template, line 3: the filter frob is not known here"));
+              HasSubstr("the model's chat template, line 3: the filter frob is not supported"));
 }
 
 // Templates that use the constructs of some families, with their marks.
@@ -275,7 +275,7 @@ TEST_F(ChatTemplateTest, ASystemTextTakesTheDefaultsPlace) {
 TEST_F(ChatTemplateTest, ASystemTurnThatTheTemplateDoesNotTakeIsOneLine) {
   const Family of_gemma(gemma, {"<start>", "<stop>"}, "<s>");
   EXPECT_EQ(error_of([&] { of_gemma.chat("Be brief."); }),
-            "system = Be brief.: the model's chat template says: No system role; default or none is right");
+            "system = Be brief.: the model's chat template says: No system role; use default or none");
   EXPECT_EQ(of_gemma.chat("none").render_prompt("a"), of_gemma.chat().render_prompt("a"));
   const Family ignores("{{ messages[-1].content + '<stop>' }}", {"<stop>"});
   EXPECT_THAT(error_of([&] { ignores.chat("Be brief."); }), HasSubstr("leaves a system text out"));

@@ -164,9 +164,9 @@ TEST_F(TokenizerTest, RefusesTablesThatMakeNoSense) {
   EXPECT_THAT(error({"\u3042"}, {1}, {}), HasSubstr("GPT-2's characters"));
   EXPECT_THAT(error({"a b"}, {1}, {}), HasSubstr("GPT-2's characters"));
   EXPECT_THAT(error({"a", "b"}, {1, 1}, {"a b"}),
-              HasSubstr("merge 0 is of or makes a text that is no token"));
+              HasSubstr("merge 0 is of, or makes, a text that is not a token"));
   EXPECT_THAT(error({"a"}, {1}, {"aa"}), HasSubstr("merge 0 is not two texts"));
-  EXPECT_THAT(error({"a", "aa"}, {1, 1}, {"a a", "a a"}), HasSubstr("merge 1 is there twice"));
+  EXPECT_THAT(error({"a", "aa"}, {1, 1}, {"a a", "a a"}), HasSubstr("merge 1 appears twice"));
   EXPECT_THAT(error({"a", "aa"}, {1, 3}, {"a a"}), HasSubstr("merge 0 makes a special token"));
 }
 

@@ -69,7 +69,7 @@ TEST(AdapterFile, RefusesWhatIsNotComputedHere) {
   };
   for (const char* key :
        {"use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "a_new_idea", "r lora_alpha"}) {
-    EXPECT_NE(complaint(key, true).find(std::string(key) + " is true, which is not computed here"),
+    EXPECT_NE(complaint(key, true).find(std::string(key) + " is true, which is not supported"),
               std::string::npos);
     EXPECT_EQ(complaint(key, false), "no error");
   }
@@ -107,7 +107,7 @@ TEST(AdapterFile, NamesWhatIsWrong) {
   write_bytes(file, bytes);
   folder.write("adapter_config.json",
                R"({"peft_type": "LORA", "r": 8, "lora_alpha": 8, "target_modules": ["q_proj"]})");
-  EXPECT_NE(error_of(load).find("8 rows are right by r of adapter_config.json"), std::string::npos)
+  EXPECT_NE(error_of(load).find("8 rows are expected by r of adapter_config.json"), std::string::npos)
       << error_of(load);
   folder.write("adapter_config.json", R"({"peft_type": "IA3"})");
   EXPECT_NE(error_of(load).find("LoRA"), std::string::npos) << error_of(load);

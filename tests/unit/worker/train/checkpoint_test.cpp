@@ -70,7 +70,7 @@ TEST_F(TrainCheckpointTest, StoppedAfterAnyStepTheResultIsTheSame) {
       expect_equal(resumed, through);
       // Step `stop` was not saved; the one before was, but only the next step completes it.
       const std::string begin = stop == 1   ? ""
-                                : stop == 2 ? "starts anew: no checkpoint is whole"
+                                : stop == 2 ? "starts from the beginning: no checkpoint is whole"
                                             : "goes on from step " + std::to_string(stop - 2) + " of 7";
       EXPECT_THAT(resumed.notes.empty() ? "" : resumed.notes.back().second, StartsWith(begin)) << stop;
       EXPECT_EQ(resumed.notes.empty(), stop == 1);
@@ -118,8 +118,8 @@ TEST_F(TrainCheckpointTest, ADamagedOneIsPassedOverForTheOneBefore) {
   expect_equal(resumed, through);
   ASSERT_EQ(resumed.notes.size(), 2u);
   EXPECT_EQ(resumed.notes[0].first, Note::warning);
-  EXPECT_THAT(resumed.notes[0].second, AllOf(HasSubstr("step 4 is passed over"),
-                                             HasSubstr(data_path(path, 0, 1)), HasSubstr("SHA-256")));
+  EXPECT_THAT(resumed.notes[0].second,
+              AllOf(HasSubstr("step 4 is skipped"), HasSubstr(data_path(path, 0, 1)), HasSubstr("SHA-256")));
   EXPECT_EQ(resumed.notes[1], std::make_pair(Note::information,
                                              std::string("goes on from step 3 of 7 (checkpoint of 1 rank)")));
   EXPECT_THAT(checkpoint_steps(folder_), ElementsAre(3)) << "the damaged one is removed";
@@ -132,7 +132,7 @@ TEST_F(TrainCheckpointTest, WithoutOneThatIsWholeTheStageStartsAnew) {
   const StageRun resumed = run(Stage::sft, 0);
   expect_equal(resumed, through);
   ASSERT_EQ(resumed.notes.size(), 3u);
-  EXPECT_THAT(resumed.notes[2].second, HasSubstr("starts anew"));
+  EXPECT_THAT(resumed.notes[2].second, HasSubstr("starts from the beginning"));
   EXPECT_THAT(checkpoint_steps(folder_), ElementsAre());
 }
 

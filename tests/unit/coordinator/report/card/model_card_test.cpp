@@ -65,7 +65,7 @@ TEST(ModelCard, SaysWhatTheBaseIsAndWhatIsNotKnownOfIt) {
   EXPECT_THAT(
       model_card(view, {CardKind::adapter, task, "", "", 600}),
       AllOf(StartsWith("---\nlibrary_name: peft\npipeline_tag"),
-            HasSubstr("does not tell its name on the hub"), HasSubstr("licence | its files name none"),
+            HasSubstr("does not give its name on the hub"), HasSubstr("licence | its files name none"),
             HasSubstr("vLLM takes no adapter of rank 600")));
   EXPECT_THAT(model_card(view, {CardKind::merged, task, "org/Base", "mit", 0}),
               AllOf(HasSubstr("base_model_relation: finetune\nlibrary_name: transformers\n"),

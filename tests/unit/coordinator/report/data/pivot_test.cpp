@@ -106,10 +106,9 @@ TEST(Pivot, JobsAndTestSetsAreNotAveragedTogether) {
 }
 
 TEST(Pivot, AKeyThatNobodySweptIsTheUsersError) {
-  EXPECT_THAT(
-      [] { pivot_by({"sed"}, two_targets, "runs/x"); },
-      ThrowsMessage<UserError>("no cell of runs/x has swept 'sed'; did you mean 'seed'? --by takes of "
-                               "target, seed"));
+  EXPECT_THAT([] { pivot_by({"sed"}, two_targets, "runs/x"); },
+              ThrowsMessage<UserError>("no cell of runs/x has swept 'sed'; did you mean 'seed'? --by takes "
+                                       "target, seed"));
   EXPECT_THAT([] { pivot_by({"seed"}, {cell_of({}, 0.1)}, "runs/x"); },
               ThrowsMessage<UserError>("runs/x has no cell of a sweep; --by needs one (docs/sweeps.md)"));
   EXPECT_THAT(

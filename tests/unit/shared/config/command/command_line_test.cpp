@@ -198,7 +198,8 @@ TEST(ParseCommandLine, ReportTakesKeysAndConditions) {
   EXPECT_EQ(report.by, (std::vector<std::string>{"sft_learning_rate", "seed"}));
   EXPECT_EQ(report.fail_if, (std::vector<std::string>{"error > 0.02", "kl>1"}));
   for (const char* keys : {",", "seed,", "seed,seed", ",seed"})
-    EXPECT_THAT(error_of({"report", "runs/x", "--by", keys}), HasSubstr("each once, with commas between"))
+    EXPECT_THAT(error_of({"report", "runs/x", "--by", keys}),
+                HasSubstr("a comma-separated list of swept keys, each once"))
         << keys;
   EXPECT_THAT(error_of({"report", "runs/x", "--by", "seed", "--cell", "a"}), HasSubstr("keep one"));
   EXPECT_THAT(error_of({"report", "runs/x", "--by", "a", "--by", "b"}), HasSubstr("given twice"));

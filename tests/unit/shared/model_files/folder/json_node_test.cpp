@@ -18,14 +18,12 @@ std::string refused(const std::string& text) {
 }
 
 TEST(ParseObject, RefusesAKeyThatIsTwiceInOneObject) {
-  EXPECT_EQ(refused(R"({"a": 1, "b": 2, "a": 1})"),
-            "a.json, byte 25: the key a is there twice in one object");
+  EXPECT_EQ(refused(R"({"a": 1, "b": 2, "a": 1})"), "a.json, byte 25: the key a appears twice in one object");
   EXPECT_EQ(refused(R"({"b": [{"a": {}}, {"c": "a", "d":[], "c" : 0}]})"),
-            "a.json, byte 45: the key c is there twice in one object");
+            "a.json, byte 45: the key c appears twice in one object");
   EXPECT_EQ(refused(R"({"a\n": 1, "\u0061\u000a": 2})"),
-            "a.json, byte 19: the key a\\n is there twice in one object");
-  EXPECT_EQ(refused("\xEF\xBB\xBF{\"\": 1,\"\":2}"),
-            "a.json, byte 18: the key  is there twice in one object");
+            "a.json, byte 19: the key a\\n appears twice in one object");
+  EXPECT_EQ(refused("\xEF\xBB\xBF{\"\": 1,\"\":2}"), "a.json, byte 18: the key  appears twice in one object");
   // Not refused: in two objects, as a text, or with different bytes.
   const std::string once =
       R"({"a": {"a": ["a", "a", {"a": 1}, {"a": 2}]}, "b": "a\", \"a\": ", "A": "\\", "a ": 1, "\"a": 1})";
@@ -34,8 +32,8 @@ TEST(ParseObject, RefusesAKeyThatIsTwiceInOneObject) {
 
 TEST(ParseObject, EndsWhereTheTextEnds) {
   EXPECT_EQ(refused(std::string("{\"a\": 1}\0, \"", 12)),
-            "a.json, byte 16: is no JSON: there is a zero byte");
-  EXPECT_THAT(refused("{\"a\": 1} \""), ::testing::HasSubstr("is no JSON: "));
+            "a.json, byte 16: is not JSON: there is a zero byte");
+  EXPECT_THAT(refused("{\"a\": 1} \""), ::testing::HasSubstr("is not JSON: "));
 }
 
 }  // namespace

@@ -197,14 +197,14 @@ struct Malformed {
 TEST_F(TokenizerJsonTest, RefusesByKeyOfTheModel) {
   const Malformed files[] = {
       {"/version", "2.0", "version is 2.0"},
-      {"/extra", 1, "extra is a key that is not known here"},
-      {"/model/extra", 1, "model.extra is a key that is not known here"},
-      {"/model/type", "Unigram", "model.type is Unigram; BPE is known here"},
+      {"/extra", 1, "extra is an unknown key"},
+      {"/model/extra", 1, "model.extra is an unknown key"},
+      {"/model/type", "Unigram", "model.type is Unigram; only BPE is supported"},
       {"/model/type", "WordPiece", "model.type is WordPiece"},
-      {"/model/dropout", 0.1, "model.dropout is 0.1; none is known here"},
+      {"/model/dropout", 0.1, "model.dropout is 0.1; it must be unset"},
       {"/model/continuing_subword_prefix", "##", "model.continuing_subword_prefix is \"##\""},
       {"/model/end_of_word_suffix", "</w>", "model.end_of_word_suffix is \"</w>\""},
-      {"/model/unk_token", "<u>", "model.unk_token is <u>, which is no token"},
+      {"/model/unk_token", "<u>", "model.unk_token is <u>, which is not a token"},
       {"/model/unk_token", 3, "model.unk_token is not a text"},
       {"/model/fuse_unk", "no", "model.fuse_unk is not true or false"},
       {"/model/byte_fallback", true, "model.byte_fallback is true, and the pre_tokenizer is ByteLevel"},
@@ -223,8 +223,8 @@ TEST_F(TokenizerJsonTest, RefusesByKeyOfTheModel) {
       {"/model/merges/1", json::array({"a", "b", "c"}), "model.merges has as merge 1 neither"},
       {"/model/merges/1", json::array({"a", "b c"}), "model.merges has as merge 1 texts with a blank"},
       {"/model/merges/1", "ab", "merge 1 is not two texts with a space between"},
-      {"/model/merges/1", "a b", "merge 1 is there twice"},
-      {"/model/merges/1", "b a", "merge 1 is of or makes a text that is no token"},
+      {"/model/merges/1", "a b", "merge 1 appears twice"},
+      {"/model/merges/1", "b a", "merge 1 is of, or makes, a text that is not a token"},
   };
   for (const Malformed& file : files)
     EXPECT_THAT(error_with(byte_level(), file.pointer, file.value), HasSubstr(file.message)) << file.pointer;
@@ -239,15 +239,15 @@ TEST_F(TokenizerJsonTest, RefusesByKeyOfTheSteps) {
       {"/added_tokens/1/content", "<s>", "added_tokens.1.id is 6, and <s> has id 5"},
       {"/added_tokens/1", added(5, "<s>"), "added_tokens.1 is <s> again"},
       {"/added_tokens/1", added(9, "a\nb\x01"), "the library gives a\\nb\\x01 the id 6"},
-      {"/added_tokens/0/ki\nnd", 1, "added_tokens.0.ki\\nnd is a key that is not known here"},
-      {"/added_tokens/0/kind", 1, "added_tokens.0.kind is a key that is not known here"},
+      {"/added_tokens/0/ki\nnd", 1, "added_tokens.0.ki\\nnd is an unknown key"},
+      {"/added_tokens/0/kind", 1, "added_tokens.0.kind is an unknown key"},
       {"/normalizer", {{"type", "Lowercase"}}, "normalizer is Lowercase; NFC"},
       {"/normalizer", {{"kind", 1}}, "normalizer has no key type"},
       {"/normalizer",
        {{"type", "Replace"}, {"pattern", {{"Regex", "a"}}}, {"content", ""}},
        "normalizer.pattern of a normalizer is a Regex"},
       {"/pre_tokenizer", {{"type", "Punctuation"}}, "pre_tokenizer is Punctuation; ByteLevel"},
-      {"/pre_tokenizer/use_regexp", true, "pre_tokenizer.use_regexp is a key that is not known here"},
+      {"/pre_tokenizer/use_regexp", true, "pre_tokenizer.use_regexp is an unknown key"},
       {"/pre_tokenizer",
        {{"type", "Split"}, {"pattern", {{"Regex", "\\w"}}}, {"behavior", "Isolated"}, {"invert", false}},
        "decoder is ByteLevel, and the pre_tokenizer has no ByteLevel"},
@@ -277,15 +277,15 @@ TEST_F(TokenizerJsonTest, RefusesByKeyWhatMetaspaceAsksFor) {
 
 TEST_F(TokenizerJsonTest, RefusesWhatIsNoJson) {
   const std::string good = byte_level().dump();
-  EXPECT_THAT(error_of(""), HasSubstr("is no JSON"));
-  EXPECT_THAT(error_of(good.substr(0, good.size() / 2)), HasSubstr("is no JSON"));
-  EXPECT_THAT(error_of("{\"version\": \"1.0\",}"), StartsWith("byte 18: is no JSON"));
-  EXPECT_THAT(error_of("{\"version\": \"\xFF\"}"), HasSubstr("is no JSON"));
-  EXPECT_THAT(error_of("{\"version\": 1e999}"), HasSubstr("is no JSON that can be read"));
+  EXPECT_THAT(error_of(""), HasSubstr("is not JSON"));
+  EXPECT_THAT(error_of(good.substr(0, good.size() / 2)), HasSubstr("is not JSON"));
+  EXPECT_THAT(error_of("{\"version\": \"1.0\",}"), StartsWith("byte 18: is not JSON"));
+  EXPECT_THAT(error_of("{\"version\": \"\xFF\"}"), HasSubstr("is not JSON"));
+  EXPECT_THAT(error_of("{\"version\": 1e999}"), HasSubstr("is not JSON that can be read"));
   EXPECT_THAT(error_of("[1]"), StartsWith("byte 0: is not an object"));
   EXPECT_THAT(error_of("{}"), StartsWith("byte 0: has no key version"));
   EXPECT_THAT(error_of(std::string(200000, '[') + std::string(200000, ']')),
-              HasSubstr("lie more than 100 deep within each other"));
+              HasSubstr("are nested more than 100 deep"));
   std::string deep = R"({"type": "NFC"})";
   for (int i = 0; i < 40; ++i) deep = R"({"type": "Sequence", "normalizers": [)" + deep + "]}";
   EXPECT_THAT(error_with(byte_level(), "/normalizer", json::parse(deep)),

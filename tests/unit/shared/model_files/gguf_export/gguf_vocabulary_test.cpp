@@ -95,7 +95,7 @@ TEST_F(GgufVocabulary, WhatCannotBeWrittenIsNamed) {
   EXPECT_NO_THROW(keys());
   tables_.pre_tokenizer = {{cut_by("a+")}, 17};
   EXPECT_THAT(keys, ThrowsMessage<DataError>(
-                        HasSubstr("tokenizer.json, byte 17: GGUF files have no name that is known here")));
+                        HasSubstr("tokenizer.json, byte 17: GGUF files have no supported name")));
   tables_.alphabet = TokenAlphabet::characters;
   EXPECT_THAT(keys,
               ThrowsMessage<DataError>(HasSubstr("tokenizer.json, byte 17: the text is changed or cut")));

@@ -128,8 +128,8 @@ TEST(GgufFileWriter, LeavesNothingUnfinished) {
         [&] {
           writer.add(std::vector<float>{1, 70000, 1});
         },
-        ThrowsMessage<UserError>("tensor a has a value that is no number or too large for F16; --gguf "
-                                 "f32 has room for any"));
+        ThrowsMessage<UserError>(
+            "tensor a has a value that is not a number or too large for F16; --gguf f32 has room for any"));
     EXPECT_THROW(writer.finish(), InternalError);
   }
   EXPECT_THAT(names_in(folder.path_of("out")), IsEmpty());

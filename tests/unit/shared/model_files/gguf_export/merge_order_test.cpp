@@ -108,7 +108,7 @@ TEST(MergeOrder, OfAnyMergesIsExactOrRefused) {
       expect_equal_tokens(vocabulary, "abc", "texts " + std::to_string(made));
       ++equal;
     } else {
-      EXPECT_NE(error.find("comes of no merge, and of the tokens"), std::string::npos) << error;
+      EXPECT_NE(error.find("comes from no merge, but from the tokens"), std::string::npos) << error;
       ++refused;
     }
   }
@@ -121,14 +121,14 @@ TEST(MergeOrder, WhatScoresCannotSayIsNamed) {
     return error_of([&] { merge_order(vocabulary.by_merges()); });
   };
   EXPECT_EQ(refusal({{"<unk>", "a", "b", "ab"}, {}}),
-            "tokenizer.json, byte 0: the token 3, ab, comes of no merge, and of the tokens a and b "
-            "side by side, which the scores of a GGUF file cannot say");
+            "tokenizer.json, byte 0: the token 3, ab, comes from no merge, but from the tokens a and b side "
+            "by side, which the scores of a GGUF file cannot say");
   EXPECT_EQ(refusal({{"<unk>", "a", "ax"}, {}}),
-            "tokenizer.json, byte 0: the token 2, ax, has a character that is no token, which the scores of "
-            "a GGUF file cannot say");
+            "tokenizer.json, byte 0: the token 2, ax, has a character that is not a token, which the scores "
+            "of a GGUF file cannot say");
   EXPECT_EQ(refusal({{"<unk>", "a", "<unk>a"}, {"<unk> a"}}),
-            "tokenizer.json, byte 0: merge 0 is of or makes <unk>, which stands for a byte or for what is "
-            "unknown, which the scores of a GGUF file cannot say");
+            "tokenizer.json, byte 0: merge 0 is of, or makes, <unk>, which stands for a byte or for unknown "
+            "characters, which the scores of a GGUF file cannot say");
   // Three tokens in a row are never joined.
   Vocabulary three{{"<unk>", "a", "b", "c", "abc"}, {}};
   EXPECT_EQ(merge_order(three.by_merges()), (std::vector<int32_t>(5, -1)));
