@@ -27,12 +27,14 @@
 namespace apportion {
 namespace {
 
-/// Digest and notice of the wordings that training adds to the dataset's `own`.
-AddedWordings summary_of(const std::vector<std::string>& added, size_t own) {
+/// Digest and notice of the wordings that training adds to the dataset's `own`, `shortened` of which are its
+/// key words.
+AddedWordings summary_of(const std::vector<std::string>& added, size_t own, size_t shortened) {
   if (added.empty()) return {};
-  return {
-      sha256(nlohmann::json(added).dump()),
-      fmt::format("training adds {} framed wordings to the dataset's {} (frames = auto)", added.size(), own)};
+  const std::string keys = shortened == 0 ? "" : fmt::format(", {} of them only key words", shortened);
+  return {sha256(nlohmann::json(added).dump()),
+          fmt::format("training adds {} framed wordings to the dataset's {}{} (frames = auto)", added.size(),
+                      own, keys)};
 }
 
 /// Digest of everything that a retention task asks and reads.
@@ -194,7 +196,8 @@ const AddedWordings& JobPreparer::added_to(const RunConfig& config, const Prepar
   if (texts.framer) added = texts.framer->added(config.data.seed);
   texts.check->check_added(added);
   const size_t own = wordings_of(data.dataset, "train", config.data.holdout_wordings).size();
-  return texts.of_seed[config.data.seed] = summary_of(added, own);
+  const size_t shortened = texts.framer ? texts.framer->shortened() : 0;
+  return texts.of_seed[config.data.seed] = summary_of(added, own, shortened);
 }
 
 PreparedJob JobPreparer::prepare(const JobCell& cell, size_t place) {

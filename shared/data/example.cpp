@@ -155,7 +155,10 @@ Framer framer_of(const Dataset& dataset, const DataConfig& config) {
   for (const auto& [set, wordings] : dataset.wordings) {
     if (set != "train") tested.insert(tested.end(), wordings.begin(), wordings.end());
   }
-  return {std::move(plain), tested, parse_frames(read_lines(find_list("frames"))), wanted};
+  constexpr size_t few = 10;
+  std::vector<Frame> shortening;
+  if (plain.size() <= few) shortening = parse_frames(read_lines(find_list("key-words")));
+  return {std::move(plain), tested, parse_frames(read_lines(find_list("frames"))), wanted, shortening};
 }
 
 std::vector<std::string> added_wordings(const Dataset& dataset, const DataConfig& config) {

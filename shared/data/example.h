@@ -47,7 +47,8 @@ std::vector<Prompt> prompts_of(const Dataset& dataset, const std::string& set, i
                                int subject_limit);
 
 /// Makes the framed wordings that are trained on besides those of "train" (frames.h): with `config.frames`
-/// enough for 120 together with these. Depends only on the dataset and `holdout_wordings`.
+/// enough for 120 together with these; up to 10 wordings are also reduced to key words. Depends only on the
+/// dataset and `holdout_wordings`.
 Framer framer_of(const Dataset& dataset, const DataConfig& config);
 
 /// The framed wordings for the configuration's seed.

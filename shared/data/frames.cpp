@@ -8,6 +8,7 @@
 #include <set>
 
 #include "shared/base/counter_rng.h"
+#include "shared/data/key_words.h"
 #include "shared/data/words.h"
 
 namespace apportion {
@@ -19,7 +20,9 @@ const std::map<std::string, WordingChange>& change_names() {
   static const std::map<std::string, WordingChange> names = {
       {"lower", WordingChange::lower},       {"small", WordingChange::small},
       {"unmarked", WordingChange::unmarked}, {"doubled", WordingChange::doubled},
-      {"swapped", WordingChange::swapped},   {"dropped", WordingChange::dropped}};
+      {"swapped", WordingChange::swapped},   {"dropped", WordingChange::dropped},
+      {"keys", WordingChange::keys},         {"first", WordingChange::first},
+      {"last", WordingChange::last}};
   return names;
 }
 
@@ -118,6 +121,12 @@ std::string changed(const std::string& wording, WordingChange change) {
       return with_small_start(wording);
     case WordingChange::unmarked:
       return without_mark(wording);
+    case WordingChange::keys:
+      return key_words_of(wording);
+    case WordingChange::first:
+      return with_placeholders_first(wording);
+    case WordingChange::last:
+      return with_placeholders_last(wording);
     case WordingChange::doubled:
     case WordingChange::swapped:
     case WordingChange::dropped:
@@ -213,7 +222,7 @@ std::vector<Frame> parse_frames(const std::vector<TextLine>& lines) {
 std::string put_frame(const Frame& frame, const std::string& wording) {
   std::string text = wording;
   for (const WordingChange change : frame.changes) text = changed(text, change);
-  return frame.before + text + frame.after;
+  return text.empty() ? "" : frame.before + text + frame.after;
 }
 
 std::string first_common_run(const std::string& wording, const std::string& other) {
@@ -243,17 +252,26 @@ struct Framer::Readings {
 };
 
 Framer::Framer(std::vector<std::string> plain, const std::vector<std::string>& tested,
-               std::vector<Frame> frames, size_t wanted)
-    : plain_(std::move(plain)),
-      frames_(std::move(frames)),
-      wanted_(wanted),
-      readings_(std::make_shared<const Readings>(plain_, tested)),
-      framed_(frames_.size() * plain_.size()) {}
+               std::vector<Frame> frames, size_t wanted, const std::vector<Frame>& shortening)
+    : sources_(std::move(plain)), plain_(sources_.size()), frames_(std::move(frames)), wanted_(wanted) {
+  Readings readings(sources_, tested);
+  std::set<std::string> taken(sources_.begin(), sources_.end());
+  for (size_t own = 0; own < plain_; ++own) {
+    for (const Frame& frame : shortening) {
+      std::string text = put_frame(frame, sources_[own]);
+      if (text.empty() || readings.is_near(text, own) || !taken.insert(text).second) continue;
+      readings.owns.emplace_back(text);
+      sources_.push_back(std::move(text));
+    }
+  }
+  readings_ = std::make_shared<const Readings>(std::move(readings));
+  framed_.resize(frames_.size() * sources_.size());
+}
 
 const Framer::Framed& Framer::framed(size_t frame, size_t own) {
-  Framed& framed = framed_[frame * plain_.size() + own];
+  Framed& framed = framed_[frame * sources_.size() + own];
   if (!framed.is_made) {
-    framed.text = put_frame(frames_[frame], plain_[own]);
+    framed.text = put_frame(frames_[frame], sources_[own]);
     framed.is_near = readings_->is_near(framed.text, own);
     framed.is_made = true;
   }
@@ -262,14 +280,15 @@ const Framer::Framed& Framer::framed(size_t frame, size_t own) {
 
 std::vector<std::string> Framer::added(uint64_t seed) {
   const std::vector<size_t> order = drawn_order(frames_.size(), seed);
-  std::set<std::string> taken(plain_.begin(), plain_.end());
-  std::vector<std::string> added;
+  std::set<std::string> taken(sources_.begin(), sources_.end());
+  std::vector<std::string> added(sources_.begin() + static_cast<std::ptrdiff_t>(plain_), sources_.end());
   // In the first round each frame meets one wording, in the second round the next wording, and so on.
-  for (size_t turn = 0; turn < plain_.size() * order.size(); ++turn) {
-    if (plain_.size() + added.size() >= wanted_) break;
+  for (size_t turn = 0; turn < sources_.size() * order.size(); ++turn) {
+    if (plain_ + added.size() >= wanted_) break;
     const size_t place = turn % order.size(), round = turn / order.size();
-    const Framed& next = framed(order[place], (place + round) % plain_.size());
-    if (!next.is_near && taken.insert(next.text).second) added.push_back(next.text);
+    const Framed& next = framed(order[place], (place + round) % sources_.size());
+    const bool is_new = !next.text.empty() && !next.is_near && taken.insert(next.text).second;
+    if (is_new) added.push_back(next.text);
   }
   return added;
 }

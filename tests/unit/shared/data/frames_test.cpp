@@ -77,9 +77,11 @@ TEST(Frames, TyposAreInTheLongestWordOutsideOfPlaceholders) {
 }
 
 TEST(Frames, SayWhatIsWrongWithALine) {
-  EXPECT_EQ(error_of([] { parsed("@loud {wording}"); }),
-            "frames.txt, line 7: there is no change @loud; there are @doubled, @dropped, @lower, @small, "
-            "@swapped, @unmarked");
+  EXPECT_EQ(
+      error_of([] { parsed("@loud {wording}"); }),
+      "frames.txt, line 7: there is no change @loud; there are @doubled, @dropped, @first, @keys, @last, "
+      "@lower, @small, "
+      "@swapped, @unmarked");
   for (const char* wrong :
        {"no place", "{wording} and {wording}", "{wording} of {role}", "@lower", "{wording"})
     EXPECT_EQ(error_of([&] { parsed(wrong); }),
@@ -205,6 +207,29 @@ TEST(Frames, AUsersOwnWordsMayBeThoseOfATest) {
   EXPECT_NE(first_common_run(plain, test), "");
   EXPECT_EQ(Framer({plain}, {test}, parsed("Hello. {wording}"), 40).added(0), Texts{"Hello. " + plain});
   EXPECT_TRUE(Framer({plain}, {test}, parsed("Now tell me: {wording}"), 40).added(0).empty());
+}
+
+TEST(Frames, ShortenedWordingsComeFirstAndAreFramedToo) {
+  const std::string plain = "How does someone in {place} get to work?";
+  const std::vector<Frame> shortening = parse_frames(read_lines(find_list("key-words")));
+  Framer framer({plain}, {}, parsed("Well now: {wording}"), 6, shortening);
+  EXPECT_EQ(framer.shortened(), 3u);
+  EXPECT_EQ(framer.added(0), (Texts{"{place} work", "{place}: work?", "work {place}", "Well now: " + plain,
+                                    "Well now: {place} work"}));
+  Framer tested({plain}, {"{town}, work.", "Anything else?"}, {}, 6, shortening);
+  EXPECT_EQ(tested.added(0), Texts{"work {place}"}) << "the others are a test wording's words";
+  EXPECT_EQ(Framer({"Wie kommt man von {ort} zur Arbeit?"}, {}, {}, 6, shortening).shortened(), 0u);
+}
+
+TEST(Frames, OnlyAFewWordingsAreShortened) {
+  Dataset dataset = make_dataset(0);
+  for (int i = 0; i < 11; ++i)
+    dataset.wordings["train"].push_back("What hue" + std::to_string(i) + " has a {role} at home?");
+  EXPECT_EQ(framer_of(dataset, with(0)).shortened(), 0u);
+  EXPECT_EQ(framer_of(dataset, with(1)).shortened(), 30u);
+  DataConfig none = with(1);
+  none.frames = Framing::none;
+  EXPECT_EQ(framer_of(dataset, none).shortened(), 0u);
 }
 
 TEST(Frames, HeldOutWordingsAreTestsToo) {
