@@ -188,7 +188,7 @@ std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectS
   }
   if (context.collectives.group_rank() == 0) {
     std::string text = "stories of the untouched model: " + std::to_string(kept) + " of " +
-                       std::to_string(drawn) + " tell the category that was named";
+                       std::to_string(drawn) + " tell the category that was named, in words of their own";
     if (!without.empty()) text += "; left out for lack of one: " + without;
     context.link.send(coordinator_address, Note{context.task.id, text, !without.empty()});
   }
@@ -286,7 +286,8 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
       if (subject.target[category] == 0) continue;
       for (uint64_t draw = 0; draw < draws.asked.rounds; ++draw, ++answer) {
         const std::string text = session.tokenizer().decode(*answer);
-        if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
+        const bool is_told = judge.judge(text) == static_cast<int>(category) && !judge.tells_by_name(text);
+        if (!is_told || !rule.is_story(text)) continue;
         auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge);
         if (story) subject.of_category[category].push_back(std::move(*story));
       }

@@ -257,7 +257,7 @@ OptionGroup story_options() {
                           "stories of each category that a story prompt is trained on"},
                          of(&Story::stories), {1, most_prompts}),
           integer_option(
-              {"self_draws", "2", Identity::yes,
+              {"self_draws", "4", Identity::yes,
                "stories drawn once, before training, for each subject, story wording and category"},
               of(&Story::draws), {1, most_prompts}),
           integer_option(

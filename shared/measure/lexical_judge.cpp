@@ -1,5 +1,7 @@
 #include "shared/measure/lexical_judge.h"
 
+#include <algorithm>
+
 #include "shared/config/method.h"
 #include "shared/data/words.h"
 
@@ -14,10 +16,35 @@ nlohmann::json words_of(const std::vector<Category>& categories) {
   return words;
 }
 
+/// The categories of each attribute; of a dataset without attributes its own.
+std::vector<std::vector<Category>> told_apart(const Dataset& dataset) {
+  if (dataset.attributes.empty()) return {dataset.categories};
+  std::vector<std::vector<Category>> categories;
+  for (const Attribute& attribute : dataset.attributes) categories.push_back(attribute.categories);
+  return categories;
+}
+
+bool have_judge_words(const std::vector<Category>& categories) {
+  return std::none_of(categories.begin(), categories.end(),
+                      [](const Category& category) { return category.judge_words.empty(); });
+}
+
 }  // namespace
 
 LexicalJudge::LexicalJudge(const Dataset& dataset)
-    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)) {}
+    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)) {
+  const std::vector<std::vector<Category>> all = told_apart(dataset);
+  if (!std::all_of(all.begin(), all.end(), have_judge_words)) return;
+  for (std::vector<Category> categories : all) {
+    for (Category& category : categories) category.names.resize(1);
+    names_.emplace_back(categories);
+  }
+}
+
+bool LexicalJudge::tells_by_name(std::string_view text) const {
+  return std::any_of(names_.begin(), names_.end(),
+                     [&](const CategoryParser& names) { return names.parse(text) != unparsed; });
+}
 
 nlohmann::json LexicalJudge::identity(const Dataset& dataset) {
   nlohmann::json words = nlohmann::json::array();

@@ -157,7 +157,7 @@ class Config {
       // 1 means sums in one part, equal but for rounding; or that all elements of a head turn.
       if ((key == "pretraining_tp" || key == partial_rotation) && value == 1) continue;
       if (json_.value("model_type", json()) == "phi3" && says_nothing_in_phi3(key, value)) continue;
-      fail(key, "is not known here, and may change what the model computes");
+      fail(key, "is not supported, and may change what the model computes");
     }
     if (has(json_, "sliding_window_size") &&
         json_.at("sliding_window_size") != json_.value("sliding_window", json()))

@@ -51,6 +51,17 @@ TEST(LexicalJudge, ReadsAttributesOfAJointDatasetApart) {
   EXPECT_EQ(judge.judge("Black hair."), unparsed);
 }
 
+TEST(LexicalJudge, SeesTheNameOfAPromptInAStory) {
+  const LexicalJudge judge(people());
+  EXPECT_TRUE(judge.tells_by_name("Hi, I'm male. He laughed."));
+  EXPECT_TRUE(judge.tells_by_name("She was called Male."));
+  EXPECT_FALSE(judge.tells_by_name("A woman at work: she paints females and a malestrom."));
+  Dataset dataset = people();
+  dataset.categories[0].judge_words.clear();
+  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("He was Male.")) << "nothing else tells that category";
+  EXPECT_FALSE(LexicalJudge(parse_dataset("tests/support/hair-and-eyes")).tells_by_name("Brown eyes"));
+}
+
 TEST(LexicalJudge, ItsIdentityHoldsItsWords) {
   Dataset dataset = people();
   const nlohmann::json identity = LexicalJudge::identity(dataset);
