@@ -188,7 +188,7 @@ std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectS
   }
   if (context.collectives.group_rank() == 0) {
     std::string text = "stories of the untouched model: " + std::to_string(kept) + " of " +
-                       std::to_string(drawn) + " tell the category that was named, in words of their own";
+                       std::to_string(drawn) + " tell the category that was named";
     if (!without.empty()) text += "; left out for lack of one: " + without;
     context.link.send(coordinator_address, Note{context.task.id, text, !without.empty()});
   }
