@@ -44,7 +44,7 @@ std::string keep_digest(const RunConfig& config, const Dataset& dataset) {
 }
 
 /// Named stories are kept by this rule (worker/base_answers.h); another one gives other training tasks.
-constexpr const char* kept_stories_rule = "told without the category's name";
+constexpr const char* kept_stories_rule = "begun without the category's name";
 
 /// Digest of the story prompts and of all rules for which stories are kept.
 std::string stories_digest(const RunConfig& config, const Dataset& dataset) {

@@ -179,7 +179,7 @@ std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectS
     }
     whole.push_back(lacking.empty());
     if (!lacking.empty())
-      without += (without.empty() ? "" : "; ") + subjects[s].name + " (none is " + lacking + ")";
+      without += (without.empty() ? "" : "; ") + subjects[s].name + " (none for " + lacking + ")";
   }
   std::vector<StoryAsked> asked;
   for (const StoryPrompt& prompt : prompts) {
@@ -188,7 +188,7 @@ std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectS
   }
   if (context.collectives.group_rank() == 0) {
     std::string text = "stories of the untouched model: " + std::to_string(kept) + " of " +
-                       std::to_string(drawn) + " tell the category that was named";
+                       std::to_string(drawn) + " are kept, which tell the category that was named";
     if (!without.empty()) text += "; left out for lack of one: " + without;
     context.link.send(coordinator_address, Note{context.task.id, text, !without.empty()});
   }
@@ -259,7 +259,9 @@ std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int cate
   bool told = false;
   for (int32_t token : tokens) {
     begun.push_back(token);
-    const int read = judge.judge(tokenizer.decode(begun));
+    const std::string text = tokenizer.decode(begun);
+    const int read = judge.judge(text);
+    if (told && read == category && judge.tells_by_name(text, category)) return {};
     if (told && read == category) return ToldStory{begun, begun.size() - 2};
     if (told && read != unparsed) return {};
     told = read != unparsed;
@@ -286,8 +288,7 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
       if (subject.target[category] == 0) continue;
       for (uint64_t draw = 0; draw < draws.asked.rounds; ++draw, ++answer) {
         const std::string text = session.tokenizer().decode(*answer);
-        const bool is_told = judge.judge(text) == static_cast<int>(category) && !judge.tells_by_name(text);
-        if (!is_told || !rule.is_story(text)) continue;
+        if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
         auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge);
         if (story) subject.of_category[category].push_back(std::move(*story));
       }

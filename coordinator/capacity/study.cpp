@@ -14,7 +14,6 @@
 #include "coordinator/folder/folder_claims.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
-#include "coordinator/report/html/html_page.h"
 #include "coordinator/status.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -150,7 +149,7 @@ std::string measured_page(Link& link, const RunConfig& config, const JobEnvironm
   write_index(output.directory, {});
   const std::string coefficients = output.directory + "/coefficients.json";
   write_file(coefficients, coefficients_json(rows, config));
-  const std::string page = page_path(output.directory);
+  const std::string page = study_page_path(output.directory);
   write_file(page, study_html(rows, output.directory));
   return output.json ? study_json(rows) : study_page(rows, {coefficients, page}, detect_style(stdout));
 }

@@ -31,7 +31,7 @@ const char* scaling_name(Scaling scaling);
 /// ranks.
 std::vector<StudyPoint> study_points(const RunConfig& config, const std::string& compute_type);
 
-/// Measures what is missing, writes coefficients.json and report.html, prints the table (with --json all
+/// Measures what is missing, writes coefficients.json and scaling.html, prints the table (with --json all
 /// figures), and lets the ranks go. With scale_predict it prints the cost model's prediction instead. Throws
 /// UserError when what is missing needs more ranks than there are, and what Coordinator::run throws.
 void run_study(Link& link, const RunConfig& config, const JobEnvironment& environment);

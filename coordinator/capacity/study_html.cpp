@@ -112,6 +112,8 @@ void write_footer(Markup& out, const TableView& table, const std::string& direct
 
 }  // namespace
 
+std::string study_page_path(const std::string& directory) { return directory + "/scaling.html"; }
+
 std::string study_html(const std::vector<StudyRow>& rows, const std::string& directory) {
   const TableView table = study_table(rows);
   Markup out;

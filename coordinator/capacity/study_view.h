@@ -48,7 +48,7 @@ struct StudyLine {
 /// The lines of one scaling, in the order of the rows.
 std::vector<StudyLine> study_lines(const std::vector<StudyRow>& rows, Scaling scaling);
 
-/// "Steps of 2 shapes on 1, 2 and 4 ranks, weak and strong scaling, timed 5 times each."
+/// "how fast training steps of 2 shapes are on 1, 2, 4 ranks, in weak and strong scaling."
 std::string study_asked(const std::vector<StudyRow>& rows);
 
 /// How efficient the most ranks are, and how far the cost model is off.

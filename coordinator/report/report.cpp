@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "coordinator/capacity/study_html.h"
 #include "coordinator/report/data/cell_figures.h"
 #include "coordinator/report/data/pivot.h"
 #include "coordinator/report/data/report_data.h"
@@ -78,10 +79,11 @@ Report make_report(const std::string& directory, const OutputConfig& output, con
   return report;
 }
 
-/// A study has no cells, and its page would be replaced by one that says so.
+/// A folder in which nothing but a scaling study was done has no cells to report on.
 void refuse_study(const std::string& directory) {
-  if (!path_exists(directory + "/coefficients.json")) return;
-  throw UserError(directory + " holds a scaling study: its page is " + page_path(directory) +
+  const std::string page = study_page_path(directory);
+  if (!path_exists(page) || !indexed_cells(directory).empty()) return;
+  throw UserError(directory + " holds a scaling study: its page is " + page +
                   ", and 'apportion scale' of its job prints its table again");
 }
 

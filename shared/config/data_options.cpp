@@ -49,10 +49,11 @@ OptionGroup data_options() {
                                   "fifth of them, at most 4, and none where there are fewer than 3"},
                                  field(&RunConfig::data, &Data::holdout_wordings), {0, 10'000}),
                   field(&RunConfig::data, &Data::holdout_wordings), automatic_holdout),
-          choice_option({"frames", "auto", Identity::yes,
-                         "auto: the program adds frames of its own around the training wordings until there "
-                         "are 120 (docs/datasets.md); none: it adds nothing"},
-                        field(&RunConfig::data, &Data::frames), framings),
+          choice_option(
+              {"frames", "auto", Identity::yes,
+               "auto: the program adds frames of its own around the training wordings until there "
+               "are 120, and of up to 10 wordings their key words (docs/datasets.md); none: it adds nothing"},
+              field(&RunConfig::data, &Data::frames), framings),
           integer_option({"seed", "0", Identity::yes, "seed of every random draw"},
                          field(&RunConfig::data, &Data::seed), {}),
       }};

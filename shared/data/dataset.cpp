@@ -225,16 +225,6 @@ nlohmann::json to_json(const std::vector<Subject>& subjects, Covered covered) {
   return array;
 }
 
-/// The category of each attribute that makes up a joint category; the last attribute changes fastest.
-std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attributes) {
-  std::vector<size_t> of_each(attributes.size());
-  for (size_t a = attributes.size(); a-- > 0;) {
-    of_each[a] = category % attributes[a].categories.size();
-    category /= attributes[a].categories.size();
-  }
-  return of_each;
-}
-
 std::string digest_of(const Dataset& dataset, const std::string& set, Covered covered) {
   nlohmann::json content;
   content["name"] = dataset.name;
@@ -323,6 +313,15 @@ std::map<std::string, std::vector<double>> read_shares(const std::string& path, 
 
 bool asks_for_answers(const std::string& section) {
   return !section.starts_with("keep") && section != "stories";
+}
+
+std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attributes) {
+  std::vector<size_t> of_each(attributes.size());
+  for (size_t a = attributes.size(); a-- > 0;) {
+    of_each[a] = category % attributes[a].categories.size();
+    category /= attributes[a].categories.size();
+  }
+  return of_each;
 }
 
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form) {

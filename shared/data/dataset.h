@@ -73,6 +73,9 @@ std::string section_of(const std::string& test_set);
 /// change, nor story prompts.
 bool asks_for_answers(const std::string& section);
 
+/// The category of each attribute that makes up a joint category; the last attribute changes fastest.
+std::vector<size_t> parts_of(size_t category, const std::vector<Attribute>& attributes);
+
 /// The text of an answer form that names this category.
 std::string answer_saying(const Dataset& dataset, Subject subject, size_t category, size_t form);
 

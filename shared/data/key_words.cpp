@@ -1,7 +1,9 @@
 #include "shared/data/key_words.h"
 
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
 #include <algorithm>
-#include <cctype>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -28,22 +30,44 @@ const std::set<std::string_view>& function_words() {
 
 bool is_placeholder(const std::string& word) { return word.front() == '{'; }
 
+/// "IT" and "UK" are names, whatever they are in lower case.
+bool is_in_capitals(const std::string& word) {
+  return word.size() > 1 && word != lower_case(word) &&
+         std::none_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+/// A word without apostrophes and hyphens at its ends, nor the 's of another word.
+std::string bare(const std::string& word) {
+  const size_t first = word.find_first_not_of("'-"), last = word.find_last_not_of("'-");
+  if (first == std::string::npos) return "";
+  std::string text = word.substr(first, last + 1 - first);
+  if (text.size() > 2 && text.ends_with("'s")) text.resize(text.size() - 2);
+  return first > 0 && text == "s" ? "" : text;
+}
+
 /// Placeholders, and runs of letters, digits, apostrophes and hyphens; the rest separates them.
 std::vector<std::string> words_of(const std::string& wording) {
   std::vector<std::string> words;
   std::string word;
   const auto end_word = [&] {
-    if (!word.empty()) words.push_back(std::exchange(word, ""));
+    if (std::string text = bare(std::exchange(word, "")); !text.empty()) words.push_back(std::move(text));
   };
-  for (size_t i = 0; i < wording.size(); ++i) {
-    const unsigned char character = static_cast<unsigned char>(wording[i]);
-    if (character == '{') {
+  const char* const text = wording.data();
+  const auto size = static_cast<int32_t>(wording.size());
+  for (int32_t at = 0; at < size;) {
+    const int32_t begin = at;
+    UChar32 code = 0;
+    U8_NEXT(text, at, size, code);
+    if (code == '{') {
       end_word();
-      const size_t close = std::min(wording.find('}', i), wording.size() - 1);
-      words.push_back(wording.substr(i, close + 1 - i));
-      i = close;
-    } else if (std::isalnum(character) != 0 || character >= 0x80 || character == '\'' || character == '-') {
-      word += wording[i];
+      at = static_cast<int32_t>(std::min(wording.find('}', static_cast<size_t>(begin)), wording.size() - 1)) +
+           1;
+      words.push_back(wording.substr(static_cast<size_t>(begin), static_cast<size_t>(at - begin)));
+    } else if (code == '\'' || code == 0x2019) {
+      word += '\'';
+    } else if (code == '-' ||
+               (code >= 0 && (u_isalnum(code) != 0 || u_charType(code) == U_NON_SPACING_MARK))) {
+      word.append(wording, static_cast<size_t>(begin), static_cast<size_t>(at - begin));
     } else {
       end_word();
     }
@@ -68,16 +92,19 @@ std::pair<std::string, std::string> parted(const std::string& wording) {
 }  // namespace
 
 std::string key_words_of(const std::string& wording) {
-  const std::vector<std::string> words = words_of(wording);
   std::vector<std::string> kept;
-  bool has_word = false;
-  for (const std::string& word : words) {
-    const std::string small = is_placeholder(word) ? word : lower_case(word);
-    if (function_words().contains(small)) continue;
-    has_word = has_word || !is_placeholder(word);
-    kept.push_back(small);
+  size_t words = 0, dropped = 0, placeholders = 0;
+  for (const std::string& word : words_of(wording)) {
+    const bool is_name = is_placeholder(word) || is_in_capitals(word);
+    const std::string small = is_name ? word : lower_case(word);
+    placeholders += is_placeholder(word);
+    words += !is_placeholder(word);
+    dropped += !is_name && function_words().contains(small);
+    if (is_name || !function_words().contains(small)) kept.push_back(small);
   }
-  return has_word && kept.size() < words.size() ? joined(kept) : "";
+  // A few words of other languages look like English function words ("in", "was", "an").
+  const bool is_english = dropped >= 2 && 5 * dropped >= 2 * words;
+  return is_english && kept.size() > placeholders ? joined(kept) : "";
 }
 
 std::string with_placeholders_first(const std::string& wording) {

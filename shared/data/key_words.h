@@ -7,8 +7,8 @@
 namespace apportion {
 
 /// The wording without its English function words (articles, pronouns, prepositions, auxiliaries, ...) and
-/// marks, in lower case; placeholders stay. Empty if nothing was left out, as with a wording in another
-/// language, or if no other word is left.
+/// marks, in lower case; placeholders and words in capitals stay. Empty if fewer than two words, or than two
+/// fifths, are function words, as in other languages, or if no other word is left.
 std::string key_words_of(const std::string& wording);
 
 /// "{place}: lives work" and "lives work {place}" of "lives {place} work". Empty without a placeholder.

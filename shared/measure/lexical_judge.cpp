@@ -32,18 +32,23 @@ bool have_judge_words(const std::vector<Category>& categories) {
 }  // namespace
 
 LexicalJudge::LexicalJudge(const Dataset& dataset)
-    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)) {
+    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)), attributes_(dataset.attributes) {
   const std::vector<std::vector<Category>> all = told_apart(dataset);
   if (!std::all_of(all.begin(), all.end(), have_judge_words)) return;
-  for (std::vector<Category> categories : all) {
-    for (Category& category : categories) category.names.resize(1);
-    names_.emplace_back(categories);
+  for (const std::vector<Category>& categories : all) {
+    std::vector<CategoryParser>& names = names_.emplace_back();
+    for (const Category& category : categories)
+      names.emplace_back(std::vector<Category>{{{category.names.front()}}});
   }
 }
 
-bool LexicalJudge::tells_by_name(std::string_view text) const {
-  return std::any_of(names_.begin(), names_.end(),
-                     [&](const CategoryParser& names) { return names.parse(text) != unparsed; });
+bool LexicalJudge::tells_by_name(std::string_view text, int category) const {
+  std::vector<size_t> parts = parts_of(static_cast<size_t>(category), attributes_);
+  if (parts.empty()) parts.push_back(static_cast<size_t>(category));
+  for (size_t a = 0; a < names_.size(); ++a) {
+    if (names_[a][parts[a]].parse(text) != unparsed) return true;
+  }
+  return false;
 }
 
 nlohmann::json LexicalJudge::identity(const Dataset& dataset) {

@@ -19,16 +19,18 @@ class LexicalJudge {
   /// A category, or `unparsed` when it has no word of any.
   int judge(std::string_view text) const { return parser_.most_mentioned(text); }
 
-  /// Whether the text repeats the name by which a prompt names a category, the first one, though every
-  /// category can be told by judge words.
-  bool tells_by_name(std::string_view text) const;
+  /// Whether the text has the name by which a prompt names the category, its first one, though judge words
+  /// can tell every category.
+  bool tells_by_name(std::string_view text, int category) const;
 
   /// What its verdicts depend on besides the text: the rule's revision, and every word.
   static nlohmann::json identity(const Dataset& dataset);
 
  private:
   CategoryParser parser_;
-  std::vector<CategoryParser> names_;  // first names, by attribute; none if a category has no judge words
+  std::vector<Attribute> attributes_;
+  std::vector<std::vector<CategoryParser>>
+      names_;  // of each attribute's categories; none if judge words lack
 };
 
 }  // namespace apportion

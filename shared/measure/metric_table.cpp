@@ -53,7 +53,7 @@ std::vector<MeasuredMetric> make_sampled() {
        nullptr,
        [](const DatasetMetrics& m) { return m.mae_deviation; }},
       {{"floor", "floor", "the MAE that a perfect sampler is expected to have with as many rounds", "share",
-        3, "no target is known"},
+        3, "no target is known, or nothing was asked"},
        MetricExtent::all,
        true,
        [](const SubjectMetrics& s) { return or_nan(s.floor); },

@@ -255,7 +255,7 @@ void count_passes(DatasetMetrics& metrics, const std::vector<SubjectMetrics>& su
   metrics.passes_of_perfect = passes_of_perfect(rejections);
 }
 
-/// `known`: how many subjects have a target, and so a floor.
+/// `known`: how many subjects have a target.
 DatasetMetrics average_subjects(std::vector<SubjectMetrics> subjects, size_t known) {
   DatasetMetrics metrics;
   const std::vector<double> maes = present(subjects, &SubjectMetrics::mae);

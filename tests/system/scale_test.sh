@@ -25,8 +25,8 @@ for task in study/tasks/*; do
   check "seconds of each rank and step" h5dump -d /steps/seconds "$task/result.h5" >/dev/null
 done
 check "links to the measurements" [ "$(h5ls study/index.h5/tasks | wc -l)" = 4 ]
-check "a page with a chart of tokens per second" grep -q "Tokens per second, strong scaling" study/report.html
-check "a line for each shard size" grep -q "shards 2: [0-9.]* on 2 ranks" study/report.html
+check "a page with a chart of tokens per second" grep -q "Tokens per second, strong scaling" study/scaling.html
+check "a line for each shard size" grep -q "shards 2: [0-9.]* on 2 ranks" study/scaling.html
 check "again, on one process, without measuring" study env >again.txt 2>again.log
 check "another table the second time" cmp first.txt again.txt
 check "a plan with the coefficients" "$APPORTION_BIN" plan --model shape:350m --plan_machine cpu --plan_ranks 1,2 \
@@ -43,10 +43,10 @@ sys.exit(not max(of[2]["base_bytes_by_rank"]) < 0.95 * min(of[1]["base_bytes_by_
 END
 
 code=0
-"$APPORTION_BIN" report study --html study/report.html >wrong.txt 2>wrong.log || code=$?
+"$APPORTION_BIN" report study --html study/scaling.html >wrong.txt 2>wrong.log || code=$?
 check "exit code $code instead of 2 for a report of a study" [ $code = 2 ]
-check "not one line on the study's page" one_line_with wrong.log "its page is study/report.html"
-check "a page that was replaced" grep -q "Scaling study" study/report.html
+check "not one line on the study's page" one_line_with wrong.log "its page is study/scaling.html"
+check "a page that was replaced" grep -q "Scaling study" study/scaling.html
 
 code=0
 "$APPORTION_BIN" scale study.ini --output "$work/other" >wrong.txt 2>wrong.log || code=$?

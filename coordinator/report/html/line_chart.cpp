@@ -69,7 +69,7 @@ std::string path_of(const ChartScale& scale, const ChartLine& line) {
 
 /// Four digits, or all of a larger number that is not too long to read.
 std::string level_text(double value) {
-  constexpr double least = 1e4, most = 1e7;
+  constexpr double least = 9999.5, most = 1e7;
   return value >= least && value < most ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 

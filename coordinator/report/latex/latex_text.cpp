@@ -80,15 +80,23 @@ std::string latex_row(const std::vector<std::string>& cells) {
   return row + " \\\\\n";
 }
 
-/// Where the rows end of a table that begins with row `begin`. It is no longer than a page; rows that have
-/// the first entry in common, as a subject's categories do, stay together where a page holds them.
+/// Whether row `at` belongs to the row above: it has the same first entry, as a subject's categories do, or
+/// none.
+bool goes_on(const TableView& table, size_t at) {
+  const std::string& first = table.rows[at].front().text;
+  return at > 0 && (first.empty() || first == table.rows[at - 1].front().text);
+}
+
+/// The end of the page that begins with row `begin`. Rows that belong together stay together if a page holds
+/// them.
 size_t end_of_page(const TableView& table, size_t begin) {
   constexpr size_t most_rows = 40;
   const size_t end = std::min(begin + most_rows, table.rows.size());
   if (end == table.rows.size()) return end;
-  size_t last = end;
-  while (last > begin && table.rows[last].front().text == table.rows[last - 1].front().text) --last;
-  return last == begin ? end : last;
+  size_t last = end, next = end;
+  while (last > begin && goes_on(table, last)) --last;
+  while (next < table.rows.size() && goes_on(table, next)) ++next;
+  return last == begin || next - last > most_rows ? end : last;
 }
 
 /// The rows from `begin` to before `end`.

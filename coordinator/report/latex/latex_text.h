@@ -1,4 +1,5 @@
-// Texts and tables in LaTeX that compiles with pdfLaTeX, XeLaTeX and LuaLaTeX, and booktabs.
+// Texts and tables in LaTeX that compiles with pdfLaTeX, XeLaTeX and LuaLaTeX; it needs booktabs and
+// graphicx.
 #pragma once
 
 #include <string>

@@ -130,9 +130,9 @@ NotedTable pivot_of(const std::string& directory, const std::vector<std::string>
 
 /// What each judge found in the stories, and how far they agree.
 NotedTable stories_of(const CellView& view, TableView table) {
-  return {cell_title(view, unicode_marks) + ", stories",
-          "No story, failed and unparsed: shares of all rounds. " + join(agreement_lines(view), " "),
-          std::move(table)};
+  std::string note = "No story, failed and unparsed: shares of all rounds.";
+  for (const std::string& line : agreement_lines(view)) note += " " + line + ".";
+  return {cell_title(view, unicode_marks) + ", stories", note, std::move(table)};
 }
 
 }  // namespace

@@ -20,10 +20,10 @@ struct PaperView {
 /// `most` subjects, and if that is not all, those furthest off, worst first.
 NotedTable subjects_of_paper(const CellView& view, const SetView& set, size_t most);
 
-/// For one cell a table for each test set. For several one table: dataset, method and swept values, the
-/// target, the MAE before and after, exact error and floor. With `by` a row for each combination of these
-/// swept keys. Loads one cell after another, so that thousands need not be in memory at once. Throws
-/// UserError for a key that was not swept.
+/// For one cell a table for each test set, and one of its stories by judge. For several one table: dataset,
+/// method and swept values, the target, the MAE before and after, exact error and floor. With `by` a row for
+/// each combination of these swept keys. Loads one cell after another, so that thousands need not be in
+/// memory at once. Throws UserError for a key that was not swept.
 PaperView make_paper_view(const std::string& directory, const std::vector<Cell>& cells,
                           const std::vector<std::string>& by);
 

@@ -278,7 +278,7 @@ def study(browser):
         "scale_tokens = 160\nscale_steps = 2\nmicro_batches = 2\nthreads = 1\nplan_machine = cpu\n", encoding="utf-8")  # fmt: skip
     call("scale", "study.ini", "--output", "study", ranks=2)
     rows = json.loads(call("scale", "study.ini", "--output", "study", "--json").stdout)["rows"]
-    look(browser, "study/report.html")
+    look(browser, "study/scaling.html")
     charts = browser.ask("""[...document.querySelectorAll('figure.chart')].map(chart => ({title: chart.querySelector('figcaption').textContent,
         words: chart.querySelector('svg[role=img]').getAttribute('aria-label'),
         lines: [...chart.querySelectorAll('path.line')].filter(path => !path.closest('.keys')).map(path => path.getAttribute('d'))}))""")

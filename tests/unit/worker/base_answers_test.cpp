@@ -28,5 +28,20 @@ TEST(BaseAnswers, AStoryIsCutWhereItTellsItsCategory) {
   EXPECT_EQ(cut("It was a man", 0), "-");  // the word may still continue
 }
 
+TEST(BaseAnswers, AStoryThatRepeatsThePromptsNameIsNone) {
+  testing::TinyWorld world;
+  Dataset dataset = world.dataset();
+  for (Category& category : dataset.categories) category.judge_words = {category.names.front() + "like"};
+  const std::string name = dataset.categories[0].names.front();
+  auto is_told = [&](const std::string& text) {
+    std::vector<int32_t> tokens;
+    for (const TokenSpan& token : world.tokenizer().encode(text, SpecialTokens::as_text))
+      tokens.push_back(token.id);
+    return told_story(tokens, 0, world.tokenizer(), LexicalJudge(dataset)).has_value();
+  };
+  EXPECT_TRUE(is_told("See: this is " + name + "like here"));
+  EXPECT_FALSE(is_told("See: this is " + name + " here"));
+}
+
 }  // namespace
 }  // namespace apportion

@@ -44,11 +44,11 @@ TEST(StudyFigures, EfficiencyIsAgainstTheFirstRowOfTheSameScaling) {
 TEST(StudyPage, ShowsARowAPointAndADashWhereNothingCouldBeCompared) {
   auto all = rows();
   EXPECT_THAT(
-      study_page(all, {"c.json", "report.html"}, {Charset::ascii, Color::off}),
+      study_page(all, {"c.json", "scaling.html"}, {Charset::ascii, Color::off}),
       testing::AllOf(
           HasSubstr("350m   weak         2       1              2     1.1       0.9      1818         91%"),
           HasSubstr("9%       2.0           21        30"), HasSubstr("plan: c.json"),
-          HasSubstr("page with charts: report.html")));
+          HasSubstr("page with charts: scaling.html")));
   for (StudyRow& row : all) {
     for (StepSample& sample : row.file.samples) sample.resident_seconds.clear();
   }

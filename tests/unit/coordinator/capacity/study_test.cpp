@@ -137,7 +137,7 @@ TEST_F(StudyRunTest, LeavesCoefficientsThatAPlanTakes) {
   const CalibratedMachine machine = parse_coefficients(read_file(file("coefficients.json")), "file", "cpu");
   EXPECT_DOUBLE_EQ(machine.machine.peak_flops, 4e9);
   EXPECT_THAT(machine.coefficients.source, HasSubstr("apportion scale"));
-  EXPECT_THAT(read_file(file("report.html")), HasSubstr("shape:350m, shards 2: "));
+  EXPECT_THAT(read_file(file("scaling.html")), HasSubstr("shape:350m, shards 2: "));
 }
 
 TEST_F(StudyRunTest, MeasuresADamagedResultAgain) {

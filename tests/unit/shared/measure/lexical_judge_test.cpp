@@ -53,13 +53,25 @@ TEST(LexicalJudge, ReadsAttributesOfAJointDatasetApart) {
 
 TEST(LexicalJudge, SeesTheNameOfAPromptInAStory) {
   const LexicalJudge judge(people());
-  EXPECT_TRUE(judge.tells_by_name("Hi, I'm male. He laughed."));
-  EXPECT_TRUE(judge.tells_by_name("She was called Male."));
-  EXPECT_FALSE(judge.tells_by_name("A woman at work: she paints females and a malestrom."));
+  EXPECT_TRUE(judge.tells_by_name("Hi, I'm male. He laughed.", 0));
+  EXPECT_TRUE(judge.tells_by_name("She was called Male, or Female.", 0));
+  EXPECT_FALSE(judge.tells_by_name("He and his female assistant", 0)) << "the name of another category";
+  EXPECT_FALSE(judge.tells_by_name("A man at work: he paints males and a malestrom.", 0));
   Dataset dataset = people();
   dataset.categories[0].judge_words.clear();
-  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("He was Male.")) << "nothing else tells that category";
-  EXPECT_FALSE(LexicalJudge(parse_dataset("tests/support/hair-and-eyes")).tells_by_name("Brown eyes"));
+  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("He was Male.", 0)) << "nothing else tells that category";
+}
+
+TEST(LexicalJudge, SeesTheNamesOfAJointCategory) {
+  Dataset dataset = parse_dataset("tests/support/hair-and-eyes");
+  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("brown eyes", 4)) << "without judge words";
+  for (Attribute& attribute : dataset.attributes) {
+    for (Category& category : attribute.categories) category.judge_words = {category.names.front() + "ish"};
+  }
+  const LexicalJudge judge(dataset);  // category 4: brown hair, brown eyes
+  EXPECT_TRUE(judge.tells_by_name("Someone with brown eyes", 4));
+  EXPECT_TRUE(judge.tells_by_name("Someone with brown hair", 4));
+  EXPECT_FALSE(judge.tells_by_name("Someone with red hair and green eyes", 4));
 }
 
 TEST(LexicalJudge, ItsIdentityHoldsItsWords) {
