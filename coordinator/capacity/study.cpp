@@ -14,6 +14,7 @@
 #include "coordinator/folder/folder_claims.h"
 #include "coordinator/plan.h"
 #include "coordinator/recorder.h"
+#include "coordinator/report/html/html_page.h"
 #include "coordinator/status.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"

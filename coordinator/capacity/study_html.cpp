@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <functional>
 #include <map>
 #include <set>
 
@@ -111,8 +110,6 @@ void write_footer(Markup& out, const TableView& table, const std::string& direct
 }
 
 }  // namespace
-
-std::string study_page_path(const std::string& directory) { return directory + "/scaling.html"; }
 
 std::string study_html(const std::vector<StudyRow>& rows, const std::string& directory) {
   const TableView table = study_table(rows);

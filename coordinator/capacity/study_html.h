@@ -9,9 +9,6 @@
 
 namespace apportion {
 
-/// DIR/scaling.html, beside the report.html that a run in the same folder leaves.
-std::string study_page_path(const std::string& directory);
-
 /// One HTML page that needs nothing else. `directory` holds the results.
 std::string study_html(const std::vector<StudyRow>& rows, const std::string& directory);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "coordinator/capacity/study_html.h"
 #include "coordinator/report/data/cell_figures.h"
 #include "coordinator/report/data/pivot.h"
 #include "coordinator/report/data/report_data.h"

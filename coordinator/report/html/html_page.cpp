@@ -222,4 +222,6 @@ std::vector<CellFigures> write_page(const std::string& directory, const std::str
 
 std::string page_path(const std::string& directory) { return directory + "/report.html"; }
 
+std::string study_page_path(const std::string& directory) { return directory + "/scaling.html"; }
+
 }  // namespace apportion

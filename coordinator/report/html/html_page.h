@@ -20,4 +20,7 @@ std::vector<CellFigures> write_page(const std::string& directory, const std::str
 /// DIR/report.html, which a run writes at its end.
 std::string page_path(const std::string& directory);
 
+/// DIR/scaling.html, the page of a scaling study, beside the one that a run in the same folder leaves.
+std::string study_page_path(const std::string& directory);
+
 }  // namespace apportion
