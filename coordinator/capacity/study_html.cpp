@@ -5,11 +5,11 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "coordinator/report/html/html_table.h"
 #include "coordinator/report/html/line_chart.h"
 #include "coordinator/report/html/page_frame.h"
-#include "shared/config/version.h"
 #include "shared/store/task_file.h"
 
 namespace apportion {
@@ -81,25 +81,18 @@ TableView file_table(const std::vector<StudyRow>& rows) {
   return table;
 }
 
-void write_words(Markup& out, const TableView& table) {
-  out.open("details", {{"class", "words"}}).open("summary").text("What the columns mean").close().open("dl");
-  for (const TableView::Column& column : table.columns) {
-    if (column.meaning.empty()) continue;
-    out.element("dt", {}, column.heading).element("dd", {}, column.meaning + ".");
-  }
-  out.close().close();
-}
-
 void write_footer(Markup& out, const TableView& table, const std::string& directory) {
-  const VersionInfo& version = version_info();
+  std::vector<std::pair<std::string, std::string>> terms;
+  for (const TableView::Column& column : table.columns) {
+    if (!column.meaning.empty()) terms.emplace_back(column.heading, column.meaning + ".");
+  }
   out.open("footer");
-  write_words(out, table);
+  write_terms(out, "What the columns mean", terms);
   out.element("p", {{"class", "soft"}},
               "Seconds depend on the machine and on what else ran on it: two studies differ by more than the "
               "steps within one.");
-  out.open("p", {{"class", "soft"}}).text("From the files of ").open("code").name(directory).close();
-  out.text(" by apportion " + version.program + ", " + version.git_commit + ". ")
-      .element("code", {}, "apportion scale")
+  open_origin(out, directory);
+  out.element("code", {}, "apportion scale")
       .text(
           " of the same job with --json prints each rank's figures in full; coefficients.json has those "
           "that ")

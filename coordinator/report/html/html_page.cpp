@@ -15,7 +15,6 @@
 #include "coordinator/report/view/page_words.h"
 #include "shared/base/file_system.h"
 #include "shared/base/standard_output.h"
-#include "shared/config/version.h"
 
 namespace apportion {
 namespace {
@@ -148,30 +147,28 @@ void write_cells(Markup& out, const PageView& page) {
   }
 }
 
+using Terms = std::vector<std::pair<std::string, std::string>>;
+
 template <typename Metric>
-void write_words_of(Markup& out, const std::vector<Metric>& metrics) {
+void add_terms(const std::vector<Metric>& metrics, Terms& terms) {
   for (const Metric& metric : metrics) {
     const std::string hidden = metric.hidden;
-    out.element("dt", {}, metric.heading);
-    out.element("dd", {},
-                std::string(metric.meaning) + (hidden.empty() ? "." : ". A - where " + hidden + "."));
+    terms.emplace_back(metric.heading,
+                       std::string(metric.meaning) + (hidden.empty() ? "." : ". A - where " + hidden + "."));
   }
 }
 
 void write_footer(Markup& out, const PageView& page) {
-  const VersionInfo& version = version_info();
+  Terms terms;
+  add_terms(measured_metrics(), terms);
+  add_terms(training_metrics(), terms);
+  add_terms(retention_metrics(), terms);
   out.open("footer");
-  out.open("details", {{"class", "words"}}).open("summary").text("What the words mean").close().open("dl");
-  write_words_of(out, measured_metrics());
-  write_words_of(out, training_metrics());
-  write_words_of(out, retention_metrics());
-  out.close().close();
+  write_terms(out, "What the words mean", terms);
   out.element("p", {{"class", "soft"}},
               "Intervals cover only the chance of the rounds: another seed or another kind of machine "
               "differs by more.");
-  out.open("p", {{"class", "soft"}}).text("From the files of ");
-  out.open("code").name(page.directory).close();
-  out.text(" by apportion " + version.program + ", " + version.git_commit + ". ");
+  open_origin(out, page.directory);
   out.element("code", {}, "apportion report " + page.directory + " --json")
       .text(" has every number of it in full, ")
       .element("code", {}, "apportion export " + page.directory + " --csv shares.csv")

@@ -1,6 +1,7 @@
 #include "coordinator/report/html/page_frame.h"
 
 #include "coordinator/report/html/page_style.h"
+#include "shared/config/version.h"
 
 namespace apportion {
 
@@ -18,6 +19,20 @@ void open_page(Markup& out, const std::string& title, int refresh_s) {
 void write_lead(Markup& out, const std::string& asked, const std::string& outcome) {
   out.open("p", {{"class", "lead"}}).element("b", {}, "Asked: ").name(asked).close();
   out.open("p", {{"class", "lead"}}).element("b", {}, "Came out: ").name(outcome).close();
+}
+
+void write_terms(Markup& out, const std::string& summary,
+                 const std::vector<std::pair<std::string, std::string>>& terms) {
+  out.open("details", {{"class", "words"}}).open("summary").text(summary).close().open("dl");
+  for (const auto& [term, meaning] : terms) out.element("dt", {}, term).element("dd", {}, meaning);
+  out.close().close();
+}
+
+void open_origin(Markup& out, const std::string& directory) {
+  const VersionInfo& version = version_info();
+  out.open("p", {{"class", "soft"}}).text("From the files of ");
+  out.open("code").name(directory).close();
+  out.text(" by apportion " + version.program + ", " + version.git_commit + ". ");
 }
 
 void close_page(Markup& out) { out.open("script").raw(page_script).close().close().close(); }
