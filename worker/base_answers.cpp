@@ -254,14 +254,15 @@ std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base
 }
 
 std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
-                                    const Tokenizer& tokenizer, const LexicalJudge& judge) {
+                                    const Tokenizer& tokenizer, const LexicalJudge& judge,
+                                    const PromptNames& names) {
   std::vector<int32_t> begun;
   bool told = false;
   for (int32_t token : tokens) {
     begun.push_back(token);
     const std::string text = tokenizer.decode(begun);
     const int read = judge.judge(text);
-    if (told && read == category && judge.tells_by_name(text, category)) return {};
+    if (told && read == category && names.are_in(text, category)) return {};
     if (told && read == category) return ToldStory{begun, begun.size() - 2};
     if (told && read != unparsed) return {};
     told = read != unparsed;
@@ -274,6 +275,7 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
   const Dataset& dataset = session.dataset();
   const StoryRule rule(dataset);
   const LexicalJudge judge(dataset);
+  const PromptNames names(dataset);
   const auto subjects = subjects_of(dataset, "train", session.config().data.subjects);
   const auto prompts = story_prompts(dataset, session.config().data);
   const Draws draws = story_draws(context, prompts, subjects, rule, judge);
@@ -289,7 +291,7 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
       for (uint64_t draw = 0; draw < draws.asked.rounds; ++draw, ++answer) {
         const std::string text = session.tokenizer().decode(*answer);
         if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
-        auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge);
+        auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge, names);
         if (story) subject.of_category[category].push_back(std::move(*story));
       }
     }

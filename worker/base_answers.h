@@ -52,6 +52,7 @@ std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& b
 /// it, which shows that the word ended there. Empty if they tell no category or another one than `category`,
 /// or repeat its name from the prompt where other words can tell it.
 std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
-                                    const Tokenizer& tokenizer, const LexicalJudge& judge);
+                                    const Tokenizer& tokenizer, const LexicalJudge& judge,
+                                    const PromptNames& names);
 
 }  // namespace apportion

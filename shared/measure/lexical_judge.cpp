@@ -32,7 +32,17 @@ bool have_judge_words(const std::vector<Category>& categories) {
 }  // namespace
 
 LexicalJudge::LexicalJudge(const Dataset& dataset)
-    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)), attributes_(dataset.attributes) {
+    : parser_(CategoryParser::of(dataset, Words::names_and_judge_words)) {}
+
+nlohmann::json LexicalJudge::identity(const Dataset& dataset) {
+  nlohmann::json words = nlohmann::json::array();
+  for (const std::vector<Category>& categories : told_apart(dataset)) words.push_back(words_of(categories));
+  nlohmann::json identity = {{"name", lexical_judge}, {"revision", rule_revision}, {"words", words}};
+  if (has_unspaced(words.dump())) identity["ends"] = "by dictionary";  // see words.h
+  return identity;
+}
+
+PromptNames::PromptNames(const Dataset& dataset) : attributes_(dataset.attributes) {
   const std::vector<std::vector<Category>> all = told_apart(dataset);
   if (!std::all_of(all.begin(), all.end(), have_judge_words)) return;
   for (const std::vector<Category>& categories : all) {
@@ -42,22 +52,13 @@ LexicalJudge::LexicalJudge(const Dataset& dataset)
   }
 }
 
-bool LexicalJudge::tells_by_name(std::string_view text, int category) const {
+bool PromptNames::are_in(std::string_view text, int category) const {
   std::vector<size_t> parts = parts_of(static_cast<size_t>(category), attributes_);
   if (parts.empty()) parts.push_back(static_cast<size_t>(category));
   for (size_t a = 0; a < names_.size(); ++a) {
     if (names_[a][parts[a]].parse(text) != unparsed) return true;
   }
   return false;
-}
-
-nlohmann::json LexicalJudge::identity(const Dataset& dataset) {
-  nlohmann::json words = nlohmann::json::array();
-  if (dataset.attributes.empty()) words.push_back(words_of(dataset.categories));
-  for (const Attribute& attribute : dataset.attributes) words.push_back(words_of(attribute.categories));
-  nlohmann::json identity = {{"name", lexical_judge}, {"revision", rule_revision}, {"words", words}};
-  if (has_unspaced(words.dump())) identity["ends"] = "by dictionary";  // see words.h
-  return identity;
 }
 
 }  // namespace apportion

@@ -19,18 +19,27 @@ class LexicalJudge {
   /// A category, or `unparsed` when it has no word of any.
   int judge(std::string_view text) const { return parser_.most_mentioned(text); }
 
-  /// Whether the text has the name by which a prompt names the category, its first one, though judge words
-  /// can tell every category.
-  bool tells_by_name(std::string_view text, int category) const;
-
   /// What its verdicts depend on besides the text: the rule's revision, and every word.
   static nlohmann::json identity(const Dataset& dataset);
 
  private:
   CategoryParser parser_;
-  std::vector<Attribute> attributes_;
   std::vector<std::vector<CategoryParser>>
       names_;  // of each attribute's categories; none if judge words lack
+};
+
+/// The names by which prompts for stories name categories: each one's first.
+class PromptNames {
+ public:
+  explicit PromptNames(const Dataset& dataset);
+
+  /// Whether the text has the category's name (of a joint one any attribute's), though judge words can tell
+  /// every category.
+  bool are_in(std::string_view text, int category) const;
+
+ private:
+  std::vector<Attribute> attributes_;
+  std::vector<std::vector<CategoryParser>> names_;  // by attribute and category; none if judge words lack
 };
 
 }  // namespace apportion

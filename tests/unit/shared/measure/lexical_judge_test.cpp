@@ -51,29 +51,6 @@ TEST(LexicalJudge, ReadsAttributesOfAJointDatasetApart) {
   EXPECT_EQ(judge.judge("Black hair."), unparsed);
 }
 
-TEST(LexicalJudge, SeesTheNameOfAPromptInAStory) {
-  const LexicalJudge judge(people());
-  EXPECT_TRUE(judge.tells_by_name("Hi, I'm male. He laughed.", 0));
-  EXPECT_TRUE(judge.tells_by_name("She was called Male, or Female.", 0));
-  EXPECT_FALSE(judge.tells_by_name("He and his female assistant", 0)) << "the name of another category";
-  EXPECT_FALSE(judge.tells_by_name("A man at work: he paints males and a malestrom.", 0));
-  Dataset dataset = people();
-  dataset.categories[0].judge_words.clear();
-  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("He was Male.", 0)) << "nothing else tells that category";
-}
-
-TEST(LexicalJudge, SeesTheNamesOfAJointCategory) {
-  Dataset dataset = parse_dataset("tests/support/hair-and-eyes");
-  EXPECT_FALSE(LexicalJudge(dataset).tells_by_name("brown eyes", 4)) << "without judge words";
-  for (Attribute& attribute : dataset.attributes) {
-    for (Category& category : attribute.categories) category.judge_words = {category.names.front() + "ish"};
-  }
-  const LexicalJudge judge(dataset);  // category 4: brown hair, brown eyes
-  EXPECT_TRUE(judge.tells_by_name("Someone with brown eyes", 4));
-  EXPECT_TRUE(judge.tells_by_name("Someone with brown hair", 4));
-  EXPECT_FALSE(judge.tells_by_name("Someone with red hair and green eyes", 4));
-}
-
 TEST(LexicalJudge, ItsIdentityHoldsItsWords) {
   Dataset dataset = people();
   const nlohmann::json identity = LexicalJudge::identity(dataset);
@@ -95,6 +72,29 @@ TEST(LexicalJudge, ItsWordsAreNoneOfTheDatasets) {
     EXPECT_EQ(given.categories[0].judge_words, people().categories[0].judge_words) << name;
     EXPECT_EQ(given.categories[1].judge_words, people().categories[1].judge_words) << name;
   }
+}
+
+TEST(PromptNames, AreSeenInAStory) {
+  const PromptNames names(people());
+  EXPECT_TRUE(names.are_in("Hi, I'm male. He laughed.", 0));
+  EXPECT_TRUE(names.are_in("She was called Male, or Female.", 0));
+  EXPECT_FALSE(names.are_in("He and his female assistant", 0)) << "the name of another category";
+  EXPECT_FALSE(names.are_in("A man at work: he paints males and a malestrom.", 0));
+  Dataset dataset = people();
+  dataset.categories[0].judge_words.clear();
+  EXPECT_FALSE(PromptNames(dataset).are_in("He was Male.", 0)) << "nothing else tells that category";
+}
+
+TEST(PromptNames, OfAJointCategoryAreItsAttributes) {
+  Dataset dataset = parse_dataset("tests/support/hair-and-eyes");
+  EXPECT_FALSE(PromptNames(dataset).are_in("brown eyes", 4)) << "without judge words";
+  for (Attribute& attribute : dataset.attributes) {
+    for (Category& category : attribute.categories) category.judge_words = {category.names.front() + "ish"};
+  }
+  const PromptNames names(dataset);  // category 4: brown hair, brown eyes
+  EXPECT_TRUE(names.are_in("Someone with brown eyes", 4));
+  EXPECT_TRUE(names.are_in("Someone with brown hair", 4));
+  EXPECT_FALSE(names.are_in("Someone with red hair and green eyes", 4));
 }
 
 }  // namespace
