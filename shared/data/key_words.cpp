@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/config/option.h"
 #include "shared/data/text_file.h"
 
 namespace apportion {
@@ -76,35 +77,32 @@ std::vector<std::string> words_of(const std::string& wording) {
   return words;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 /// Placeholders, and all other words, each joined with blanks.
 std::pair<std::string, std::string> parted(const std::string& wording) {
   std::vector<std::string> words = words_of(wording);
   const auto others = std::stable_partition(words.begin(), words.end(), is_placeholder);
-  return {joined({words.begin(), others}), joined({others, words.end()})};
+  return {join({words.begin(), others}, " "), join({others, words.end()}, " ")};
 }
 
 }  // namespace
 
 std::string key_words_of(const std::string& wording) {
   std::vector<std::string> kept;
-  size_t words = 0, dropped = 0, placeholders = 0;
+  size_t placeholders = 0, dropped = 0;
   for (const std::string& word : words_of(wording)) {
     const bool is_name = is_placeholder(word) || is_in_capitals(word);
     const std::string small = is_name ? word : lower_case(word);
     placeholders += is_placeholder(word);
-    words += !is_placeholder(word);
-    dropped += !is_name && function_words().contains(small);
-    if (is_name || !function_words().contains(small)) kept.push_back(small);
+    if (!is_name && function_words().contains(small)) {
+      ++dropped;
+    } else {
+      kept.push_back(small);
+    }
   }
+  const size_t words = kept.size() + dropped - placeholders;
   // A few words of other languages look like English function words ("in", "was", "an").
   const bool is_english = dropped >= 2 && 5 * dropped >= 2 * words;
-  return is_english && kept.size() > placeholders ? joined(kept) : "";
+  return is_english && kept.size() > placeholders ? join(kept, " ") : "";
 }
 
 std::string with_placeholders_first(const std::string& wording) {
