@@ -60,13 +60,12 @@ def is_reworded(path, commit):
 
 
 def changed_since(commit):
-    """Paths whose code differs from `commit`, and untracked ones; none if the commit is not known here."""
-    difference = subprocess.run(["git", "diff", "--name-only", commit, "--"], cwd=SOURCE, capture_output=True, text=True)
+    """The worker's paths whose code differs from `commit`'s, or that git does not track; none if the commit is not known here."""
+    difference = subprocess.run(["git", "diff", "--name-only", commit, "--", "worker"], cwd=SOURCE, capture_output=True, text=True)
     if difference.returncode != 0:
         return set()
-    untracked = subprocess.run(["git", "ls-files", "--others", "--exclude-standard"], cwd=SOURCE, capture_output=True, text=True)
-    paths = set((difference.stdout + untracked.stdout).split())
-    return {path for path in paths if not path.endswith((".cpp", ".h")) or not is_reworded(path, commit)}
+    untracked = subprocess.run(["git", "ls-files", "--others", "--exclude-standard", "worker"], cwd=SOURCE, capture_output=True, text=True)
+    return {path for path in (difference.stdout + untracked.stdout).split() if not is_reworded(path, commit)}
 
 
 def fingerprint(files, command):
@@ -124,7 +123,7 @@ def main(build, commit):
     for source, options in compile_options(build).items():
         path = os.path.relpath(source, SOURCE)
         several = path.startswith(("shared/", "coordinator/"))
-        if path in UNREADABLE or not (several or path.startswith("worker/") and path in changed):
+        if path in UNREADABLE or not (several or path in changed):
             continue
         wanted = fingerprint(headers.get(source, []) + [source], options)
         stamp = folder / (path.replace("/", "_") + ".passed")
