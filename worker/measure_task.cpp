@@ -159,14 +159,18 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   const double most = largest_unit_bytes(tools, units);
   const int at_once = std::min(units_at_once(most, memory_bytes), static_cast<int>(units.size()));
   const double seconds = seconds_of_rounds(tried, units, tools.config.max_answer_tokens);
+  const std::string tried_prompts =
+      tried.prompts == 1 ? "one prompt" : "each of " + std::to_string(tried.prompts) + " prompts";
   std::array<char, 320> text{};
-  std::snprintf(
-      text.data(), text.size(),
-      "about %.0f s expected for %llu rounds a subject (%llu rounds of one prompt came to %lld nodes, %lld "
-      "of them reached only once); units of %s at most, %d at a time within %s (measure_memory)",
-      seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
-      static_cast<unsigned long long>(tried.rounds), static_cast<long long>(tried.nodes),
-      static_cast<long long>(tried.once), gibibytes(most).c_str(), at_once, gibibytes(memory_bytes).c_str());
+  std::snprintf(text.data(), text.size(),
+                "about %.0f s expected for %llu rounds a subject (%llu rounds of %s came to %lld tokens "
+                "besides the exact "
+                "shares', %lld of them reached only once); units of %s at most, %d at a time within %s "
+                "(measure_memory)",
+                seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
+                static_cast<unsigned long long>(tried.rounds), tried_prompts.c_str(),
+                static_cast<long long>(tried.nodes), static_cast<long long>(tried.once),
+                gibibytes(most).c_str(), at_once, gibibytes(memory_bytes).c_str());
   context.link.send(coordinator_address, Note{context.task.id, text.data(), most > memory_bytes});
 }
 

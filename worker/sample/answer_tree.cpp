@@ -168,6 +168,8 @@ void AnswerTree::evaluate_next() {
     node.tree_node = tree_.append(node.tree_node, node.answer.back());
     reads_.push_back(static_cast<int64_t>(nodes_.size()));
     nodes_.push_back(node.tree_node);
+    out_.drawn_nodes += node.exact ? 0 : 1;
+    out_.drawn_once += !node.exact && node.count == 1 ? 1 : 0;
   }
 }
 
@@ -237,8 +239,6 @@ AnswerTree::Followers AnswerTree::follow_row(const AnswerNode& node, const float
     for (const auto& [token, count] : split.count_of_token) child(token).count = count;
   }
   for (auto& [token, followed] : children) {
-    out.drawn += followed.count > 0 ? 1 : 0;
-    out.once += followed.count == 1 ? 1 : 0;
     if (token == tools_.end_of_turn || is_enough(followed)) {
       out.answers.push_back(answer_of(followed, Finish::end));
     } else {
@@ -283,8 +283,6 @@ void AnswerTree::collect(const AnswerNode& node, Followers& followers, std::vect
   PromptAnswers& out = result_of(node.prompt);
   out.unexplored += followers.lost;
   out.draws_near_boundary += followers.near_boundary;
-  out_.drawn_nodes += followers.drawn;
-  out_.drawn_once += followers.once;
   for (GivenAnswer& answer : followers.answers) end(node.prompt, std::move(answer));
   for (AnswerNode& child : followers.children) next.push_back(std::move(child));
 }

@@ -57,8 +57,9 @@ struct UnitResult {
   std::vector<PromptAnswers> prompts;  // without answers already taken
   int64_t tokens = 0;                  // tokens that went through the model
   double flops = 0;
-  int64_t drawn_nodes = 0, drawn_once = 0;  // nodes that rounds reached; that only one reached
-  int64_t most_slots = 0;                   // most slots allocated for keys and values
+  int64_t drawn_nodes = 0,
+          drawn_once = 0;  // of these, for rounds alone, not for the expansion; for one round
+  int64_t most_slots = 0;  // most slots allocated for keys and values
 };
 
 /// The most bytes that measuring the unit takes, without the host's list of the expansion's nodes.
@@ -111,7 +112,6 @@ class AnswerTree {
     std::vector<GivenAnswer> answers;  // that end here
     double lost = 0;                   // probability below the threshold
     uint64_t near_boundary = 0;
-    int64_t drawn = 0, once = 0;  // followers that rounds reached; that only one reached
   };
   const std::vector<int32_t>& steering(int prompt) const {
     return prompts_[static_cast<size_t>(prompt)].steering_tokens;

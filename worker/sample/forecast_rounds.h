@@ -1,4 +1,4 @@
-// Forecasts how long many rounds will take, from a few rounds of one prompt.
+// Forecasts how long many rounds will take, from a few rounds of a few prompts.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,29 @@
 
 namespace apportion {
 
-/// The outcome of a few rounds of one prompt.
+/// What a few rounds cost.
 struct RoundsTried {
-  uint64_t rounds = 0;
-  int64_t nodes = 0;   // that they reached
+  uint64_t rounds = 0;  // of each prompt
+  int64_t prompts = 0;
+  int64_t nodes = 0;   // evaluated for the rounds, besides the prompts and their expansions
   int64_t once = 0;    // of these, reached by only one round
-  int64_t tokens = 0;  // that went through the model
+  int64_t tokens = 0;  // that went through the model, these nodes among them
   double seconds = 0;
 };
 
-/// Nodes that `rounds` rounds will reach: they grow with the rounds as they did at the last of the tried ones
-/// (by the share of nodes reached only once), to at most `depths` for each round.
+/// Nodes that `rounds` rounds of a prompt need besides its expansion: they grow with the rounds as they did
+/// at the last of the tried ones (by the share of nodes reached only once), to at most `depths` for each
+/// round.
 double nodes_of_rounds(const RoundsTried& tried, uint64_t rounds, int depths);
 
-/// Tries 256 rounds of this rank's first prompt. Collective over `ranks`, like measure_units.
+/// Tries 256 rounds of this rank's first prompt and, unless these already came to more nodes than rounds, of
+/// each prompt in its first unit: where few rounds leave the expansion, one prompt shows none of them.
+/// Collective over `ranks`, like measure_units.
 RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
                        Collectives& ranks);
 
-/// Seconds that this rank's units will take. Each prompt counts what the tried one needed apart from its
-/// rounds (the prompt itself and its expansion), plus the nodes of its own rounds.
+/// Seconds that this rank's units will take. Each prompt counts what a tried one needed apart from its rounds
+/// (the prompt itself and its expansion), plus the nodes of its own rounds.
 double seconds_of_rounds(const RoundsTried& tried, const std::vector<std::vector<MeasurePrompt>>& units,
                          int depths);
 

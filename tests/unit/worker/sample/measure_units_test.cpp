@@ -12,6 +12,7 @@
 #include "shared/measure/verbalized.h"
 #include "tests/support/worker/tiny_world.h"
 #include "worker/losses/log_probs.h"
+#include "worker/sample/forecast_rounds.h"
 #include "worker/train/trainer.h"
 
 namespace apportion {
@@ -158,6 +159,30 @@ TEST_F(AnswerTreeTest, AnswersAreTakenAsTheyEnd) {
   EXPECT_TRUE(rest.prompts[0].answers.empty());
   ASSERT_EQ(taken.size(), kept.prompts[0].answers.size());
   for (size_t i = 0; i < taken.size(); ++i) EXPECT_EQ(taken[i].tokens, kept.prompts[0].answers[i].tokens);
+}
+
+TEST_F(AnswerTreeTest, AFewRoundsForetellHowManyTokensManyRoundsNeed) {
+  config_.exact_nodes = 400;
+  auto ranks = make_local_collectives();
+  for (const Adapter* adapter :
+       {static_cast<const Adapter*>(&adapter_), static_cast<const Adapter*>(nullptr)}) {
+    const MeasureTools tools{world_.model(), adapter, world_.tokenizer(), world_.chat().end_of_turn(),
+                             config_,        seed};
+    const std::vector<std::vector<MeasurePrompt>> units = {{prompt(0, 8000), prompt(3, 8000)},
+                                                           {prompt(5, 8000)}};
+    const RoundsTried tried = try_rounds(tools, units, *ranks);
+    EXPECT_EQ(tried.prompts, adapter ? 2 : 1) << "where each round goes its own way, one prompt will do";
+    double tokens = 0, drawn = 0;
+    measure_units(tools, units, *ranks, [&](size_t, const UnitResult& result) {
+      tokens += static_cast<double>(result.tokens);
+      drawn += static_cast<double>(result.drawn_nodes);
+    });
+    EXPECT_GT(drawn, 0.5 * tokens) << "most tokens are of rounds that leave the expansion";
+    const double foretold = seconds_of_rounds(tried, units, config_.max_answer_tokens) / tried.seconds *
+                            static_cast<double>(tried.tokens);
+    EXPECT_GT(foretold, 0.5 * tokens);
+    EXPECT_LT(foretold, 2 * tokens);
+  }
 }
 
 TEST_F(AnswerTreeTest, AUnitsMemoryGrowsWithItsRoundsUpToTheLimits) {
