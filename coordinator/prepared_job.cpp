@@ -43,8 +43,8 @@ std::string keep_digest(const RunConfig& config, const Dataset& dataset) {
                 sha256_file(find_list(plain_text_list)) + sha256_file(find_list(easy_questions_list)));
 }
 
-/// Named stories are kept by this rule (worker/base_answers.h); another one gives other training tasks.
-constexpr const char* kept_stories_rule = "begun without the category's name";
+/// Stories are kept by this rule (worker/base_answers.h); another one gives other training tasks.
+constexpr const char* kept_stories_rule = "unasked, or begun without the name";
 
 /// Digest of the story prompts and of all rules for which stories are kept.
 std::string stories_digest(const RunConfig& config, const Dataset& dataset) {

@@ -142,59 +142,140 @@ Draws keep_draws(const TaskContext& context, std::vector<std::string> prompts) {
   return {{"keep", std::move(prompts), context.session.config().keep.tokens}};
 }
 
-/// Asks for stories for each prompt and each category with a share above 0, in this order. A story may stop
-/// once it is a story and tells a category.
-Draws story_draws(const TaskContext& context, const std::vector<StoryPrompt>& prompts,
-                  const std::vector<Subject>& subjects, const StoryRule& rule, const LexicalJudge& judge) {
-  const StoryConfig& config = context.session.config().story;
-  Draws draws{{"stories", {}, config.tokens, static_cast<uint64_t>(config.draws)}};
-  for (const StoryPrompt& prompt : prompts) {
-    const std::vector<double>& target = subjects[static_cast<size_t>(prompt.subject)].target;
-    for (size_t category = 0; category < target.size(); ++category) {
-      if (target[category] > 0) draws.asked.texts.push_back(prompt.named[category]);
+/// The stories to train on, as they are found.
+class OwnStories {
+ public:
+  /// All must outlive it.
+  OwnStories(const TaskContext& context, const Llama& base, const std::vector<StoryPrompt>& prompts)
+      : context_(context),
+        base_(base),
+        prompts_(prompts),
+        rule_(context.session.dataset()),
+        judge_(context.session.dataset()),
+        names_(context.session.dataset()) {
+    for (const Subject& subject :
+         subjects_of(context.session.dataset(), "train", context.session.config().data.subjects)) {
+      subject_names_.push_back(subject.name);
+      of_subject_.push_back({subject.target, {}});
+      of_subject_.back().of_category.resize(subject.target.size());
     }
   }
-  draws.also = {LexicalJudge::identity(context.session.dataset()), least_story_words};
-  draws.asked.is_enough = [&rule, &judge](std::string_view text) {
-    return judge.judge(text) != unparsed && rule.is_story(text);
-  };
-  return draws;
-}
 
-/// Leaves out subjects that lack a story of some category, and reports how many stories there are.
-std::unique_ptr<Stories> usable(const TaskContext& context, std::vector<SubjectStories> of_subject,
-                                const std::vector<StoryPrompt>& prompts, size_t drawn, uint64_t seed) {
-  const Session& session = context.session;
-  const auto subjects = subjects_of(session.dataset(), "train", session.config().data.subjects);
-  size_t kept = 0;
-  std::string without;
-  std::vector<bool> whole;
-  for (size_t s = 0; s < of_subject.size(); ++s) {
-    const SubjectStories& subject = of_subject[s];
+  /// Asks all neutral prompts, as often as those that name a category together. A story of any category will
+  /// do: it is the model's own, and training changes only how often it is told.
+  void ask_neutrally() {
+    std::vector<std::string> texts;
+    for (const StoryPrompt& prompt : prompts_) texts.push_back(prompt.neutral);
+    const auto categories = static_cast<uint64_t>(of_subject_.front().target.size());
+    const Draws draws = draws_of(std::move(texts), categories * static_cast<uint64_t>(config().draws));
+    const TokenLists answers = kept_or_drawn(context_, base_, draws);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const size_t subject = subject_of(prompts_[i / draws.asked.rounds]);
+      neutral_ += keep(answers[i], subject, judge_.judge(text_of(answers[i])), nullptr) ? 1 : 0;
+    }
+    drawn_neutrally_ = answers.size();
+  }
+
+  /// Names the category in the prompt where it has fewer stories than a step takes.
+  void ask_by_name() {
+    std::vector<std::string> texts;
+    std::vector<std::pair<size_t, int>> wanted;  // the subject and category of each text
+    for (const StoryPrompt& prompt : prompts_) {
+      const SubjectStories& subject = of_subject_[subject_of(prompt)];
+      for (size_t category = 0; category < subject.target.size(); ++category) {
+        if (subject.target[category] == 0) continue;
+        if (subject.of_category[category].size() >= static_cast<size_t>(config().stories)) continue;
+        texts.push_back(prompt.named[category]);
+        wanted.emplace_back(subject_of(prompt), static_cast<int>(category));
+      }
+    }
+    if (texts.empty()) return;
+    const Draws draws = draws_of(std::move(texts), static_cast<uint64_t>(config().draws));
+    const TokenLists answers = kept_or_drawn(context_, base_, draws);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const auto& [subject, category] = wanted[i / draws.asked.rounds];
+      if (judge_.judge(text_of(answers[i])) != category) continue;
+      named_ += keep(answers[i], subject, category, &names_) ? 1 : 0;
+    }
+    drawn_by_name_ = answers.size();
+  }
+
+  /// Leaves out subjects that lack a story of some category, and reports how many stories there are. Null if
+  /// no subject is left. Call it once.
+  std::unique_ptr<Stories> usable(uint64_t seed) {
+    std::string without;
+    std::vector<bool> whole;
+    for (size_t s = 0; s < of_subject_.size(); ++s) {
+      const std::string lacking = lacking_in(of_subject_[s]);
+      whole.push_back(lacking.empty());
+      if (!lacking.empty())
+        without += (without.empty() ? "" : "; ") + subject_names_[s] + " (none for " + lacking + ")";
+    }
+    std::vector<StoryAsked> asked;
+    for (const StoryPrompt& prompt : prompts_) {
+      if (!whole[subject_of(prompt)]) continue;
+      asked.push_back({context_.session.chat().encode_prompt(prompt.neutral), prompt.subject});
+    }
+    if (context_.collectives.group_rank() == 0) report(without);
+    if (asked.empty()) return nullptr;
+    return std::make_unique<Stories>(std::move(of_subject_), std::move(asked), config(), seed);
+  }
+
+ private:
+  const StoryConfig& config() const { return context_.session.config().story; }
+  static size_t subject_of(const StoryPrompt& prompt) { return static_cast<size_t>(prompt.subject); }
+  std::string text_of(const std::vector<int32_t>& tokens) const {
+    return context_.session.tokenizer().decode(tokens);
+  }
+
+  /// A story may stop once it is a story and tells a category.
+  Draws draws_of(std::vector<std::string> texts, uint64_t rounds) const {
+    Draws draws{{"stories", std::move(texts), config().tokens, rounds}};
+    draws.also = {LexicalJudge::identity(context_.session.dataset()), least_story_words};
+    draws.asked.is_enough = [this](std::string_view text) {
+      return judge_.judge(text) != unparsed && rule_.is_story(text);
+    };
+    return draws;
+  }
+
+  /// Keeps the answer if it is a story that tells this category.
+  bool keep(const std::vector<int32_t>& answer, size_t subject, int category, const PromptNames* names) {
+    if (category == unparsed || !rule_.is_story(text_of(answer))) return false;
+    auto story = told_story(answer, category, context_.session.tokenizer(), judge_, names);
+    if (story) of_subject_[subject].of_category[static_cast<size_t>(category)].push_back(std::move(*story));
+    return story.has_value();
+  }
+
+  /// The name of a category of which the subject has no story though its share is above 0; empty without one.
+  std::string lacking_in(const SubjectStories& subject) const {
     std::string lacking;
     for (size_t category = 0; category < subject.target.size(); ++category) {
-      kept += subject.of_category[category].size();
       if (subject.target[category] > 0 && subject.of_category[category].empty())
-        lacking = session.dataset().categories[category].names.front();
+        lacking = context_.session.dataset().categories[category].names.front();
     }
-    whole.push_back(lacking.empty());
-    if (!lacking.empty())
-      without += (without.empty() ? "" : "; ") + subjects[s].name + " (none for " + lacking + ")";
+    return lacking;
   }
-  std::vector<StoryAsked> asked;
-  for (const StoryPrompt& prompt : prompts) {
-    if (!whole[static_cast<size_t>(prompt.subject)]) continue;
-    asked.push_back({session.chat().encode_prompt(prompt.neutral), prompt.subject});
-  }
-  if (context.collectives.group_rank() == 0) {
-    std::string text = "stories of the untouched model: " + std::to_string(kept) + " of " +
-                       std::to_string(drawn) + " are kept, which tell the category that was named";
+
+  void report(const std::string& without) const {
+    std::string text = "stories of the untouched model: " + std::to_string(neutral_) + " of " +
+                       std::to_string(drawn_neutrally_) + " are kept, which tell a category unasked";
+    if (drawn_by_name_ > 0)
+      text += "; where these were too few, " + std::to_string(named_) + " of " +
+              std::to_string(drawn_by_name_) + ", which tell the category that was named";
     if (!without.empty()) text += "; left out for lack of one: " + without;
-    context.link.send(coordinator_address, Note{context.task.id, text, !without.empty()});
+    context_.link.send(coordinator_address, Note{context_.task.id, text, !without.empty()});
   }
-  if (asked.empty()) return nullptr;
-  return std::make_unique<Stories>(std::move(of_subject), std::move(asked), session.config().story, seed);
-}
+
+  const TaskContext& context_;
+  const Llama& base_;
+  const std::vector<StoryPrompt>& prompts_;
+  StoryRule rule_;
+  LexicalJudge judge_;
+  PromptNames names_;
+  std::vector<std::string> subject_names_;
+  std::vector<SubjectStories> of_subject_;
+  size_t neutral_ = 0, drawn_neutrally_ = 0, named_ = 0, drawn_by_name_ = 0;
+};
 
 }  // namespace
 
@@ -255,14 +336,14 @@ std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base
 
 std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
                                     const Tokenizer& tokenizer, const LexicalJudge& judge,
-                                    const PromptNames& names) {
+                                    const PromptNames* names) {
   std::vector<int32_t> begun;
   bool told = false;
   for (int32_t token : tokens) {
     begun.push_back(token);
     const std::string text = tokenizer.decode(begun);
     const int read = judge.judge(text);
-    if (told && read == category && names.are_in(text, category)) return {};
+    if (told && read == category && names && names->are_in(text, category)) return {};
     if (told && read == category) return ToldStory{begun, begun.size() - 2};
     if (told && read != unparsed) return {};
     told = read != unparsed;
@@ -271,32 +352,11 @@ std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int cate
 }
 
 std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& base, uint64_t seed) {
-  const Session& session = context.session;
-  const Dataset& dataset = session.dataset();
-  const StoryRule rule(dataset);
-  const LexicalJudge judge(dataset);
-  const PromptNames names(dataset);
-  const auto subjects = subjects_of(dataset, "train", session.config().data.subjects);
-  const auto prompts = story_prompts(dataset, session.config().data);
-  const Draws draws = story_draws(context, prompts, subjects, rule, judge);
-  const TokenLists answers = kept_or_drawn(context, base, draws);
-  std::vector<SubjectStories> of_subject;
-  for (const Subject& subject : subjects) of_subject.push_back({subject.target, {}});
-  for (SubjectStories& subject : of_subject) subject.of_category.resize(subject.target.size());
-  auto answer = answers.begin();
-  for (const StoryPrompt& prompt : prompts) {
-    SubjectStories& subject = of_subject[static_cast<size_t>(prompt.subject)];
-    for (size_t category = 0; category < subject.target.size(); ++category) {
-      if (subject.target[category] == 0) continue;
-      for (uint64_t draw = 0; draw < draws.asked.rounds; ++draw, ++answer) {
-        const std::string text = session.tokenizer().decode(*answer);
-        if (judge.judge(text) != static_cast<int>(category) || !rule.is_story(text)) continue;
-        auto story = told_story(*answer, static_cast<int>(category), session.tokenizer(), judge, names);
-        if (story) subject.of_category[category].push_back(std::move(*story));
-      }
-    }
-  }
-  return usable(context, std::move(of_subject), prompts, answers.size(), seed);
+  const auto prompts = story_prompts(context.session.dataset(), context.session.config().data);
+  OwnStories stories(context, base, prompts);
+  stories.ask_neutrally();
+  stories.ask_by_name();
+  return stories.usable(seed);
 }
 
 }  // namespace apportion

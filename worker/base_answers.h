@@ -42,17 +42,18 @@ std::vector<std::vector<int32_t>> base_answers(const TaskContext& context, const
 /// they are kept there, else drawn and kept there. Collective: every rank of the group.
 std::vector<ReplayRow> replay_rows(const TaskContext& context, const Llama& base);
 
-/// The job's stories: for each subject and each category with a share above 0, the stories that were drawn
-/// with the category named and that tell it (told_story), cut where they tell it. A subject without stories
-/// for one of them is left out and reported: its other stories would not follow the target. Null if no
-/// subject is left. Read and kept like the answers of replay rows. Collective: every rank of the group.
+/// The job's stories, cut where they tell their category (told_story): the model's own answers to the neutral
+/// prompts, and, for a subject and category (with a share above 0) of which these are fewer than
+/// self_stories, answers to the prompts that name it. A subject without stories for one of them is left out
+/// and reported: its other stories would not follow the target. Null if no subject is left. Read and kept
+/// like the answers of replay rows. Collective: every rank of the group.
 std::unique_ptr<Stories> self_stories(const TaskContext& context, const Llama& base, uint64_t seed);
 
 /// `tokens` up to where they tell a category: the shortest beginning that `judge` reads, and the token after
 /// it, which shows that the word ended there. Empty if they tell no category or another one than `category`,
-/// or repeat its name from the prompt where other words can tell it.
+/// or, with `names`, repeat its name from the prompt where other words can tell it.
 std::optional<ToldStory> told_story(const std::vector<int32_t>& tokens, int category,
                                     const Tokenizer& tokenizer, const LexicalJudge& judge,
-                                    const PromptNames& names);
+                                    const PromptNames* names);
 
 }  // namespace apportion

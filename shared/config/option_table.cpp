@@ -257,8 +257,9 @@ OptionGroup story_options() {
                           "stories of each category that a story prompt is trained on"},
                          of(&Story::stories), {1, most_prompts}),
           integer_option(
-              {"self_draws", "4", Identity::yes,
-               "stories drawn once, before training, for each subject, story wording and category"},
+              {"self_draws", "8", Identity::yes,
+               "stories drawn once, before training, for each subject, story wording and category: as many "
+               "for all categories together without naming one, then these of a named one that is rare"},
               of(&Story::draws), {1, most_prompts}),
           integer_option(
               {"self_tokens", "32", Identity::yes, "longest of the model's own stories, in tokens"},

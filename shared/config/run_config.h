@@ -93,7 +93,7 @@ struct StoryConfig {
   double text_weight = 0.1;  // for a story's tokens other than the one that tells the category
   int prompts = 2;           // story prompts per step
   int stories = 2;           // per category, for each of these prompts
-  int draws = 4;             // for each prompt with each category named
+  int draws = 8;             // for each prompt and category
   int tokens = 32;           // longest drawn story
 };
 

@@ -24,8 +24,6 @@ class LexicalJudge {
 
  private:
   CategoryParser parser_;
-  std::vector<std::vector<CategoryParser>>
-      names_;  // of each attribute's categories; none if judge words lack
 };
 
 /// The names by which prompts for stories name categories: each one's first.

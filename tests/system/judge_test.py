@@ -249,7 +249,7 @@ def draws_that_are_no_stories_are_not_trained_on(work):
     done = subprocess.run([*small, "--output", f"{work}/none", "--quiet=false"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    assert "stories of the untouched model: 0 of 24 are kept" in told, told
+    assert "stories of the untouched model: 0 of 48 are kept, which tell a category unasked; where these were too few, 0 of 48," in told, told
     assert "left out for lack of one: ball (none for blue); cube" in told, told
 
 
@@ -265,9 +265,11 @@ def stories_are_trained_on(work):
     printed, told = run(folder, self_told, quiet=False)
     kept = re.search(r"stories of the untouched model: (\d+) of 16 are kept", printed + told)
     assert kept and 0 < int(kept.group(1)) <= 16, printed + told
-    (draws,) = os.listdir(f"{folder}/replay")
-    with open(f"{folder}/replay/{draws}") as file:
-        assert all(0 < len(story) <= 32 for story in json.load(file))
+    draws = set(os.listdir(f"{folder}/replay"))
+    assert len(draws) == (2 if "where these were too few" in printed + told else 1), draws
+    for name in draws:
+        with open(f"{folder}/replay/{name}") as file:
+            assert all(0 < len(story) <= 32 for story in json.load(file))
     (task,) = trained_in(folder)
     assert {task} != trained_in(f"{work}/plain"), "stories changed no id"
     # Two ranks that share the base give the same stories and adapter.
@@ -281,7 +283,7 @@ def stories_are_trained_on(work):
         assert file.read() == once, "two ranks trained another adapter"
     run(folder, {**self_told, "self_weight": 3})
     assert len(trained_in(folder) - {task}) == 1, "a weight of stories changed no id"
-    assert os.listdir(f"{folder}/replay") == [draws], "the same stories were drawn again"
+    assert set(os.listdir(f"{folder}/replay")) == draws, "the same stories were drawn again"
 
 
 def main():

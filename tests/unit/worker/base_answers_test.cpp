@@ -10,12 +10,13 @@ namespace {
 
 /// The part of a story that is trained on; "-" if it is none of the category.
 std::string cut(const testing::TinyWorld& world, const Dataset& dataset, const std::string& text,
-                int category) {
+                int category, bool is_named = true) {
   std::vector<int32_t> tokens;
   for (const TokenSpan& token : world.tokenizer().encode(text, SpecialTokens::as_text))
     tokens.push_back(token.id);
+  const PromptNames names(dataset);
   const auto story =
-      told_story(tokens, category, world.tokenizer(), LexicalJudge(dataset), PromptNames(dataset));
+      told_story(tokens, category, world.tokenizer(), LexicalJudge(dataset), is_named ? &names : nullptr);
   if (!story) return "-";
   EXPECT_EQ(story->told, story->tokens.size() - 2);
   return world.tokenizer().decode(story->tokens);
@@ -41,6 +42,8 @@ TEST(BaseAnswers, AStoryThatRepeatsThePromptsNameIsNone) {
   const std::string name = dataset.categories[0].names.front();
   EXPECT_NE(cut(world, dataset, "See: this is " + name + "like here", 0), "-");
   EXPECT_EQ(cut(world, dataset, "See: this is " + name + " here", 0), "-");
+  EXPECT_NE(cut(world, dataset, "See: this is " + name + " here", 0, false), "-")
+      << "it was not in the prompt";
 }
 
 }  // namespace
