@@ -164,7 +164,7 @@ def a_stopped_coordinator(work, expected):
     time.sleep(1)
     finished = len(toy.results(folder))
     assert run.signal(signal.SIGCONT)
-    toy.wait_for(lambda: len(toy.results(folder)) > finished or run.process.poll() is not None, lambda: run.log())
+    toy.wait_for(lambda: len(toy.results(folder)) >= finished + 2 or run.process.poll() is not None, lambda: run.log())
     assert run.process.poll() is None, f"it ended after a moment's stop\n{run.log()}"
     held = stopped_with_a_task(run, folder)
     toy.Run(folder, *OPTIONS, f"--lease_s={LEASE_S}").ends()
