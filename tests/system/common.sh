@@ -75,7 +75,7 @@ wait_for() {
   end=$((SECONDS + seconds))
   until "$@"; do
     [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
+    sleep 0.02  # what follows often must happen before the program has gone much further
   done
 }
 

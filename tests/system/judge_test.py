@@ -38,6 +38,8 @@ STORIES = {
 class FakeServer(http.server.ThreadingHTTPServer):
     """Answers by the story's first pronoun, unless `play` returns another answer for the story's number and attempt."""
 
+    request_queue_size = 128  # with the usual 5, questions that come together may wait for the kernel's second try, a second later
+
     def __init__(self, play=lambda story, attempt: None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.play, self.stories, self.keys, self.requests = play, {}, [], []

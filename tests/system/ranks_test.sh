@@ -33,11 +33,11 @@ code=0
 on_ranks 3 bash start.sh >failed.log 2>&1 &
 job=$!
 check "no line of the failed rank" wait_for 60 grep -q '^apportion: ' failed.log
-check "the job goes on after a rank failed" wait_for 5 bash -c "! kill -0 $job 2>/dev/null"
+check "the job goes on after a rank failed" wait_for 30 bash -c "! kill -0 $job 2>/dev/null"
 wait $job || code=$?
 check "exit code $code instead of 2" [ $code = 2 ]
 check "not one line that names the rank" one_line_with failed.log 'rank 1: .*colours'
-check "a process is left" wait_for 5 no_process_left
+check "a process is left" wait_for 30 no_process_left
 
 # An error on all ranks is reported once, by rank 0.
 code=0

@@ -162,12 +162,11 @@ def a_stopped_coordinator(work, expected):
     toy.wait_for(lambda: run.is_member() and toy.names(folder / "leases"), "it takes nothing")
     assert run.signal(signal.SIGSTOP)
     time.sleep(1)
+    finished = len(toy.results(folder))
     assert run.signal(signal.SIGCONT)
-    time.sleep(1)
+    toy.wait_for(lambda: len(toy.results(folder)) >= finished + 2 or run.process.poll() is not None, lambda: run.log())
     assert run.process.poll() is None, f"it ended after a moment's stop\n{run.log()}"
-    assert run.signal(signal.SIGSTOP)
-    held = set(toy.names(folder / "leases"))
-    assert held, "it had nothing when it was stopped"
+    held = stopped_with_a_task(run, folder)
     toy.Run(folder, *OPTIONS, f"--lease_s={LEASE_S}").ends()
     whole = toy.results(folder)
     assert held <= set(whole), "its tasks were not taken over"
@@ -178,6 +177,19 @@ def a_stopped_coordinator(work, expected):
     # Its other rank has meanwhile kept training and saving: the next run clears that away.
     toy.Run(folder, *OPTIONS).ends()
     toy.check_finished(folder, expected)
+
+
+def stopped_with_a_task(run, folder):
+    """Stops rank 0 while the run has a task, and returns its tasks."""
+    while True:
+        toy.wait_for(lambda: toy.names(folder / "leases") or run.process.poll() is not None, lambda: run.log())
+        process = run.of_rank(0)
+        assert run.signal(signal.SIGSTOP), f"it ended too early\n{run.log()}"
+        toy.wait_for(lambda: state_of(process) in "TZ", "it does not stop")
+        held = set(toy.names(folder / "leases"))
+        if held:
+            return held
+        run.signal(signal.SIGCONT)
 
 
 def written(folder):

@@ -1,7 +1,8 @@
 """A sweep as an array of three members on a real Slurm, one of which is requeued and one killed outright: no task is done
 twice, and the results are a single run's. With APPORTION_LONG=1: 60 cells, four members, many requeues."""
 
-import glob
+import contextlib
+import json
 import os
 import pathlib
 import random
@@ -30,20 +31,40 @@ def members(job):
     return [f"{job}_{number}" for number in range(MEMBERS)]
 
 
+def workers(folder):
+    """The journals of runs that have finished a task."""
+    return {path for path, record in common.records(folder) if record["event"] == "done"}
+
+
+def at_work(folder):
+    """The processes that are at work in the folder, by the members of the job that they belong to."""
+    found = {}
+    for path in folder.glob("members/[!.]*"):
+        with contextlib.suppress(FileNotFoundError):  # it has just left
+            sign = json.loads(path.read_text())
+            if os.path.exists(f"/proc/{sign['process']}"):
+                found[sign["slurm_job"]] = sign["process"]
+    return found
+
+
 def interrupt(job, folder):
-    """While there is work, requeues members and kills the ranks of one."""
+    """While there is work, requeues members and kills the rank of another one. Not before two have finished something: a
+    requeued member waits in the queue for as long as Slurm likes, and the last one left may do all the rest."""
     tasks = CELLS // 2 + 3 * CELLS
     random.seed(7)
+    lab.until("two members have finished a task", lambda: len(workers(folder)) > 1, 200)
     for number in range(REQUEUES):
         count = len(done(folder))
         lab.until("tasks are done", lambda: len(done(folder)) > count or len(done(folder)) >= tasks - 2, 200)
-        running = [member for member in members(job) if lab.state(member) == "RUNNING"]
+        running = {member: process for member, process in at_work(folder).items() if lab.state(member) == "RUNNING"}
         if running and len(done(folder)) < tasks - 2:
-            subprocess.run(["scontrol", "requeue", random.choice(running)], check=False, capture_output=True)
+            requeued = random.choice(sorted(running))
+            subprocess.run(["scontrol", "requeue", requeued], check=False, capture_output=True)
+            del running[requeued]
         if number == 0:
-            victims = lab.output("pgrep", "-f", "--", "apportion run .*--leave").split()
-            if victims:
-                subprocess.run(["kill", "-KILL", victims[-1]], check=False)
+            left = tasks - len(done(folder))
+            assert running and left > MEMBERS, f"{left} tasks are left when a member is killed, and {len(running)} members are at work"
+            subprocess.run(["kill", "-KILL", str(running[max(running)])], check=False)
 
 
 def preempted(folder):
@@ -62,7 +83,6 @@ def main():
     words = ["array.ini", "--site", "site.ini", "--output=array", "--members", str(MEMBERS), *JOB]
     said = subprocess.run([APPORTION, "submit", *words], cwd=WORK, capture_output=True, text=True, check=True).stdout
     job = re.search(r"^job (\d+)$", said, re.M).group(1)
-    lab.until("a task is done", lambda: done(WORK / "array"), 120)
     interrupt(job, WORK / "array")
     for member in members(job):
         lab.end_of(member, 1500)
@@ -75,8 +95,8 @@ def main():
     assert len(finished) == len(set(finished)) == CELLS // 2 + 3 * CELLS, f"a task was done twice, or not at all\n{logs}"
     assert common.contents(WORK / "array") == common.contents(WORK / "direct"), "other results than a single run's"
     assert len(set(common.events(WORK / "array", "taken"))) == len(finished)
-    by_slurm = {path for path in glob.glob(f"{WORK}/array/journal/*.log") if '"done"' in pathlib.Path(path).read_text()}
-    assert len(by_slurm) > 1, f"more than one member has done something\n{logs}"
+    by_slurm = workers(WORK / "array")
+    assert len(by_slurm) > 1, f"only one member has done something\n{logs}"
     for path in (WORK / "array/slurm").glob("*.out"):
         assert "set aside" not in path.read_text(errors="replace"), f"preemption has made a task fail\n{logs}"
     lost, asked = preempted(WORK / "array")

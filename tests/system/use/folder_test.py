@@ -238,7 +238,7 @@ def main():
             kept = "".join(line for line in file if line.partition("=")[0].strip() not in SHORT)
         write("seeds.ini", kept + SHORT + "[sweep]\nseed = 0, 1\n")
         write("other.ini", kept + SHORT + "seed = 0\nmethod = kl-only\n")
-        write("long.ini", kept + SHORT.replace("sft_steps = 4", "sft_steps = 4000"))
+        write("long.ini", kept + SHORT.replace("sft_steps = 4", "sft_steps = 1000000"))
         checks = (garbage_goes, a_live_run_forbids_it, a_pack_is_whole, folders_come_together, differences_are_told, mistakes)
         for check in checks:
             check()

@@ -117,14 +117,15 @@ def a_run_that_comes_to_nothing():
 
 
 def loading_speaks():
-    """The process is stopped for a second, so that no machine is too fast to print the line; the rest is not waited for."""
+    """The process is stopped for a second again and again, so that no machine is too fast to print the line; the rest is not
+    waited for. A slow or busy machine needs many turns until the model is being loaded."""
     shape = "shape:layers=12,width=768,heads=12,kv_heads=12,ffn=3072,context=512,vocabulary=32000"
     words = ["--output", "large", "--model", shape, "--method", "zero-shot", "--threads", "1", "--quiet=false"]
     log = pathlib.Path("large.log")
     with log.open("w", encoding="utf-8") as file:
         run = start("run", "small.ini", *words, stderr=file)
     wait_for(lambda: os.path.isdir("large/plans") and os.listdir("large/plans"), "no run")
-    for _ in range(20):
+    for _ in range(200):
         if re.search("loading|measure", log.read_text(encoding="utf-8")):
             break
         run.send_signal(signal.SIGSTOP)

@@ -2,8 +2,10 @@
 #include "shared/base/digest.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <string>
 
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
@@ -29,7 +31,7 @@ TEST(Digest, PiecesAreTheWhole) {
 }
 
 TEST(Digest, FileIsItsBytes) {
-  std::string path = testing::TempDir() + "digest_test_file";
+  std::string path = testing::TempDir() + "digest_test_" + std::to_string(::getpid());
   write_file(path, "abc");
   EXPECT_EQ(sha256_file(path), sha256("abc"));
   std::filesystem::remove(path);

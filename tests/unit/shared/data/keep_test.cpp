@@ -2,11 +2,13 @@
 #include "shared/data/keep.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
+#include <string>
 
 #include "shared/data/catalogue.h"
 #include "tests/support/dataset_folder.h"
@@ -70,7 +72,7 @@ class KeepList : public ::testing::Test {
     for (const KeepPrompt& prompt : keep_prompts(path_, use, dataset_, data)) found.push_back(prompt.text);
     return found;
   }
-  std::string path_ = ::testing::TempDir() + "keep_list.txt";
+  std::string path_ = ::testing::TempDir() + "keep_list_" + std::to_string(::getpid()) + ".txt";
   Dataset dataset_;
 };
 
