@@ -95,7 +95,7 @@ function(apportion_script_test script)
     endif()
   endif()
   add_test(NAME ${name} COMMAND ${interpreter} ${script})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${labels}"
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${labels}"
     FAIL_REGULAR_EXPRESSION "${ran_nothing}" ENVIRONMENT "${script_environment}")
   if(script MATCHES "/tests/conformance/" OR name IN_LIST side_by_side)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
