@@ -17,7 +17,7 @@ OWN = {"sft_steps": 14, "calibrate_steps": 7, "test_sets": "v2", "exact_nodes": 
 CELLS = 6
 TASKS = 3 + 3 * CELLS  # the untouched model at each seed; two stages and a measurement per cell
 SWEEP = "[sweep]\ntarget = real, even\nseed = 0..2\n"
-LEFT_S = 30  # seconds that a process may outlive a fault
+LEFT_S = 10  # seconds that a process may outlive a fault (the limit that is promised)
 MARK = "APPORTION_FAULTS"  # environment variable that says which run a process belongs to
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {
     "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
