@@ -2,6 +2,9 @@
 because LibTorch's headers make them slow. A file that passed is skipped until it or a header it reads changes. Files of
 shared and coordinator are read in batches, through one file that includes several: a file read alone spends nine tenths
 of its time in the libraries' headers.
+First it compiles those files of shared and coordinator whose code differs, or that include a header whose code does, each by
+itself and without precompiled headers: every build has these or compiles several files together, and so hides that a file
+forgot an include.
 Usage: tidy.py BUILD [COMMIT]. BUILD is a built folder: its compile commands and ninja's list of headers are read."""
 
 import collections
@@ -11,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -60,12 +64,27 @@ def is_reworded(path, commit):
 
 
 def changed_since(commit):
-    """The worker's paths whose code differs from `commit`'s, or that git does not track; none if the commit is not known here."""
-    difference = subprocess.run(["git", "diff", "--name-only", commit, "--", "worker"], cwd=SOURCE, capture_output=True, text=True)
+    """The sources and headers whose code differs from `commit`'s, or that git does not track; none if the commit is not known
+    here."""
+    places = [f"{folder}/*.{kind}" for folder in ("shared", "coordinator", "worker") for kind in ("cpp", "h")]
+    difference = subprocess.run(["git", "diff", "--name-only", commit, "--", *places], cwd=SOURCE, capture_output=True, text=True)
     if difference.returncode != 0:
         return set()
-    untracked = subprocess.run(["git", "ls-files", "--others", "--exclude-standard", "worker"], cwd=SOURCE, capture_output=True, text=True)
+    untracked = subprocess.run(["git", "ls-files", "--others", "--exclude-standard", "--", *places], cwd=SOURCE, capture_output=True, text=True)
     return {path for path in (difference.stdout + untracked.stdout).split() if not is_reworded(path, commit)}
+
+
+def reads_changed(source, changed):
+    """Whether the file has changed, or a header that it includes itself."""
+    included = re.findall(r'^#include "(.*)"', pathlib.Path(source).read_text(encoding="utf-8"), re.M)
+    return not changed.isdisjoint([os.path.relpath(source, SOURCE), *included])
+
+
+def compile_alone(build, source, options):
+    """The errors of the file by itself, which must include what it uses."""
+    _, *words = shlex.split(options)
+    command = ["clang++", *words, "-w", "-fsyntax-only", source]
+    return subprocess.run(command, cwd=build, capture_output=True, text=True).stderr
 
 
 def fingerprint(files, command):
@@ -114,15 +133,32 @@ def check(folder, work, sources):
 Work = collections.namedtuple("Work", "options stamp wanted")
 
 
+def is_without_torch(path):
+    return path.startswith(("shared/", "coordinator/"))
+
+
+def check_includes(build, commands, changed):
+    """Prints the errors of changed files without Torch that forgot an include, and returns how many files have any."""
+    asked = {source: options for source, options in commands.items()
+             if is_without_torch(os.path.relpath(source, SOURCE)) and reads_changed(source, changed)}  # fmt: skip
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        errors = [text for text in pool.map(lambda source: compile_alone(build, source, asked[source]), asked) if text]
+    for text in errors:
+        print(f"includes: {text}", flush=True)
+    print(f"includes: {len(asked)} files compiled by themselves, {len(errors)} with errors", flush=True)
+    return len(errors)
+
+
 def main(build, commit):
     build = pathlib.Path(build).resolve()
     folder = build / "tidy"
     folder.mkdir(exist_ok=True)
-    headers, changed = header_lists(build), changed_since(commit)
+    commands, headers, changed = compile_options(build), header_lists(build), changed_since(commit)
+    wrong = check_includes(build, commands, changed)
     together, alone = {}, {}
-    for source, options in compile_options(build).items():
+    for source, options in commands.items():
         path = os.path.relpath(source, SOURCE)
-        several = path.startswith(("shared/", "coordinator/"))
+        several = is_without_torch(path)
         if path in UNREADABLE or not (several or path in changed):
             continue
         wanted = fingerprint(headers.get(source, []) + [source], options)
@@ -138,7 +174,7 @@ def main(build, commit):
             for text in found:
                 print(f"clang-tidy: {text}", flush=True)
     print(f"clang-tidy: {len(work)} files read in {len(parts)} parts, {findings} with findings")
-    return 1 if findings else 0
+    return 1 if findings or wrong else 0
 
 
 if __name__ == "__main__":

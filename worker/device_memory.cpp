@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "shared/base/memory_limits.h"
+
 namespace apportion {
 namespace {
 
@@ -23,8 +25,6 @@ constexpr int64_t most_kept = int64_t{2} << 30;
 
 /// Sizes are rounded up to classes, four for each power of two, so at most a fifth is wasted.
 constexpr size_t least_bytes = 256, classes_per_doubling = 4, class_count = 4 * 50;
-
-constexpr double mebi = 1048576;
 
 std::string mebibytes(double bytes) {
   std::array<char, 32> text{};

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "shared/base/error.h"
+#include "shared/base/memory_limits.h"
 #include "shared/config/method.h"
 #include "shared/data/example.h"
 #include "shared/data/keep.h"

@@ -15,8 +15,6 @@
 
 namespace apportion {
 
-inline constexpr double gibi = 1073741824;
-
 /// "1.50 GiB".
 std::string gibibytes(double bytes);
 

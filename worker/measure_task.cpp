@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "shared/base/clock.h"
+#include "shared/base/memory_limits.h"
 #include "shared/config/method.h"
 #include "shared/link/interrupt.h"
 #include "shared/measure/categorise.h"

@@ -7,14 +7,13 @@
 #include "coordinator/capacity/prediction.h"
 #include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
+#include "shared/base/memory_limits.h"
 #include "shared/base/utf8.h"
 #include "shared/config/option_table.h"
 #include "shared/model_files/model_files.h"
 
 namespace apportion {
 namespace {
-
-constexpr double gibi = 1073741824;
 
 /// Up to three significant digits: "0.04", "1.34", "73.2", "412".
 std::string figure(double value) {

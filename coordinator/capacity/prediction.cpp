@@ -8,13 +8,12 @@
 #include "coordinator/capacity/forecast.h"
 #include "coordinator/report/table.h"
 #include "shared/base/file_system.h"
+#include "shared/base/memory_limits.h"
 #include "shared/base/utf8.h"
 #include "shared/model/step_time.h"
 
 namespace apportion {
 namespace {
-
-constexpr double mebi = 1048576;
 
 StepLoad load_of(const StudyPoint& point, const RunConfig& config) {
   return study_tree(config.scale).load((point.micro_batches + point.ranks - 1) / point.ranks);

@@ -5,14 +5,13 @@
 #include <algorithm>
 
 #include "shared/base/error.h"
+#include "shared/base/memory_limits.h"
 #include "shared/config/option.h"
 
 namespace apportion {
 namespace {
 
 using Entry = TableView::Entry;
-
-constexpr double mebi = 1048576;
 
 double median(std::vector<double> values) {
   ensure(!values.empty(), "a median is of something");

@@ -18,8 +18,6 @@
 namespace apportion {
 namespace {
 
-double of(int64_t value) { return static_cast<double>(value); }
-
 /// Seconds of a cell's tasks by the cost model, times the ranks of a member.
 class TaskCost {
  public:
@@ -58,8 +56,8 @@ class TaskCost {
   }
 
   double forward(double tokens, double rows) const {
-    const PassSize size{static_cast<int64_t>(tokens), static_cast<int64_t>(tokens * of(size_.prompt_tokens)),
-                        static_cast<int64_t>(rows)};
+    const PassSize size{static_cast<int64_t>(tokens),
+                        static_cast<int64_t>(tokens * real(size_.prompt_tokens)), static_cast<int64_t>(rows)};
     const Machine& machine = machine_.machine;
     const bool narrow = config_.measure_compute_type != ComputeType::float32;
     return forward_flops(shape_, 0, size) /
@@ -71,12 +69,12 @@ class TaskCost {
   double measuring(const Task& task) const {
     const MeasureTables& tables = tables_.at(task.test_set);
     const MeasureConfig& measure = config_.measure;
-    const double prompts = of(static_cast<int64_t>(tables.prompts.size()));
+    const double prompts = real(static_cast<int64_t>(tables.prompts.size()));
     const double answers =
-        of(static_cast<int64_t>(tables.subjects.size())) * static_cast<double>(measure.rounds);
+        real(static_cast<int64_t>(tables.subjects.size())) * static_cast<double>(measure.rounds);
     const double tokens = task.test_set == "v3" ? measure.story_tokens : measure.max_answer_tokens;
     const double nodes = answers * tokens + prompts * measure.exact_nodes;
-    return forward(prompts * of(size_.prompt_tokens) + nodes, nodes + prompts);
+    return forward(prompts * real(size_.prompt_tokens) + nodes, nodes + prompts);
   }
 
   /// Answers to some hundred prompts, a text of 2,000 words and easy questions, with and without what was

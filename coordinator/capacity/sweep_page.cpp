@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/report/table.h"
+#include "shared/base/clock.h"
+#include "shared/base/memory_limits.h"
 #include "shared/base/utf8.h"
 
 namespace apportion {
 namespace {
-
-constexpr double hour_s = 3600, gibi = 1073741824;
 
 bool is_measured(const SweepForecast& forecast) {
   return std::any_of(forecast.sorts.begin(), forecast.sorts.end(),

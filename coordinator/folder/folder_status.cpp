@@ -21,7 +21,6 @@
 namespace apportion {
 namespace {
 
-constexpr double hour_s = 3600;
 constexpr const char* phase_names[] = {"done", "running", "waiting", "failed", "set aside"};
 
 /// What the journals say.

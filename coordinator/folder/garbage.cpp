@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "coordinator/folder/members.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/store/task_file.h"
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr const char* removed_name = "removed";
 
 /// A temporary file younger than this may still be being written.
-constexpr double writing_s = 3600;
+constexpr double writing_s = hour_s;
 
 /// When the file or directory itself last changed; 0 if it does not exist.
 double time_of(const std::string& path) {

@@ -10,6 +10,8 @@
 
 namespace apportion {
 
+inline constexpr double hour_s = 3600;
+
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }

@@ -2,10 +2,14 @@
 // limits it. memory_limits.h and processor_limits.h read the limits.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace apportion {
+
+/// What a file of a group that sets no limit says, as a number.
+inline constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 struct ControlGroup {
   int version;  // 1 or 2, with different file names

@@ -4,15 +4,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
 
 #include "shared/base/control_groups.h"
 
 namespace apportion {
 namespace {
-
-constexpr double kibi = 1024;
-constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 /// The number after `word` in a file; `otherwise` when there is none.
 double number_after(const std::string& file, const std::string& word, double otherwise) {

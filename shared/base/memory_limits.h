@@ -7,6 +7,9 @@
 
 namespace apportion {
 
+// Bytes in a KiB, a MiB and a GiB.
+inline constexpr double kibi = 1024, mebi = 1024 * kibi, gibi = 1024 * mebi;
+
 /// Bytes that each of `local_ranks` processes on this machine could still take: its share of the machine's
 /// available memory (MemAvailable, proc(5)) and of what each control group above this process has left
 /// (version 2, or version 1's memory controller; cached files count as free). What the system does not report

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
 
 #include "shared/base/control_groups.h"
 
 namespace apportion {
 namespace {
-
-constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 /// Processor time as a number of processors (quota over period); "max", -1 and missing files mean no limit.
 double quota_of(const ControlGroup& group) {

@@ -9,9 +9,6 @@
 namespace apportion {
 namespace {
 
-template <typename Value>
-using Names = std::vector<std::pair<std::string, Value>>;
-
 const Names<AnswerStyle> style_names = {
     {"steered", AnswerStyle::steered}, {"plain", AnswerStyle::plain}, {"paths", AnswerStyle::paths}};
 const Names<LossTerm> loss_names = {{"sft", LossTerm::sft},

@@ -1,5 +1,8 @@
 #include "shared/data/dataset.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -31,12 +34,6 @@ struct Table {
   std::vector<std::string> reserved;      // placeholders that answer forms fill with a category
   std::vector<std::string> placeholders;  // without the '@', in column order
 };
-
-std::string join(const std::vector<std::string>& words) {
-  std::string joined;
-  for (const std::string& word : words) joined += (joined.empty() ? "" : ", ") + word;
-  return joined;
-}
 
 std::string expected_header(const std::vector<Category>& categories) {
   std::string header = "subject";
@@ -174,7 +171,7 @@ void check_placeholders(const TextLine& line, const Table& table, const std::vec
     for (const auto& entry : known) names.push_back("{" + entry.first + "}");
     fail_at(line.file, line.line,
             "no column @" + name + " of " + table.path + " fills {" + name + "}; there are " +
-                (names.empty() ? "none" : join(names)));
+                (names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
   }
 }
 

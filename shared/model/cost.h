@@ -7,6 +7,9 @@
 
 namespace apportion {
 
+/// A count as a number to calculate with.
+inline double real(int64_t count) { return static_cast<double>(count); }
+
 /// What one pass covers. Only distinct tokens count, so padding lowers the share of the peak.
 struct PassSize {
   int64_t tokens = 0;           // through the blocks

@@ -8,12 +8,13 @@
 
 #include "shared/base/edit_distance.h"
 #include "shared/base/error.h"
+#include "shared/base/memory_limits.h"
 #include "shared/config/option.h"
 
 namespace apportion {
 namespace {
 
-constexpr double tera = 1e12, giga = 1e9, gibi = 1073741824;
+constexpr double tera = 1e12, giga = 1e9;
 
 /// Peaks are dense; NVLink figures are half of the bidirectional ones that data sheets print.
 const std::vector<Machine>& machines() {

@@ -5,13 +5,13 @@
 #include "shared/architecture/block.h"
 #include "shared/architecture/lora_targets.h"
 #include "shared/base/error.h"
+#include "shared/base/memory_limits.h"
+#include "shared/model/cost.h"
 
 namespace apportion {
 namespace {
 
 constexpr double float_bytes = 4;
-
-double of(int64_t value) { return static_cast<double>(value); }
 
 /// Bytes per token that a block's linear layers save of x and x A^T (adapted_linear.cpp): the input of each
 /// group with an adapter, and its low-rank product. Full fine-tuning needs every input.
@@ -23,8 +23,8 @@ double saved_inputs(const ModelShape& shape, const LoraConfig& lora, const RankL
     const auto adapted = std::count_if(product.begin(), product.end(), [&](const LinearLayer& linear) {
       return !full && is_lora_target(linear, lora.targets);
     });
-    if (full || adapted > 0) inputs += of(inputs_of(product)) * c;
-    low_rank += of(adapted * lora.rank) * c;
+    if (full || adapted > 0) inputs += real(inputs_of(product)) * c;
+    low_rank += real(adapted * lora.rank) * c;
   }
   return inputs + low_rank;
 }
@@ -35,8 +35,9 @@ double tables_of(const ModelShape& shape) { return shape.tied_embedding ? 1 : 2;
 /// What is trained, and Adam's two moments; an adapter also has a copy in the compute type (lora.cpp). Full
 /// tuning: the sharded moments, and the gradient, which accumulates from the first micro-batch on.
 double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const RankLayout& layout) {
-  if (layout.tuning == Tuning::full) return 3 * float_bytes * of(shape.parameters()) / of(layout.shard_size);
-  return of(adapter_parameters(shape, lora)) * (3 * float_bytes + layout.compute_bytes);
+  if (layout.tuning == Tuning::full)
+    return 3 * float_bytes * real(shape.parameters()) / real(layout.shard_size);
+  return real(adapter_parameters(shape, lora)) * (3 * float_bytes + layout.compute_bytes);
 }
 
 /// Log-probs of all micro-batches, and for each lane as much again while logits become log-probs, or their
@@ -44,12 +45,12 @@ double trained_bytes(const ModelShape& shape, const LoraConfig& lora, const Rank
 /// also two of its chunks in float32 (if there are two) and one in the compute type.
 double vocabulary_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
   const double c = layout.compute_bytes;
-  const double logits = float_bytes * of(load.vocabulary_rows * shape.vocabulary) *
-                        of(load.micro_batches + (shape.logits_cap > 0 ? 2 : 1) * load.lanes);
+  const double logits = float_bytes * real(load.vocabulary_rows * shape.vocabulary) *
+                        real(load.micro_batches + (shape.logits_cap > 0 ? 2 : 1) * load.lanes);
   if (!layout.is_passing()) return logits;
   const int64_t rows = chunk_rows(shape);
   const double in_float = shape.vocabulary > rows ? 2 * float_bytes : float_bytes;
-  return logits + of(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
+  return logits + real(rows * shape.width) * (in_float + (c < float_bytes ? c : 0));
 }
 
 /// Micro-batches that are in one block at once.
@@ -62,27 +63,28 @@ int64_t together(const StepLoad& load, const RankLayout& layout) {
 /// makes two [T, F] where the gradient behind it is freed; attention's makes three float32 copies of its
 /// weights when three [T, F] are free, unless it is in panels (layers.cpp, tree_attention.cpp).
 double workspace_bytes(const ModelShape& shape, const StepLoad& load, const RankLayout& layout) {
-  const double c = layout.compute_bytes, ffn = c * of(shape.ffn_width);
-  const double weights = of(shape.heads * load.block_keys()) * 3 * float_bytes;
+  const double c = layout.compute_bytes, ffn = c * real(shape.ffn_width);
+  const double weights = real(shape.heads * load.block_keys()) * 3 * float_bytes;
   const double block = layout.panels ? 2 * ffn : std::max(2 * ffn, weights - 3 * ffn);
-  return of(load.padded_tokens()) * (block + float_bytes * of(shape.width)) * of(together(load, layout));
+  return real(load.padded_tokens()) * (block + float_bytes * real(shape.width)) *
+         real(together(load, layout));
 }
 
 double activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                         const RankLayout& layout) {
-  const double tokens = of(load.padded_tokens()), block = block_activation_bytes(shape, lora, load, layout);
+  const double tokens = real(load.padded_tokens()), block = block_activation_bytes(shape, lora, load, layout);
   // The plan of attention (mask in float32, keys and their users as int64), and cos and sin of the rows.
   // On a GPU those are kept twice (Llama::turn).
-  const double turns = (layout.joined ? 2 : 1) * float_bytes * of(shape.head_dim);
-  const double plan = of(load.block_keys()) * (float_bytes + 16.0 / 32) + turns;
+  const double turns = (layout.joined ? 2 : 1) * float_bytes * real(shape.head_dim);
+  const double plan = real(load.block_keys()) * (float_bytes + 16.0 / 32) + turns;
   // Micro-batches that join in the blocks have a joint plan besides their own; a GPU has only the joint one.
   const double plans = !layout.joined && together(load, layout) > load.lanes ? 2 : 1;
-  double blocks = of(shape.layers) * block * of(load.micro_batches);
+  double blocks = real(shape.layers) * block * real(load.micro_batches);
   if (layout.recompute == Recompute::always) {
-    blocks = of(shape.layers) * tokens * float_bytes * of(shape.width) * of(load.micro_batches) +
-             block * of(together(load, layout));
+    blocks = real(shape.layers) * tokens * float_bytes * real(shape.width) * real(load.micro_batches) +
+             block * real(together(load, layout));
   }
-  return blocks + plans * tokens * plan * of(load.micro_batches);
+  return blocks + plans * tokens * plan * real(load.micro_batches);
 }
 
 }  // namespace
@@ -110,7 +112,7 @@ int64_t adapter_parameters(const ModelShape& shape, const LoraConfig& lora) {
 }
 
 BlockBytes block_bytes(const ModelShape& shape, const RankLayout& layout) {
-  const double parameters = of(shape.block_parameters() / shape.layers);
+  const double parameters = real(shape.block_parameters() / shape.layers);
   const double computed = parameters * layout.compute_bytes;
   // Full fine-tuning casts its shard to the compute type before it is gathered.
   return {layout.tuning == Tuning::full ? computed : parameters * base_bytes(layout), computed};
@@ -125,30 +127,30 @@ int64_t chunk_rows(const ModelShape& shape) {
 
 double block_activation_bytes(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                               const RankLayout& layout) {
-  const double c = layout.compute_bytes, q = of(shape.heads * shape.head_dim);
+  const double c = layout.compute_bytes, q = real(shape.heads * shape.head_dim);
   const double norms =
-      (shape.output_norms ? 4 : 2) * (float_bytes * of(shape.width) + float_bytes);  // inputs and scales
+      (shape.output_norms ? 4 : 2) * (float_bytes * real(shape.width) + float_bytes);  // inputs and scales
   // q, keys and values (gathered per block of queries, or as they are), and the weights of all heads.
-  const double key_copies = layout.panels ? 1 : of(load.block_keys()) / 32;
-  const double keys = key_copies * of(shape.kv_heads * shape.head_dim);
-  const double attention = c * (q + 2 * keys + of(shape.heads * load.block_keys()));
-  const double gated = 2 * c * of(shape.ffn_width);
-  return of(load.padded_tokens()) * (norms + attention + gated + saved_inputs(shape, lora, layout));
+  const double key_copies = layout.panels ? 1 : real(load.block_keys()) / 32;
+  const double keys = key_copies * real(shape.kv_heads * shape.head_dim);
+  const double attention = c * (q + 2 * keys + real(shape.heads * load.block_keys()));
+  const double gated = 2 * c * real(shape.ffn_width);
+  return real(load.padded_tokens()) * (norms + attention + gated + saved_inputs(shape, lora, layout));
 }
 
 RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const StepLoad& load,
                        const RankLayout& layout) {
-  const double s = of(layout.shard_size), blocks = of(shape.block_parameters());
+  const double s = real(layout.shard_size), blocks = real(shape.block_parameters());
   const bool full = layout.tuning == Tuning::full;
   const BlockBytes block = block_bytes(shape, layout);
   RankMemory memory;
-  const double norms = float_bytes * of(shape.vector_parameters());
+  const double norms = float_bytes * real(shape.vector_parameters());
   memory.base = blocks * (full ? float_bytes : base_bytes(layout)) / s + norms;
   if (layout.is_passing()) memory.gathered = 2 * block.stored;
   // Full tuning: the whole gradients of two blocks, on their way into the reduce-scatter.
-  if (layout.shard_size > 1 && full) memory.gathered += 2 * float_bytes * blocks / of(shape.layers);
+  if (layout.shard_size > 1 && full) memory.gathered += 2 * float_bytes * blocks / real(shape.layers);
   if (block.stored != block.computed) memory.gathered += block.computed;
-  const double table = of(shape.vocabulary * shape.width);
+  const double table = real(shape.vocabulary * shape.width);
   memory.embedding = tables_of(shape) * table * float_bytes / s;
   // Resident models also keep the head in the compute type (llama.h), and fully trained ones all weights.
   if (layout.shard_size == 1 && layout.compute_bytes < float_bytes)
@@ -162,19 +164,19 @@ RankMemory rank_memory(const ModelShape& shape, const LoraConfig& lora, const St
   memory.vocabulary = vocabulary_bytes(shape, load, layout);
   memory.trained = trained_bytes(shape, lora, layout);
   if (!full) {
-    const double one = float_bytes * of(adapter_parameters(shape, lora));
-    memory.gradients = one * of(load.micro_batches);
+    const double one = float_bytes * real(adapter_parameters(shape, lora));
+    memory.gradients = one * real(load.micro_batches);
     // On a GPU all matrices' gradients, once more while they are put together (BlockPass::backward).
     memory.gradient_sum = layout.joined ? memory.gradients : one;
   }
   memory.activations = activation_bytes(shape, lora, load, layout);
   memory.workspace = workspace_bytes(shape, load, layout);
-  memory.positions = float_bytes * of(shape.context_length * shape.head_dim);
+  memory.positions = float_bytes * real(shape.context_length * shape.head_dim);
   return memory;
 }
 
 GpuBeside gpu_beside(const ModelShape& shape, const RankLayout& layout, double tensor_bytes) {
-  constexpr double mebi = 1048576, share_of_fragments = 0.1;
+  constexpr double share_of_fragments = 0.1;
   GpuBeside beside;
   beside.context = 512 * mebi;
   beside.kernels = 256 * mebi;
@@ -185,7 +187,7 @@ GpuBeside gpu_beside(const ModelShape& shape, const RankLayout& layout, double t
   const bool shares = layout.shard_size > 1, replicates = shares && layout.shard_size < layout.ranks;
   beside.communicators = (1.0 + (shares ? 1 : 0) + (replicates ? 1 : 0)) * 256 * mebi;
   if (shares && layout.tuning == Tuning::full)
-    beside.scratch = float_bytes * of(shape.block_parameters() / shape.layers);
+    beside.scratch = float_bytes * real(shape.block_parameters() / shape.layers);
   return beside;
 }
 

@@ -8,8 +8,6 @@
 namespace apportion {
 namespace {
 
-double of(int64_t value) { return static_cast<double>(value); }
-
 /// Seconds of one micro-batch's blocks and head, without communication.
 struct Pass {
   double block_forward = 0, block_backward = 0;  // per block
@@ -24,7 +22,7 @@ class StepModel {
 
   StepTime run() const {
     const Pass pass = pass_of_micro_batch();
-    const double blocks = of(shape_.layers), count = of(load_.micro_batches);
+    const double blocks = real(shape_.layers), count = real(load_.micro_batches);
     StepTime time;
     time.compute = count * (blocks * (pass.block_forward + pass.block_backward) + pass.head_forward +
                             pass.head_backward);
@@ -58,9 +56,9 @@ class StepModel {
   }
 
   Pass pass_of_micro_batch() const {
-    const double layers = of(shape_.layers), tokens = of(load_.padded_tokens());
+    const double layers = real(shape_.layers), tokens = real(load_.padded_tokens());
     const double base = forward_flops(shape_, 0, {load_.padded_tokens(), 0, 0}) / layers;
-    const double adapters = 2 * tokens * of(adapter()) / layers;
+    const double adapters = 2 * tokens * real(adapter()) / layers;
     // Every key that a block of queries gathers takes part in products, masked or not.
     const double attention = forward_flops(shape_, 0, {0, load_.padded_tokens() * load_.block_keys(), 0}) /
                              layers /
@@ -71,7 +69,7 @@ class StepModel {
     const double weights = memory_seconds(block_bytes(shape_, layout_).computed);
     // When an adapter is trained, a GPU takes all micro-batches of a step through a block together
     // (block_pass.cpp).
-    const double together = layout_.joined && !full() ? of(load_.micro_batches) : 1;
+    const double together = layout_.joined && !full() ? real(load_.micro_batches) : 1;
     const double overhead = machine_.coefficients.block_overhead_s / together;
     Pass pass;
     pass.block_forward = std::max(matrix_seconds(base), weights) + matrix_seconds(adapters) + attention +
@@ -84,7 +82,7 @@ class StepModel {
                           matrix_seconds(adapters) + gradients + 2 * attention + 4 * kept + 2 * overhead / 3;
     if (layout_.recompute == Recompute::always) pass.block_backward += pass.block_forward;
     const double head = forward_flops(shape_, 0, {0, 0, load_.vocabulary_rows});
-    const double logits = memory_seconds(4 * of(load_.vocabulary_rows * shape_.vocabulary));
+    const double logits = memory_seconds(4 * real(load_.vocabulary_rows * shape_.vocabulary));
     pass.head_forward = float_seconds(head) + 3 * logits;
     pass.head_backward = matrix_seconds((full() ? 2 : 1) * head) + 4 * logits;
     return pass;
@@ -94,16 +92,17 @@ class StepModel {
   /// once backward, one ahead. So are chunks of embedding and head, but nothing hides those of the look-up.
   /// Full tuning reduce-scatters float32 gradients at the same time.
   double exposed_seconds(const Pass& pass) const {
-    const double layers = of(shape_.layers);
-    const double count = of(load_.micro_batches) * machine_.coefficients.link_overlap;
+    const double layers = real(shape_.layers);
+    const double count = real(load_.micro_batches) * machine_.coefficients.link_overlap;
     const double gather = gather_seconds(block_bytes(shape_, layout_).stored, layout_.shard_size, machine_);
     const double scatter =
-        full() ? gather_seconds(4 * of(shape_.block_parameters()) / layers, layout_.shard_size, machine_) : 0;
+        full() ? gather_seconds(4 * real(shape_.block_parameters()) / layers, layout_.shard_size, machine_)
+               : 0;
     const double blocks = gather + (layers - 1) * std::max(0.0, gather - count * pass.block_forward) +
                           layers * std::max(0.0, gather + scatter - count * pass.block_backward);
     const int64_t rows = chunk_rows(shape_);
-    const double chunks = std::ceil(of(shape_.vocabulary) / of(rows));
-    const double chunk = gather_seconds(4 * of(rows * shape_.width), layout_.shard_size, machine_);
+    const double chunks = std::ceil(real(shape_.vocabulary) / real(rows));
+    const double chunk = gather_seconds(4 * real(rows * shape_.width), layout_.shard_size, machine_);
     const double head = 2 * chunk + chunks * (std::max(0.0, chunk - count * pass.head_forward / chunks) +
                                               std::max(0.0, chunk - count * pass.head_backward / chunks));
     return blocks + chunks * chunk + head;
@@ -122,18 +121,19 @@ class StepModel {
   double gradient_seconds() const {
     if (layout_.ranks == 1) return 0;
     if (!full()) {
-      const double levels = std::ceil(std::log2(of(layout_.ranks)));
-      return (levels + 1) * hop_seconds(4 * of(adapter()));
+      const double levels = std::ceil(std::log2(real(layout_.ranks)));
+      return (levels + 1) * hop_seconds(4 * real(adapter()));
     }
-    const double replicas = of(layout_.ranks / layout_.shard_size);
+    const double replicas = real(layout_.ranks / layout_.shard_size);
     if (replicas == 1) return 0;
-    return 2 * (replicas - 1) * hop_seconds(4 * of(shape_.parameters()) / of(layout_.shard_size) / replicas);
+    return 2 * (replicas - 1) *
+           hop_seconds(4 * real(shape_.parameters()) / real(layout_.shard_size) / replicas);
   }
 
   /// AdamW on float32 values: about twelve passes over them, or on a CPU one that reads four and writes three
   /// (optimizer.cpp); plus the norm of the gradient.
   double optimizer_seconds() const {
-    const double values = full() ? of(shape_.parameters()) / of(layout_.shard_size) : of(adapter());
+    const double values = full() ? real(shape_.parameters()) / real(layout_.shard_size) : real(adapter());
     return memory_seconds((machine_.machine.is_cpu ? 8 : 14) * 4 * values);
   }
 
@@ -149,8 +149,8 @@ class StepModel {
 double gather_seconds(double bytes, int64_t shard_size, const CalibratedMachine& machine) {
   if (shard_size <= 1) return 0;
   const Coefficients& c = machine.coefficients;
-  const double inside = of(std::min<int64_t>(shard_size, machine.machine.ranks_per_node));
-  const double nodes = std::ceil(of(shard_size) / inside);
+  const double inside = real(std::min<int64_t>(shard_size, machine.machine.ranks_per_node));
+  const double nodes = std::ceil(real(shard_size) / inside);
   const double in_node = bytes * (inside - 1) / inside / (machine.machine.link_bandwidth * c.link_efficiency);
   const double between =
       bytes * (nodes - 1) / nodes / (machine.machine.network_bandwidth * inside * c.network_efficiency);

@@ -52,7 +52,7 @@ std::string spell_shape(const std::vector<uint64_t>& shape) {
 }
 
 const GgufTensor& gguf_tensor(const Gguf& gguf, const std::string& name, const std::vector<int64_t>& sizes) {
-  const GgufTensor& tensor = gguf.tensor(gguf_name(name, gguf.text("general.architecture")));
+  const GgufTensor& tensor = gguf.tensor(gguf_name(name, gguf.text(architecture_key)));
   const std::vector<uint64_t> right(sizes.begin(), sizes.end());
   if (tensor.shape != right) {
     throw DataError(tensor.path, tensor.offset,

@@ -11,6 +11,9 @@
 
 namespace apportion {
 
+/// The key under which a file says which family its model is of.
+inline constexpr const char* architecture_key = "general.architecture";
+
 /// "blk.3.attn_q.weight" for "model.layers.3.self_attn.q_proj.weight". Throws InternalError for a name that
 /// none of our models has. Gemma2's post_attention_layernorm is another norm than the others' and has another
 /// name.

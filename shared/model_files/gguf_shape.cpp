@@ -183,10 +183,10 @@ double gguf_gemma2_scale(const ModelShape& shape) {
 
 ModelShape shape_of(const Gguf& gguf) {
   ModelShape shape;
-  shape.architecture = gguf.text("general.architecture");
+  shape.architecture = gguf.text(architecture_key);
   if (!is_computed(shape.architecture)) {
-    gguf.fail("general.architecture", fmt::format("general.architecture is {}; {} are supported",
-                                                  shape.architecture, fmt::join(architecture_names(), ", ")));
+    gguf.fail(architecture_key, fmt::format("general.architecture is {}; {} are supported",
+                                            shape.architecture, fmt::join(architecture_names(), ", ")));
   }
   auto size = [&](const char* name) { return size_of(gguf, key_of(shape, name)); };
   shape.layers = size("block_count");

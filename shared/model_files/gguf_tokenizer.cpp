@@ -4,6 +4,7 @@
 #include <iterator>
 #include <limits>
 
+#include "shared/model_files/gguf_names.h"
 #include "shared/tokens/pre_tokenizer.h"
 
 namespace apportion {
@@ -12,7 +13,7 @@ namespace {
 constexpr const char *model_key = "tokenizer.ggml.model", *pre_key = "tokenizer.ggml.pre",
                      *tokens_key = "tokenizer.ggml.tokens", *kinds_key = "tokenizer.ggml.token_type",
                      *merges_key = "tokenizer.ggml.merges", *scores_key = "tokenizer.ggml.scores",
-                     *chat_key = "tokenizer.chat_template", *architecture_key = "general.architecture";
+                     *chat_key = "tokenizer.chat_template";
 
 /// SentencePiece's sign for a blank, U+2581.
 constexpr const char* blank_sign = "\u2581";

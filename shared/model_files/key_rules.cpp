@@ -11,13 +11,12 @@
 
 #include "shared/architecture/shape.h"
 #include "shared/base/error.h"
+#include "shared/model_files/gguf_names.h"
 
 namespace apportion {
 namespace {
 
 using Metadata = std::map<std::string, GgufEntry>;
-
-constexpr const char* architecture_key = "general.architecture";
 
 /// What a key may say without changing what is computed.
 enum class Neutral {

@@ -6,7 +6,7 @@
 namespace apportion {
 namespace {
 
-using Names = std::map<std::string, std::string>;  // of results, with their tasks
+using ResultTasks = std::map<std::string, std::string>;  // of results, with their tasks
 using Targets = std::map<std::string, std::vector<std::vector<double>>>;
 
 /// Returns {test set: [rows, columns]} and appends the values to `values`.
@@ -38,8 +38,8 @@ bool unpack_targets(const nlohmann::json& shapes, const std::vector<double>& val
   return true;
 }
 
-Names tasks_of(const nlohmann::json& json, bool& valid) {
-  Names names = json.get<Names>();
+ResultTasks tasks_of(const nlohmann::json& json, bool& valid) {
+  ResultTasks names = json.get<ResultTasks>();
   for (const auto& [name, id] : names) valid = valid && is_task_id(id);
   return names;
 }

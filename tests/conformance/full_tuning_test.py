@@ -122,7 +122,8 @@ def compare(*family):
         with open(f"{directory}/rows.json") as file:
             longest = max(len(row["ids"]) for step in json.load(file)["steps"] for row in step["rows"])
         assert longest > tiny_models.WINDOW, "no row is longer than the window"
-        mp.spawn(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES)
+        # Forked, so that each process need not import all this again; there are no threads yet that it would lack.
+        mp.start_processes(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES, start_method="fork")
         peer = torch.load(f"{directory}/fsdp.pt")
         start = dict(load_start(directory).named_parameters())
     worst = 0.0
@@ -141,6 +142,7 @@ def compare(*family):
 
 
 def main():
+    torch.set_num_threads(1)
     compare()
     compare("gemma2")
     compare("phi3-tied")

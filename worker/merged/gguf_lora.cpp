@@ -9,6 +9,7 @@
 #include "shared/base/error.h"
 #include "shared/base/file_system.h"
 #include "shared/model_files/gguf_export/gguf_shape_keys.h"
+#include "shared/model_files/gguf_names.h"
 #include "worker/merged/trained_cell.h"
 
 namespace apportion {
@@ -34,7 +35,7 @@ std::string export_gguf_lora(const std::string& directory, const std::string& ce
                     ", and has no adapter; --merged OUT.gguf --gguf q8_0 writes them");
   const ModelShape& shape = trained.files->shape();
   GgufMetadata metadata;
-  metadata.text("general.architecture", shape.architecture)
+  metadata.text(architecture_key, shape.architecture)
       .text("general.type", "adapter")
       .text("adapter.type", "lora")
       .number("adapter.lora.alpha", trained.adapter->config().alpha);

@@ -5,10 +5,10 @@
 namespace apportion {
 namespace {
 
-const std::vector<std::string> names = {"job", "cell", "dataset", "method", "when", "test_set"};
+const std::vector<std::string> first_columns = {"job", "cell", "dataset", "method", "when", "test_set"};
 
-std::vector<std::string> own_columns() {
-  std::vector<std::string> columns = names;
+std::vector<std::string> unswept_columns() {
+  std::vector<std::string> columns = first_columns;
   for (const FigureColumn& column : figure_columns()) columns.emplace_back(column.metric.name);
   return columns;
 }
@@ -18,8 +18,8 @@ std::vector<std::string> own_columns() {
 std::string cells_csv(const std::vector<CellFigures>& cells) {
   const std::vector<std::string> keys = swept_keys(cells);
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
-  const std::vector<std::string> taken = own_columns();
+  for (const std::string& name : first_columns) text += (text.empty() ? "" : ",") + name;
+  const std::vector<std::string> taken = unswept_columns();
   for (const std::string& key : keys) text += "," + swept_column(key, taken);
   for (const FigureColumn& column : figure_columns()) text += std::string(",") + column.metric.name;
   text += "\r\n";

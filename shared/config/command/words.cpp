@@ -12,13 +12,13 @@
 #include "shared/base/utf8.h"
 #include "shared/config/command/command_table.h"
 #include "shared/config/option_table.h"
+#include "shared/config/sweep.h"
 
 namespace apportion {
 namespace {
 
 namespace po = boost::program_options;
 
-constexpr const char* source = command_line_source;
 constexpr unsigned help_width = 110;
 
 po::options_description describe_key_options(const OptionGroup& group) {
@@ -99,7 +99,7 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
         .run()
         .options;
   } catch (const po::error& error) {
-    throw UserError(fmt::format("{}: {}", source, printable(error.what())));
+    throw UserError(fmt::format("{}: {}", command_line_source, printable(error.what())));
   }
 }
 
@@ -108,16 +108,16 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
   for (const Option* option : option_table()) known.push_back(option->key);
   for (const CommandOption& option : all_command_options()) known.push_back(parsed_name(option));
   key.erase(0, key.find_first_not_of('-'));
-  throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", source, printable(key),
-                              nearest_word(key, known)));
+  throw UserError(fmt::format("{}: unknown key '{}'; did you mean '--{}'?", command_line_source,
+                              printable(key), nearest_word(key, known)));
 }
 
 /// `key` is a command's option that takes a value.
 [[noreturn]] void fail_empty(const std::string& key) {
   for (const CommandOption& option : all_command_options()) {
     if (parsed_name(option) == key)
-      throw UserError(fmt::format("{}: --{} is empty; it needs a value, as in --{} {}", source, option.name,
-                                  option.name, option.value));
+      throw UserError(fmt::format("{}: --{} is empty; it needs a value, as in --{} {}", command_line_source,
+                                  option.name, option.name, option.value));
   }
   throw InternalError("no command has the option " + key);
 }
@@ -126,10 +126,10 @@ std::vector<po::option> parse_options(const std::vector<std::string>& arguments)
 Setting sweep_line(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw UserError(fmt::format("{}: --sweep needs KEY=LIST, as in --sweep seed=0..2", source));
+    throw UserError(fmt::format("{}: --sweep needs KEY=LIST, as in --sweep seed=0..2", command_line_source));
   std::string key = text.substr(0, std::min(equals, text.find_last_not_of(" \t", equals - 1) + 1));
   std::replace(key.begin(), key.end(), '-', '_');
-  return {key, text.substr(equals + 1), source};
+  return {key, text.substr(equals + 1), command_line_source};
 }
 
 /// The number of members or ranks.
@@ -137,8 +137,8 @@ int count_of(const std::string& key, const std::string& value) {
   const IntegerRange range{1, 1000};  // Slurm's default limit for an array
   uint64_t count = 0;
   if (!parse_integer(value, count) || count < range.low || count > range.high)
-    throw UserError(
-        fmt::format("{}: --{} = '{}' must be {}", source, key, printable(value), describe(range)));
+    throw UserError(fmt::format("{}: --{} = '{}' must be {}", command_line_source, key, printable(value),
+                                describe(range)));
   return static_cast<int>(count);
 }
 
@@ -165,9 +165,9 @@ CommandWords parse_words(int argc, const char* const* argv) {
       continue;
     }
     if (!seen.insert(key).second)
-      throw UserError(fmt::format("{}: --{} is given twice; keep one", source, key));
+      throw UserError(fmt::format("{}: --{} is given twice; keep one", command_line_source, key));
     if (find_option(key)) {
-      words.settings.push_back({key, value, source});
+      words.settings.push_back({key, value, command_line_source});
     } else if (key == "site") {
       words.submit.site_file = value;
     } else if (key == "members" || key == "ranks") {
@@ -212,10 +212,10 @@ void check_arguments(const CommandWords& words, const std::string& command,
                      const std::vector<std::string>& what, bool more) {
   const size_t given = words.positionals.size() - 1;
   if (given < what.size())
-    throw UserError(fmt::format("{}: {} needs {}, as in 'apportion {}'", source, words.positionals[0],
-                                what[given], command));
+    throw UserError(fmt::format("{}: {} needs {}, as in 'apportion {}'", command_line_source,
+                                words.positionals[0], what[given], command));
   if (given > what.size() && !more)
-    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", source,
+    throw UserError(fmt::format("{}: unexpected '{}'; the form is 'apportion {}'", command_line_source,
                                 printable(words.positionals[what.size() + 1]), command));
 }
 
@@ -232,8 +232,8 @@ void allow_settings(const CommandWords& words) {
   for (const CommandOption& option : command->options) allowed.insert(parsed_name(option));
   for (const Setting& setting : words.settings) {
     if (command->keys == Keys::some && !allowed.contains(setting.key)) {
-      throw UserError(fmt::format("{}: --{} does not belong to {}; it is a key of 'apportion run'", source,
-                                  setting.key, command->name));
+      throw UserError(fmt::format("{}: --{} does not belong to {}; it is a key of 'apportion run'",
+                                  command_line_source, setting.key, command->name));
     }
   }
 }

@@ -22,7 +22,7 @@ GgufMetadata shape_keys(const ModelShape& shape) {
     throw UserError("the model's rotations are scaled in a way that GGUF files of " + architecture +
                     " have no place for; linear scaling has one");
   GgufMetadata metadata;
-  metadata.text("general.architecture", architecture);
+  metadata.text(architecture_key, architecture);
   auto natural = [&](const char* name, int64_t value) {
     metadata.natural(architecture + "." + name, static_cast<uint32_t>(value));
   };

@@ -1,5 +1,5 @@
 """Character vocabularies, as in Gemma's and Llama 2's tokenizer.json, in GGUF files. What a small job trained on a folder
-with such a tokenizer is exported; thousands of texts get the same tokens from the file (by scores) as from the folder (by
+with such a tokenizer is exported; texts of many kinds get the same tokens from the file (by scores) as from the folder (by
 merges), in `apportion score` and in transformers. One case has the learnt merges, one per token; another has all merges that
 make a token, as conversions list them. What scores cannot express is refused by name."""
 
@@ -30,7 +30,7 @@ CASES = {
     "llama": ("Llama 2", "llama", "learnt", "<s>"),
     "llama-all": ("Llama 2", "mistral", "all", "<s>"),
 }
-TEXTS = 4000
+TEXTS = 4000 if "APPORTION_LONG" in os.environ else 1200  # in each case
 LONGEST = 100
 RUNS = [families.SIGN * 2] * 2
 BOUND = 2e-5  # for log-probs: a float32 file has the folder's weights

@@ -2,6 +2,7 @@
 run, a dead run holds its task no longer than usual, what failed is tried again, nothing is cleared away from under a
 run, and the results are the same as with correct clocks."""
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -83,8 +84,9 @@ def another_host(work, clock, name):
 def a_far_run(work, shift):
     """A live run keeps its task whatever time others think it is; a dead one loses it. Returns for how many seconds the
     dead run still held it."""
-    own, far_clock = Clock(work, "own", -shift), Clock(work, "far", shift)
-    folder, far = another_host(work, far_clock, f"far{'ahead' if shift > 0 else 'behind'}")
+    where = "ahead" if shift > 0 else "behind"
+    own, far_clock = Clock(work, f"against-{where}", -shift), Clock(work, f"far-{where}", shift)
+    folder, far = another_host(work, far_clock, f"far{where}")
     for clock in (own, far_clock):
         said = of_program(work, clock, "status", folder).stdout
         assert "at work: far" in said and "lost" not in said, said
@@ -134,7 +136,8 @@ def main():
         make_clock(work)
         expected = toy.undisturbed(work)
         three_clocks(work, expected)
-        held = [a_far_run(work, shift) for shift in (HOUR, -HOUR)]
+        with concurrent.futures.ThreadPoolExecutor() as pool:  # both mostly wait
+            held = list(pool.map(lambda shift: a_far_run(work, shift), (HOUR, -HOUR)))
         a_failure_in_the_future(work, expected)
     finally:
         toy.end_all()
