@@ -38,8 +38,8 @@ run_tests() {
 }
 
 # Memory errors and undefined behaviour in shared, coordinator and the in-memory links, then data races in those that use
-# threads. The preset compiles several files of the libraries together, which takes a third of the time; two of them may
-# use a name for different things.
+# threads. The preset compiles several files of the libraries together, which takes a third of the time and fails where two
+# of them use a name for different things.
 sanitize() {
   cmake --preset "$1" >/dev/null
   if ! cmake --build "build/$1" --target unit_shared; then
@@ -57,7 +57,7 @@ fuzz() {
   ctest --test-dir build/fuzz --output-on-failure --no-tests=error -j "$jobs" -R '^fuzz/'
 }
 
-# The worker's files count as changed since the branch left origin/main, or, on or without that, since the commit before HEAD.
+# Files count as changed since the branch left origin/main, or, on or without that, since the commit before HEAD.
 tidy() {
   local base
   base="$(git merge-base HEAD origin/main 2>/dev/null || true)"

@@ -4,6 +4,7 @@
 #include <ATen/Version.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -166,8 +167,7 @@ class OwnStories {
   void ask_neutrally() {
     std::vector<std::string> texts;
     for (const StoryPrompt& prompt : prompts_) texts.push_back(prompt.neutral);
-    const auto categories = static_cast<uint64_t>(of_subject_.front().target.size());
-    const Draws draws = draws_of(std::move(texts), categories * static_cast<uint64_t>(config().draws));
+    const Draws draws = draws_of(std::move(texts), categories_told() * static_cast<uint64_t>(config().draws));
     const TokenLists answers = kept_or_drawn(context_, base_, draws);
     for (size_t i = 0; i < answers.size(); ++i) {
       const size_t subject = subject_of(prompts_[i / draws.asked.rounds]);
@@ -238,9 +238,19 @@ class OwnStories {
     return draws;
   }
 
-  /// Keeps the answer if it is a story that tells this category.
+  /// The most categories with a share above 0 that any subject has.
+  uint64_t categories_told() const {
+    int64_t most = 1;
+    for (const SubjectStories& subject : of_subject_)
+      most = std::max<int64_t>(most, std::count_if(subject.target.begin(), subject.target.end(),
+                                                   [](double share) { return share > 0; }));
+    return static_cast<uint64_t>(most);
+  }
+
+  /// Keeps the answer if it is a story that tells this category, of which the subject wants some.
   bool keep(const std::vector<int32_t>& answer, size_t subject, int category, const PromptNames* names) {
-    if (category == unparsed || !rule_.is_story(text_of(answer))) return false;
+    if (category == unparsed || of_subject_[subject].target[static_cast<size_t>(category)] == 0) return false;
+    if (!rule_.is_story(text_of(answer))) return false;
     auto story = told_story(answer, category, context_.session.tokenizer(), judge_, names);
     if (story) of_subject_[subject].of_category[static_cast<size_t>(category)].push_back(std::move(*story));
     return story.has_value();
@@ -258,10 +268,10 @@ class OwnStories {
 
   void report(const std::string& without) const {
     std::string text = "stories of the untouched model: " + std::to_string(neutral_) + " of " +
-                       std::to_string(drawn_neutrally_) + " are kept, which tell a category unasked";
+                       std::to_string(drawn_neutrally_) + " told a category unasked and are kept";
     if (drawn_by_name_ > 0)
       text += "; where these were too few, " + std::to_string(named_) + " of " +
-              std::to_string(drawn_by_name_) + ", which tell the category that was named";
+              std::to_string(drawn_by_name_) + " told the one that was named";
     if (!without.empty()) text += "; left out for lack of one: " + without;
     context_.link.send(coordinator_address, Note{context_.task.id, text, !without.empty()});
   }

@@ -151,11 +151,14 @@ double memory_for_units(const Session& session) {
   return asked > 0 ? asked * gibi : free_memory(session.device(), session.local_ranks()) / 2;
 }
 
+bool asked_to_stop() { return interrupt_signal() != 0; }
+
 /// Reports how long many rounds will take, and what the estimate rests on. Collective over the group.
 void foretell(const TaskContext& context, const MeasureTools& tools,
               const std::vector<std::vector<MeasurePrompt>>& units, double memory_bytes) {
   if (context.session.config().measure.rounds <= foretold_rounds) return;
-  const RoundsTried tried = try_rounds(tools, units, context.collectives);
+  const RoundsTried tried =
+      try_rounds(tools, units, context.collectives, {memory_bytes, nullptr, asked_to_stop});
   if (context.collectives.group_rank() != 0 || units.empty()) return;
   const double most = largest_unit_bytes(tools, units);
   const int at_once = std::min(units_at_once(most, memory_bytes), static_cast<int>(units.size()));
@@ -205,8 +208,7 @@ Done measure_own(const TaskContext& context, const MeasureTools& tools, const An
                       seconds_now() - started, peak);
     }
   };
-  measure_units(tools, own, context.collectives, finish,
-                {memory_bytes, take, [] { return interrupt_signal() != 0; }});
+  measure_units(tools, own, context.collectives, finish, {memory_bytes, take, asked_to_stop});
   return done;
 }
 

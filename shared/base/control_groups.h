@@ -8,7 +8,7 @@
 
 namespace apportion {
 
-/// What a file of a group that sets no limit says, as a number.
+/// The limit of a group that sets none.
 inline constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 struct ControlGroup {

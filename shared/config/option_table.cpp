@@ -258,8 +258,8 @@ OptionGroup story_options() {
                          of(&Story::stories), {1, most_prompts}),
           integer_option(
               {"self_draws", "8", Identity::yes,
-               "stories drawn once, before training, for each subject, story wording and category: as many "
-               "for all categories together without naming one, then these of a named one that is rare"},
+               "stories drawn once, before training, for each subject, story wording and category, without "
+               "naming it; again with its name where fewer than self_stories tell it"},
               of(&Story::draws), {1, most_prompts}),
           integer_option(
               {"self_tokens", "32", Identity::yes, "longest of the model's own stories, in tokens"},

@@ -1,6 +1,6 @@
-// Prompts for a story that training asks with (`answers = self`): neutral ones, and versions of each that
-// name a category, with which the untouched model is asked for stories to train on. They are the lines of a
-// dataset's [stories]; docs/datasets.md has the format. shared/measure judges what comes back.
+// Prompts for a story (`answers = self`): neutral ones, which the untouched model is asked first and which
+// are trained on, and versions of each that name a category, for those that it rarely tells. They are the
+// lines of a dataset's [stories]; docs/datasets.md has the format. shared/measure judges what comes back.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@ a move follows the gradient and not its sign. The test also checks that transfor
 """
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -122,8 +123,7 @@ def compare(*family):
         with open(f"{directory}/rows.json") as file:
             longest = max(len(row["ids"]) for step in json.load(file)["steps"] for row in step["rows"])
         assert longest > tiny_models.WINDOW, "no row is longer than the window"
-        # Forked, so that each process need not import all this again; there are no threads yet that it would lack.
-        mp.start_processes(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES, start_method="fork")
+        mp.start_processes(train_fsdp, args=(directory, log["lr"]), nprocs=PROCESSES, start_method="forkserver")
         peer = torch.load(f"{directory}/fsdp.pt")
         start = dict(load_start(directory).named_parameters())
     worst = 0.0
@@ -142,7 +142,8 @@ def compare(*family):
 
 
 def main():
-    torch.set_num_threads(1)
+    # The processes are forked from a server that has imported all this once, and no threads that they would lack.
+    multiprocessing.set_forkserver_preload(["h5py", "torch.distributed.fsdp", "torch.distributed.tensor", "transformers.modeling_utils"])
     compare()
     compare("gemma2")
     compare("phi3-tied")

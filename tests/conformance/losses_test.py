@@ -6,7 +6,7 @@ here with peft adapters from the same files, and their compute_loss gets the row
 with TRL's code, not with a retyped formula. KTO covers all positions, as TRL's does; its pairs for z are ours (the next
 prompt's answers) and the authors' (completions rotated by one). Runs on a small random model, with --long also on SmolLM2.
 
-Usage: losses_test.py [MODEL.gguf]
+Usage: losses_test.py [MODEL.gguf], with APPORTION_BUILD set to the build folder
 """
 
 import copy

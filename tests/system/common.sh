@@ -75,7 +75,7 @@ wait_for() {
   end=$((SECONDS + seconds))
   until "$@"; do
     [ $SECONDS -lt $end ] || return 1
-    sleep 0.02  # what follows often must happen before the program has gone much further
+    sleep 0.02  # checkpoint_test.sh kills a run of 60 steps when it sees a checkpoint
   done
 }
 

@@ -25,7 +25,7 @@ ends() {
   code=0
   wait "$job" || code=$?
   check "$1: ended well" [ $code != 0 ]
-  check "$1: a process is left" wait_for 30 no_process_left
+  check "$1: a process is left" wait_for 10 no_process_left
 }
 
 # The next run keeps the finished task as it is.

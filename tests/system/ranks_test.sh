@@ -37,7 +37,7 @@ check "the job goes on after a rank failed" wait_for 30 bash -c "! kill -0 $job 
 wait $job || code=$?
 check "exit code $code instead of 2" [ $code = 2 ]
 check "not one line that names the rank" one_line_with failed.log 'rank 1: .*colours'
-check "a process is left" wait_for 30 no_process_left
+check "a process is left" wait_for 10 no_process_left
 
 # An error on all ranks is reported once, by rank 0.
 code=0

@@ -57,9 +57,9 @@ struct UnitResult {
   std::vector<PromptAnswers> prompts;  // without answers already taken
   int64_t tokens = 0;                  // tokens that went through the model
   double flops = 0;
-  int64_t drawn_nodes = 0,
-          drawn_once = 0;  // of these, for rounds alone, not for the expansion; for one round
-  int64_t most_slots = 0;  // most slots allocated for keys and values
+  int64_t drawn_nodes = 0;  // of these tokens, answers' nodes outside the expansion
+  int64_t drawn_once = 0;   // of these, reached by only one round
+  int64_t most_slots = 0;   // most slots allocated for keys and values
 };
 
 /// The most bytes that measuring the unit takes, without the host's list of the expansion's nodes.

@@ -6,6 +6,7 @@
 
 #include "worker/parallel/collectives.h"
 #include "worker/sample/answer_tree.h"
+#include "worker/sample/measure_units.h"
 
 namespace apportion {
 
@@ -24,11 +25,12 @@ struct RoundsTried {
 /// round.
 double nodes_of_rounds(const RoundsTried& tried, uint64_t rounds, int depths);
 
-/// Tries 256 rounds of this rank's first prompt and, unless these already came to more nodes than rounds, of
-/// each prompt in its first unit: where few rounds leave the expansion, one prompt shows none of them.
-/// Collective over `ranks`, like measure_units.
+/// Tries 256 rounds of a prompt for each of this rank's units that will be measured at a time and, unless
+/// these already come to more nodes than rounds, of all prompts in its first unit: where few rounds leave the
+/// expansion, one prompt shows none of them. Collective over `ranks`, with the memory and the stop of
+/// `together`, like measure_units.
 RoundsTried try_rounds(const MeasureTools& tools, const std::vector<std::vector<MeasurePrompt>>& units,
-                       Collectives& ranks);
+                       Collectives& ranks, const UnitsTogether& together = {});
 
 /// Seconds that this rank's units will take. Each prompt counts what a tried one needed apart from its rounds
 /// (the prompt itself and its expansion), plus the nodes of its own rounds.

@@ -26,8 +26,8 @@ SHARDED = ["--shard_size=2", "--node_sharing=ignored"]
 # Besides one rank: this many, with this layout. Prompts of mistral-window and gemma2 are longer than their windows.
 FAMILIES = {"llama3-rope": (2, []), "mistral-window": (3, []), "qwen2": (4, SHARDED), "qwen3": (2, SHARDED), "gemma2": (4, SHARDED), "phi3": (2, SHARDED)}
 # Those whose weights are also taken to transformers and merged, with a tensor of each kind that a family has; --long does so with
-# all of them. Qwen2's biases and Llama's scaled rotations go through gguf_export_test.
-TAKEN = FAMILIES if "APPORTION_LONG" in os.environ else ("qwen3", "gemma2", "phi3")
+# all of them. Llama's scaled rotations go through gguf_export_test.
+TAKEN = FAMILIES if "APPORTION_LONG" in os.environ else ("qwen2", "qwen3", "gemma2", "phi3")
 # Its digits are not single tokens after a prompt, as with Llama 2's tokens.
 STEERING = {"phi3": ["--steering=letter"]}
 KEYS = {"sft_steps": 4, "calibrate_steps": 3, "rounds": 20, "test_sets": "v2", "exact_nodes": 16, "subjects": 2, "lora_rank": 4,

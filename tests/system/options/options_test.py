@@ -224,7 +224,7 @@ def targets(base):
 def own_stories():
     """The tiny model tells no stories, and the run says so; tests/system/judge_test.py trains on the real model's."""
     said = run({"answers": "self", "dataset": "more"}).printed.stderr
-    assert "0 of 32 are kept, which tell a category unasked; where these were too few, 0 of 32," in said, said
+    assert "0 of 32 told a category unasked and are kept; where these were too few, 0 of 32 told" in said, said
 
 
 def capacity():

@@ -47,6 +47,11 @@ def at_work(folder):
     return found
 
 
+def running_in(folder):
+    """Those of the job's members that Slurm says are running."""
+    return {member: process for member, process in at_work(folder).items() if lab.state(member) == "RUNNING"}
+
+
 def interrupt(job, folder):
     """While there is work, requeues members and kills the rank of another one. Not before two have finished something: a
     requeued member waits in the queue for as long as Slurm likes, and the last one left may do all the rest."""
@@ -56,15 +61,17 @@ def interrupt(job, folder):
     for number in range(REQUEUES):
         count = len(done(folder))
         lab.until("tasks are done", lambda: len(done(folder)) > count or len(done(folder)) >= tasks - 2, 200)
-        running = {member: process for member, process in at_work(folder).items() if lab.state(member) == "RUNNING"}
+        if number == 0:
+            lab.until("two members are at work", lambda: len(running_in(folder)) > 1, 200)
+        running = running_in(folder)
         if running and len(done(folder)) < tasks - 2:
             requeued = random.choice(sorted(running))
             subprocess.run(["scontrol", "requeue", requeued], check=False, capture_output=True)
             del running[requeued]
         if number == 0:
             left = tasks - len(done(folder))
-            assert running and left > MEMBERS, f"{left} tasks are left when a member is killed, and {len(running)} members are at work"
-            subprocess.run(["kill", "-KILL", str(running[max(running)])], check=False)
+            assert left > MEMBERS, f"only {left} tasks are left when a member is killed"
+            subprocess.run(["kill", "-KILL", str(running[max(running)])], check=True)
 
 
 def preempted(folder):

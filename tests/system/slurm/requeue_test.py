@@ -78,7 +78,7 @@ def kill_daemon(job):
     job.trains()
     (daemon,) = {line for line in lab.output("pgrep", "-x", "orted").split()}
     subprocess.run(["kill", "-KILL", daemon], check=True)
-    lab.until("all ranks of the killed daemon end", lambda: not ranks_of(job.name), 60)
+    lab.until("all ranks of the killed daemon end", lambda: not ranks_of(job.name), 10)
     assert lab.end_of(job.job) not in (0, 85)
 
 

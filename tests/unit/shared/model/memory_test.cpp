@@ -180,7 +180,6 @@ TEST(Memory, TheHeadHoldsLogProbsOfAllMicroBatches) {
 }
 
 TEST(Memory, BesideTensorsAGpuHoldsWhatItsRanksAndTrainingNeed) {
-  constexpr double mebi = 1048576;
   const GpuBeside alone = gpu_beside(shape, shards(1), 1e10);
   EXPECT_EQ(alone.total(), (512 + 256 + 128) * mebi + 1e9);
   EXPECT_EQ(alone.beyond_context(), alone.total() - 512 * mebi);
