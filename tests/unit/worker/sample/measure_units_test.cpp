@@ -181,7 +181,8 @@ TEST_F(AnswerTreeTest, AFewRoundsForetellHowManyTokensManyRoundsNeed) {
     EXPECT_GT(drawn, 0.5 * tokens) << "most tokens are of rounds that leave the expansion";
     const double foretold = seconds_of_rounds(tried, units, config_.max_answer_tokens) / tried.seconds *
                             static_cast<double>(tried.tokens);
-    std::printf("foretold tokens by needed ones: %.2f; for rounds: %.2f\n", foretold / tokens, drawn / tokens);
+    std::printf("foretold tokens by needed ones: %.2f; for rounds: %.2f\n", foretold / tokens,
+                drawn / tokens);
     EXPECT_GT(foretold, 0.5 * tokens);
     EXPECT_LT(foretold, 2 * tokens);
   }
