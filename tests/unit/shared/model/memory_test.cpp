@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "shared/base/memory_limits.h"
 #include "shared/model_files/shape_text.h"
 
 namespace apportion {
