@@ -180,14 +180,14 @@ def a_stopped_coordinator(work, expected):
 
 
 def stopped_with_a_task(run, folder):
-    """Stops rank 0 while the run has a task, and returns its tasks."""
+    """Stops rank 0 while the run works on a task, and returns its tasks."""
     while True:
         toy.wait_for(lambda: toy.names(folder / "leases") or run.process.poll() is not None, lambda: run.log())
         process = run.of_rank(0)
         assert run.signal(signal.SIGSTOP), f"it ended too early\n{run.log()}"
         toy.wait_for(lambda: state_of(process) in "TZ", "it does not stop")
-        held = set(toy.names(folder / "leases"))
-        if held:
+        held = set(toy.names(folder / "leases")) - set(toy.results(folder))
+        if held and not written(folder):  # else it is about to give the lease up, and need not notice that it is gone
             return held
         run.signal(signal.SIGCONT)
 
