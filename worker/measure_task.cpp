@@ -151,8 +151,6 @@ double memory_for_units(const Session& session) {
   return asked > 0 ? asked * gibi : free_memory(session.device(), session.local_ranks()) / 2;
 }
 
-bool asked_to_stop() { return interrupt_signal() != 0; }
-
 /// Reports how long many rounds will take, and what the estimate rests on. Collective over the group.
 void foretell(const TaskContext& context, const MeasureTools& tools,
               const std::vector<std::vector<MeasurePrompt>>& units, double memory_bytes) {
@@ -168,8 +166,8 @@ void foretell(const TaskContext& context, const MeasureTools& tools,
   std::array<char, 320> text{};
   std::snprintf(text.data(), text.size(),
                 "about %.0f s expected for %llu rounds a subject (%llu rounds of %s came to %lld tokens "
-                "besides the exact "
-                "shares', %lld of them reached only once); units of %s at most, %d at a time within %s "
+                "beyond the exact shares', %lld of them reached only once); units of %s at most, %d at a "
+                "time within %s "
                 "(measure_memory)",
                 seconds, static_cast<unsigned long long>(context.session.config().measure.rounds),
                 static_cast<unsigned long long>(tried.rounds), tried_prompts.c_str(),

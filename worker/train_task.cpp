@@ -88,7 +88,7 @@ TrainCheckpoint make_checkpoint(const TaskContext& context) {
   const std::string folder = checkpoint_directory(output.directory, context.task.id);
   if (output.force && context.collectives.group_rank() == 0) remove_directory(folder);
   context.collectives.barrier();
-  return {{folder, context.task.id, output.checkpoint_steps, [] { return interrupt_signal() != 0; }},
+  return {{folder, context.task.id, output.checkpoint_steps, asked_to_stop},
           context.collectives,
           notes_of(context)};
 }
@@ -276,7 +276,7 @@ Training make_training(const TaskContext& context, at::ScalarType type, int step
 
 /// Leaves the task before its first step if the run is to stop, as what comes next takes seconds. Collective.
 void leave_if_asked(const TaskContext& context) {
-  const std::vector<double> asked = context.collectives.all_gather({interrupt_signal() != 0 ? 1.0 : 0.0});
+  const std::vector<double> asked = context.collectives.all_gather({asked_to_stop() ? 1.0 : 0.0});
   if (std::find(asked.begin(), asked.end(), 1.0) != asked.end()) throw TaskPaused(0, 0);
 }
 

@@ -30,6 +30,7 @@ void note_interrupt(int signal, int rank);
 
 /// What was noted first: a signal or end_of_job; 0: nothing.
 int interrupt_signal();
+inline bool asked_to_stop() { return interrupt_signal() != 0; }
 
 /// The exit code that the signal calls for.
 int exit_code_of_interrupt(int signal);
