@@ -52,7 +52,7 @@ def running_in(folder):
     return {member: process for member, process in at_work(folder).items() if lab.state(member) == "RUNNING"}
 
 
-def interrupt(job, folder):
+def interrupt(folder):
     """While there is work, requeues members and kills the rank of another one. Not before two have finished something: a
     requeued member waits in the queue for as long as Slurm likes, and the last one left may do all the rest."""
     tasks = CELLS // 2 + 3 * CELLS
@@ -90,7 +90,7 @@ def main():
     words = ["array.ini", "--site", "site.ini", "--output=array", "--members", str(MEMBERS), *JOB]
     said = subprocess.run([APPORTION, "submit", *words], cwd=WORK, capture_output=True, text=True, check=True).stdout
     job = re.search(r"^job (\d+)$", said, re.M).group(1)
-    interrupt(job, WORK / "array")
+    interrupt(WORK / "array")
     for member in members(job):
         lab.end_of(member, 1500)
     with (WORK / "direct.log").open("w") as log:
