@@ -45,11 +45,12 @@ on_ranks 2 "$APPORTION_BIN" run small.ini --sft_step 3 --output "$work/unknown" 
 check "exit code $code instead of 2" [ $code = 2 ]
 check "not one line on the unknown key" one_line_with unknown.log 'sft_steps'
 
-# Ranks that share the base try a few rounds together before many, also the one that has none to measure (two units) and those
-# whose answers go separate ways sooner than others'.
-check "many rounds on ranks that share the base" \
-  on_ranks 3 "$APPORTION_BIN" run small.ini --method zero-shot --test_sets v2 --rounds 5000 --max_answer_tokens 2 --exact_nodes 4 \
-  --subjects 1 --unit_prompts 1 --shard_size 3 --node_sharing ignored --quiet=false --output "$work/many" >many.log 2>&1
+# Ranks that gather the base in each pass try a few rounds together before many, also the one that has none to measure: there
+# are two units. If it stayed away, the others would wait for it.
+check "many rounds on ranks that gather the base" \
+  on_ranks 3 timeout 120 "$APPORTION_BIN" run small.ini --method zero-shot --test_sets v2 --rounds 5000 --max_answer_tokens 2 \
+  --exact_nodes 4 --subjects 1 --unit_prompts 1 --shard_size 3 --node_sharing ignored --resident never --quiet=false \
+  --output "$work/many" >many.log 2>&1
 check "no forecast" grep -q 's expected for 5000 rounds a subject (256 rounds of' many.log
 
 finish
