@@ -44,11 +44,9 @@ Stage calibration(std::vector<LossTerm> losses) {
 }
 
 // Stage 1 as TRL does it with the authors' adapter.
-const std::vector<std::pair<std::string, std::string>> ift_defaults = {{"lora_rank", "8"},
-                                                                       {"lora_alpha", "32"},
-                                                                       {"sft_weights", "token_mean"},
-                                                                       {"sft_optimizer", "adamw"},
-                                                                       {"warmup_steps", "10"}};
+const std::vector<std::pair<std::string, std::string>> ift_defaults = {
+    {"lora_rank", "8"},         {"lora_alpha", "32"},   {"sft_weights", "token_mean"},
+    {"sft_optimizer", "adamw"}, {"warmup_steps", "10"}, {"schedule", "cosine"}};
 
 std::vector<MethodDescription> make_table() {
   const Stage dpo = {TaskKind::calibrate, AnswerStyle::plain, {LossTerm::dpo}};
@@ -134,7 +132,8 @@ PresetSettings unheld_settings() {
   PresetSettings settings;
   settings.general = {{"frames", "none"},        {"lora_alpha", "256"},       {"lora_layers", "1"},
                       {"sft_optimizer", "muon"}, {"sft_text_weight", "0.25"}, {"calibrate_steps", "30"},
-                      {"batch_prompts", "16"},   {"warmup_steps", "5"},       {"retain_weight", "0"}};
+                      {"batch_prompts", "16"},   {"warmup_steps", "5"},       {"schedule", "cosine"},
+                      {"retain_weight", "0"}};
   return settings;
 }
 

@@ -142,6 +142,10 @@ OptionGroup calibrate_options() {
                         field(&RunConfig::calibrate, &Calibrate::text_weight), weight),
           number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),
+          number_option({"calibrate_retain_factor", "0.1", Identity::yes,
+                         "stage 2 holds the model to what it was with this times retain_weight: what is left "
+                         "to calibrate is small, and a full hold drowns it"},
+                        field(&RunConfig::calibrate, &Calibrate::retain_factor), weight),
           number_option({"beta", "0.1", Identity::yes, "KTO and DPO: how strongly log-ratios count"},
                         kto(&KtoConfig::beta), {0, Bound::excluded, 1000, Bound::included}),
           number_option({"kto_weight_accepted", "1", Identity::yes, "KTO: weight w_d of accepted answers"},
@@ -165,7 +169,8 @@ OptionGroup optimizer_options() {
     return number_option(std::move(text), field(&RunConfig::optimizer, member), range);
   };
   Names<LearningRateSchedule> schedules = {{"constant", LearningRateSchedule::constant},
-                                           {"cosine", LearningRateSchedule::cosine}};
+                                           {"cosine", LearningRateSchedule::cosine},
+                                           {"quadratic", LearningRateSchedule::quadratic}};
   return {
       "Batch and optimizer (both stages)",
       {
@@ -193,9 +198,10 @@ OptionGroup optimizer_options() {
           integer_option(
               {"warmup_steps", "20", Identity::yes, "steps over which the learning rate rises to its peak"},
               field(&RunConfig::optimizer, &Optimizer::warmup_steps), {0, most_steps}),
-          choice_option(
-              {"schedule", "cosine", Identity::yes, "how the learning rate goes on after the warm-up"},
-              field(&RunConfig::optimizer, &Optimizer::schedule), schedules),
+          choice_option({"schedule", "quadratic", Identity::yes,
+                         "how the learning rate goes on after the warm-up; quadratic: down to 0 as the "
+                         "square of the share of steps left"},
+                        field(&RunConfig::optimizer, &Optimizer::schedule), schedules),
       }};
 }
 

@@ -174,14 +174,19 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   // Preset unheld is a recipe that steering and adapter then refine; the authors' settings win over both.
   if (chosen.preset == Preset::unheld) choose_of_preset();
   if (chosen.steering == Steering::path) {
-    choose("default of steering path",
-           {{"sft_weights", "sequence"}, {"sft_optimizer", "adamw"}, {"warmup_steps", "10"}});
+    choose("default of steering path", {{"sft_weights", "sequence"},
+                                        {"sft_optimizer", "adamw"},
+                                        {"warmup_steps", "10"},
+                                        {"schedule", "cosine"},
+                                        {"calibrate_retain_factor", "1"}});
   }
   if (chosen.adapter == AdapterKind::none) {
     choose("default of adapter none", {{"sft_optimizer", "adamw"},
                                        {"sft_text_every", "1"},
                                        {"sft_common_weight", "1"},
-                                       {"warmup_steps", "10"}});
+                                       {"warmup_steps", "10"},
+                                       {"schedule", "cosine"},
+                                       {"calibrate_retain_factor", "1"}});
   }
   if (chosen.preset != Preset::unheld) choose_of_preset();
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});

@@ -36,7 +36,7 @@ enum class KtoPositions { rest, all };
 enum class KtoPairs { mismatched, rotated };
 /// How a gradient becomes a step (worker/train/optimizer.h).
 enum class OptimizerKind { adamw, muon };
-enum class LearningRateSchedule { constant, cosine };
+enum class LearningRateSchedule { constant, cosine, quadratic };
 enum class Tuning { adapter, full };
 /// What training changes: low-rank adapters on a frozen base, or all weights.
 enum class AdapterKind { lora, none };
@@ -102,7 +102,7 @@ struct OptimizerConfig {
   double momentum = 0.6;  // Muon's
   double clip_norm = 1;
   int warmup_steps = 20;
-  LearningRateSchedule schedule = LearningRateSchedule::cosine;
+  LearningRateSchedule schedule = LearningRateSchedule::quadratic;
   OptimizerKind kind = OptimizerKind::adamw;  // each stage has its own
 };
 
@@ -153,7 +153,8 @@ struct CalibrateConfig {
   int steps = 30;
   double learning_rate = 0;  // 0: by rule
   double kl_weight = 300, text_weight = 100, kto_weight = 1;
-  KtoConfig kto;  // beta is also DPO's
+  double retain_factor = 0.1;  // of the hold's weight in stage 1
+  KtoConfig kto;               // beta is also DPO's
 };
 
 struct MeasureConfig {

@@ -41,6 +41,7 @@ std::map<std::string, std::string> small_values(const std::string& directory) {
           {"calibrate_steps", "2"},
           {"calibrate_learning_rate", "0.0002"},
           {"warmup_steps", "1"},
+          {"schedule", "cosine"},
           {"rounds", "9"},
           {"max_answer_tokens", "6"},
           {"verbalized_tokens", "8"},

@@ -6,8 +6,8 @@
 
 namespace apportion {
 
-/// Linear warm-up over `warmup_steps`, then constant, or a cosine down to zero at `steps`. `step` counts from
-/// 0.
+/// Linear warm-up over `warmup_steps`, then constant, or down to zero at `steps`: along a cosine, or as the
+/// square of the share of steps left. `step` counts from 0.
 double learning_rate(const OptimizerConfig& config, double peak, int step, int steps);
 
 /// How long a stage is, as far as known: `steps`, with a falling rate from step `cooldown` on.

@@ -117,6 +117,8 @@ class Trainer {
   /// Each micro-batch's row of the step's figures. The host waits for the device once.
   std::vector<double> figures_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
                                  const std::vector<ComputedFigures>& computed) const;
+  /// What the mean KL of a step's replay rows is multiplied by in the loss.
+  double retain_weight(const Objective& objective) const;
   /// The micro-batch's part of the retention term, a mean over the step's replay rows; its gradient is put
   /// behind that of the edges.
   at::Tensor add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;

@@ -72,6 +72,7 @@ SftConfig muon_sft() {
 OptimizerConfig short_warmup() {
   OptimizerConfig optimizer;
   optimizer.warmup_steps = 5;
+  optimizer.schedule = LearningRateSchedule::cosine;
   return optimizer;
 }
 

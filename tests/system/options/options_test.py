@@ -130,6 +130,7 @@ def other_bytes(base):
     for settings in (
         {"frames": "none"},
         {"schedule": "constant"},
+        {"schedule": "quadratic"},
         {"sft_weights": "token_mean"},
         {"sft_weights": "sequence"},
         {"sft_optimizer": "adamw"},

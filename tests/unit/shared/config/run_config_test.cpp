@@ -52,7 +52,7 @@ TEST(MakeRunConfig, NamesKeyValueSourceAndWhatWouldBeRight) {
   EXPECT_EQ(error_of({{"lora_rank", "0", "jobs/x.ini, line 7"}}),
             "jobs/x.ini, line 7: lora_rank = '0' must be an integer from 1 to 4096");
   EXPECT_EQ(error_of({{"schedule", "linear", "command line"}}),
-            "command line: schedule = 'linear' must be one of constant, cosine");
+            "command line: schedule = 'linear' must be one of constant, cosine, quadratic");
   EXPECT_EQ(error_of({{"test_sets", "v2,v9", "command line"}}),
             "command line: test_sets = 'v2,v9' must be a comma-separated list of heldout, v2, v3, ood, "
             "train, each at "

@@ -1,4 +1,4 @@
-// Warm-up, constant and cosine rates at their turning points.
+// Warm-up, constant, cosine and quadratic rates at their turning points.
 #include "worker/train/schedule.h"
 
 #include <gtest/gtest.h>
@@ -9,11 +9,21 @@ namespace {
 TEST(Schedule, WarmsUpThenFallsAlongACosine) {
   OptimizerConfig config;
   config.warmup_steps = 10;
+  config.schedule = LearningRateSchedule::cosine;
   EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 0, 110), 0.2);
   EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 9, 110), 2.0);
   EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 10, 110), 2.0);
   EXPECT_NEAR(learning_rate(config, 2.0, 60, 110), 1.0, 1e-12);
   EXPECT_LT(learning_rate(config, 2.0, 109, 110), 0.001);
+}
+
+TEST(Schedule, FallsAsTheSquareOfWhatIsLeft) {
+  OptimizerConfig config;
+  config.warmup_steps = 10;
+  EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 9, 110), 2.0);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 60, 110), 0.5);
+  EXPECT_NEAR(learning_rate(config, 2.0, 85, 110), 0.125, 1e-12);
+  EXPECT_NEAR(learning_rate(config, 2.0, 109, 110), 2e-4, 1e-12);
 }
 
 TEST(Schedule, StaysConstantWhenAsked) {
