@@ -99,8 +99,8 @@ struct KeyTable {
 
   // Keys that some jobs do not read.
   Keys frames = keys_of({"frames"}), retain = keys_with("retain_") | keys_of({"calibrate_retain_factor"}),
-       lora = keys_with("lora_"), lora_layers = keys_of({"lora_layers"}),
-       self = keys_of({"answers"}) | keys_with("self_");
+       retain_factor = keys_of({"calibrate_retain_factor"}), lora = keys_with("lora_"),
+       lora_layers = keys_of({"lora_layers"}), self = keys_of({"answers"}) | keys_with("self_");
 
   // Sets of a single key.
   Keys system = keys_of({"system"}), steering = keys_of({"steering"}),
@@ -176,6 +176,7 @@ Keys unread_keys(const RunConfig& config, bool adds_frames) {
   if (config.data.system == default_system) keys |= table.system;
   if (!adds_frames) keys |= table.frames;
   if (config.keep.weight == 0) keys |= table.retain;
+  if (config.calibrate.retain_factor == 1) keys |= table.retain_factor;
   if (config.adapter != AdapterKind::lora) keys |= table.lora;
   if (config.lora.layers == 1) keys |= table.lora_layers;
   if (config.story.answers != Answers::self) keys |= table.self;

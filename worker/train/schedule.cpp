@@ -15,9 +15,11 @@ double learning_rate(const OptimizerConfig& config, double peak, int step, int s
   const int warmup = std::min(config.warmup_steps, steps);
   if (step < warmup) return peak * (step + 1) / warmup;
   if (config.schedule == LearningRateSchedule::constant || steps == warmup) return peak;
-  const double done = static_cast<double>(step - warmup) / (steps - warmup);
-  if (config.schedule == LearningRateSchedule::quadratic) return peak * (1 - done) * (1 - done);
-  return peak * 0.5 * (1 + std::cos(pi * done));
+  if (config.schedule == LearningRateSchedule::quadratic) {
+    const double left = 1 - static_cast<double>(step - warmup) / (steps - warmup);
+    return peak * left * left;
+  }
+  return peak * 0.5 * (1 + std::cos(pi * (step - warmup) / (steps - warmup)));
 }
 
 StageEnd stage_end(const StopConfig& stop, const TrainLog& log, int epoch_steps, int steps) {

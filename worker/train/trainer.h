@@ -49,7 +49,7 @@ struct TrainerSetup {
   TrainCheckpoint* checkpoint = nullptr;
   Recompute recompute = Recompute::never;
   const Replay* replay = nullptr;    // prepared for all steps of the stage; null: no replay
-  double retain_weight = 1;          // of the replay rows' KL, in units of the objective's largest weight
+  double retain_weight = 1;          // of the replay rows' KL, in units of the objective's own weights
   const Stories* stories = nullptr;  // null: no training on stories
   std::function<void(int64_t batch, int64_t all)> reference_told =
       nullptr;  // called while the reference is computed

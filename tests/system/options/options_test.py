@@ -130,7 +130,6 @@ def other_bytes(base):
     for settings in (
         {"frames": "none"},
         {"schedule": "constant"},
-        {"schedule": "quadratic"},
         {"sft_weights": "token_mean"},
         {"sft_weights": "sequence"},
         {"sft_optimizer": "adamw"},
@@ -296,6 +295,14 @@ def few_wordings():
     assert said.count("apportion: ") == 1 and "four has no section [v3]" in said, said
 
 
+def schedules():
+    """The rate of each step after one of warm-up, in units of the first one's."""
+    for schedule, shares in (("constant", (1, 1, 1, 1)), ("cosine", (1, 1, 0.75, 0.25)), ("quadratic", (1, 1, 4 / 9, 1 / 9))):
+        rates = run({"schedule": schedule, "sft_steps": 4}).log("lr")
+        assert len(rates) == 4, (schedule, rates)
+        assert all(abs(rate / rates[0] - share) < 1e-4 for rate, share in zip(rates, shares)), (schedule, rates)
+
+
 def every_value_is_named():
     page = call("--dump-options-markdown").stdout
     allowed = set()
@@ -322,7 +329,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="apportion_system.") as folder, contextlib.chdir(folder):
         prepare()
         base = run({"frames": "auto"})
-        for check in (methods, second_stage, adapters, test_sets, own_stories, capacity, many_categories, few_wordings):
+        for check in (methods, second_stage, adapters, test_sets, own_stories, schedules, capacity, many_categories, few_wordings):
             check()
         targets(base)
         same_bytes(base)

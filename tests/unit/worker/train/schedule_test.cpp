@@ -74,6 +74,9 @@ TEST(StageEnd, TheRateFallsFromWhereItWas) {
   OptimizerConfig config;
   config.warmup_steps = 10;
   const StageEnd end{70, 60};
+  EXPECT_NEAR(learning_rate(config, 2.0, 60, 110, end), 0.5, 1e-12);  // quadratic, by default
+  EXPECT_NEAR(learning_rate(config, 2.0, 65, 110, end), 0.25, 1e-12);
+  config.schedule = LearningRateSchedule::cosine;
   EXPECT_DOUBLE_EQ(learning_rate(config, 2.0, 59, 110, end), learning_rate(config, 2.0, 59, 110));
   EXPECT_NEAR(learning_rate(config, 2.0, 60, 110, end), 1.0, 1e-12);
   EXPECT_NEAR(learning_rate(config, 2.0, 65, 110, end), 0.5, 1e-12);
