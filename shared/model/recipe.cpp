@@ -21,10 +21,11 @@ namespace {
 // Where the rules start: SmolLM2-135M on gender-us-real, chosen on held-out training wordings.
 constexpr double known_width = 576;
 struct Known {
-  double alpha, prompts, steps, least_steps, sft_rate, calibrate_rate;
+  double alpha, prompts, steps, least_steps, sft_rate, calibrate_rate, untuned_rate;
 };
 // The recipe with framed wordings and a hold, and the former one without either.
-constexpr Known with_adamw = {128, 1680, 420, 120, 1e-3, 1e-4}, with_muon = {256, 560, 40, 30, 1e-3, 5e-5};
+constexpr Known with_adamw = {128, 1680, 420, 120, 1e-3, 3e-5, 1e-4},
+                with_muon = {256, 560, 40, 30, 1e-3, 5e-5, 5e-5};
 constexpr double full_steps = 240;  // when all weights are trained
 
 /// At most 1, the largest rate allowed.
@@ -48,8 +49,9 @@ Recipe recipe_of(const RecipeInput& input) {
       std::sqrt(known.alpha / input.lora.alpha * known_width / static_cast<double>(input.width));
   const double base_steps = input.adapter == AdapterKind::none ? full_steps : known.steps,
                steps = base_steps * static_cast<double>(input.prompts) / known.prompts;
+  const double second_rate = input.untuned ? known.untuned_rate : known.calibrate_rate;
   return {static_cast<int>(std::lround(std::clamp(steps, known.least_steps, double{most_steps}))),
-          two_digits(known.sft_rate * rates), two_digits(known.calibrate_rate * rates)};
+          two_digits(known.sft_rate * rates), two_digits(second_rate * rates)};
 }
 
 std::vector<std::string> resolve_test_sets(RunConfig& config) {
@@ -110,7 +112,8 @@ void resolve_recipe(RunConfig& config) {
   const Dataset dataset = load_dataset(config.data);
   const auto prompts = training_prompts(dataset, config.data);
   const Recipe recipe = recipe_of({shape_of_model(config.data.model).width, config.lora, config.adapter,
-                                   config.sft.optimizer, static_cast<int64_t>(prompts.size())});
+                                   config.sft.optimizer, static_cast<int64_t>(prompts.size()),
+                                   config.method == Method::dpo || config.steering == Steering::path});
   if (config.sft.steps == 0) resolve_option(config, "sft_steps", std::to_string(recipe.sft_steps));
   if (config.sft.learning_rate == 0)
     resolve_option(config, "sft_learning_rate", fmt::format("{:.2g}", recipe.sft_learning_rate));

@@ -24,7 +24,10 @@ TEST(Recipe, WhatTheRulesStartFrom) {
   const Recipe recipe = recipe_of(known());
   EXPECT_EQ(recipe.sft_steps, 420);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 1e-4);
+  EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 3e-5);
+  RecipeInput untuned = known();
+  untuned.untuned = true;
+  EXPECT_DOUBLE_EQ(recipe_of(untuned).calibrate_learning_rate, 1e-4);
 }
 
 TEST(Recipe, MuonsAreTheFormerRecipes) {
@@ -43,13 +46,13 @@ TEST(Recipe, AWiderModelAndALargerAlphaHaveLowerRates) {
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 5e-4);
   input.lora.alpha = 32;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 1e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 3e-5);
   input.lora.alpha = 8;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
   input = known();
   input.lora.alpha = 32;
   EXPECT_DOUBLE_EQ(recipe_of(input).sft_learning_rate, 2e-3);
-  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 2e-4);
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 6e-5);
 }
 
 TEST(Recipe, RatesStayRatesWithAnyAlpha) {
@@ -87,7 +90,16 @@ TEST(Recipe, OnlyWhatIsLeftOpenIsResolved) {
   resolve_recipe(config);
   EXPECT_EQ(config.sft.steps, 7);
   EXPECT_DOUBLE_EQ(config.sft.learning_rate, 5e-4);
-  EXPECT_EQ(config.value("calibrate_learning_rate"), "5e-05");
+  EXPECT_EQ(config.value("calibrate_learning_rate"), "1.5e-05");
+  for (auto [key, value] : {std::pair("method", "dpo"), std::pair("steering", "path")}) {
+    config = make_run_config({{key, value, "x"},
+                              {"dataset", "gender-us-real", "x"},
+                              {"model", "shape:layers=2,width=576,heads=4,ffn=64", "x"},
+                              {"holdout_wordings", "4", "x"},
+                              {"lora_alpha", "128", "x"}});
+    resolve_recipe(config);
+    EXPECT_EQ(config.value("calibrate_learning_rate"), "0.0001") << value;
+  }
   config = make_run_config({{"dataset", "/nowhere", "x"},
                             {"sft_steps", "7", "x"},
                             {"sft_learning_rate", "0.01", "x"},
