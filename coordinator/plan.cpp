@@ -86,9 +86,9 @@ struct KeyTable {
                                  "sft_weights", "sft_text_weight", "sft_text_every", "sft_common_weight",
                                  "sft_optimizer", "muon_momentum"});
   Keys calibrate = training | keys_of({"calibrate_steps", "calibrate_learning_rate"});
-  Keys steering_kl = keys_of({"kl_weight", "calibrate_retain_factor"});
-  Keys kto = keys_of({"calibrate_retain_factor", "text_weight", "kto_weight", "beta", "kto_weight_accepted",
-                      "kto_weight_rejected", "kto_positions", "kto_pairs"});
+  Keys steering_kl = keys_of({"kl_weight"});
+  Keys kto = keys_of({"text_weight", "kto_weight", "beta", "kto_weight_accepted", "kto_weight_rejected",
+                      "kto_positions", "kto_pairs"});
   Keys dpo = keys_of({"beta"});
   Keys measure = keys_of({"system", "subjects", "seed", "rounds", "exact_threshold", "exact_nodes",
                           "unit_prompts", "base_type", "steering"});
@@ -98,8 +98,7 @@ struct KeyTable {
   Keys planning = keys_of({"method", "preset", "test_sets", "retention"});  // not read by tasks
 
   // Keys that some jobs do not read.
-  Keys frames = keys_of({"frames"}), retain = keys_with("retain_") | keys_of({"calibrate_retain_factor"}),
-       retain_factor = keys_of({"calibrate_retain_factor"}), lora = keys_with("lora_"),
+  Keys frames = keys_of({"frames"}), retain = keys_with("retain_"), lora = keys_with("lora_"),
        lora_layers = keys_of({"lora_layers"}), self = keys_of({"answers"}) | keys_with("self_");
 
   // Sets of a single key.
@@ -176,7 +175,6 @@ Keys unread_keys(const RunConfig& config, bool adds_frames) {
   if (config.data.system == default_system) keys |= table.system;
   if (!adds_frames) keys |= table.frames;
   if (config.keep.weight == 0) keys |= table.retain;
-  if (config.calibrate.retain_factor == 1) keys |= table.retain_factor;
   if (config.adapter != AdapterKind::lora) keys |= table.lora;
   if (config.lora.layers == 1) keys |= table.lora_layers;
   if (config.story.answers != Answers::self) keys |= table.self;

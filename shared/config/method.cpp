@@ -118,8 +118,7 @@ PresetSettings authors_settings(Method method) {
                       {"batch_prompts", "8"},
                       {"adam_beta2", "0.999"},
                       {"warmup_steps", "150"},
-                      {"schedule", "constant"},
-                      {"calibrate_retain_factor", "1"}};
+                      {"schedule", "constant"}};
   if (method == Method::ift || method == Method::dpo) {
     settings.of_method = {{"lora_targets", join(lora_target_names(), ",")},
                           {"schedule", "constant"},
@@ -132,10 +131,10 @@ PresetSettings authors_settings(Method method) {
 // The recipe from before anything held the model to what it was (docs/retention.md).
 PresetSettings unheld_settings() {
   PresetSettings settings;
-  settings.general = {{"frames", "none"},        {"lora_alpha", "256"},           {"lora_layers", "1"},
-                      {"sft_optimizer", "muon"}, {"sft_text_weight", "0.25"},     {"calibrate_steps", "30"},
-                      {"batch_prompts", "16"},   {"warmup_steps", "5"},           {"schedule", "cosine"},
-                      {"retain_weight", "0"},    {"calibrate_retain_factor", "1"}};
+  settings.general = {{"frames", "none"},        {"lora_alpha", "256"},       {"lora_layers", "1"},
+                      {"sft_optimizer", "muon"}, {"sft_text_weight", "0.25"}, {"calibrate_steps", "30"},
+                      {"batch_prompts", "16"},   {"warmup_steps", "5"},       {"schedule", "cosine"},
+                      {"retain_weight", "0"}};
   return settings;
 }
 

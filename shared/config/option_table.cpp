@@ -142,11 +142,6 @@ OptionGroup calibrate_options() {
                         field(&RunConfig::calibrate, &Calibrate::text_weight), weight),
           number_option({"kto_weight", "1", Identity::yes, "weight of the KTO term in the loss"},
                         field(&RunConfig::calibrate, &Calibrate::kto_weight), weight),
-          number_option(
-              {"calibrate_retain_factor", "0.1", Identity::yes,
-               "stage 2 holds the model to what it was with this times retain_weight (dpo: with all "
-               "of it): what is left to calibrate is small, and a full hold drowns it"},
-              field(&RunConfig::calibrate, &Calibrate::retain_factor), weight),
           number_option({"beta", "0.1", Identity::yes, "KTO and DPO: how strongly log-ratios count"},
                         kto(&KtoConfig::beta), {0, Bound::excluded, 1000, Bound::included}),
           number_option({"kto_weight_accepted", "1", Identity::yes, "KTO: weight w_d of accepted answers"},
@@ -212,9 +207,8 @@ OptionGroup keep_options() {
   return {"What must not change",
           {
               number_option({"retain_weight", "4", Identity::yes,
-                             "weight of the replay prompts' KL from the untouched model, in units of the "
-                             "loss's largest weight, in stage 2 times calibrate_retain_factor; 0: nothing "
-                             "holds the model to what it was"},
+                             "weight of the replay prompts' KL from the untouched model, in both stages, in "
+                             "units of the loss's largest weight; 0: nothing holds the model to what it was"},
                             of(&Keep::weight), weight),
               integer_option({"retain_prompts", "6", Identity::yes, "replay prompts added to each step"},
                              of(&Keep::prompts), {1, most_prompts}),

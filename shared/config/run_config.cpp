@@ -177,16 +177,14 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
     choose("default of steering path", {{"sft_weights", "sequence"},
                                         {"sft_optimizer", "adamw"},
                                         {"warmup_steps", "10"},
-                                        {"schedule", "cosine"},
-                                        {"calibrate_retain_factor", "1"}});
+                                        {"schedule", "cosine"}});
   }
   if (chosen.adapter == AdapterKind::none) {
     choose("default of adapter none", {{"sft_optimizer", "adamw"},
                                        {"sft_text_every", "1"},
                                        {"sft_common_weight", "1"},
                                        {"warmup_steps", "10"},
-                                       {"schedule", "cosine"},
-                                       {"calibrate_retain_factor", "1"}});
+                                       {"schedule", "cosine"}});
   }
   if (chosen.preset != Preset::unheld) choose_of_preset();
   for (const auto& [key, value] : method.defaults) all.push_back({key, value, "default of " + method.name});

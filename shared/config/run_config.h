@@ -153,8 +153,7 @@ struct CalibrateConfig {
   int steps = 30;
   double learning_rate = 0;  // 0: by rule
   double kl_weight = 300, text_weight = 100, kto_weight = 1;
-  double retain_factor = 0.1;  // of the hold's weight in stage 1
-  KtoConfig kto;               // beta is also DPO's
+  KtoConfig kto;  // beta is also DPO's
 };
 
 struct MeasureConfig {

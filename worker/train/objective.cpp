@@ -89,7 +89,6 @@ Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConf
   objective.steps = config.steps;
   objective.learning_rate = config.learning_rate;
   objective.largest_weight = largest_weight_of(config);
-  objective.retain_factor = config.retain_factor;
   objective.optimizer = of_kind(optimizer, OptimizerKind::adamw);
   // A common factor of the weights changes none of AdamW's steps (apart from epsilon), so clip_norm is meant
   // for a largest weight of 1. If gradients were clipped at 1 as they are, all of stage 2 (norms of 2 to 46)

@@ -57,7 +57,6 @@ struct Objective {
   StopConfig stop;
   OptimizerConfig optimizer;
   double largest_weight = 1;  // of the loss's terms; other weights are multiplied by it
-  double retain_factor = 1;   // of the replay rows' weight
 
   /// This micro-batch's part of BatchTotals::sums, the same number of values from each; null: there are no
   /// sums.
@@ -74,8 +73,7 @@ Objective sft_objective(const SftConfig& config, const OptimizerConfig& optimize
 
 /// Stage 2: kl_weight L_KL + text_weight L_text + kto_weight L_KTO, where L_text is stage 1's loss (split)
 /// after the first position. Without KTO there is neither L_text nor a reference. A term of weight 0 is not
-/// computed. clip_norm is in units of the largest weight, and replay rows weigh retain_factor times as much
-/// as in stage 1.
+/// computed. clip_norm is in units of the largest weight.
 Objective calibrate_objective(const CalibrateConfig& config, const OptimizerConfig& optimizer);
 
 /// Learns the preferences in the prompts' pairs of plain answers, with config's steps, rate and beta.

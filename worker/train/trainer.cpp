@@ -303,8 +303,9 @@ std::vector<double> Trainer::figures_of(const Objective& objective, const std::v
     for (size_t f = 0; f < computed_figures; ++f) found[f] = computed[m][f].defined() ? *next++ : 0;
     const PassSize size{batch.tree_tokens, batch.rows.plan.pairs, batch.edges.rows_R.size(0)};
     double* row = own.data() + m * figures;
-    row[loss_sum] =
-        found[computed_loss] + retain_weight(objective) * found[computed_retain] - found[computed_stories];
+    row[loss_sum] = found[computed_loss] +
+                    objective.largest_weight * setup_.retain_weight * found[computed_retain] -
+                    found[computed_stories];
     row[kto_sum] = found[computed_kto];
     row[retain_sum] = found[computed_retain];
     row[kl_sum] = found[computed_kl];
@@ -314,10 +315,6 @@ std::vector<double> Trainer::figures_of(const Objective& objective, const std::v
     row[flop_count] = trainee_->flops(size);
   }
   return own;
-}
-
-double Trainer::retain_weight(const Objective& objective) const {
-  return objective.largest_weight * objective.retain_factor * setup_.retain_weight;
 }
 
 at::Tensor Trainer::add_stories(const Objective& objective, const MicroBatchPass& part,
@@ -333,7 +330,7 @@ at::Tensor Trainer::add_retention(const Objective& objective, const MicroBatchPa
                                   at::Tensor& d_E) const {
   if (part.batch.kept.empty()) return {};
   const at::Tensor share_N = part.batch.kept.weight_N / static_cast<double>(setup_.replay->per_step());
-  d_E = at::cat({d_E, share_N * retain_weight(objective)});
+  d_E = at::cat({d_E, share_N * (objective.largest_weight * setup_.retain_weight)});
   return (part.kept_kl_N * share_N).sum();
 }
 

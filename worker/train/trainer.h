@@ -49,7 +49,7 @@ struct TrainerSetup {
   TrainCheckpoint* checkpoint = nullptr;
   Recompute recompute = Recompute::never;
   const Replay* replay = nullptr;    // prepared for all steps of the stage; null: no replay
-  double retain_weight = 1;          // of the replay rows' KL, in units of the objective's own weights
+  double retain_weight = 1;          // of the replay rows' KL, in units of the objective's largest weight
   const Stories* stories = nullptr;  // null: no training on stories
   std::function<void(int64_t batch, int64_t all)> reference_told =
       nullptr;  // called while the reference is computed
@@ -117,8 +117,6 @@ class Trainer {
   /// Each micro-batch's row of the step's figures. The host waits for the device once.
   std::vector<double> figures_of(const Objective& objective, const std::vector<MicroBatchPass>& parts,
                                  const std::vector<ComputedFigures>& computed) const;
-  /// What the mean KL of a step's replay rows is multiplied by in the loss.
-  double retain_weight(const Objective& objective) const;
   /// The micro-batch's part of the retention term, a mean over the step's replay rows; its gradient is put
   /// behind that of the edges.
   at::Tensor add_retention(const Objective& objective, const MicroBatchPass& part, at::Tensor& d_E) const;

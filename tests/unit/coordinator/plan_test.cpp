@@ -143,26 +143,6 @@ TEST(Plan, AStageReadsTheOptionsOfItsLossesAlone) {
   EXPECT_FALSE(reads("dpo", "kto_weight", "2"));
 }
 
-TEST(Plan, StageTwoAloneReadsHowMuchOfTheHoldItKeeps) {
-  auto changed_by_factor = [](const std::string& weight, const std::string& method) {
-    std::set<std::string> labels;
-    PlanInput replayed = input;
-    replayed.replay_digest = "prompts";
-    const std::map<std::string, std::string> values = {{"retain_weight", weight}, {"method", method}};
-    std::map<std::string, std::string> other = values;
-    other["calibrate_retain_factor"] = "1";
-    const auto with = ids(make_plan(config_of(other), replayed, "job"));
-    for (const auto& [label, id] : ids(make_plan(config_of(values), replayed, "job"))) {
-      if (with.at(label) != id && label.starts_with("stage")) labels.insert(label);
-    }
-    return labels;
-  };
-  EXPECT_EQ(changed_by_factor("4", "full"), std::set<std::string>{"stage 2"});
-  EXPECT_EQ(changed_by_factor("4", "kl-only"), std::set<std::string>{"stage 2"});
-  EXPECT_TRUE(changed_by_factor("4", "dpo").empty());
-  EXPECT_TRUE(changed_by_factor("0", "full").empty());
-}
-
 TEST(Plan, ASystemTextIsInAllIdsAndTheUsualOneInNone) {
   const std::set<std::string> all = changed({});
   EXPECT_TRUE(all.empty());

@@ -117,18 +117,16 @@ TEST(MakeRunConfig, APresetSetsWhatIsNotSet) {
   EXPECT_EQ(config.sft.optimizer, OptimizerKind::muon);
 }
 
-TEST(MakeRunConfig, RecipesOfBeforeKeepTheirRateAndTheirHold) {
+TEST(MakeRunConfig, RecipesOfBeforeKeepTheirSchedule) {
   using Schedule = LearningRateSchedule;
   const RunConfig usual = make_run_config({});
   EXPECT_EQ(usual.optimizer.schedule, Schedule::quadratic);
-  EXPECT_EQ(usual.calibrate.retain_factor, 0.1);
   for (auto [key, value, schedule] :
        {std::tuple("adapter", "none", Schedule::cosine), std::tuple("steering", "path", Schedule::cosine),
         std::tuple("preset", "unheld", Schedule::cosine),
         std::tuple("preset", "authors", Schedule::constant)}) {
     const RunConfig config = make_run_config({{key, value, "x"}});
     EXPECT_EQ(config.optimizer.schedule, schedule) << value;
-    EXPECT_EQ(config.calibrate.retain_factor, 1) << value;
   }
   for (const char* method : {"ift", "dpo"}) {
     EXPECT_EQ(make_run_config({{"method", method, "x"}}).optimizer.schedule, Schedule::cosine) << method;

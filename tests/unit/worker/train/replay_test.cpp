@@ -6,8 +6,6 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <functional>
-
 #include "tests/support/worker/tiny_world.h"
 #include "worker/train/trainer.h"
 
@@ -109,33 +107,18 @@ struct Trained {
   TrainLog log;
 };
 
-Trained train(const TinyWorld& world, double weight, Collectives& group,
-              const std::function<void(Trainer&)>& run) {
+Trained train(const TinyWorld& world, double weight, Collectives& group) {
   Replay replay(rows_of(world), 4, 7);
   replay.prepare(world.model(), nullptr, group, 12);
   Adapter adapter = world.random_adapter(4);
   Trainer trainer({world.model(), world.prompts(), BatchConfig{6, 4}, testing::short_warmup(), 5, group,
                    [](const StepReport&) {}, nullptr, Recompute::never, &replay, weight},
                   adapter);
-  run(trainer);
-  return {adapter.values(), trainer.log()};
-}
-
-Trained train(const TinyWorld& world, double weight, Collectives& group) {
   SftConfig sft = testing::muon_sft();
   sft.steps = 12;
   sft.learning_rate = 3e-3;
-  return train(world, weight, group, [&](Trainer& trainer) { trainer.run_sft(sft); });
-}
-
-/// Stage 2 with `factor` on the hold's weight.
-Trained calibrate(const TinyWorld& world, double weight, double factor) {
-  auto alone = make_local_collectives();
-  CalibrateConfig config;
-  config.steps = 3;
-  config.learning_rate = 1e-3;
-  config.retain_factor = factor;
-  return train(world, weight, *alone, [&](Trainer& trainer) { trainer.run_calibrate(config); });
+  trainer.run_sft(sft);
+  return {adapter.values(), trainer.log()};
 }
 
 TEST(Replay, HoldsTrainingToTheBase) {
@@ -144,15 +127,6 @@ TEST(Replay, HoldsTrainingToTheBase) {
   const Trained held = train(world, 10, *alone), free = train(world, 0, *alone);
   EXPECT_LT(held.log.retain.back(), 0.5 * free.log.retain.back());
   EXPECT_EQ(held.log.tokens, free.log.tokens);
-}
-
-TEST(Replay, StageTwosFactorIsOneOnTheWeight) {
-  TinyWorld world;
-  const Trained factored = calibrate(world, 8, 0.25), weighed = calibrate(world, 2, 1),
-                full = calibrate(world, 8, 1);
-  EXPECT_TRUE(at::equal(factored.values, weighed.values));
-  EXPECT_EQ(factored.log.loss, weighed.log.loss);
-  EXPECT_FALSE(at::equal(factored.values, full.values));
 }
 
 TEST(Replay, SameBytesOnAnyNumberOfRanks) {
