@@ -120,6 +120,7 @@ PresetSettings authors_settings(Method method) {
                       {"warmup_steps", "150"},
                       {"schedule", "constant"}};
   if (method == Method::ift || method == Method::dpo) {
+    // Here, since these methods' own defaults win over the general settings.
     settings.of_method = {{"lora_targets", join(lora_target_names(), ",")},
                           {"schedule", "constant"},
                           {"sft_learning_rate", "0.0005"},

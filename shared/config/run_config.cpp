@@ -173,6 +173,7 @@ std::vector<Setting> chosen_defaults(const std::vector<Setting>& settings) {
   };
   // Preset unheld is a recipe that steering and adapter then refine; the authors' settings win over both.
   if (chosen.preset == Preset::unheld) choose_of_preset();
+  // Of these two the default schedule was not measured, so they keep the one of before.
   if (chosen.steering == Steering::path) {
     choose("default of steering path", {{"sft_weights", "sequence"},
                                         {"sft_optimizer", "adamw"},

@@ -26,12 +26,12 @@ struct Recipe {
 };
 
 /// The rules. With width 576, all seven linear layers, AdamW, alpha 128, the upper half of the blocks and
-/// 1680 prompts: 420 steps (8 prompts each) at 1e-3, then 3e-5 (untuned: 1e-4). With
-/// Muon, alpha 256, all blocks and 560 prompts: 40 steps (16 each) at 1e-3, then 5e-5. Rates scale with
-/// alpha^-1/2: a larger alpha lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv
-/// 2402.12354). They also scale with width^-1/2, the largest that stays stable as models grow wider when B
-/// starts at 0 (arXiv 2406.08447, Init[A]). Steps are proportional to the prompts, at least 120 (Muon: 30)
-/// and at most most_steps; when all weights are trained, 240 steps replace the 420, and rates are their own.
+/// 1680 prompts: 420 steps (8 prompts each) at 1e-3, then 3e-5 (1e-4 if untuned). With Muon, alpha 256, all
+/// blocks and 560 prompts: 40 steps (16 each) at 1e-3, then 5e-5. Rates scale with alpha^-1/2: a larger alpha
+/// lets B, which starts at 0, learn faster than A, as LoRA+ does (arXiv 2402.12354). They also scale with
+/// width^-1/2, the largest that stays stable as models grow wider when B starts at 0 (arXiv 2406.08447,
+/// Init[A]). Steps are proportional to the prompts, at least 120 (Muon: 30) and at most most_steps; when all
+/// weights are trained, 240 steps replace the 420, and rates are their own.
 Recipe recipe_of(const RecipeInput& input);
 
 /// Replaces `auto` for holdout_wordings and drops test sets without prompts. If none remains, heldout was

@@ -25,9 +25,9 @@ TEST(Recipe, WhatTheRulesStartFrom) {
   EXPECT_EQ(recipe.sft_steps, 420);
   EXPECT_DOUBLE_EQ(recipe.sft_learning_rate, 1e-3);
   EXPECT_DOUBLE_EQ(recipe.calibrate_learning_rate, 3e-5);
-  RecipeInput untuned = known();
-  untuned.untuned = true;
-  EXPECT_DOUBLE_EQ(recipe_of(untuned).calibrate_learning_rate, 1e-4);
+  RecipeInput input = known();
+  input.untuned = true;
+  EXPECT_DOUBLE_EQ(recipe_of(input).calibrate_learning_rate, 1e-4);
 }
 
 TEST(Recipe, MuonsAreTheFormerRecipes) {
