@@ -203,13 +203,14 @@ std::string planned_sweep(CommandLine line) {
   const int member_ranks = std::max(line.submit.ranks, 1);
   const double memory_bytes = planned_machine(line.config.capacity).machine.memory_bytes;
   std::vector<JobCell> cells = std::move(line.cells);
+  JobSizer sizer({0, member_ranks, 1}, member_ranks, memory_bytes);
   std::vector<JobSize> sizes;
   const std::vector<size_t> size_of = decide_each(cells, [&](RunConfig& config) {
     resolve_test_sets(config);
     resolve_steering(config);
     resolve_adapter(config);
     resolve_recipe(config);
-    sizes.push_back(size_of_job(config, {0, member_ranks, 1}, member_ranks, memory_bytes));
+    sizes.push_back(sizer.size_of(config));
     put_layout(config, sizes.back().layout);
   });
   JobEnvironment environment;

@@ -332,11 +332,16 @@ std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks)
   return spell(choice) + ": a rank needs " + gibibytes(choice.needed_bytes) + " and has " + gibibytes(memory);
 }
 
-JobSize size_of_job(const RunConfig& config, const RankPlace& place, int ranks, double memory_bytes) {
-  const Session session(config, {compute_device(place.local_rank), place.local_ranks});
-  const JobNeeds needs(session, place, ranks);
+JobSizer::JobSizer(const RankPlace& place, int ranks, double memory_bytes)
+    : place_(place),
+      ranks_(ranks),
+      memory_bytes_(memory_bytes),
+      sessions_({compute_device(place.local_rank), place.local_ranks}) {}
+
+JobSize JobSizer::size_of(const RunConfig& config) {
+  const JobNeeds needs(sessions_.session_for(config), place_, ranks_);
   return {needs.work().stages, needs.work().prompt,
-          choose_layout(freedom_of(config, ranks), memory_bytes, std::cref(needs))};
+          choose_layout(freedom_of(config, ranks_), memory_bytes_, std::cref(needs))};
 }
 
 }  // namespace apportion

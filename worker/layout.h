@@ -47,8 +47,21 @@ void put_layout(RunConfig& config, const LayoutChoice& layout);
 /// as Session and fitting_layout do, on rank 0. Collective.
 std::string resolve_layout(RunConfig& config, const RankPlace& place, int ranks);
 
-/// The job's size, and the layout that resolve_layout would choose for `ranks` ranks like this one with
-/// `memory_bytes` each, whether or not it fits. Reads model and dataset, and throws as Session does.
-JobSize size_of_job(const RunConfig& config, const RankPlace& place, int ranks, double memory_bytes);
+/// Sizes jobs for `ranks` ranks like this one with `memory_bytes` each. Models and datasets that it has read
+/// serve the next jobs too.
+class JobSizer {
+ public:
+  JobSizer(const RankPlace& place, int ranks, double memory_bytes);
+
+  /// The job's size, and the layout that resolve_layout would choose, whether or not it fits. Throws as
+  /// Session does.
+  JobSize size_of(const RunConfig& config);
+
+ private:
+  RankPlace place_;
+  int ranks_;
+  double memory_bytes_;
+  SessionPool sessions_;
+};
 
 }  // namespace apportion
