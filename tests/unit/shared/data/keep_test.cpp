@@ -7,10 +7,14 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "shared/data/catalogue.h"
+#include "shared/data/text_file.h"
 #include "tests/support/dataset_folder.h"
 
 namespace apportion {
@@ -44,6 +48,37 @@ TEST(Keep, TheListsAreLongAndApart) {
     const auto tested = kinds_of(test);
     EXPECT_GE(std::count_if(tested.begin(), tested.end(), held_out), 8) << name;
     EXPECT_GT(kinds.at("near: of this dataset"), 0) << name;
+  }
+}
+
+/// Things and places that a list names, and each four words in a row of its other prompts. Ignores case,
+/// punctuation and placeholders.
+std::set<std::string> marks_of(const char* list) {
+  std::set<std::string> marks;
+  for (const TextLine& line : read_lines(find_list(list))) {
+    if (line.text.empty() || line.text.front() == '#' || line.text.front() == '[') continue;
+    if (line.text.front() == '@') {
+      marks.insert(line.text);
+      continue;
+    }
+    const std::string text = lower_case(std::regex_replace(line.text, std::regex("\\{[a-z_]+\\}"), " "));
+    const std::regex word("[a-z0-9']+");
+    std::vector<std::string> words;
+    for (auto at = std::sregex_iterator(text.begin(), text.end(), word); at != std::sregex_iterator(); ++at)
+      words.push_back(at->str());
+    for (size_t i = 0; i + 4 <= words.size(); ++i)
+      marks.insert(words[i] + " " + words[i + 1] + " " + words[i + 2] + " " + words[i + 3]);
+  }
+  return marks;
+}
+
+TEST(Keep, NoListSharesFourWordsInARowOrAThingWithAnother) {
+  for (const auto& [one, other] : {std::pair{"keep-train", "keep-test"}, std::pair{"keep-train", "keep-dev"},
+                                   std::pair{"keep-dev", "keep-test"}}) {
+    const std::set<std::string> marks = marks_of(one), others = marks_of(other);
+    EXPECT_GT(marks.size(), 200U);
+    for (const std::string& mark : marks)
+      EXPECT_EQ(others.count(mark), 0U) << one << ", " << other << ": " << mark;
   }
 }
 
