@@ -176,6 +176,19 @@ std::vector<size_t> decide_each(std::vector<JobCell>& cells,
   return numbers;
 }
 
+using Say = std::function<void(const std::string&)>;
+
+/// Decides what a cell's test sets, steering and recipe leave open: all that follows from model and dataset,
+/// whatever the ranks and their machine.
+void decide_by_data(RunConfig& config, const Say& warn, const Say& inform) {
+  for (const std::string& text : resolve_test_sets(config)) warn("apportion: warning: " + text);
+  inform(resolve_steering(config));
+  resolve_adapter(config);
+  resolve_recipe(config);
+}
+
+void say_nothing(const std::string& /*text*/) {}
+
 /// Decides what each cell's steering, recipe and layout leave open, so that mistakes show before anything
 /// runs; a study states its own. What several cells share is worked out and reported once. Collective.
 void decide(CommandLine& line, const RankGroup& ranks, int threads) {
@@ -189,12 +202,24 @@ void decide(CommandLine& line, const RankGroup& ranks, int threads) {
     auto inform = [&](const std::string& choice) {
       if (!choice.empty() && !config.output.quiet) say(choice);
     };
-    for (const std::string& text : resolve_test_sets(config)) say("apportion: warning: " + text);
-    inform(resolve_steering(config));
-    resolve_adapter(config);
-    resolve_recipe(config);
+    decide_by_data(config, say, inform);
     inform(resolve_layout(config, {ranks.local_rank(), ranks.local_size(), threads}, ranks.size()));
   });
+}
+
+/// The configurations that would run, as job files. What depends on the ranks and their machine stays `auto`,
+/// and so does, with a warning, what cannot be decided without a model or dataset that is not here.
+std::string printed_config(CommandLine line) {
+  std::set<std::string> said;
+  decide_each(line.cells, [&](RunConfig& config) {
+    try {
+      decide_by_data(config, say_nothing, say_nothing);
+    } catch (const UserError& error) {
+      if (said.insert(error.what()).second)
+        std::fprintf(stderr, "apportion: warning: what is `auto` below was not decided: %s\n", error.what());
+    }
+  });
+  return print_cells(line.cells);
 }
 
 /// The forecast of a sweep, which is not run: each cell on ranks like this one, as many as a member has.
@@ -206,10 +231,7 @@ std::string planned_sweep(CommandLine line) {
   JobSizer sizer({0, member_ranks, 1}, member_ranks, memory_bytes);
   std::vector<JobSize> sizes;
   const std::vector<size_t> size_of = decide_each(cells, [&](RunConfig& config) {
-    resolve_test_sets(config);
-    resolve_steering(config);
-    resolve_adapter(config);
-    resolve_recipe(config);
+    decide_by_data(config, say_nothing, say_nothing);
     sizes.push_back(sizer.size_of(config));
     put_layout(config, sizes.back().layout);
   });
@@ -351,6 +373,8 @@ int act(CommandLine line, const RankEnv& env) {
     verify(line);
   } else if (line.command == Command::plan) {
     print_output(line.cells.empty() ? render_forecast(line.config) : planned_sweep(std::move(line)));
+  } else if (line.command == Command::print_config) {
+    print_output(printed_config(std::move(line)));
   } else if (line.command == Command::gc) {
     clear_folder(line.directory, {line.folder.forget, line.folder.jobs}, line.folder.yes,
                  line.config.output.json);

@@ -57,17 +57,6 @@ std::vector<Setting> swept_lines(const JobFile& file, const CommandWords& words)
   return lines;
 }
 
-std::string print_cells(const std::vector<JobCell>& cells) {
-  if (cells.size() == 1 && cells.front().name.empty()) return format_job_file(cells.front().config);
-  std::string text;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    text += fmt::format("{}# ---- cell {} of {}: {} ----\n", i == 0 ? "" : "\n", i + 1, cells.size(),
-                        cells[i].name);
-    text += format_job_file(cells[i].config);
-  }
-  return text;
-}
-
 void refuse_sweep(const std::vector<Setting>& lines, const std::string& command) {
   if (lines.empty()) return;
   throw UserError(
@@ -98,7 +87,6 @@ CommandLine parse_job(const CommandWords& words, Command command) {
   }
   parsed.config = parsed.cells.front().config;
   parsed.job_name = storable_text(named ? name : folder_name(parsed.config.output.directory));
-  if (parsed.command == Command::print_config) parsed.text = print_cells(parsed.cells);
   return parsed;
 }
 
@@ -401,6 +389,17 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (command == "merge") return parse_merge(words);
   throw UserError(fmt::format("{}: unknown command '{}'; did you mean '{}'?", source, printable(command),
                               nearest_word(command, command_names())));
+}
+
+std::string print_cells(const std::vector<JobCell>& cells) {
+  if (cells.size() == 1 && cells.front().name.empty()) return format_job_file(cells.front().config);
+  std::string text;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    text += fmt::format("{}# ---- cell {} of {}: {} ----\n", i == 0 ? "" : "\n", i + 1, cells.size(),
+                        cells[i].name);
+    text += format_job_file(cells[i].config);
+  }
+  return text;
 }
 
 }  // namespace apportion

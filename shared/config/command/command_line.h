@@ -97,4 +97,7 @@ struct CommandLine {
 /// Throws UserError, one line, that names what is wrong, where, and what would be right.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
+/// The cells' configurations as job files, one after the other, each with its name above it if it has one.
+std::string print_cells(const std::vector<JobCell>& cells);
+
 }  // namespace apportion

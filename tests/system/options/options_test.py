@@ -303,6 +303,24 @@ def schedules():
         assert all(abs(rate / rates[0] - share) < 1e-4 for rate, share in zip(rates, shares)), (schedule, rates)
 
 
+def what_is_printed_is_what_runs():
+    """A job file printed by --print-config has what model and dataset decide, and is the same job."""
+    decided = ("holdout_wordings", "steering", "sft_steps", "sft_learning_rate", "calibrate_learning_rate")
+    settings = SHORT | {key: "auto" for key in decided} | {"test_sets": "v2", "sft_optimizer": "muon", "dataset": "colours", "model": "model.gguf"}
+    printed = call("run", "preset.ini", "--print-config", *words_of(settings)).stdout
+    for key in decided:
+        assert re.search(rf"^{key} = (?!auto)", printed, re.M), (key, printed)
+    with open("printed.ini", "w") as file:
+        file.write(printed)
+    call("run", "preset.ini", "--output", "printed", *words_of(settings))
+    ran = Result("printed", "").contents()
+    call("run", "printed.ini", "--output", "printed")
+    assert Result("printed", "").contents() == ran
+    without = call("run", "preset.ini", "--print-config", "--dataset=colours", "--model=nowhere.gguf")
+    assert re.fullmatch(r"apportion: warning: what is `auto` below was not decided: model \"nowhere.gguf\" .*\n", without.stderr), without.stderr
+    assert re.search("^sft_steps = auto$", without.stdout, re.M), without.stdout
+
+
 def every_value_is_named():
     page = call("--dump-options-markdown").stdout
     allowed = set()
@@ -329,7 +347,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="apportion_system.") as folder, contextlib.chdir(folder):
         prepare()
         base = run({"frames": "auto"})
-        for check in (methods, second_stage, adapters, test_sets, own_stories, schedules, capacity, many_categories, few_wordings):
+        for check in (methods, second_stage, adapters, test_sets, own_stories, schedules, capacity, many_categories, few_wordings, what_is_printed_is_what_runs):
             check()
         targets(base)
         same_bytes(base)
