@@ -80,7 +80,8 @@ TEST_F(CommandLineTest, EveryKeyIsTakenFromTheCommandLine) {
 TEST_F(CommandLineTest, PrintConfigParsesBackToTheSame) {
   CommandLine line = parse({"run", job_, "--beta", "0.3", "--print-config"});
   EXPECT_EQ(line.command, Command::print_config);
-  EXPECT_EQ(make_run_config(parse_job_file(print_cells(line.cells), "printed").settings).resolved, line.config.resolved);
+  EXPECT_EQ(make_run_config(parse_job_file(print_cells(line.cells), "printed").settings).resolved,
+            line.config.resolved);
   EXPECT_EQ(line.config.value("beta"), "0.3");
 }
 
