@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "coordinator/capacity/forecast_page.h"
 #include "coordinator/capacity/prediction.h"
@@ -33,6 +34,8 @@
 #include "shared/base/standard_output.h"
 #include "shared/config/command/command_line.h"
 #include "shared/config/rank_env.h"
+#include "shared/config/target.h"
+#include "shared/data/target.h"
 #include "shared/link/interrupt.h"
 #include "shared/link/link_memory.h"
 #include "shared/link/link_mpi.h"
@@ -207,16 +210,36 @@ void decide(CommandLine& line, const RankGroup& ranks, int threads) {
   });
 }
 
+/// Refuses a target that does not fit its dataset, on which no decision depends.
+void check_targets(const std::vector<JobCell>& cells) {
+  std::set<std::pair<std::string, std::string>> checked;
+  for (const JobCell& cell : cells) {
+    const DataConfig& data = cell.config.data;
+    if (!checked.emplace(data.dataset, print_target(data.target)).second) continue;
+    in_cell(cell, [&] {
+      try {
+        load_dataset(data);
+      } catch (const MissingError&) {  // printed_config() says so
+      }
+    });
+  }
+}
+
 /// The configurations that would run, as job files. What depends on the ranks and their machine stays `auto`,
-/// and so does, with a warning, what cannot be decided without a model or dataset that is not here.
+/// and so does, with a warning, what a model or dataset that is not here would decide.
 std::string printed_config(CommandLine line) {
   std::set<std::string> said;
+  const auto warn = [&](const std::string& text) {
+    if (said.insert(text).second) std::fprintf(stderr, "%s\n", text.c_str());
+  };
+  check_targets(line.cells);
   decide_each(line.cells, [&](RunConfig& config) {
     try {
-      decide_by_data(config, say_nothing, say_nothing);
-    } catch (const UserError& error) {
-      if (said.insert(error.what()).second)
-        std::fprintf(stderr, "apportion: warning: what is `auto` below was not decided: %s\n", error.what());
+      decide_by_data(config, warn, say_nothing);
+    } catch (const MissingError& error) {
+      // An adapter's own rank and layers would be printed wrong.
+      if (!config.data.adapter_in.empty()) throw;
+      warn(std::string("apportion: warning: what is `auto` below was not decided: ") + error.what());
     }
   });
   return print_cells(line.cells);

@@ -50,6 +50,12 @@ class UserError : public Error {
   explicit UserError(const std::string& message) : Error(message, 2) {}
 };
 
+/// A model or dataset is not on this machine. Exit code 2.
+class MissingError : public UserError {
+ public:
+  using UserError::UserError;
+};
+
 /// Storage for results takes nothing more (it is full, read-only, or failing): not the task's fault, and no
 /// other task would fare better. Exit code 2.
 class StorageError : public UserError {

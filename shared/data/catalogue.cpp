@@ -56,7 +56,7 @@ std::vector<std::string> first_parts(const fs::path& file) {
 [[noreturn]] void fail_without_file(const std::string& path) {
   const std::vector<std::string> parts = first_parts(path);
   const std::string hint = parts.empty() ? "" : "; " + parts.front() + " is there, the first of its parts";
-  throw UserError("there is no model file " + path + hint + "; give a GGUF file, a folder or a name");
+  throw MissingError("there is no model file " + path + hint + "; give a GGUF file, a folder or a name");
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::string find_dataset(const std::string& name_or_path) {
       "dataset \"" + name_or_path + "\" is neither a folder nor a name in " + join_paths(folders);
   const std::vector<std::string> names = dataset_names(folders);
   if (!names.empty()) message += "; the nearest name is " + nearest_word(name_or_path, names);
-  throw UserError(message);
+  throw MissingError(message);
 }
 
 std::string find_list(const std::string& name_or_path) {
@@ -106,7 +106,7 @@ std::string find_model(const std::string& name_or_path) {
   if (tried.empty()) fail_without_file(name_or_path);
   std::string names;
   for (const auto& entry : model_files()) names += (names.empty() ? "" : ", ") + entry.first;
-  throw UserError(
+  throw MissingError(
       "model \"" + name_or_path + "\" is neither a file nor at " + join_paths(tried) + "; names are " +
       names +
       "; each belongs at one of these (in the source tree, bash cluster/quickstart.sh puts them there)");

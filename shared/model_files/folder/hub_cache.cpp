@@ -49,10 +49,10 @@ std::string find_in_hub_cache(const std::string& name) {
   const fs::path snapshot = model / "snapshots" / commit;
   std::error_code ignored;
   if (!commit.empty() && fs::is_regular_file(snapshot / "config.json", ignored)) return snapshot.string();
-  throw UserError("model \"" + name +
-                  "\" is neither a file nor a folder, and not in the cache of Hugging Face's hub (" +
-                  model.string() + "); nothing is downloaded here: hf download " + name +
-                  " fetches it, HF_HOME says where to");
+  throw MissingError("model \"" + name +
+                     "\" is neither a file nor a folder, and not in the cache of Hugging Face's hub (" +
+                     model.string() + "); nothing is downloaded here: hf download " + name +
+                     " fetches it, HF_HOME says where to");
 }
 
 std::string hub_name_of_folder(const std::string& folder) {

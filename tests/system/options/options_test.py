@@ -306,7 +306,7 @@ def schedules():
 def what_is_printed_is_what_runs():
     """A job file printed by --print-config has what model and dataset decide, and is the same job."""
     decided = ("holdout_wordings", "steering", "sft_steps", "sft_learning_rate", "calibrate_learning_rate")
-    settings = SHORT | {key: "auto" for key in decided} | {"test_sets": "v2", "sft_optimizer": "muon", "dataset": "colours", "model": "model.gguf"}
+    settings = SHORT | {key: "auto" for key in decided} | {"method": "full", "calibrate_steps": 1, "test_sets": "v2", "sft_optimizer": "muon", "dataset": "colours", "model": "model.gguf"}
     printed = call("run", "preset.ini", "--print-config", *words_of(settings)).stdout
     for key in decided:
         assert re.search(rf"^{key} = (?!auto)", printed, re.M), (key, printed)
@@ -319,6 +319,24 @@ def what_is_printed_is_what_runs():
     without = call("run", "preset.ini", "--print-config", "--dataset=colours", "--model=nowhere.gguf")
     assert re.fullmatch(r"apportion: warning: what is `auto` below was not decided: model \"nowhere.gguf\" .*\n", without.stderr), without.stderr
     assert re.search("^sft_steps = auto$", without.stdout, re.M), without.stdout
+
+
+def what_would_not_run_is_not_printed():
+    """Mistakes end --print-config as they end a run, and a sweep's cells are looked at one by one."""
+    here = {"dataset": "colours", "model": "model.gguf"}
+    dropped = call("run", "preset.ini", "--print-config", *words_of(here | {"test_sets": "v2,v3"}))
+    assert dropped.stderr.count("test set v3 is left out") == 1 and "test_sets = v2\n" in dropped.stdout, dropped.stderr
+    with open("model.gguf", "rb") as whole, open("cut.gguf", "wb") as cut:
+        cut.write(whole.read(100))
+    for wrong, why in (({"lora_targets": "q_proj,qkv_proj"}, "qkv_proj"), ({"test_sets": "v3"}, "has no section [v3]"), ({"model": "cut.gguf"}, "cut.gguf, byte ")):
+        said = call("run", "preset.ini", "--print-config", *words_of(here | wrong), code=2)
+        assert said.stdout == "" and said.stderr.count("apportion: ") == 1 and why in said.stderr, said
+    three = call("run", "preset.ini", "--print-config", "--sweep=target=real,0.5/0.3/0.2", *words_of(here), code=2)
+    assert three.stdout == "" and "cell target=0.5/0.3/0.2: " in three.stderr, three
+    some = call("run", "preset.ini", "--print-config", "--sweep=model=nowhere.gguf,model.gguf", "--dataset=colours")
+    assert some.stderr.count("was not decided") == 1 and len(re.findall("^sft_steps = auto$", some.stdout, re.M)) == 1, some.stderr
+    lost = call("run", "preset.ini", "--print-config", "--dataset=colours", "--model=nowhere.gguf", "--adapter_in=anywhere", code=2)
+    assert lost.stdout == "" and "nowhere.gguf" in lost.stderr, lost
 
 
 def every_value_is_named():
@@ -347,7 +365,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="apportion_system.") as folder, contextlib.chdir(folder):
         prepare()
         base = run({"frames": "auto"})
-        for check in (methods, second_stage, adapters, test_sets, own_stories, schedules, capacity, many_categories, few_wordings, what_is_printed_is_what_runs):
+        for check in (methods, second_stage, adapters, test_sets, own_stories, schedules, capacity, many_categories, few_wordings, what_is_printed_is_what_runs, what_would_not_run_is_not_printed):
             check()
         targets(base)
         same_bytes(base)
