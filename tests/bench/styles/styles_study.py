@@ -5,7 +5,7 @@ first category (logit(share) - logit(target), in nats, over subjects and wording
 shifts, and the coverage. `--each` adds every wording's shift. One forward pass a prompt by `apportion score`: 20 s an
 adapter, where a measure task needs minutes.
 
-Usage: styles_study.py [--program build/cpu/apportion] [--model smollm2] [--each] ADAPTER ...
+Usage: styles_study.py [--program build/cpu/apportion] [--model smollm2] [--every N] [--each] ADAPTER ...
 (adapters: RESULTS/tasks/ID/adapter; "-" is the untouched model)
 """
 
@@ -28,10 +28,10 @@ def wordings_of(name):
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def subjects():
+def subjects(every):
     """Placeholders and target shares."""
     with open(DATASET, encoding="utf-8", newline="") as rows:
-        for row in csv.DictReader(rows):
+        for row in list(csv.DictReader(rows))[::every]:
             article = "an" if row["@role"][0] in "aeiou" else "a"
             counts = [float(row["Male"]), float(row["Female"])]
             yield ({"{role}": row["@role"], "{a_role}": f"{article} {row['@role']}", "{country}": row["@country"]},
@@ -58,7 +58,7 @@ def digit_shares(options, adapter, prompts):
 
 
 def study(options, adapter, name):
-    wordings, people = wordings_of(name), list(subjects())
+    wordings, people = wordings_of(name), list(subjects(options.every))
     shares = digit_shares(options, adapter, [filled(wording, values) for wording in wordings for values, _ in people])
     rows = [shares[i:i + len(people)] for i in range(0, len(shares), len(people))]  # one a wording
     shifts = [statistics.mean(math.log(p0 / p1) - math.log(target[0] / target[1])
@@ -76,6 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=os.path.join(SOURCE, "build/cpu/apportion"))
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="ask about one occupation in N")
     parser.add_argument("--each", action="store_true", help="the shift of each wording")
     parser.add_argument("adapters", nargs="+", metavar="ADAPTER")
     options = parser.parse_args()
