@@ -2,8 +2,8 @@
 
 For each adapter and each list: the exact error (digits alone, over all wordings together), the mean shift towards the
 first category (logit(share) - logit(target), in nats, over subjects and wordings), the deviation of single wordings'
-shifts, and the coverage. `--each` adds every wording's shift. One forward pass a prompt by `apportion score`: 20 s an
-adapter, where a measure task needs minutes.
+shifts, and the coverage. `--each` adds every wording's shift. One forward pass a prompt by `apportion score`: about 30 s for
+half of the occupations on two cores, where a measure task needs minutes.
 
 Usage: styles_study.py [--program build/cpu/apportion] [--model smollm2] [--every N] [--each] ADAPTER ...
 (adapters: RESULTS/tasks/ID/adapter; "-" is the untouched model)
